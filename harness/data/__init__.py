@@ -1,0 +1,1 @@
+"""Retouched/original pairs: read from a folder, or made from built-in photographs."""

@@ -1,0 +1,72 @@
+"""What a driver and its workers say to one another about a trial. No torch: both sides read it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from search_spaces.params import TrialParams
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One trial to run: its number in the study, its values, its seed."""
+
+    number: int
+    params: TrialParams
+    seed: int
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A trial's standing at one rung: score and components on the validation pairs.
+
+    Attributes:
+        step: optimisation steps done by this trial.
+        value: the headline score.
+        components: its parts, means over the validation pairs.
+        losses: each loss's mean since the last rung.
+        panel: PNG bytes: retouched | restored | original | mask outline, a row a picture.
+    """
+
+    step: int
+    value: float
+    components: dict[str, float]
+    losses: dict[str, float]
+    panel: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial that was not stopped ended. `checkpoint` holds its generator's weights."""
+
+    rung: Rung
+    per_image: tuple[dict[str, float | str], ...] = field(repr=False)
+    checkpoint: Path
+
+
+class Report(Protocol):
+    """Called at every rung; answers whether to go on (False: pruned, stop)."""
+
+    def __call__(self, rung: Rung) -> bool: ...
+
+
+class TrialRunner(Protocol):
+    """What lives in a worker across trials; made once there by a picklable factory."""
+
+    def prepare(self, tell: "Tell") -> None:
+        """Make the shared warm start unless the run folder has it; `tell` hears of progress."""
+        ...
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        """Run one trial; None when `report` stopped it.
+
+        Raises:
+            DivergedError: a loss or score stopped being finite.
+        """
+        ...
+
+
+class Tell(Protocol):
+    """Hears how far a long preparation is."""
+
+    def __call__(self, done: int, total: int) -> None: ...

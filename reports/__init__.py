@@ -1,0 +1,1 @@
+"""What a person reads: tables, the exported config, the report."""

@@ -1,0 +1,1 @@
+"""What may be tried: spaces, the guide's recipes, and the values of one trial."""
