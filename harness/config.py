@@ -1,0 +1,60 @@
+"""Settings models, frozen and validated once at the door; YAML and back."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from search_spaces.params import GanMode
+
+Weights = Literal["pretrained", "random"]
+Direction = Literal["AtoB", "BtoA"]
+
+
+class Frozen(BaseModel):
+    """Base of every settings model: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainSettings(Frozen):
+    """Everything about a trial's training that the search does not vary.
+
+    Names and meanings are pytorch-CycleGAN-and-pix2pix's where it has them.
+    """
+
+    netG: Literal["unet_128", "unet_256"]
+    ngf: int = Field(gt=0)
+    ndf: int = Field(gt=0)
+    norm: Literal["batch", "instance", "none"] = "batch"
+    dropout: bool = True
+    preprocess: Literal["resize_and_crop", "scale_width_and_crop", "crop", "none"]
+    load_size: int = Field(gt=0)
+    crop_size: int = Field(gt=0)
+    flip: bool = True
+    batch_size: int = Field(default=1, ge=1)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    steps: int = Field(ge=1, description="optimisation steps of one trial")
+    rungs: tuple[int, ...] = Field(description="steps at which a trial is scored; the last = steps")
+    ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
+    vgg: str = Field(description="perceptual trunk and the layers compared, as vgg19:relu1_1,...")
+    warm_start_steps: int = Field(ge=0, description="steps of the study's shared warm start")
+    warm_discriminator_steps: int = Field(ge=0, description="the last of them, all depths beside")
+
+
+class TrialPlan(Frozen):
+    """What a worker must know to run any trial of one study. Picklable."""
+
+    dataset: Path = Field(description="the prepared pairs, a file of harness.data.pairs")
+    folder: Path = Field(description="the study's run folder")
+    train: TrainSettings
+    weights: Weights
+    device: str = Field(description="a torch device: cpu, cuda:0")
+    threads: int = Field(ge=1, description="CPU threads of one trial")
+    warm_start_threads: int = Field(ge=1, description="CPU threads while the warm start is made")
+    warm_start: Literal["shared", "none"] = "shared"
+    init_from: tuple[Path, ...] = Field(default=(), description="the user's net_G [, net_D]")
+    discriminators: tuple[tuple[int, GanMode], ...] = Field(
+        description="(n_layers_D, gan_mode) that the space can ask for"
+    )
+    seed: int = 0

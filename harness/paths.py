@@ -1,0 +1,92 @@
+"""The only file that knows file names inside a run folder."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Files shared by all studies of one run folder (`--run-dir`)."""
+
+    root: Path
+
+    @property
+    def optuna_db(self) -> Path:
+        return self.root / "optuna.db"
+
+    @property
+    def mlflow_db(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.root / "mlflow-artifacts"
+
+    def study(self, name: str) -> "StudyPaths":
+        return StudyPaths(self.root / safe_name(name))
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Files of one study."""
+
+    folder: Path
+
+    @property
+    def best_yaml(self) -> Path:
+        return self.folder / "best.yaml"
+
+    @property
+    def report_html(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def panels(self) -> Path:
+        return self.folder / "panels"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def warm_start(self) -> Path:
+        return self.checkpoints / "warm_start.pth"
+
+    def checkpoint(self, trial: int) -> Path:
+        return self.checkpoints / f"t{trial:03d}_net_G.pth"
+
+    def panel(self, trial: int) -> Path:
+        return self.panels / f"t{trial:03d}.png"
+
+    @property
+    def driver_log(self) -> Path:
+        return self.folder / "driver.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "driver.lock"
+
+
+def safe_name(name: str) -> str:
+    """A folder name for a study's name: itself where it is plain, else made plain and unique."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
+    if plain == name:
+        return plain
+    return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+@contextmanager
+def write_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it into place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield aside
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
