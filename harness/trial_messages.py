@@ -44,6 +44,17 @@ class TrialResult:
     checkpoint: Path
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """Scores every trial is read against: the input unchanged, and the shared warm start.
+
+    `warm_start` is None where trials train from scratch.
+    """
+
+    noop: float
+    warm_start: float | None
+
+
 class Report(Protocol):
     """Called at every rung; answers whether to go on (False: pruned, stop)."""
 
@@ -53,7 +64,7 @@ class Report(Protocol):
 class TrialRunner(Protocol):
     """What lives in a worker across trials; made once there by a picklable factory."""
 
-    def prepare(self, tell: "Tell") -> None:
+    def prepare(self, tell: "Tell") -> Baseline:
         """Make the shared warm start unless the run folder has it; `tell` hears of progress."""
         ...
 
