@@ -37,7 +37,9 @@ class TrainSettings(Frozen):
     steps: int = Field(ge=1, description="optimisation steps of one trial")
     rungs: tuple[int, ...] = Field(description="steps at which a trial is scored; the last = steps")
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
-    vgg: str = Field(description="perceptual trunk and the layers compared, as vgg19:relu1_1,...")
+    ema_every: int = Field(default=1, ge=1, description="steps between updates of that average")
+    perceptual_layers: tuple[str, ...] = Field(description="VGG19 activations compared")
+    perceptual_window: int | None = Field(description="side of the square compared; None: all")
     warm_start_steps: int = Field(ge=0, description="steps of the study's shared warm start")
     warm_discriminator_steps: int = Field(ge=0, description="the last of them, all depths beside")
 

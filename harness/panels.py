@@ -1,0 +1,62 @@
+"""The picture of a rung: what a person looks at to judge a trial."""
+
+import io
+
+import numpy as np
+import torch
+from objectives.masks import dilate
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional as F
+
+from objectives.score import Reference
+
+COLUMNS = ("retouched", "restored", "original", "scored region")
+OUTLINE = (255, 64, 64)
+HEADER = 16
+GAP = 2
+
+
+def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
+    """A PNG with a row a picture: retouched | restored | original | outline of the scored region.
+
+    Args:
+        reference: the validation pictures.
+        restored: `[n, 3, h, w]` in [0, 1].
+        rows: how many pictures, the first ones.
+    """
+    originals = reference.targets[:rows]
+    retouched = originals if reference.inputs is None else reference.inputs[:rows]
+    outlined = outline(originals, dilate(reference.masks[:rows]))
+    columns = [retouched, restored[:rows], originals, outlined]
+    zoom = max(1, round(256 / originals.shape[-1]))
+    cells = [as_cells(column, zoom) for column in columns]
+    height, width = cells[0].shape[1:3]
+    sheet = Image.new(
+        "RGB",
+        (len(cells) * (width + GAP) - GAP, HEADER + len(originals) * (height + GAP) - GAP),
+        "white",
+    )
+    draw = ImageDraw.Draw(sheet)
+    for place, (name, column) in enumerate(zip(COLUMNS, cells, strict=True)):
+        left = place * (width + GAP)
+        draw.text((left + 4, 2), name, fill="black")
+        for row, cell in enumerate(column):
+            sheet.paste(Image.fromarray(cell), (left, HEADER + row * (height + GAP)))
+    file = io.BytesIO()
+    sheet.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def outline(pictures: Tensor, masks: Tensor) -> Tensor:
+    """The pictures with the border of each mask drawn in, one pixel wide."""
+    eroded = -F.max_pool2d(-masks.float(), 3, 1, 1)
+    border = masks & (eroded == 0)
+    colour = torch.tensor(OUTLINE, device=pictures.device).view(1, 3, 1, 1) / 255
+    return torch.where(border, colour, pictures)
+
+
+def as_cells(pictures: Tensor, zoom: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """`[n, 3, h, w]` in [0, 1] -> bytes `[n, h*zoom, w*zoom, 3]`, pixels kept square and sharp."""
+    bytes_ = (pictures * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return bytes_.repeat(zoom, 1).repeat(zoom, 2)

@@ -1,0 +1,68 @@
+"""Training batches: pairs kept as bytes on the device, cropped and flipped there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.config import TrainSettings
+from harness.data.pairs import PairSet
+
+
+def batches(
+    pairs: PairSet, settings: TrainSettings, device: torch.device, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless `(retouched, original)` batches, float `[n, 3, crop, crop]` in [-1, 1].
+
+    Every picture comes once an epoch, in an order drawn anew; both halves of a pair get the same
+    crop and flip. The same seed gives the same batches, whatever the trial's parameters.
+    """
+    retouched = [picture.to(device) for picture in pairs.retouched]
+    originals = [picture.to(device) for picture in pairs.originals]
+    random = torch.Generator().manual_seed(seed)
+    waiting: list[int] = []
+    while True:
+        while len(waiting) < settings.batch_size:
+            waiting += torch.randperm(len(retouched), generator=random).tolist()
+        chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
+        a, b = [], []
+        for index in chosen:
+            cut = draw_cut(retouched[index].shape, settings, random)
+            a.append(cut(retouched[index]))
+            b.append(cut(originals[index]))
+        yield to_signed(torch.stack(a)), to_signed(torch.stack(b))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A crop, and perhaps a flip, that both halves of a pair share."""
+
+    top: int
+    left: int
+    size: int
+    flip: bool
+
+    def __call__(self, picture: Tensor) -> Tensor:
+        rows = slice(self.top, self.top + self.size)
+        columns = slice(self.left, self.left + self.size)
+        cut = picture[:, rows, columns]
+        return cut.flip(-1) if self.flip else cut
+
+
+def draw_cut(shape: torch.Size, settings: TrainSettings, random: torch.Generator) -> Cut:
+    """Draw one crop and flip for a picture of `shape` `[3, h, w]`."""
+    size = settings.crop_size
+    top, left = (int(torch.randint(side - size + 1, (), generator=random)) for side in shape[1:])
+    flip = settings.flip and bool(torch.randint(2, (), generator=random))
+    return Cut(top, left, size, flip)
+
+
+def to_signed(picture: Tensor) -> Tensor:
+    """Bytes 0..255 -> float in [-1, 1]."""
+    return picture.float().div_(127.5).sub_(1)
+
+
+def to_unit(picture: Tensor) -> Tensor:
+    """Float in [-1, 1] -> float in [0, 1]."""
+    return picture.add(1).div(2).clamp(0, 1)

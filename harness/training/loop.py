@@ -1,0 +1,53 @@
+"""The training loop: a generator of progress that knows no Optuna and no MLflow."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from harness.config import TrainSettings
+from harness.training.step import Pix2Pix
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands: the generator to judge, and each loss's mean since the last time.
+
+    `generator` holds the running average of the weights, updated in place as training goes on.
+    """
+
+    step: int
+    generator: nn.Module
+    losses: dict[str, float]
+
+
+def train(
+    model: Pix2Pix, batches: Iterable[tuple[Tensor, Tensor]], settings: TrainSettings
+) -> Iterator[Progress]:
+    """Train for `settings.steps`, pausing at every rung. Whoever iterates decides what then.
+
+    Raises:
+        DivergedError: a loss stopped being finite.
+    """
+    averaged = averaging(model.generator, settings)
+    sums: dict[str, Tensor] = {}
+    since = 0
+    for step, (retouched, original) in enumerate(batches, 1):
+        losses = model.step(retouched, original)
+        sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+        since += 1
+        if step % settings.ema_every == 0:
+            averaged.update_parameters(model.generator)
+        if step in settings.rungs:
+            means = {name: float(total) / since for name, total in sums.items()}
+            yield Progress(step, averaged.module, means)
+            sums, since = {}, 0
+        if step == settings.steps:
+            return
+
+
+def averaging(generator: nn.Module, settings: TrainSettings) -> AveragedModel:
+    """A running average of `generator`'s weights (decay a step), its buffers copied."""
+    decay = settings.ema_decay**settings.ema_every
+    return AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay))

@@ -1,0 +1,22 @@
+"""pix2pix's adversarial losses, on the discriminator's map of logits."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from search_spaces.params import GanMode
+
+
+def gan_loss(gan_mode: GanMode, logits: Tensor, real: bool) -> Tensor:
+    """How far `logits` are from saying `real` (a scalar).
+
+    vanilla: cross-entropy on logits (Goodfellow et al., 2014); lsgan: squared distance to 1 or 0
+    (Mao et al., 2017); wgangp: the critic's mean, negated for real. As in pix2pix_model.py, the
+    gradient penalty that names wgangp is not added.
+    """
+    if gan_mode == "wgangp":
+        return -logits.mean() if real else logits.mean()
+    wanted = torch.full_like(logits, float(real))
+    if gan_mode == "lsgan":
+        return F.mse_loss(logits, wanted)
+    return F.binary_cross_entropy_with_logits(logits, wanted)

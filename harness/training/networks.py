@@ -1,0 +1,184 @@
+"""pix2pix's networks, with the names and shapes of pytorch-CycleGAN-and-pix2pix's checkpoints.
+
+Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (2017): a U-Net
+generator and a PatchGAN discriminator. Module names follow that repository's `state_dict` keys,
+so `latest_net_G.pth` and `latest_net_D.pth` load both ways.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.config import TrainSettings
+
+Norm = Callable[[int], nn.Module]
+
+UNET_DOWNS = {"unet_128": 7, "unet_256": 8}
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that can also take each picture's own statistics.
+
+    With `per_picture` set, a batch is treated as pictures that pass one by one, which is how
+    pix2pix restores pictures (batch 1, statistics of the picture at hand).
+    """
+
+    per_picture = False
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.per_picture:
+            return F.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
+        return super().forward(input)
+
+
+def norm_layer(kind: str) -> tuple[Norm, bool]:
+    """The normalisation named by `--norm`, and whether the convolutions before it have a bias."""
+    if kind == "batch":
+        return BatchNorm, False
+    if kind == "instance":
+        return nn.InstanceNorm2d, True
+    return lambda channels: nn.Identity(), False
+
+
+class UnetBlock(nn.Module):
+    """One level of the U-Net: down, the levels below, up; its input is carried past them."""
+
+    def __init__(
+        self,
+        outer: int,
+        inner: int,
+        below: nn.Module | None,
+        norm: Norm,
+        bias: bool,
+        dropout: bool = False,
+    ) -> None:
+        super().__init__()
+        down = [nn.LeakyReLU(0.2, True), nn.Conv2d(outer, inner, 4, 2, 1, bias=bias)]
+        up_from = inner if below is None else inner * 2
+        up = [
+            nn.ReLU(True),
+            nn.ConvTranspose2d(up_from, outer, 4, 2, 1, bias=bias),
+            norm(outer),
+        ]
+        middle = [] if below is None else [norm(inner), below]
+        self.model = nn.Sequential(*down, *middle, *up, *([nn.Dropout(0.5)] if dropout else []))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.model(x)], 1)
+
+
+class UnetOutermost(nn.Module):
+    """The U-Net's first and last level, from picture to picture."""
+
+    def __init__(self, channels: int, inner: int, below: nn.Module, bias: bool) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.Conv2d(channels, inner, 4, 2, 1, bias=bias),
+            below,
+            nn.ReLU(True),
+            nn.ConvTranspose2d(inner * 2, channels, 4, 2, 1),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        picture: Tensor = self.model(x)
+        return picture
+
+
+class UnetGenerator(nn.Module):
+    """`unet_128`, `unet_256`: `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 2^downs."""
+
+    def __init__(self, downs: int, ngf: int, norm: str, dropout: bool) -> None:
+        super().__init__()
+        layer, bias = norm_layer(norm)
+        block: nn.Module = UnetBlock(ngf * 8, ngf * 8, None, layer, bias)
+        for _ in range(downs - 5):
+            block = UnetBlock(ngf * 8, ngf * 8, block, layer, bias, dropout)
+        for outer in (ngf * 4, ngf * 2, ngf):
+            block = UnetBlock(outer, outer * 2, block, layer, bias)
+        self.model = UnetOutermost(3, ngf, block, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        picture: Tensor = self.model(x)
+        return picture
+
+
+class PatchDiscriminator(nn.Module):
+    """`--netD n_layers`: `[n, 6, h, w]`, retouched and candidate -> logits `[n, 1, ., .]`.
+
+    `n_layers` convolutions halve the picture, one more keeps its size, the last makes the logits.
+    """
+
+    def __init__(self, n_layers: int, ndf: int, norm: str) -> None:
+        super().__init__()
+        layer, bias = norm_layer(norm)
+        widths = [ndf * min(2**n, 8) for n in range(n_layers + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(6, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        for n in range(1, n_layers + 1):
+            stride = 2 if n < n_layers else 1
+            layers += [
+                nn.Conv2d(widths[n - 1], widths[n], 4, stride, 1, bias=bias),
+                layer(widths[n]),
+                nn.LeakyReLU(0.2, True),
+            ]
+        self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.model(x)
+        return logits
+
+
+def init_weights(net: nn.Module, seed: int, gain: float = 0.02) -> None:
+    """pix2pix's `--init_type normal`: N(0, gain) weights, zero biases, N(1, gain) norm scales."""
+    random = torch.Generator().manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, gain, generator=random)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, gain, generator=random)
+            nn.init.zeros_(module.bias)
+
+
+def build_generator(settings: TrainSettings, seed: int) -> nn.Module:
+    """A freshly initialised generator; the same seed gives the same weights."""
+    net = UnetGenerator(
+        UNET_DOWNS[settings.netG], settings.ngf, settings.norm, dropout=settings.dropout
+    )
+    init_weights(net, seed)
+    return net
+
+
+def build_discriminator(settings: TrainSettings, n_layers: int, seed: int) -> nn.Module:
+    """A freshly initialised discriminator that really has `n_layers` layers."""
+    net = PatchDiscriminator(n_layers, settings.ndf, settings.norm)
+    init_weights(net, seed)
+    return net
+
+
+@contextmanager
+def restoring(net: nn.Module) -> Iterator[nn.Module]:
+    """The one place that says how a generator restores pictures, and puts its mode back after.
+
+    Each picture is normalised by its own statistics, as pix2pix's test.py does at batch 1;
+    dropout is off, so that the same weights always give the same picture. No gradients.
+    """
+    norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
+    drops = [module for module in net.modules() if isinstance(module, nn.Dropout)]
+    was_dropping = [drop.training for drop in drops]
+    for norm in norms:
+        norm.per_picture = True
+    for drop in drops:
+        drop.eval()
+    try:
+        with torch.inference_mode():
+            yield net
+    finally:
+        for norm in norms:
+            norm.per_picture = False
+        for drop, training in zip(drops, was_dropping, strict=True):
+            drop.train(training)

@@ -1,0 +1,80 @@
+"""The perceptual term: L1 distance between VGG features of two pictures.
+
+Johnson et al., "Perceptual Losses for Real-Time Style Transfer" (2016), in the form that
+pix2pixHD made usual for this model: relu1_1 ... relu5_1 of VGG19, deeper layers weighing more.
+"""
+
+import torch
+from objectives.weights import build_trunk
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.config import Weights
+
+# Where each named activation stands in torchvision's `vgg19().features`, and pix2pixHD's weights.
+VGG19_LAYERS = {"relu1_1": 1, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20, "relu5_1": 29}
+LAYER_WEIGHTS = {
+    "relu1_1": 1 / 32,
+    "relu2_1": 1 / 16,
+    "relu3_1": 1 / 8,
+    "relu4_1": 1 / 4,
+    "relu5_1": 1.0,
+}
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class PerceptualLoss(nn.Module):
+    """`(restored, original)`, both `[n, 3, h, w]` in [-1, 1] -> a scalar, 0 for equal pictures.
+
+    Args:
+        layers: the VGG19 activations compared; where only some are, their weights are scaled so
+            that the sum stays that of all five.
+        weights: ImageNet's ("pretrained"), or a seeded random trunk.
+        window: side in pixels of the square that is looked at, at a place drawn anew every call
+            by torch's global generator; None: the whole picture. A window's expected value is
+            that of the picture (away from its rim), at a fraction of the cost.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, layers: tuple[str, ...], weights: Weights, window: int | None) -> None:
+        super().__init__()
+        deepest = max(VGG19_LAYERS[layer] for layer in layers)
+        trunk = build_trunk("vgg19", weights)[: deepest + 1]
+        for module in trunk:
+            if isinstance(module, nn.ReLU):
+                module.inplace = False
+        self.trunk = trunk.eval().requires_grad_(False)
+        scale = sum(LAYER_WEIGHTS.values()) / sum(LAYER_WEIGHTS[layer] for layer in layers)
+        self.layer_weights = {VGG19_LAYERS[name]: LAYER_WEIGHTS[name] * scale for name in layers}
+        self.window = window
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+
+    def forward(self, restored: Tensor, original: Tensor) -> Tensor:
+        if self.window is not None:
+            height, width = restored.shape[-2:]
+            top = int(torch.randint(height - self.window + 1, ()))
+            left = int(torch.randint(width - self.window + 1, ()))
+            place = (..., slice(top, top + self.window), slice(left, left + self.window))
+            restored, original = restored[place], original[place]
+        with torch.no_grad():
+            wanted = self.features(original)
+        found = self.features(restored)
+        terms = [
+            weight * F.l1_loss(a, b)
+            for a, b, weight in zip(found, wanted, self.layer_weights.values(), strict=True)
+        ]
+        return torch.stack(terms).sum()
+
+    def features(self, picture: Tensor) -> list[Tensor]:
+        """The compared activations of pictures in [-1, 1], after ImageNet's normalisation."""
+        x = ((picture + 1) / 2 - self.mean) / self.std
+        kept = []
+        for place, module in enumerate(self.trunk):
+            x = module(x)
+            if place in self.layer_weights:
+                kept.append(x)
+        return kept

@@ -1,0 +1,195 @@
+"""Where every trial of a study begins: one shared warm start, the user's own model, or nothing.
+
+Short trials from scratch mostly measure how fast a model learns to copy. Continuing from one
+model that works but blurs, they measure what the searched settings change.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor, nn
+
+from harness.config import TrainSettings
+from harness.data.pairs import PairSet
+from harness.errors import UserInputError
+from harness.paths import write_aside
+from harness.training.batches import batches
+from harness.training.networks import build_discriminator, build_generator
+from harness.training.step import Pix2Pix, adam, discriminator_losses, update
+from harness.trial_messages import Tell
+from search_spaces.params import GanMode, TrialParams
+
+NetWeights = dict[str, Tensor]
+Kind = tuple[int, GanMode]
+"""What tells one discriminator from another: n_layers_D and the loss it was trained with."""
+
+# The guide's "problem" recipe: the setting whose output blurs today.
+BLURRING = TrialParams(
+    lambda_L1=500, lambda_perceptual=0, n_layers_D=3, gan_mode="vanilla", lr=1e-4
+)
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """A generator, and a discriminator of every kind that trials may ask for."""
+
+    generator: NetWeights
+    discriminators: Mapping[Kind, NetWeights]
+
+    def save(self, file: Path) -> None:
+        """Write aside, then rename: a half-made file never stands under the true name."""
+        named = {f"{n_layers}-{mode}": net for (n_layers, mode), net in self.discriminators.items()}
+        with write_aside(file) as aside:
+            torch.save({"generator": self.generator, "discriminators": named}, aside)
+
+    @classmethod
+    def load(cls, file: Path) -> "WarmStart":
+        held: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        kinds = {
+            f"{n_layers}-{mode}": (n_layers, mode)
+            for n_layers in range(1, 10)
+            for mode in get_args(GanMode)
+        }
+        return cls(
+            held["generator"], {kinds[key]: net for key, net in held["discriminators"].items()}
+        )
+
+
+def make_warm_start(
+    settings: TrainSettings,
+    pairs: PairSet,
+    kinds: tuple[Kind, ...],
+    device: torch.device,
+    seed: int,
+    tell: Tell,
+) -> WarmStart:
+    """Train the blurring recipe once, then one discriminator of each kind against its generator.
+
+    Every discriminator gets the same number of steps against the same, finished generator, so
+    that no depth and no loss begins at a disadvantage.
+    """
+    total = settings.warm_start_steps + settings.warm_discriminator_steps
+    generator = build_generator(settings, seed).to(device)
+    discriminator = build_discriminator(settings, BLURRING.n_layers_D, seed).to(device)
+    model = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
+    stream = batches(pairs, settings, device, seed)
+    for done, (retouched, original) in enumerate(islice(stream, settings.warm_start_steps), 1):
+        model.step(retouched, original)
+        tell(done, total)
+
+    def tell_rest(done: int, _: int) -> None:
+        tell(settings.warm_start_steps + done, total)
+
+    return WarmStart(
+        state_of(generator),
+        train_discriminators(generator, {}, settings, stream, kinds, seed, tell_rest),
+    )
+
+
+def from_user_model(
+    files: tuple[Path, ...],
+    settings: TrainSettings,
+    pairs: PairSet,
+    kinds: tuple[Kind, ...],
+    device: torch.device,
+    seed: int,
+    tell: Tell,
+) -> WarmStart:
+    """Begin from the user's `latest_net_G.pth` [and `latest_net_D.pth`].
+
+    The user's discriminator is where those of its depth begin; every kind is then trained beside
+    the generator as in `make_warm_start`.
+
+    Raises:
+        UserInputError: a file is no checkpoint, or of another network than `settings` says.
+    """
+    generator = build_generator(settings, seed)
+    load_weights(generator, read_checkpoint(files[0]), files[0], settings)
+    begun: dict[int, NetWeights] = {}
+    if len(files) > 1:
+        weights = read_checkpoint(files[1])
+        depth = sum(value.dim() == 4 for value in weights.values()) - 2
+        load_weights(build_discriminator(settings, depth, seed), weights, files[1], settings)
+        begun[depth] = weights
+    stream = batches(pairs, settings, device, seed)
+    generator = generator.to(device)
+    weights = state_of(generator)
+    return WarmStart(
+        weights, train_discriminators(generator, begun, settings, stream, kinds, seed, tell)
+    )
+
+
+def train_discriminators(
+    generator: nn.Module,
+    begun: Mapping[int, NetWeights],
+    settings: TrainSettings,
+    stream: Iterator[tuple[Tensor, Tensor]],
+    kinds: tuple[Kind, ...],
+    seed: int,
+    tell: Tell,
+) -> dict[Kind, NetWeights]:
+    """One discriminator of each kind, trained `warm_discriminator_steps` against `generator`."""
+    steps = settings.warm_discriminator_steps
+    learners = []
+    for n_layers, gan_mode in kinds:
+        net = build_discriminator(settings, n_layers, seed)
+        if n_layers in begun:
+            net.load_state_dict(begun[n_layers])
+        net.to(next(generator.parameters()).device)
+        params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
+        learners.append((net, params, adam(net, params.lr, settings)))
+    for done, (retouched, original) in enumerate(islice(stream, steps), 1):
+        with torch.no_grad():
+            restored = generator(retouched)
+        for net, params, optimizer in learners:
+            real, fake = discriminator_losses(net, params, retouched, original, restored)
+            update(optimizer, (real + fake) * 0.5, {"D_real": real, "D_fake": fake})
+        tell(done, steps)
+    return {(params.n_layers_D, params.gan_mode): state_of(net) for net, params, _ in learners}
+
+
+def state_of(net: nn.Module) -> NetWeights:
+    """The network's weights on the CPU, apart from what it goes on to become."""
+    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
+
+
+def read_checkpoint(file: Path) -> NetWeights:
+    """A `state_dict` as pix2pix saves it, also from its DataParallel wrapper.
+
+    Raises:
+        UserInputError: the file is missing or is no such checkpoint.
+    """
+    try:
+        held = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserInputError(
+            f"{file} cannot be read as a checkpoint ({type(error).__name__}): name a "
+            "latest_net_G.pth or latest_net_D.pth that pix2pix saved."
+        ) from error
+    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
+        raise UserInputError(
+            f"{file} is not a state_dict: name a latest_net_G.pth or latest_net_D.pth."
+        )
+    return {name.removeprefix("module."): value for name, value in held.items()}
+
+
+def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
+    """Load a checkpoint into `net`.
+
+    Raises:
+        UserInputError: the checkpoint belongs to another network; the first difference is named.
+    """
+    wanted = net.state_dict()
+    for name, value in wanted.items():
+        if name not in weights or weights[name].shape != value.shape:
+            found = tuple(weights[name].shape) if name in weights else "nothing"
+            raise UserInputError(
+                f"{file} does not fit netG {settings.netG}, ngf {settings.ngf}, ndf "
+                f"{settings.ndf}, norm {settings.norm}: at {name} it has {found}, expected {tuple(value.shape)}; "
+                "choose the profile or settings that the model was trained with."
+            )
+    net.load_state_dict({name: weights[name] for name in wanted})
