@@ -1,0 +1,1 @@
+"""Measurements; `python -m benchmarks` lists and runs them. Results are kept under results/."""

@@ -1,0 +1,182 @@
+"""Do short trials predict long ones? Settings trained `--times` longer, scored on the way.
+
+    python -m benchmarks.evidence --profile quick --settings 12 --times 4
+
+A trial's learning rate is constant, so the short trial is the beginning of the long one: a single
+long run gives the score at every step of interest. Each finished setting is kept in the results
+file at once; the same command goes on where it stopped.
+"""
+
+import argparse
+import json
+import multiprocessing
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from benchmarks.machine import describe_machine
+from harness.config import TrainSettings, TrialPlan
+from harness.data.prepare import prepare_data
+from harness.devices import resolve_device
+from harness.profiles import choose_profile
+from harness.trial_messages import Rung, TrialTask
+from search_spaces.params import TrialParams
+from search_spaces.recipes import load_recipes
+from search_spaces.space import Space, load_space
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def settings_to_try(space: Space, count: int) -> dict[str, TrialParams]:
+    """The guide's recipes, then random points of the default space (fixed seed)."""
+    import optuna
+
+    chosen = dict(list(load_recipes().items())[:count])
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    while len(chosen) < count:
+        trial = study.ask(dict(space.distributions))
+        chosen[f"random {trial.number}"] = space.params(trial.params)
+    return chosen
+
+
+def steps_to_look_at(train: TrainSettings, times: int) -> tuple[int, ...]:
+    """The profile's own rungs and, beyond them, fractions of the long run."""
+    end = train.steps * times
+    early = [train.rungs[0] // 2, *train.rungs]
+    late = [round(train.steps * times ** (k / 4)) for k in range(1, 5)]
+    return tuple(sorted({*early, *late, end}))
+
+
+def run_setting(plan: TrialPlan, name: str, params: TrialParams) -> tuple[str, dict[str, Any]]:
+    """Train one setting to the end; its score, components and losses at every step looked at."""
+    from harness.trial import make_runner
+
+    runner = make_runner(plan)
+    rungs: list[dict[str, Any]] = []
+    began = time.perf_counter()
+
+    def report(rung: Rung) -> bool:
+        rungs.append(
+            {
+                "step": rung.step,
+                "value": rung.value,
+                "components": rung.components,
+                "losses": rung.losses,
+            }
+        )
+        return True
+
+    runner.run(TrialTask(0, params, plan.seed), report)
+    seconds = time.perf_counter() - began
+    return name, {"params": params.model_dump(), "rungs": rungs, "seconds": round(seconds, 1)}
+
+
+def warm_up(plan: TrialPlan) -> dict[str, float | None]:
+    from harness.trial import make_runner
+
+    began = time.perf_counter()
+    baseline = make_runner(plan).prepare(lambda done, total: None)
+    seconds = time.perf_counter() - began
+    return {"noop": baseline.noop, "warm_start": baseline.warm_start, "seconds": round(seconds, 1)}
+
+
+def agreement(runs: dict[str, Any]) -> list[dict[str, float]]:
+    """Spearman's correlation of the scores at each step with those at the end, with a 90%
+    bootstrap interval over settings, and how far the short trial's best is from the true best."""
+    rows = [[rung["value"] for rung in run["rungs"]] for run in runs.values()]
+    scores = np.array(rows)
+    steps = [rung["step"] for rung in next(iter(runs.values()))["rungs"]]
+    end = scores[:, -1]
+    random = np.random.default_rng(0)
+    found = []
+    for column, step in enumerate(steps[:-1]):
+        short = scores[:, column]
+        draws = [random.integers(len(end), size=len(end)) for _ in range(2000)]
+        resampled = [spearmanr(short[d], end[d]).statistic for d in draws if len(set(d)) > 2]
+        low, high = np.nanquantile(resampled, [0.05, 0.95])
+        found.append(
+            {
+                "step": step,
+                "spearman": float(spearmanr(short, end).statistic),
+                "low": float(low),
+                "high": float(high),
+                "regret": float(end.max() - end[short.argmax()]),
+                "spread": float(np.ptp(short)),
+            }
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="auto", help="quick, standard, full or auto")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--data", type=Path, help="a folder of pairs; default: the built-in ones")
+    parser.add_argument("--direction", default="AtoB")
+    parser.add_argument("--settings", type=int, default=12, help="how many settings")
+    parser.add_argument("--times", type=int, default=4, help="how many times longer than a trial")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--override", action="append", default=[], help="NAME=JSON of the profile")
+    parser.add_argument("--name", default="", help="added to the results file's name")
+    asked = parser.parse_args()
+
+    device = resolve_device(asked.device)
+    profile, train = choose_profile(asked.profile, device)
+    for pair in asked.override:
+        key, value = pair.split("=", 1)
+        train = TrainSettings.model_validate(train.model_dump() | {key: json.loads(value)})
+    space = load_space("default")
+    work = Path(tempfile.gettempdir()) / f"evidence-{profile}-{asked.seed}{asked.name}"
+    work.mkdir(exist_ok=True)
+    data = prepare_data(asked.data, asked.direction, train, work / "data", seed=asked.seed)
+    rungs = steps_to_look_at(train, asked.times)
+    long = train.model_copy(update={"steps": rungs[-1], "rungs": rungs})
+    plan = TrialPlan(
+        dataset=data.file,
+        folder=work,
+        train=long,
+        weights="random",
+        device=device,
+        threads=1,
+        warm_start_threads=asked.jobs,
+        discriminators=space.discriminators,
+        seed=asked.seed,
+    )
+
+    file = RESULTS / f"evidence_{profile}_seed{asked.seed}{asked.name}.json"
+    kept = json.loads(file.read_text()) if file.exists() else {"runs": {}}
+    kept |= {"machine": describe_machine(device), "profile": profile, "train": long.model_dump()}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(asked.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        kept["baseline"] = pool.submit(warm_up, plan).result()
+        print(kept["baseline"], flush=True)
+        waiting = {
+            pool.submit(run_setting, plan, name, params)
+            for name, params in settings_to_try(space, asked.settings).items()
+            if name not in kept["runs"]
+        }
+        for done in as_completed(waiting):
+            name, run = done.result()
+            kept["runs"][name] = run
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(kept, indent=1))
+            values = " ".join(f"{rung['step']}:{rung['value']:.3f}" for rung in run["rungs"])
+            print(f"{name:<20} {run['seconds']:>6} s  {values}", flush=True)
+    kept["agreement"] = agreement(kept["runs"])
+    file.write_text(json.dumps(kept, indent=1))
+    for row in kept["agreement"]:
+        print(
+            "step {step:>6}  Spearman {spearman:5.2f} [{low:.2f}, {high:.2f}]"
+            "  regret {regret:.4f}  spread {spread:.4f}".format(**row)
+        )
+
+
+if __name__ == "__main__":
+    main()
