@@ -1,0 +1,77 @@
+"""The house's walls: which package may import which, read from the imports themselves."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("harness", "search_spaces", "objectives", "reports")
+
+FORBIDDEN = {
+    "search_spaces": {"harness", "objectives", "reports", "torch", "torchvision", "mlflow"},
+    "objectives": {"harness", "search_spaces", "reports", "optuna", "mlflow"},
+    "reports": {"harness", "search_spaces", "objectives", "torch", "torchvision", "mlflow"},
+    "harness/training": {"optuna", "mlflow", "reports"},
+    "harness/data": {"optuna", "mlflow", "reports"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file imports, whole names, also inside its functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively: write the whole name"
+            found.add(node.module or "")
+    return found
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_imports_run_one_way(package: str) -> None:
+    assert files(package)
+    crossed = {
+        str(file.relative_to(ROOT)): sorted(names)
+        for file in files(package)
+        if (names := {name.split(".")[0] for name in imports(file)} & FORBIDDEN[package])
+    }
+    assert crossed == {}
+
+
+def test_only_the_tracker_imports_mlflow() -> None:
+    users = {
+        str(file.relative_to(ROOT))
+        for package in PACKAGES
+        for file in files(package)
+        if any(name.split(".")[0] == "mlflow" for name in imports(file))
+    }
+    assert users <= {"harness/tracking.py"}
+
+
+def test_no_circles() -> None:
+    """No two files of the house import each other, however long the way round."""
+    names = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for package in PACKAGES
+        for file in files(package)
+    }
+    edges = {
+        name: {used for used in imports(file) if used in names} for name, file in names.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join((*way, name))
+        if name not in done:
+            for used in edges[name] - {name}:
+                visit(used, (*way, name))
+            done.add(name)
+
+    for name in names:
+        visit(name, ())
