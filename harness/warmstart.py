@@ -189,7 +189,8 @@ def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: Trai
             found = tuple(weights[name].shape) if name in weights else "nothing"
             raise UserInputError(
                 f"{file} does not fit netG {settings.netG}, ngf {settings.ngf}, ndf "
-                f"{settings.ndf}, norm {settings.norm}: at {name} it has {found}, expected {tuple(value.shape)}; "
+                f"{settings.ndf}, norm {settings.norm}: at {name} it has {found}, "
+                f"expected {tuple(value.shape)}; "
                 "choose the profile or settings that the model was trained with."
             )
     net.load_state_dict({name: weights[name] for name in wanted})
