@@ -1,0 +1,170 @@
+"""`train.py` command lines of pytorch-CycleGAN-and-pix2pix that do what the settings say.
+
+Only options that all of that repository's versions since 2019 share are written, and every value
+is written out, for its defaults differ between models and versions. What is easily got wrong there:
+
+- `--n_layers_D` is read only with `--netD n_layers`; with `basic` there are always three layers.
+- `--no_flip` and `--no_dropout` are switches: they take no value and stand only where meant.
+- A trial's learning rate is constant. With the default linear policy and `--n_epochs_decay 0` it
+  would be 0 during the whole last epoch (the rate is updated as an epoch begins), so the step
+  policy is named, with its step beyond the end.
+- Without `--save_epoch_freq` a run of fewer than five epochs would save nothing.
+- The perceptual model and its options are the user's own: named only where the term is used.
+"""
+
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PLACEHOLDER_DATA = "./pairs"
+"""Stands for the user's own folder where a study used the built-in pictures."""
+
+FULL_TRAINING: dict[str, Any] = {
+    "netG": "unet_256",
+    "ngf": 64,
+    "ndf": 64,
+    "norm": "batch",
+    "dropout": True,
+    "preprocess": "scale_width_and_crop",
+    "load_size": 1024,
+    "crop_size": 1024,
+    "flip": True,
+    "batch_size": 1,
+    "beta1": 0.5,
+}
+"""The guide's own training, at the sizes that its pictures have."""
+
+FIRST_STAGE = {**FULL_TRAINING, "load_size": 512, "crop_size": 256}
+SECOND_STAGE_LR = 1e-4
+SAVE_EVERY = 100
+
+Command = list[str]
+
+
+def train_commands(
+    params: Mapping[str, Any], train: Mapping[str, Any], data: Mapping[str, Any], name: str
+) -> list[Command]:
+    """The command that repeats a trial: its settings, its steps, its constant learning rate.
+
+    Args:
+        params: the five searched settings.
+        train: the fixed ones, TrainSettings' names, and `warm_start`; where that is `init-from`,
+            the command continues from the user's own model.
+        data: `folder` (None: built-in pictures), `direction`, `n_train`.
+        name: the run's name; made safe for a folder.
+
+    Returns:
+        Commands as argument lists, to be run in order.
+    """
+    epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+    constant = ["--n_epochs", f"{epochs}", "--n_epochs_decay", "0"]
+    constant += ["--lr_policy", "step", "--lr_decay_iters", f"{epochs + 1}"]
+    constant += ["--save_epoch_freq", f"{epochs}"]
+    if train.get("warm_start") == "init-from":
+        constant.append("--continue_train")
+    return [train_command(params, train, data, folder_name(name), constant)]
+
+
+def full_commands(params: Mapping[str, Any], data: Mapping[str, Any], name: str) -> list[Command]:
+    """The found settings in the guide's own full training: 1024 px, 1000 + 1000 epochs."""
+    return [train_command(params, FULL_TRAINING, data, folder_name(name), schedule(1000))]
+
+
+def progressive_commands(
+    params: Mapping[str, Any], data: Mapping[str, Any], name: str
+) -> list[Command]:
+    """The guide's method 5: small pictures first, then full size from the first stage's weights."""
+    name = folder_name(name)
+    first, second = f"./checkpoints/{name}_stage1", f"./checkpoints/{name}"
+    weights = [f"{first}/latest_net_{net}.pth" for net in "GD"]
+    return [
+        train_command(params, FIRST_STAGE, data, f"{name}_stage1", schedule(500)),
+        ["mkdir", "-p", second],
+        ["cp", *weights, second],
+        train_command(
+            {**params, "lr": SECOND_STAGE_LR},
+            FULL_TRAINING,
+            data,
+            name,
+            [*schedule(500), "--continue_train"],
+        ),
+    ]
+
+
+def train_command(
+    params: Mapping[str, Any],
+    train: Mapping[str, Any],
+    data: Mapping[str, Any],
+    name: str,
+    schedule: Sequence[str],
+) -> Command:
+    """One call of `train.py`; `schedule` holds the options of its length and learning rate."""
+    perceptual = params["lambda_perceptual"] > 0
+    options: dict[str, Any] = {
+        "dataroot": data["folder"] or PLACEHOLDER_DATA,
+        "name": name,
+        "model": "pix2pix_with_perceptual" if perceptual else "pix2pix",
+        "dataset_mode": "aligned",
+        "direction": data["direction"],
+        "preprocess": train["preprocess"],
+        "load_size": train["load_size"],
+        "crop_size": train["crop_size"],
+        "batch_size": train["batch_size"],
+        "netG": train["netG"],
+        "ngf": train["ngf"],
+        "netD": "n_layers",
+        "n_layers_D": params["n_layers_D"],
+        "ndf": train["ndf"],
+        "norm": train["norm"],
+        "init_type": "normal",
+        "init_gain": 0.02,
+        "gan_mode": params["gan_mode"],
+        "lambda_L1": params["lambda_L1"],
+        "lr": params["lr"],
+        "beta1": train["beta1"],
+    }
+    command = ["python", "train.py"]
+    for option, value in options.items():
+        command += [f"--{option}", number(value) if isinstance(value, float) else str(value)]
+    if perceptual:
+        command += ["--use_perceptual", "--lambda_perceptual", number(params["lambda_perceptual"])]
+    command += [] if train["flip"] else ["--no_flip"]
+    command += [] if train["dropout"] else ["--no_dropout"]
+    return [*command, *schedule]
+
+
+def schedule(epochs: int) -> list[str]:
+    """The guide's schedule: `epochs` at the full learning rate, as many falling to zero."""
+    return [
+        *("--n_epochs", f"{epochs}", "--n_epochs_decay", f"{epochs}", "--lr_policy", "linear"),
+        *("--save_epoch_freq", f"{SAVE_EVERY}"),
+    ]
+
+
+def steps_per_epoch(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
+    """Optimisation steps of one epoch of `train.py`; the last batch may be a small one."""
+    pictures, batch = int(data["n_train"]), int(train["batch_size"])
+    return math.ceil(max(1, pictures) / batch)
+
+
+def folder_name(name: str) -> str:
+    """A run name that is a plain folder of `checkpoints/`, whatever the study is called."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "pix2pix"
+
+
+def number(value: float) -> str:
+    """A number as Python reads it back, without an exponent where it is short: 0.0001, 100."""
+    plain = f"{value:.12f}".rstrip("0").rstrip(".")
+    return plain if float(plain) == value else repr(value)
+
+
+def shell(command: Command) -> str:
+    """A command as a shell takes it, one option a line."""
+    lines = [command[:2]]
+    for word in command[2:]:
+        if word.startswith("--"):
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n  ".join(shlex.join(line) for line in lines)

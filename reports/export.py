@@ -1,0 +1,215 @@
+"""The best configuration of a study: as data, YAML, a `train.py` command, or a script."""
+
+import textwrap
+from typing import Any
+
+import yaml
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.commands import (
+    folder_name,
+    full_commands,
+    progressive_commands,
+    shell,
+    steps_per_epoch,
+    train_commands,
+)
+from reports.record import best_trial, params_of, recipe_trial
+
+RECOMMENDED = "best"
+"""The recipe that the guide recommends: what a winner is compared with."""
+
+Config = dict[str, Any]
+
+
+def best_config(study: Study, trial_number: int | None = None) -> Config:
+    """The best trial of a study, or the one named, with all that made its number (schema 1).
+
+    Raises:
+        ValueError: one sentence: there is no such trial, or none with a final score.
+    """
+    trial = chosen_trial(study, trial_number)
+    noted = study.user_attrs
+    name = noted["name"]
+    params = params_of(trial)
+    train = {**noted["train"], "warm_start": noted["warm_start"]}
+    data = noted["data"]
+    run_name = folder_name(f"{name}-t{trial.number:03d}")
+    full = progressive_commands if is_progressive(trial) else full_commands
+    baseline = recipe_trial(study, RECOMMENDED)
+    return {
+        "schema": 1,
+        "study": name,
+        "trial": trial.number,
+        "recipe": trial.user_attrs.get("recipe"),
+        "confirmed": False,
+        "verdict": verdict(trial, baseline),
+        "params": params,
+        "train": train,
+        "score": {
+            "mean": trial.values[0],
+            "ci95": None,
+            "repeats": 1,
+            "components": trial.user_attrs.get("components", {}),
+            "noop": noted["baseline"]["noop"],
+            "warm_start": noted["baseline"]["warm_start"],
+            "weights": noted["weights"],
+        },
+        "baseline": baseline and {"recipe": RECOMMENDED, "mean": baseline.values[0], "ci95": None},
+        "command": as_lines(train_commands(params, train, data, run_name)),
+        "full_command": as_lines(full(params, data, f"{run_name}-full")),
+        "notes": notes(params, train, data, noted["weights"]),
+        "checkpoint": trial.user_attrs.get("checkpoint"),
+        "provenance": {
+            "data_digest": data["digest"],
+            "data": data["folder"] or data["source"],
+            "direction": data["direction"],
+            "n_train": data["n_train"],
+            "n_val": data["n_val"],
+            "profile": noted["profile"],
+            "space": noted["space_name"],
+            "seed": trial.user_attrs.get("seed", noted["seed"]),
+            "device": noted["device"],
+            "host": noted["host"],
+            "versions": noted["versions"],
+            "optuna_study": study.study_name,
+            "mlflow_run": trial.user_attrs.get("mlflow_run"),
+            "created": noted["created"],
+        },
+    }
+
+
+def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
+    """The trial to export.
+
+    Raises:
+        ValueError: there is none; the sentence says why.
+    """
+    name = study.user_attrs.get("name", study.study_name)
+    if "train" not in study.user_attrs:
+        raise ValueError(f"Study {name} was not made by harness search: it holds no settings.")
+    if number is None:
+        best = best_trial(study)
+        if best is None:
+            raise ValueError(
+                f"Study {name} has no completed trial yet: let the search go on, then export."
+            )
+        return best
+    trials = study.get_trials(deepcopy=False)
+    if not 0 <= number < len(trials):
+        raise ValueError(
+            f"Study {name} has no trial {number}: its trials are 0 to {len(trials) - 1}."
+        )
+    if trials[number].state != TrialState.COMPLETE:
+        state = trials[number].state.name.lower()
+        raise ValueError(
+            f"Trial {number} of study {name} has no final score (it is {state}): name a completed "
+            "one, or leave --trial out for the best."
+        )
+    return trials[number]
+
+
+def is_progressive(trial: FrozenTrial) -> bool:
+    """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
+    return trial.user_attrs.get("recipe") == "progressive"
+
+
+def verdict(trial: FrozenTrial, baseline: FrozenTrial | None) -> str:
+    """What may honestly be said of one run each."""
+    if baseline is None:
+        return "not compared: the study has no completed trial of the guide's recommended recipe"
+    if baseline.number == trial.number:
+        return "this is the guide's recommended recipe itself; one run, not confirmed by repeats"
+    difference = trial.values[0] - baseline.values[0]
+    word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
+    return (
+        f"{word} {RECOMMENDED}-recipe by {abs(difference):.4f} in one run each; "
+        "not confirmed by repeats"
+    )
+
+
+def notes(params: Config, train: Config, data: Config, weights: str) -> list[str]:
+    """What the commands cannot say, and what to do about it."""
+    epoch = steps_per_epoch(train, data)
+    said = [
+        f"command repeats the trial: {train['steps']} steps, whole epochs of {epoch} each, at a "
+        "constant learning rate. full_command trains the same settings as the guide trains: "
+        "1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
+    ]
+    if data["folder"] is None:
+        said.append(
+            "The study used built-in pictures: put your own folder of side-by-side pairs in place "
+            "of the --dataroot."
+        )
+    if train["warm_start"] == "shared":
+        said.append(
+            f"The trial continued from the study's shared warm start ({train['warm_start_steps']} "
+            "steps with the guide's blurring recipe); the command starts from nothing. To continue "
+            "from a model of yours, put its latest_net_G.pth into the run's folder of checkpoints "
+            "and add --continue_train."
+        )
+    if train["warm_start"] == "init-from":
+        said.append(
+            "The trial continued from your own model: put its latest_net_G.pth and "
+            "latest_net_D.pth (one with as many layers as --n_layers_D) into the run's folder of "
+            "checkpoints first."
+        )
+    if train.get("ema_decay"):
+        said.append(
+            f"The score is that of a running average of the generator's weights (decay "
+            f"{train['ema_decay']:g}); train.py keeps the last weights."
+        )
+    if params["lambda_perceptual"] > 0:
+        layers = ", ".join(train["perceptual_layers"])
+        said.append(
+            "pix2pix_with_perceptual is the guide's own model file, not part of the public "
+            f"repository; the trial's perceptual term compared VGG19's {layers}."
+        )
+        if weights == "random":
+            said.append(
+                "The perceptual term and LPIPS looked through random networks, for no pretrained "
+                "weights were at hand: search again with them before you rely on it."
+            )
+    return said
+
+
+def as_lines(commands: list[list[str]]) -> str:
+    """Commands for a shell, in order."""
+    return "".join(f"{shell(command)}\n" for command in commands)
+
+
+class BlockDumper(yaml.SafeDumper):
+    """The safe dumper, which writes texts of several lines as they stand."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+BlockDumper.add_representer(str, BlockDumper.represent_text)
+
+
+def as_yaml(config: Config) -> str:
+    """A configuration as the text of a `best.yaml`."""
+    return yaml.dump(config, Dumper=BlockDumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def as_command(config: Config) -> str:
+    """The command that repeats the trial."""
+    return str(config["command"])
+
+
+def as_script(config: Config) -> str:
+    """A bash script of the full training with the found settings, and what to know before it."""
+    head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
+    remarks = "".join(f"# {line}\n" for text in [head, *config["notes"]] for line in wrap(text))
+    return (
+        f"#!/usr/bin/env bash\n{remarks}# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
+        f"set -euo pipefail\n\n{config['full_command']}"
+    )
+
+
+def wrap(text: str) -> list[str]:
+    """Lines for a comment; control characters cannot break out of it."""
+    return textwrap.wrap(" ".join(text.split()), 97, break_long_words=False)

@@ -1,0 +1,43 @@
+"""Reading a study: its trials by state, the best of them, and what the driver noted on each."""
+
+from typing import Any
+
+from optuna import Study
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+
+def trials_of(study: Study, *states: TrialState) -> list[FrozenTrial]:
+    """The study's trials in these states (all, where none is named), by number."""
+    return study.get_trials(deepcopy=False, states=states or None)
+
+
+def completed(study: Study) -> list[FrozenTrial]:
+    """The trials with a final score. A pruned one has a last value too, but no final score."""
+    return trials_of(study, TrialState.COMPLETE)
+
+
+def best_trial(study: Study) -> FrozenTrial | None:
+    """The completed trial with the best score among those that keep every constraint.
+
+    With several objectives it is the best of the first, which is the headline score.
+    """
+    feasible = [
+        trial for trial in completed(study) if all(v <= 0 for v in trial.constraints.values())
+    ]
+    if not feasible:
+        return None
+    sign = -1 if study.directions[0] == StudyDirection.MINIMIZE else 1
+    return max(feasible, key=lambda trial: (sign * trial.values[0], -trial.number))
+
+
+def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:
+    """The last completed trial of one of the guide's recipes."""
+    named = [trial for trial in completed(study) if trial.user_attrs.get("recipe") == recipe]
+    return named[-1] if named else None
+
+
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """All five settings of a trial, also those that the space keeps fixed."""
+    params: dict[str, Any] = trial.user_attrs.get("params", trial.params)
+    return params

@@ -1,0 +1,200 @@
+"""Studies as the driver leaves them, made in memory without any training."""
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+SPACE = {
+    "lambda_L1": FloatDistribution(10, 500, log=True),
+    "lambda_perceptual": FloatDistribution(0, 30, step=2.5),
+    "n_layers_D": IntDistribution(2, 5),
+    "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
+    "lr": FloatDistribution(5e-5, 4e-4, log=True),
+}
+RECIPES = {
+    "problem": (500.0, 0.0, 3, "vanilla", 1e-4),
+    "perceptual": (100.0, 10.0, 3, "vanilla", 1e-4),
+    "lower_L1": (50.0, 0.0, 3, "vanilla", 1e-4),
+    "stronger_D": (100.0, 0.0, 4, "vanilla", 1e-4),
+    "lsgan": (100.0, 0.0, 3, "lsgan", 1e-4),
+    "progressive": (100.0, 0.0, 3, "vanilla", 2e-4),
+    "best": (100.0, 10.0, 3, "lsgan", 1e-4),
+    "alternative": (50.0, 0.0, 4, "lsgan", 1e-4),
+}
+RUNGS = (160, 220, 280, 340, 400)
+TRAIN = {
+    "netG": "unet_128",
+    "ngf": 16,
+    "ndf": 16,
+    "norm": "batch",
+    "dropout": True,
+    "preprocess": "scale_width_and_crop",
+    "load_size": 128,
+    "crop_size": 128,
+    "flip": True,
+    "batch_size": 1,
+    "beta1": 0.5,
+    "steps": 400,
+    "rungs": list(RUNGS),
+    "ema_decay": 0.98,
+    "ema_every": 4,
+    "perceptual_layers": ["relu1_1", "relu2_1"],
+    "perceptual_window": 64,
+    "warm_start_steps": 2000,
+    "warm_discriminator_steps": 200,
+}
+SPACE_TEXT = """params:
+  lambda_L1: {type: float, low: 10.0, high: 500.0, log: true}
+  lambda_perceptual: {type: float, low: 0.0, high: 30.0, step: 2.5}
+  n_layers_D: {type: int, low: 2, high: 5}
+  gan_mode: {type: categorical, choices: [vanilla, lsgan]}
+  lr: {type: float, low: 0.00005, high: 0.0004, log: true}
+"""
+
+
+def study_attrs(name: str = "boundary-sharpness", **changed: Any) -> dict[str, Any]:
+    """What the driver notes on a study."""
+    return {
+        "name": name,
+        "direction": "maximize",
+        "objective": "boundary_sharpness",
+        "space": SPACE_TEXT,
+        "space_name": "default",
+        "profile": "quick",
+        "train": TRAIN,
+        "data": {
+            "digest": "0123456789abcdef",
+            "source": "built-in pairs",
+            "folder": None,
+            "direction": "AtoB",
+            "n_train": 48,
+            "n_val": 12,
+        },
+        "weights": "pretrained",
+        "seed": 0,
+        "device": "cpu",
+        "versions": {"python": "3.11.7", "torch": "2.15.0", "optuna": "5.0.0", "harness": "0.1.0"},
+        "baseline": {"noop": 0.22, "warm_start": 0.219},
+        "warm_start": "shared",
+        "budget": 50,
+        "created": "2026-11-23T20:00:00+00:00",
+        "mlflow_run": "parent-run",
+        "host": "machine",
+    } | changed
+
+
+def value_at(params: dict[str, Any], step: int, noise: float) -> float:
+    """A made-up score: best at low L1, some perceptual term and lsgan; rises with the steps."""
+    end = (
+        0.25
+        - 0.012 * abs(math.log(params["lambda_L1"] / 60))
+        - 0.0006 * abs(params["lambda_perceptual"] - 10)
+        + (0.006 if params["gan_mode"] == "lsgan" else 0)
+        - 0.01 * abs(math.log(params["lr"] / 1.5e-4))
+    )
+    return end * (1 - 0.3 * math.exp(-step / 150)) + noise
+
+
+def losses_at(params: dict[str, Any], step: int) -> dict[str, float]:
+    fall = math.exp(-step / 300)
+    losses = {
+        "G_GAN": 0.9 + 0.01 * math.sin(step),
+        "G_L1": params["lambda_L1"] * (0.03 + 0.02 * fall),
+        "D_real": 0.5,
+        "D_fake": 0.5,
+    }
+    if params["lambda_perceptual"] > 0:
+        losses["G_Perceptual"] = params["lambda_perceptual"] * (0.3 + 0.2 * fall)
+    return losses
+
+
+def components_of(value: float) -> dict[str, float]:
+    return {"D": 0.4 - value / 2, "E": 0.2, "Lrel": 0.9 - value, "mae": 0.05}
+
+
+def add_trial(
+    study: optuna.Study,
+    params: dict[str, Any],
+    state: TrialState = TrialState.COMPLETE,
+    rungs: Sequence[int] = RUNGS,
+    noise: float = 0.0,
+    **attrs: Any,
+) -> None:
+    """One trial with everything the driver notes on it."""
+    rows = [
+        {
+            "step": step,
+            "value": (value := value_at(params, step, noise)),
+            "components": components_of(value),
+            "losses": losses_at(params, step),
+        }
+        for step in rungs
+    ]
+    number = len(study.get_trials(deepcopy=False))
+    noted = {
+        "params": params,
+        "seed": 1000 + number,
+        "rungs": rows,
+        "components": rows[-1]["components"] if rows else {},
+        "seconds": 12.5,
+        "worker": 0,
+        "mlflow_run": f"run-{number}",
+    }
+    if state == TrialState.COMPLETE:
+        noted["per_image"] = [
+            {"name": f"p{i}.png", "score": rows[-1]["value"] + 0.01 * (i - 2)} for i in range(5)
+        ]
+    study.add_trial(
+        create_trial(
+            state=state,
+            value=rows[-1]["value"] if state == TrialState.COMPLETE else None,
+            params={name: params[name] for name in SPACE},
+            distributions=SPACE,
+            intermediate_values={row["step"]: row["value"] for row in rows},
+            user_attrs=noted | attrs,
+        )
+    )
+
+
+def empty_study(name: str = "boundary-sharpness", **changed: Any) -> optuna.Study:
+    study = optuna.create_study(study_name="s", direction="maximize")
+    for key, value in study_attrs(name, **changed).items():
+        study.set_user_attr(key, value)
+    return study
+
+
+def make_study(
+    trials: int = 50, name: str = "boundary-sharpness", seed: int = 0, **changed: Any
+) -> optuna.Study:
+    """The guide's recipes first, then random settings; some pruned, a few failed or diverged."""
+    study = empty_study(name, **changed)
+    rng = random.Random(seed)
+    for recipe, values in list(RECIPES.items())[:trials]:
+        params = dict(zip(SPACE, values, strict=True))
+        add_trial(study, params, noise=rng.gauss(0, 0.002), recipe=recipe)
+    for number in range(len(RECIPES), trials):
+        params = {
+            "lambda_L1": round(10 * 50 ** rng.random(), 3),
+            "lambda_perceptual": 2.5 * rng.randrange(13),
+            "n_layers_D": rng.randint(2, 5),
+            "gan_mode": rng.choice(("vanilla", "lsgan")),
+            "lr": 5e-5 * 8 ** rng.random(),
+        }
+        noise = rng.gauss(0, 0.002)
+        if number % 17 == 16:
+            reason = "the worker died (signal 9)"
+            add_trial(study, params, TrialState.FAIL, (), noise, reason=reason)
+        elif number % 19 == 18:
+            reason = "diverged: G_L1 nan at step 200"
+            add_trial(study, params, TrialState.PRUNED, RUNGS[:1], noise, reason=reason)
+        elif value_at(params, RUNGS[2], noise) < 0.215:
+            reason = f"pruned at step {RUNGS[2]}: below the median"
+            add_trial(study, params, TrialState.PRUNED, RUNGS[:3], noise, reason=reason)
+        else:
+            add_trial(study, params, noise=noise)
+    return study
