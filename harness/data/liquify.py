@@ -1,0 +1,161 @@
+"""Liquify: a few smooth local displacements, as a retoucher's brush makes them.
+
+A field `u` `[2, h, w]` (x first, pixels) says where each retouched pixel comes from:
+`retouched(p) = original(p + u(p))`. Strokes are known as formulas, so the field of several
+strokes and its inverse are exact, not interpolated.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates, spline_filter
+
+Field = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+# A quintic spline keeps the spectrum nearly up to Nyquist; a cubic or bilinear warp would itself
+# blur the region whose blur is to be judged.
+SPLINE_ORDER = 5
+SPLINE_REACH = 16
+STEEPEST_FALLOFF = 8 / (3 * math.sqrt(3))
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """One dab of the brush: moves what lies within an ellipse, most in its middle.
+
+    Attributes:
+        centre: (x, y) in pixels.
+        radius: half axes (x, y) in pixels; nothing moves outside.
+        push: (x, y) in pixels, how far the middle is pushed.
+        pinch: (x, y) shares by which the middle is drawn together; negative spreads it (bloat).
+
+    Raises:
+        ValueError: the stroke is so strong for its radius that it might fold the picture.
+    """
+
+    centre: tuple[float, float]
+    radius: tuple[float, float]
+    push: tuple[float, float] = (0.0, 0.0)
+    pinch: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        narrow, wide = min(self.radius), max(self.radius)
+        if narrow <= 0:
+            raise ValueError(f"a liquify stroke needs radii above 0, not {self.radius}")
+        slope = STEEPEST_FALLOFF * math.hypot(*self.push) / narrow
+        slope += max(map(abs, self.pinch)) * wide / narrow
+        if slope >= 1:
+            raise ValueError(
+                f"a liquify stroke of push {self.push} and pinch {self.pinch} folds the picture "
+                f"within radius {self.radius}: make it weaker or wider"
+            )
+
+    def shift(self, points: Points) -> Points:
+        """Where the retouched `points` `[2, ...]` come from, relative to themselves."""
+        x = points[0] - self.centre[0]
+        y = points[1] - self.centre[1]
+        squared = (x / self.radius[0]) ** 2 + (y / self.radius[1]) ** 2
+        falloff = np.maximum(0.0, 1.0 - squared) ** 2
+        return np.stack(
+            [
+                falloff * (self.pinch[0] * x - self.push[0]),
+                falloff * (self.pinch[1] * y - self.push[1]),
+            ]
+        )
+
+
+def displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
+    """The field of `strokes` done one after another: retouched from original."""
+
+    def pull(points: Points) -> Points:
+        for stroke in reversed(strokes):
+            points = points + stroke.shift(points)
+        return points
+
+    return on_reach(strokes, height, width, pull)
+
+
+def inverse_displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
+    """The field that undoes `strokes`: original from retouched, exact to 1e-4 pixels."""
+
+    def push_back(points: Points) -> Points:
+        for stroke in strokes:
+            points = solve(stroke, points)
+        return points
+
+    return on_reach(strokes, height, width, push_back)
+
+
+def solve(stroke: Stroke, target: Points) -> Points:
+    """The points p with p + shift(p) = target; a contraction, as no stroke folds."""
+    points = target
+    while True:
+        closer = target - stroke.shift(points)
+        done = np.abs(closer - points).max(initial=0) < 1e-5
+        points = closer
+        if done:
+            return points
+
+
+def on_reach(
+    strokes: Sequence[Stroke], height: int, width: int, move: Callable[[Points], Points]
+) -> Field:
+    """`move` minus identity, worked out only where some stroke reaches; 0 elsewhere."""
+    field = np.zeros((2, height, width), np.float32)
+    left, top, right, bottom = reach(strokes, height, width)
+    if left >= right or top >= bottom:
+        return field
+    y, x = np.mgrid[top:bottom, left:right].astype(np.float64)
+    points = np.stack([x, y])
+    field[:, top:bottom, left:right] = move(points) - points
+    return field
+
+
+def reach(strokes: Sequence[Stroke], height: int, width: int) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of the smallest box that holds every stroke, in the picture."""
+    if not strokes:
+        return 0, 0, 0, 0
+    low = [min(s.centre[axis] - s.radius[axis] for s in strokes) for axis in (0, 1)]
+    high = [max(s.centre[axis] + s.radius[axis] for s in strokes) for axis in (0, 1)]
+    return (
+        max(0, math.floor(low[0])),
+        max(0, math.floor(low[1])),
+        min(width, math.ceil(high[0]) + 1),
+        min(height, math.ceil(high[1]) + 1),
+    )
+
+
+def resample(picture: Picture, field: Field) -> Picture:
+    """`picture` `[h, w, c]` sampled at each pixel's place plus `field`; mirrored at the border.
+
+    Pixels that the field does not move keep their bytes.
+    """
+    moved = (field != 0).any(axis=0)
+    if not moved.any():
+        return picture.copy()
+    rows, columns = np.nonzero(moved)
+    x = columns + field[0, rows, columns].astype(np.float64)
+    y = rows + field[1, rows, columns].astype(np.float64)
+    top, left = (max(0, int(low.min()) - SPLINE_REACH) for low in (y, x))
+    window = picture[top : int(y.max()) + SPLINE_REACH + 2, left : int(x.max()) + SPLINE_REACH + 2]
+    out = picture.copy()
+    for channel in range(picture.shape[2]):
+        spline = spline_filter(
+            window[:, :, channel].astype(np.float64), SPLINE_ORDER, mode="mirror"
+        )
+        values = map_coordinates(
+            spline, [y - top, x - left], order=SPLINE_ORDER, mode="mirror", prefilter=False
+        )
+        out[rows, columns, channel] = np.clip(np.rint(values), 0, 255)
+    return out
+
+
+def warped_region(field: Field, threshold: float = 0.001) -> NDArray[np.bool_]:
+    """The mask `[h, w]` of displacements above `threshold` of the picture's short side."""
+    side = min(field.shape[1:])
+    return np.hypot(field[0], field[1]) > threshold * side
