@@ -180,14 +180,19 @@ def as_lines(commands: list[list[str]]) -> str:
 
 
 class BlockDumper(yaml.SafeDumper):
-    """The safe dumper, which writes texts of several lines as they stand."""
+    """The safe dumper; texts of several lines stand as they are, short lists on one line."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         style = "|" if "\n" in text else None
         return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
+    def represent_items(self, items: list[Any]) -> yaml.SequenceNode:
+        short = all(len(str(item)) < 20 for item in items)
+        return self.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=short)
+
 
 BlockDumper.add_representer(str, BlockDumper.represent_text)
+BlockDumper.add_representer(list, BlockDumper.represent_items)
 
 
 def as_yaml(config: Config) -> str:

@@ -157,7 +157,8 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
     )
     if low >= high:
         raise ValueError(
-            f"{where}: low {low:g} must be below high {high:g}; one value is written {name}: {low:g}."
+            f"{where}: low {low:g} must be below high {high:g}; "
+            f"one value is written {name}: {low:g}."
         )
     log = entry.get("log", False)
     if not isinstance(log, bool):

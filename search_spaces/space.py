@@ -165,12 +165,12 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
             raise ValueError(
                 f"{where}: {key} is no setting that can be searched; these can: {', '.join(known)}."
             )
-    pinned = {key: yaml.safe_load(value) for key, value in (overrides or {}).items()}
-    missing = [key for key in known if key not in {**entries, **pinned}]
+    entries = {**entries, **(overrides or {})}
+    missing = [key for key in known if key not in entries]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing; give it a range or a fixed value.")
     return Space(
         name=name,
         description=" ".join(str(data.get("description", "")).split()),
-        parameters={key: read_parameter(key, {**entries, **pinned}[key], where) for key in known},
+        parameters={key: read_parameter(key, entries[key], where) for key in known},
     )

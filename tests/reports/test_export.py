@@ -1,0 +1,160 @@
+"""What `best.yaml` holds, and which trial it is about."""
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study, study_attrs
+
+from reports.export import as_command, as_script, as_yaml, best_config
+
+BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+
+
+def test_the_winner_with_all_that_made_it() -> None:
+    study = make_study(30)
+    config = best_config(study)
+    assert config["trial"] == study.best_trial.number
+    assert config["score"]["mean"] == study.best_value
+    assert config["params"] == study.best_trial.user_attrs["params"]
+    assert config["train"] == study.user_attrs["train"] | {"warm_start": "shared"}
+    assert config["score"]["noop"] == 0.22
+    assert config["score"]["weights"] == "pretrained"
+    assert config["confirmed"] is False
+    assert config["baseline"]["recipe"] == "best"
+    assert config["provenance"]["data_digest"] == "0123456789abcdef"
+    assert config["provenance"]["versions"]["torch"] == "2.15.0"
+    assert config["provenance"]["mlflow_run"] == f"run-{config['trial']}"
+
+
+def test_it_is_read_back_as_it_was() -> None:
+    config = best_config(make_study(12, name="얼굴 \"<script>\" 'q': # x"))
+    assert yaml.safe_load(as_yaml(config)) == config
+
+
+def test_commands_stand_in_the_yaml_as_a_person_can_paste_them() -> None:
+    text = as_yaml(best_config(make_study(12)))
+    assert "command: |\n  python train.py \\\n    --dataroot ./pairs \\\n" in text
+
+
+def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
+    config = best_config(make_study(12))
+    short, full = (
+        shlex.split(config[key].replace("\\\n", " ")) for key in ("command", "full_command")
+    )
+    for option, trial, guide in (("--crop_size", "128", "1024"), ("--n_epochs", "9", "1000")):
+        assert short[short.index(option) + 1] == trial
+        assert full[full.index(option) + 1] == guide
+    for option in ("--lambda_L1", "--n_layers_D", "--gan_mode", "--lr"):
+        assert short[short.index(option) + 1] == full[full.index(option) + 1]
+    assert short[short.index("--name") + 1] != full[full.index("--name") + 1]
+
+
+def test_a_named_trial() -> None:
+    config = best_config(make_study(12), 2)
+    assert config["recipe"] == "lower_L1"
+    assert config["verdict"].startswith("behind best-recipe by 0.0")
+
+
+def test_the_progressive_recipe_exports_both_stages() -> None:
+    config = best_config(make_study(12), 5)
+    assert config["recipe"] == "progressive"
+    assert config["full_command"].count("train.py") == 2
+    assert config["command"].count("train.py") == 1
+
+
+def test_the_recommended_recipe_is_not_compared_with_itself() -> None:
+    assert "recipe itself" in best_config(make_study(12), 6)["verdict"]
+
+
+def test_without_the_recommended_recipe_there_is_no_comparison() -> None:
+    config = best_config(make_study(3))
+    assert config["baseline"] is None
+    assert config["verdict"].startswith("not compared")
+
+
+def test_a_pruned_trial_is_never_the_winner() -> None:
+    """A pruned trial keeps its last value: here the highest of all."""
+    study = empty_study()
+    add_trial(study, BEST)
+    add_trial(study, BEST, TrialState.PRUNED, (160,), noise=0.5, reason="pruned at step 160: x")
+    assert best_config(study)["trial"] == 0
+
+
+def test_a_trial_that_breaks_a_constraint_is_never_the_winner() -> None:
+    study = empty_study()
+    add_trial(study, BEST)
+    trial = study.ask(SPACE)
+    trial.set_constraint("colour error", 0.1)
+    study.tell(trial, 0.9)
+    assert best_config(study)["trial"] == 0
+
+
+@pytest.mark.parametrize(
+    ("study", "number", "sentence"),
+    [
+        (empty_study("mine"), None, "Study mine has no completed trial yet"),
+        (make_study(9), 40, "has no trial 40: its trials are 0 to 8"),
+        (make_study(9), -1, "has no trial -1"),
+        (make_study(30), 16, "Trial 16 .* has no final score .it is fail"),
+        (optuna.create_study(study_name="other"), None, "other was not made by harness search"),
+    ],
+)
+def test_what_cannot_be_exported(study: optuna.Study, number: int | None, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        best_config(study, number)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "built-in pictures"),
+        ({}, "shared warm start (2000 steps"),
+        ({"warm_start": "init-from"}, "continued from your own model"),
+        ({"weights": "random"}, "random networks"),
+        ({}, "running average"),
+    ],
+)
+def test_what_the_commands_cannot_say_is_said(changed: dict[str, Any], said: str) -> None:
+    assert said in " ".join(best_config(make_study(12, **changed), 1)["notes"])
+
+
+def test_notes_say_nothing_that_does_not_hold() -> None:
+    data = study_attrs()["data"] | {"folder": "/pairs"}
+    study = make_study(12, warm_start="none", data=data)
+    said = " ".join(best_config(study, 0)["notes"])
+    for absent in ("built-in", "warm start", "your own model", "perceptual", "random"):
+        assert absent not in said
+
+
+def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) -> None:
+    """Run by bash, with a python in its way that only says how it was called."""
+    folder = "/it's\ntouch evil; $(touch evil)"
+    study = make_study(
+        12,
+        name="a\ntouch evil $(touch evil) `touch evil`",
+        data=study_attrs()["data"] | {"folder": folder},
+    )
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    python.chmod(0o755)
+    script = tmp_path / "full.sh"
+    script.write_text(as_script(best_config(study, 1)), encoding="utf-8")
+    done = subprocess.run(
+        ["bash", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    words = done.stdout.split("\0")
+    assert words[0] == "train.py"
+    assert words[words.index("--dataroot") + 1] == folder
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["full.sh", "python"]
+
+
+def test_command_is_the_trials() -> None:
+    config = best_config(make_study(12))
+    assert as_command(config) == config["command"]

@@ -1,0 +1,56 @@
+"""The guide's recipes: its own numbers, and which spaces hold them."""
+
+import pytest
+
+from search_spaces.params import TrialParams
+from search_spaces.recipes import load_recipes, read_recipes, recipe_for_space
+from search_spaces.space import load_space
+
+GUIDE = [
+    ("problem", 500, 0, 3, "vanilla", 1e-4),
+    ("perceptual", 100, 10, 3, "vanilla", 1e-4),
+    ("lower_L1", 50, 0, 3, "vanilla", 1e-4),
+    ("stronger_D", 100, 0, 4, "vanilla", 1e-4),
+    ("lsgan", 100, 0, 3, "lsgan", 1e-4),
+    ("progressive", 100, 0, 3, "vanilla", 2e-4),
+    ("best", 100, 10, 3, "lsgan", 1e-4),
+    ("alternative", 50, 0, 4, "lsgan", 1e-4),
+]
+
+
+def test_the_guides_numbers_in_the_guides_order() -> None:
+    found = [(name, *params.model_dump().values()) for name, params in load_recipes().items()]
+    assert found == GUIDE
+
+
+def test_every_recipe_is_described() -> None:
+    assert all(recipe.description for recipe in read_recipes().values())
+
+
+@pytest.mark.parametrize("name", ["default", "wide"])
+def test_a_broad_space_holds_every_recipe(name: str) -> None:
+    space = load_space(name)
+    for recipe in load_recipes().values():
+        assert space.params(recipe_for_space(recipe, space)) == recipe
+
+
+def test_a_narrow_space_names_what_does_not_fit() -> None:
+    space = load_space("narrow")
+    with pytest.raises(ValueError, match=r"lambda_L1 500 is not in 50..100, lambda_perceptual 0"):
+        recipe_for_space(load_recipes()["problem"], space)
+    assert recipe_for_space(load_recipes()["best"], space)
+
+
+def test_a_pinned_setting_is_not_suggested_and_must_agree() -> None:
+    space = load_space("default", {"lr": "1e-4"})
+    assert "lr" not in recipe_for_space(load_recipes()["best"], space)
+    with pytest.raises(ValueError, match=r"lr 0.0002 is not 0.0001"):
+        recipe_for_space(load_recipes()["progressive"], space)
+
+
+def test_a_value_between_the_points_of_a_grid_is_not_moved() -> None:
+    params = TrialParams(
+        lambda_L1=100, lambda_perceptual=11, n_layers_D=3, gan_mode="lsgan", lr=1e-4
+    )
+    with pytest.raises(ValueError, match=r"lambda_perceptual 11 is not in 0..30 in steps of 2.5"):
+        recipe_for_space(params, load_space("default"))

@@ -1,0 +1,246 @@
+"""Spaces mean what their YAML says, and a bad file is refused by the name of its bad key."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from search_spaces.params import TrialParams
+from search_spaces.space import BUILT_IN, load_space, parse_space
+
+GOOD = {
+    "lambda_L1": {"type": "float", "low": 10, "high": 500, "log": True},
+    "lambda_perceptual": {"type": "float", "low": 0, "high": 30, "step": 2.5},
+    "n_layers_D": {"type": "int", "low": 2, "high": 5},
+    "gan_mode": {"type": "categorical", "choices": ["vanilla", "lsgan"]},
+    "lr": 1e-4,
+}
+
+
+def space_text(**changed: object) -> str:
+    return yaml.safe_dump({"params": GOOD | changed})
+
+
+def test_default_space() -> None:
+    space = load_space("default")
+    assert space.distributions == {
+        "lambda_L1": FloatDistribution(10, 500, log=True),
+        "lambda_perceptual": FloatDistribution(0, 30, step=2.5),
+        "n_layers_D": IntDistribution(2, 5),
+        "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
+        "lr": FloatDistribution(5e-5, 4e-4, log=True),
+    }
+    assert space.fixed == {}
+    assert set(space.discriminators) == {(n, m) for n in (2, 3, 4, 5) for m in ("vanilla", "lsgan")}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_sampled_values_make_params_and_back(name: str) -> None:
+    space = load_space(name)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
+    for _ in range(30):
+        trial = study.ask(dict(space.distributions))
+        params = space.params(trial.params)
+        assert space.suggestion(params) == trial.params
+        assert (params.n_layers_D, params.gan_mode) in space.discriminators
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_text_is_the_space(name: str) -> None:
+    """The text kept with a study reads back as the same space, whatever it is called."""
+    space = load_space(name)
+    again = parse_space("again", space.text)
+    assert again.parameters == space.parameters
+    assert again.digest == space.digest
+
+
+def test_digest_tells_spaces_apart_but_not_their_spelling() -> None:
+    one = parse_space("a", space_text(lr="1e-4"))
+    assert one.digest == parse_space("b", space_text(lr=0.0001)).digest
+    assert one.digest != parse_space("a", space_text(lr=0.0002)).digest
+
+
+def test_a_number_that_yaml_takes_for_text_is_a_number() -> None:
+    """YAML 1.1 reads 5e-5 as a text, for it has no dot."""
+    text = space_text().replace("lr: 0.0001", "lr: {type: float, low: 5e-5, high: 4e-4, log: true}")
+    assert parse_space("x", text).distributions["lr"] == FloatDistribution(5e-5, 4e-4, log=True)
+
+
+def test_set_pins_a_setting() -> None:
+    space = load_space("default", {"lambda_L1": "100", "gan_mode": "lsgan", "lr": "1e-4"})
+    assert space.fixed == {"lambda_L1": 100.0, "gan_mode": "lsgan", "lr": 1e-4}
+    assert set(space.distributions) == {"lambda_perceptual", "n_layers_D"}
+    assert space.params({"lambda_perceptual": 10, "n_layers_D": 4}) == TrialParams(
+        lambda_L1=100, lambda_perceptual=10, n_layers_D=4, gan_mode="lsgan", lr=1e-4
+    )
+    assert space.digest != load_space("default").digest
+
+
+def test_set_may_go_beyond_the_range() -> None:
+    assert load_space("narrow", {"lambda_L1": "500"}).fixed == {"lambda_L1": 500.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        ({"lambda_l1": "100"}, "lambda_l1 is no setting"),
+        ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many'"),
+        ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1'"),
+        ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan'"),
+        ({"n_layers_D": "3.5"}, "n_layers_D cannot be '3.5'"),
+        ({"lr": "true"}, "lr cannot be 'true'"),
+        ({"lr": ""}, "lr cannot be ''"),
+    ],
+)
+def test_a_bad_pin_is_named(overrides: dict[str, str], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        load_space("default", overrides)
+
+
+BAD = {
+    "no mapping": ("- 1\n- 2\n", "must be a YAML mapping, not a list"),
+    "empty": ("", "must be a YAML mapping, not empty"),
+    "a text": ("lambda_L1", "must be a YAML mapping, not a text"),
+    "broken YAML": ("params: {lr: [", "not valid YAML on line 1"),
+    "a tag that makes objects": ("params: !!python/object:os.system {}", "not valid YAML"),
+    "tabs": ("params:\n\tlr: 1", "not valid YAML on line 2"),
+    "key said twice": ("params: {lr: 1, lr: 2}", "the key lr stands twice"),
+    "unknown top key": (space_text() + "ranges: {}\n", "ranges is not a key of a space"),
+    "no params": ("description: x\n", "params must be a mapping"),
+    "params a list": ("params: [lr]\n", "params must be a mapping"),
+    "unknown setting": (space_text(lambda_l1=3), "lambda_l1 is no setting"),
+    "missing setting": (yaml.safe_dump({"params": {"lr": 1e-4}}), "lambda_L1 is missing"),
+    "unknown type": (space_text(lr={"type": "log", "low": 1, "high": 2}), "lr: type must be"),
+    "type left out": (space_text(lr={"low": 1, "high": 2}), "lr: type must be"),
+    "unknown key": (
+        space_text(lr={"type": "float", "low": 1, "max": 2}),
+        "lr: max is not a key of a float entry",
+    ),
+    "choices of a float": (
+        space_text(lr={"type": "float", "choices": [1]}),
+        "lr: choices is not a key",
+    ),
+    "low missing": (space_text(lr={"type": "float", "high": 2}), "lr: low is missing"),
+    "high missing": (space_text(lr={"type": "float", "low": 2}), "lr: high is missing"),
+    "low above high": (
+        space_text(lambda_L1={"type": "float", "low": 9, "high": 2}),
+        "lambda_L1: low 9 must be below high 2",
+    ),
+    "low equals high": (
+        space_text(lambda_L1={"type": "float", "low": 9, "high": 9}),
+        "one value is written lambda_L1: 9",
+    ),
+    "low is a word": (
+        space_text(lr={"type": "float", "low": "small", "high": 2}),
+        "lr: low cannot be 'small'",
+    ),
+    "negative weight": (
+        space_text(lambda_L1={"type": "float", "low": -1, "high": 2}),
+        "lambda_L1: low cannot be -1",
+    ),
+    "learning rate of zero": (
+        space_text(lr={"type": "float", "low": 0, "high": 1}),
+        "lr: low cannot be 0",
+    ),
+    "log from zero": (
+        space_text(lambda_perceptual={"type": "float", "low": 0, "high": 9, "log": True}),
+        "lambda_perceptual: low must be above 0 where log is true",
+    ),
+    "log is a word": (
+        space_text(lr={"type": "float", "low": 1, "high": 2, "log": "maybe"}),
+        "lr: log must be true or false",
+    ),
+    "log and step": (
+        space_text(lr={"type": "float", "low": 1, "high": 2, "log": True, "step": 0.5}),
+        "lr: step cannot be used where log is true",
+    ),
+    "step of zero": (
+        space_text(lr={"type": "float", "low": 1, "high": 2, "step": 0}),
+        "lr: step must be above 0",
+    ),
+    "step that misses the end": (
+        space_text(lambda_L1={"type": "float", "low": 0, "high": 10, "step": 4}),
+        "lambda_L1: step 4 does not lead from low 0 to high 10; the highest value it reaches is 8",
+    ),
+    "step is a word": (
+        space_text(lr={"type": "float", "low": 1, "high": 2, "step": "x"}),
+        "lr: step must be a number",
+    ),
+    "infinite end": (
+        space_text(lr={"type": "float", "low": 1, "high": float("inf")}),
+        "lr: high cannot be inf",
+    ),
+    "layers as float": (
+        space_text(n_layers_D={"type": "float", "low": 2, "high": 5}),
+        "n_layers_D: type must be int",
+    ),
+    "half a layer": (
+        space_text(n_layers_D={"type": "int", "low": 2.5, "high": 5}),
+        "n_layers_D: low cannot be 2.5",
+    ),
+    "whole numbers with a half": (
+        space_text(lambda_L1={"type": "int", "low": 2.5, "high": 5}),
+        "lambda_L1: low must be a whole number",
+    ),
+    "words as a range": (
+        space_text(gan_mode={"type": "int", "low": 1, "high": 2}),
+        "gan_mode: type must be categorical",
+    ),
+    "unknown choice": (
+        space_text(gan_mode={"type": "categorical", "choices": ["vanilla", "hinge"]}),
+        "gan_mode: choices cannot be 'hinge'",
+    ),
+    "no choices": (
+        space_text(gan_mode={"type": "categorical", "choices": []}),
+        "gan_mode: choices must be a list",
+    ),
+    "choice said twice": (
+        space_text(gan_mode={"type": "categorical", "choices": ["lsgan", "lsgan"]}),
+        "gan_mode: choices holds a value twice",
+    ),
+    "a list for a value": (space_text(lr=[1, 2]), "lr cannot be"),
+    "nothing for a value": (space_text(lr=None), "lr cannot be None"),
+    "yes for a number": (space_text(lambda_perceptual=True), "lambda_perceptual cannot be True"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file(case: str, tmp_path: Path) -> None:
+    text, named = BAD[case]
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^Space mine") as caught:
+        load_space(str(file))
+    sentence = str(caught.value)
+    assert named in sentence
+    assert "\n" not in sentence
+
+
+def test_bad_encoding_and_missing_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="cannot be read as text"):
+        load_space(str(file))
+    with pytest.raises(ValueError, match="neither a file nor one of default, narrow, wide"):
+        load_space("defualt")
+    with pytest.raises(ValueError, match="neither a file"):
+        load_space(str(tmp_path))
+
+
+@given(
+    low=st.integers(0, 50),
+    steps=st.integers(1, 40),
+    step=st.sampled_from([0.1, 0.25, 0.3, 1.0, 2.5]),
+    at=st.integers(0, 40),
+)
+def test_every_point_of_a_grid_is_held(low: int, steps: int, step: float, at: int) -> None:
+    entry = {"type": "float", "low": low, "high": low + steps * step, "step": step}
+    space = parse_space("grid", space_text(lambda_perceptual=entry))
+    parameter = space.parameters["lambda_perceptual"]
+    assert parameter.holds(low + min(at, steps) * step)
+    assert not parameter.holds(low + (min(at, steps) + 0.5) * step)
