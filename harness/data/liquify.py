@@ -158,4 +158,4 @@ def resample(picture: Picture, field: Field) -> Picture:
 def warped_region(field: Field, threshold: float = 0.001) -> NDArray[np.bool_]:
     """The mask `[h, w]` of displacements above `threshold` of the picture's short side."""
     side = min(field.shape[1:])
-    return np.hypot(field[0], field[1]) > threshold * side
+    return np.asarray(np.hypot(field[0], field[1]) > threshold * side)

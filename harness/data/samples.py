@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from harness.data.liquify import displacement, resample, warped_region
 from harness.data.pairs import PairSet
 from harness.data.retouch import Face, slim_jaw
+from harness.data.sizing import to_tensor
 
 MAX_ENLARGEMENT = 1.2
 # The widest window beside the narrowest that is sharp enough: pictures of varied scale.
@@ -177,8 +177,3 @@ def scaled(photograph: Image.Image, window: Window, size: int) -> np.ndarray:
     """The window at `size` x `size`, bytes `[size, size, 3]`, antialiased."""
     box = (window.left, window.top, window.left + window.side, window.top + window.side)
     return np.array(photograph.resize((size, size), Image.Resampling.LANCZOS, box=box))
-
-
-def to_tensor(picture: np.ndarray) -> Tensor:
-    """Bytes `[h, w, 3]` -> uint8 `[3, h, w]`."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))

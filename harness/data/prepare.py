@@ -1,0 +1,272 @@
+"""From the user's folder, or from nothing, to one file of prepared pairs, made once and cached."""
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config import Direction, TrainSettings
+from harness.data.duplicates import same_original_groups
+from harness.data.folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.pairs import Dataset, PairSet, load_dataset, save_dataset
+from harness.data.reading import shown
+from harness.data.samples import built_in_pairs
+from harness.data.sizing import TrainingPair, centred_crop, sized_pair
+from harness.errors import UserInputError
+
+# Raise when the same inputs give other prepared pixels: the digest names what was made.
+RECIPE = 1
+# A rung restores and scores every validation picture, so their number is a trial's cost.
+MOST_VAL = 32
+VAL_SHARE = 0.2
+# Training pairs stay in memory, as bytes.
+MOST_TRAIN_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Where the prepared pairs are and what they are.
+
+    Attributes:
+        file: for `harness.data.pairs.load_dataset`.
+        digest: of the files' bytes and all settings that shape the pixels; the same everywhere.
+        source: one line for people.
+        n_train: pairs trained on.
+        n_val: pairs scored.
+    """
+
+    file: Path
+    digest: str
+    source: str
+    n_train: int
+    n_val: int
+
+
+def default_cache() -> Path:
+    """`HARNESS_CACHE`, or this user's cache folder."""
+    if chosen := os.environ.get("HARNESS_CACHE"):
+        return Path(chosen)
+    system = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(system) if system else Path.home() / ".cache") / "pix2pix-blur-harness"
+
+
+def prepare_data(
+    data: Path | None,
+    direction: Direction,
+    train: TrainSettings,
+    cache: Path,
+    skip_bad: bool = False,
+    seed: int = 0,
+) -> PreparedData:
+    """Prepare the pairs of `data` (None: the built-in ones) for `train`, or find them prepared.
+
+    Training pairs keep the size that `preprocess` and `load_size` give them; validation and test
+    pairs are cut to `crop_size`, around the warped region. `seed` matters only where the folder
+    has no split of its own, or more pairs than are used.
+
+    Raises:
+        UserInputError: the pairs cannot be used; the sentence names the file. Nothing is written.
+    """
+    if train.load_size < train.crop_size and train.preprocess not in ("crop", "none"):
+        raise UserInputError(
+            f"load_size {train.load_size} is smaller than crop_size {train.crop_size}: nothing of "
+            "that size can be cropped; raise load_size or lower crop_size."
+        )
+    shape = {
+        "recipe": RECIPE,
+        "preprocess": train.preprocess,
+        "load_size": train.load_size,
+        "crop_size": train.crop_size,
+    }
+    if data is None:
+        digest = digest_of([json.dumps({"built-in": shape}, sort_keys=True)])
+        file = prepared_file(cache, digest)
+        dataset = cached(file) or written(built_in(train, digest), file)
+        source = "built-in photographs of scikit-image, liquified"
+        return PreparedData(file, digest, source, len(dataset.train), len(dataset.val))
+    folder = with_validation(find_pairs(data), seed)
+    limited = limit(folder, train, seed)
+    digest = digest_of(
+        [json.dumps(shape | {"direction": direction, "skip_bad": skip_bad}, sort_keys=True)],
+        fingerprints(limited),
+    )
+    file = prepared_file(cache, digest)
+    dataset = cached(file) or written(read_all(limited, direction, train, skip_bad, digest), file)
+    return PreparedData(
+        file, digest, described(folder, dataset), len(dataset.train), len(dataset.val)
+    )
+
+
+def prepared_file(cache: Path, digest: str) -> Path:
+    return cache / "pairs" / f"{digest}.pt"
+
+
+def cached(file: Path) -> Dataset | None:
+    """What an earlier run prepared; None where there is nothing whole."""
+    try:
+        return load_dataset(file)
+    except (OSError, ValueError):
+        return None
+
+
+def written(dataset: Dataset, file: Path) -> Dataset:
+    """Save `dataset` as `file`.
+
+    Raises:
+        UserInputError: the cache folder cannot be written.
+    """
+    try:
+        save_dataset(dataset, file)
+    except (OSError, RuntimeError) as error:
+        raise UserInputError(
+            f"Prepared pairs cannot be kept in {shown(file.parent)} ({error}): make room there or "
+            "name another folder in the environment variable HARNESS_CACHE."
+        ) from error
+    return dataset
+
+
+def built_in(train: TrainSettings, digest: str) -> Dataset:
+    """The built-in pairs at the size of `train`.
+
+    Raises:
+        UserInputError: they are too small for it.
+    """
+    scaled = train.preprocess not in ("crop", "none")
+    try:
+        splits = built_in_pairs(train.load_size if scaled else train.crop_size)
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+    held_out = {split: cut_all(splits[split], train.crop_size) for split in ("val", "test")}
+    return Dataset(splits["train"], held_out["val"], held_out["test"], digest)
+
+
+def cut_all(pairs: PairSet, crop_size: int) -> PairSet:
+    whole = zip(pairs.names, pairs.retouched, pairs.originals, pairs.masks, strict=True)
+    return pair_set([centred_crop(TrainingPair(*pair), crop_size) for pair in whole])
+
+
+def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
+    return PairSet(
+        tuple(pair.name for pair in pairs),
+        tuple(pair.retouched for pair in pairs),
+        tuple(pair.original for pair in pairs),
+        tuple(pair.mask for pair in pairs),
+    )
+
+
+def with_validation(folder: PairFolder, seed: int) -> PairFolder:
+    """Give a folder without `val` one: its `test`, or whole pictures drawn from `train`.
+
+    Raises:
+        UserInputError: there are too few pairs to hold one out.
+    """
+    splits = dict(folder.splits)
+    if "train" not in splits:
+        raise UserInputError(
+            f"{shown(folder.root)} has no training pairs: put pictures into train/ there."
+        )
+    if "val" not in splits and "test" in splits:
+        splits["val"] = splits.pop("test")
+    if "val" not in splits:
+        pairs = splits["train"]
+        if len(pairs) < 2:
+            raise UserInputError(
+                f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
+                "to validate with."
+            )
+        groups = same_original_groups(pairs)
+        random.Random(seed).shuffle(groups)
+        wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
+        val: list[PairFiles] = []
+        while groups[1:] and len(val) < wanted:
+            val += groups.pop()
+        splits["train"] = tuple(sorted((p for g in groups for p in g), key=lambda p: p.name))
+        splits["val"] = tuple(sorted(val, key=lambda pair: pair.name))
+    return PairFolder(folder.root, folder.layout, splits)
+
+
+def limit(folder: PairFolder, train: TrainSettings, seed: int) -> PairFolder:
+    """As many pairs as memory and time allow, drawn with `seed`."""
+    most = {
+        "train": max(1, MOST_TRAIN_BYTES // (6 * train.load_size**2)),
+        "val": MOST_VAL,
+        "test": MOST_VAL,
+    }
+    drawn = {
+        split: pairs
+        if len(pairs) <= most[split]
+        else tuple(
+            pairs[index]
+            for index in sorted(random.Random(seed).sample(range(len(pairs)), most[split]))
+        )
+        for split, pairs in folder.splits.items()
+    }
+    return PairFolder(folder.root, folder.layout, drawn)
+
+
+def read_all(
+    folder: PairFolder, direction: Direction, train: TrainSettings, skip_bad: bool, digest: str
+) -> Dataset:
+    """Read every pair of `folder`.
+
+    Raises:
+        UserInputError: a file cannot be used and `skip_bad` is not given, or none is left.
+    """
+
+    def read(split: Split) -> PairSet:
+        pairs = []
+        for files in folder.splits.get(split, ()):
+            try:
+                pair = sized_pair(files, direction, train, "quick" if split == "train" else "fine")
+            except UserInputError as error:
+                if skip_bad:
+                    continue
+                raise UserInputError(f"{error} (--skip-bad leaves such files out.)") from error
+            pairs.append(pair if split == "train" else centred_crop(pair, train.crop_size))
+        if not pairs and split in ("train", "val"):
+            raise UserInputError(f"{shown(folder.root)} has no readable pair left for {split}.")
+        return pair_set(pairs)
+
+    dataset = Dataset(read("train"), read("val"), read("test"), digest)
+    if not any(bool(mask.any()) for mask in dataset.val.masks):
+        raise UserInputError(
+            f"In no validation pair of {shown(folder.root)} is anything warped: A and B are the "
+            "same picture, so there is nothing to restore or score."
+        )
+    return dataset
+
+
+def described(folder: PairFolder, dataset: Dataset) -> str:
+    """One line about a user's folder: its layout, and what of it is used."""
+    have = {split: len(pairs) for split, pairs in folder.splits.items()}
+    used = {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)}
+    parts = [
+        f"{split} {used[split]}" + (f" of {count}" if count != used[split] else "")
+        for split, count in have.items()
+    ]
+    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)})"
+
+
+def fingerprints(folder: PairFolder) -> Iterable[str]:
+    """Split, name and bytes of every file, in a fixed order."""
+    for split, pairs in folder.splits.items():
+        for pair in pairs:
+            yield f"{split}\n{pair.name}"
+            for file in pair.files:
+                try:
+                    with file.open("rb") as opened:
+                        yield hashlib.file_digest(opened, "sha256").hexdigest()
+                except OSError as error:
+                    yield f"unreadable: {type(error).__name__}"
+
+
+def digest_of(*parts: Iterable[str]) -> str:
+    """A digest of 32 hexadecimal digits."""
+    total = hashlib.sha256()
+    for texts in parts:
+        for text in texts:
+            total.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
+    return total.hexdigest()[:32]

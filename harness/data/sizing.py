@@ -1,0 +1,115 @@
+"""One pair's files -> tensors of the size that training takes, as pix2pix itself sizes them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from harness.config import Direction, TrainSettings
+from harness.data.folders import PairFiles
+from harness.data.reading import MIN_SIDE, Picture, read_mask, read_picture, shown, split_halves
+from harness.errors import UserInputError
+
+
+@dataclass(frozen=True)
+class TrainingPair:
+    """A pair as uint8 `[3, h, w]` tensors and the warped region, bool `[1, h, w]`."""
+
+    name: str
+    retouched: Tensor
+    original: Tensor
+    mask: Tensor
+
+
+def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
+    """Pictures A and B of a pair, bytes `[h, w, 3]` of one size.
+
+    Raises:
+        UserInputError: a file cannot be read, or A and B do not match.
+    """
+    if files.b is None:
+        return split_halves(read_picture(files.a), files.a)
+    a, b = read_picture(files.a), read_picture(files.b)
+    if a.shape != b.shape:
+        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (a, b))
+        raise UserInputError(
+            f"{shown(files.a)} and {shown(files.b)} are {sizes}: A and B of a pair must be of one "
+            "size."
+        )
+    if min(a.shape[:2]) < MIN_SIDE:
+        raise UserInputError(f"{shown(files.a)} is under {MIN_SIDE} pixels a side: too small.")
+    return a, b
+
+
+def target_size(width: int, height: int, train: TrainSettings) -> tuple[int, int]:
+    """(width, height) before cropping, by pix2pix's rules for `preprocess`."""
+    match train.preprocess:
+        case "resize_and_crop":
+            return train.load_size, train.load_size
+        case "scale_width_and_crop":
+            return train.load_size, max(train.load_size * height // width, train.crop_size)
+        case "crop" | "none":
+            return width, height
+
+
+def sized_pair(
+    files: PairFiles, direction: Direction, train: TrainSettings, region: Literal["fine", "quick"]
+) -> TrainingPair:
+    """Read and scale one pair; its mask is the user's own, or found by comparing A and B.
+
+    `region` says how: by optical flow (`fine`), as scoring needs it, or by difference (`quick`).
+
+    Raises:
+        UserInputError: the pair cannot be used.
+    """
+    a, b = read_halves(files)
+    height, width = a.shape[:2]
+    size = target_size(width, height, train)
+    if min(size) < train.crop_size:
+        raise UserInputError(
+            f"{shown(files.a)}: each half is {width} x {height}, smaller than crop_size "
+            f"{train.crop_size}, and preprocess {train.preprocess!r} does not scale it: choose a "
+            "smaller profile or another preprocess."
+        )
+    left, right = (to_tensor(resized(picture, size)) for picture in (a, b))
+    retouched, original = (left, right) if direction == "AtoB" else (right, left)
+    if files.mask is not None:
+        mask = torch.from_numpy(read_mask(files.mask, size[1], size[0]).copy()).unsqueeze(0)
+    else:
+        mask = warped_region(retouched, original)
+    return TrainingPair(files.name, retouched, original, mask)
+
+
+def warped_region(retouched: Tensor, original: Tensor) -> Tensor:
+    """Where the two differ by more than 8 of 255 in some channel."""
+    return (retouched.int() - original.int()).abs().amax(0, keepdim=True) > 8
+
+
+def resized(picture: Picture, size: tuple[int, int]) -> Picture:
+    """Bicubic and antialiased, as pix2pix loads its pictures."""
+    image = Image.fromarray(picture)
+    return picture if image.size == size else np.array(image.resize(size, Image.Resampling.BICUBIC))
+
+
+def centred_crop(pair: TrainingPair, crop_size: int) -> TrainingPair:
+    """Cut a pair to `crop_size` about the middle of its warped region, or its own middle."""
+    where = pair.mask[0].nonzero().float()
+    height, width = pair.mask.shape[1:]
+    middle = where.mean(0).tolist() if len(where) else [height / 2, width / 2]
+    top, left = (
+        min(max(round(centre - crop_size / 2), 0), side - crop_size)
+        for centre, side in zip(middle, (height, width), strict=True)
+    )
+    rows, columns = slice(top, top + crop_size), slice(left, left + crop_size)
+    return TrainingPair(
+        pair.name,
+        *(kind[:, rows, columns].clone() for kind in (pair.retouched, pair.original, pair.mask)),
+    )
+
+
+def to_tensor(picture: Picture) -> Tensor:
+    """Bytes `[h, w, 3]` -> uint8 `[3, h, w]`."""
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
