@@ -19,39 +19,12 @@ DATA = study_attrs()["data"]
 TRIAL = TRAIN | {"warm_start": "none"}
 
 # Options that pytorch-CycleGAN-and-pix2pix has had in every version since 2019, with pix2pix.
-SHARED = set(
-    [
-        "dataroot",
-        "name",
-        "model",
-        "dataset_mode",
-        "direction",
-        "preprocess",
-        "load_size",
-        "crop_size",
-        "batch_size",
-        "netG",
-        "ngf",
-        "netD",
-        "n_layers_D",
-        "ndf",
-        "norm",
-        "init_type",
-        "init_gain",
-        "gan_mode",
-        "lambda_L1",
-        "lr",
-        "beta1",
-        "n_epochs",
-        "n_epochs_decay",
-        "lr_policy",
-        "lr_decay_iters",
-        "save_epoch_freq",
-        "continue_train",
-        "no_flip",
-        "no_dropout",
-    ]
-)
+SHARED = {
+    "dataroot", "name", "model", "dataset_mode", "direction", "preprocess", "load_size",
+    "crop_size", "batch_size", "netG", "ngf", "netD", "n_layers_D", "ndf", "norm", "init_type",
+    "init_gain", "gan_mode", "lambda_L1", "lr", "beta1", "n_epochs", "n_epochs_decay", "lr_policy",
+    "lr_decay_iters", "save_epoch_freq", "continue_train", "no_flip", "no_dropout",
+}  # fmt: skip
 USERS_OWN = {"use_perceptual", "lambda_perceptual"}
 SWITCHES = {"use_perceptual", "no_flip", "no_dropout", "continue_train"}
 

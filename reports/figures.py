@@ -1,0 +1,353 @@
+"""The report's figures as plain plotly data: `{"data": [...], "layout": {...}}`.
+
+Colours come from `ROLES`: the page replaces a role by the colour of its theme, light or dark.
+Texts that end up in a figure are escaped here, for plotly reads a little HTML.
+"""
+
+import html
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.guide import BANDS, LOG_SCALE
+from reports.summary import Summary
+from reports.table import PARAMS
+
+Figure = dict[str, Any]
+Translate = Callable[..., str]
+
+ROLES = ("accent", "good", "muted", "warn", "band", "ink")
+SHADES = 8
+"""Lines of the parallel coordinates are gathered into so many shades by score."""
+
+
+def safe(text: object) -> str:
+    return html.escape(str(text))
+
+
+def all_figures(
+    frame: pd.DataFrame, summary: Summary, rungs: Sequence[Mapping[str, Any]], say: Translate
+) -> dict[str, Figure]:
+    """Every figure that the study has data for, by name."""
+    done = frame[frame["score"].notna()]
+    figures = {"history": history(frame, summary, say)}
+    if summary.importance:
+        figures["importance"] = importance(summary.importance, say)
+    for name in PARAMS:
+        if done[name].nunique() > 1:
+            figures[f"slice-{name}"] = slice_of(done, name, summary, say)
+    if len(done) > 1:
+        figures["parallel"] = parallel(done, say)
+    if "objective_1" in frame and len(done):
+        figures["front"] = front(done, summary, say)
+    if len(rungs) > 1:
+        figures["losses"] = losses(rungs, say)
+        figures["course"] = course(rungs, say)
+    return figures
+
+
+def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
+    """Score by trial, the best so far, and the lines that every score is read against."""
+    done = frame[frame["score"].notna()]
+    stopped = frame[(frame["state"] == "pruned") & frame["last_value"].notna()]
+    data = [
+        points(done, "score", say("completed"), "accent", 8),
+        points(stopped, "last_value", say("pruned_at_last"), "muted", 5),
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": say("best_so_far"),
+            "x": done["trial"].tolist(),
+            "y": done["score"].cummax().tolist(),
+            "line": {"shape": "hv", "color": "good", "width": 2},
+            "hoverinfo": "skip",
+        },
+    ]
+    levels = [
+        (summary.noop, say("noop_short")),
+        (summary.warm_start, say("warm_start_short")),
+        (summary.baseline.score if summary.baseline else None, say("recommended_short")),
+    ]
+    data += [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": name,
+            "x": [0, max(1, len(frame) - 1)],
+            "y": [value, value],
+            "line": {"dash": dash, "color": "ink", "width": 1},
+            "hovertemplate": f"{safe(name)}: %{{y:.4f}}<extra></extra>",
+        }
+        for (value, name), dash in zip(levels, ("dot", "dash", "dashdot"), strict=True)
+        if value is not None
+    ]
+    return {"data": data, "layout": axes(say("trial"), say("score"))}
+
+
+def points(frame: pd.DataFrame, column: str, name: str, colour: str, size: int) -> dict[str, Any]:
+    """Trials as points, each telling its number and settings."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": frame["trial"].tolist(),
+        "y": frame[column].tolist(),
+        "text": [hover(row) for row in frame.to_dict("records")],
+        "hovertemplate": "%{text}<br>%{y:.4f}<extra></extra>",
+        "marker": {"color": colour, "size": size},
+    }
+
+
+def hover(row: Mapping[Any, Any]) -> str:
+    """A trial in a few lines."""
+    recipe = f" ({safe(row['recipe'])})" if isinstance(row["recipe"], str) else ""
+    settings = (f"{name} {short(row[name])}" for name in PARAMS)
+    return f"<b>{row['trial']}</b>{recipe}<br>" + "<br>".join(settings)
+
+
+def importance(shares: Mapping[str, float], say: Translate) -> Figure:
+    """Each setting's share, the largest on top."""
+    ordered = sorted(shares.items(), key=lambda item: item[1])
+    return {
+        "data": [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "y": [name for name, _ in ordered],
+                "x": [share for _, share in ordered],
+                "marker": {"color": "accent"},
+                "hovertemplate": "%{y}: %{x:.0%}<extra></extra>",
+            }
+        ],
+        "layout": axes(say("importance_axis"), "", xaxis={"tickformat": ".0%"}),
+    }
+
+
+def slice_of(done: pd.DataFrame, name: str, summary: Summary, say: Translate) -> Figure:
+    """Score by one setting, with the guide's bands behind and the winner marked."""
+    figure = points(done, "score", say("completed"), "accent", 7)
+    figure["x"] = [plain(value) for value in done[name]]
+    data = [figure]
+    if summary.winner is not None:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": say("winner"),
+                "x": [summary.winner.params[name]],
+                "y": [summary.winner.score],
+                "marker": {"color": "good", "size": 14, "symbol": "star"},
+                "hoverinfo": "skip",
+            }
+        )
+    layout = axes(name, say("score"), xaxis=slice_axis(done, name))
+    layout["showlegend"] = False
+    shown = [band for band in BANDS.get(name, ()) if overlaps(done[name], band.low, band.high)]
+    layout["shapes"] = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": band.low,
+            "x1": band.high,
+            "y0": 0,
+            "y1": 1,
+            "line": {"width": 1, "color": "band"},
+            "fillcolor": "band",
+            "layer": "below",
+        }
+        for band in shown
+    ]
+    layout["annotations"] = [
+        {
+            "xref": "x",
+            "yref": "paper",
+            "x": middle(band.low, band.high, name),
+            "y": 1 + 0.07 * (place % 2),
+            "yanchor": "bottom",
+            "text": safe(say(f"band_{band.word}")),
+            "showarrow": False,
+            "font": {"size": 11},
+        }
+        for place, band in enumerate(shown)
+    ]
+    return {"data": data, "layout": layout}
+
+
+def slice_axis(done: pd.DataFrame, name: str) -> dict[str, Any]:
+    if name in LOG_SCALE:
+        ticks = {"lr": [5e-5, 1e-4, 2e-4, 4e-4]}.get(name, [1, 10, 20, 50, 100, 200, 500, 1000])
+        labels = [short(tick) for tick in ticks]
+        return {"type": "log", "tickvals": ticks, "ticktext": labels}
+    if name == "gan_mode":
+        return {"type": "category"}
+    return {"dtick": 1} if name == "n_layers_D" else {}
+
+
+def overlaps(values: "pd.Series[Any]", low: float, high: float) -> bool:
+    return bool(values.min() <= high and values.max() >= low)
+
+
+def middle(low: float, high: float, name: str) -> float:
+    """Where a band's word stands: plotly wants the exponent on a logarithmic axis."""
+    return math.log10(low * high) / 2 if name in LOG_SCALE else (low + high) / 2
+
+
+def parallel(done: pd.DataFrame, say: Translate) -> Figure:
+    """Every completed trial as a line over its settings to its score, shaded by score."""
+    scales = [scale(done[name], name in LOG_SCALE) for name in PARAMS]
+    scales.append(scale(done["score"], False))
+    names = [*PARAMS, say("score")]
+    ranks = done["score"].rank(pct=True)
+    shade = ((ranks * SHADES).apply(math.ceil) - 1).clip(0, SHADES - 1)
+    columns = [
+        [place(value) for value in done[name]]
+        for place, name in zip([s[0] for s in scales], [*PARAMS, "score"], strict=True)
+    ]
+    data = []
+    for level in range(SHADES):
+        chosen = [i for i, own in enumerate(shade) if own == level]
+        xs = [[*range(len(names)), None] for _ in chosen]
+        ys = [[*(column[i] for column in columns), None] for i in chosen]
+        best = level == SHADES - 1
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": list(itertools.chain.from_iterable(xs)),
+                "y": list(itertools.chain.from_iterable(ys)),
+                "line": {"color": "good" if best else "accent", "width": 2 if best else 1},
+                "opacity": 0.15 + 0.75 * level / (SHADES - 1),
+                "hoverinfo": "skip",
+                "showlegend": False,
+            }
+        )
+    layout = axes("", "")
+    layout["xaxis"] |= {
+        "tickvals": list(range(len(names))),
+        "ticktext": [safe(name) for name in names],
+        "range": [-0.3, len(names) - 0.4],
+        "showgrid": True,
+        "zeroline": False,
+    }
+    layout["yaxis"] |= {"visible": False, "range": [-0.08, 1.08]}
+    layout["annotations"] = [
+        {
+            "x": place,
+            "y": at,
+            "text": safe(label),
+            "showarrow": False,
+            "xanchor": "left",
+            "xshift": 4,
+            "font": {"size": 11},
+        }
+        for place, (_, ticks) in enumerate(scales)
+        for at, label in ticks
+    ]
+    return {"data": data, "layout": layout}
+
+
+def scale(
+    values: "pd.Series[Any]", log: bool
+) -> tuple[Callable[[Any], float], list[tuple[float, str]]]:
+    """How a column's values lie between 0 and 1, and the labels along the way."""
+    if values.dtype == object or not pd.api.types.is_numeric_dtype(values):
+        kinds = sorted({str(value) for value in values})
+        at = {
+            kind: (i / (len(kinds) - 1) if len(kinds) > 1 else 0.5) for i, kind in enumerate(kinds)
+        }
+        return (lambda value: at[str(value)]), [(at[kind], kind) for kind in kinds]
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return (lambda value: 0.5), [(0.5, short(low))]
+    if log:
+        ratio = math.log(high / low)
+        middle = math.sqrt(low * high)
+        return (
+            (lambda value: math.log(float(value) / low) / ratio),
+            [(0.0, short(low)), (0.5, short(middle)), (1.0, short(high))],
+        )
+    return (
+        (lambda value: (float(value) - low) / (high - low)),
+        [(0.0, short(low)), (1.0, short(high))],
+    )
+
+
+def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
+    """Two objectives against one another; the trials that nothing beats in both are marked."""
+    best = done[done["trial"].isin(summary.front)].sort_values("score")
+    ahead = points(best, "objective_1", say("front"), "good", 10)
+    others = points(
+        done[~done["trial"].isin(summary.front)], "objective_1", say("completed"), "accent", 7
+    )
+    for trace, rows in ((ahead, best), (others, done[~done["trial"].isin(summary.front)])):
+        trace["x"] = rows["score"].tolist()
+    ahead["mode"] = "lines+markers"
+    return {"data": [others, ahead], "layout": axes(say("score"), say("second_objective"))}
+
+
+def losses(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
+    """The winner's losses, each as a part of its value at the first rung."""
+    colours = {"G_L1": "accent", "G_Perceptual": "good", "G_GAN": "warn"}
+    data = []
+    for name in ("G_L1", "G_Perceptual", "G_GAN", "D_real", "D_fake"):
+        rows = [(rung["step"], rung["losses"][name]) for rung in rungs if name in rung["losses"]]
+        if len(rows) < 2 or not rows[0][1]:
+            continue
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "x": [step for step, _ in rows],
+                "y": [value / rows[0][1] for _, value in rows],
+                "text": [short(value) for _, value in rows],
+                "hovertemplate": f"{name} %{{text}}<extra></extra>",
+                "line": {"color": colours.get(name, "muted"), "width": 2},
+            }
+        )
+    return {"data": data, "layout": axes(say("step"), say("losses_axis"))}
+
+
+def course(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
+    """The winner's score on the validation pictures, rung by rung."""
+    return {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": say("score"),
+                "x": [rung["step"] for rung in rungs],
+                "y": [rung["value"] for rung in rungs],
+                "hovertemplate": "%{y:.4f}<extra></extra>",
+                "line": {"color": "accent", "width": 2},
+            }
+        ],
+        "layout": axes(say("step"), say("score")) | {"showlegend": False},
+    }
+
+
+def axes(x: str, y: str, xaxis: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A layout with titled axes."""
+    return {
+        "xaxis": {"title": {"text": safe(x)}, **(xaxis or {})},
+        "yaxis": {"title": {"text": safe(y)}},
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def short(value: object) -> str:
+    """A number in three figures, or a word."""
+    if not isinstance(value, int | float):
+        return str(value)
+    if not 0 < abs(value) < 1e-3:
+        return f"{value:.3g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -1,0 +1,105 @@
+"""Pictures of the retouched boundary, cut from the panels that the trials left behind.
+
+A panel is a PNG with a heading and one row a validation picture: retouched | restored | original |
+original with the scored region outlined. Its cells are square and stand a small gap apart.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+HEADING = 16
+GAP = 2
+COLUMNS = 4
+OUTLINE = (255, 64, 64)
+MARGIN = 0.12
+"""How much is shown around the scored region, as a part of the picture's side."""
+MOST_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """One validation picture around its retouched region, as data URIs of one size.
+
+    `baseline` is None where the recommended recipe left no panel.
+    """
+
+    retouched: str
+    baseline: str | None
+    winner: str
+    original: str
+    side: int
+
+
+def boundaries(winner: Path, baseline: Path | None) -> tuple[Boundary, ...]:
+    """The pictures of two trials' panels, cut to the scored region and its surroundings.
+
+    Empty where the winner's panel is missing or is not shaped as a panel is.
+    """
+    rows = cells(winner)
+    others = cells(baseline) if baseline is not None else []
+    found = []
+    for place, (retouched, restored, original, outlined) in enumerate(rows[:MOST_ROWS]):
+        box = region(outlined)
+        other = others[place][1] if place < len(others) else None
+        fits = other is not None and other.size == restored.size
+        found.append(
+            Boundary(
+                retouched=data_uri(retouched.crop(box)),
+                baseline=data_uri(other.crop(box)) if other is not None and fits else None,
+                winner=data_uri(restored.crop(box)),
+                original=data_uri(original.crop(box)),
+                side=box[2] - box[0],
+            )
+        )
+    return tuple(found)
+
+
+def cells(panel: Path) -> list[list[Image.Image]]:
+    """A panel's cells, row by row; empty where it is missing or otherwise shaped."""
+    try:
+        with Image.open(panel) as file:
+            sheet = file.convert("RGB")
+    except OSError:
+        return []
+    side, odd = divmod(sheet.width + GAP, COLUMNS)
+    side -= GAP
+    rows, over = divmod(sheet.height - HEADING + GAP, side + GAP) if side > 0 else (0, 1)
+    if odd or over:
+        return []
+    return [
+        [
+            sheet.crop((left, top, left + side, top + side))
+            for left in range(0, sheet.width, side + GAP)
+        ]
+        for top in (HEADING + row * (side + GAP) for row in range(rows))
+    ]
+
+
+def region(outlined: Image.Image) -> tuple[int, int, int, int]:
+    """The square around the outline drawn on a picture: left, top, right, bottom."""
+    side = outlined.width
+    drawn = (np.asarray(outlined) == np.array(OUTLINE)).all(axis=2)
+    ys, xs = np.nonzero(drawn)
+    if len(xs) == 0:
+        return (0, 0, side, side)
+    reach = max(xs.max() - xs.min(), ys.max() - ys.min()) + 1 + 2 * round(MARGIN * side)
+    width = min(side, int(reach))
+    left = clamp(int(xs.min() + xs.max() + 1 - width) // 2, side - width)
+    top = clamp(int(ys.min() + ys.max() + 1 - width) // 2, side - width)
+    return (left, top, left + width, top + width)
+
+
+def clamp(value: int, most: int) -> int:
+    return min(max(value, 0), most)
+
+
+def data_uri(picture: Image.Image) -> str:
+    """A picture without loss, to be written into a page."""
+    file = io.BytesIO()
+    picture.save(file, "WEBP", lossless=True, quality=60, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

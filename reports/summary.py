@@ -1,0 +1,218 @@
+"""The facts of a study that a report tells; no words, no drawing."""
+
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import optuna
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.export import RECOMMENDED
+from reports.record import best_trial, completed, params_of, recipe_trial, trials_of
+
+STEADY = 0.25
+"""A loss is steady while its last value is within this fraction of its first."""
+FELL_BACK = 0.02
+"""A score has fallen back when it ends this fraction below its best rung."""
+ENOUGH_FOR_IMPORTANCE = 10
+
+Outcome = Literal["nothing", "only_failures", "no_baseline", "is_baseline", "ahead"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A trial as the report names it."""
+
+    trial: int
+    state: str
+    recipe: str | None
+    params: dict[str, Any]
+    score: float | None
+    components: dict[str, float]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class LossCheck:
+    """One loss against what the guide expects of it; `holds` is None where it was not measured."""
+
+    loss: str
+    expected: Literal["falls", "steady"]
+    first: float | None
+    last: float | None
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """Where a trial's validation score was highest, and whether it fell back from there."""
+
+    best_step: int
+    best_value: float
+    last_step: int
+    last_value: float
+
+    @property
+    def fell_back(self) -> bool:
+        return self.last_value < self.best_value * (1 - FELL_BACK)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Trials that ended early for the same reason."""
+
+    state: str
+    reason: str
+    trials: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything the report says in words and tables."""
+
+    name: str
+    counts: dict[str, int]
+    budget: int | None
+    running: bool
+    outcome: Outcome
+    winner: Standing | None
+    baseline: Standing | None
+    difference: float | None
+    noop: float | None
+    warm_start: float | None
+    recipes: tuple[Standing, ...]
+    importance: dict[str, float]
+    losses: tuple[LossCheck, ...]
+    overfitting: Overfitting | None
+    endings: tuple[Ending, ...]
+    front: tuple[int, ...]
+
+
+def summarise(study: Study) -> Summary:
+    """The facts of a study, whatever state it is in."""
+    trials = trials_of(study)
+    noted = study.user_attrs
+    scores = noted.get("baseline") or {}
+    best = best_trial(study)
+    recommended = recipe_trial(study, RECOMMENDED)
+    counts = {state.name.lower(): 0 for state in TrialState}
+    for trial in trials:
+        counts[trial.state.name.lower()] += 1
+    return Summary(
+        name=noted.get("name", study.study_name),
+        counts=counts,
+        budget=noted.get("budget"),
+        running=counts["running"] > 0,
+        outcome=outcome(best, recommended, counts),
+        winner=standing(best) if best else None,
+        baseline=standing(recommended) if recommended else None,
+        difference=best.values[0] - recommended.values[0] if best and recommended else None,
+        noop=scores.get("noop"),
+        warm_start=scores.get("warm_start"),
+        recipes=tuple(standing(trial) for trial in trials if trial.user_attrs.get("recipe")),
+        importance=importance(study),
+        losses=loss_checks(best) if best else (),
+        overfitting=overfitting(best) if best else None,
+        endings=endings(trials),
+        front=tuple(t.number for t in study.best_trials) if len(study.directions) > 1 else (),
+    )
+
+
+def outcome(
+    best: FrozenTrial | None, recommended: FrozenTrial | None, counts: dict[str, int]
+) -> Outcome:
+    """What can be said first of all."""
+    if best is None:
+        return "only_failures" if counts["fail"] or counts["pruned"] else "nothing"
+    if recommended is None:
+        return "no_baseline"
+    return "is_baseline" if best.number == recommended.number else "ahead"
+
+
+def standing(trial: FrozenTrial) -> Standing:
+    """A trial's facts; the score only where it is final."""
+    return Standing(
+        trial=trial.number,
+        state=trial.state.name.lower(),
+        recipe=trial.user_attrs.get("recipe"),
+        params=params_of(trial),
+        score=trial.values[0] if trial.state == TrialState.COMPLETE else None,
+        components=trial.user_attrs.get("components") or {},
+        seconds=trial.user_attrs.get("seconds"),
+    )
+
+
+def importance(study: Study) -> dict[str, float]:
+    """Each varied setting's share in the score's differences (PED-ANOVA), highest first.
+
+    Empty where too few trials are complete for it to mean anything.
+    """
+    trials = completed(study)
+    varied = [
+        name
+        for name in (trials[0].params if trials else {})
+        if len({trial.params.get(name) for trial in trials}) > 1
+    ]
+    scores = {trial.values[0] for trial in trials}
+    if len(trials) < ENOUGH_FOR_IMPORTANCE or not varied or len(scores) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        shares: dict[str, float] = optuna.importance.get_param_importances(
+            study, params=varied, target=lambda trial: trial.values[0]
+        )
+    return shares
+
+
+def loss_checks(trial: FrozenTrial) -> tuple[LossCheck, ...]:
+    """The guide's three expectations: G_L1 and G_Perceptual fall, G_GAN stays steady."""
+    rows = [rung["losses"] for rung in trial.user_attrs.get("rungs", [])]
+    return (
+        loss_check(rows, "G_L1", "falls"),
+        loss_check(rows, "G_Perceptual", "falls"),
+        loss_check(rows, "G_GAN", "steady"),
+    )
+
+
+def loss_check(
+    rows: Sequence[dict[str, float]], loss: str, expected: Literal["falls", "steady"]
+) -> LossCheck:
+    """Compare a loss's mean up to the first rung with its mean before the last."""
+    values = [row[loss] for row in rows if loss in row]
+    if len(values) < 2:
+        return LossCheck(loss, expected, None, None, None)
+    first, last = values[0], values[-1]
+    if expected == "falls":
+        return LossCheck(loss, expected, first, last, last < first)
+    return LossCheck(loss, expected, first, last, abs(last - first) <= STEADY * abs(first))
+
+
+def overfitting(trial: FrozenTrial) -> Overfitting | None:
+    """The validation score's course over the rungs."""
+    rungs = trial.intermediate_values
+    if not rungs:
+        return None
+    best_step, last_step = max(rungs, key=lambda step: rungs[step]), max(rungs)
+    return Overfitting(best_step, rungs[best_step], last_step, rungs[last_step])
+
+
+def endings(trials: Sequence[FrozenTrial]) -> tuple[Ending, ...]:
+    """Trials that failed or were stopped, gathered by reason (numbers in it aside)."""
+    gathered: dict[tuple[str, str], list[FrozenTrial]] = defaultdict(list)
+    for trial in trials:
+        if trial.state in (TrialState.FAIL, TrialState.PRUNED):
+            reason = str(trial.user_attrs.get("reason") or "")
+            gathered[trial.state.name.lower(), re.sub(r"\d[\d.e+-]*", "#", reason)].append(trial)
+    rows = [
+        Ending(
+            state,
+            str(together[0].user_attrs.get("reason") or ""),
+            tuple(trial.number for trial in together),
+        )
+        for (state, _), together in gathered.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.state, -len(row.trials))))

@@ -1,0 +1,82 @@
+"""A study as one table, and that table as CSV, JSON and Markdown."""
+
+from typing import Any
+
+import pandas as pd
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.record import params_of, trials_of
+
+PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
+
+
+def trials_frame(study: Study) -> pd.DataFrame:
+    """One row a trial, by number.
+
+    Columns: `trial`, `state`, `recipe`, `score` (completed trials only), `last_value` (the value
+    at the last rung, also of a pruned trial), `step` (of that rung), the five settings, `feasible`,
+    `seconds`, one column a component, `reason`, `seed`, `mlflow_run`. A study of several objectives
+    has `objective_1` and so on beside `score`, its first.
+    """
+    rows = [row_of(trial) for trial in trials_of(study)]
+    components = sorted({name for _, parts, _ in rows for name in parts})
+    columns = [
+        *("trial", "state", "recipe", "score"),
+        *(f"objective_{place}" for place in range(1, len(study.directions))),
+        *("last_value", "step", *PARAMS, "feasible", "seconds", *components),
+        *("reason", "seed", "mlflow_run"),
+    ]
+    data = [head | parts | tail for head, parts, tail in rows]
+    frame = pd.DataFrame(data, columns=pd.Index(dict.fromkeys(columns)))
+    return frame.astype({"trial": "int64", "step": "Int64", "n_layers_D": "Int64", "seed": "Int64"})
+
+
+def row_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A trial's row in three parts: its head, its components, its tail."""
+    noted = trial.user_attrs
+    values = trial.values if trial.state == TrialState.COMPLETE else []
+    step = trial.last_step
+    params = params_of(trial)
+    head = {
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        "recipe": noted.get("recipe"),
+        "score": values[0] if values else None,
+        **{f"objective_{place}": value for place, value in enumerate(values) if place},
+        "last_value": None if step is None else trial.intermediate_values[step],
+        "step": step,
+        **{name: params.get(name) for name in PARAMS},
+        "feasible": all(value <= 0 for value in trial.constraints.values()),
+        "seconds": noted.get("seconds"),
+    }
+    tail = {name: noted.get(name) for name in ("reason", "seed", "mlflow_run")}
+    return head, noted.get("components") or {}, tail
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """The table as CSV, an empty cell where there is no value."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """The table as a JSON list of objects, null where there is no value."""
+    text: str = frame.to_json(orient="records", force_ascii=False, indent=1, double_precision=15)
+    return text + "\n"
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """The columns that a person reads, as a Markdown table."""
+    short = frame[["trial", "state", "recipe", "score", *PARAMS, "seconds", "reason"]]
+    lines = [list(short.columns), ["---"] * len(short.columns)]
+    lines += [[cell(value) for value in row] for row in short.itertuples(index=False)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cell(value: object) -> str:
+    """One value of a Markdown table: nothing in it can end the cell or the line."""
+    if value is None or value is pd.NA or value != value:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).replace("|", "\\|").replace("<", "&lt;").split())

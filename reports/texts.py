@@ -1,0 +1,253 @@
+"""The report's words, in English and Korean. Both tables have the same keys (a test holds it)."""
+
+from collections.abc import Callable
+
+Translate = Callable[..., str]
+
+ENGLISH = {
+    "title": "Search for the setting that removes the blur",
+    "study": "Study",
+    "so_far": "The search is running: this is how it stands so far.",
+    "progress": "{complete} completed, {pruned} pruned, {fail} failed, {running} running",
+    "progress_of": "of {budget} trials",
+    "verdict_nothing": "No trial has been completed yet.",
+    "verdict_only_failures": "No trial was completed: all were stopped or failed.",
+    "verdict_no_baseline": "Trial {trial} has the best score, {score}.",
+    "verdict_is_baseline": "The guide's recommended setting itself has the best score, {score}.",
+    "verdict_ahead": "Trial {trial} scores {score}: {difference} more than the guide's recommended"
+    " setting ({baseline}).",
+    "no_baseline_note": "The guide's recommended setting was not completed here, so there is"
+    " nothing to compare with.",
+    "not_confirmed": "One run each, without repeats: a difference this small may be chance.",
+    "below_noop": "It does not reach the score of returning the input unchanged ({noop}): these"
+    " trainings were too short to restore anything. Take a larger profile.",
+    "above_noop": "Returning the input unchanged scores {noop}.",
+    "random_weights": "Scored through random networks, for no pretrained weights were at hand. Such"
+    " scores are not comparable with others.",
+    "failures_first": "The reasons are listed under “Trials that ended early”.",
+    "winner": "Winner",
+    "recommended_short": "Guide's recommended",
+    "noop_short": "Input unchanged",
+    "warm_start_short": "Warm start",
+    "setting": "Setting",
+    "pictures": "At the retouched boundary",
+    "pictures_note": "Validation pictures that no trial was trained on, magnified around the"
+    " scored region. Pull the handle, or use the arrow keys.",
+    "no_pictures": "No pictures: the study's folder has no panel of the winner.",
+    "left": "Left",
+    "right": "Right",
+    "picture": "Picture",
+    "split": "Where the left picture ends, in percent",
+    "retouched": "Retouched (input)",
+    "by_baseline": "Restored, guide's recommended",
+    "by_winner": "Restored, winner",
+    "original": "Original",
+    "recipes": "The guide's settings",
+    "recipes_none": "None of the guide's settings was run in this study.",
+    "recipe": "Recipe",
+    "trial": "Trial",
+    "score": "Score",
+    "against_winner": "Against the winner",
+    "state": "State",
+    "history": "Every trial",
+    "completed": "Completed",
+    "pruned_at_last": "Pruned, at its last rung",
+    "best_so_far": "Best so far",
+    "settings": "What each setting does",
+    "importance": "Which settings matter",
+    "importance_axis": "Share of the score's differences",
+    "importance_note": "PED-ANOVA over the completed trials. It says where differences come from,"
+    " not which value is best.",
+    "importance_few": "Too few completed trials to tell which settings matter.",
+    "slices_note": "Every completed trial by one setting at a time; the star is the winner, the"
+    " shaded stretches are the guide's bands. The other settings differ too.",
+    "parallel": "Settings together",
+    "parallel_note": "Each line is a completed trial; the bolder, the better. The best eighth is"
+    " drawn in green.",
+    "front": "Not beaten in both",
+    "front_title": "Two objectives",
+    "second_objective": "Second objective",
+    "band_sharper": "sharper, colours may shift",
+    "band_balanced": "balanced",
+    "band_accurate": "accurate, may blur",
+    "band_careful": "careful",
+    "band_recommended": "recommended",
+    "band_distorts": "colours may distort",
+    "band_slow": "slow",
+    "band_fast": "fast",
+    "losses": "The winner's training",
+    "losses_axis": "Part of the first rung's value",
+    "losses_note": "Means between rungs, each as a part of its first. The guide expects:",
+    "step": "Step",
+    "expects_falls": "{loss} falls",
+    "expects_steady": "{loss} stays steady (within 25%)",
+    "holds": "yes",
+    "holds_not": "no",
+    "not_measured": "not used",
+    "from_to": "{first} to {last}",
+    "course": "Score on the validation pictures",
+    "fell_back": "The score was highest at step {best_step} ({best}) and ended at {last}: a sign of"
+    " overfitting, or of unsteady training.",
+    "held_up": "The score ended at {last}, its highest was {best} at step {best_step}: no sign of"
+    " overfitting.",
+    "endings": "Trials that ended early",
+    "endings_none": "Every trial ran to its end.",
+    "reason": "Reason",
+    "how_many": "Trials",
+    "no_reason": "none noted",
+    "state_complete": "completed",
+    "state_pruned": "pruned",
+    "state_fail": "failed",
+    "state_running": "running",
+    "state_waiting": "waiting",
+    "table": "All trials",
+    "table_note": "Press a heading to sort by it.",
+    "definition": "What the score means",
+    "definition_1": "boundary_sharpness lies between 0 and 1; the original itself has 1. It is"
+    " taken inside the retouched region, widened by 2% of the picture's short side.",
+    "definition_2": "Score of a picture = exp(-(D + E + Lrel)). D: how much local detail (variance"
+    " of the Laplacian at three scales) is missing against the original: blur. E: how much there is"
+    " too much of: noise, ringing, checkerboard. Lrel: LPIPS distance to the original, divided by"
+    " the distance of the unrestored input: 1 is no better than doing nothing.",
+    "definition_3": "The study's score is the mean over the validation pictures. Scores are"
+    " comparable only with the same pictures, size and weights.",
+    "provenance": "Where the numbers come from",
+    "reproduce": "Run it yourself",
+    "repeat": "Repeat the winning trial in pytorch-CycleGAN-and-pix2pix",
+    "full": "Train the winning settings in full (1024 px, 1000 + 1000 epochs)",
+    "copy": "Copy",
+    "copied": "Copied",
+    "space": "Search space",
+    "yes": "yes",
+    "no": "no",
+    "skip": "Skip to the content",
+}
+
+KOREAN = {
+    "title": "흐림을 없애는 설정 찾기",
+    "study": "탐색",
+    "so_far": "탐색이 진행 중입니다. 지금까지의 결과입니다.",
+    "progress": "완료 {complete}, 중단(가지치기) {pruned}, 실패 {fail}, 실행 중 {running}",
+    "progress_of": "/ 전체 {budget}회",
+    "verdict_nothing": "아직 완료된 시도가 없습니다.",
+    "verdict_only_failures": "완료된 시도가 없습니다. 모두 중단되었거나 실패했습니다.",
+    "verdict_no_baseline": "시도 {trial}의 점수가 {score}로 가장 높습니다.",
+    "verdict_is_baseline": "가이드의 권장 설정 자체가 {score}로 가장 높습니다.",
+    "verdict_ahead": "시도 {trial}의 점수는 {score}로, 가이드의 권장 설정({baseline})보다"
+    " {difference} 높습니다.",
+    "no_baseline_note": "가이드의 권장 설정이 완료되지 않아 비교할 대상이 없습니다.",
+    "not_confirmed": "각각 한 번씩만 실행한 결과입니다. 이 정도 차이는 우연일 수 있습니다.",
+    "below_noop": "입력을 그대로 돌려줄 때의 점수({noop})에 미치지 못합니다. 학습이 너무 짧아"
+    " 복원이 되지 않았습니다. 더 큰 프로필을 쓰십시오.",
+    "above_noop": "입력을 그대로 돌려줄 때의 점수는 {noop}입니다.",
+    "random_weights": "사전 학습된 가중치가 없어 무작위 신경망으로 평가했습니다. 다른 점수와 비교할"
+    " 수 없습니다.",
+    "failures_first": "이유는 “일찍 끝난 시도”에 있습니다.",
+    "winner": "가장 좋은 시도",
+    "recommended_short": "가이드 권장",
+    "noop_short": "입력 그대로",
+    "warm_start_short": "공통 시작 모델",
+    "setting": "설정",
+    "pictures": "보정된 경계의 모습",
+    "pictures_note": "어떤 시도도 학습하지 않은 검증용 사진을 평가 영역 주변으로 확대했습니다."
+    " 손잡이를 끌거나 화살표 키를 쓰십시오.",
+    "no_pictures": "사진이 없습니다. 탐색 폴더에 가장 좋은 시도의 패널이 없습니다.",
+    "left": "왼쪽",
+    "right": "오른쪽",
+    "picture": "사진",
+    "split": "왼쪽 사진이 끝나는 위치(퍼센트)",
+    "retouched": "보정본(입력)",
+    "by_baseline": "복원, 가이드 권장",
+    "by_winner": "복원, 가장 좋은 시도",
+    "original": "원본",
+    "recipes": "가이드의 설정들",
+    "recipes_none": "이 탐색에서는 가이드의 설정을 실행하지 않았습니다.",
+    "recipe": "가이드 설정",
+    "trial": "시도",
+    "score": "점수",
+    "against_winner": "가장 좋은 시도와의 차이",
+    "state": "상태",
+    "history": "모든 시도",
+    "completed": "완료",
+    "pruned_at_last": "중단(마지막 평가 값)",
+    "best_so_far": "그때까지의 최고",
+    "settings": "각 설정의 영향",
+    "importance": "어떤 설정이 중요한가",
+    "importance_axis": "점수 차이에서 차지하는 비율",
+    "importance_note": "완료된 시도에 대한 PED-ANOVA입니다. 차이가 어디서 오는지를 말할 뿐, 어느"
+    " 값이 좋은지를 말하지는 않습니다.",
+    "importance_few": "완료된 시도가 적어 어떤 설정이 중요한지 알 수 없습니다.",
+    "slices_note": "완료된 모든 시도를 설정 하나씩 기준으로 그렸습니다. 별은 가장 좋은 시도, 색칠한"
+    " 구간은 가이드의 구간입니다. 다른 설정도 함께 다릅니다.",
+    "parallel": "설정을 함께 보기",
+    "parallel_note": "선 하나가 완료된 시도 하나입니다. 진할수록 점수가 높고, 상위 8분의 1은"
+    " 초록색입니다.",
+    "front": "둘 다에서 뒤지지 않음",
+    "front_title": "두 가지 목표",
+    "second_objective": "두 번째 목표",
+    "band_sharper": "선명, 색 왜곡 가능",
+    "band_balanced": "균형",
+    "band_accurate": "정확, 흐림 가능",
+    "band_careful": "보수적",
+    "band_recommended": "권장",
+    "band_distorts": "색 왜곡 위험",
+    "band_slow": "느림",
+    "band_fast": "빠름",
+    "losses": "가장 좋은 시도의 학습",
+    "losses_axis": "첫 평가 값에 대한 비율",
+    "losses_note": "평가 사이의 평균을 첫 값에 대한 비율로 나타냈습니다. 가이드의 기대:",
+    "step": "단계",
+    "expects_falls": "{loss} 감소",
+    "expects_steady": "{loss} 안정(25% 이내)",
+    "holds": "예",
+    "holds_not": "아니요",
+    "not_measured": "사용 안 함",
+    "from_to": "{first} → {last}",
+    "course": "검증용 사진의 점수",
+    "fell_back": "점수는 {best_step}단계에서 {best}로 가장 높았고 {last}로 끝났습니다. 과적합이거나"
+    " 불안정한 학습의 징후입니다.",
+    "held_up": "점수는 {last}로 끝났고, 최고는 {best_step}단계의 {best}였습니다. 과적합의 징후가"
+    " 없습니다.",
+    "endings": "일찍 끝난 시도",
+    "endings_none": "모든 시도가 끝까지 실행되었습니다.",
+    "reason": "이유",
+    "how_many": "시도",
+    "no_reason": "기록 없음",
+    "state_complete": "완료",
+    "state_pruned": "중단",
+    "state_fail": "실패",
+    "state_running": "실행 중",
+    "state_waiting": "대기",
+    "table": "모든 시도의 표",
+    "table_note": "제목을 누르면 그 열로 정렬합니다.",
+    "definition": "점수의 뜻",
+    "definition_1": "boundary_sharpness는 0과 1 사이이고 원본 자신이 1입니다. 보정된 영역을 사진 짧은"
+    " 변의 2%만큼 넓힌 곳에서 계산합니다.",
+    "definition_2": "사진 한 장의 점수 = exp(-(D + E + Lrel)). D: 원본에 비해 부족한 세부(세 가지"
+    " 크기의 라플라시안 국소 분산), 곧 흐림. E: 지나친 세부: 잡음, 링잉, 격자무늬. Lrel: 원본과의"
+    " LPIPS 거리를 복원하지 않은 입력의 거리로 나눈 값. 1이면 아무것도 하지 않은 것과 같습니다.",
+    "definition_3": "탐색의 점수는 검증용 사진의 평균입니다. 같은 사진, 같은 크기, 같은 가중치일 때만"
+    " 비교할 수 있습니다.",
+    "provenance": "숫자의 출처",
+    "reproduce": "직접 실행하기",
+    "repeat": "pytorch-CycleGAN-and-pix2pix에서 가장 좋은 시도 반복하기",
+    "full": "가장 좋은 설정으로 끝까지 학습하기(1024 px, 1000 + 1000 에폭)",
+    "copy": "복사",
+    "copied": "복사됨",
+    "space": "탐색 공간",
+    "yes": "예",
+    "no": "아니요",
+    "skip": "본문으로 건너뛰기",
+}
+
+LANGUAGES = {"en": ENGLISH, "ko": KOREAN}
+
+
+def translator(language: str) -> Translate:
+    """`say(key, **values)`: a sentence of that language with its values filled in."""
+    texts = LANGUAGES[language]
+
+    def say(key: str, **values: object) -> str:
+        return texts[key].format(**values)
+
+    return say
