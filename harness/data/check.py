@@ -1,0 +1,246 @@
+"""Can these pairs teach anything? Facts about every pair -> findings, worst first."""
+
+import math
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from statistics import median
+from typing import Literal
+
+from harness.config import Direction
+from harness.data.duplicates import near_duplicates
+from harness.data.facts import PairFacts, Unreadable, measure
+from harness.data.folders import PairFolder, Split
+
+Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+UNLIKE = 0.7
+SHIFTED = 0.75
+EVERYWHERE = 0.6
+CLEARLY_SHARPER = 0.1
+OTHERWISE_SHARP = 0.25
+BLOCKY = 0.15
+SLIGHT_WARP = 0.004
+STRONG_WARP = 0.12
+FEW_TRAIN = 20
+FEW_VAL = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a file (or the folder): what, and what to do about it."""
+
+    level: Level
+    kind: str
+    name: str
+    what: str
+    do: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """All findings, worst first, and the pairs they are about.
+
+    `direction` is the one the pictures suggest, None where they do not tell.
+    """
+
+    folder: PairFolder
+    pairs: tuple[PairFacts, ...]
+    findings: tuple[Finding, ...]
+    direction: Direction | None
+
+    @property
+    def worst(self) -> Level | None:
+        return self.findings[0].level if self.findings else None
+
+
+def measure_all(folder: PairFolder, jobs: int) -> Iterator[PairFacts | Unreadable]:
+    """Facts about every pair, in order, a pair a processor at a time; few wait in memory."""
+    entries = [(files, split) for split, pairs in folder.splits.items() for files in pairs]
+    if jobs <= 1 or len(entries) < 8:
+        yield from (measure(files, split, folder.root) for files, split in entries)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        todo = iter(entries)
+        waiting = [pool.submit(measure, *entry, folder.root) for entry in islice(todo, 4 * jobs)]
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(measure, *entry, folder.root) for entry in islice(todo, 1)]
+
+
+def check(
+    folder: PairFolder, facts: Iterable[PairFacts | Unreadable], asked: Direction | None
+) -> CheckResult:
+    """Judge `facts`; `asked` is the direction the user means to train in, if said."""
+    everything = tuple(facts)
+    pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
+    found = [
+        Finding("error", "unreadable", fact.name, fact.why, "replace or remove it")
+        for fact in everything
+        if isinstance(fact, Unreadable)
+    ]
+    direction = suggested_direction(pairs)
+    for pair in pairs:
+        found += judge_pair(pair, direction)
+    found += duplicates_across_splits(pairs)
+    found += judge_folder(pairs, direction, asked)
+    found.sort(key=lambda finding: LEVELS.index(finding.level))
+    return CheckResult(folder, pairs, tuple(found), direction)
+
+
+def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
+    """The original is the sharper picture: retouching resamples and smooths. None if unclear."""
+    differences = [pair.sharper for pair in pairs if not pair.same]
+    if not differences or abs(median(differences)) < CLEARLY_SHARPER:
+        return None
+    return "BtoA" if median(differences) > 0 else "AtoB"
+
+
+def judge_pair(pair: PairFacts, direction: Direction | None) -> Iterator[Finding]:
+    """Findings about one pair alone. The first that makes the others meaningless ends them."""
+    name = pair.name
+    if pair.notes:
+        yield Finding(
+            "note",
+            "converted",
+            name,
+            f"{', '.join(sorted(set(pair.notes)))}: read here as it is meant, but not by every "
+            "copy of pix2pix",
+            "save it as an upright 8-bit sRGB picture (--fix DIR does so)",
+        )
+    if pair.same:
+        yield Finding(
+            "error",
+            "identical",
+            name,
+            "A and B are the same picture",
+            "remove it: there is nothing to learn from it",
+        )
+        return
+    if pair.likeness < UNLIKE:
+        yield Finding(
+            "error",
+            "unlike",
+            name,
+            f"A and B are not of one picture (likeness {pair.likeness:.2f}, usual above 0.95)",
+            "pair it with its own original",
+        )
+        return
+    if max(map(abs, pair.shift)) >= SHIFTED:
+        yield Finding(
+            "warning",
+            "shifted",
+            name,
+            f"B lies {pair.shift[0]:+.1f} px right and {pair.shift[1]:+.1f} px below A",
+            "align the two: a shift blurs what the model learns, everywhere",
+        )
+    yield from judge_change(pair)
+    if direction and abs(pair.sharper) >= CLEARLY_SHARPER:
+        own = "BtoA" if pair.sharper > 0 else "AtoB"
+        if own != direction:
+            yield Finding(
+                "warning",
+                "swapped",
+                name,
+                f"its halves look swapped: {'A' if pair.sharper > 0 else 'B'} is the sharper, in "
+                f"most pairs {'B' if pair.sharper > 0 else 'A'} is",
+                "swap its halves if so",
+            )
+
+
+def judge_change(pair: PairFacts) -> Iterator[Finding]:
+    """Findings about how much, where and by what means A and B differ."""
+    if pair.changed > EVERYWHERE:
+        yield Finding(
+            "warning",
+            "everywhere",
+            pair.name,
+            f"{pair.changed:.0%} of the pixels differ, not only the retouched region",
+            "use one tone and one export for both, so that only the warp differs",
+        )
+    if pair.warp_largest < SLIGHT_WARP:
+        yield Finding(
+            "warning",
+            "no warp",
+            pair.name,
+            f"nothing seems to have moved (largest displacement {pair.warp_largest:.2%})",
+            "check that it is a retouched pair; it cannot teach to undo a warp",
+        )
+    elif pair.warp_largest > STRONG_WARP:
+        yield Finding(
+            "warning",
+            "strong warp",
+            pair.name,
+            f"things moved by {pair.warp_largest:.0%} of the side, usual is 1% to 6%",
+            "check that A and B belong together",
+        )
+    if abs(pair.sharper_outside) > OTHERWISE_SHARP or abs(pair.blocks) > BLOCKY:
+        softer = "B" if pair.sharper_outside > 0 else "A"
+        yield Finding(
+            "warning",
+            "processed",
+            pair.name,
+            f"{softer} was smoothed, scaled or recompressed also where nothing was retouched (fine "
+            f"detail x{math.exp(-abs(pair.sharper_outside)):.2f}, JPEG blocks "
+            f"{pair.blocks:+.2f})",
+            "export both from one file in one format; else the model learns that trace as well",
+        )
+
+
+def duplicates_across_splits(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Pictures that stand both where the model learns and where it is judged."""
+    owners = [pair for pair in pairs for _ in pair.hashes]
+    for group in near_duplicates([value for pair in pairs for value in pair.hashes]):
+        by_split: dict[Split, list[str]] = defaultdict(list)
+        for index in group:
+            by_split[owners[index].split].append(owners[index].name)
+        for split in ("val", "test"):
+            for name in sorted(set(by_split.get(split, ()))) if by_split.get("train") else ():
+                yield Finding(
+                    "error",
+                    "duplicate",
+                    name,
+                    f"the same picture as {by_split['train'][0]}, which is trained on",
+                    "remove one: a score on a picture seen in training says nothing",
+                )
+
+
+def judge_folder(
+    pairs: Sequence[PairFacts], direction: Direction | None, asked: Direction | None
+) -> Iterator[Finding]:
+    """Findings about the folder as a whole."""
+    counts = Counter(pair.split for pair in pairs)
+    if pairs and counts["train"] < FEW_TRAIN:
+        yield Finding(
+            "warning",
+            "few",
+            "",
+            f"{counts['train']} readable pairs to train on; below {FEW_TRAIN} a model learns them "
+            "by heart",
+            "add pairs, or make some with `harness data make`",
+        )
+    if 0 < counts["val"] + counts["test"] < FEW_VAL:
+        yield Finding(
+            "warning",
+            "few",
+            "",
+            f"{counts['val'] + counts['test']} pairs to validate with: scores will be noisy",
+            f"hold out at least {FEW_VAL} pictures",
+        )
+    if asked and direction and asked != direction:
+        yield Finding(
+            "error",
+            "direction",
+            "",
+            f"direction {asked} turns the sharper picture into the softer one",
+            f"use --direction {direction}, if A and B are as they look",
+        )
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,92 @@
+"""Pairs to look at: A, B, their difference, where things moved, and the mask's outline."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import binary_erosion
+
+from harness.config import Direction
+from harness.data.flow import estimated_displacement
+from harness.data.folders import PairFiles
+from harness.data.reading import Picture, read_mask
+from harness.data.sizing import read_halves, to_tensor, warped_region
+
+SIDE = 256
+ARROWS = 16
+# Arrows are drawn longer than the movement, which is a few pixels only.
+ARROW_SCALE = 3.0
+COLUMNS: tuple[Literal["A", "B", "difference", "displacement", "mask"], ...] = (
+    "A",
+    "B",
+    "difference",
+    "displacement",
+    "mask",
+)
+
+
+def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
+    """One row a pair: A | B | difference | displacement arrows | mask outline.
+
+    Raises:
+        UserInputError: a pair cannot be read.
+    """
+    rows = [preview_row(files, direction) for files in pairs]
+    caption = 16
+    sheet = Image.new(
+        "RGB", (SIDE * len(COLUMNS), caption + sum(row.shape[0] for row in rows)), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    for number, title in enumerate(COLUMNS):
+        draw.text((number * SIDE + 4, 2), title, fill="black")
+    top = caption
+    for row in rows:
+        sheet.paste(Image.fromarray(row), (0, top))
+        top += row.shape[0]
+    return sheet
+
+
+def preview_row(files: PairFiles, direction: Direction) -> Picture:
+    """The five pictures of one pair side by side, each 256 wide: `[h, 1280, 3]`."""
+    a, b = (fitted(picture) for picture in read_halves(files))
+    height, width = a.shape[:2]
+    retouched, original = (a, b) if direction == "AtoB" else (b, a)
+    if files.mask is not None:
+        mask = read_mask(files.mask, height, width)
+    else:
+        mask = warped_region(to_tensor(retouched), to_tensor(original))[0].numpy()
+    difference = np.clip(np.abs(a.astype(np.int16) - b) * 4, 0, 255).astype(np.uint8)
+    return np.hstack([a, b, difference, arrows(retouched, original), outlined(original, mask)])
+
+
+def fitted(picture: Picture) -> Picture:
+    """The picture at a width of 256."""
+    height = max(1, round(picture.shape[0] * SIDE / picture.shape[1]))
+    return np.array(Image.fromarray(picture).resize((SIDE, height), Image.Resampling.LANCZOS))
+
+
+def arrows(retouched: Picture, original: Picture) -> Picture:
+    """The original, paled, with arrows from where things were to where they were moved (x 3)."""
+    field = estimated_displacement(retouched, original)
+    height, width = original.shape[:2]
+    canvas = Image.fromarray((original // 3 + 170).astype(np.uint8))
+    draw = ImageDraw.Draw(canvas)
+    for row in range(ARROWS // 2, height, ARROWS):
+        for column in range(ARROWS // 2, width, ARROWS):
+            cell = (slice(None), row * field.shape[1] // height, column * field.shape[2] // width)
+            dx, dy = -field[cell] * (width, height) * ARROW_SCALE
+            if np.hypot(dx, dy) < 0.004 * ARROW_SCALE * width:
+                continue
+            draw.line((column, row, column + dx, row + dy), fill="red", width=2)
+            draw.ellipse((column - 2, row - 2, column + 2, row + 2), fill="red")
+    return np.array(canvas)
+
+
+def outlined(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
+    """The picture with the mask's edge in green."""
+    edge = mask & ~binary_erosion(mask, iterations=2)
+    out = picture.copy()
+    out[edge] = (0, 230, 0)
+    return out
