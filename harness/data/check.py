@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -14,6 +15,7 @@ from harness.config import Direction
 from harness.data.duplicates import near_duplicates
 from harness.data.facts import PairFacts, Unreadable, measure
 from harness.data.folders import PairFolder, Split
+from harness.data.reading import shown
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
@@ -28,6 +30,7 @@ SLIGHT_WARP = 0.004
 STRONG_WARP = 0.12
 FEW_TRAIN = 20
 FEW_VAL = 4
+TOLD_EACH = 5
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,46 @@ class CheckResult:
     @property
     def worst(self) -> Level | None:
         return self.findings[0].level if self.findings else None
+
+    @property
+    def seen_in_training(self) -> set[str]:
+        """Names of training pairs whose picture is held out as well."""
+        return {name for group in straddling(self.pairs) for name in group["train"]}
+
+    def summary(self) -> str:
+        """Two lines: how many pairs of what sizes, and which direction they suggest."""
+        counts = Counter(pair.split for pair in self.pairs)
+        total = sum(map(len, self.folder.splits.values()))
+        by_split = ", ".join(f"{split} {counts[split]}" for split in self.folder.splits)
+        if not self.pairs:
+            return f"0 of {total} pairs could be read."
+        widths = [pair.width for pair in self.pairs]
+        heights = [pair.height for pair in self.pairs]
+        warps = sorted(pair.warp_largest for pair in self.pairs)
+        suggestion = (
+            f"suggested: --direction {self.direction}, the original being the sharper half"
+            if self.direction
+            else "direction: the pictures do not tell"
+        )
+        return (
+            f"{len(self.pairs)} of {total} pairs read ({self.folder.layout}: {by_split}), halves "
+            f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px\n"
+            f"largest displacement {warps[0]:.1%} to {warps[-1]:.1%} of the side, median "
+            f"{median(warps):.1%}; {suggestion}"
+        )
+
+    def lines(self, level: Level) -> Iterator[str]:
+        """A line a finding; a kind that many files share is told for the first few."""
+        kinds: dict[str, list[Finding]] = defaultdict(list)
+        for finding in self.findings:
+            if finding.level == level:
+                kinds[finding.kind].append(finding)
+        for found in kinds.values():
+            for finding in found[:TOLD_EACH]:
+                where = f"{shown(Path(finding.name))}: " if finding.name else ""
+                yield f"{level}: {where}{finding.what}; {finding.do}."
+            if len(found) > TOLD_EACH:
+                yield f"{level}: and {len(found) - TOLD_EACH} more files like this one."
 
 
 def measure_all(folder: PairFolder, jobs: int) -> Iterator[PairFacts | Unreadable]:
@@ -191,22 +234,33 @@ def judge_change(pair: PairFacts) -> Iterator[Finding]:
         )
 
 
-def duplicates_across_splits(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
-    """Pictures that stand both where the model learns and where it is judged."""
+def straddling(pairs: Sequence[PairFacts]) -> Iterator[dict[Split, list[str]]]:
+    """Names by split of pairs that show one picture on both sides of training."""
     owners = [pair for pair in pairs for _ in pair.hashes]
     for group in near_duplicates([value for pair in pairs for value in pair.hashes]):
         by_split: dict[Split, list[str]] = defaultdict(list)
-        for index in group:
-            by_split[owners[index].split].append(owners[index].name)
-        for split in ("val", "test"):
-            for name in sorted(set(by_split.get(split, ()))) if by_split.get("train") else ():
-                yield Finding(
-                    "error",
-                    "duplicate",
-                    name,
-                    f"the same picture as {by_split['train'][0]}, which is trained on",
-                    "remove one: a score on a picture seen in training says nothing",
-                )
+        for owner in dict.fromkeys(owners[index] for index in group):
+            by_split[owner.split].append(owner.name)
+        if "train" in by_split and len(by_split) > 1:
+            yield by_split
+
+
+def duplicates_across_splits(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Pictures that stand both where the model learns and where it is judged."""
+    told: set[str] = set()
+    for by_split in straddling(pairs):
+        held_out = by_split.get("val", []) + by_split.get("test", [])
+        for name in held_out:
+            if name in told:
+                continue
+            told.add(name)
+            yield Finding(
+                "error",
+                "duplicate",
+                name,
+                f"the same picture as {by_split['train'][0]}, which is trained on",
+                "remove one: a score on a picture seen in training says nothing",
+            )
 
 
 def judge_folder(

@@ -8,7 +8,7 @@ from harness.data.reading import Picture
 from harness.data.retouch import Face
 from harness.data.samples import photograph_file
 
-SIDE = 320
+SIDE = 480
 CASCADE = "lbpcascade_frontalface_opencv.xml"
 
 
@@ -18,7 +18,7 @@ def find_face(picture: Picture) -> Face | None:
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     small = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
     boxes = Cascade(str(photograph_file(CASCADE))).detect_multi_scale(
-        img=small, scale_factor=1.2, step_ratio=1, min_size=(40, 40), max_size=(SIDE, SIDE)
+        img=small, scale_factor=1.2, step_ratio=1, min_size=(48, 48), max_size=(SIDE, SIDE)
     )
     if not boxes:
         return None

@@ -10,11 +10,12 @@ from scipy.ndimage import binary_erosion
 
 from harness.config import Direction
 from harness.data.flow import estimated_displacement
-from harness.data.folders import PairFiles
+from harness.data.folders import PairFiles, PairFolder
 from harness.data.reading import Picture, read_mask
 from harness.data.sizing import read_halves, to_tensor, warped_region
 
 SIDE = 256
+MOST_ROWS = 8
 ARROWS = 16
 # Arrows are drawn longer than the movement, which is a few pixels only.
 ARROW_SCALE = 3.0
@@ -25,6 +26,13 @@ COLUMNS: tuple[Literal["A", "B", "difference", "displacement", "mask"], ...] = (
     "displacement",
     "mask",
 )
+
+
+def spread(folder: PairFolder) -> list[PairFiles]:
+    """At most eight pairs, evenly drawn from all of the folder's."""
+    pairs = [files for split in folder.splits.values() for files in split]
+    shown = min(MOST_ROWS, len(pairs))
+    return [pairs[number * len(pairs) // shown] for number in range(shown)]
 
 
 def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:

@@ -35,6 +35,35 @@ def slim_jaw(face: Face, random: np.random.Generator, strength: float = 1.0) -> 
     )
 
 
+def retouch(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
+    """A whole portrait retouching: the jaw always; face length, nose and eyes as chance has it."""
+    strokes = slim_jaw(face, random, random.uniform(0.4, 0.85))
+    if random.uniform() < 0.5:
+        strokes += (squeeze(face, (0.0, 0.55), (1.3, 0.9), (0.0, random.uniform(0.03, 0.08))),)
+    if random.uniform() < 0.4:
+        strokes += (squeeze(face, (0.0, 0.15), (0.4, 0.5), (random.uniform(0.08, 0.16), 0.0)),)
+    if random.uniform() < 0.4:
+        bloat = -random.uniform(0.06, 0.14)
+        strokes += tuple(
+            squeeze(face, (side, -0.18), (0.32, 0.26), (bloat, bloat)) for side in (-0.42, 0.42)
+        )
+    return strokes
+
+
+def squeeze(
+    face: Face,
+    place: tuple[float, float],
+    radius: tuple[float, float],
+    pinch: tuple[float, float],
+) -> Stroke:
+    """A pinch (or bloat) given relative to the face, as in `dab`."""
+    return Stroke(
+        centre=(face.x + place[0] * face.half_width, face.y + place[1] * face.half_height),
+        radius=(radius[0] * face.half_width, radius[1] * face.half_width),
+        pinch=pinch,
+    )
+
+
 def dab(
     face: Face,
     place: tuple[float, float],

@@ -1,0 +1,100 @@
+"""`harness data`: check the user's pairs, make pairs from originals, look at them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_args_is_help=True)
+
+
+Folder = Annotated[
+    Path, typer.Argument(help="A data folder: train/ and val/, A/ and B/, or a manifest.")
+]
+
+
+@app.command("check")
+def check_command(
+    folder: Folder,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="The direction you mean to train in.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write a page of thumbnails, worst first.")
+    ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(help="Write a mended copy into this new folder; yours is left as it is."),
+    ] = None,
+) -> None:
+    """Say what is wrong with the pairs of a folder. Exit code 2 if there are errors, else 0.
+
+    Example: harness data check photos --direction AtoB -o check.html
+    """
+    from harness.data.check import LEVELS, check, measure_all, processors
+    from harness.data.folders import find_pairs
+
+    pairs = find_pairs(folder)
+    result = check(pairs, measure_all(pairs, processors()), direction)
+    typer.echo(result.summary())
+    for level in LEVELS:
+        for line in result.lines(level):
+            typer.echo(line)
+    if page is not None:
+        from harness.data.page import write_page
+
+        write_page(result, page)
+        typer.echo(f"page: {page}")
+    if fix is not None:
+        from harness.data.mend import mend
+
+        typer.echo(mend(result, fix))
+    if result.worst == "error":
+        raise typer.Exit(2)
+
+
+@app.command("make")
+def make_command(
+    originals: Annotated[Path, typer.Option(help="A folder of unretouched portraits.")],
+    out: Annotated[Path, typer.Option(help="The new data folder.")],
+    pairs: Annotated[int, typer.Option(min=1, help="How many pairs to make.")] = 100,
+    size: Annotated[int, typer.Option(min=64, max=4096, help="Side of a picture, pixels.")] = 512,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same pairs.")] = 0,
+    jpeg: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Recompress the retouched half at this quality."),
+    ] = None,
+) -> None:
+    """Make liquified pairs (A = retouched, B = original) with masks, fields and their inverse.
+
+    Example: harness data make --originals portraits --out pairs --pairs 100 --size 512
+    """
+    from harness.data.check import processors
+    from harness.data.make import MakePlan, make_pairs
+
+    folder = make_pairs(originals, pairs, MakePlan(out, size, seed, jpeg), processors())
+    typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {folder}")
+
+
+@app.command("preview")
+def preview_command(
+    folder: Folder,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"], typer.Option(help="Which half is retouched: the first letter.")
+    ] = "AtoB",
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture to write.")] = Path(
+        "preview.png"
+    ),
+) -> None:
+    """Draw up to eight pairs: A, B, difference, displacement arrows, mask outline.
+
+    Example: harness data preview photos --direction AtoB -o preview.png
+    """
+    from harness.data.folders import find_pairs
+    from harness.data.preview import preview, spread
+    from harness.paths import write_aside
+
+    sheet = preview(spread(find_pairs(folder)), direction)
+    with write_aside(out) as aside:
+        sheet.save(aside, "PNG")
+    typer.echo(str(out))

@@ -1,0 +1,50 @@
+"""A mended copy of a data folder: only what is safe to mend, never in place."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from harness.data.check import CheckResult
+from harness.data.reading import read_mask, shown
+from harness.data.sizing import read_halves
+from harness.errors import UserInputError
+from harness.paths import write_aside
+
+# Findings after which a pair is left out: it cannot be read, or teaches or measures nothing.
+LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
+
+
+def mend(result: CheckResult, out: Path) -> str:
+    """Write the usable pairs as upright 8-bit sRGB PNG files side by side, by split.
+
+    Left out: pairs with the findings of `LEFT_OUT`, and training pairs whose picture is held out
+    as well. Halves are never swapped and pictures never shifted: that needs eyes. Returns a line
+    that says what was done.
+
+    Raises:
+        UserInputError: `out` is not a new folder.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserInputError(f"{shown(out)} is there already: name a new folder with --fix.")
+    unusable = {finding.name for finding in result.findings if finding.kind in LEFT_OUT}
+    unusable |= result.seen_in_training
+    written = 0
+    for split, pairs in result.folder.splits.items():
+        for number, files in enumerate(pairs):
+            if files.name in unusable:
+                continue
+            a, b = read_halves(files)
+            name = f"{number:05d}-{Path(files.name).stem}.png"
+            save(np.hstack([a, b]), out / split / name)
+            if files.mask is not None:
+                mask = read_mask(files.mask, *a.shape[:2])
+                save(np.uint8(255) * mask.astype(np.uint8), out / "masks" / split / name)
+            written += 1
+    total = sum(map(len, result.folder.splits.values()))
+    return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"
+
+
+def save(pixels: np.ndarray, file: Path) -> None:
+    with write_aside(file) as aside:
+        Image.fromarray(pixels).save(aside, "PNG")
