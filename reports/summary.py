@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna import Study
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.export import RECOMMENDED
@@ -160,10 +161,11 @@ def importance(study: Study) -> dict[str, float]:
     scores = {trial.values[0] for trial in trials}
     if len(trials) < ENOUGH_FOR_IMPORTANCE or not varied or len(scores) < 2:
         return {}
+    lower_is_better = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore")  # It says that lower targets are better: so they are.
         shares: dict[str, float] = optuna.importance.get_param_importances(
-            study, params=varied, target=lambda trial: trial.values[0]
+            study, params=varied, target=lambda trial: lower_is_better * trial.values[0]
         )
     return shares
 
