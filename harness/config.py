@@ -60,3 +60,28 @@ class TrialPlan(Frozen):
         description="(n_layers_D, gan_mode) that the space can ask for"
     )
     seed: int = 0
+
+
+class SearchConfig(Frozen):
+    """What the user asked `harness search` for. Times are in seconds."""
+
+    budget: int = Field(default=50, ge=1, description="trials of the study, earlier ones included")
+    timeout: float | None = Field(default=None, gt=0)
+    data: Path | None = Field(default=None, description="the user's pairs; None: the built-in ones")
+    direction: Direction = "AtoB"
+    skip_bad: bool = False
+    space: str = "default"
+    pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
+    study: str = Field(default="boundary-sharpness", min_length=1)
+    run_dir: Path = Path("runs")
+    profile: str = "auto"
+    device: str = "auto"
+    jobs: int | Literal["auto"] = "auto"
+    seed: int = Field(default=0, ge=0)
+    weights: Literal["auto", "pretrained", "random"] = "auto"
+    init_from: tuple[Path, ...] = Field(default=(), max_length=2)
+    from_scratch: bool = False
+    storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
+    tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
+    max_failures: int = Field(default=10, ge=1, description="failures in a row that end a search")
+    trial_timeout: float | None = Field(default=None, gt=0)

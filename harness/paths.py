@@ -27,6 +27,11 @@ class RunPaths:
     def mlflow_artifacts(self) -> Path:
         return self.root / "mlflow-artifacts"
 
+    @property
+    def opening_lock(self) -> Path:
+        """Held while a database is opened, as one process at a time may make it."""
+        return self.root / ".opening.lock"
+
     def study(self, name: str) -> "StudyPaths":
         return StudyPaths(self.root / safe_name(name))
 
@@ -70,6 +75,11 @@ class StudyPaths:
     @property
     def lock(self) -> Path:
         return self.folder / "driver.lock"
+
+    @property
+    def driver(self) -> Path:
+        """Which driver holds the lock: its host and process id."""
+        return self.folder / "driver.json"
 
 
 def safe_name(name: str) -> str:

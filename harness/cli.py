@@ -1,0 +1,79 @@
+"""The commands. Parsing, calling and exit codes; what a command needs is imported when it runs."""
+
+import sys
+import tempfile
+import traceback
+from typing import Annotated
+
+import typer
+
+from harness import __version__
+from harness.commands import data, results, search
+from harness.errors import HarnessError
+
+app = typer.Typer(
+    name="harness",
+    help="Finds the pix2pix settings that remove the blur around retouched regions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+app.command()(search.search)
+app.command()(results.status)
+app.command()(results.ui)
+app.add_typer(data.app, name="data")
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Finds the pix2pix settings that remove the blur around retouched regions."""
+
+
+def main() -> None:
+    """The `harness` command.
+
+    Exit codes: 0 done, 2 the user's input, 3 trials only failed, 130 stopped by the user,
+    1 a fault of ours.
+    """
+    try:
+        app()
+    except HarnessError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        if "--debug" in sys.argv:
+            traceback.print_exc()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("harness: stopped.", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        print(fault(error), file=sys.stderr)
+        sys.exit(1)
+
+
+def fault(error: Exception) -> str:
+    """A sentence for an error that should not have been, and where its traceback is."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="harness-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return (
+        f"harness: a fault of the program ({type(error).__name__}): the report is in {file.name}; "
+        "--debug shows it."
+    )

@@ -1,0 +1,57 @@
+"""`harness status` and `harness ui`: a study read, also while it runs; its runs compared."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import UserInputError
+
+RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
+
+
+def status(
+    run_dir: RunDir = Path("runs"),
+    study: Annotated[str | None, typer.Option(help="One study; else all.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how studies stand, also while they run.
+
+    Example: harness status --run-dir runs
+    """
+    from harness.outcome import as_data, as_lines, outcome_of
+    from harness.paths import RunPaths
+    from harness.study import open_existing
+
+    studies = open_existing(RunPaths(run_dir), storage, study)
+    outcomes = [
+        outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name)) for found in studies
+    ]
+    if as_json:
+        print(json.dumps([as_data(outcome) for outcome in outcomes]))
+        return
+    for outcome in outcomes:
+        print("\n".join([f"Study {outcome.study}, budget {outcome.budget}", *as_lines(outcome)]))
+
+
+def ui(
+    run_dir: RunDir = Path("runs"),
+    port: Annotated[int, typer.Option(help="Its port; a taken one gives way to the next.")] = 5000,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
+) -> None:
+    """Open MLflow on a run folder, on this machine only, until Ctrl-C.
+
+    Example: harness ui --run-dir runs
+    """
+    from harness.paths import RunPaths
+    from harness.ui import serve_ui
+
+    paths = RunPaths(run_dir)
+    if not paths.mlflow_db.exists():
+        raise UserInputError(
+            f"There is no {paths.mlflow_db}: name the folder of a search with --run-dir DIR, or "
+            "run harness search first."
+        )
+    serve_ui(paths, port, open_browser=not no_browser)

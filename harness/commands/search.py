@@ -1,0 +1,166 @@
+"""`harness search`: the main job."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import UserInputError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from harness.config import SearchConfig
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(text: str | None, option: str) -> float | None:
+    """`90m`, `8h`, `45s` or plain seconds, in seconds.
+
+    Raises:
+        UserInputError: it is no duration.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if not found or found[2] not in UNITS or not float(found[1]):
+        raise UserInputError(f"{option} {text} is no duration: write for example 45s, 90m or 8h.")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def pins(entries: list[str]) -> dict[str, str]:
+    """`--set NAME=VALUE` as a mapping.
+
+    Raises:
+        UserInputError: an entry has no `=`.
+    """
+    for entry in entries:
+        if "=" not in entry:
+            raise UserInputError(f"--set {entry} has no value: write --set NAME=VALUE.")
+    return {name.strip(): value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
+def search(
+    budget: Annotated[int, typer.Option(help="Trials of the study, earlier ones included.")] = 50,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Your pairs: DIR/{train,val,test}/*, A and B side by side."),
+    ] = None,
+    direction: Annotated[str, typer.Option(help="AtoB: A is the retouched side; BtoA.")] = "AtoB",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable pictures.")] = False,
+    space: Annotated[str, typer.Option(help="A space by name, or a YAML file.")] = "default",
+    pinned: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Pin one setting.")
+    ] = None,
+    study: Annotated[str, typer.Option(help="The study's name; an old one goes on.")] = (
+        "boundary-sharpness"
+    ),
+    run_dir: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("runs"),
+    profile: Annotated[str, typer.Option(help="auto, quick, standard or full.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    jobs: Annotated[str, typer.Option(help="Trials at a time: a number, or auto.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of the sampler, the networks and the batches.")] = 0,
+    weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
+    init_from: Annotated[
+        list[Path] | None,
+        typer.Option(help="Continue from your latest_net_G.pth; give it twice to add net_D."),
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train every trial from nothing.")
+    ] = False,
+    storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="Stop after so long, such as 90m.")] = None,
+    trial_timeout: Annotated[
+        str | None, typer.Option(help="Fail a trial after so long; else 10x the median.")
+    ] = None,
+    max_failures: Annotated[
+        int, typer.Option(help="So many failed trials in a row end the search.")
+    ] = 10,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, run nothing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the outcome.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Search for the settings that remove the blur.
+
+    Trains, scores and compares short trials; goes on with a study that is there.
+
+    Example: harness search --budget 50
+    """
+    from pydantic import ValidationError
+
+    from harness.config import SearchConfig
+
+    try:
+        config = SearchConfig(
+            budget=budget,
+            timeout=seconds(timeout, "--timeout"),
+            data=data,
+            direction=direction,  # type: ignore[arg-type]  # pydantic checks the words
+            skip_bad=skip_bad,
+            space=space,
+            pinned=pins(pinned or []),
+            study=study,
+            run_dir=run_dir,
+            profile=profile,
+            device=device,
+            jobs=jobs,  # type: ignore[arg-type]
+            seed=seed,
+            weights=weights,  # type: ignore[arg-type]
+            init_from=tuple(init_from or ()),
+            from_scratch=from_scratch,
+            storage=storage,
+            tracking_uri=tracking_uri,
+            max_failures=max_failures,
+            trial_timeout=seconds(trial_timeout, "--trial-timeout"),
+        )
+    except ValidationError as error:
+        raise UserInputError(refusal(error)) from error
+    if dry_run:
+        explain(config)
+        return
+    run(config, quiet, as_json)
+
+
+def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
+    """Search, show it, and say how it ended."""
+    import json
+
+    from harness.outcome import as_data, as_lines
+    from harness.search import search
+    from harness.stopping import STOPPED_BY_USER
+    from harness.view import make_view
+
+    view = make_view(quiet, as_json)
+    try:
+        outcome = search(config, view)
+    finally:
+        view.close()
+    print(json.dumps(as_data(outcome)) if as_json else "\n".join(as_lines(outcome)))
+    if outcome.stopped == "user":
+        raise typer.Exit(STOPPED_BY_USER)
+
+
+def explain(config: "SearchConfig") -> None:
+    """`--dry-run`: what would be done."""
+    import yaml
+
+    from harness.plan import plan_search
+
+    plan = plan_search(config)
+    facts = {key: plan.facts[key] for key in ("profile", "device", "weights", "data", "train")}
+    said = {"study": config.study, "folder": str(plan.paths.folder), "jobs": plan.jobs, **facts}
+    print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
+    print("\n".join([plan.space.text.rstrip(), *plan.remarks]))
+
+
+def refusal(error: "ValidationError") -> str:
+    """pydantic's first objection as a sentence with the option's own name."""
+    first = error.errors()[0]
+    name = {"pinned": "set"}.get(str(first["loc"][0]), str(first["loc"][0])).replace("_", "-")
+    return f"--{name} {first['input']} cannot be used: {first['msg']}."

@@ -1,0 +1,386 @@
+"""The driver's loop: hands trials to workers, hears their rungs, decides, and writes the record.
+
+Every trial ends in exactly one way: complete, pruned (with its reason), failed (with its reason),
+or back in the queue.
+"""
+
+import logging
+import math
+import statistics
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna import Study
+from optuna.trial import Trial, TrialState
+
+from harness.errors import HarnessError, SearchFailedError, UserInputError
+from harness.keep import Keeper
+from harness.launch.local import Died, LocalLauncher
+from harness.plan import SearchPlan
+from harness.study import ask, counted, put_back
+from harness.tracking import Ending, Tracker
+from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
+from harness.view import Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
+from harness.worker import (
+    Diverged,
+    Failed,
+    Message,
+    OutOfMemory,
+    Prepare,
+    Preparing,
+    Ready,
+    Stopped,
+)
+
+TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
+MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
+MOST_STARTS = 3  # workers that end before they are ready, in a row
+HUNG = 10  # times the median trial
+HUNG_AT_LEAST = 60.0  # seconds
+REQUEUED = Ending("KILLED", "requeued", "given up midway; it runs again")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """One trial being run, or waiting to be run again.
+
+    Attributes:
+        known: steps that the record already has a value for, from an earlier attempt.
+        verdict: why the driver told the trial to stop.
+        alone: it ran out of memory, and is to be run while nothing else is.
+    """
+
+    trial: Trial
+    task: TrialTask
+    recipe: str | None
+    known: set[int]
+    worker: int = 0
+    began: float = 0.0
+    rungs: list[Rung] = field(default_factory=list)
+    attempts: int = 0
+    verdict: str = ""
+    alone: bool = False
+
+
+def start_workers(launcher: LocalLauncher, jobs: int) -> None:
+    """Start them all; the first makes the warm start, and needs no further word for it."""
+    for number in range(jobs):
+        launcher.start(number)
+    launcher.send(0, Prepare())
+
+
+class Driver:
+    """Runs one study's trials on a launcher's workers until the budget is reached."""
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        study: Study,
+        launcher: LocalLauncher,
+        tracker: Tracker,
+        view: View,
+    ) -> None:
+        self.plan = plan
+        self.study = study
+        self.launcher = launcher
+        self.tracker = tracker
+        self.view = view
+        self.keeper = Keeper(plan.paths, study)
+        self.distributions = plan.space.distributions
+        self.baseline: Baseline | None = None
+        self.idle: set[int] = set()
+        self.jobs: dict[int, Job] = {}
+        self.again: deque[Job] = deque()
+        self.counted = counted(study)
+        self.starts_lost = 0
+        self.failures: list[str] = []
+        self.seconds: list[float] = [
+            trial.user_attrs["seconds"]
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        ]
+
+    def run(self, stop: Callable[[], bool]) -> bool:
+        """Run trials until the budget is reached (True) or `stop` says so (False).
+
+        Raises:
+            SearchFailedError: too many trials failed in a row.
+            HarnessError: no worker can be started or prepared.
+        """
+        while not stop():
+            self.fill()
+            if self.baseline is not None and not self.jobs and not self.again:
+                return True
+            for number, message in self.launcher.wait(TICK):
+                self.hear(number, message)
+            self.end_hung()
+        return False
+
+    def give_up(self) -> None:
+        """End every worker; what they ran goes back to the queue."""
+        self.launcher.close()
+        for job in [*self.jobs.values(), *self.again]:
+            put_back(self.study, job.trial)
+            self.tracker.end(job.task.number, REQUEUED)
+        self.jobs.clear()
+        self.again.clear()
+
+    # -- handing out ------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        """Give every idle worker a trial, while there are any."""
+        while self.baseline is not None and self.idle and not self.alone_is_running():
+            job = self.next_job()
+            if job is None:
+                return
+            self.begin(min(self.idle), job)
+
+    def alone_is_running(self) -> bool:
+        return any(job.alone for job in self.jobs.values())
+
+    def next_job(self) -> Job | None:
+        """A trial to run again, else a new one; None where none may begin now."""
+        if self.again:
+            if self.again[0].alone and self.jobs:
+                return None
+            return self.again.popleft()
+        if self.counted >= self.plan.config.budget:
+            return None
+        trial = ask(self.study, self.distributions, self.plan.config.seed)
+        self.counted += 1
+        params = self.plan.space.params(trial.params)
+        trial.set_user_attr("params", params.model_dump())
+        trial.set_user_attr("seed", self.plan.config.seed)
+        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        task = TrialTask(trial.number, params, self.plan.config.seed)
+        return Job(trial, task, trial.user_attrs.get("recipe"), set(known))
+
+    def begin(self, worker: int, job: Job) -> None:
+        self.idle.discard(worker)
+        self.jobs[worker] = job
+        job.worker, job.began, job.rungs = worker, time.monotonic(), []
+        self.launcher.send(worker, job.task)
+        tags = {"recipe": job.recipe} if job.recipe else {}
+        self.tracker.begin(job.task.number, job.task.params, tags)
+        self.view.show(TrialBegan(job.task.number, job.task.params.model_dump(), job.recipe))
+
+    # -- hearing ----------------------------------------------------------------------------
+
+    def hear(self, worker: int, message: Message | Died) -> None:
+        """What a worker says, and what follows from it."""
+        job = self.jobs.get(worker)
+        match message:
+            case Died():
+                self.lost(worker, message.reason)
+            case Ready() if worker != 0 or self.baseline is not None:
+                self.starts_lost = 0
+                self.idle.add(worker)
+            case Ready():  # the first: its preparation was ordered with its start
+                pass
+            case Preparing():
+                self.view.show(WarmStart(message.done, message.total))
+            case Baseline():
+                self.prepared(worker, message)
+            case Failed() if job is None:
+                log.error("worker %d:\n%s", worker, message.traceback)
+                raise (UserInputError if message.user_error else HarnessError)(message.reason)
+            case Rung() if job is not None:
+                self.rung(worker, job, message)
+            case _ if job is not None:
+                del self.jobs[worker]
+                self.idle.add(worker)
+                self.ended(worker, job, message)
+
+    def prepared(self, worker: int, baseline: Baseline) -> None:
+        self.baseline = baseline
+        self.starts_lost = 0
+        self.idle.add(worker)
+        said = {"noop": baseline.noop, "warm_start": baseline.warm_start}
+        self.study.set_user_attr("baseline", said)
+        self.view.show(Prepared(baseline.noop, baseline.warm_start))
+
+    def rung(self, worker: int, job: Job, rung: Rung) -> None:
+        """Record a rung and answer whether the trial goes on; then mirror it."""
+        steps = self.plan.trial_plan.train.steps
+        if not math.isfinite(rung.value):
+            job.verdict = f"diverged: the score at step {rung.step} is {rung.value}"
+        else:
+            job.rungs.append(rung)
+            if rung.step not in job.known:
+                job.trial.report(rung.value, rung.step)
+                job.known.add(rung.step)
+            # The recipes are what others are judged by: they are always run to their end.
+            if job.recipe is None and rung.step < steps and job.trial.should_prune():
+                job.verdict = (
+                    f"pruned at step {rung.step}: {rung.value:.4f} is below the median there"
+                )
+        self.launcher.send(worker, not job.verdict)
+        if math.isfinite(rung.value):
+            self.tracker.rung(job.task.number, rung)
+            self.view.show(RungReached(job.task.number, rung.step, steps, rung.value))
+
+    def ended(self, worker: int, job: Job, message: Message) -> None:
+        """A trial's own end, in whichever way."""
+        match message:
+            case TrialResult() if math.isfinite(message.rung.value):
+                self.complete(job, message)
+            case TrialResult() | Stopped():
+                self.pruned(job, job.verdict or "diverged: the score is not finite")
+            case Diverged():
+                self.pruned(job, f"diverged: {message.reason}")
+            case OutOfMemory():
+                self.out_of_memory(worker, job, message.reason)
+            case Failed():
+                log.error("trial %d:\n%s", job.task.number, message.traceback)
+                self.failed(job, message.reason)
+
+    def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
+        """Once more, alone and in a fresh process; then it is the trial's own fault."""
+        if job.alone:
+            self.failed(job, f"out of memory, also when run alone: {reason}")
+            return
+        self.restart(worker)
+        job.alone = True
+        self.again.append(job)
+
+    def lost(self, worker: int, reason: str) -> None:
+        """A worker ended by itself: its trial runs again, at most twice, in a new one."""
+        job = self.jobs.pop(worker, None)
+        was_starting = job is None and worker not in self.idle
+        self.idle.discard(worker)
+        log.error("worker %d: %s", worker, reason)
+        if was_starting:
+            self.starts_lost += 1
+            if self.starts_lost >= MOST_STARTS:
+                raise HarnessError(
+                    f"{MOST_STARTS} workers in a row ended before they were ready ({reason}): see "
+                    f"{self.plan.paths.driver_log}."
+                )
+        self.start(worker)
+        if job is not None:
+            job.attempts += 1
+            if job.attempts < MOST_ATTEMPTS:
+                self.again.appendleft(job)
+            else:
+                self.failed(job, f"its worker died {job.attempts} times, last: {reason}")
+
+    def start(self, worker: int) -> None:
+        self.launcher.start(worker)
+        if worker == 0 and self.baseline is None:
+            self.launcher.send(worker, Prepare())
+
+    def restart(self, worker: int) -> None:
+        """End a worker on purpose and start another in its place."""
+        self.idle.discard(worker)
+        self.launcher.kill(worker)
+        self.start(worker)
+
+    def end_hung(self) -> None:
+        """Fail the trials that take far longer than trials take."""
+        limit = self.time_limit()
+        for worker, job in list(self.jobs.items()):
+            if time.monotonic() - job.began > limit:
+                del self.jobs[worker]
+                self.restart(worker)
+                self.failed(job, f"hung: no end after {limit:.0f} s")
+
+    def time_limit(self) -> float:
+        """Seconds that a trial may take."""
+        if self.plan.config.trial_timeout is not None:
+            return self.plan.config.trial_timeout
+        if len(self.seconds) < 3:
+            return math.inf
+        return max(HUNG_AT_LEAST, HUNG * statistics.median(self.seconds))
+
+    # -- the record -------------------------------------------------------------------------
+
+    def complete(self, job: Job, result: TrialResult) -> None:
+        value = result.rung.value
+        seconds = time.monotonic() - job.began
+        self.seconds.append(seconds)
+        self.failures.clear()
+        noted: dict[str, Any] = {"per_image": list(result.per_image)}
+        if self.keeper.would_lead(value):
+            noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
+        self.tell(job, TrialState.COMPLETE, noted, value)
+        self.keeper.keep(job.task.number, job.recipe, result)
+        self.close(job, Ending("FINISHED", "complete"), value)
+
+    def pruned(self, job: Job, reason: str) -> None:
+        """Stopped by the driver, or by its own divergence.
+
+        A diverged trial is told to the sampler with the worst score there is, at the rung that it
+        did not reach, so that the sampler stays away from its setting.
+        """
+        value = job.rungs[-1].value if job.rungs else None
+        if reason.startswith("diverged"):
+            value = None
+            missed = [s for s in self.plan.trial_plan.train.rungs if s not in job.known]
+            if missed:
+                job.trial.report(0.0, missed[0])
+        self.failures.clear()
+        self.tell(job, TrialState.PRUNED, {"reason": reason})
+        self.close(job, Ending("KILLED", "pruned", reason), value)
+
+    def failed(self, job: Job, reason: str) -> None:
+        """Not the setting's doing, as far as can be known: it does not count.
+
+        Raises:
+            SearchFailedError: it was one too many in a row.
+        """
+        self.counted -= 1
+        self.tell(job, TrialState.FAIL, {"reason": reason})
+        self.close(job, Ending("FAILED", "failed", reason), None)
+        self.failures.append(reason)
+        if len(self.failures) >= self.plan.config.max_failures:
+            commonest, times = Counter(self.failures).most_common(1)[0]
+            raise SearchFailedError(
+                f"The last {len(self.failures)} trials all failed, {times} of them with: "
+                f"{commonest}; mend that and run the same command again, the study goes on."
+            )
+
+    def tell(
+        self, job: Job, state: TrialState, noted: dict[str, Any], value: float | None = None
+    ) -> None:
+        """Everything known of a trial, then its end: after that the record cannot be changed."""
+        facts = {
+            "rungs": [
+                {
+                    "step": rung.step,
+                    "value": rung.value,
+                    "components": rung.components,
+                    "losses": rung.losses,
+                }
+                for rung in job.rungs
+            ],
+            "components": job.rungs[-1].components if job.rungs else {},
+            "seconds": round(time.monotonic() - job.began, 3),
+            "worker": job.worker,
+            "mlflow_run": self.tracker.run_id(job.task.number),
+            **noted,
+        }
+        for key, fact in facts.items():
+            job.trial.set_user_attr(key, fact)
+        self.study.tell(job.trial, value, state)
+
+    def close(self, job: Job, ending: Ending, value: float | None) -> None:
+        """After the record, those who only watch."""
+        self.tracker.end(job.task.number, ending)
+        leads = ending.state == "complete" and self.keeper.top[0] == job.task.number
+        self.view.show(
+            TrialEnded(
+                number=job.task.number,
+                state=ending.state,
+                value=value,
+                params=job.task.params.model_dump(),
+                recipe=job.recipe,
+                reason=ending.reason,
+                seconds=time.monotonic() - job.began,
+                best=leads,
+                counted=self.counted,
+            )
+        )

@@ -1,0 +1,59 @@
+"""What a study keeps in its folder: the best few generators and pictures, and best.yaml."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.paths import StudyPaths, write_aside
+from harness.trial_messages import TrialResult
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+KEPT = 3
+
+
+@dataclass
+class Keeper:
+    """Keeps the `KEPT` best trials' files; a recipe's last picture stays to be compared with."""
+
+    paths: StudyPaths
+    study: "Study"
+    top: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.top = self.leaders()
+
+    def leaders(self) -> list[int]:
+        """Numbers of the best completed trials, the best first."""
+        from reports.record import completed
+
+        done = sorted(completed(self.study), key=lambda trial: (-trial.values[0], trial.number))
+        return [trial.number for trial in done[:KEPT]]
+
+    def would_lead(self, value: float) -> bool:
+        """Whether a trial that ends with this score is to be kept."""
+        from reports.record import completed
+
+        better = [trial for trial in completed(self.study) if trial.values[0] >= value]
+        return len(better) < KEPT
+
+    def keep(self, number: int, recipe: str | None, result: TrialResult) -> None:
+        """After a trial completed: keep or drop its files, drop those it displaced."""
+        earlier, self.top = self.top, self.leaders()
+        if (number in self.top or recipe is not None) and result.rung.panel:
+            with write_aside(self.paths.panel(number)) as aside:
+                aside.write_bytes(result.rung.panel)
+        trials = self.study.get_trials(deepcopy=False)
+        for dropped in {*earlier, number} - set(self.top):
+            self.paths.checkpoint(dropped).unlink(missing_ok=True)
+            if "recipe" not in trials[dropped].user_attrs:
+                self.paths.panel(dropped).unlink(missing_ok=True)
+        if self.top[0] == number or recipe is not None or not self.paths.best_yaml.exists():
+            self.write_best()
+
+    def write_best(self) -> None:
+        """`best.yaml`, whole at every moment."""
+        from reports.export import as_yaml, best_config
+
+        with write_aside(self.paths.best_yaml) as aside:
+            aside.write_text(as_yaml(best_config(self.study)), encoding="utf-8")

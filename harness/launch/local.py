@@ -1,0 +1,105 @@
+"""Workers as processes of this machine."""
+
+import multiprocessing
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, Self
+
+from harness.config import TrialPlan
+from harness.trial_messages import TrialTask
+from harness.worker import Message, Prepare, RunnerFactory, serve
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker ended by itself; `reason` says how, in words."""
+
+    reason: str
+
+
+@dataclass
+class Worker:
+    """One slot's present process."""
+
+    number: int
+    process: SpawnProcess
+    pipe: Connection
+
+
+class LocalLauncher:
+    """Starts, hears, replaces and ends worker processes. Knows nothing of trials."""
+
+    def __init__(self, factory: RunnerFactory, plan: TrialPlan, log: Path) -> None:
+        self.factory = factory
+        self.plan = plan
+        self.log = log
+        self.context = multiprocessing.get_context("spawn")
+        self.workers: dict[int, Worker] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, number: int) -> None:
+        """Start worker `number`; it will say Ready."""
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(
+            target=serve,
+            args=(theirs, self.factory, self.plan, self.log),
+            name=f"harness-worker-{number}",
+        )
+        process.start()
+        theirs.close()  # so that our end reads its end of file when the worker dies
+        self.workers[number] = Worker(number, process, ours)
+
+    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+        """Give an order or an answer. A worker that is gone is told of by `wait`."""
+        try:
+            self.workers[number].pipe.send(order)
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+    def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
+        """What workers said, at most one message each, in the order of their numbers.
+
+        A worker that died is reaped here, after all that it had said before.
+        """
+        of_pipe: dict[Any, Worker] = {worker.pipe: worker for worker in self.workers.values()}
+        heard: list[tuple[int, Message | Died]] = []
+        ready = {of_pipe[pipe].number for pipe in connection.wait(list(of_pipe), timeout)}
+        for number in sorted(ready):
+            try:
+                heard.append((number, self.workers[number].pipe.recv()))
+            except (EOFError, OSError):
+                heard.append((number, Died(self.reap(number))))
+        return heard
+
+    def reap(self, number: int) -> str:
+        """Forget a worker whose pipe ended; say how it ended."""
+        worker = self.workers.pop(number)
+        worker.pipe.close()
+        worker.process.join(timeout=10)
+        if worker.process.exitcode is None:
+            worker.process.kill()
+            worker.process.join()
+        code = worker.process.exitcode
+        worker.process.close()
+        return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+    def kill(self, number: int) -> None:
+        """End a worker at once, whatever it is doing."""
+        if number in self.workers:
+            self.workers[number].process.kill()
+            self.reap(number)
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self.workers.values():
+            worker.process.kill()
+        for number in list(self.workers):
+            self.reap(number)

@@ -1,0 +1,162 @@
+"""How a search ended: the best setting beside the guide's own, and where everything is."""
+
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.paths import StudyPaths
+from harness.view import settings
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+StopReason = Literal["", "user", "timeout"]
+
+# Every outcome is read against what the guide recommends and what blurs today.
+NAMED_RECIPES = {"best": "the guide's recommendation", "problem": "the guide's problem"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One trial of the final table."""
+
+    label: str
+    number: int
+    value: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """How a search ended.
+
+    Attributes:
+        stopped: why it ended before its budget was reached; "" where it was reached.
+        counts: trials of the study by state, lower case.
+        best: the best completed trial.
+        recipes: those of `NAMED_RECIPES` that completed.
+        noop: the score of returning the input unchanged.
+    """
+
+    study: str
+    stopped: StopReason
+    budget: int
+    counts: dict[str, int]
+    best: Standing | None
+    recipes: tuple[Standing, ...]
+    noop: float | None
+    run_dir: Path
+    paths: StudyPaths
+
+
+def outcome_of(
+    study: "Study", run_dir: Path, paths: StudyPaths, stopped: StopReason = ""
+) -> SearchOutcome:
+    """Read the outcome off the record."""
+    from reports.record import best_trial, recipe_trial
+
+    counts: dict[str, int] = {}
+    for trial in study.get_trials(deepcopy=False):
+        state = trial.state.name.lower()
+        counts[state] = counts.get(state, 0) + 1
+    best = best_trial(study)
+    recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
+    return SearchOutcome(
+        study=study.user_attrs["name"],
+        stopped=stopped,
+        budget=study.user_attrs["budget"],
+        counts=counts,
+        best=standing("best", best) if best else None,
+        recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
+        noop=study.user_attrs.get("baseline", {}).get("noop"),
+        run_dir=run_dir,
+        paths=paths,
+    )
+
+
+def standing(label: str, trial: "FrozenTrial") -> Standing:
+    from reports.record import params_of
+
+    assert trial.values is not None
+    return Standing(label, trial.number, trial.values[0], params_of(trial))
+
+
+def as_lines(outcome: SearchOutcome) -> list[str]:
+    """The outcome for a terminal."""
+    return [headline(outcome), *table(outcome), "", *places(outcome)]
+
+
+def as_data(outcome: SearchOutcome) -> dict[str, Any]:
+    """The outcome as JSON has it."""
+    return {
+        "event": "Outcome",
+        "study": outcome.study,
+        "stopped": outcome.stopped,
+        "budget": outcome.budget,
+        "counts": outcome.counts,
+        "best": asdict(outcome.best) if outcome.best else None,
+        "recipes": [asdict(row) for row in outcome.recipes],
+        "noop": outcome.noop,
+        "folder": str(outcome.paths.folder),
+        "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
+    }
+
+
+def as_markdown(outcome: SearchOutcome) -> str:
+    """The outcome for the study's page in MLflow."""
+    rows = [
+        f"| {row.label} | t{row.number:03d} | {row.value:.4f} | {settings(row.params)} |"
+        for row in standings(outcome)
+    ]
+    if outcome.noop is not None:
+        rows.append(f"| the input unchanged | | {outcome.noop:.4f} | |")
+    head = ["| | trial | score | settings |", "|---|---|---|---|"]
+    return "\n".join([headline(outcome), "", *head, *rows])
+
+
+def headline(outcome: SearchOutcome) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(outcome.counts.items()))
+    done = sum(outcome.counts.get(state, 0) for state in ("complete", "pruned"))
+    ended = {
+        "": f"{done} of {outcome.budget} trials are done",
+        "user": "The search was stopped, and the same command goes on",
+        "timeout": "The time is up, and the same command goes on",
+    }[outcome.stopped]
+    return f"{ended}: {counts or 'none yet'}."
+
+
+def standings(outcome: SearchOutcome) -> list[Standing]:
+    return [*([outcome.best] if outcome.best else []), *outcome.recipes]
+
+
+def table(outcome: SearchOutcome) -> list[str]:
+    """One line for the best trial, each named recipe, and the input unchanged."""
+    if outcome.best is None:
+        return ["No trial has completed: there is no best configuration yet."]
+    rows = [
+        (row.label, f"t{row.number:03d}", f"{row.value:.4f}", settings(row.params))
+        for row in standings(outcome)
+    ]
+    if outcome.noop is not None:
+        rows.append(("the input unchanged", "", f"{outcome.noop:.4f}", ""))
+    width = max(len(label) for label, *_ in rows)
+    return [
+        f"  {label:<{width}}  {number:<5} {value}  {said}".rstrip()
+        for label, number, value, said in rows
+    ]
+
+
+def places(outcome: SearchOutcome) -> list[str]:
+    """Where the files are and what to type next."""
+    run_dir = shlex.quote(str(outcome.run_dir))
+    study = shlex.quote(outcome.study)
+    lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
+    if outcome.best is not None:
+        lines += [
+            f"Best configuration:           {outcome.paths.best_yaml}",
+            f"As a train.py command:        harness export --format command --run-dir {run_dir} "
+            f"--study {study}",
+        ]
+    return [*lines, f"Compare in MLflow:            harness ui --run-dir {run_dir}"]

@@ -1,0 +1,241 @@
+"""From what the user asked for to what will be done: everything checked before anything is made."""
+
+import datetime
+import os
+import platform
+import socket
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import __version__
+from harness.config import SearchConfig, TrainSettings, TrialPlan, Weights
+from harness.errors import UserInputError
+from harness.paths import RunPaths, StudyPaths
+from harness.profiles import PROFILES, choose_profile
+from search_spaces.recipes import load_recipes, recipe_for_space
+from search_spaces.space import Space, load_space
+
+if TYPE_CHECKING:
+    from harness.data.prepare import PreparedData
+
+# LPIPS looks through the first, the perceptual term through the second.
+TRUNKS = ("alexnet", "vgg19")
+LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "lpips", "scikit-image")
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search, ready to begin.
+
+    Attributes:
+        recipes: the guide's settings that the space holds, as values to enqueue, by name.
+        remarks: sentences that the user should read before the search begins.
+        facts: what the study's record says of how it is made (its user attributes).
+        jobs: workers.
+    """
+
+    config: SearchConfig
+    space: Space
+    recipes: dict[str, dict[str, Any]]
+    remarks: tuple[str, ...]
+    facts: dict[str, Any]
+    trial_plan: TrialPlan
+    jobs: int
+
+    @property
+    def run_paths(self) -> RunPaths:
+        return RunPaths(self.config.run_dir)
+
+    @property
+    def paths(self) -> StudyPaths:
+        return self.run_paths.study(self.config.study)
+
+
+def plan_search(config: SearchConfig) -> SearchPlan:
+    """Check everything that the user said, and settle what he left open.
+
+    Writes nothing but the cache of prepared pairs.
+
+    Raises:
+        UserInputError: something cannot be used; one sentence says what, where and what to do.
+    """
+    space = read_space(config)
+    check_folder(config.run_dir)
+    from harness.devices import resolve_device  # torch: seconds
+
+    device = resolve_device(config.device)
+    profile, train = choose_train(config.profile, device)
+    check_space(space, train)
+    weights = choose_weights(config.weights)
+    check_init_from(config, train)
+    data = prepare(config, train)
+    paths = RunPaths(config.run_dir).study(config.study)
+    cores = available_cores()
+    recipes, left_out = choose_recipes(space)
+    return SearchPlan(
+        config=config,
+        space=space,
+        recipes=recipes,
+        remarks=(*weights_remark(weights), *left_out),
+        facts=facts_of(config, space, profile, train, weights, device, data),
+        trial_plan=TrialPlan(
+            dataset=data.file.absolute(),
+            folder=paths.folder.absolute(),
+            train=train,
+            weights=weights,
+            device=device,
+            threads=1 if device == "cpu" else min(cores, 4),
+            warm_start_threads=cores,
+            warm_start="none" if config.from_scratch else "shared",
+            init_from=tuple(file.absolute() for file in config.init_from),
+            discriminators=space.discriminators,
+            seed=config.seed,
+        ),
+        jobs=config.jobs if config.jobs != "auto" else cores if device == "cpu" else 1,
+    )
+
+
+def read_space(config: SearchConfig) -> Space:
+    try:
+        return load_space(config.space, config.pinned)
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+
+
+def check_space(space: Space, train: TrainSettings) -> None:
+    try:
+        space.check_against(train.model_dump())
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+
+
+def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
+    if name != "auto" and name not in PROFILES:
+        raise UserInputError(f"--profile {name} is no profile: use auto, {', '.join(PROFILES)}.")
+    return choose_profile(name, device)
+
+
+def choose_weights(policy: str) -> Weights:
+    """Whether pretrained networks judge the pictures, or random ones for want of them."""
+    from objectives.weights import resolve_weights
+
+    try:
+        return resolve_weights(policy, TRUNKS)
+    except FileNotFoundError as error:
+        raise UserInputError(str(error)) from error
+
+
+def weights_remark(weights: Weights) -> tuple[str, ...]:
+    if weights == "pretrained":
+        return ()
+    return (
+        "WEIGHTS ARE RANDOM: the pretrained AlexNet and VGG19 are neither cached nor to be had, so "
+        "seeded random networks stand in; scores compare within this study only, and everything "
+        "made here is marked weights: random.",
+    )
+
+
+def check_init_from(config: SearchConfig, train: TrainSettings) -> None:
+    """Refuse a model of the user's that does not fit before a study is made for it."""
+    if config.init_from and config.from_scratch:
+        raise UserInputError(
+            "--init-from and --from-scratch exclude one another: continue from your model, or "
+            "train from nothing."
+        )
+    if config.init_from:
+        from harness.training.networks import build_generator
+        from harness.warmstart import load_weights, read_checkpoint
+
+        held = [read_checkpoint(file) for file in config.init_from]
+        load_weights(build_generator(train, config.seed), held[0], config.init_from[0], train)
+
+
+def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
+    """The pairs that every trial uses, from the cache where they are there."""
+    from harness.data.prepare import default_cache, prepare_data
+
+    return prepare_data(
+        config.data, config.direction, train, default_cache(), config.skip_bad, config.seed
+    )
+
+
+def choose_recipes(space: Space) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """The guide's recipes that the space holds, and a sentence for each that it does not."""
+    held: dict[str, dict[str, Any]] = {}
+    left_out = []
+    for name, params in load_recipes().items():
+        try:
+            held[name] = recipe_for_space(params, space)
+        except ValueError as error:
+            left_out.append(f"The guide's recipe {name} is left out: {error}.")
+    return held, tuple(left_out)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a run folder that cannot be written, without making it."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise UserInputError(
+            f"The run folder {folder} cannot be written: choose another with --run-dir DIR."
+        )
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def facts_of(
+    config: SearchConfig,
+    space: Space,
+    profile: str,
+    train: TrainSettings,
+    weights: Weights,
+    device: str,
+    data: "PreparedData",
+) -> dict[str, Any]:
+    """What the record says of how the study is made."""
+    start = "none" if config.from_scratch else "init-from" if config.init_from else "shared"
+    return {
+        "name": config.study,
+        "direction": "maximize",
+        "objective": "boundary_sharpness",
+        "space": space.text,
+        "space_name": space.name,
+        "profile": profile,
+        "train": train.model_dump(mode="json"),
+        "data": {
+            "digest": data.digest,
+            "source": data.source,
+            "folder": str(config.data.absolute()) if config.data else None,
+            "direction": config.direction,
+            "n_train": data.n_train,
+            "n_val": data.n_val,
+        },
+        "weights": weights,
+        "seed": config.seed,
+        "device": device,
+        "versions": versions(),
+        "warm_start": start,
+        "init_from": [str(file.absolute()) for file in config.init_from],
+        "budget": config.budget,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the libraries that make the numbers, and the harness."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return {**found, "harness": __version__}

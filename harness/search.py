@@ -1,0 +1,208 @@
+"""A search from the user's wish to its outcome: the driver's page to read first."""
+
+import errno
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.config import SearchConfig
+from harness.errors import HarnessError
+from harness.outcome import SearchOutcome, as_markdown, outcome_of
+from harness.plan import SearchPlan, plan_search
+from harness.stopping import StopSwitch
+from harness.view import Note, Opened, View
+from harness.worker import RunnerFactory, trial_runner
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from harness.tracking import Ending, Tracker
+
+
+def search(
+    config: SearchConfig, view: View, make_runner: RunnerFactory = trial_runner
+) -> SearchOutcome:
+    """Make the study or go on with it, until its budget, a time limit or Ctrl-C.
+
+    Raises:
+        UserInputError: something cannot be used; nothing has been written.
+        SearchFailedError: trials only failed.
+        HarnessError: another failure with a known cause; what was done is kept.
+    """
+    stop = StopSwitch(config.timeout)
+    return run_search(plan_search(config), view, stop, make_runner)
+
+
+def run_search(
+    plan: SearchPlan, view: View, stop: StopSwitch, make_runner: RunnerFactory
+) -> SearchOutcome:
+    """A planned search: take the study's lock, open its record, and drive it."""
+    from harness import study as record
+
+    paths, name = plan.paths, plan.config.study
+    own = plan.config.storage
+    storage = record.open_storage(own) if own else None
+    with (
+        stop.on_signals(),
+        record.only_driver(paths, name),
+        logging_to(paths.driver_log),
+        named_disk_errors(paths.folder),
+    ):
+        with record.one_at_a_time(plan.run_paths):
+            if storage is None:
+                storage = record.open_storage(record.sqlite_url(plan.run_paths.optuna_db))
+            study = record.find_study(storage, name)
+            if study is None:
+                paths.warm_start.unlink(missing_ok=True)  # that of a study which is no more
+                study = record.create_study(storage, name, plan.facts, plan.recipes)
+        record.check_same(study, plan.facts)
+        study.set_user_attr("budget", plan.config.budget)
+        for trial in record.running(study):
+            record.put_back(study, trial)
+        announce(plan, record.counted(study), view)
+        return drive(plan, study, view, stop, make_runner)
+
+
+def drive(
+    plan: SearchPlan, study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
+) -> SearchOutcome:
+    """Run the trials, and leave everything in order however that ends."""
+    from harness.driver import Driver, start_workers
+    from harness.launch.local import LocalLauncher
+
+    with LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log) as launcher:
+        # They import torch and make the warm start while MLflow opens its database here.
+        start_workers(launcher, plan.jobs)
+        tracker = open_tracker(plan, study, view)
+        driver = Driver(plan, study, launcher, tracker, view)
+        ending = ended("FAILED", "failed", "the driver failed")
+        try:
+            finished = driver.run(stop)
+            ending = (
+                ended("FINISHED", "finished")
+                if finished
+                else ended("KILLED", "stopped", f"stopped by {stop.reason}")
+            )
+        except HarnessError as error:
+            ending = ended("FAILED", "failed", str(error))
+            raise
+        finally:
+            driver.give_up()
+            result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
+            close_tracker(tracker, ending, result)
+    return result
+
+
+def ended(status: str, state: str, reason: str = "") -> "Ending":
+    from harness.tracking import Ending
+
+    return Ending(status, state, reason)
+
+
+def announce(plan: SearchPlan, counted: int, view: View) -> None:
+    """What is about to be done, before it is."""
+    facts = plan.facts
+    data = facts["data"]
+    view.show(
+        Opened(
+            study=plan.config.study,
+            budget=plan.config.budget,
+            counted=counted,
+            profile=facts["profile"],
+            device=facts["device"],
+            jobs=plan.jobs,
+            weights=facts["weights"],
+            data=f"{data['n_train']} + {data['n_val']} pairs of {data['source']}",
+            folder=str(plan.paths.folder),
+        )
+    )
+    for sentence in plan.remarks:
+        view.show(Note(sentence))
+
+
+def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
+    """The study's mirror in MLflow, with what an earlier driver left open put in order."""
+    from harness.study import one_at_a_time, sqlite_url
+    from harness.tracking import MlflowStore, MlflowTracker, tags_of
+
+    uri = plan.config.tracking_uri
+    own = uri is None
+    with one_at_a_time(plan.run_paths):
+        store = MlflowStore(
+            uri=uri or sqlite_url(plan.run_paths.mlflow_db),
+            study=plan.config.study,
+            artifacts=plan.run_paths.mlflow_artifacts if own else None,
+            tags=tags_of(plan.facts),
+        )
+        tracker = MlflowTracker(store, lambda sentence: view.show(Note(sentence)))
+    tracker.reconcile(endings_of(study))
+    if store.parent is not None:
+        study.set_user_attr("mlflow_run", store.parent)
+    return tracker
+
+
+def endings_of(study: "Study") -> dict[int, "Ending"]:
+    """How the runs of trials that nobody runs should stand in the mirror."""
+    from optuna.trial import TrialState
+
+    from harness.driver import REQUEUED
+
+    def ending(state: TrialState, reason: str) -> "Ending":
+        return {
+            TrialState.COMPLETE: ended("FINISHED", "complete"),
+            TrialState.PRUNED: ended("KILLED", "pruned", reason),
+            TrialState.FAIL: ended("FAILED", "failed", reason),
+        }.get(state, REQUEUED)
+
+    return {
+        trial.number: ending(trial.state, trial.user_attrs.get("reason", ""))
+        for trial in study.get_trials(deepcopy=False)
+    }
+
+
+def close_tracker(tracker: "Tracker", ending: "Ending", result: SearchOutcome) -> None:
+    best = result.best.number if result.best else None
+    file = result.paths.best_yaml
+    tracker.close(ending, best, as_markdown(result), [file] if file.exists() else [])
+
+
+@contextmanager
+def logging_to(file: Path) -> Iterator[None]:
+    """The harness's log goes to `file` while the block runs, and nowhere else."""
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("harness")
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def named_disk_errors(folder: Path) -> Iterator[None]:
+    """A full disk ends the search in one sentence; what it wrote before is whole."""
+    try:
+        yield
+    except Exception as error:
+        if disk_full(error):
+            raise HarnessError(
+                f"The disk that holds {folder} is full: free some space there and run the same "
+                "command again, the study goes on."
+            ) from error
+        raise
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is a full disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "database or disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

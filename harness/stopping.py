@@ -1,0 +1,48 @@
+"""When to stop before the budget is reached: Ctrl-C, SIGTERM, a time limit."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from harness.outcome import StopReason
+
+STOPPED_BY_USER = 130
+
+
+class StopSwitch:
+    """Asked between events whether to stop; remembers why."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+        self.reason: StopReason = ""
+
+    def __call__(self) -> bool:
+        if not self.reason and self.deadline is not None and time.monotonic() >= self.deadline:
+            self.reason = "timeout"
+        return bool(self.reason)
+
+    def heard(self, number: int, _: FrameType | None) -> None:
+        """The first signal stops the search in order; the second ends the process at once.
+
+        Its workers end with it, and the next search puts the record in order.
+        """
+        if self.reason == "user":
+            os._exit(STOPPED_BY_USER)
+        self.reason = "user"
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Hear Ctrl-C and SIGTERM (schedulers send it) while the block runs."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python hears signals in the main thread only
+            return
+        earlier = {s: signal.signal(s, self.heard) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)

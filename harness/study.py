@@ -1,0 +1,274 @@
+"""The Optuna study, which is the record: opened, continued, counted. Only the driver writes to it.
+
+A trial is asked for once and told once. One that was given up midway (its driver died, or the user
+stopped the search) goes back to the queue with its number, its values and its seed.
+"""
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.distributions import BaseDistribution
+from optuna.pruners import BasePruner, MedianPruner
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from harness.errors import UserInputError
+from harness.paths import RunPaths, StudyPaths, write_aside
+
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+"""What a budget counts. A failed trial says nothing about its setting and is not counted."""
+
+# What may not change within a study, in the words that a user reads.
+FIXED_FACTS = {
+    "space": "space",
+    "profile": "profile",
+    "train": "training settings",
+    "data_digest": "data",
+    "direction_of_pairs": "direction",
+    "weights": "weights",
+    "warm_start": "warm start",
+    "init_from": "init-from",
+    "seed": "seed",
+}
+
+# Written last: a study without it was never finished being made, and holds no trial.
+FINISHED_MAKING = "created"
+
+
+def make_pruner() -> BasePruner:
+    """Stops a trial whose best rung is below the median of the completed ones at that step.
+
+    The guide's recipes complete first and are what it begins from. That a rung says something
+    about the end is the profile's business: its first rung comes late enough.
+    """
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=0)
+
+
+def make_sampler(seed: int, number: int) -> BaseSampler:
+    """The sampler of trial `number`: a function of the study's seed, so that resuming replays
+    nothing and goes on as if it had never stopped.
+
+    The recipes count among TPE's first ten trials, which it does not learn from.
+    """
+    return TPESampler(seed=derived_seed(seed, number))
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """A 32-bit seed that neighbouring seeds and numbers do not share."""
+    from numpy.random import SeedSequence
+
+    return int(SeedSequence([seed, number]).generate_state(1)[0])
+
+
+def open_storage(url: str) -> BaseStorage:
+    """Optuna's storage at a database URL, made where there is none.
+
+    Raises:
+        UserInputError: the database cannot be reached or is none.
+    """
+    is_sqlite = url.startswith("sqlite")
+    arguments = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
+    try:
+        storage = RDBStorage(url, engine_kwargs=arguments)
+    except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
+        shown = without_password(url)
+        raise UserInputError(
+            f"The study's database {shown} cannot be opened ({type(error).__name__}): check the "
+            "address, the server and the driver package."
+        ) from None
+    if is_sqlite:
+        # A process that dies loses nothing either way; waiting for the disk costs most of a write.
+        def relax(connection: Any, _: Any) -> None:
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+        event.listen(storage.engine, "connect", relax)
+        storage.engine.dispose()
+    return storage
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, made with a write-ahead log so that readers never wait."""
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.close()
+    return f"sqlite:///{file.absolute()}"
+
+
+def without_password(url: str) -> str:
+    """A database or tracking URL as it may be shown."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        scheme, found, rest = url.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}" if found else url
+
+
+def find_study(storage: BaseStorage, name: str) -> Study | None:
+    """The study of that name, if the storage has it and its making was finished."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return None
+    return study if FINISHED_MAKING in study.user_attrs else None
+
+
+def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
+    """The finished-making studies of a run folder or database, all or the one named.
+
+    Raises:
+        UserInputError: there is no such folder, or no such study in it.
+    """
+    where = without_password(storage_url) if storage_url else str(paths.root)
+    if storage_url is None and not paths.optuna_db.exists():
+        raise UserInputError(
+            f"There is no study in {where}: name the folder of a search with --run-dir DIR, or run "
+            "harness search first."
+        )
+    storage = open_storage(storage_url or f"sqlite:///{paths.optuna_db.absolute()}")
+    names = optuna.get_all_study_names(storage) if name is None else [name]
+    found = [study for each in names if (study := find_study(storage, each)) is not None]
+    if name is not None and not found:
+        held = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise UserInputError(f"There is no study {name} in {where}; its studies are: {held}.")
+    return found
+
+
+def create_study(
+    storage: BaseStorage,
+    name: str,
+    facts: Mapping[str, Any],
+    recipes: Mapping[str, Mapping[str, Any]],
+) -> Study:
+    """Make the study, its facts and its first trials; a half-made one is made anew.
+
+    Args:
+        facts: the study's user attributes.
+        recipes: values to enqueue, by the recipe's name.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if name in optuna.get_all_study_names(storage):
+        optuna.delete_study(study_name=name, storage=storage)
+    study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+    for key, value in facts.items():
+        if key != FINISHED_MAKING:
+            study.set_user_attr(key, value)
+    for recipe, values in recipes.items():
+        study.enqueue_trial(dict(values), user_attrs={"recipe": recipe})
+    study.set_user_attr(FINISHED_MAKING, facts[FINISHED_MAKING])
+    return study
+
+
+def check_same(study: Study, facts: Mapping[str, Any]) -> None:
+    """Refuse to go on with a study that was made with something else.
+
+    Raises:
+        UserInputError: what differs, in one sentence.
+    """
+    made, wanted = fixed_facts(study.user_attrs), fixed_facts(facts)
+    differing = [
+        f"{words} ({shown(made[key])}, now {shown(wanted[key])})"
+        for key, words in FIXED_FACTS.items()
+        if made[key] != wanted[key]
+    ]
+    if differing:
+        raise UserInputError(
+            f"Study {study.study_name} was made with another {', '.join(differing)}: go on with "
+            "what it was made with, or give the new search a name of its own with --study NAME."
+        )
+
+
+def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that must stay, with the data's own taken out of its entry."""
+    data = facts["data"]
+    flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
+    return {key: json.loads(json.dumps(flat.get(key))) for key in FIXED_FACTS}
+
+
+def shown(fact: Any) -> str:
+    """A fact in a few letters: long ones differ somewhere, and are named rather than printed."""
+    text = str(fact)
+    if len(text) == 64 and text.isalnum():
+        return text[:12]
+    return text if len(text) <= 40 else "of other content"
+
+
+def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
+    """Return a trial that nobody runs any more to the head of the queue."""
+    storage = study._storage
+    storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
+
+
+def ask(study: Study, distributions: Mapping[str, BaseDistribution], seed: int) -> Trial:
+    """The next trial: the first that waits, else a new one from the sampler."""
+    number = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(seed, number)
+    return study.ask(dict(distributions))
+
+
+def running(study: Study) -> list[FrozenTrial]:
+    """Trials that the record says are being run."""
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def counted(study: Study) -> int:
+    """Trials that a budget counts."""
+    return len(study.get_trials(deepcopy=False, states=COUNTED))
+
+
+@contextmanager
+def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
+    """Hold the study's lock; it goes with the process, however that ends.
+
+    Raises:
+        UserInputError: another driver holds it (its host and process id are named), or the folder
+            cannot be written.
+    """
+    lock = FileLock(paths.lock, timeout=0)
+    try:
+        paths.folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise UserInputError(
+            f"Study {name} is being searched already, by {holder(paths)}: wait for it, stop it, or "
+            "give this search a name of its own with --study NAME."
+        ) from None
+    except OSError as error:
+        raise UserInputError(
+            f"The run folder {paths.folder} cannot be written ({error.strerror}): choose another "
+            "with --run-dir DIR."
+        ) from None
+    try:
+        with write_aside(paths.driver) as aside:
+            aside.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def one_at_a_time(paths: RunPaths) -> Iterator[None]:
+    """Let one process at a time make or migrate a run folder's databases."""
+    with FileLock(paths.opening_lock):
+        yield
+
+
+def holder(paths: StudyPaths) -> str:
+    """Who holds the lock, for a message."""
+    try:
+        said = json.loads(paths.driver.read_text())
+        return f"process {said['pid']} on {said['host']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"

@@ -1,0 +1,298 @@
+"""MLflow, the mirror that people look at. The only file that imports it.
+
+The record is Optuna's study. What cannot be delivered to MLflow now (its server is away, its
+database is locked) is kept and delivered later, in order; the search never waits for its mirror.
+"""
+
+import io
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.trial_messages import Rung
+from search_spaces.params import TrialParams
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RETRY_AFTER = 20.0  # seconds before a store that did not answer is tried again
+PANEL = "panel"
+LOSSES = "loss/"
+COMPONENTS = "score/"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial's run ends: MLflow's status, our word for it, and why."""
+
+    status: str
+    state: str
+    reason: str = ""
+
+
+class Tracker(Protocol):
+    """Hears of a study's trials. No call raises for a store that is away."""
+
+    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None: ...
+
+    def rung(self, number: int, rung: Rung) -> None: ...
+
+    def end(self, number: int, ending: Ending) -> None: ...
+
+    def run_id(self, number: int) -> str | None: ...
+
+    def reconcile(self, endings: Mapping[int, Ending]) -> None: ...
+
+    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None: ...
+
+
+def run_name(number: int, params: TrialParams) -> str:
+    """`t037 L1=82 perc=11 D4 lsgan`: what tells one row of the UI from another."""
+    perceptual = f" perc={params.lambda_perceptual:.3g}" if params.lambda_perceptual else ""
+    return (
+        f"t{number:03d} L1={params.lambda_L1:.3g}{perceptual} "
+        f"D{params.n_layers_D} {params.gan_mode}"
+    )
+
+
+def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What every run of a study carries: how its numbers were made."""
+    versions = {f"version.{name}": text for name, text in facts["versions"].items()}
+    return {
+        "study": facts["name"],
+        "device": facts["device"],
+        "seed": str(facts["seed"]),
+        "data_digest": facts["data"]["digest"],
+        "data": facts["data"]["source"],
+        "space": facts["space_name"],
+        "profile": facts["profile"],
+        "weights": facts["weights"],
+        "warm_start": facts["warm_start"],
+        "host": facts["host"],
+        **versions,
+    }
+
+
+def quiet_client(uri: str) -> "MlflowClient":
+    """MLflow's client without its chatter, its telemetry and its minutes of retries."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(tracking_uri=uri)
+
+
+@dataclass
+class MlflowStore:
+    """One study's runs in an MLflow store. Every method may raise when the store is away."""
+
+    uri: str
+    study: str
+    artifacts: Path | None
+    tags: Mapping[str, str]
+    client: "MlflowClient" = field(init=False)
+    experiment: str = ""
+    parent: str | None = None
+    runs: dict[int, str] = field(default_factory=dict)
+
+    def open(self) -> None:
+        """Find or make the study's experiment and its parent run."""
+        self.client = quiet_client(self.uri)
+        found = self.client.get_experiment_by_name(self.study)
+        location = self.artifacts.absolute().as_uri() if self.artifacts else None
+        self.experiment = (
+            found.experiment_id if found else self.client.create_experiment(self.study, location)
+        )
+        parents = self.search("tags.role = 'study'")
+        if parents:
+            self.parent = parents[0].info.run_id
+            self.client.update_run(self.parent, status="RUNNING")
+        else:
+            tags = {**self.tags, "role": "study"}
+            made = self.client.create_run(self.experiment, run_name=self.study, tags=tags)
+            self.parent = made.info.run_id
+
+    def search(self, condition: str) -> list[Any]:
+        """Every run of the experiment under a condition, oldest first."""
+        found: list[Any] = []
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment],
+                condition,
+                max_results=1000,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
+        """Make a trial's run under the parent, or take up the one it had."""
+        from mlflow.entities import Param
+
+        if number in self.runs:
+            self.client.update_run(self.runs[number], status="RUNNING")
+            return
+        own = {**self.tags, **tags, "trial": str(number), "mlflow.parentRunId": self.parent}
+        run = self.client.create_run(self.experiment, run_name=run_name(number, params), tags=own)
+        self.runs[number] = run.info.run_id
+        values = params.model_dump()
+        # Parameters are text to MLflow; as metrics, the numbers can be filtered and plotted.
+        numbers = {f"param/{key}": v for key, v in values.items() if not isinstance(v, str)}
+        self.client.log_batch(
+            run.info.run_id,
+            metrics=metrics(numbers, 0),
+            params=[Param(key, str(value)) for key, value in values.items()],
+            synchronous=True,
+        )
+
+    def rung(self, number: int, rung: Rung) -> None:
+        """Every loss and component of a rung in one call, then its picture."""
+        from PIL import Image
+
+        run = self.runs[number]
+        values = {
+            "score": rung.value,
+            **{COMPONENTS + key: value for key, value in rung.components.items()},
+            **{LOSSES + key: value for key, value in rung.losses.items()},
+        }
+        self.client.log_batch(run, metrics=metrics(values, rung.step), synchronous=True)
+        if rung.panel:
+            picture = Image.open(io.BytesIO(rung.panel))
+            self.client.log_image(run, picture, key=PANEL, step=rung.step, synchronous=True)
+
+    def end(self, number: int, ending: Ending) -> None:
+        """Close a trial's run with the state it has in the record, and why."""
+        self.finish(self.runs[number], ending)
+
+    def finish(self, run: str, ending: Ending) -> None:
+        from mlflow.entities import RunTag
+
+        tags = [RunTag("state", ending.state), RunTag("reason", ending.reason)]
+        self.client.log_batch(run, tags=tags, synchronous=True)
+        self.client.set_terminated(run, ending.status)
+
+    def reconcile(self, endings: Mapping[int, Ending]) -> None:
+        """Learn the runs of earlier drivers; close those whose trial the record says has ended."""
+        for run in self.search("tags.trial != ''"):
+            number = int(run.data.tags["trial"])
+            if number in self.runs:
+                # A driver that died between making a run and the next word left a second one.
+                self.client.delete_run(run.info.run_id)
+                continue
+            self.runs[number] = run.info.run_id
+            if run.info.status == "RUNNING" and number in endings:
+                self.end(number, endings[number])
+
+    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
+        """Tag the best trial, describe the study on its parent run, and close that."""
+        for run in self.search("tags.best = 'true'"):
+            if best is None or run.info.run_id != self.runs.get(best):
+                self.client.delete_tag(run.info.run_id, "best")
+        if best is not None and best in self.runs:
+            self.client.set_tag(self.runs[best], "best", "true")
+        assert self.parent is not None
+        self.client.set_tag(self.parent, "mlflow.note.content", note)
+        for file in files:
+            self.client.log_artifact(self.parent, str(file))
+        self.finish(self.parent, ending)
+
+
+class MlflowTracker:
+    """A store that may be away: what it cannot take now is delivered later, in order."""
+
+    def __init__(self, store: MlflowStore, warn: Callable[[str], None]) -> None:
+        self.store = store
+        self.warn = warn
+        self.waiting: deque[Callable[[], None]] = deque()
+        self.retry_at = 0.0
+        self.deliver(store.open)
+
+    def deliver(self, call: Callable[[], None]) -> None:
+        """Queue one call and make all that wait, unless the store was away a moment ago."""
+        self.waiting.append(call)
+        if time.monotonic() >= self.retry_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make the waiting calls in order; stop at the first that fails, and keep it."""
+        while self.waiting:
+            try:
+                self.waiting[0]()
+            except Exception as error:  # whatever a mirror raises, the search goes on
+                if not self.retry_at:
+                    self.warn(
+                        f"MLflow did not answer ({type(error).__name__}); what it should hold is "
+                        "kept and delivered when it is back."
+                    )
+                self.retry_at = time.monotonic() + RETRY_AFTER
+                return
+            self.waiting.popleft()
+        self.retry_at = 0.0
+
+    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
+        self.deliver(partial(self.store.begin, number, params, tags))
+
+    def rung(self, number: int, rung: Rung) -> None:
+        self.deliver(partial(self.store.rung, number, rung))
+
+    def end(self, number: int, ending: Ending) -> None:
+        self.deliver(partial(self.store.end, number, ending))
+
+    def run_id(self, number: int) -> str | None:
+        return self.store.runs.get(number)
+
+    def reconcile(self, endings: Mapping[int, Ending]) -> None:
+        self.deliver(partial(self.store.reconcile, endings))
+
+    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
+        """Deliver all that can be delivered; say so where something could not."""
+        self.waiting.append(partial(self.store.close, ending, best, note, files))
+        self.flush()
+        if self.waiting:
+            self.warn(
+                f"{len(self.waiting)} entries could not be delivered to MLflow; the study's own "
+                "record is complete."
+            )
+
+
+class NullTracker:
+    """Hears everything and keeps nothing."""
+
+    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
+        pass
+
+    def rung(self, number: int, rung: Rung) -> None:
+        pass
+
+    def end(self, number: int, ending: Ending) -> None:
+        pass
+
+    def run_id(self, number: int) -> str | None:
+        return None
+
+    def reconcile(self, endings: Mapping[int, Ending]) -> None:
+        pass
+
+    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
+        pass
+
+
+def metrics(values: Mapping[str, float], step: int) -> list[Any]:
+    """MLflow's metric entities of one step."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(key, float(value), now, step) for key, value in values.items()]

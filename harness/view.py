@@ -1,0 +1,321 @@
+"""What the terminal shows of a search: events in, a live view, plain lines or JSON lines out."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A search begins or goes on."""
+
+    study: str
+    budget: int
+    counted: int
+    profile: str
+    device: str
+    jobs: int
+    weights: str
+    data: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class WarmStart:
+    """How far the shared warm start is, in optimisation steps."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every trial is read against."""
+
+    noop: float
+    warm_start: float | None
+
+
+@dataclass(frozen=True)
+class TrialBegan:
+    number: int
+    params: dict[str, Any]
+    recipe: str | None
+
+
+@dataclass(frozen=True)
+class RungReached:
+    number: int
+    step: int
+    steps: int
+    value: float
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial that is complete, pruned or failed. `best`: it leads now; `counted`: of the budget."""
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    recipe: str | None
+    reason: str
+    seconds: float
+    best: bool
+    counted: int
+
+
+Event = Opened | Note | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded
+
+
+class View(Protocol):
+    """Shows events until it is closed."""
+
+    def show(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def make_view(quiet: bool, as_json: bool) -> View:
+    """The view for this terminal: `--json` lines, nothing, a live view, or plain lines."""
+    if as_json:
+        return JsonView(sys.stdout)
+    if quiet:
+        return QuietView()
+    if sys.stdout.isatty():
+        return LiveView()
+    return PlainView(sys.stdout)
+
+
+class QuietView:
+    """Says nothing before the end."""
+
+    def show(self, event: Event) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class JsonView:
+    """One JSON object a line, for machines: the event's name and its fields."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def show(self, event: Event) -> None:
+        fields = {"event": type(event).__name__, **asdict(event)}
+        print(json.dumps(fields, ensure_ascii=False), file=self.out, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class PlainView:
+    """One line a trial: for files, pipes and logs."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+        self.budget = 0
+        self.tenth = 0
+
+    def show(self, event: Event) -> None:
+        line = self.line(event)
+        if line:
+            print(line, file=self.out, flush=True)
+
+    def line(self, event: Event) -> str:
+        """What an event says in one line; nothing for those that come too often."""
+        match event:
+            case Opened():
+                self.budget = event.budget
+                return opening(event)
+            case Note():
+                return event.text
+            case WarmStart() if event.total and 10 * event.done // event.total > self.tenth:
+                self.tenth = 10 * event.done // event.total
+                return f"warm start: {event.done} of {event.total} steps"
+            case Prepared():
+                return standing(event)
+            case TrialEnded():
+                return ended(event, self.budget)
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Shown:
+    """What the live view knows by now."""
+
+    opened: Opened | None = None
+    warm_start: WarmStart | None = None
+    prepared: Prepared | None = None
+    running: dict[int, RungReached | None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    best: TrialEnded | None = None
+    history: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    counted: int = 0
+
+
+class LiveView:
+    """A few lines at the bottom of the terminal that keep up with the search."""
+
+    def __init__(self, console: "Console | None" = None) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = console or Console()
+        self.now = Shown()
+        self.live: Live = Live(
+            console=self.console, get_renderable=self.render, refresh_per_second=4, transient=True
+        )
+
+    def show(self, event: Event) -> None:
+        now = self.now
+        match event:
+            case Opened():
+                now.opened, now.counted = event, event.counted
+                self.console.print(opening(event), highlight=False)
+                self.live.start()
+            case Note():
+                self.console.print(event.text, highlight=False)
+            case WarmStart():
+                now.warm_start = event
+            case Prepared():
+                now.prepared, now.warm_start, now.began = event, None, time.monotonic()
+                self.console.print(standing(event), highlight=False)
+            case TrialBegan():
+                now.running[event.number] = None
+            case RungReached():
+                now.running[event.number] = event
+            case TrialEnded():
+                self.ended(event)
+
+    def ended(self, event: TrialEnded) -> None:
+        now = self.now
+        now.running.pop(event.number, None)
+        now.counts[event.state] = now.counts.get(event.state, 0) + 1
+        now.counted = event.counted
+        if event.best:
+            now.best = event
+        if event.state == "complete" and event.value is not None:
+            now.history.append(event.value)
+        if event.state in ("complete", "failed"):
+            budget = now.opened.budget if now.opened else 0
+            self.console.print(ended(event, budget), highlight=False)
+
+    def render(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        now = self.now
+        if now.warm_start is not None:
+            share, total = now.warm_start.done, max(1, now.warm_start.total)
+            said = f"warm start {share}/{total} steps"
+        else:
+            total = now.opened.budget if now.opened else 1
+            share = min(total, sum(now.counts.get(key, 0) for key in ("complete", "pruned")))
+            share = max(share, now.counted - len(now.running))
+            said = f"{share}/{total} trials{self.time_left(share, total)}"
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=total, completed=share, width=30), Text(said))
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
+        lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
+        if now.best is not None and now.best.value is not None:
+            lines.append(
+                Text(
+                    f"best {now.best.value:.4f}  t{now.best.number:03d} {settings(now.best.params)}"
+                )
+            )
+        if now.running:
+            lines.append(Text("running " + ", ".join(map(at_rung, now.running.items()))))
+        return Group(*lines)
+
+    def time_left(self, done: int, total: int) -> str:
+        """From the pace of this run, once there is one."""
+        here = sum(self.now.counts.get(key, 0) for key in ("complete", "pruned"))
+        if not here or done >= total:
+            return ""
+        left = (time.monotonic() - self.now.began) / here * (total - done)
+        return f", about {duration(left)} left"
+
+    def close(self) -> None:
+        self.live.stop()
+
+
+def at_rung(entry: tuple[int, RungReached | None]) -> str:
+    number, rung = entry
+    return f"t{number:03d}" + (f" {rung.step}/{rung.steps}: {rung.value:.3f}" if rung else "")
+
+
+def opening(event: Opened) -> str:
+    begun = f", {event.counted} of them done" if event.counted else ""
+    return (
+        f"Study {event.study}: {event.budget} trials{begun}; profile {event.profile}, "
+        f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
+        f"Everything goes to {event.folder}"
+    )
+
+
+def standing(event: Prepared) -> str:
+    start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
+    return f"The input unchanged (no-op) scores {event.noop:.4f}{start}."
+
+
+def ended(event: TrialEnded, budget: int) -> str:
+    """One trial in one line."""
+    value = f"{event.value:.4f}" if event.value is not None else "      "
+    marks = [f"[{event.recipe}]"] if event.recipe else []
+    marks += [event.reason] if event.reason else []
+    marks += ["<- best so far"] if event.best else []
+    return " ".join(
+        [
+            f"{event.counted:>4}/{budget}  t{event.number:03d} {event.state:<8} {value}",
+            f"{event.seconds:6.1f} s  {settings(event.params)}",
+            *marks,
+        ]
+    )
+
+
+def settings(params: Mapping[str, Any]) -> str:
+    """The five settings in one line."""
+    return (
+        f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
+        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:.2g}"
+    )
+
+
+def sparkline(values: list[float], width: int = 40) -> str:
+    """The last scores as a row of blocks."""
+    shown = values[-width:]
+    if not shown:
+        return ""
+    low, high = min(shown), max(shown)
+    scale = 7 / (high - low) if high > low else 0.0
+    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `12 min` or `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

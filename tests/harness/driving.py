@@ -1,0 +1,224 @@
+"""Searches without training: a plan, and runners that answer at once. For tests of the driver.
+
+What a runner does is a function of the trial's number and parameters alone.
+"""
+
+import math
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.config import SearchConfig, TrainSettings, TrialPlan
+from harness.errors import DivergedError, UserInputError
+from harness.plan import SearchPlan, choose_recipes
+from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
+from search_spaces.params import TrialParams
+from search_spaces.space import load_space
+
+TRAIN = TrainSettings(
+    netG="unet_128",
+    ngf=4,
+    ndf=4,
+    preprocess="none",
+    load_size=128,
+    crop_size=128,
+    steps=30,
+    rungs=(10, 20, 30),
+    ema_decay=0.0,
+    perceptual_layers=("relu1_1",),
+    perceptual_window=None,
+    warm_start_steps=4,
+    warm_discriminator_steps=2,
+)
+
+
+def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
+    """A plan as `plan_search` makes it, of pairs that nobody reads."""
+    config = SearchConfig(**{"run_dir": folder, "study": "fake", "jobs": jobs, **settings})
+    space = load_space(config.space, config.pinned)
+    recipes, left_out = choose_recipes(space)
+    paths_folder = folder.absolute() / "fake"
+    return SearchPlan(
+        config=config,
+        space=space,
+        recipes=recipes,
+        remarks=left_out,
+        facts={
+            "name": config.study,
+            "direction": "maximize",
+            "objective": "boundary_sharpness",
+            "space": space.text,
+            "space_name": space.name,
+            "profile": "quick",
+            "train": TRAIN.model_dump(mode="json"),
+            "data": {
+                "digest": "d" * 64,
+                "source": "nothing",
+                "folder": None,
+                "direction": "AtoB",
+                "n_train": 8,
+                "n_val": 2,
+            },
+            "weights": "random",
+            "seed": config.seed,
+            "device": "cpu",
+            "versions": {"python": "3", "harness": "0"},
+            "warm_start": "shared",
+            "init_from": [],
+            "budget": config.budget,
+            "created": "2026-01-01T00:00:00+00:00",
+            "host": "here",
+        },
+        trial_plan=TrialPlan(
+            dataset=folder / "none.pt",
+            folder=paths_folder,
+            train=TRAIN,
+            weights="random",
+            device="cpu",
+            threads=1,
+            warm_start_threads=1,
+            discriminators=space.discriminators,
+            seed=config.seed,
+        ),
+        jobs=jobs,
+    )
+
+
+def quality(params: TrialParams) -> float:
+    """A smooth stand-in for a score: best at lambda_L1 60, lr 2e-4."""
+    far = math.log(params.lambda_L1 / 60) ** 2 + math.log(params.lr / 2e-4) ** 2
+    return 0.5 * math.exp(-0.3 * far) + 0.01 * params.n_layers_D
+
+
+class Instant:
+    """Trials that take no time and end well."""
+
+    def __init__(self, plan: TrialPlan) -> None:
+        self.plan = plan
+
+    def prepare(self, tell: Tell) -> Baseline:
+        for done in range(1, 7):
+            tell(done, 6)
+        return Baseline(noop=0.2, warm_start=0.22)
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        note_run(self.plan, task)
+        for step in self.plan.train.rungs:
+            rung = self.rung(task, step)
+            if not report(rung):
+                return None
+        checkpoint = self.plan.folder / "checkpoints" / f"t{task.number:03d}_net_G.pth"
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_bytes(b"weights")
+        return TrialResult(rung, ({"name": "p0", "score": rung.value},), checkpoint)
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        value = quality(task.params) * step / self.plan.train.steps
+        losses = {"G_L1": 1 / step, "G_GAN": 0.7}
+        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL)
+
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f64540"
+    "0000000049454e44ae426082"
+)
+
+
+def note_run(plan: TrialPlan, task: TrialTask) -> None:
+    """One line a run begun, so that tests see what was really run, and how often."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with (plan.folder / "ran.txt").open("a") as file:
+        file.write(f"{task.number} {task.params.model_dump_json()}\n")
+
+
+class Faulty(Instant):
+    """Trials that misbehave by their number: see `FAULTS`."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        fault = FAULTS.get(task.number)
+        if fault == "raises":
+            raise ValueError("the picture p7.png is damaged\nand more")
+        if fault == "diverges":
+            report(self.rung(task, 10))
+            raise DivergedError("G_GAN is nan at step 17")
+        if fault == "nan":
+            report(Rung(10, math.nan, {}, {}, b""))
+            return None
+        if fault == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault == "killed once" and runs_of(self.plan.folder, task.number) == 0:
+            note_run(self.plan, task)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault == "segfaults":
+            import ctypes
+
+            ctypes.string_at(0)
+        if fault == "memory":
+            note_run(self.plan, task)
+            raise MemoryError("16 GiB")
+        if fault == "memory once" and runs_of(self.plan.folder, task.number) == 0:
+            note_run(self.plan, task)
+            raise MemoryError("16 GiB")
+        if fault == "sleeps":
+            time.sleep(1000)
+        if fault == "prints":
+            block = "x" * (1 << 20)
+            for _ in range(200):
+                print(block, flush=True)
+        return super().run(task, report)
+
+
+FAULTS = {
+    9: "raises",
+    10: "diverges",
+    11: "nan",
+    12: "killed",
+    13: "killed once",
+    14: "segfaults",
+    15: "memory",
+    16: "memory once",
+    17: "sleeps",
+    18: "prints",
+}
+
+
+class Failing(Instant):
+    """Every trial fails."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        raise RuntimeError("nothing works" if task.number % 3 else "hardly anything works")
+
+
+class Refusing(Instant):
+    """The preparation finds that the user's model does not fit."""
+
+    def prepare(self, tell: Tell) -> Baseline:
+        raise UserInputError("model.pth does not fit")
+
+
+class Unmakeable(Instant):
+    """The process ends before its runner stands."""
+
+    def __init__(self, plan: TrialPlan) -> None:
+        os._exit(7)
+
+
+class Slow(Instant):
+    """Trials of some tenths of a second."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        def slowly(rung: Rung) -> bool:
+            time.sleep(0.05)
+            return report(rung)
+
+        return super().run(task, slowly)
+
+
+def runs_of(folder: Path, number: int) -> int:
+    """How often a trial was begun."""
+    file = folder / "ran.txt"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return sum(line.startswith(f"{number} ") for line in lines)
