@@ -153,9 +153,3 @@ def resample(picture: Picture, field: Field) -> Picture:
         )
         out[rows, columns, channel] = np.clip(np.rint(values), 0, 255)
     return out
-
-
-def warped_region(field: Field, threshold: float = 0.001) -> NDArray[np.bool_]:
-    """The mask `[h, w]` of displacements above `threshold` of the picture's short side."""
-    side = min(field.shape[1:])
-    return np.asarray(np.hypot(field[0], field[1]) > threshold * side)

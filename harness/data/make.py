@@ -11,6 +11,7 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from harness.data.faces import find_face
@@ -21,12 +22,12 @@ from harness.data.liquify import (
     displacement,
     inverse_displacement,
     resample,
-    warped_region,
 )
 from harness.data.reading import Picture, read_picture, shown
 from harness.data.retouch import Face, retouch
 from harness.data.samples import MAX_ENLARGEMENT, middle_face
 from harness.errors import UserInputError
+from objectives.masks import region_from_field
 
 VAL_EVERY = 5
 # A portrait's frame beside its face's height.
@@ -124,10 +125,8 @@ def make_one(source: Path, split: Split, number: int, plan: MakePlan, root: Path
     for folder in (root / split, root / "masks" / split):
         folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.hstack([made.retouched, made.original])).save(root / split / f"{name}.png")
-    mask = warped_region(made.field)
-    Image.fromarray(np.uint8(255) * mask.astype(np.uint8)).save(
-        root / "masks" / split / f"{name}.png"
-    )
+    mask = region_from_field(torch.from_numpy(made.field))[0].numpy()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(root / "masks" / split / f"{name}.png")
     np.savez_compressed(
         root / "fields" / f"{name}.npz",
         field=made.field.astype(np.float16),

@@ -39,7 +39,7 @@ def mend(result: CheckResult, out: Path) -> str:
             save(np.hstack([a, b]), out / split / name)
             if files.mask is not None:
                 mask = read_mask(files.mask, *a.shape[:2])
-                save(np.uint8(255) * mask.astype(np.uint8), out / "masks" / split / name)
+                save(mask.astype(np.uint8) * 255, out / "masks" / split / name)
             written += 1
     total = sum(map(len, result.folder.splits.values()))
     return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"

@@ -12,7 +12,8 @@ from harness.config import Direction
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, PairFolder
 from harness.data.reading import Picture, read_mask
-from harness.data.sizing import read_halves, to_tensor, warped_region
+from harness.data.sizing import read_halves, to_tensor
+from objectives.masks import region_from_pair
 
 SIDE = 256
 MOST_ROWS = 8
@@ -64,7 +65,7 @@ def preview_row(files: PairFiles, direction: Direction) -> Picture:
     if files.mask is not None:
         mask = read_mask(files.mask, height, width)
     else:
-        mask = warped_region(to_tensor(retouched), to_tensor(original))[0].numpy()
+        mask = region_from_pair(to_tensor(retouched), to_tensor(original))[0].numpy()
     difference = np.clip(np.abs(a.astype(np.int16) - b) * 4, 0, 255).astype(np.uint8)
     return np.hstack([a, b, difference, arrows(retouched, original), outlined(original, mask)])
 

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from harness.data.liquify import displacement, resample, warped_region
+from harness.data.liquify import displacement, resample
 from harness.data.pairs import PairSet
 from harness.data.retouch import Face, slim_jaw
 from harness.data.sizing import to_tensor
+from objectives.masks import region_from_field
 
 MAX_ENLARGEMENT = 1.2
 # The widest window beside the narrowest that is sharp enough: pictures of varied scale.
@@ -100,7 +101,7 @@ def pairs_of(regions: Sequence[Region], size: int, random: np.random.Generator) 
             names.append(f"{Path(region.file).stem}-{number:02d}")
             originals.append(to_tensor(original))
             retouched.append(to_tensor(resample(original, field)))
-            masks.append(torch.from_numpy(warped_region(field)).unsqueeze(0))
+            masks.append(region_from_field(torch.from_numpy(field)))
     return PairSet(tuple(names), tuple(retouched), tuple(originals), tuple(masks))
 
 

@@ -12,6 +12,7 @@ from harness.config import Direction, TrainSettings
 from harness.data.folders import PairFiles
 from harness.data.reading import MIN_SIDE, Picture, read_mask, read_picture, shown, split_halves
 from harness.errors import UserInputError
+from objectives.masks import region_by_difference, region_from_pair
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,9 @@ def sized_pair(
     if files.mask is not None:
         mask = torch.from_numpy(read_mask(files.mask, size[1], size[0]).copy()).unsqueeze(0)
     else:
-        mask = warped_region(retouched, original)
+        find = region_from_pair if region == "fine" else region_by_difference
+        mask = find(retouched, original)
     return TrainingPair(files.name, retouched, original, mask)
-
-
-def warped_region(retouched: Tensor, original: Tensor) -> Tensor:
-    """Where the two differ by more than 8 of 255 in some channel."""
-    return (retouched.int() - original.int()).abs().amax(0, keepdim=True) > 8
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:
