@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.guide import BANDS, LOG_SCALE
+from reports.guide import BANDS, LOG_SCALE, Band
 from reports.summary import Summary
 from reports.table import PARAMS
 
@@ -84,7 +84,7 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
         for (value, name), dash in zip(levels, ("dot", "dash", "dashdot"), strict=True)
         if value is not None
     ]
-    return {"data": data, "layout": axes(say("trial"), say("score"))}
+    return {"data": data, "layout": axes(say("trial"), say("score")) | {"showlegend": True}}
 
 
 def points(frame: pd.DataFrame, column: str, name: str, colour: str, size: int) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def slice_of(done: pd.DataFrame, name: str, summary: Summary, say: Translate) ->
         )
     layout = axes(name, say("score"), xaxis=slice_axis(done, name))
     layout["showlegend"] = False
-    shown = [band for band in BANDS.get(name, ()) if overlaps(done[name], band.low, band.high)]
+    shown = visible_bands(done, name)
     layout["shapes"] = [
         {
             "type": "rect",
@@ -157,9 +157,10 @@ def slice_of(done: pd.DataFrame, name: str, summary: Summary, say: Translate) ->
             "y1": 1,
             "line": {"width": 1, "color": "band"},
             "fillcolor": "band",
+            "opacity": 1 if place % 2 else 0.5,
             "layer": "below",
         }
-        for band in shown
+        for place, band in enumerate(shown)
     ]
     layout["annotations"] = [
         {
@@ -187,8 +188,16 @@ def slice_axis(done: pd.DataFrame, name: str) -> dict[str, Any]:
     return {"dtick": 1} if name == "n_layers_D" else {}
 
 
-def overlaps(values: "pd.Series[Any]", low: float, high: float) -> bool:
-    return bool(values.min() <= high and values.max() >= low)
+def visible_bands(done: pd.DataFrame, name: str) -> list[Band]:
+    """The guide's bands as far as they reach into the values that were tried."""
+    if name not in BANDS:
+        return []
+    low, high = float(done[name].min()), float(done[name].max())
+    return [
+        Band(max(band.low, low), min(band.high, high), band.word)
+        for band in BANDS[name]
+        if band.low < high and low < band.high
+    ]
 
 
 def middle(low: float, high: float, name: str) -> float:
@@ -286,7 +295,8 @@ def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
     for trace, rows in ((ahead, best), (others, done[~done["trial"].isin(summary.front)])):
         trace["x"] = rows["score"].tolist()
     ahead["mode"] = "lines+markers"
-    return {"data": [others, ahead], "layout": axes(say("score"), say("second_objective"))}
+    layout = axes(say("score"), say("second_objective")) | {"showlegend": True}
+    return {"data": [others, ahead], "layout": layout}
 
 
 def losses(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
@@ -306,10 +316,14 @@ def losses(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
                 "y": [value / rows[0][1] for _, value in rows],
                 "text": [short(value) for _, value in rows],
                 "hovertemplate": f"{name} %{{text}}<extra></extra>",
-                "line": {"color": colours.get(name, "muted"), "width": 2},
+                "line": {
+                    "color": colours.get(name, "muted"),
+                    "width": 2,
+                    "dash": "dot" if name == "D_fake" else "solid",
+                },
             }
         )
-    return {"data": data, "layout": axes(say("step"), say("losses_axis"))}
+    return {"data": data, "layout": axes(say("step"), say("losses_axis")) | {"showlegend": True}}
 
 
 def course(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:

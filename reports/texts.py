@@ -34,6 +34,7 @@ ENGLISH = {
     "pictures_note": "Validation pictures that no trial was trained on, magnified around the"
     " scored region. Pull the handle, or use the arrow keys.",
     "no_pictures": "No pictures: the study's folder has no panel of the winner.",
+    "side_by_side": "Every picture, its views side by side",
     "left": "Left",
     "right": "Right",
     "picture": "Picture",
@@ -152,6 +153,7 @@ KOREAN = {
     "pictures_note": "어떤 시도도 학습하지 않은 검증용 사진을 평가 영역 주변으로 확대했습니다."
     " 손잡이를 끌거나 화살표 키를 쓰십시오.",
     "no_pictures": "사진이 없습니다. 탐색 폴더에 가장 좋은 시도의 패널이 없습니다.",
+    "side_by_side": "모든 사진을 나란히 보기",
     "left": "왼쪽",
     "right": "오른쪽",
     "picture": "사진",

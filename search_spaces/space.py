@@ -91,6 +91,11 @@ class Space:
             raise ValueError(f"outside space {self.name}: {', '.join(misfits)}")
         return {name: values[name] for name in values if name not in self.fixed}
 
+    def holds(self, params: TrialParams) -> bool:
+        """Whether every setting of `params` is in this space."""
+        values = params.model_dump()
+        return all(entry.holds(values[name]) for name, entry in self.parameters.items())
+
     @property
     def discriminators(self) -> tuple[tuple[int, GanMode], ...]:
         """Every `(n_layers_D, gan_mode)` that a trial of this space can ask for, sorted."""
@@ -117,14 +122,17 @@ def load_space(name_or_file: str, overrides: Mapping[str, str] | None = None) ->
     Raises:
         ValueError: one sentence with the file, the key at fault and what is wrong with it.
     """
-    name, text = find(name_or_file)
-    return parse_space(name, text, overrides or {})
+    return parse_space(Path(name_or_file).stem, space_text(name_or_file), overrides)
 
 
-def find(name_or_file: str) -> tuple[str, str]:
-    """A space's name and YAML text."""
+def space_text(name_or_file: str) -> str:
+    """A space's YAML as its file stands, comments and all.
+
+    Raises:
+        ValueError: there is no such space, or it is no text.
+    """
     if name_or_file in BUILT_IN:
-        return name_or_file, built_in_text(name_or_file)
+        return (files("search_spaces") / f"{name_or_file}.yaml").read_text(encoding="utf-8")
     path = Path(name_or_file).expanduser()
     if not path.is_file():
         raise ValueError(
@@ -132,14 +140,9 @@ def find(name_or_file: str) -> tuple[str, str]:
             "these names, or the path of a YAML file."
         )
     try:
-        return path.stem, path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"Space {name_or_file} cannot be read as text: {error}.") from error
-
-
-def built_in_text(name: str) -> str:
-    """The YAML of a built-in space as its file stands, comments and all: the one to copy."""
-    return (files("search_spaces") / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None) -> Space:

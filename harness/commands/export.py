@@ -1,0 +1,131 @@
+"""`harness export` and `harness report`: a study's best configuration, and the story of it."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.errors import UserInputError
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
+StudyName = Annotated[str | None, typer.Option(help="The study; needed where there are several.")]
+Storage = Annotated[str | None, typer.Option(help="Optuna's database URL.")]
+
+
+def export(
+    run_dir: RunDir = Path("runs"),
+    study: StudyName = None,
+    storage: Storage = None,
+    trial: Annotated[int | None, typer.Option(help="A completed trial; else the best.")] = None,
+    form: Annotated[
+        Literal["yaml", "command", "script"],
+        typer.Option(
+            "--format",
+            help="yaml: everything; command: train.py, repeating the trial; "
+            "script: train.py, the same settings in full training.",
+        ),
+    ] = "yaml",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A file; else print.")] = None,
+) -> None:
+    """Print or write a study's best configuration.
+
+    Example: harness export --format command
+    """
+    from reports.export import as_command, as_script, as_yaml, best_config
+
+    found = the_study(run_dir, storage, study)
+    try:
+        config = best_config(found, trial)
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+    write(out, {"yaml": as_yaml, "command": as_command, "script": as_script}[form](config))
+
+
+def report(
+    run_dir: RunDir = Path("runs"),
+    study: StudyName = None,
+    storage: Storage = None,
+    form: Annotated[
+        Literal["html", "csv", "json", "md"],
+        typer.Option("--format", help="html: one page with everything; csv, json, md: the trials."),
+    ] = "html",
+    lang: Annotated[Literal["en", "ko"], typer.Option(help="The page's language.")] = "en",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="A file; else report.html in the study's folder, or print."
+        ),
+    ] = None,
+) -> None:
+    """Write what a study found: one HTML page that needs nothing beside it, or its table.
+
+    Example: harness report --lang ko -o report.html
+    """
+    from harness.paths import RunPaths
+
+    found = the_study(run_dir, storage, study)
+    if form == "html":
+        from reports.html import write_report
+
+        paths = RunPaths(run_dir).study(found.study_name)
+        file = out or paths.report_html
+        check_place(file)
+        write_report(found, file, lang, paths.panels)
+        print(file)
+        return
+    from reports.table import as_csv, as_json, as_markdown, trials_frame
+
+    frame = trials_frame(found)
+    write(out, {"csv": as_csv, "json": as_json, "md": as_markdown}[form](frame))
+
+
+def the_study(run_dir: Path, storage: str | None, name: str | None) -> "Study":
+    """The study that is meant.
+
+    Raises:
+        UserInputError: there is none, or there are several and none is named.
+    """
+    from harness.paths import RunPaths
+    from harness.study import open_existing
+
+    studies = open_existing(RunPaths(run_dir), storage, name)
+    if not studies:
+        raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
+    if len(studies) > 1:
+        names = ", ".join(study.study_name for study in studies)
+        raise UserInputError(f"There are several studies ({names}): name one with --study NAME.")
+    return studies[0]
+
+
+def write(file: Path | None, text: str) -> None:
+    """Write a file in one go, or print where none is named."""
+    if file is None:
+        sys.stdout.write(text)
+        return
+    from harness.paths import write_aside
+
+    check_place(file)
+    with write_aside(file) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def check_place(file: Path) -> None:
+    """Refuse a file that cannot be written.
+
+    Raises:
+        UserInputError: it is a folder, or its folder cannot be made or written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        (file.parent / f".{file.name}.probe").touch()
+        (file.parent / f".{file.name}.probe").unlink()
+    except OSError as error:
+        raise UserInputError(
+            f"{file} cannot be written ({error.strerror}): name another file with -o FILE."
+        ) from None

@@ -1,0 +1,38 @@
+"""`harness spaces`: what can be searched, and the guide's settings."""
+
+from typing import Annotated
+
+import typer
+
+from harness.errors import UserInputError
+
+
+def spaces(
+    space: Annotated[
+        str | None, typer.Argument(help="A space by name, or a YAML file: print and check it.")
+    ] = None,
+) -> None:
+    """List the spaces and the guide's settings, or print one space's YAML to copy and edit.
+
+    Example: harness spaces default > my_space.yaml
+    """
+    from search_spaces.recipes import read_recipes
+    from search_spaces.space import BUILT_IN, load_space, space_text
+
+    if space is not None:
+        try:
+            load_space(space)
+        except ValueError as error:
+            raise UserInputError(str(error)) from error
+        print(space_text(space), end="")
+        return
+    known = {name: load_space(name) for name in BUILT_IN}
+    for name, found in known.items():
+        print(f"{name}: {found.description}")
+        for setting, entry in found.parameters.items():
+            print(f"  {setting:<18} {entry.describe()}")
+        print()
+    print("The guide's settings, run first where the space holds them:")
+    for name, recipe in read_recipes().items():
+        holding = ", ".join(each for each, found in known.items() if found.holds(recipe.params))
+        print(f"  {name:<12} {recipe.description} (in {holding})")
