@@ -1,0 +1,276 @@
+"""`boundary_sharpness`: how sharp, and how right, a restored picture is where it was warped.
+
+    Y      luma in [0, 1];  L_s = s^2 * Laplacian(Gauss_s(Y)), s = 0, 1, 2 px, on the full picture
+    V_s    variance of L_s in a Gaussian window of 1% of the short side, inside the mask alone
+    r_s    ln((V_s + c_s) / (V_s of the original + c_s)),  c_s: what invisible noise would have
+    D      mean over s and mask of max(0, -r_s): detail that is missing, blur
+    E      mean over s and mask of max(0,  r_s): detail too much, noise, ringing, checkerboard
+    Lrel   LPIPS in the mask, relative to the input's: 1 = no better than doing nothing
+    score  exp(-(D + E + Lrel)), in (0, 1], higher is better; the set's is the mean
+
+The mask is the warped region dilated by 2% of the short side. Outside it the original is put
+into the picture before LPIPS looks at it. objectives/VALIDATION.md holds what was measured.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from objectives import guards
+from objectives.guards import masked_mean
+from objectives.laplacian import (
+    SCALES,
+    LocalVariance,
+    floors,
+    gaussian_blur,
+    laplacians,
+    luma,
+)
+from objectives.lpips import LpipsNetwork, LpipsTarget, Net
+from objectives.masks import dilate, ring
+from objectives.score import Reference, Score
+
+SMALLEST_CORE = 0.0005
+LPIPS_FLOOR = 1e-3
+# Without the input, a blur of the original stands in for it: see VALIDATION.md for its width.
+STAND_IN_BLUR = 0.01
+# Pixels that are worked on at once: bounds memory, whatever the number of pictures.
+BATCH_PIXELS = 2**21
+
+
+class BoundarySharpness:
+    """The objective; its networks are built once and shared by whatever it is used against.
+
+    Args:
+        weights: of LPIPS's trunk, "pretrained" or "random"; scores of the two never compare.
+        device: a torch device.
+        net: LPIPS's trunk: alex, vgg or squeeze.
+
+    Raises:
+        FileNotFoundError: pretrained weights that are not in torchvision's cache.
+    """
+
+    name = "boundary_sharpness"
+    direction: Literal["maximize", "minimize"] = "maximize"
+    value_range = (0.0, 1.0)
+
+    def __init__(
+        self, weights: str = "pretrained", device: str | torch.device = "cpu", net: Net = "alex"
+    ) -> None:
+        self.weights = weights
+        self.device = torch.device(device)
+        self.network = LpipsNetwork(net, weights).to(self.device)
+
+    def against(self, reference: Reference) -> Callable[[Tensor], Score]:
+        """Prepare the originals; the scorer takes restored pictures in their order.
+
+        Pictures whose warped region is under 0.05% of the area have no score (NaN in their row)
+        and are left out of every mean. Where the reference has no inputs, `lpips_noop` is that of
+        the original blurred in the mask by 1% of the short side.
+
+        Raises:
+            ValueError: shapes that do not fit, pixels that are not in [0, 1], pictures too small,
+                or not one picture with a warped region.
+        """
+        check_reference(reference)
+        size = max(1, BATCH_PIXELS // math.prod(reference.targets.shape[-2:]))
+        count = len(reference.names)
+        parts = [
+            Prepared.of(self.network, reference, slice(start, start + size), self.device)
+            for start in range(0, count, size)
+        ]
+        if not any(bool(part.has_core.any()) for part in parts):
+            raise ValueError(
+                f"None of the {count} pictures has a warped region of at least "
+                f"{SMALLEST_CORE:.2%} of its area: there is nothing to score."
+            )
+        return SetScorer(reference.names, tuple(reference.targets.shape), parts, size)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Whatever depends on a batch of originals alone. Fields are `[n, ...]` on the device."""
+
+    targets: Tensor
+    mask: Tensor
+    rim: Tensor
+    has_core: Tensor
+    window: LocalVariance
+    variance: Tensor
+    slopes: Tensor
+    lab: Tensor
+    perceptual: LpipsTarget
+    noop: dict[str, Tensor]
+
+    @classmethod
+    def of(
+        cls, network: LpipsNetwork, reference: Reference, batch: slice, device: torch.device
+    ) -> "Prepared":
+        """Compute them for one `batch` of the reference."""
+        targets = reference.targets[batch].to(device, torch.float32)
+        core = reference.masks[batch].to(device)
+        mask, rim = dilate(core), ring(core)
+        window = LocalVariance(mask)
+        y = luma(targets)
+        perceptual = LpipsTarget.of(network, targets, {"mask": mask, "ring": rim})
+        if reference.inputs is None:
+            undone = gaussian_blur(targets, STAND_IN_BLUR * min(targets.shape[-2:]))
+        else:
+            undone = reference.inputs[batch].to(device, torch.float32)
+        with torch.no_grad():
+            noop = perceptual(torch.where(mask, undone, targets))
+        return cls(
+            targets=targets,
+            mask=mask,
+            rim=rim,
+            has_core=core.float().mean((1, 2, 3)) >= SMALLEST_CORE,
+            window=window,
+            variance=window(laplacians(y)),
+            slopes=guards.gradients(y),
+            lab=guards.to_lab(masked_pixels(targets, mask)),
+            perceptual=perceptual,
+            noop=noop,
+        )
+
+    def measure(self, restored: Tensor) -> dict[str, Tensor]:
+        """Every component of every picture, `[n]` each; the score's own are differentiable.
+
+        Args:
+            restored: `[n, 3, h, w]` in [0, 1], on the device.
+        """
+        y = luma(restored)
+        variance = self.window(laplacians(y))
+        c = torch.tensor(floors(), device=y.device).view(1, -1, 1, 1)
+        r = ((variance + c) / (self.variance + c)).log()
+        lpips = self.perceptual(torch.where(self.mask, restored, self.targets))
+        found: dict[str, Tensor] = {}
+        for place, mask in (("mask", self.mask), ("ring", self.rim)):
+            deficit = masked_mean((-r).clamp_min(0), mask).mean(1)
+            excess = masked_mean(r.clamp_min(0), mask).mean(1)
+            relative = lpips[place] / self.noop[place].clamp_min(LPIPS_FLOOR)
+            score = torch.exp(-(deficit + excess + relative))
+            prefix = "" if place == "mask" else "ring_"
+            found |= {
+                f"{prefix}score": score,
+                f"{prefix}D": deficit,
+                f"{prefix}E": excess,
+                f"{prefix}Lrel": relative,
+                f"{prefix}lpips": lpips[place],
+                f"{prefix}lpips_noop": self.noop[place],
+            }
+        mean_r = masked_mean(r, self.mask)
+        found |= {f"r_{s}": mean_r[:, k] for k, s in enumerate(SCALES)}
+        return found | self.beside(restored, y, variance)
+
+    def beside(self, restored: Tensor, y: Tensor, variance: Tensor) -> dict[str, Tensor]:
+        """What is logged and not part of the score."""
+        own, wanted = (masked_mean(v[:, :1], self.mask)[:, 0] for v in (variance, self.variance))
+        apart = (restored - self.targets).abs().mean(1, keepdim=True)
+        return {
+            "laplacian_variance": own,
+            "laplacian_variance_target": wanted,
+            "laplacian_ratio": own / wanted.clamp_min(1e-12),
+            "mae": masked_mean(apart, self.mask)[:, 0],
+            "mae_outside": masked_mean(apart, ~self.mask)[:, 0],
+            "ciede2000": self.colour_error(restored),
+            "structure_error": guards.structure_error(guards.gradients(y), self.slopes, self.mask),
+            "mask_fraction": self.mask.float().mean((1, 2, 3)),
+        }
+
+    def colour_error(self, restored: Tensor) -> Tensor:
+        """Mean CIEDE2000 in the mask, `[n]`."""
+        lab = guards.to_lab(masked_pixels(restored.detach(), self.mask))
+        apart = torch.zeros_like(self.mask, dtype=lab.dtype)
+        apart[self.mask] = guards.ciede2000(lab, self.lab)
+        return masked_mean(apart, self.mask)[:, 0]
+
+
+@dataclass(frozen=True)
+class SetScorer:
+    """Restored pictures of the whole set -> their `Score`."""
+
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    parts: Sequence[Prepared]
+    batch: int
+
+    def __call__(self, restored: Tensor) -> Score:
+        """Score `[n, 3, h, w]` in [0, 1], in the order of the reference.
+
+        A picture that is not finite has the score NaN, and so has the set.
+
+        Raises:
+            ValueError: not the reference's shape.
+        """
+        if tuple(restored.shape) != self.shape:
+            raise ValueError(
+                f"The restored pictures are {list(restored.shape)}, their originals "
+                f"{list(self.shape)}: they must match."
+            )
+        with torch.no_grad():
+            found = [
+                part.measure(batch.to(part.targets.device, torch.float32))
+                for part, batch in zip(self.parts, torch.split(restored, self.batch), strict=True)
+            ]
+        columns = {key: torch.cat([part[key] for part in found]).cpu() for key in found[0]}
+        scored = torch.cat([part.has_core for part in self.parts]).cpu()
+        return summary(self.names, columns, scored)
+
+
+def summary(names: Sequence[str], columns: dict[str, Tensor], scored: Tensor) -> Score:
+    """Per-picture columns `[n]` -> the set's means, over the `scored` pictures alone."""
+    kept = {key: column[scored] for key, column in columns.items()}
+    scores = kept["score"]
+    worst = scores.sort().values[: math.ceil(len(scores) / 10)]
+    value = float(scores.mean())
+    components = {key: float(column.mean()) for key, column in kept.items() if key != "score"}
+    components |= {
+        "median": float(scores.median()),
+        "worst_tenth": float(worst.mean()),
+        "n": float(len(names)),
+        "n_scored": float(scored.sum()),
+    }
+    rows = {key: column.tolist() for key, column in columns.items()}
+    per_image = tuple(
+        {"name": name, **{key: rows[key][k] if scored[k] else math.nan for key in rows}}
+        for k, name in enumerate(names)
+    )
+    return Score(value, components, per_image)
+
+
+def masked_pixels(pictures: Tensor, mask: Tensor) -> Tensor:
+    """The pixels `[m, 3]` of `[n, 3, h, w]` that lie in `mask`, picture by picture."""
+    return pictures.permute(0, 2, 3, 1)[mask[:, 0]]
+
+
+def check_reference(reference: Reference) -> None:
+    """Refuse a reference whose parts do not fit together.
+
+    Raises:
+        ValueError: says which part and how.
+    """
+    targets, masks, inputs = reference.targets, reference.masks, reference.inputs
+    if targets.ndim != 4 or targets.shape[1] != 3 or not len(targets):
+        raise ValueError(f"Originals must be [n, 3, h, w] with n > 0, not {list(targets.shape)}.")
+    count, _, height, width = targets.shape
+    if len(reference.names) != count:
+        raise ValueError(f"There are {len(reference.names)} names for {count} originals.")
+    if tuple(masks.shape) != (count, 1, height, width) or masks.dtype != torch.bool:
+        raise ValueError(
+            f"Masks must be bool {[count, 1, height, width]}, not {masks.dtype} "
+            f"{list(masks.shape)}."
+        )
+    if inputs is not None and inputs.shape != targets.shape:
+        raise ValueError(
+            f"The inputs are {list(inputs.shape)}, the originals {list(targets.shape)}."
+        )
+    for kind, pictures in (("originals", targets), ("inputs", inputs)):
+        if pictures is None:
+            continue
+        low, high = float(pictures.min()), float(pictures.max())
+        if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
+            raise ValueError(f"The {kind} must be in [0, 1]; they run from {low:g} to {high:g}.")

@@ -1,0 +1,101 @@
+"""Local Laplacian variance: how much fine detail a picture has, at three scales."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SCALES = (0, 1, 2)
+WINDOW = 0.01
+# At 1% a window at 200 px and below would hold a pixel or two: no variance to speak of.
+SMALLEST_WINDOW = 2.0
+# Detail below this amplitude (of 1) cannot be seen; it keeps ratios of flat regions finite.
+NOISE_FLOOR = 2 / 255
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """`[n, 3, h, w]` in [0, 1] -> BT.601 luma `[n, 1, h, w]` in [0, 1]."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=pictures.device, dtype=pictures.dtype)
+    return (pictures * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def laplacians(y: Tensor) -> Tensor:
+    """`s^2 * Laplacian(Gauss_s(y))` for every scale s (0: the plain 4-neighbour Laplacian).
+
+    Args:
+        y: `[n, 1, h, w]` in [0, 1].
+
+    Returns:
+        `[n, 3, h, w]`, one channel a scale. The factor s^2 makes scales alike (Lindeberg 1998).
+    """
+    smooth = [y if s == 0 else gaussian_blur(y, float(s)) for s in SCALES]
+    padded = F.pad(torch.cat(smooth, 1), (1, 1, 1, 1), mode="reflect")
+    middle = padded[..., 1:-1, 1:-1]
+    neighbours = (
+        padded[..., :-2, 1:-1]
+        + padded[..., 2:, 1:-1]
+        + padded[..., 1:-1, :-2]
+        + padded[..., 1:-1, 2:]
+    )
+    factors = torch.tensor([max(1, s * s) for s in SCALES], device=y.device, dtype=y.dtype)
+    return (neighbours - 4 * middle) * factors.view(1, -1, 1, 1)
+
+
+def noise_response(scale: int) -> float:
+    """`||kernel_s||^2`: the variance that white noise of variance 1 has after the filter."""
+    if scale == 0:
+        return 20.0  # 4 * 1^2 + 4^2
+    side = 2 * gaussian_radius(scale) + 5
+    impulse = torch.zeros(1, 1, side, side, dtype=torch.float64)
+    impulse[0, 0, side // 2, side // 2] = 1
+    return float(laplacians(impulse)[0, SCALES.index(scale)].square().sum())
+
+
+def floors() -> tuple[float, ...]:
+    """`c_s` of the score: the variance that barely visible noise has at each scale."""
+    return tuple(noise_response(s) * NOISE_FLOOR**2 for s in SCALES)
+
+
+class LocalVariance:
+    """Variance of a map in a Gaussian window, taken inside a mask alone.
+
+    Mask-normalised convolution (Knutsson and Westin 1993): what lies outside the mask has weight
+    0, so nothing leaks in over its edge.
+
+    Args:
+        masks: bool `[n, 1, h, w]`; figures outside them mean nothing.
+    """
+
+    def __init__(self, masks: Tensor) -> None:
+        self.weight = masks.float()
+        self.sigma = max(SMALLEST_WINDOW, WINDOW * min(masks.shape[-2:]))
+        self.norm = gaussian_blur(self.weight, self.sigma).clamp_min(1e-6)
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        """`[n, k, h, w]` -> its local variances, same shape, at least 0."""
+        inside = maps * self.weight
+        moments = gaussian_blur(torch.cat([inside, inside * maps], 1), self.sigma) / self.norm
+        mean, square = moments.chunk(2, 1)
+        return (square - mean * mean).clamp_min(0)
+
+
+def gaussian_blur(maps: Tensor, sigma: float) -> Tensor:
+    """Every map of `[n, k, h, w]` under a Gaussian of `sigma` pixels, mirrored at the border.
+
+    Differentiable. The kernel ends at three sigma, or where the picture does.
+    """
+    height, width = maps.shape[-2:]
+    radius = min(gaussian_radius(sigma), height - 1, width - 1)
+    steps = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
+    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    flat = maps.reshape(-1, 1, height, width)
+    flat = F.pad(flat, (radius, radius, radius, radius), mode="reflect")
+    flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
+    return flat.reshape(maps.shape)
+
+
+def gaussian_radius(sigma: float) -> int:
+    """Pixels to each side that a Gaussian kernel of `sigma` reaches."""
+    return max(1, math.ceil(3 * sigma))
