@@ -113,12 +113,16 @@ class Driver:
         """
         while not stop():
             self.fill()
-            if self.baseline is not None and not self.jobs and not self.again:
+            if self.finished():
                 return True
             for number, message in self.launcher.wait(TICK):
                 self.hear(number, message)
             self.end_hung()
         return False
+
+    def finished(self) -> bool:
+        """The budget is reached and nothing runs."""
+        return self.counted >= self.plan.config.budget and not self.jobs and not self.again
 
     def give_up(self) -> None:
         """End every worker; what they ran goes back to the queue."""
@@ -381,6 +385,6 @@ class Driver:
                 reason=ending.reason,
                 seconds=time.monotonic() - job.began,
                 best=leads,
-                counted=self.counted,
+                done=self.counted - len(self.jobs) - len(self.again),
             )
         )

@@ -101,7 +101,7 @@ def ended(status: str, state: str, reason: str = "") -> "Ending":
     return Ending(status, state, reason)
 
 
-def announce(plan: SearchPlan, counted: int, view: View) -> None:
+def announce(plan: SearchPlan, done: int, view: View) -> None:
     """What is about to be done, before it is."""
     facts = plan.facts
     data = facts["data"]
@@ -109,7 +109,7 @@ def announce(plan: SearchPlan, counted: int, view: View) -> None:
         Opened(
             study=plan.config.study,
             budget=plan.config.budget,
-            counted=counted,
+            done=done,
             profile=facts["profile"],
             device=facts["device"],
             jobs=plan.jobs,

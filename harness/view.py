@@ -17,7 +17,7 @@ class Opened:
 
     study: str
     budget: int
-    counted: int
+    done: int
     profile: str
     device: str
     jobs: int
@@ -66,7 +66,7 @@ class RungReached:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial that is complete, pruned or failed. `best`: it leads now; `counted`: of the budget."""
+    """A trial is complete, pruned or failed. `best`: it leads now; `done`: of the budget."""
 
     number: int
     state: str
@@ -76,7 +76,7 @@ class TrialEnded:
     reason: str
     seconds: float
     best: bool
-    counted: int
+    done: int
 
 
 Event = Opened | Note | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded
@@ -171,7 +171,7 @@ class Shown:
     best: TrialEnded | None = None
     history: list[float] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
-    counted: int = 0
+    done: int = 0
 
 
 class LiveView:
@@ -191,7 +191,7 @@ class LiveView:
         now = self.now
         match event:
             case Opened():
-                now.opened, now.counted = event, event.counted
+                now.opened, now.done = event, event.done
                 self.console.print(opening(event), highlight=False)
                 self.live.start()
             case Note():
@@ -212,7 +212,7 @@ class LiveView:
         now = self.now
         now.running.pop(event.number, None)
         now.counts[event.state] = now.counts.get(event.state, 0) + 1
-        now.counted = event.counted
+        now.done = event.done
         if event.best:
             now.best = event
         if event.state == "complete" and event.value is not None:
@@ -233,8 +233,7 @@ class LiveView:
             said = f"warm start {share}/{total} steps"
         else:
             total = now.opened.budget if now.opened else 1
-            share = min(total, sum(now.counts.get(key, 0) for key in ("complete", "pruned")))
-            share = max(share, now.counted - len(now.running))
+            share = min(total, now.done)
             said = f"{share}/{total} trials{self.time_left(share, total)}"
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=share, width=30), Text(said))
@@ -268,7 +267,7 @@ def at_rung(entry: tuple[int, RungReached | None]) -> str:
 
 
 def opening(event: Opened) -> str:
-    begun = f", {event.counted} of them done" if event.counted else ""
+    begun = f", {event.done} of them done" if event.done else ""
     return (
         f"Study {event.study}: {event.budget} trials{begun}; profile {event.profile}, "
         f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
@@ -289,7 +288,7 @@ def ended(event: TrialEnded, budget: int) -> str:
     marks += ["<- best so far"] if event.best else []
     return " ".join(
         [
-            f"{event.counted:>4}/{budget}  t{event.number:03d} {event.state:<8} {value}",
+            f"{event.done:>4}/{budget}  t{event.number:03d} {event.state:<8} {value}",
             f"{event.seconds:6.1f} s  {settings(event.params)}",
             *marks,
         ]
