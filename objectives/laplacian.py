@@ -1,6 +1,7 @@
 """Local Laplacian variance: how much fine detail a picture has, at three scales."""
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -85,15 +86,26 @@ def gaussian_blur(maps: Tensor, sigma: float) -> Tensor:
 
     Differentiable. The kernel ends at three sigma, or where the picture does.
     """
-    height, width = maps.shape[-2:]
-    radius = min(gaussian_radius(sigma), height - 1, width - 1)
-    steps = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
-    kernel = torch.exp(-0.5 * (steps / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    flat = maps.reshape(-1, 1, height, width)
-    flat = F.pad(flat, (radius, radius, radius, radius), mode="reflect")
-    flat = F.conv2d(F.conv2d(flat, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
-    return flat.reshape(maps.shape)
+    down, across = (
+        blur_matrix(side, sigma, maps.device, maps.dtype) for side in maps.shape[-2:]
+    )
+    return down @ maps @ across.T
+
+
+@lru_cache(maxsize=64)
+def blur_matrix(side: int, sigma: float, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """`[side, side]`, which blurs a line of `side` pixels when multiplied with it.
+
+    One matrix product is several times faster here than a convolution of one channel.
+    """
+    radius = min(gaussian_radius(sigma), side - 1)
+    steps = torch.arange(-radius, radius + 1)
+    kernel = torch.exp(-0.5 * (steps.double() / sigma) ** 2)
+    taken = torch.arange(side)[:, None] + steps
+    mirrored = (side - 1) - ((side - 1) - taken.abs()).abs()
+    matrix = torch.zeros(side, side, dtype=torch.float64)
+    matrix.scatter_add_(1, mirrored, (kernel / kernel.sum()).expand(side, -1))
+    return matrix.to(device, dtype)
 
 
 def gaussian_radius(sigma: float) -> int:
