@@ -119,8 +119,6 @@ ENGLISH = {
     "copy": "Copy",
     "copied": "Copied",
     "space": "Search space",
-    "yes": "yes",
-    "no": "no",
     "skip": "Skip to the content",
 }
 
@@ -237,8 +235,6 @@ KOREAN = {
     "copy": "복사",
     "copied": "복사됨",
     "space": "탐색 공간",
-    "yes": "예",
-    "no": "아니요",
     "skip": "본문으로 건너뛰기",
 }
 

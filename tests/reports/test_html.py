@@ -1,0 +1,231 @@
+"""The page tells the study's facts, in every state of a study, and lets nothing of it escape."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study, study_attrs
+
+from reports.html import render, write_report
+from reports.texts import LANGUAGES
+
+BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+HOSTILE = (
+    "</script><script>alert(1)</script> \"'><img src=x onerror=alert(2)> 얼굴 & {{ 7*7 }} ${x}"
+)
+
+
+class Page(HTMLParser):
+    """A page's words, its elements and its figures, as a browser's parser sees them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.inside: list[str] = []
+        self.scripts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self.inside.append(tag)
+            self.scripts += [""] if tag == "script" else []
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self.inside == ["script"]:
+            self.scripts[-1] += data
+        elif not self.inside:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    @property
+    def figures(self) -> dict[str, dict[str, list[dict[str, object]]]]:
+        figures: dict[str, dict[str, list[dict[str, object]]]] = json.loads(self.scripts[0])
+        return figures
+
+
+def only_failures() -> optuna.Study:
+    study = empty_study()
+    for reason in ("the worker died", "diverged: G_L1 nan at step 200"):
+        add_trial(study, BEST, TrialState.FAIL, (), reason=reason)
+    return study
+
+
+def running() -> optuna.Study:
+    study = make_study(12)
+    study.enqueue_trial(BEST, user_attrs={"recipe": "again"})
+    study.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=BEST, distributions=SPACE, user_attrs={"params": BEST}
+        )
+    )
+    return study
+
+
+def two_objectives() -> optuna.Study:
+    study = optuna.create_study(study_name="pareto", directions=["maximize", "minimize"])
+    for key, value in study_attrs("pareto").items():
+        study.set_user_attr(key, value)
+    for number in range(12):
+        study.add_trial(
+            optuna.trial.create_trial(
+                values=[0.2 + number / 100, 0.1 + number / 50],
+                params=BEST | {"lambda_L1": 50.0 + number},
+                distributions=SPACE,
+                user_attrs={"params": BEST | {"lambda_L1": 50.0 + number}},
+            )
+        )
+    return study
+
+
+def fixed_settings() -> optuna.Study:
+    """Only lr varies; the others stand in the attributes."""
+    study = empty_study()
+    for lr in (1e-4, 2e-4):
+        params = BEST | {"lr": lr}
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=0.2 + lr,
+                params={"lr": lr},
+                distributions={"lr": SPACE["lr"]},
+                user_attrs={"params": params},
+            )
+        )
+    return study
+
+
+STUDIES = {
+    "empty": lambda: empty_study(),
+    "only failures": only_failures,
+    "one trial": lambda: make_study(1),
+    "recipes": lambda: make_study(8),
+    "fifty": lambda: make_study(50),
+    "running": running,
+    "two objectives": two_objectives,
+    "fixed settings": fixed_settings,
+    "not ours": lambda: optuna.create_study(study_name="other"),
+}
+SAYS = {
+    "empty": "No trial has been completed yet.",
+    "only failures": "No trial was completed",
+    "one trial": "Trial 0 has the best score",
+    "recipes": "The guide's recommended setting itself has the best score",
+    "fifty": "more than the guide's recommended setting",
+    "running": "The search is running",
+    "two objectives": "Not beaten in both",
+    "fixed settings": "Trial 1 has the best score",
+    "not ours": "No trial has been completed yet.",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("case", STUDIES)
+def test_every_state_of_a_study(case: str, language: str) -> None:
+    page = Page(render(STUDIES[case](), language))
+    drawn = {attrs["data-figure"] for _, attrs in page.elements if "data-figure" in attrs}
+    assert drawn == page.figures.keys()
+    assert re.findall(r"\bNone\b(?! of)|\bnan\b(?! at)|\bundefined\b", page.text) == []
+    if language == "en":
+        assert SAYS[case] in page.text + json.dumps(page.figures)
+
+
+def test_the_languages_say_the_same_things() -> None:
+    english, korean = LANGUAGES["en"], LANGUAGES["ko"]
+    assert english.keys() == korean.keys()
+    for key in english:
+        holes = re.compile(r"{\w+}")
+        assert sorted(holes.findall(english[key])) == sorted(holes.findall(korean[key])), key
+
+
+def test_every_text_is_used() -> None:
+    root = Path(__file__).parents[2] / "reports"
+    sources = "".join(
+        file.read_text(encoding="utf-8")
+        for file in root.iterdir()
+        if file.name != "texts.py" and file.is_file()
+    )
+    built = ("verdict_", "band_", "state_", "expects_", "by_", "definition_")
+    unused = [
+        key for key in LANGUAGES["en"]
+        if f'"{key}"' not in sources and not key.startswith(built)
+    ]  # fmt: skip
+    assert unused == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_hostile_names_are_only_words(language: str) -> None:
+    data = study_attrs()["data"] | {"folder": HOSTILE, "source": HOSTILE}
+    study = make_study(8, name=HOSTILE, data=data, host=HOSTILE, device=HOSTILE, space=HOSTILE)
+    add_trial(study, BEST, TrialState.FAIL, (), reason=HOSTILE, recipe=HOSTILE)
+    add_trial(study, BEST, recipe=HOSTILE, noise=0.1)
+    plain, page = Page(render(make_study(8), language)), Page(render(study, language))
+    assert len(page.scripts) == len(plain.scripts)
+    assert not [attrs for tag, attrs in page.elements if tag == "img" or "onerror" in attrs]
+    assert page.text.count("{{ 7*7 }}") >= 5
+    hovers = json.dumps([trace.get("text") for trace in page.figures["history"]["data"]])
+    assert "&lt;img" in hovers
+    assert "<img" not in hovers
+
+
+def test_nothing_is_fetched_from_anywhere() -> None:
+    page = Page(render(make_study(50)))
+    for _, attrs in page.elements:
+        assert not {"src", "srcset", "data", "action", "poster"} & attrs.keys()
+        assert (attrs.get("href") or "#").startswith("#")
+    (policy,) = [attrs["content"] for _, attrs in page.elements if "http-equiv" in attrs]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_numbers_on_the_page_are_the_studys() -> None:
+    study = make_study(50)
+    page = Page(render(study))
+    assert f"Trial {study.best_trial.number} scores {study.best_value:.4f}" in page.text
+    for recipe in RECIPES:
+        assert recipe in page.text
+    scatter = page.figures["history"]["data"][0]
+    done = [t for t in study.trials if t.state == TrialState.COMPLETE]
+    assert scatter["y"] == [t.value for t in done]
+    assert scatter["x"] == [t.number for t in done]
+
+
+def test_a_winner_below_doing_nothing_is_not_praised() -> None:
+    study = make_study(8, baseline={"noop": 0.9, "warm_start": None})
+    text = Page(render(study)).text
+    assert "does not reach the score of returning the input unchanged (0.9000)" in text
+
+
+def test_random_weights_are_said_in_the_first_screen() -> None:
+    text = Page(render(make_study(8, weights="random"))).text
+    assert "random networks" in text[: text.index("At the retouched boundary")]
+
+
+def test_the_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new folder" / "보고서.html"
+    write_report(make_study(3), file)
+    before = file.read_bytes()
+    monkeypatch.setattr("reports.html.script_json", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(make_study(9), file)
+    assert file.read_bytes() == before
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_a_thousand_trials_stay_under_ten_megabytes() -> None:
+    page = render(make_study(1000))
+    assert len(page.encode()) < 10e6

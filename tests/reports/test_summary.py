@@ -1,0 +1,136 @@
+"""The facts a report tells: what leads, what the losses did, why trials ended."""
+
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
+
+from reports.summary import importance, summarise
+
+BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+PROBLEM = dict(zip(SPACE, RECIPES["problem"], strict=True))
+
+
+def test_outcomes() -> None:
+    assert summarise(empty_study()).outcome == "nothing"
+    failed = empty_study()
+    add_trial(failed, BEST, TrialState.FAIL, (), reason="x")
+    assert summarise(failed).outcome == "only_failures"
+    alone = empty_study()
+    add_trial(alone, PROBLEM, recipe="problem")
+    assert summarise(alone).outcome == "no_baseline"
+    add_trial(alone, BEST, recipe="best")
+    assert summarise(alone).outcome == "is_baseline"
+    add_trial(alone, BEST, noise=0.01)
+    summary = summarise(alone)
+    assert summary.outcome == "ahead"
+    assert summary.difference == pytest.approx(0.01)
+
+
+def test_counts_and_the_running_study() -> None:
+    study = make_study(40)
+    assert not summarise(study).running
+    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    summary = summarise(study)
+    assert summary.running
+    assert sum(summary.counts.values()) == 41
+
+
+def rungs_of(**losses: tuple[float, float]) -> list[dict[str, Any]]:
+    rows = [{name: pair[end] for name, pair in losses.items()} for end in (0, 1)]
+    return [
+        {"step": step, "value": 0.2, "components": {}, "losses": row}
+        for step, row in zip((100, 200), rows, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("losses", "holds"),
+    [
+        ({"G_L1": (5, 4), "G_Perceptual": (2, 1), "G_GAN": (1, 1.2)}, [True, True, True]),
+        ({"G_L1": (4, 5), "G_Perceptual": (1, 2), "G_GAN": (1, 1.3)}, [False, False, False]),
+        ({"G_L1": (5, 4), "G_GAN": (-1, -0.9)}, [True, None, True]),
+        ({"G_L1": (5, 5), "G_GAN": (1, 0.5)}, [False, None, False]),
+    ],
+)
+def test_the_guides_three_expectations(
+    losses: dict[str, tuple[float, float]], holds: list[bool | None]
+) -> None:
+    study = empty_study()
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=0.2,
+            params=BEST,
+            distributions=SPACE,
+            user_attrs={"params": BEST, "rungs": rungs_of(**losses)},
+        )
+    )
+    checks = summarise(study).losses
+    assert [check.loss for check in checks] == ["G_L1", "G_Perceptual", "G_GAN"]
+    assert [check.holds for check in checks] == holds
+
+
+@pytest.mark.parametrize(("last", "fell_back"), [(0.30, False), (0.297, False), (0.29, True)])
+def test_overfitting(last: float, fell_back: bool) -> None:
+    study = empty_study()
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=last,
+            params=BEST,
+            distributions=SPACE,
+            intermediate_values={100: 0.2, 200: 0.3, 300: last},
+            user_attrs={"params": BEST},
+        )
+    )
+    found = summarise(study).overfitting
+    assert found is not None
+    assert (found.best_step, found.last_step) == (200, 300)
+    assert found.fell_back is fell_back
+
+
+def test_endings_are_gathered_by_reason() -> None:
+    study = empty_study()
+    for step in (160, 220):
+        reason = f"pruned at step {step}: below 0.2{step}"
+        add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason)
+    add_trial(study, BEST, TrialState.PRUNED, (160,), reason="diverged: G_L1 nan at step 9")
+    add_trial(study, BEST, TrialState.FAIL, (), reason="the worker died (signal 9)")
+    study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
+    found = [(row.state, row.trials) for row in summarise(study).endings]
+    assert found == [("fail", (3,)), ("fail", (4,)), ("pruned", (0, 1)), ("pruned", (2,))]
+
+
+def test_importance_finds_the_setting_that_matters() -> None:
+    study = empty_study()
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    source = optuna.create_study(sampler=sampler)
+    for _ in range(60):
+        params = source.ask(SPACE).params
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=0.2 - abs(params["lr"] - 1e-4) * 100 + params["n_layers_D"] * 1e-3,
+                params=params,
+                distributions=SPACE,
+                user_attrs={"params": params},
+            )
+        )
+    shares = importance(study)
+    assert next(iter(shares)) == "lr"
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("trials", [0, 1, 9])
+def test_importance_says_nothing_of_too_few_trials(trials: int) -> None:
+    study = empty_study()
+    for number in range(trials):
+        add_trial(study, BEST, noise=number / 1000)
+    assert importance(study) == {}
+
+
+def test_importance_of_settings_or_scores_that_never_varied() -> None:
+    study = empty_study()
+    for _ in range(20):
+        add_trial(study, BEST)
+    assert importance(study) == {}

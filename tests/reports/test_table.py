@@ -1,0 +1,87 @@
+"""One table of all trials, whatever became of them, and its three spellings."""
+
+import csv
+import io
+import json
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
+
+from reports.table import as_csv, as_json, as_markdown, trials_frame
+
+BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+
+
+def test_a_row_a_trial_with_its_own_facts() -> None:
+    study = make_study(40)
+    frame = trials_frame(study)
+    assert frame["trial"].tolist() == list(range(40))
+    for row, trial in zip(frame.to_dict("records"), study.trials, strict=True):
+        assert row["state"] == trial.state.name.lower()
+        assert row["lambda_L1"] == trial.params["lambda_L1"]
+        assert row["gan_mode"] == trial.params["gan_mode"]
+
+
+def test_only_completed_trials_have_a_score() -> None:
+    """A pruned trial keeps its last value, which is no score."""
+    frame = trials_frame(make_study(40))
+    assert set(frame[frame["score"].notna()]["state"]) == {"complete"}
+    pruned = frame[frame["state"] == "pruned"]
+    assert pruned["last_value"].notna().all()
+    assert pruned["reason"].notna().all()
+
+
+def test_fixed_settings_are_shown_too() -> None:
+    study = empty_study()
+    trial = study.ask({"lr": SPACE["lr"]})
+    trial.set_user_attr("params", BEST)
+    study.tell(trial, 0.2)
+    assert trials_frame(study).iloc[0][list(BEST)].to_dict() == BEST
+
+
+def test_a_waiting_recipe_and_a_running_trial_are_rows() -> None:
+    study = empty_study()
+    study.enqueue_trial(BEST, user_attrs={"recipe": "best"})
+    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    frame = trials_frame(study)
+    assert frame["state"].tolist() == ["waiting", "running"]
+    assert frame["score"].isna().all()
+
+
+def test_two_objectives() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.add_trial(
+        optuna.trial.create_trial(
+            values=[0.3, 0.1], params=BEST, distributions=SPACE, user_attrs={"params": BEST}
+        )
+    )
+    assert trials_frame(study).loc[0, ["score", "objective_1"]].tolist() == [0.3, 0.1]
+
+
+@pytest.mark.parametrize("trials", [0, 1, 40])
+def test_csv_and_json_say_the_same(trials: int) -> None:
+    frame = trials_frame(make_study(trials))
+    from_csv = list(csv.DictReader(io.StringIO(as_csv(frame))))
+    from_json = json.loads(as_json(frame))
+    assert len(from_csv) == len(from_json) == trials
+    for text, data in zip(from_csv, from_json, strict=True):
+        assert text.keys() == data.keys()
+        for key, value in data.items():
+            if value is None:
+                assert text[key] == ""
+            elif isinstance(value, float):
+                assert float(text[key]) == pytest.approx(value, rel=1e-12)
+            else:
+                assert text[key] == str(value)
+
+
+def test_markdown_keeps_hostile_words_in_their_cells() -> None:
+    study = empty_study()
+    reason = "a | b\n# title <script>"
+    add_trial(study, BEST, TrialState.FAIL, (), reason=reason, recipe="x|y")
+    lines = as_markdown(trials_frame(study)).splitlines()
+    assert len(lines) == 3
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+    assert "<script>" not in lines[2]
