@@ -18,7 +18,7 @@ from harness.data.pairs import PairSet
 from harness.errors import UserInputError
 from harness.paths import write_aside
 from harness.training.batches import batches
-from harness.training.networks import build_discriminator, build_generator
+from harness.training.networks import build_discriminator, build_generator, init_as_copy
 from harness.training.step import Pix2Pix, adam, discriminator_losses, update
 from harness.trial_messages import Tell
 from search_spaces.params import GanMode, TrialParams
@@ -73,7 +73,9 @@ def make_warm_start(
     that no depth and no loss begins at a disadvantage.
     """
     total = settings.warm_start_steps + settings.warm_discriminator_steps
-    generator = build_generator(settings, seed).to(device)
+    generator = build_generator(settings, seed)
+    init_as_copy(generator)
+    generator.to(device)
     discriminator = build_discriminator(settings, BLURRING.n_layers_D, seed).to(device)
     model = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
     stream = batches(pairs, settings, device, seed)

@@ -5,11 +5,11 @@ pix2pixHD made usual for this model: relu1_1 ... relu5_1 of VGG19, deeper layers
 """
 
 import torch
-from objectives.weights import build_trunk
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.config import Weights
+from objectives.weights import build_trunk
 
 # Where each named activation stands in torchvision's `vgg19().features`, and pix2pixHD's weights.
 VGG19_LAYERS = {"relu1_1": 1, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20, "relu5_1": 29}
@@ -52,6 +52,8 @@ class PerceptualLoss(nn.Module):
         self.window = window
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+        if weights == "random":
+            self.even_out()
 
     def forward(self, restored: Tensor, original: Tensor) -> Tensor:
         if self.window is not None:
@@ -68,6 +70,17 @@ class PerceptualLoss(nn.Module):
             for a, b, weight in zip(found, wanted, self.layer_weights.values(), strict=True)
         ]
         return torch.stack(terms).sum()
+
+    def even_out(self) -> None:
+        """Scale the layers of a random trunk to a mean activation of 1 on a fixed noise picture.
+
+        Untrained activations are an order of magnitude fainter than ImageNet's, and
+        `lambda_perceptual` would weigh next to nothing.
+        """
+        noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        with torch.no_grad():
+            for place, activation in zip(self.layer_weights, self.features(noise), strict=True):
+                self.layer_weights[place] /= float(activation.mean())
 
     def features(self, picture: Tensor) -> list[Tensor]:
         """The compared activations of pictures in [-1, 1], after ImageNet's normalisation."""
