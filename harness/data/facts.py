@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter, laplace
+from scipy.ndimage import gaussian_filter, laplace, shift
 from skimage.registration import phase_cross_correlation
 
 from harness.data.duplicates import difference_hash
@@ -22,6 +22,7 @@ from harness.errors import UserInputError
 SLIGHT = 8
 # Pixels of the part that global measures look at: enough for them, whatever the picture's size.
 PART = 512
+CLOSER = 0.8
 
 
 @dataclass(frozen=True)
@@ -130,17 +131,25 @@ def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 def global_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[float, float]:
     """(x, y) pixels by which B's content lies right of and below A's, to about 0.1.
 
-    Phase correlation of the middles: a local warp moves little of them, so it does not count.
+    Phase correlation of the middles proposes; it stands only if moving B back brings the pictures
+    clearly closer, which it does not when only a part of B was moved.
     """
     rows, columns = (slice(max(0, (n - PART) // 2), (n + PART) // 2) for n in a.shape)
     part_a, part_b = a[rows, columns], b[rows, columns]
     if min(part_a.std(), part_b.std()) < 0.5:
         return 0.0, 0.0
     window = np.outer(*(np.hanning(n) for n in part_a.shape))
-    (y, x), _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
+    offset, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
         (part_b - part_b.mean()) * window, (part_a - part_a.mean()) * window, upsample_factor=10
     )
-    return float(x), float(y)
+    margin = int(np.abs(offset).max()) + 1
+    if margin > min(part_a.shape) // 4:
+        return 0.0, 0.0  # the two have too little in common to say
+    inner = np.s_[margin:-margin, margin:-margin]
+    moved_back = shift(part_b, -offset, order=1)
+    if np.abs(part_a - moved_back)[inner].mean() > CLOSER * np.abs(part_a - part_b)[inner].mean():
+        return 0.0, 0.0
+    return float(offset[1]), float(offset[0])
 
 
 def retouched_region(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:

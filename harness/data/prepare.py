@@ -178,6 +178,11 @@ def with_validation(folder: PairFolder, seed: int) -> PairFolder:
                 "to validate with."
             )
         groups = same_original_groups(pairs)
+        if len(groups) < 2:
+            raise UserInputError(
+                f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
+                "to validate with: add pairs of another."
+            )
         random.Random(seed).shuffle(groups)
         wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
         val: list[PairFiles] = []

@@ -1,0 +1,213 @@
+"""`harness data check`: planted faults are found, sound pairs are left in peace."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import WritePairs
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from harness.data.check import CheckResult, check, measure_all
+from harness.data.duplicates import difference_hash, near_duplicates
+from harness.data.folders import find_pairs
+from harness.data.mend import mend
+from harness.data.page import write_page
+from harness.data.prepare import prepare_data
+from harness.errors import UserInputError
+from harness.profiles import QUICK
+
+
+def checked(folder: Path, jobs: int = 1) -> CheckResult:
+    found = find_pairs(folder)
+    return check(found, measure_all(found, jobs), None)
+
+
+def kinds(result: CheckResult, name: str) -> set[str]:
+    return {finding.kind for finding in result.findings if finding.name == name}
+
+
+def change(file: Path, edit) -> None:
+    """Replace a side-by-side picture by `edit(a, b)`."""
+    picture = np.asarray(Image.open(file))
+    half = picture.shape[1] // 2
+    Image.fromarray(np.hstack(edit(picture[:, :half], picture[:, half:]))).save(file)
+
+
+def blurred(picture: np.ndarray, sigma: float = 1.0) -> np.ndarray:
+    return gaussian_filter(picture, (sigma, sigma, 0))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, write_pairs: WritePairs) -> Path:
+    return write_pairs(tmp_path / "data", train=6, val=3)
+
+
+def test_sound_pairs_have_only_their_number_against_them(folder: Path) -> None:
+    result = checked(folder)
+    assert {finding.kind for finding in result.findings} == {"few"}
+    assert len(result.pairs) == 9
+    assert all(0.01 < pair.warp_largest < 0.08 for pair in result.pairs)
+
+
+def test_facts_do_not_depend_on_the_number_of_processes(folder: Path) -> None:
+    assert checked(folder, jobs=2).pairs == checked(folder, jobs=1).pairs
+
+
+def test_identical_halves(folder: Path) -> None:
+    change(folder / "train" / "train1.png", lambda a, b: (b, b))
+    assert kinds(checked(folder), "train/train1.png") == {"identical"}
+
+
+def test_pair_of_two_pictures(folder: Path, halves) -> None:
+    change(folder / "train" / "train1.png", lambda a, b: (a, halves[12][1]))
+    assert kinds(checked(folder), "train/train1.png") == {"unlike"}
+
+
+def test_three_pixel_shift_is_measured(folder: Path) -> None:
+    change(folder / "train" / "train2.png", lambda a, b: (a, np.roll(b, 3, axis=1)))
+    result = checked(folder)
+    assert "shifted" in kinds(result, "train/train2.png")
+    shift = next(pair.shift for pair in result.pairs if pair.name == "train/train2.png")
+    assert shift == pytest.approx((3, 0), abs=0.3)
+
+
+def test_swapped_halves_stand_out_from_the_others(folder: Path) -> None:
+    for file in folder.glob("*/*.png"):
+        change(file, lambda a, b: (blurred(a, 0.6), b))
+    change(folder / "train" / "train3.png", lambda a, b: (b, a))
+    result = checked(folder)
+    assert result.direction == "AtoB"
+    assert "swapped" in kinds(result, "train/train3.png")
+    assert [f.name for f in result.findings if f.kind == "swapped"] == ["train/train3.png"]
+
+
+@pytest.mark.parametrize(("soft", "direction"), [("a", "AtoB"), ("b", "BtoA")])
+def test_direction_is_found_and_a_wrong_one_is_an_error(
+    folder: Path, soft: str, direction: str
+) -> None:
+    for file in folder.glob("*/*.png"):
+        change(file, lambda a, b: (blurred(a), b) if soft == "a" else (a, blurred(b)))
+    found = find_pairs(folder)
+    facts = list(measure_all(found, 1))
+    assert check(found, facts, None).direction == direction
+    for asked, wrong in ((direction, False), ("AtoB" if direction == "BtoA" else "BtoA", True)):
+        result = check(found, facts, asked)
+        assert any(finding.kind == "direction" for finding in result.findings) == wrong
+
+
+def test_smoothing_everywhere_is_told_from_a_local_warp(folder: Path) -> None:
+    change(folder / "train" / "train0.png", lambda a, b: (blurred(a), b))
+    assert "processed" in kinds(checked(folder), "train/train0.png")
+
+
+def test_recompressed_half_shows_its_blocks(folder: Path, tmp_path: Path) -> None:
+    def squeeze(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        Image.fromarray(a).save(tmp_path / "a.jpg", quality=25)
+        return np.asarray(Image.open(tmp_path / "a.jpg")), b
+
+    change(folder / "train" / "train4.png", squeeze)
+    assert "processed" in kinds(checked(folder), "train/train4.png")
+
+
+def test_difference_everywhere(folder: Path) -> None:
+    change(folder / "train" / "train5.png", lambda a, b: (a // 2 + 60, b))
+    assert "everywhere" in kinds(checked(folder), "train/train5.png")
+
+
+def test_no_warp(folder: Path) -> None:
+    change(folder / "train" / "train5.png", lambda a, b: (np.clip(b, 0, 249) + 6, b))
+    assert "no warp" in kinds(checked(folder), "train/train5.png")
+
+
+def test_duplicate_across_splits_even_recompressed(folder: Path) -> None:
+    picture = Image.open(folder / "train" / "train2.png").resize((220, 110))
+    picture.save(folder / "val" / "again.jpg", quality=70)
+    result = checked(folder)
+    assert kinds(result, "val/again.jpg") >= {"duplicate"}
+    assert result.seen_in_training == {"train/train2.png"}
+    assert result.worst == "error"
+
+
+def test_unreadable_files_are_findings_not_failures(folder: Path) -> None:
+    (folder / "train" / "train0.png").write_bytes(b"")
+    (folder / "train" / "train1.png").write_text("text")
+    Image.new("RGB", (255, 128)).save(folder / "val" / "val0.png")
+    (folder / "val" / "val1.png").unlink()
+    (folder / "val" / "val1.png").symlink_to(folder / "nowhere")
+    result = checked(folder)
+    assert len([finding for finding in result.findings if finding.kind == "unreadable"]) == 4
+    assert len(result.pairs) == 5
+
+
+def test_what_other_loaders_would_misread_is_noted(folder: Path, tmp_path: Path) -> None:
+    file = folder / "train" / "train0.png"
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.open(file).rotate(180).save(file, exif=exif)
+    outside = tmp_path / "outside.png"
+    shutil.move(folder / "train" / "train1.png", outside)
+    (folder / "train" / "train1.png").symlink_to(outside)
+    notes = {f.name: f.what for f in checked(folder).findings if f.kind == "converted"}
+    assert "EXIF" in notes["train/train0.png"]
+    assert "link" in notes["train/train1.png"]
+
+
+def test_nothing_readable_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "1.png").touch()
+    result = checked(tmp_path)
+    assert result.worst == "error"
+    assert "0 of 1" in result.summary()
+
+
+def test_page_shows_every_finding_and_survives_names(folder: Path, tmp_path: Path) -> None:
+    odd = folder / "train" / "<b>\"&'\n초상.png"
+    odd.write_bytes(b"")
+    change(folder / "train" / "train1.png", lambda a, b: (b, b))
+    write_page(checked(folder), tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>\"&'" not in text
+    assert "A and B are the same picture" in text
+    assert text.count("data:image/jpeg") == 2
+    assert text.index('class="error"') < text.index('class="warning"')
+
+
+def test_mended_copy_can_be_used_and_the_folder_is_untouched(folder: Path, tmp_path: Path) -> None:
+    (folder / "train" / "train0.png").write_bytes(b"")
+    change(folder / "train" / "train1.png", lambda a, b: (b, b))
+    shutil.copy(folder / "train" / "train2.png", folder / "val" / "again.png")
+    before = {file: file.read_bytes() for file in folder.rglob("*.png")}
+    mend(checked(folder), tmp_path / "mended")
+    assert before == {file: file.read_bytes() for file in folder.rglob("*.png")}
+    assert checked(tmp_path / "mended").worst == "warning"
+    made = prepare_data(tmp_path / "mended", "AtoB", QUICK, tmp_path / "c")
+    assert (made.n_train, made.n_val) == (3, 4)
+    with pytest.raises(UserInputError, match="there already"):
+        mend(checked(folder), tmp_path / "mended")
+
+
+def test_hash_survives_scaling_but_tells_pictures_apart(halves) -> None:
+    hashes = [difference_hash(b) for _, b in halves]
+    small = [difference_hash(np.asarray(Image.fromarray(b).resize((90, 90)))) for _, b in halves]
+    assert all((one ^ two).bit_count() <= 5 for one, two in zip(hashes, small, strict=True))
+    assert len(near_duplicates(hashes)) >= len(hashes) - 1
+
+
+def test_near_duplicates_equal_a_search_of_all_pairs() -> None:
+    random = np.random.default_rng(0)
+    bases = [int(value) for value in random.integers(0, 2**63, 40)]
+    hashes = [
+        base ^ sum(1 << int(bit) for bit in random.choice(64, number, replace=False))
+        for base in bases
+        for number in (0, 2, 5, 9)
+    ]
+    groups = {frozenset(group) for group in near_duplicates(hashes)}
+    together = {index: group for group in groups for index in group}
+    assert sorted(together) == list(range(len(hashes)))
+    for i in range(len(hashes)):
+        for j in range(i):
+            if (hashes[i] ^ hashes[j]).bit_count() <= 5:
+                assert together[i] == together[j]
+    assert len(groups) >= 40

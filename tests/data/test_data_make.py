@@ -1,0 +1,169 @@
+"""`harness data make` and `preview`: pairs that can be undone, and can be looked at."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import WritePairs
+from PIL import Image
+from typer.testing import CliRunner
+
+from harness.commands.data import app
+from harness.data.check import check, measure_all
+from harness.data.faces import find_face
+from harness.data.folders import find_pairs
+from harness.data.liquify import Stroke, displacement, resample
+from harness.data.make import MakePlan, made_pair, make_pairs, undone
+from harness.data.preview import arrows, preview, spread
+from harness.data.samples import photograph_file
+from harness.errors import UserInputError
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("originals")
+    astronaut = Image.open(photograph_file("astronaut.png"))
+    astronaut.crop((60, 0, 380, 320)).save(folder / "astronaut.png")
+    Image.open(photograph_file("chelsea.png")).save(folder / "chelsea.png")
+    Image.open(photograph_file("coffee.png")).save(folder / "coffee.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "made"
+    return make_pairs(originals, 6, MakePlan(out, 192, seed=3), jobs=1)
+
+
+def test_the_face_is_found_where_it_is() -> None:
+    picture = np.asarray(Image.open(photograph_file("astronaut.png")))
+    face = find_face(picture)
+    assert face is not None
+    assert (face.x, face.y) == pytest.approx((223, 120), abs=15)
+    assert face.chin == pytest.approx(172, abs=15)
+    assert find_face(np.zeros((300, 300, 3), np.uint8)) is None
+
+
+def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> None:
+    splits = find_pairs(made).splits
+    assert {split: len(pairs) for split, pairs in splits.items()} == {"train": 4, "val": 2}
+    records = [json.loads(line) for line in (made / "made.jsonl").read_text().splitlines()]
+    assert [record["pair"] for record in records if record["original"] == "coffee.png"] == [
+        "val/00002.png",
+        "val/00005.png",
+    ]
+    assert [record["face_found"] for record in records if "astro" in record["original"]] == [
+        True
+    ] * 2
+    for record in records:
+        pair = np.asarray(Image.open(made / record["pair"]))
+        retouched, original = pair[:, :192], pair[:, 192:]
+        strokes = [Stroke(**stroke) for stroke in record["strokes"]]
+        field = displacement(strokes, 192, 192)
+        assert np.array_equal(resample(original, field), retouched)
+        stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
+        assert np.abs(stored["field"] - field).max() < 0.02
+        mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0
+        assert np.array_equal(mask, np.hypot(*field) > 0.192)
+        assert 0.005 < np.hypot(*field).max() / 192 < 0.08
+
+
+def test_oracle_restores_nearly_everything(originals: Path) -> None:
+    for number in range(4):
+        source = originals / "astronaut.png"
+        pair = made_pair(
+            np.asarray(Image.open(source)), source, number, MakePlan(originals, 256, 0)
+        )
+        moved = np.hypot(*pair.field) > 0.256
+
+        def error(picture: np.ndarray, pair=pair, moved=moved) -> float:
+            return float(np.abs(picture.astype(float) - pair.original)[moved].mean())
+
+        assert error(undone(pair)) < 0.12 * error(pair.retouched)
+
+
+def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: Path) -> None:
+    one = make_pairs(originals, 3, MakePlan(tmp_path / "one", 96, 5), jobs=1)
+    two = make_pairs(originals, 3, MakePlan(tmp_path / "two", 96, 5), jobs=2)
+    other = make_pairs(originals, 3, MakePlan(tmp_path / "other", 96, 6), jobs=1)
+    files = [path.relative_to(one) for path in one.rglob("*.png")]
+    assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
+    assert any((one / file).read_bytes() != (other / file).read_bytes() for file in files)
+
+
+def test_recompression_leaves_its_mark_on_the_retouched_half_only(originals: Path) -> None:
+    source = originals / "chelsea.png"
+    picture = np.asarray(Image.open(source))
+    plain = made_pair(picture, source, 0, MakePlan(originals, 128, 0))
+    squeezed = made_pair(picture, source, 0, MakePlan(originals, 128, 0, jpeg=60))
+    assert np.array_equal(plain.original, squeezed.original)
+    assert not np.array_equal(plain.retouched, squeezed.retouched)
+
+
+def test_check_finds_made_pairs_sound(made: Path) -> None:
+    found = find_pairs(made)
+    assert {f.kind for f in check(found, measure_all(found, 1), "AtoB").findings} == {"few"}
+
+
+@pytest.mark.parametrize("fault", ["no folder", "too small", "out exists"])
+def test_bad_input_leaves_nothing_behind(originals: Path, tmp_path: Path, fault: str) -> None:
+    out = tmp_path / "out"
+    source, size = originals, 96
+    if fault == "no folder":
+        source = tmp_path / "nowhere"
+    elif fault == "too small":
+        size = 2048
+    else:
+        out.mkdir()
+        (out / "mine.txt").write_text("keep")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserInputError):
+        make_pairs(source, 2, MakePlan(out, size, 0), jobs=1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_preview_rows_show_the_warp(made: Path) -> None:
+    found = find_pairs(made)
+    sheet = np.asarray(preview(spread(found), "AtoB"))
+    assert sheet.shape == (16 + 6 * 256, 5 * 256, 3)
+    red = (sheet == (255, 0, 0)).all(axis=2)
+    green = (sheet == (0, 230, 0)).all(axis=2)
+    assert red[:, 768:1024].sum() > 200
+    assert not red[:, 1024:].any()
+    assert green[:, 1024:].sum() > 200
+
+
+def test_arrows_point_where_things_went() -> None:
+    astronaut = np.asarray(Image.open(photograph_file("astronaut.png")))[:256, 100:356]
+    field = displacement([Stroke((128, 110), (80, 80), push=(14, 0))], 256, 256)
+    drawn = arrows(resample(astronaut, field), astronaut)
+    red = (drawn == (255, 0, 0)).all(axis=2)
+    rows, columns = np.nonzero(red)
+    # Every arrow starts on a grid of 16 pixels, at 8; what is drawn beyond lies to its right.
+    assert np.abs(rows.mean() - 110) < 15
+    reach = (columns - 8) % 16
+    assert ((reach > 3) & (reach <= 8)).sum() > 1.5 * ((reach > 8) & (reach < 13)).sum()
+
+
+def test_commands(tmp_path: Path, write_pairs: WritePairs, originals: Path) -> None:
+    run = CliRunner().invoke
+    folder = write_pairs(tmp_path / "a b")
+    checked = run(app, ["check", str(folder), "-o", str(tmp_path / "page.html")])
+    assert checked.exit_code == 0, checked.output
+    assert "6 of 6 pairs read" in checked.output
+    assert (tmp_path / "page.html").exists()
+    (folder / "train" / "train0.png").write_bytes(b"")
+    fixed = run(app, ["check", str(folder), "--fix", str(tmp_path / "fixed")])
+    assert fixed.exit_code == 2
+    assert "train0.png is empty" in fixed.output
+    assert len(list((tmp_path / "fixed").rglob("*.png"))) == 5
+    preview_file = tmp_path / "p.png"
+    assert run(app, ["preview", str(tmp_path / "fixed"), "-o", str(preview_file)]).exit_code == 0
+    assert Image.open(preview_file).width == 5 * 256
+    out = tmp_path / "made"
+    options = ["--originals", str(originals), "--out", str(out), "--pairs", "2", "--size", "96"]
+    assert run(app, ["make", *options]).exit_code == 0
+    assert len(find_pairs(out).splits["train"]) == 2
+    missing = run(app, ["check", str(tmp_path / "nowhere")])
+    assert isinstance(missing.exception, UserInputError)

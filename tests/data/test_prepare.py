@@ -1,0 +1,243 @@
+"""Prepared data: right pixels in the right split, cached by what they were made from."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import WritePairs
+from PIL import Image
+
+from harness.config import TrainSettings
+from harness.data import prepare
+from harness.data.pairs import load_dataset
+from harness.data.prepare import default_cache, prepare_data
+from harness.errors import UserInputError
+from harness.profiles import QUICK
+
+WIDE = QUICK.model_copy(update={"load_size": 144})
+
+
+def prepared(data: Path | None, cache: Path, train: TrainSettings = QUICK, **rest: object):
+    return prepare_data(data, "AtoB", train, cache, **rest)
+
+
+def test_built_in(tmp_path: Path) -> None:
+    made = prepared(None, tmp_path)
+    dataset = load_dataset(made.file)
+    assert (made.n_train, made.n_val) == (len(dataset.train), len(dataset.val)) == (64, 12)
+    assert len(dataset.test) == 12
+    assert dataset.digest == made.digest
+    assert dataset.val.retouched[0].shape == (3, 128, 128)
+
+
+def test_users_folder_keeps_its_pixels(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
+    folder = write_pairs(tmp_path / "data")
+    dataset = load_dataset(prepared(folder, tmp_path / "cache").file)
+    assert dataset.val.names == ("val/val0.png", "val/val1.png")
+    for number, (a, b) in enumerate(halves[:4]):
+        assert np.array_equal(dataset.train.retouched[number].permute(1, 2, 0), a)
+        assert np.array_equal(dataset.train.originals[number].permute(1, 2, 0), b)
+
+
+def test_direction_swaps_the_halves(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    there = load_dataset(prepare_data(folder, "AtoB", QUICK, tmp_path).file)
+    back = load_dataset(prepare_data(folder, "BtoA", QUICK, tmp_path).file)
+    assert torch.equal(there.train.retouched[0], back.train.originals[0])
+    assert there.digest != back.digest
+
+
+def test_training_keeps_load_size_and_validation_is_cut_at_the_warp(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    dataset = load_dataset(prepared(write_pairs(tmp_path / "data"), tmp_path / "c", WIDE).file)
+    assert {tuple(picture.shape) for picture in dataset.train.retouched} == {(3, 144, 144)}
+    assert {tuple(picture.shape) for picture in dataset.val.retouched} == {(3, 128, 128)}
+    for mask in dataset.val.masks:
+        middle = mask[0].nonzero().float().mean(0)
+        assert (middle - 64).abs().max() <= 64 - 144 * 0.25
+
+
+def test_portrait_format_is_scaled_by_its_width(tmp_path: Path, halves) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number, (a, b) in enumerate(halves[:6]):
+        tall = [np.vstack([half, half[:64]]) for half in (a, b)]
+        Image.fromarray(np.hstack(tall)).save(folder / f"{number}.png")
+    dataset = load_dataset(prepared(folder, tmp_path / "c", WIDE).file)
+    assert dataset.train.retouched[0].shape == (3, 216, 144)
+
+
+def test_own_masks_are_used(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    (folder / "masks" / "val").mkdir(parents=True)
+    drawn = np.zeros((128, 128), np.uint8)
+    drawn[10:20, 30:50] = 255
+    Image.fromarray(drawn).save(folder / "masks" / "val" / "val0.png")
+    dataset = load_dataset(prepared(folder, tmp_path / "c").file)
+    assert np.array_equal(dataset.val.masks[0][0], drawn > 0)
+    assert dataset.val.masks[1].sum() > 500
+
+
+def test_second_time_nothing_is_read_but_the_cache(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    first = prepared(folder, tmp_path / "c")
+
+    def never(*_: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(prepare, "sized_pair", never)
+    assert prepared(folder, tmp_path / "c") == first
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    first = prepared(folder, tmp_path / "c")
+    first.file.write_bytes(first.file.read_bytes()[:1000])
+    assert prepared(folder, tmp_path / "c") == first
+    assert len(load_dataset(first.file).val) == 2
+
+
+def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    digest = prepared(folder, tmp_path / "c").digest
+    assert prepared(moved, tmp_path / "c").digest == digest
+    picture = Image.open(moved / "val" / "val0.png")
+    picture.putpixel((3, 3), (1, 2, 3))
+    picture.save(moved / "val" / "val0.png")
+    assert prepared(moved, tmp_path / "c").digest != digest
+    assert prepared(folder, tmp_path / "c", WIDE).digest != digest
+
+
+def test_test_split_stands_in_for_validation(tmp_path: Path, write_pairs: WritePairs) -> None:
+    made = prepared(write_pairs(tmp_path / "data", train=3, test=2), tmp_path / "c")
+    dataset = load_dataset(made.file)
+    assert dataset.val.names == ("test/test0.png", "test/test1.png")
+    assert len(dataset.test) == 0
+
+
+def test_without_validation_whole_pictures_are_held_out(tmp_path: Path, halves) -> None:
+    """Two retouchings of one original never stand on both sides; the seed decides which do."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number, (a, b) in enumerate(halves[:8]):
+        Image.fromarray(np.hstack([a, b])).save(folder / f"{number}-one.png")
+        Image.fromarray(np.hstack([b, b])).save(folder / f"{number}-two.png")
+    held_out = set()
+    for seed in range(4):
+        dataset = load_dataset(prepared(folder, tmp_path / "c", seed=seed).file)
+        train, val = ({name[0] for name in s.names} for s in (dataset.train, dataset.val))
+        assert not train & val
+        assert len(dataset.train) + len(dataset.val) == 16
+        held_out.add(frozenset(val))
+    assert len(held_out) > 1
+
+
+def test_more_pairs_than_can_be_used_are_drawn_by_seed(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MOST_VAL", 2)
+    folder = write_pairs(tmp_path / "data", train=3, val=5)
+    made = [prepared(folder, tmp_path / "c", seed=seed) for seed in (0, 0, 1, 2, 3)]
+    assert {one.n_val for one in made} == {2}
+    assert made[0].digest == made[1].digest
+    assert len({one.digest for one in made}) > 1
+    assert "val 2 of 5" in made[0].source
+
+
+def plant_truncated(folder: Path) -> None:
+    file = folder / "train" / "train1.png"
+    file.write_bytes(file.read_bytes()[:900])
+
+
+def plant_odd(folder: Path) -> None:
+    Image.new("RGB", (255, 128)).save(folder / "train" / "train1.png")
+
+
+def plant_small(folder: Path) -> None:
+    Image.new("RGB", (40, 20)).save(folder / "train" / "train1.png")
+
+
+def plant_text(folder: Path) -> None:
+    (folder / "train" / "train1.png").write_text("not a picture")
+
+
+@pytest.mark.parametrize(
+    ("plant", "sentence"),
+    [
+        (plant_truncated, "truncated"),
+        (plant_odd, "odd number"),
+        (plant_small, "too small"),
+        (plant_text, "is no picture"),
+    ],
+)
+def test_bad_file_is_named_and_skipped_only_when_asked(
+    tmp_path: Path, write_pairs: WritePairs, plant, sentence: str
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    plant(folder)
+    with pytest.raises(UserInputError, match=sentence) as caught:
+        prepared(folder, tmp_path / "c")
+    assert "train1.png" in str(caught.value)
+    assert not (tmp_path / "c").exists()
+    assert prepared(folder, tmp_path / "c", skip_bad=True).n_train == 3
+
+
+def test_too_small_for_a_preprocess_that_does_not_scale(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    train = QUICK.model_copy(update={"preprocess": "crop", "crop_size": 256, "load_size": 256})
+    with pytest.raises(UserInputError, match="smaller than crop_size"):
+        prepared(write_pairs(tmp_path / "data"), tmp_path / "c", train)
+
+
+def test_load_size_under_crop_size(tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match="load_size"):
+        prepared(None, tmp_path, QUICK.model_copy(update={"load_size": 100}))
+
+
+def test_missing_empty_and_single(tmp_path: Path, write_pairs: WritePairs) -> None:
+    with pytest.raises(UserInputError, match="no data folder"):
+        prepared(tmp_path / "nowhere", tmp_path / "c")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserInputError, match="holds no pairs"):
+        prepared(tmp_path / "empty", tmp_path / "c")
+    with pytest.raises(UserInputError, match="one pair only"):
+        prepared(write_pairs(tmp_path / "single", train=1), tmp_path / "c")
+    with pytest.raises(UserInputError, match="no training pairs"):
+        prepared(write_pairs(tmp_path / "valonly", val=2), tmp_path / "c")
+
+
+def test_one_picture_only_cannot_be_split(tmp_path: Path, halves) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(3):
+        Image.fromarray(np.hstack(halves[0])).save(tmp_path / "data" / f"{number}.png")
+    with pytest.raises(UserInputError, match="one picture"):
+        prepared(tmp_path / "data", tmp_path / "c")
+
+
+def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
+    folder = write_pairs(tmp_path / "data", train=2)
+    (folder / "val").mkdir()
+    Image.fromarray(np.hstack([halves[5][1], halves[5][1]])).save(folder / "val" / "same.png")
+    with pytest.raises(UserInputError, match="nothing to restore"):
+        prepared(folder, tmp_path / "c")
+
+
+def test_unwritable_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserInputError, match="HARNESS_CACHE"):
+        prepared(None, tmp_path / "file")
+
+
+def test_cache_can_be_placed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    assert default_cache() == tmp_path
+    monkeypatch.delenv("HARNESS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert default_cache().parent == tmp_path / "x"

@@ -1,0 +1,174 @@
+"""Every kind of picture file: read as it is meant, or refused in one sentence."""
+
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from harness.data.reading import MAX_PIXELS, read_mask, read_picture, split_halves
+from harness.errors import UserInputError
+
+GRADIENT = np.stack(
+    [np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))] * 2 + [np.full((48, 64), 90, np.uint8)], 2
+)
+
+
+def claimed_png(file: Path, width: int, height: int) -> None:
+    """A PNG whose header claims a size that its bytes do not hold."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".bmp"])
+def test_lossless_formats_give_their_bytes(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"p{suffix}"
+    Image.fromarray(GRADIENT).save(file, **({"lossless": True} if suffix == ".webp" else {}))
+    assert np.array_equal(read_picture(file), GRADIENT)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_are_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
+    wide = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 21
+    Image.fromarray(wide).save(tmp_path / f"p{suffix}")
+    picture = read_picture(tmp_path / f"p{suffix}")
+    assert picture.shape == (48, 64, 3)
+    assert np.abs(picture[:, :, 0] - wide / 257).max() <= 0.5
+
+
+def test_grey_alpha_and_palette_become_rgb(tmp_path: Path) -> None:
+    clear = np.dstack([GRADIENT, np.zeros((48, 64), np.uint8)])
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    assert (read_picture(tmp_path / "clear.png") == 255).all()
+    Image.fromarray(GRADIENT[:, :, 0]).save(tmp_path / "grey.png")
+    assert np.array_equal(read_picture(tmp_path / "grey.png")[:, :, 2], GRADIENT[:, :, 0])
+    Image.fromarray(GRADIENT).quantize(200).save(tmp_path / "palette.png")
+    assert np.abs(read_picture(tmp_path / "palette.png").astype(int) - GRADIENT).mean() < 6
+
+
+def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
+    Image.fromarray(GRADIENT).convert("CMYK").save(tmp_path / "p.jpg", quality=98)
+    assert np.abs(read_picture(tmp_path / "p.jpg").astype(int) - GRADIENT).mean() < 4
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(GRADIENT).copy()).save(tmp_path / "p.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "p.png"), GRADIENT)
+
+
+def test_a_colour_profile_is_converted_and_a_broken_one_ignored(tmp_path: Path) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(GRADIENT).save(tmp_path / "srgb.png", icc_profile=srgb)
+    assert np.abs(read_picture(tmp_path / "srgb.png").astype(int) - GRADIENT).max() <= 1
+    Image.fromarray(GRADIENT).save(tmp_path / "broken.png", icc_profile=b"no profile at all")
+    assert np.array_equal(read_picture(tmp_path / "broken.png"), GRADIENT)
+
+
+def make_truncated(file: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(file)
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def make_animated(file: Path) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+
+
+def make_float(file: Path) -> None:
+    Image.fromarray(np.zeros((64, 64), np.float32)).save(file)
+
+
+FAULTS = {
+    "p.png is empty": lambda file: file.write_bytes(b""),
+    "p.png is no picture": lambda file: file.write_text("hello"),
+    "p.png cannot be read": make_truncated,
+    "p.png holds 2 frames": make_animated,
+    "p.png says it has 10000 x 10000": lambda file: claimed_png(file, 10_000, 10_000),
+    "p.png says it has more than": lambda file: claimed_png(file, 60_000, 60_000),
+    "p.png is not there": lambda file: file.symlink_to(file.parent / "nowhere.png"),
+}
+
+
+@pytest.mark.parametrize("sentence", FAULTS)
+def test_planted_fault_is_one_sentence(tmp_path: Path, sentence: str) -> None:
+    file = tmp_path / "p.png"
+    FAULTS[sentence](file)
+    with pytest.raises(UserInputError) as caught:
+        read_picture(file)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    make_float(tmp_path / "p.tif")
+    with pytest.raises(UserInputError, match="floating-point"):
+        read_picture(tmp_path / "p.tif")
+
+
+@pytest.mark.parametrize("name", ["a b.png", 'it\'s "so".png', "초상화.png", "two\nlines.png"])
+def test_any_name_is_read_and_shown_on_one_line(tmp_path: Path, name: str) -> None:
+    Image.fromarray(GRADIENT).save(tmp_path / name, "PNG")
+    assert read_picture(tmp_path / name).shape == (48, 64, 3)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserInputError) as caught:
+        read_picture(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_halves_are_split_in_the_middle_or_refused() -> None:
+    a, b = split_halves(np.hstack([GRADIENT, GRADIENT // 2]), Path("p.png"))
+    assert np.array_equal(a, GRADIENT)
+    assert np.array_equal(b, GRADIENT // 2)
+    with pytest.raises(UserInputError, match="odd number"):
+        split_halves(GRADIENT[:, :63], Path("p.png"))
+    with pytest.raises(UserInputError, match="too small"):
+        split_halves(GRADIENT[:20], Path("p.png"))
+
+
+def test_a_mask_is_scaled_to_its_pair(tmp_path: Path) -> None:
+    drawn = np.zeros((40, 40), np.uint8)
+    drawn[:, 20:] = 255
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    mask = read_mask(tmp_path / "m.png", 80, 120)
+    assert mask.shape == (80, 120)
+    assert mask[:, 61:].all()
+    assert not mask[:, :59].any()
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    suffix=st.sampled_from([".png", ".jpg", ".webp", ".tif", ".bmp"]),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=12),
+    keep=st.floats(0.2, 1),
+)
+def test_damaged_bytes_never_end_in_another_error(
+    tmp_path: Path, suffix: str, changes: list[tuple[float, int]], keep: float
+) -> None:
+    file = tmp_path / f"p{suffix}"
+    Image.fromarray(GRADIENT).save(file)
+    damaged = bytearray(file.read_bytes())
+    for place, value in changes:
+        damaged[int(place * (len(damaged) - 1))] = value
+    file.write_bytes(damaged[: int(keep * len(damaged))])
+    with suppress(UserInputError):
+        picture = read_picture(file)
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        assert picture.shape[0] * picture.shape[1] <= MAX_PIXELS
