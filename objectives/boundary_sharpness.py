@@ -32,12 +32,13 @@ from objectives.laplacian import (
 )
 from objectives.lpips import LpipsNetwork, LpipsTarget, Net
 from objectives.masks import dilate, ring
-from objectives.score import Reference, Score
+from objectives.score import NothingToScoreError, Reference, Score, aggregate
 
 SMALLEST_CORE = 0.0005
+TOO_SMALL = f"its warped region is under {SMALLEST_CORE:.2%} of its area"
 LPIPS_FLOOR = 1e-3
-# Without the input, a blur of the original stands in for it: see VALIDATION.md for its width.
-STAND_IN_BLUR = 0.01
+# Without the input, a blur of the original stands in for it, about as far away as a liquify warp.
+STAND_IN_BLUR = 0.0125
 # Pixels that are worked on at once: bounds memory, whatever the number of pictures.
 BATCH_PIXELS = 2**21
 
@@ -68,13 +69,13 @@ class BoundarySharpness:
     def against(self, reference: Reference) -> Callable[[Tensor], Score]:
         """Prepare the originals; the scorer takes restored pictures in their order.
 
-        Pictures whose warped region is under 0.05% of the area have no score (NaN in their row)
+        Pictures whose warped region is under 0.05% of the area have no score (their row says so)
         and are left out of every mean. Where the reference has no inputs, `lpips_noop` is that of
-        the original blurred in the mask by 1% of the short side.
+        the original blurred in the mask by 1.25% of the short side.
 
         Raises:
-            ValueError: shapes that do not fit, pixels that are not in [0, 1], pictures too small,
-                or not one picture with a warped region.
+            NothingToScoreError: not one picture has a warped region.
+            ValueError: shapes that do not fit, pixels that are not in [0, 1], pictures too small.
         """
         check_reference(reference)
         size = max(1, BATCH_PIXELS // math.prod(reference.targets.shape[-2:]))
@@ -84,7 +85,7 @@ class BoundarySharpness:
             for start in range(0, count, size)
         ]
         if not any(bool(part.has_core.any()) for part in parts):
-            raise ValueError(
+            raise NothingToScoreError(
                 f"None of the {count} pictures has a warped region of at least "
                 f"{SMALLEST_CORE:.2%} of its area: there is nothing to score."
             )
@@ -216,30 +217,15 @@ class SetScorer:
                 part.measure(batch.to(part.targets.device, torch.float32))
                 for part, batch in zip(self.parts, torch.split(restored, self.batch), strict=True)
             ]
-        columns = {key: torch.cat([part[key] for part in found]).cpu() for key in found[0]}
-        scored = torch.cat([part.has_core for part in self.parts]).cpu()
-        return summary(self.names, columns, scored)
-
-
-def summary(names: Sequence[str], columns: dict[str, Tensor], scored: Tensor) -> Score:
-    """Per-picture columns `[n]` -> the set's means, over the `scored` pictures alone."""
-    kept = {key: column[scored] for key, column in columns.items()}
-    scores = kept["score"]
-    worst = scores.sort().values[: math.ceil(len(scores) / 10)]
-    value = float(scores.mean())
-    components = {key: float(column.mean()) for key, column in kept.items() if key != "score"}
-    components |= {
-        "median": float(scores.median()),
-        "worst_tenth": float(worst.mean()),
-        "n": float(len(names)),
-        "n_scored": float(scored.sum()),
-    }
-    rows = {key: column.tolist() for key, column in columns.items()}
-    per_image = tuple(
-        {"name": name, **{key: rows[key][k] if scored[k] else math.nan for key in rows}}
-        for k, name in enumerate(names)
-    )
-    return Score(value, components, per_image)
+        columns = {key: torch.cat([part[key] for part in found]).tolist() for key in found[0]}
+        scored = torch.cat([part.has_core for part in self.parts]).tolist()
+        rows: list[dict[str, float | str]] = [
+            {"name": name, **{key: column[k] for key, column in columns.items()}}
+            if scored[k]
+            else {"name": name, "skipped": TOO_SMALL}
+            for k, name in enumerate(self.names)
+        ]
+        return aggregate(rows, BoundarySharpness.direction)
 
 
 def masked_pixels(pictures: Tensor, mask: Tensor) -> Tensor:

@@ -86,9 +86,7 @@ def gaussian_blur(maps: Tensor, sigma: float) -> Tensor:
 
     Differentiable. The kernel ends at three sigma, or where the picture does.
     """
-    down, across = (
-        blur_matrix(side, sigma, maps.device, maps.dtype) for side in maps.shape[-2:]
-    )
+    down, across = (blur_matrix(side, sigma, maps.device, maps.dtype) for side in maps.shape[-2:])
     return down @ maps @ across.T
 
 

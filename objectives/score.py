@@ -1,7 +1,9 @@
 """What every objective takes and returns."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, median
 from typing import Literal, Protocol
 
 from torch import Tensor
@@ -28,7 +30,8 @@ class Reference:
 class Score:
     """A headline value, the set means it is made of, and every picture's own figures.
 
-    `per_image` rows hold `name` (str), `score` (float) and the components of that picture.
+    `per_image` rows hold `name` (str), `score` (float) and the components of that picture; a
+    picture without a score holds `name` and `skipped`, why not.
     """
 
     value: float
@@ -38,6 +41,36 @@ class Score:
 
 Scorer = Callable[[Tensor], Score]
 """Restored pictures, float `[n, 3, h, w]` in [0, 1] -> their score."""
+
+
+class NothingToScoreError(ValueError):
+    """Not one picture of a reference has a region to judge."""
+
+
+def aggregate(
+    rows: Sequence[dict[str, float | str]], direction: Literal["maximize", "minimize"]
+) -> Score:
+    """The set's score from its pictures' rows: means over those that have a score.
+
+    Beside them `median` and `worst_tenth` (its mean) of the score, `n` and `n_scored`. A score
+    that is not finite makes the set's so too.
+
+    Raises:
+        NothingToScoreError: no row has a score.
+    """
+    scored = [row for row in rows if "score" in row]
+    if not scored:
+        raise NothingToScoreError(f"None of the {len(rows)} pictures has a region to score.")
+    means = {key: fmean(float(row[key]) for row in scored) for key in scored[0] if key != "name"}
+    scores = sorted((float(row["score"]) for row in scored), reverse=direction == "minimize")
+    value = means.pop("score")
+    spread = {
+        "median": median(scores) if math.isfinite(value) else value,
+        "worst_tenth": fmean(scores[: math.ceil(len(scores) / 10)]),
+        "n": float(len(rows)),
+        "n_scored": float(len(scored)),
+    }
+    return Score(value, means | spread, tuple(rows))
 
 
 class Objective(Protocol):

@@ -1,0 +1,246 @@
+"""Score folders of results: find what belongs together, read it, score it batch by batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from harness.data.reading import Picture, is_picture, read_mask, read_picture, shown
+from harness.errors import UserInputError
+from objectives.masks import region_from_pair
+from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
+
+LISTED = 5
+# Pictures of one size are scored together, this many pixels at a time: bounds memory.
+BATCH_PIXELS = 2**22
+# pytorch-CycleGAN-and-pix2pix's test.py writes NAME_fake_B.png, NAME_real_B.png, NAME_real_A.png.
+RESTORED, ORIGINAL, RETOUCHED = "_fake_B", "_real_B", "_real_A"
+BLURRED_TARGET = "the original, blurred in the mask by 1.25% of its short side"
+INPUT = "input"
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """The files of one picture; `mask` or `retouched` is there, or both."""
+
+    name: str
+    restored: Path
+    original: Path
+    mask: Path | None
+    retouched: Path | None
+
+
+@dataclass(frozen=True)
+class FolderScore:
+    """A folder's score.
+
+    Attributes:
+        score: over all pictures.
+        lpips_reference: what `Lrel` is relative to.
+    """
+
+    score: Score
+    lpips_reference: str
+
+
+def match_folders(
+    pred: Path, target: Path, mask: Path | None, retouched: Path | None
+) -> list[PictureFiles]:
+    """Pair the pictures of several folders by the stems of their names.
+
+    Raises:
+        UserInputError: a folder is missing or empty, neither `mask` nor `retouched` is given, or
+            pictures lack a counterpart.
+    """
+    if mask is None and retouched is None:
+        raise UserInputError(
+            "Where to look is not known: give --mask (white where it was warped), or --input (the "
+            "retouched pictures, from which it is found)."
+        )
+    kinds = {"--pred": pred, "--target": target, "--mask": mask, "--input": retouched}
+    found = {flag: by_stem(folder, flag) for flag, folder in kinds.items() if folder is not None}
+    stems = found["--pred"]
+    for flag, files in found.items():
+        refuse_missing(stems, files, f"{flag} {kinds[flag]}", f"--pred {pred}")
+    refuse_missing(found["--target"], stems, f"--pred {pred}", f"--target {target}")
+    return [
+        PictureFiles(
+            restored.name,
+            restored,
+            found["--target"][stem],
+            found["--mask"][stem] if mask else None,
+            found["--input"][stem] if retouched else None,
+        )
+        for stem, restored in sorted(stems.items())
+    ]
+
+
+def match_results(folder: Path) -> list[PictureFiles]:
+    """The pictures of a folder that pix2pix's `test.py` wrote, or of the `images/` inside it.
+
+    test.py itself turns the pair by its `--direction`: real_A is always what was restored.
+
+    Raises:
+        UserInputError: there are none, or a restored picture lacks its real_A or real_B.
+    """
+    inner = folder / "images"
+    files = by_stem(inner if inner.is_dir() else folder, "--results")
+    stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
+    if not stems:
+        raise UserInputError(
+            f"{shown(folder)} holds no *{RESTORED}.png: --results is a folder written by pix2pix's "
+            "test.py; for other folders use --pred and --target."
+        )
+    lacking = [
+        f"{stem}{ending}"
+        for stem in stems
+        for ending in (ORIGINAL, RETOUCHED)
+        if stem + ending not in files
+    ]
+    if lacking:
+        raise UserInputError(f"{shown(folder)} lacks {listing(lacking)}: run test.py again.")
+    return [
+        PictureFiles(
+            files[stem + RESTORED].name,
+            files[stem + RESTORED],
+            files[stem + ORIGINAL],
+            None,
+            files[stem + RETOUCHED],
+        )
+        for stem in stems
+    ]
+
+
+def by_stem(folder: Path, flag: str) -> dict[str, Path]:
+    """The pictures of a folder by the stem of their name."""
+    if not folder.is_dir():
+        raise UserInputError(f"{flag} {shown(folder)} is no folder.")
+    pictures = sorted(file for file in folder.iterdir() if is_picture(file))
+    if not pictures:
+        raise UserInputError(f"{flag} {shown(folder)} holds no pictures.")
+    stems: dict[str, Path] = {}
+    for file in pictures:
+        if file.stem in stems:
+            raise UserInputError(
+                f"{shown(folder)} holds both {stems[file.stem].name} and {file.name}: which one is "
+                "meant is not known; remove one."
+            )
+        stems[file.stem] = file
+    return stems
+
+
+def refuse_missing(wanted: dict[str, Path], there: dict[str, Path], where: str, of: str) -> None:
+    missing = sorted(file.name for stem, file in wanted.items() if stem not in there)
+    if missing:
+        raise UserInputError(
+            f"{where} lacks the counterparts of {listing(missing)} in {of}: pictures are paired by "
+            "name without its ending."
+        )
+
+
+def listing(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def score_files(files: Sequence[PictureFiles], objective: Objective) -> FolderScore:
+    """Read and score every picture; sizes may differ between pictures, not within one.
+
+    Raises:
+        UserInputError: a picture cannot be read, its files differ in size, or nothing is to score.
+    """
+    rows: dict[str, dict[str, float | str]] = {}
+    for (width, height), group in groupby(sorted(files, key=picture_size), key=picture_size):
+        same = list(group)
+        step = max(1, BATCH_PIXELS // (width * height))
+        for start in range(0, len(same), step):
+            batch = same[start : start + step]
+            rows |= {str(row["name"]): row for row in score_batch(batch, objective)}
+    try:
+        score = aggregate([rows[file.name] for file in files], objective.direction)
+    except NothingToScoreError as error:
+        raise UserInputError(
+            f"None of the {len(files)} pictures has a warped region worth scoring: check --mask "
+            "(white where it was warped), or that --input really differs from --target."
+        ) from error
+    return FolderScore(score, BLURRED_TARGET if files[0].retouched is None else INPUT)
+
+
+def picture_size(files: PictureFiles) -> tuple[int, int]:
+    """(width, height) of the original, from the head of its file."""
+    from PIL import Image
+
+    try:
+        with Image.open(files.original) as opened:
+            return opened.size
+    except (OSError, Image.DecompressionBombError):
+        height, width = read_picture(files.original).shape[:2]  # says what is wrong with it
+        return width, height
+
+
+def score_batch(
+    files: Sequence[PictureFiles], objective: Objective
+) -> Sequence[dict[str, float | str]]:
+    """The rows of pictures of one size."""
+    sets = [read_set(one) for one in files]
+    retouched = [one.retouched for one in sets if one.retouched is not None]
+    reference = Reference(
+        names=tuple(one.name for one in files),
+        targets=torch.stack([one.original for one in sets]),
+        masks=torch.stack([one.mask for one in sets]),
+        inputs=torch.stack(retouched) if retouched else None,
+    )
+    try:
+        score = objective.against(reference)(torch.stack([one.restored for one in sets]))
+    except NothingToScoreError as error:
+        return [{"name": one.name, "skipped": str(error)} for one in files]
+    except ValueError as error:
+        raise UserInputError(f"{shown(files[0].restored)}: {error}") from error
+    return score.per_image
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """One picture's tensors: floats `[3, h, w]` in [0, 1], mask bool `[1, h, w]`."""
+
+    restored: Tensor
+    original: Tensor
+    retouched: Tensor | None
+    mask: Tensor
+
+
+def read_set(files: PictureFiles) -> PictureSet:
+    """Read one picture's files; the mask is the user's, else found between input and original."""
+    original = read_picture(files.original)
+    height, width = original.shape[:2]
+    restored = read_like(files.restored, files.original, original)
+    retouched = None
+    if files.retouched is not None:
+        retouched = unit(read_like(files.retouched, files.original, original))
+    if files.mask is not None:
+        mask = torch.from_numpy(read_mask(files.mask, height, width).copy()).unsqueeze(0)
+    else:
+        assert retouched is not None
+        mask = region_from_pair(retouched, unit(original))
+    return PictureSet(unit(restored), unit(original), retouched, mask)
+
+
+def read_like(file: Path, of: Path, original: Picture) -> Picture:
+    """Read a picture that must be as large as its original."""
+    picture = read_picture(file)
+    if picture.shape != original.shape:
+        sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in (picture, original)]
+        raise UserInputError(
+            f"{shown(file)} is {sizes[0]} and its original {shown(of)} is {sizes[1]}: both must be "
+            "of one size."
+        )
+    return picture
+
+
+def unit(picture: Picture) -> Tensor:
+    """Bytes `[h, w, 3]` -> float `[3, h, w]` in [0, 1]."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255

@@ -1,0 +1,69 @@
+"""An objective of the user's own, named as `package.module:factory`."""
+
+import importlib
+import math
+import os
+import sys
+from typing import Any
+
+from objectives.boundary_sharpness import BoundarySharpness
+from objectives.score import Objective
+
+DEFAULT = "boundary_sharpness"
+
+
+def load_objective(name: str, weights: str, device: str) -> Objective:
+    """The built-in objective, or `factory(weights=..., device=...)` of an importable module.
+
+    Modules are also looked for in the current folder.
+
+    Args:
+        name: "boundary_sharpness", or "package.module:factory".
+        weights: "pretrained" or "random".
+        device: a torch device.
+
+    Raises:
+        ValueError: no such module or factory, or what it makes is no `objectives.score.Objective`.
+    """
+    if name == DEFAULT:
+        return BoundarySharpness(weights, device)
+    module_name, colon, factory_name = name.partition(":")
+    if not (module_name and colon and factory_name):
+        raise ValueError(
+            f"--objective {name} is neither {DEFAULT} nor of the form package.module:factory."
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ValueError(
+            f"--objective {name}: the module {module_name} cannot be imported ({error}); it must "
+            "be installed or stand in the current folder."
+        ) from error
+    factory = getattr(module, factory_name, None)
+    if not callable(factory):
+        raise ValueError(f"--objective {name}: {module_name} has no callable {factory_name}.")
+    return checked(name, factory(weights=weights, device=device))
+
+
+def checked(name: str, made: Any) -> Objective:
+    """`made`, if it declares what an objective must.
+
+    Raises:
+        ValueError: says what is missing or wrong.
+    """
+    wanted = ("name", "direction", "value_range", "weights", "against")
+    missing = [attribute for attribute in wanted if not hasattr(made, attribute)]
+    if missing:
+        raise ValueError(f"--objective {name}: what it makes has no {', '.join(missing)}.")
+    if made.direction not in ("maximize", "minimize"):
+        raise ValueError(
+            f"--objective {name}: its direction is {made.direction!r}; it must be 'maximize' or "
+            "'minimize'."
+        )
+    low, high = made.value_range
+    if math.isnan(low) or math.isnan(high) or not low < high:
+        raise ValueError(f"--objective {name}: its value_range {made.value_range} is no range.")
+    objective: Objective = made
+    return objective
