@@ -5,8 +5,8 @@ import shlex
 from typing import Any
 
 import pytest
-from synthetic_studies import RECIPES, SPACE, TRAIN, study_attrs
 
+from benchmarks.synthetic_studies import RECIPES, SPACE, TRAIN, study_attrs
 from reports.commands import (
     FULL_TRAINING,
     full_commands,

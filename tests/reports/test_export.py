@@ -9,8 +9,15 @@ import optuna
 import pytest
 import yaml
 from optuna.trial import TrialState
-from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study, study_attrs
 
+from benchmarks.synthetic_studies import (
+    RECIPES,
+    SPACE,
+    add_trial,
+    empty_study,
+    make_study,
+    study_attrs,
+)
 from reports.export import as_command, as_script, as_yaml, best_config
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))

@@ -8,8 +8,15 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study, study_attrs
 
+from benchmarks.synthetic_studies import (
+    RECIPES,
+    SPACE,
+    add_trial,
+    empty_study,
+    make_study,
+    study_attrs,
+)
 from reports.html import render, write_report
 from reports.texts import LANGUAGES
 

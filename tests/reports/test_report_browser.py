@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from synthetic_studies import make_study
 
+from benchmarks.synthetic_studies import make_study
 from reports.html import write_report
 from reports.pictures import GAP, HEADING, OUTLINE
 

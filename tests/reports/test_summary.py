@@ -5,8 +5,8 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
-from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
+from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 from reports.summary import importance, summarise
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))

@@ -7,8 +7,8 @@ import json
 import optuna
 import pytest
 from optuna.trial import TrialState
-from synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
+from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 from reports.table import as_csv, as_json, as_markdown, trials_frame
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
