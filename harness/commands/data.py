@@ -31,10 +31,12 @@ def check_command(
 
     Example: harness data check photos --direction AtoB -o check.html
     """
-    from harness.data.check import LEVELS, check, measure_all, processors
     from harness.data.folders import find_pairs
 
     pairs = find_pairs(folder)
+
+    from harness.data.check import LEVELS, check, measure_all, processors
+
     result = check(pairs, measure_all(pairs, processors()), direction)
     typer.echo(result.summary())
     for level in LEVELS:
@@ -71,9 +73,16 @@ def make_command(
     """
     from harness.data.check import processors
     from harness.data.make import MakePlan, make_pairs
+    from harness.data.oracle import made_bounds
+    from objectives.weights import resolve_weights
 
     folder = make_pairs(originals, pairs, MakePlan(out, size, seed, jpeg), processors())
     typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {folder}")
+    bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
+    typer.echo(
+        f"boundary_sharpness ({bounds.weights} weights): doing nothing {bounds.identity:.3f}, "
+        f"warping back {bounds.oracle:.3f}; a model's score lies between."
+    )
 
 
 @app.command("preview")

@@ -15,6 +15,7 @@ from harness.data.faces import find_face
 from harness.data.folders import find_pairs
 from harness.data.liquify import Stroke, displacement, resample
 from harness.data.make import MakePlan, made_pair, make_pairs, undone
+from harness.data.oracle import made_bounds
 from harness.data.preview import arrows, preview, spread
 from harness.data.samples import photograph_file
 from harness.errors import UserInputError
@@ -81,6 +82,12 @@ def test_oracle_restores_nearly_everything(originals: Path) -> None:
             return float(np.abs(picture.astype(float) - pair.original)[moved].mean())
 
         assert error(undone(pair)) < 0.12 * error(pair.retouched)
+
+
+def test_a_models_score_lies_between_doing_nothing_and_the_oracle(made: Path) -> None:
+    bounds = made_bounds(made, "random")
+    assert bounds.identity < 0.5
+    assert bounds.oracle > 0.85
 
 
 def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""How good could a restoration be? The pairs' own warp undone, scored beside doing nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from harness.data.folders import find_pairs
+from harness.data.liquify import resample
+from harness.data.preview import spread
+from harness.data.reading import read_mask
+from harness.data.sizing import read_halves, to_tensor
+from objectives.boundary_sharpness import BoundarySharpness
+from objectives.score import Reference
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`boundary_sharpness` between which a model's lies: of the input, and of the oracle."""
+
+    identity: float
+    oracle: float
+    weights: str
+
+
+def made_bounds(folder: Path, weights: str) -> Bounds:
+    """Score up to eight pairs of a folder from `make_pairs`, by the inverse fields kept there.
+
+    Raises:
+        FileNotFoundError: a pair's field or mask is missing.
+    """
+    retouched, originals, undone, masks = [], [], [], []
+    pairs = spread(find_pairs(folder))
+    for files in pairs:
+        if files.mask is None:
+            raise FileNotFoundError(f"{files.name} has no mask in {folder / 'masks'}")
+        a, b = read_halves(files)
+        with np.load(folder / "fields" / f"{files.a.stem}.npz") as fields:
+            inverse = fields["inverse"].astype(np.float32)
+        retouched.append(to_tensor(a))
+        originals.append(to_tensor(b))
+        undone.append(to_tensor(resample(a, inverse)))
+        masks.append(torch.from_numpy(read_mask(files.mask, *a.shape[:2]).copy())[None])
+    inputs, targets, restored = (
+        torch.stack(kind).float() / 255 for kind in (retouched, originals, undone)
+    )
+    names = tuple(files.name for files in pairs)
+    reference = Reference(names, targets, torch.stack(masks), inputs)
+    score = BoundarySharpness(weights).against(reference)
+    return Bounds(score(inputs).value, score(restored).value, weights)
