@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import data, results, search
+from harness.commands import data, export, results, search, spaces
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -20,11 +20,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-app.command()(search.search)
-app.command()(results.status)
-app.command()(results.ui)
+for command in (
+    search.search,
+    results.status,
+    export.export,
+    export.report,
+    results.ui,
+    spaces.spaces,
+):
+    app.command()(command)
 app.add_typer(data.app, name="data")
 
 
