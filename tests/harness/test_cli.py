@@ -1,0 +1,87 @@
+"""The command line: quick, and every refusal one sentence with exit code 2 and nothing written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.commands.search import pins, seconds
+from harness.errors import UserInputError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def harness(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-c", "from harness.cli import main; main()", *words],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "HARNESS_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import harness.cli, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"torch", "mlflow", "optuna", "numpy", "pandas", "pydantic", "PIL"}
+
+
+def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
+    for command in ("search", "status", "ui", "export"):
+        done = harness(command, "--help", folder=tmp_path)
+        assert done.returncode == 0
+        assert "Example: harness" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--budget", "0"], "--budget 0 cannot be used"),
+        (["--direction", "CtoD"], "--direction CtoD cannot be used"),
+        (["--jobs", "many"], "--jobs many cannot be used"),
+        (["--timeout", "soon"], "--timeout soon is no duration"),
+        (["--set", "lr"], "--set lr has no value"),
+        (["--set", "momentum=1"], "momentum is no setting"),
+        (["--space", "missing.yaml"], "missing.yaml"),
+        (["--profile", "huge"], "--profile huge is no profile"),
+        (["--device", "cuda:99"], "--device cuda:99"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--init-from", "missing.pth"], "missing.pth"),
+        (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
+        (["--run-dir", "/proc/nothing"], "/proc/nothing cannot be written"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = harness("search", *words, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("harness: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("90m", 5400), ("8h", 28800), ("45", 45), ("1.5 h", 5400), ("2d", 172800)]
+)
+def test_durations(text: str, value: float) -> None:
+    assert seconds(text, "--timeout") == value
+
+
+@pytest.mark.parametrize("text", ["", "0", "h", "-5m", "10 parsecs"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UserInputError, match="--timeout"):
+        seconds(text, "--timeout")
+
+
+def test_pins_keep_what_follows_the_first_equals_sign() -> None:
+    assert pins(["lr=0.0001", "gan_mode=a=b"]) == {"lr": "0.0001", "gan_mode": "a=b"}
