@@ -14,8 +14,6 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmarks.machine import describe_machine
-
 RESULTS = Path(__file__).parent / "results"
 SIZES = (250, 500, 1000, 2000)
 
@@ -44,6 +42,8 @@ def measure(trials: int) -> dict[str, float]:
 
 
 def main() -> None:
+    from benchmarks.machine import describe_machine  # torch stays out of the measured processes
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     asked = parser.parse_args()
