@@ -39,14 +39,16 @@ def test_every_combination_learns_and_stays_finite(
             "gan_mode": gan_mode,
             "n_layers_D": n_layers,
             "lambda_perceptual": lambda_perceptual,
+            "lr": 4e-3,
         }
     )
     torch.manual_seed(0)
     trained = model(params, vgg)
-    _, original = batch(1)
-    losses = [trained.step(original, original * 0.2) for _ in range(20)]
+    retouched, _ = batch(1)
+    original = torch.full_like(retouched, 0.5)
+    losses = [trained.step(retouched, original) for _ in range(20)]
     assert all(bool(loss.isfinite()) for row in losses for loss in row.values())
-    assert losses[-1]["G_L1"] < 0.8 * losses[0]["G_L1"]
+    assert losses[-1]["G_L1"] < 0.5 * losses[0]["G_L1"]
     assert ("G_Perceptual" in losses[0]) == (lambda_perceptual > 0)
 
 

@@ -1,0 +1,72 @@
+"""Training batches: the same for every trial of a seed, and faithful to the pictures."""
+
+from itertools import islice
+
+import pytest
+import torch
+
+from harness.data.pairs import PairSet
+from harness.profiles import QUICK
+from harness.training.batches import batches, to_signed, to_unit
+
+CPU = torch.device("cpu")
+SETTINGS = QUICK.model_copy(update={"crop_size": 16, "load_size": 20, "flip": False})
+
+
+def gradient_pairs(count: int, height: int = 24, width: int = 20) -> PairSet:
+    """Pictures whose pixels tell their place and number; B = A + 100."""
+    rows = torch.arange(height, dtype=torch.uint8).view(1, -1, 1).expand(1, height, width)
+    columns = torch.arange(width, dtype=torch.uint8).view(1, 1, -1).expand(1, height, width)
+    a = tuple(torch.cat([rows, columns, torch.full_like(rows, n)]) for n in range(count))
+    b = tuple(picture + 100 for picture in a)
+    masks = tuple(torch.ones(1, height, width, dtype=torch.bool) for _ in a)
+    return PairSet(tuple(str(n) for n in range(count)), a, b, masks)
+
+
+def bytes_of(picture: torch.Tensor) -> torch.Tensor:
+    return (to_unit(picture) * 255).round().int()
+
+
+def test_every_picture_once_an_epoch_in_a_new_order() -> None:
+    stream = batches(gradient_pairs(5), SETTINGS, CPU, seed=0)
+    seen = [int(bytes_of(a)[0, 2, 0, 0]) for a, _ in islice(stream, 15)]
+    epochs = [seen[start : start + 5] for start in (0, 5, 10)]
+    assert all(sorted(epoch) == [0, 1, 2, 3, 4] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_both_halves_get_the_same_crop_and_flip(flip: bool) -> None:
+    settings = SETTINGS.model_copy(update={"flip": flip, "batch_size": 2})
+    flipped = set()
+    for a, b in islice(batches(gradient_pairs(3), settings, CPU, seed=1), 20):
+        assert a.shape == (2, 3, 16, 16)
+        assert torch.equal(bytes_of(b), bytes_of(a) + 100)
+        columns = bytes_of(a)[:, 1, 0]
+        flipped |= {bool(row[0] > row[-1]) for row in columns}
+        assert all((row.diff().abs() == 1).all() for row in columns)
+    assert flipped == ({False, True} if flip else {False})
+
+
+def test_crops_reach_every_corner() -> None:
+    corners = {
+        tuple(bytes_of(a)[0, :2, 0, 0].tolist())
+        for a, _ in islice(batches(gradient_pairs(1), SETTINGS, CPU, seed=0), 400)
+    }
+    assert corners == {(top, left) for top in range(9) for left in range(5)}
+
+
+def test_same_seed_same_batches() -> None:
+    def first(seed: int) -> torch.Tensor:
+        return torch.cat([a for a, _ in islice(batches(gradient_pairs(4), SETTINGS, CPU, seed), 8)])
+
+    assert torch.equal(first(3), first(3))
+    assert not torch.equal(first(3), first(4))
+
+
+def test_signed_and_unit_are_inverse_on_bytes() -> None:
+    every = torch.arange(256, dtype=torch.uint8)
+    signed = to_signed(every)
+    assert signed.min() == -1
+    assert signed.max() == 1
+    assert torch.equal((to_unit(signed) * 255).round().byte(), every)
