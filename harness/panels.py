@@ -4,11 +4,11 @@ import io
 
 import numpy as np
 import torch
-from objectives.masks import dilate
 from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
+from objectives.masks import dilate
 from objectives.score import Reference
 
 COLUMNS = ("retouched", "restored", "original", "scored region")

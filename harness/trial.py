@@ -4,7 +4,6 @@ import math
 from functools import cached_property
 
 import torch
-from objectives.boundary_sharpness import BoundarySharpness
 from torch import Tensor, nn
 
 from harness.config import TrialPlan
@@ -19,6 +18,7 @@ from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialRunner, TrialTask
 from harness.warmstart import WarmStart, from_user_model, make_warm_start, state_of
+from objectives.boundary_sharpness import BoundarySharpness
 from objectives.score import Reference, Score
 
 

@@ -18,6 +18,7 @@ from harness.data.pairs import PairSet
 from harness.errors import UserInputError
 from harness.paths import write_aside
 from harness.training.batches import batches
+from harness.training.loop import averaging
 from harness.training.networks import build_discriminator, build_generator, init_as_copy
 from harness.training.step import Pix2Pix, adam, discriminator_losses, update
 from harness.trial_messages import Tell
@@ -78,10 +79,14 @@ def make_warm_start(
     generator.to(device)
     discriminator = build_discriminator(settings, BLURRING.n_layers_D, seed).to(device)
     model = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
+    averaged = averaging(generator, settings)
     stream = batches(pairs, settings, device, seed)
     for done, (retouched, original) in enumerate(islice(stream, settings.warm_start_steps), 1):
         model.step(retouched, original)
+        if done % settings.ema_every == 0:
+            averaged.update_parameters(generator)
         tell(done, total)
+    generator.load_state_dict(averaged.module.state_dict())
 
     def tell_rest(done: int, _: int) -> None:
         tell(settings.warm_start_steps + done, total)
