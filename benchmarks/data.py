@@ -9,19 +9,18 @@ its largest worker, processors kept busy; and a warp at that size beside scikit-
 
 import argparse
 import json
-import platform
 import resource
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from skimage.transform import warp
 
+from benchmarks.machine import describe_machine
 from harness.data.check import check, measure_all, processors
 from harness.data.folders import find_pairs
 from harness.data.liquify import displacement, resample
@@ -39,8 +38,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         facts = {
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "machine": f"{platform.node()} ({platform.machine()}, {processors()} processors)",
+            **describe_machine("cpu"),
             "pairs": asked.pairs,
             "size": asked.size,
             **make_and_check(Path(folder), asked.pairs, asked.size),
