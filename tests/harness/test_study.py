@@ -99,7 +99,7 @@ def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -
     new_study(tmp_path)
     paths = RunPaths(tmp_path)
     assert [s.study_name for s in record.open_existing(paths, None, None)] == ["fake"]
-    with pytest.raises(UserInputError, match="no study other.*its studies are: fake"):
+    with pytest.raises(UserInputError, match=r"no study other.*its studies are: fake"):
         record.open_existing(paths, None, "other")
     with pytest.raises(UserInputError, match="--run-dir"):
         record.open_existing(RunPaths(tmp_path / "nowhere"), None, None)
