@@ -153,7 +153,14 @@ def test_arrows_point_where_things_went() -> None:
     assert ((reach > 3) & (reach <= 8)).sum() > 1.5 * ((reach > 8) & (reach < 13)).sum()
 
 
-def test_commands(tmp_path: Path, write_pairs: WritePairs, originals: Path) -> None:
+def test_commands(
+    tmp_path: Path,
+    write_pairs: WritePairs,
+    originals: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No download in a test.
+    monkeypatch.setattr("objectives.weights.resolve_weights", lambda *_: "random")
     run = CliRunner().invoke
     folder = write_pairs(tmp_path / "a b")
     checked = run(app, ["check", str(folder), "-o", str(tmp_path / "page.html")])
