@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from harness.data.liquify import resample
-from objectives.guards import masked_mean
-from objectives.laplacian import gaussian_blur, laplacians, luma
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
+
+from harness.data.liquify import resample
+from objectives.guards import masked_mean
+from objectives.laplacian import gaussian_blur, laplacians, luma
 
 Distortion = Callable[[Tensor], Tensor]
 JITTER_PIXELS = 1.5

@@ -1,0 +1,230 @@
+"""The score on real photographs: what must fall, what must stay, what must not fool it."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.ladders import (
+    blur,
+    checkerboard,
+    disguised,
+    ensemble,
+    inside,
+    jitter,
+    ladders,
+    noise,
+    unsharp,
+)
+from benchmarks.validate_score import untrained
+from objectives.boundary_sharpness import BoundarySharpness
+from objectives.masks import dilate
+from objectives.score import NothingToScoreError, Reference, Score
+
+FEW = 4
+
+
+@pytest.fixture(scope="module")
+def objective() -> BoundarySharpness:
+    return BoundarySharpness("random")
+
+
+@pytest.fixture(scope="module")
+def mask(reference: Reference) -> torch.Tensor:
+    return dilate(reference.masks)
+
+
+def values(score: Score) -> torch.Tensor:
+    return torch.tensor([float(row["score"]) for row in score.per_image])
+
+
+@pytest.mark.parametrize("name", dict(ladders()))
+def test_every_ladder_falls_at_every_step_on_every_picture(
+    name: str, reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
+) -> None:
+    scorer = objective.against(reference)
+    x = reference.targets
+    rungs = [x, *(inside(distort(x), x, mask) for _, distort in dict(ladders())[name])]
+    found = torch.stack([values(scorer(pictures)) for pictures in rungs])
+    if name in ("blur", "noise", "checkerboard", "unsharp"):
+        assert (found.diff(dim=0) < 0).all()
+    assert (found.mean(1).diff() < 0).all()
+    assert (found[1:] < found[0]).all()
+
+
+def test_a_misplaced_sharp_result_is_better_than_the_mean_of_many(
+    reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
+) -> None:
+    scorer = objective.against(reference)
+    x = reference.targets
+    sharp, soft = (values(scorer(inside(f(x), x, mask))) for f in (jitter(), ensemble))
+    assert (sharp > soft).all()
+
+
+@pytest.mark.parametrize("kind", [noise, checkerboard, unsharp])
+def test_blur_in_disguise_is_worse_than_light_blur(
+    kind, reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
+) -> None:
+    scorer = objective.against(reference)
+    x = reference.targets
+    hidden = scorer(inside(disguised(2.0, kind, mask)(x), x, mask))
+    assert (values(hidden) < values(scorer(inside(blur(0.7)(x), x, mask)))).all()
+
+
+def test_an_untrained_generator_is_worse_than_a_blurred_original(
+    reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
+) -> None:
+    scorer = objective.against(reference)
+    x = reference.targets
+    blurred = values(scorer(inside(blur(2.0)(x), x, mask)))
+    assert (values(scorer(inside(untrained(reference), x, mask))) < blurred).all()
+
+
+def test_blur_outside_the_mask_hardly_counts(
+    reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
+) -> None:
+    scorer = objective.against(reference)
+    x = reference.targets
+    blurred = blur(2.0)(x)
+    within = 1 - scorer(inside(blurred, x, mask)).value
+    without = 1 - scorer(torch.where(mask, x, blurred)).value
+    assert without <= 0.05 * within
+
+
+def test_the_original_is_the_best_value_and_the_input_is_one_away_in_lpips(
+    reference: Reference, objective: BoundarySharpness
+) -> None:
+    scorer = objective.against(reference)
+    best = scorer(reference.targets)
+    assert best.value == pytest.approx(1.0, abs=1e-6)
+    assert best.components["E"] == best.components["D"] == best.components["lpips"] == 0
+    assert reference.inputs is not None
+    assert scorer(reference.inputs).components["Lrel"] == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("turn", ["flip", "quarter"])
+def test_turning_all_pictures_together_hardly_changes_the_sharpness_terms(
+    turn: str, reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
+) -> None:
+    def turned(x: torch.Tensor) -> torch.Tensor:
+        return x.flip(3) if turn == "flip" else x.rot90(1, (2, 3))
+
+    x, y = reference.targets, inside(blur(1.0)(reference.targets), reference.targets, mask)
+    assert reference.inputs is not None
+    other = Reference(reference.names, turned(x), turned(reference.masks), turned(reference.inputs))
+    a = objective.against(reference)(y).components
+    b = objective.against(other)(turned(y)).components
+    for key in ("D", "E", "r_0", "r_1", "r_2", "mae", "ciede2000", "structure_error"):
+        assert b[key] == pytest.approx(a[key], rel=1e-4, abs=1e-5)
+    # LPIPS's strided network has no such symmetry: only nearly.
+    assert b["Lrel"] == pytest.approx(a["Lrel"], rel=0.2)
+
+
+@settings(max_examples=8, deadline=None)
+@given(order=st.permutations(range(FEW)), cut=st.integers(1, FEW - 1))
+def test_batches_and_order_do_not_matter(
+    order: list[int], cut: int, reference: Reference, objective: BoundarySharpness
+) -> None:
+    restored = blur(1.0)(reference.targets)
+    whole = values(objective.against(reference)(restored))
+    assert reference.inputs is not None
+    parts = []
+    for part in (order[:cut], order[cut:]):
+        chosen = Reference(
+            tuple(reference.names[k] for k in part),
+            reference.targets[part],
+            reference.masks[part],
+            reference.inputs[part],
+        )
+        parts.append(values(objective.against(chosen)(restored[part])))
+    torch.testing.assert_close(torch.cat(parts), whole[order], rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_finite_even_at_the_original(
+    reference: Reference, objective: BoundarySharpness
+) -> None:
+    prepared = objective.against(reference).parts[0]  # type: ignore[attr-defined]
+    for start in (reference.targets, torch.zeros_like(reference.targets)):
+        restored = start.clone().requires_grad_(True)
+        prepared.measure(restored)["score"].sum().backward()
+        assert restored.grad is not None
+        assert restored.grad.isfinite().all()
+
+
+def test_a_constant_original_and_a_constant_result_have_finite_scores(
+    objective: BoundarySharpness,
+) -> None:
+    flat = torch.full((1, 3, 64, 64), 0.5)
+    core = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    core[..., 20:40, 20:40] = True
+    scorer = objective.against(Reference(("flat",), flat, core, None))
+    assert scorer(flat).value == pytest.approx(1.0)
+    noisy = scorer(noise(0.1)(flat))
+    assert 0 < noisy.value < 0.2
+
+
+def test_a_picture_without_a_region_is_left_out_and_says_so(
+    reference: Reference, objective: BoundarySharpness
+) -> None:
+    masks = reference.masks.clone()
+    masks[0] = False
+    partial = Reference(reference.names, reference.targets, masks, reference.inputs)
+    score = objective.against(partial)(blur(1.0)(reference.targets))
+    assert score.components["n_scored"] == FEW - 1
+    assert score.components["n"] == FEW
+    assert "score" not in score.per_image[0]
+    assert "skipped" in score.per_image[0]
+    whole = objective.against(reference)(blur(1.0)(reference.targets))
+    assert score.value == pytest.approx(float(values_of_rest(whole)), rel=1e-4)
+
+
+def values_of_rest(score: Score) -> torch.Tensor:
+    return values(score)[1:].mean()
+
+
+def test_no_region_at_all_is_an_error(reference: Reference, objective: BoundarySharpness) -> None:
+    nothing = torch.zeros_like(reference.masks)
+    with pytest.raises(NothingToScoreError, match="nothing to score"):
+        objective.against(Reference(reference.names, reference.targets, nothing, None))
+
+
+def test_a_picture_that_is_not_finite_makes_the_score_so(
+    reference: Reference, objective: BoundarySharpness
+) -> None:
+    broken = reference.targets.clone()
+    broken[1, :, :, :] = math.nan
+    score = objective.against(reference)(broken)
+    assert math.isnan(score.value)
+    assert math.isfinite(float(score.per_image[0]["score"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"targets": torch.rand(2, 3, 64, 64) * 255}, r"\[0, 1\]"),
+        ({"targets": torch.full((2, 3, 64, 64), math.nan)}, r"\[0, 1\]"),
+        ({"masks": torch.ones(2, 1, 32, 32, dtype=torch.bool)}, "Masks must be"),
+        ({"names": ("a",)}, "1 names for 2"),
+        ({"inputs": torch.rand(2, 3, 32, 32)}, "inputs are"),
+    ],
+)
+def test_a_reference_that_does_not_fit_is_refused(
+    change: dict[str, object], sentence: str, objective: BoundarySharpness
+) -> None:
+    fitting: dict[str, object] = {
+        "names": ("a", "b"),
+        "targets": torch.rand(2, 3, 64, 64),
+        "masks": torch.ones(2, 1, 64, 64, dtype=torch.bool),
+        "inputs": None,
+    }
+    with pytest.raises(ValueError, match=sentence):
+        objective.against(Reference(**(fitting | change)))  # type: ignore[arg-type]
+
+
+def test_restored_pictures_of_another_size_are_refused(
+    reference: Reference, objective: BoundarySharpness
+) -> None:
+    with pytest.raises(ValueError, match="must match"):
+        objective.against(reference)(torch.rand(FEW, 3, 64, 64))

@@ -1,0 +1,181 @@
+"""The parts of the score against the libraries they stem from, and the masks."""
+
+import lpips
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import binary_dilation, gaussian_filter, laplace
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from objectives.guards import ciede2000, to_lab
+from objectives.laplacian import LocalVariance, gaussian_blur, laplacians, noise_response
+from objectives.lpips import LpipsNetwork, LpipsTarget
+from objectives.masks import (
+    dilate,
+    erode,
+    region_by_difference,
+    region_from_field,
+    region_from_pair,
+    ring,
+)
+from objectives.score import Reference
+from objectives.weights import build_trunk, resolve_weights
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("net", ["alex", "squeeze"])
+def test_lpips_agrees_with_the_package(net: str) -> None:
+    ours = LpipsNetwork(net, "random")  # type: ignore[arg-type]
+    package = lpips.LPIPS(net=net, pnet_rand=True, spatial=True, verbose=False)
+    theirs = list(package.net.children())
+    for part, other in zip(ours.slices, theirs, strict=True):
+        other.load_state_dict(
+            dict(zip(other.state_dict(), part.state_dict().values(), strict=True))
+        )
+    a, b = drawn(2, 3, 80, 96), drawn(2, 3, 80, 96, seed=1)
+    mask = drawn(2, 1, 80, 96, seed=2) > 0.7
+    whole = torch.ones_like(mask)
+    found = LpipsTarget.of(ours, b, {"mask": mask, "whole": whole})(a)
+    with torch.no_grad():
+        spatial = package(a, b, normalize=True)
+    torch.testing.assert_close(found["whole"], spatial.mean((1, 2, 3)), rtol=1e-4, atol=1e-6)
+    wanted = (spatial * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3))
+    torch.testing.assert_close(found["mask"], wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_too_small_pictures_are_refused_by_lpips() -> None:
+    small = drawn(1, 3, 24, 24)
+    with pytest.raises(ValueError, match="at least 31 pixels"):
+        LpipsTarget.of(LpipsNetwork("alex", "random"), small, {})
+
+
+def test_ciede2000_and_lab_agree_with_scikit_image() -> None:
+    a, b = drawn(4000, 3), drawn(4000, 3, seed=1)
+    lab_a, lab_b = rgb2lab(a.numpy()), rgb2lab(b.numpy())
+    np.testing.assert_allclose(to_lab(a).numpy(), lab_a, atol=0.02)
+    wanted = deltaE_ciede2000(lab_a, lab_b)
+    np.testing.assert_allclose(ciede2000(to_lab(a), to_lab(b)).numpy(), wanted, atol=0.03)
+
+
+def test_ciede2000_golden_values_of_sharma() -> None:
+    """Pairs 1, 4, 7 and 25 of the paper's test data: blue, near grey, hue wrap, dark."""
+    pairs = torch.tensor(
+        [
+            [[50.0, 2.6772, -79.7751], [50.0, 0.0, -82.7485]],
+            [[50.0, -1.3802, -84.2814], [50.0, 0.0, -82.7485]],
+            [[50.0, 0.0, 0.0], [50.0, -1.0, 2.0]],
+            [[60.2574, -34.0099, 36.2677], [60.4626, -34.1751, 39.4387]],
+        ],
+        dtype=torch.float64,
+    )
+    found = ciede2000(pairs[:, 0], pairs[:, 1])
+    np.testing.assert_allclose(found.numpy(), [2.0425, 1.0000, 2.3669, 1.2644], atol=1e-4)
+
+
+def test_laplacians_agree_with_scipy() -> None:
+    y = drawn(1, 1, 48, 60)
+    plain = y[0, 0].numpy().astype(np.float64)
+    wanted = [
+        laplace(plain, mode="mirror"),
+        laplace(gaussian_filter(plain, 1, mode="mirror", radius=3), mode="mirror"),
+        4 * laplace(gaussian_filter(plain, 2, mode="mirror", radius=6), mode="mirror"),
+    ]
+    np.testing.assert_allclose(laplacians(y)[0].numpy(), np.stack(wanted), atol=2e-5)
+
+
+def test_noise_response_is_what_noise_has() -> None:
+    noise = torch.randn(1, 1, 400, 400, generator=torch.Generator().manual_seed(0))
+    measured = laplacians(noise).var((0, 2, 3))
+    for scale, variance in enumerate(measured.tolist()):
+        assert noise_response(scale) == pytest.approx(variance, rel=0.05)
+
+
+def test_local_variance_sees_nothing_outside_the_mask() -> None:
+    mask = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    mask[..., 20:40, 20:40] = True
+    maps = drawn(1, 2, 64, 64)
+    other = torch.where(mask, maps, 100.0)
+    variance = LocalVariance(mask)
+    torch.testing.assert_close(
+        variance(maps)[..., 20:40, 20:40], variance(other)[..., 20:40, 20:40]
+    )
+
+
+def test_gaussian_blur_keeps_constants_and_works_below_its_own_reach() -> None:
+    flat = torch.full((1, 3, 8, 8), 0.3)
+    torch.testing.assert_close(gaussian_blur(flat, 5.0), flat)
+
+
+def test_dilate_is_a_disc_of_two_percent() -> None:
+    mask = drawn(2, 1, 150, 200) > 0.998
+    disc = np.hypot(*np.mgrid[-3:4, -3:4]) <= 3
+    wanted = np.stack([binary_dilation(one[0].numpy(), disc) for one in mask])[:, None]
+    assert (dilate(mask).numpy() == wanted).all()
+    assert (dilate(mask[0]).numpy() == wanted[0]).all()
+
+
+def test_ring_lies_about_the_edge() -> None:
+    mask = torch.zeros(1, 1, 100, 100, dtype=torch.bool)
+    mask[..., 30:, 30:70] = True
+    rim = ring(mask)
+    assert rim[..., 60, 69]
+    assert rim[..., 60, 71]
+    assert not rim[..., 60, 50]
+    assert not rim[..., 99, 50]  # the picture's border is no edge of the region
+    assert (erode(mask) <= mask).all()
+
+
+def test_region_from_field_measures_against_the_short_side() -> None:
+    field = torch.zeros(2, 100, 300)
+    field[:, 10, 10] = 0.08
+    field[0, 20, 20] = 0.09
+    region = region_from_field(field)
+    assert region.shape == (1, 100, 300)
+    assert region.nonzero().tolist() == [[0, 10, 10]]
+
+
+def test_flow_finds_the_region_through_noise_and_a_change_of_tone(reference: Reference) -> None:
+    assert reference.inputs is not None
+    retouched, originals, truth = reference.inputs[:3], reference.targets[:3], reference.masks[:3]
+    changed = (retouched * 0.9 + 0.04 + 0.01 * (drawn(*retouched.shape) - 0.5)).clamp(0, 1)
+    by_flow = overlap(region_from_pair(changed, originals), truth)
+    assert (by_flow > 0.6).all()
+    assert by_flow.mean() > overlap(region_by_difference(changed, originals), truth).mean()
+
+
+def overlap(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    a, b = dilate(found), dilate(truth)
+    return (a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3))
+
+
+def test_equal_pictures_have_no_region() -> None:
+    picture = drawn(3, 64, 64)
+    assert not region_from_pair(picture, picture).any()
+    assert not region_by_difference(picture, picture).any()
+
+
+def test_random_trunks_are_always_the_same_and_leave_the_random_state() -> None:
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first, second = (build_trunk("squeezenet1_1", "random") for _ in range(2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert not a.requires_grad
+
+
+def test_weights_policy(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    assert resolve_weights("random", ["alexnet"]) == "random"
+    assert resolve_weights("auto", ["alexnet", "vgg19"]) == "random"
+    with pytest.raises(FileNotFoundError, match=r"alexnet-owt-7be5be79\.pth .*put it into"):
+        resolve_weights("pretrained", ["alexnet"])
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"there")
+    assert resolve_weights("pretrained", ["alexnet"]) == "pretrained"
+    assert resolve_weights("auto", ["alexnet", "vgg19"]) == "random"
