@@ -9,14 +9,14 @@ QUICK = TrainSettings(
     preprocess="scale_width_and_crop",
     load_size=128,
     crop_size=128,
-    steps=440,
-    rungs=(240, 290, 340, 390, 440),
+    steps=400,
+    rungs=(200, 250, 300, 350, 400),
     ema_decay=0.98,
     ema_every=4,
     perceptual_layers=("relu1_1", "relu2_1"),
     perceptual_window=48,
-    warm_start_steps=800,
-    warm_discriminator_steps=400,
+    warm_start_steps=2000,
+    warm_discriminator_steps=200,
 )
 
 STANDARD = QUICK.model_copy(
