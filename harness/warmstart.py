@@ -88,8 +88,8 @@ def make_warm_start(
         tell(done, total)
     generator.load_state_dict(averaged.module.state_dict())
 
-    def tell_rest(done: int, _: int) -> None:
-        tell(settings.warm_start_steps + done, total)
+    def tell_rest(done: int, total: int) -> None:
+        tell(settings.warm_start_steps + done, settings.warm_start_steps + total)
 
     return WarmStart(
         state_of(generator),

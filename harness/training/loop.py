@@ -1,7 +1,8 @@
 """The training loop: a generator of progress that knows no Optuna and no MLflow."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -49,5 +50,6 @@ def train(
 
 def averaging(generator: nn.Module, settings: TrainSettings) -> AveragedModel:
     """A running average of `generator`'s weights (decay a step), its buffers copied."""
+    ema = cast(Callable[[float], Any], get_ema_multi_avg_fn)
     decay = settings.ema_decay**settings.ema_every
-    return AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return AveragedModel(generator, multi_avg_fn=ema(decay))

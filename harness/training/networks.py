@@ -161,7 +161,9 @@ def init_as_copy(net: nn.Module) -> None:
     Raises:
         ValueError: the generator is too narrow (ngf < 12).
     """
-    down, up = net.model.model[0], net.model.model[3]
+    down, up = net.get_submodule("model.model.0"), net.get_submodule("model.model.3")
+    assert isinstance(down, nn.Conv2d)
+    assert isinstance(up, nn.ConvTranspose2d)
     ngf = down.weight.shape[0]
     if ngf < COPY_CHANNELS:
         raise ValueError(

@@ -104,5 +104,5 @@ def update(optimizer: torch.optim.Optimizer, loss: Tensor, parts: dict[str, Tens
         told = ", ".join(f"{name} {part.item():.4g}" for name, part in parts.items())
         raise DivergedError(f"a loss is no longer finite ({told})")
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
