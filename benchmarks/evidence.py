@@ -8,6 +8,7 @@ file at once; the same command goes on where it stopped.
 """
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import tempfile
@@ -21,7 +22,7 @@ from scipy.stats import spearmanr
 
 from benchmarks.machine import describe_machine
 from harness.config import TrainSettings, TrialPlan
-from harness.data.prepare import prepare_data
+from harness.data.prepare import default_cache, prepare_data
 from harness.devices import resolve_device
 from harness.profiles import choose_profile
 from harness.trial_messages import Rung, TrialTask
@@ -133,9 +134,11 @@ def main() -> None:
         key, value = pair.split("=", 1)
         train = TrainSettings.model_validate(train.model_dump() | {key: json.loads(value)})
     space = load_space("default")
-    work = Path(tempfile.gettempdir()) / f"evidence-{profile}-{asked.seed}{asked.name}"
+    data = prepare_data(asked.data, asked.direction, train, default_cache(), seed=asked.seed)
+    # Its warm start may only be used again for the very same settings, pairs and seed.
+    made_of = f"{train.model_dump_json()} {data.digest} {asked.seed}".encode()
+    work = Path(tempfile.gettempdir()) / f"evidence-{hashlib.sha256(made_of).hexdigest()[:16]}"
     work.mkdir(exist_ok=True)
-    data = prepare_data(asked.data, asked.direction, train, work / "data", seed=asked.seed)
     rungs = steps_to_look_at(train, asked.times)
     long = train.model_copy(update={"steps": rungs[-1], "rungs": rungs})
     plan = TrialPlan(

@@ -59,8 +59,8 @@ class StudyPaths:
         return self.folder / "checkpoints"
 
     @property
-    def warm_start(self) -> Path:
-        return self.checkpoints / "warm_start.pth"
+    def warm_start(self) -> "WarmStartPaths":
+        return WarmStartPaths(self.checkpoints / "warm_start")
 
     def checkpoint(self, trial: int) -> Path:
         return self.checkpoints / f"t{trial:03d}_net_G.pth"
@@ -80,6 +80,20 @@ class StudyPaths:
     def driver(self) -> Path:
         """Which driver holds the lock: its host and process id."""
         return self.folder / "driver.json"
+
+
+@dataclass(frozen=True)
+class WarmStartPaths:
+    """What every trial continues from: checkpoints as pix2pix's own `--continue_train` reads them."""
+
+    folder: Path
+
+    @property
+    def generator(self) -> Path:
+        return self.folder / "latest_net_G.pth"
+
+    def discriminator(self, n_layers_D: int, gan_mode: str) -> Path:
+        return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}.pth"
 
 
 def safe_name(name: str) -> str:

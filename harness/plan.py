@@ -223,6 +223,7 @@ def facts_of(
         "device": device,
         "versions": versions(),
         "warm_start": start,
+        "folder": str(RunPaths(config.run_dir).study(config.study).folder.absolute()),
         "init_from": [str(file.absolute()) for file in config.init_from],
         "budget": config.budget,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,8 @@ def run_search(
                 storage = record.open_storage(record.sqlite_url(plan.run_paths.optuna_db))
             study = record.find_study(storage, name)
             if study is None:
-                paths.warm_start.unlink(missing_ok=True)  # that of a study which is no more
+                # That of a study which is no more.
+                shutil.rmtree(paths.warm_start.folder, ignore_errors=True)
                 study = record.create_study(storage, name, plan.facts, plan.recipes)
         record.check_same(study, plan.facts)
         study.set_user_attr("budget", plan.config.budget)

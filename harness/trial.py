@@ -59,7 +59,7 @@ class Trials:
         noop = self.score(to_unit(self.retouched)).value
         if self.plan.warm_start == "none":
             return Baseline(noop, None)
-        if not self.paths.warm_start.exists():
+        if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
             self.make_warm_start(tell).save(self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
@@ -80,7 +80,7 @@ class Trials:
     @cached_property
     def warm_start(self) -> WarmStart:
         """The study's warm start, read once a worker."""
-        return WarmStart.load(self.paths.warm_start)
+        return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         """Train one setting for a short while, score it at every rung, stop where told to."""

@@ -4,11 +4,11 @@ Short trials from scratch mostly measure how fast a model learns to copy. Contin
 model that works but blurs, they measure what the searched settings change.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
 from harness.errors import UserInputError
-from harness.paths import write_aside
+from harness.paths import WarmStartPaths
 from harness.training.batches import batches
 from harness.training.loop import averaging
 from harness.training.networks import build_discriminator, build_generator, init_as_copy
@@ -41,23 +41,20 @@ class WarmStart:
     generator: NetWeights
     discriminators: Mapping[Kind, NetWeights]
 
-    def save(self, file: Path) -> None:
-        """Write aside, then rename: a half-made file never stands under the true name."""
-        named = {f"{n_layers}-{mode}": net for (n_layers, mode), net in self.discriminators.items()}
-        with write_aside(file) as aside:
-            torch.save({"generator": self.generator, "discriminators": named}, aside)
+    def save(self, paths: WarmStartPaths) -> None:
+        """Write aside, then rename: a half-made folder never stands under the true name."""
+        aside = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
+        shutil.rmtree(aside.folder, ignore_errors=True)
+        aside.folder.mkdir(parents=True)
+        torch.save(self.generator, aside.generator)
+        for (n_layers, mode), net in self.discriminators.items():
+            torch.save(net, aside.discriminator(n_layers, mode))
+        aside.folder.rename(paths.folder)
 
     @classmethod
-    def load(cls, file: Path) -> "WarmStart":
-        held: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        kinds = {
-            f"{n_layers}-{mode}": (n_layers, mode)
-            for n_layers in range(1, 10)
-            for mode in get_args(GanMode)
-        }
-        return cls(
-            held["generator"], {kinds[key]: net for key, net in held["discriminators"].items()}
-        )
+    def load(cls, paths: WarmStartPaths, kinds: tuple[Kind, ...]) -> "WarmStart":
+        nets = {kind: read_checkpoint(paths.discriminator(*kind)) for kind in kinds}
+        return cls(read_checkpoint(paths.generator), nets)
 
 
 def make_warm_start(

@@ -10,7 +10,6 @@ from PIL import Image
 from harness.config import TrainSettings, TrialPlan
 from harness.data.pairs import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
-from harness.paths import StudyPaths
 from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
@@ -144,15 +143,14 @@ def test_the_panel_shows_each_picture_four_times(warm: Trials) -> None:
 
 
 def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: Path) -> None:
-    file = warm.paths.warm_start
-    made = file.stat().st_mtime_ns
+    paths = warm.paths.warm_start
+    made = paths.folder.stat().st_mtime_ns
     again = make_trials(dataset, warm.plan.folder)
     baseline = again.prepare(lambda done, total: pytest.fail("made again"))
-    assert file.stat().st_mtime_ns == made
+    assert paths.folder.stat().st_mtime_ns == made
     assert baseline.warm_start is not None
-    assert set(WarmStart.load(file).discriminators) == set(KINDS)
     generator, discriminator = again.networks(TrialTask(0, PARAMS, seed=5))
-    held = WarmStart.load(file)
+    held = WarmStart.load(paths, KINDS)
     assert all(torch.equal(v, held.generator[k]) for k, v in generator.state_dict().items())
     wanted = held.discriminators[3, "vanilla"]
     assert all(torch.equal(v, wanted[k]) for k, v in discriminator.state_dict().items())
@@ -197,12 +195,10 @@ class TestInitFrom:
         self, dataset: Path, tmp_path: Path
     ) -> None:
         other = TRAIN.model_copy(update={"ngf": 16})
-        trials = make_trials(
-            dataset, tmp_path, train=other, init_from=(self.user_model(tmp_path),)
-        )
+        trials = make_trials(dataset, tmp_path, train=other, init_from=(self.user_model(tmp_path),))
         with pytest.raises(UserInputError, match=r"latest_net_G\.pth does not fit .* ngf 16"):
             trials.prepare(ignore)
-        assert not trials.paths.warm_start.exists()
+        assert not trials.paths.warm_start.folder.exists()
 
     def test_a_file_that_is_no_checkpoint_is_refused(self, dataset: Path, tmp_path: Path) -> None:
         file = tmp_path / "portrait.pth"

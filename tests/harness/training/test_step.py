@@ -11,9 +11,7 @@ from harness.training.step import Pix2Pix
 from search_spaces.params import GanMode, TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
-PARAMS = TrialParams(
-    lambda_L1=100, lambda_perceptual=10, n_layers_D=3, gan_mode="lsgan", lr=1e-3
-)
+PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=10, n_layers_D=3, gan_mode="lsgan", lr=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,9 @@ def test_the_generator_s_step_leaves_the_discriminator_alone() -> None:
         trained = model(params, None)
         trained.step(*batch(1))
         ends.append(trained.discriminator.state_dict())
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0] if "running" not in name)
+    assert all(
+        torch.equal(ends[0][name], ends[1][name]) for name in ends[0] if "running" not in name
+    )
 
 
 @pytest.mark.parametrize("gan_mode", ["vanilla", "lsgan", "wgangp"])
