@@ -84,7 +84,7 @@ class StudyPaths:
 
 @dataclass(frozen=True)
 class WarmStartPaths:
-    """What every trial continues from: checkpoints as pix2pix's own `--continue_train` reads them."""
+    """What every trial continues from: checkpoints as pix2pix's `--continue_train` reads them."""
 
     folder: Path
 

@@ -223,12 +223,17 @@ def facts_of(
         "device": device,
         "versions": versions(),
         "warm_start": start,
-        "folder": str(RunPaths(config.run_dir).study(config.study).folder.absolute()),
+        "warm_start_folder": None if config.from_scratch else str(warm_start_folder(config)),
         "init_from": [str(file.absolute()) for file in config.init_from],
         "budget": config.budget,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
     }
+
+
+def warm_start_folder(config: SearchConfig) -> Path:
+    """Where the study's warm start is kept: exported commands continue from it."""
+    return RunPaths(config.run_dir).study(config.study).warm_start.folder.absolute()
 
 
 def versions() -> dict[str, str]:

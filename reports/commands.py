@@ -44,16 +44,20 @@ Command = list[str]
 
 
 def train_commands(
-    params: Mapping[str, Any], train: Mapping[str, Any], data: Mapping[str, Any], name: str
+    params: Mapping[str, Any],
+    train: Mapping[str, Any],
+    data: Mapping[str, Any],
+    name: str,
+    warm_start: str | None,
 ) -> list[Command]:
-    """The command that repeats a trial: its settings, its steps, its constant learning rate.
+    """Commands that repeat a trial: its settings, its steps, its constant learning rate.
 
     Args:
         params: the five searched settings.
-        train: the fixed ones, TrainSettings' names, and `warm_start`; where that is `init-from`,
-            the command continues from the user's own model.
+        train: the fixed ones, TrainSettings' names.
         data: `folder` (None: built-in pictures), `direction`, `n_train`.
         name: the run's name; made safe for a folder.
+        warm_start: the folder of checkpoints that the trial continued from; None: from nothing.
 
     Returns:
         Commands as argument lists, to be run in order.
@@ -62,9 +66,24 @@ def train_commands(
     constant = ["--n_epochs", f"{epochs}", "--n_epochs_decay", "0"]
     constant += ["--lr_policy", "step", "--lr_decay_iters", f"{epochs + 1}"]
     constant += ["--save_epoch_freq", f"{epochs}"]
-    if train.get("warm_start") == "init-from":
-        constant.append("--continue_train")
-    return [train_command(params, train, data, folder_name(name), constant)]
+    name = folder_name(name)
+    if warm_start is None:
+        return [train_command(params, train, data, name, constant)]
+    return [
+        *continue_from(warm_start, params, name),
+        train_command(params, train, data, name, [*constant, "--continue_train"]),
+    ]
+
+
+def continue_from(warm_start: str, params: Mapping[str, Any], name: str) -> list[Command]:
+    """Lay a study's warm start where `--continue_train` looks for it."""
+    run = f"./checkpoints/{name}"
+    kind = f"{params['n_layers_D']}_{params['gan_mode']}"
+    return [
+        ["mkdir", "-p", run],
+        ["cp", f"{warm_start}/latest_net_G.pth", f"{run}/latest_net_G.pth"],
+        ["cp", f"{warm_start}/latest_net_D_{kind}.pth", f"{run}/latest_net_D.pth"],
+    ]
 
 
 def full_commands(params: Mapping[str, Any], data: Mapping[str, Any], name: str) -> list[Command]:

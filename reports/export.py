@@ -57,7 +57,9 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             "weights": noted["weights"],
         },
         "baseline": baseline and {"recipe": RECOMMENDED, "mean": baseline.values[0], "ci95": None},
-        "command": as_lines(train_commands(params, train, data, run_name)),
+        "command": as_lines(
+            train_commands(params, train, data, run_name, noted["warm_start_folder"])
+        ),
         "full_command": as_lines(full(params, data, f"{run_name}-full")),
         "notes": notes(params, train, data, noted["weights"]),
         "checkpoint": trial.user_attrs.get("checkpoint"),
@@ -145,15 +147,13 @@ def notes(params: Config, train: Config, data: Config, weights: str) -> list[str
     if train["warm_start"] == "shared":
         said.append(
             f"The trial continued from the study's shared warm start ({train['warm_start_steps']} "
-            "steps with the guide's blurring recipe); the command starts from nothing. To continue "
-            "from a model of yours, put its latest_net_G.pth into the run's folder of checkpoints "
-            "and add --continue_train."
+            "steps with the guide's blurring recipe), and so does the command; full_command starts "
+            "from nothing."
         )
     if train["warm_start"] == "init-from":
         said.append(
-            "The trial continued from your own model: put its latest_net_G.pth and "
-            "latest_net_D.pth (one with as many layers as --n_layers_D) into the run's folder of "
-            "checkpoints first."
+            "The trial continued from your own model, with a discriminator trained beside it, and "
+            "so does the command; full_command starts from nothing."
         )
     if train.get("ema_decay"):
         said.append(

