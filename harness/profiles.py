@@ -4,19 +4,19 @@ from harness.config import TrainSettings
 
 QUICK = TrainSettings(
     netG="unet_128",
-    ngf=16,
-    ndf=16,
+    ngf=12,
+    ndf=12,
     preprocess="scale_width_and_crop",
     load_size=128,
     crop_size=128,
-    steps=400,
-    rungs=(200, 250, 300, 350, 400),
+    steps=440,
+    rungs=(280, 320, 360, 400, 440),
     ema_decay=0.98,
     ema_every=4,
     perceptual_layers=("relu1_1", "relu2_1"),
     perceptual_window=48,
-    warm_start_steps=2000,
-    warm_discriminator_steps=200,
+    warm_start_steps=1600,
+    warm_discriminator_steps=400,
 )
 
 STANDARD = QUICK.model_copy(
