@@ -13,7 +13,7 @@ from harness.paths import RunPaths
 
 HOST = "127.0.0.1"
 TRIED_PORTS = 100
-STARTS_WITHIN = 60.0  # seconds
+STARTS_WITHIN = 180.0  # seconds
 
 
 def serve_ui(paths: RunPaths, port: int, open_browser: bool) -> None:

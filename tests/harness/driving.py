@@ -66,6 +66,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             "device": "cpu",
             "versions": {"python": "3", "harness": "0"},
             "warm_start": "shared",
+            "warm_start_folder": None,
             "init_from": [],
             "budget": config.budget,
             "created": "2026-01-01T00:00:00+00:00",

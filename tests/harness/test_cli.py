@@ -55,7 +55,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--data", "nowhere"], "nowhere"),
         (["--init-from", "missing.pth"], "missing.pth"),
         (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
-        (["--run-dir", "/proc/nothing"], "/proc/nothing cannot be written"),
+        (["--run-dir", "/proc/nothing"], "cannot be written"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(
