@@ -9,7 +9,8 @@
     score  exp(-(D + E + Lrel)), in (0, 1], higher is better; the set's is the mean
 
 The mask is the warped region dilated by 2% of the short side. Outside it the original is put
-into the picture before LPIPS looks at it. `python -m benchmarks.validate_score` tabulates what it resists.
+into the picture before LPIPS looks at it. `python -m benchmarks.validate_score` tabulates what the
+score resists.
 """
 
 import math
