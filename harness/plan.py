@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import socket
+import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -178,10 +179,14 @@ def check_folder(folder: Path) -> None:
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        # Trying is the only sure way: permissions say nothing of read-only and special places.
+        tempfile.TemporaryDirectory(dir=existing).cleanup()
+    except OSError as error:
         raise UserInputError(
-            f"The run folder {folder} cannot be written: choose another with --run-dir DIR."
-        )
+            f"The run folder {folder} cannot be written ({error.strerror}): choose another with "
+            "--run-dir DIR."
+        ) from error
 
 
 def available_cores() -> int:
