@@ -13,15 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from optuna import Study
 from optuna.trial import Trial, TrialState
 
 from harness.errors import HarnessError, SearchFailedError, UserInputError
-from harness.keep import Keeper
 from harness.launch.local import Died, LocalLauncher
 from harness.plan import SearchPlan
-from harness.study import ask, counted, put_back
-from harness.tracking import Ending, Tracker
+from harness.stage import Stage
+from harness.study import put_back
+from harness.tracking import Ending
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
 from harness.worker import (
@@ -67,6 +66,12 @@ class Job:
     alone: bool = False
 
 
+def seconds_of(stage: Stage) -> list[float]:
+    """How long the stage's completed trials took."""
+    done = stage.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial.user_attrs["seconds"] for trial in done]
+
+
 def start_workers(launcher: LocalLauncher, jobs: int) -> None:
     """Start them all; the first makes the warm start, and needs no further word for it."""
     for number in range(jobs):
@@ -75,37 +80,23 @@ def start_workers(launcher: LocalLauncher, jobs: int) -> None:
 
 
 class Driver:
-    """Runs one study's trials on a launcher's workers until the budget is reached."""
+    """Runs one stage after the other on a launcher's workers."""
 
-    def __init__(
-        self,
-        plan: SearchPlan,
-        study: Study,
-        launcher: LocalLauncher,
-        tracker: Tracker,
-        view: View,
-    ) -> None:
+    def __init__(self, plan: SearchPlan, stage: Stage, launcher: LocalLauncher, view: View) -> None:
         self.plan = plan
-        self.study = study
+        self.stage = stage
         self.launcher = launcher
-        self.tracker = tracker
         self.view = view
-        self.keeper = Keeper(plan.paths, study)
-        self.distributions = plan.space.distributions
         self.baseline: Baseline | None = None
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
-        self.counted = counted(study)
         self.starts_lost = 0
         self.failures: list[str] = []
-        self.seconds: list[float] = [
-            trial.user_attrs["seconds"]
-            for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        ]
+        self.seconds: list[float] = seconds_of(stage)
 
     def run(self, stop: Callable[[], bool]) -> bool:
-        """Run trials until the budget is reached (True) or `stop` says so (False).
+        """Run the stage's trials until there are no more (True) or `stop` says so (False).
 
         Raises:
             SearchFailedError: too many trials failed in a row.
@@ -120,16 +111,22 @@ class Driver:
             self.end_hung()
         return False
 
+    def turn_to(self, stage: Stage) -> None:
+        """Go on with another stage's trials, on the same workers."""
+        self.stage = stage
+        self.failures.clear()
+        self.seconds = seconds_of(stage)
+
     def finished(self) -> bool:
-        """The budget is reached and nothing runs."""
-        return self.counted >= self.plan.config.budget and not self.jobs and not self.again
+        """There is nothing more to run and nothing runs."""
+        return self.stage.exhausted() and not self.jobs and not self.again
 
     def give_up(self) -> None:
         """End every worker; what they ran goes back to the queue."""
         self.launcher.close()
         for job in [*self.jobs.values(), *self.again]:
-            put_back(self.study, job.trial)
-            self.tracker.end(job.task.number, REQUEUED)
+            put_back(self.stage.study, job.trial)
+            self.stage.tracker.end(job.task.number, REQUEUED)
         self.jobs.clear()
         self.again.clear()
 
@@ -152,15 +149,10 @@ class Driver:
             if self.again[0].alone and self.jobs:
                 return None
             return self.again.popleft()
-        if self.counted >= self.plan.config.budget:
+        if self.stage.exhausted():
             return None
-        trial = ask(self.study, self.distributions, self.plan.config.seed)
-        self.counted += 1
-        params = self.plan.space.params(trial.params)
-        trial.set_user_attr("params", params.model_dump())
-        trial.set_user_attr("seed", self.plan.config.seed)
-        known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        task = TrialTask(trial.number, params, self.plan.config.seed)
+        trial, task = self.stage.next()
+        known = self.stage.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         return Job(trial, task, trial.user_attrs.get("recipe"), set(known))
 
     def begin(self, worker: int, job: Job) -> None:
@@ -169,7 +161,7 @@ class Driver:
         job.worker, job.began, job.rungs = worker, time.monotonic(), []
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
-        self.tracker.begin(job.task.number, job.task.params, tags)
+        self.stage.tracker.begin(job.task.number, job.task.params, tags)
         self.view.show(TrialBegan(job.task.number, job.task.params.model_dump(), job.recipe))
 
     # -- hearing ----------------------------------------------------------------------------
@@ -204,12 +196,12 @@ class Driver:
         self.starts_lost = 0
         self.idle.add(worker)
         said = {"noop": baseline.noop, "warm_start": baseline.warm_start}
-        self.study.set_user_attr("baseline", said)
+        self.stage.study.set_user_attr("baseline", said)
         self.view.show(Prepared(baseline.noop, baseline.warm_start))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""
-        steps = self.plan.trial_plan.train.steps
+        steps = self.stage.train.steps
         if not math.isfinite(rung.value):
             job.verdict = f"diverged: the score at step {rung.step} is {rung.value}"
         else:
@@ -217,14 +209,13 @@ class Driver:
             if rung.step not in job.known:
                 job.trial.report(rung.value, rung.step)
                 job.known.add(rung.step)
-            # The recipes are what others are judged by: they are always run to their end.
-            if job.recipe is None and rung.step < steps and job.trial.should_prune():
+            if self.stage.hopeless(job.trial, rung):
                 job.verdict = (
                     f"pruned at step {rung.step}: {rung.value:.4f} is below the median there"
                 )
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
-            self.tracker.rung(job.task.number, rung)
+            self.stage.tracker.rung(job.task.number, rung)
             self.view.show(RungReached(job.task.number, rung.step, steps, rung.value))
 
     def ended(self, worker: int, job: Job, message: Message) -> None:
@@ -308,10 +299,10 @@ class Driver:
         self.seconds.append(seconds)
         self.failures.clear()
         noted: dict[str, Any] = {"per_image": list(result.per_image)}
-        if self.keeper.would_lead(value):
+        if self.stage.worth_keeping(value):
             noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
         self.tell(job, TrialState.COMPLETE, noted, value)
-        self.keeper.keep(job.task.number, job.recipe, result)
+        self.stage.keep(job.task, job.recipe, result)
         self.close(job, Ending("FINISHED", "complete"), value)
 
     def pruned(self, job: Job, reason: str) -> None:
@@ -323,7 +314,7 @@ class Driver:
         value = job.rungs[-1].value if job.rungs else None
         if reason.startswith("diverged"):
             value = None
-            missed = [s for s in self.plan.trial_plan.train.rungs if s not in job.known]
+            missed = [s for s in self.stage.train.rungs if s not in job.known]
             if missed:
                 job.trial.report(0.0, missed[0])
         self.failures.clear()
@@ -336,7 +327,7 @@ class Driver:
         Raises:
             SearchFailedError: it was one too many in a row.
         """
-        self.counted -= 1
+        self.stage.failed()
         self.tell(job, TrialState.FAIL, {"reason": reason})
         self.close(job, Ending("FAILED", "failed", reason), None)
         self.failures.append(reason)
@@ -364,17 +355,17 @@ class Driver:
             "components": job.rungs[-1].components if job.rungs else {},
             "seconds": round(time.monotonic() - job.began, 3),
             "worker": job.worker,
-            "mlflow_run": self.tracker.run_id(job.task.number),
+            "mlflow_run": self.stage.tracker.run_id(job.task.number),
             **noted,
         }
         for key, fact in facts.items():
             job.trial.set_user_attr(key, fact)
-        self.study.tell(job.trial, value, state)
+        self.stage.study.tell(job.trial, value, state)
 
     def close(self, job: Job, ending: Ending, value: float | None) -> None:
         """After the record, those who only watch."""
-        self.tracker.end(job.task.number, ending)
-        leads = ending.state == "complete" and self.keeper.top[0] == job.task.number
+        self.stage.tracker.end(job.task.number, ending)
+        leads = ending.state == "complete" and self.stage.leads(job.task)
         self.view.show(
             TrialEnded(
                 number=job.task.number,
@@ -385,6 +376,6 @@ class Driver:
                 reason=ending.reason,
                 seconds=time.monotonic() - job.began,
                 best=leads,
-                done=self.counted - len(self.jobs) - len(self.again),
+                done=self.stage.done - len(self.jobs) - len(self.again),
             )
         )

@@ -73,12 +73,14 @@ def drive(
     """Run the trials, and leave everything in order however that ends."""
     from harness.driver import Driver, start_workers
     from harness.launch.local import LocalLauncher
+    from harness.stage import SearchStage
 
     with LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log) as launcher:
         # They import torch and make the warm start while MLflow opens its database here.
         start_workers(launcher, plan.jobs)
         tracker = open_tracker(plan, study, view)
-        driver = Driver(plan, study, launcher, tracker, view)
+        stage = SearchStage(plan, study, tracker, plan.config.budget)
+        driver = Driver(plan, stage, launcher, view)
         ending = ended("FAILED", "failed", "the driver failed")
         try:
             finished = driver.run(stop)

@@ -1,0 +1,100 @@
+"""What a driver runs: a stage says which trials are next and what becomes of them."""
+
+from typing import Protocol
+
+from optuna import Study
+from optuna.trial import Trial
+
+from harness.config import TrainSettings
+from harness.keep import Keeper
+from harness.plan import SearchPlan
+from harness.study import ask, counted
+from harness.tracking import Tracker
+from harness.trial_messages import Rung, TrialResult, TrialTask
+
+
+class Stage(Protocol):
+    """A study's trials of one kind, handed out one by one. Only the driver calls it.
+
+    Attributes:
+        study: the record of these trials.
+        tracker: their mirror.
+        train: how each is trained.
+        done: trials handed out and not failed, of the search's budget.
+    """
+
+    study: Study
+    tracker: Tracker
+    train: TrainSettings
+    done: int
+
+    def exhausted(self) -> bool:
+        """Whether there is no trial to hand out (a failure can make room for one)."""
+        ...
+
+    def next(self) -> tuple[Trial, TrialTask]:
+        """The next trial of a stage that is not exhausted."""
+        ...
+
+    def failed(self) -> None:
+        """A trial that was handed out failed through no fault of its setting."""
+        ...
+
+    def hopeless(self, trial: Trial, rung: Rung) -> bool:
+        """Whether to stop a trial at this rung."""
+        ...
+
+    def worth_keeping(self, value: float) -> bool:
+        """Whether the weights of a trial that ends with this score are to be kept."""
+        ...
+
+    def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
+        """Keep or drop the files of a trial that the record has as complete."""
+        ...
+
+    def leads(self, task: TrialTask) -> bool:
+        """Whether a completed trial is the best so far."""
+        ...
+
+
+class SearchStage:
+    """The search itself: the guide's recipes, then what the sampler suggests."""
+
+    def __init__(self, plan: SearchPlan, study: Study, tracker: Tracker, budget: int) -> None:
+        self.study = study
+        self.tracker = tracker
+        self.train = plan.trial_plan.train
+        self.done = counted(study)
+        self.budget = budget
+        self.space = plan.space
+        self.seed = plan.config.seed
+        self.distributions = plan.space.distributions
+        self.keeper = Keeper(plan.paths, study)
+
+    def exhausted(self) -> bool:
+        return self.done >= self.budget
+
+    def next(self) -> tuple[Trial, TrialTask]:
+        trial = ask(self.study, self.distributions, self.seed)
+        self.done += 1
+        params = self.space.params(trial.params)
+        trial.set_user_attr("params", params.model_dump())
+        trial.set_user_attr("seed", self.seed)
+        return trial, TrialTask(trial.number, params, self.seed)
+
+    def failed(self) -> None:
+        self.done -= 1
+
+    def hopeless(self, trial: Trial, rung: Rung) -> bool:
+        # The recipes are what others are judged by: they are always run to their end.
+        is_recipe = "recipe" in trial.user_attrs
+        return not is_recipe and rung.step < self.train.steps and trial.should_prune()
+
+    def worth_keeping(self, value: float) -> bool:
+        return self.keeper.would_lead(value)
+
+    def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
+        self.keeper.keep(task.number, recipe, result)
+
+    def leads(self, task: TrialTask) -> bool:
+        return self.keeper.top[0] == task.number
