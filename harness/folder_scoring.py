@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from harness.data.reading import Picture, is_picture, read_mask, read_picture, shown
+from harness.data.reading import Picture, is_picture, read_picture, shown
 from harness.errors import UserInputError
+from objectives.laplacian import luma
 from objectives.masks import region_from_pair
 from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
 
@@ -216,13 +217,13 @@ class PictureSet:
 def read_set(files: PictureFiles) -> PictureSet:
     """Read one picture's files; the mask is the user's, else found between input and original."""
     original = read_picture(files.original)
-    height, width = original.shape[:2]
     restored = read_like(files.restored, files.original, original)
     retouched = None
     if files.retouched is not None:
         retouched = unit(read_like(files.retouched, files.original, original))
     if files.mask is not None:
-        mask = torch.from_numpy(read_mask(files.mask, height, width).copy()).unsqueeze(0)
+        # White, above half, is where it was warped.
+        mask = luma(unit(read_like(files.mask, files.original, original)).unsqueeze(0))[0] > 0.5
     else:
         assert retouched is not None
         mask = region_from_pair(retouched, unit(original))

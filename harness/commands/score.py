@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -46,6 +47,8 @@ def score(
 
     Example: harness score --pred restored --target originals --input retouched --json score.json
     """
+    check_writable("--json", json_file)
+    check_writable("--csv", csv_file)
     files = chosen_files(pred, target, mask, input_, results)
     chosen, found = scored(files, objective, device, weights)
     figures = as_json(found, chosen.weights)
@@ -114,6 +117,23 @@ def as_json(found: "FolderScore", weights: str) -> dict[str, Any]:
         "components": components,
         "images": list(found.score.per_image),
     }
+
+
+def check_writable(flag: str, file: Path | None) -> None:
+    """Refuse, before anything is scored, a file that could not be written afterwards.
+
+    Raises:
+        UserInputError: it is a folder, or lies under what is none.
+    """
+    from harness.errors import UserInputError
+
+    if file is None:
+        return
+    if file.is_dir():
+        raise UserInputError(f"{flag} {file} is a folder: name a file.")
+    nearest = next(folder for folder in file.absolute().parents if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
+        raise UserInputError(f"{flag} {file} cannot be written: {nearest} is no writable folder.")
 
 
 def write_text(file: Path, text: str) -> None:

@@ -1,0 +1,392 @@
+"""`harness score` from folders of pictures to figures, and its refusals."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.ladders import blur, inside
+from harness import cli
+from objectives.boundary_sharpness import BoundarySharpness
+from objectives.masks import dilate
+from objectives.score import Reference
+
+SIGMAS = (0.4, 0.5, 0.8, 1.5, 2.5, 5.0)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def score(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ran]:
+    """`harness score` with random weights, on the CPU, in a wide terminal."""
+
+    def run(*words: str | Path) -> Ran:
+        fixed = ["--weights", "random", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", ["harness", "score", *fixed, *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "160")
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return Ran(int(end.value.code or 0), said.out, said.err)
+
+    return run
+
+
+def save(picture: torch.Tensor, file: Path) -> None:
+    """A float `[3, h, w]` or bool `[1, h, w]` tensor as a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pixels = (picture.float() * 255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels.squeeze()).save(file)
+
+
+@pytest.fixture
+def folder(reference: Reference, tmp_path: Path) -> Path:
+    """Six pictures, each blurred more than the one before, under pred, target, mask and input."""
+    assert reference.inputs is not None
+    for number, sigma in enumerate(SIGMAS):
+        chosen = slice(number % 4, number % 4 + 1)
+        original, mask = reference.targets[chosen], reference.masks[chosen]
+        restored = inside(blur(sigma)(original), original, dilate(mask))
+        kinds = (restored, original, mask, reference.inputs[chosen])
+        for kind, picture in zip(("pred", "target", "mask", "input"), kinds, strict=True):
+            turned = picture if number < 4 else picture.flip(3)
+            save(turned[0], tmp_path / kind / f"face {number}.png")
+    return tmp_path
+
+
+def assert_same(found: dict[str, float | str], wanted: dict[str, float | str]) -> None:
+    """The rows of one picture: names and figures alike."""
+    assert found.pop("name") == wanted["name"]
+    figures = {key: value for key, value in wanted.items() if key != "name"}
+    assert found == pytest.approx(figures, rel=1e-4, abs=1e-6)
+
+
+def flags(folder: Path, *kinds: str) -> list[str]:
+    return [word for kind in kinds for word in (f"--{kind}", str(folder / kind))]
+
+
+def test_the_figures_are_those_of_the_objective_itself(score, folder: Path) -> None:
+    ran = score(*flags(folder, "pred", "target", "mask", "input"), "--json", folder / "out.json")
+    assert ran.code == 0, ran.err
+    figures = json.loads((folder / "out.json").read_text())
+
+    def stack(kind: str) -> torch.Tensor:
+        files = sorted((folder / kind).iterdir())
+        pictures = np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+        return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+    names = tuple(f"face {number}.png" for number in range(len(SIGMAS)))
+    reference = Reference(names, stack("target"), stack("mask")[:, :1] > 0.5, stack("input"))
+    wanted = BoundarySharpness("random").against(reference)(stack("pred"))
+    assert figures["score"] == pytest.approx(wanted.value, rel=1e-6)
+    assert [row["name"] for row in figures["images"]] == list(names)
+    for found, row in zip(figures["images"], wanted.per_image, strict=True):
+        assert_same(found, row)
+
+
+def test_the_json_has_the_documented_shape(score, folder: Path) -> None:
+    ran = score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
+    assert ran.code == 0, ran.err
+    figures = json.loads((folder / "out.json").read_text())
+    assert set(figures) == {
+        "score", "n", "n_scored", "weights", "lpips_reference", "components", "images"
+    }  # fmt: skip
+    assert (figures["n"], figures["n_scored"], figures["weights"]) == (6, 6, "random")
+    assert "blurred" in figures["lpips_reference"]
+    wanted = {"D", "E", "Lrel", "lpips", "ring_score", "ring_lpips", "laplacian_ratio", "ciede2000"}
+    wanted |= {"mae_outside", "structure_error", "median", "worst_tenth"}
+    assert wanted <= set(figures["components"])
+    scores = [row["score"] for row in figures["images"]]
+    assert scores == sorted(scores, reverse=True)
+    assert figures["score"] == pytest.approx(sum(scores) / 6)
+    assert figures["components"]["worst_tenth"] == pytest.approx(scores[-1])
+
+
+def test_the_csv_holds_the_same_rows(score, folder: Path) -> None:
+    files = ("--json", folder / "out.json", "--csv", folder / "out.csv")
+    assert score(*flags(folder, "pred", "target", "mask"), *files).code == 0
+    rows = json.loads((folder / "out.json").read_text())["images"]
+    with (folder / "out.csv").open(newline="") as opened:
+        read = list(csv.DictReader(opened))
+    assert [row["name"] for row in read] == [row["name"] for row in rows]
+    assert [float(row["E"]) for row in read] == [row["E"] for row in rows]
+
+
+def test_the_table_shows_the_headline_the_components_and_the_five_worst(
+    score, folder: Path
+) -> None:
+    ran = score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
+    value = json.loads((folder / "out.json").read_text())["score"]
+    assert f"boundary_sharpness {value:.4f}" in ran.out
+    assert "6 of 6 pictures scored" in ran.out
+    assert "WEIGHTS ARE RANDOM" in ran.out
+    assert "ring_score" in ran.out
+    shown = [line.split("face ")[1][0] for line in ran.out.splitlines() if "face " in line]
+    assert shown == ["5", "4", "3", "2", "1"]
+
+
+def test_without_masks_the_region_is_found_from_the_input(score, folder: Path) -> None:
+    known = flags(folder, "pred", "target", "mask", "input")
+    assert score(*known, "--json", folder / "known.json").code == 0
+    unknown = flags(folder, "pred", "target", "input")
+    assert score(*unknown, "--json", folder / "found.json").code == 0
+    a, b = (json.loads((folder / f"{name}.json").read_text()) for name in ("known", "found"))
+    assert b["lpips_reference"] == "input"
+    # The blur that was done inside the true region lies inside the found one.
+    assert b["components"]["mae_outside"] < 0.2 * b["components"]["mae"]
+    assert b["score"] == pytest.approx(a["score"], abs=0.05)
+
+
+@pytest.mark.parametrize("inner", ["images", "."])
+def test_the_results_folder_of_pix2pix_gives_the_same_figures(
+    score, folder: Path, inner: str
+) -> None:
+    endings = {"pred": "fake_B", "target": "real_B", "input": "real_A"}
+    for kind, ending in endings.items():
+        for file in (folder / kind).iterdir():
+            copy = folder / "results" / inner / f"{file.stem}_{ending}.png"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(file.read_bytes())
+    assert score(*flags(folder, "results"), "--json", folder / "a.json").code == 0
+    assert score(*flags(folder, "pred", "target", "input"), "--json", folder / "b.json").code == 0
+    a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert a["score"] == b["score"]
+    assert a["components"] == b["components"]
+    assert a["images"][0]["name"] == "face 0_fake_B.png"
+
+
+def test_pictures_of_several_sizes_keep_their_order_and_their_scores(score, folder: Path) -> None:
+    assert score(*flags(folder, "pred", "target", "mask"), "--json", folder / "a.json").code == 0
+    for kind in ("pred", "target", "mask"):
+        for number in (1, 4):
+            file = folder / kind / f"face {number}.png"
+            with Image.open(file) as picture:
+                picture.crop((0, 0, 128, 120)).save(file)
+    assert score(*flags(folder, "pred", "target", "mask"), "--json", folder / "b.json").code == 0
+    a, b = (json.loads((folder / name).read_text())["images"] for name in ("a.json", "b.json"))
+    assert [row["name"] for row in a] == [row["name"] for row in b]
+    for number, (whole, cut) in enumerate(zip(a, b, strict=True)):
+        if number in (1, 4):
+            assert cut["mask_fraction"] != whole["mask_fraction"]
+        else:
+            assert_same(cut, whole)
+
+
+def test_a_picture_without_a_region_is_named_and_left_out(score, folder: Path) -> None:
+    save(torch.zeros(1, 128, 128, dtype=torch.bool), folder / "mask" / "face 2.png")
+    ran = score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
+    figures = json.loads((folder / "out.json").read_text())
+    assert (figures["n"], figures["n_scored"]) == (6, 5)
+    assert "5 of 6 pictures scored" in ran.out
+    row = figures["images"][2]
+    assert row["name"] == "face 2.png"
+    assert "score" not in row
+    assert "under 0.05%" in row["skipped"]
+
+
+def as_alpha(picture: Image.Image) -> Image.Image:
+    return picture.convert("RGBA")
+
+
+def as_palette(picture: Image.Image) -> Image.Image:
+    return picture.quantize(64)
+
+
+def as_grey(picture: Image.Image) -> Image.Image:
+    return picture.convert("L")
+
+
+def as_16_bits(picture: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize("form", [as_alpha, as_palette, as_grey, as_16_bits])
+def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None:
+    """The same pixels as plain RGB and in the other form have the same score."""
+    plain = as_palette if form is as_palette else as_grey if form is as_16_bits else form
+    for kind in ("pred", "target"):
+        for file in (folder / kind).iterdir():
+            with Image.open(file) as picture:
+                other = folder / "other" / kind / file.name
+                other.parent.mkdir(parents=True, exist_ok=True)
+                form(picture).save(other)
+                plain(picture).convert("RGB").save(file)
+    assert score(*flags(folder, "pred", "target", "mask"), "--json", folder / "a.json").code == 0
+    words = [*flags(folder / "other", "pred", "target"), *flags(folder, "mask")]
+    assert score(*words, "--json", folder / "b.json").code == 0
+    a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert a == b
+
+
+def cut(folder: Path, kind: str) -> None:
+    file = folder / kind / "face 3.png"
+    with Image.open(file) as picture:
+        picture.crop((0, 0, 128, 96)).save(file)
+
+
+def all_small(folder: Path, kind: str) -> None:
+    for each in ("pred", "target", "mask"):
+        for file in (folder / each).iterdir():
+            with Image.open(file) as picture:
+                picture.resize((16, 16)).save(file)
+
+
+def all_black(folder: Path, kind: str) -> None:
+    for file in (folder / kind).iterdir():
+        Image.new("L", (128, 128)).save(file)
+
+
+def remove(folder: Path, kind: str) -> None:
+    (folder / kind / "face 3.png").unlink()
+
+
+def remove_all(folder: Path, kind: str) -> None:
+    for file in (folder / kind).iterdir():
+        file.unlink()
+
+
+def remove_folder(folder: Path, kind: str) -> None:
+    (folder / kind).rename(folder / "elsewhere")
+
+
+def no_picture(folder: Path, kind: str) -> None:
+    (folder / kind / "face 3.png").write_bytes(b"this is no picture")
+
+
+def truncate(folder: Path, kind: str) -> None:
+    file = folder / kind / "face 3.png"
+    file.write_bytes(file.read_bytes()[:900])
+
+
+def empty(folder: Path, kind: str) -> None:
+    (folder / kind / "face 3.png").write_bytes(b"")
+
+
+def animate(folder: Path, kind: str) -> None:
+    frames = [Image.new("RGB", (128, 128), colour) for colour in ("red", "blue")]
+    frames[0].save(folder / kind / "face 3.png", save_all=True, append_images=frames[1:])
+
+
+def floats(folder: Path, kind: str) -> None:
+    (folder / kind / "face 3.png").unlink()
+    Image.fromarray(np.zeros((128, 128), np.float32)).save(folder / kind / "face 3.tiff")
+
+
+def twice(folder: Path, kind: str) -> None:
+    Image.new("RGB", (128, 128)).save(folder / kind / "face 3.jpg")
+
+
+@pytest.mark.parametrize("kind", ["pred", "target"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (cut, "face 3.png is 128 x "),
+        (remove, "lacks the counterparts of face 3.png"),
+        (remove_all, "holds no pictures"),
+        (remove_folder, "is no folder"),
+        (no_picture, "face 3.png is no picture"),
+        (truncate, "face 3.png cannot be read as a picture"),
+        (empty, "face 3.png is empty"),
+        (animate, "face 3.png holds 2 frames"),
+        (floats, "face 3.tiff cannot be read as a picture (floating-point"),
+        (twice, "holds both face 3.jpg and face 3.png"),
+    ],
+)
+def test_bad_pictures_are_one_sentence_and_nothing_is_written(
+    score, folder: Path, spoil: Callable[[Path, str], None], kind: str, said: str
+) -> None:
+    spoil(folder, kind)
+    refused(
+        score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json"), said, folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "said"),
+    [
+        ("mask", cut, "mask/face 3.png is 128 x 96 and its original"),
+        ("mask", remove, "lacks the counterparts of face 3.png"),
+        ("mask", no_picture, "mask/face 3.png is no picture"),
+        ("mask", all_black, "None of the 6 pictures has a warped region"),
+        ("mask", all_small, "too small for LPIPS"),
+        ("input", cut, "input/face 3.png is 128 x 96 and its original"),
+        ("input", remove, "lacks the counterparts of face 3.png"),
+        ("input", truncate, "input/face 3.png cannot be read"),
+    ],
+)
+def test_bad_masks_and_inputs_are_one_sentence(
+    score, folder: Path, kind: str, spoil: Callable[[Path, str], None], said: str
+) -> None:
+    spoil(folder, kind)
+    words = flags(folder, "pred", "target", kind)
+    refused(score(*words, "--json", folder / "out.json"), said, folder)
+
+
+def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -> None:
+    (folder / "target" / "face 0.png").rename(folder / "target" / "other.png")
+    for number in range(1, 6):
+        (folder / "target" / f"face {number}.png").unlink()
+    names = ", ".join(f"face {number}.png" for number in range(5))
+    refused(score(*flags(folder, "pred", "target", "mask")), f"of {names} and 1 more in", folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Give --pred and --target, or --results"),
+        (["--pred", "pred"], "Give --pred and --target, or --results"),
+        (["--pred", "pred", "--target", "target"], "give --mask"),
+        (["--results", "pred", "--pred", "pred"], "leave out"),
+        (["--results", "pred"], "holds no *_fake_B.png"),
+        (["--pred", "pred", "--target", "target", "--mask", "mask", "--device", "tpu"], "--device"),
+        (
+            ["--pred", "pred", "--target", "target", "--mask", "mask", "--objective", "ssim"],
+            "--objective ssim is neither",
+        ),
+        (
+            ["--pred", "pred", "--target", "target", "--mask", "mask", "--json", "pred"],
+            "--json pred is a folder",
+        ),
+        (
+            ["--pred", "pred", "--target", "target", "--mask", "mask", "--csv", "mask.txt/a.csv"],
+            "--csv mask.txt/a.csv cannot be written",
+        ),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(
+    score, folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "mask.txt").write_text("a file, no folder")
+    refused(score(*words), said, folder)
+
+
+def test_results_that_lack_a_part_are_listed(score, folder: Path) -> None:
+    for ending in ("fake_B", "real_B"):
+        Image.new("RGB", (64, 64)).save(folder / "pred" / f"p_{ending}.png")
+    refused(score("--results", folder / "pred"), "lacks p_real_A", folder)
+
+
+def refused(ran: Ran, said: str, folder: Path) -> None:
+    assert ran.code == 2, ran.out
+    assert ran.err.startswith("harness: ")
+    assert ran.err.count("\n") == 1
+    assert said in ran.err
+    assert ran.out == ""
+    assert not list(folder.glob("out.*"))
