@@ -79,7 +79,7 @@ def study_attrs(name: str = "boundary-sharpness", **changed: Any) -> dict[str, A
         "seed": 0,
         "device": "cpu",
         "versions": {"python": "3.11.7", "torch": "2.15.0", "optuna": "5.0.0", "harness": "0.1.0"},
-        "baseline": {"noop": 0.22, "warm_start": 0.219},
+        "baseline": {"noop": 0.22, "warm_start": 0.219, "oracle": 0.96},
         "warm_start": "shared",
         "warm_start_folder": "/runs/boundary-sharpness/checkpoints/warm_start",
         "budget": 50,

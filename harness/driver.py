@@ -10,7 +10,7 @@ import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optuna.trial import Trial, TrialState
@@ -195,9 +195,8 @@ class Driver:
         self.baseline = baseline
         self.starts_lost = 0
         self.idle.add(worker)
-        said = {"noop": baseline.noop, "warm_start": baseline.warm_start}
-        self.stage.study.set_user_attr("baseline", said)
-        self.view.show(Prepared(baseline.noop, baseline.warm_start))
+        self.stage.study.set_user_attr("baseline", asdict(baseline))
+        self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""

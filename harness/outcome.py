@@ -38,6 +38,7 @@ class SearchOutcome:
         best: the best completed trial.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
+        oracle: the score of warping the input back; None where its warp is not known.
     """
 
     study: str
@@ -47,6 +48,7 @@ class SearchOutcome:
     best: Standing | None
     recipes: tuple[Standing, ...]
     noop: float | None
+    oracle: float | None
     run_dir: Path
     paths: StudyPaths
 
@@ -71,6 +73,7 @@ def outcome_of(
         best=standing("best", best) if best else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
+        oracle=study.user_attrs.get("baseline", {}).get("oracle"),
         run_dir=run_dir,
         paths=paths,
     )
@@ -99,6 +102,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "best": asdict(outcome.best) if outcome.best else None,
         "recipes": [asdict(row) for row in outcome.recipes],
         "noop": outcome.noop,
+        "oracle": outcome.oracle,
         "folder": str(outcome.paths.folder),
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
     }
@@ -110,8 +114,7 @@ def as_markdown(outcome: SearchOutcome) -> str:
         f"| {row.label} | t{row.number:03d} | {row.value:.4f} | {settings(row.params)} |"
         for row in standings(outcome)
     ]
-    if outcome.noop is not None:
-        rows.append(f"| the input unchanged | | {outcome.noop:.4f} | |")
+    rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
     head = ["| | trial | score | settings |", "|---|---|---|---|"]
     return "\n".join([headline(outcome), "", *head, *rows])
 
@@ -131,16 +134,21 @@ def standings(outcome: SearchOutcome) -> list[Standing]:
     return [*([outcome.best] if outcome.best else []), *outcome.recipes]
 
 
+def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:
+    """What no model made: doing nothing, and undoing the warp itself."""
+    named = [("the input unchanged", outcome.noop), ("the input warped back", outcome.oracle)]
+    return [(label, value) for label, value in named if value is not None]
+
+
 def table(outcome: SearchOutcome) -> list[str]:
-    """One line for the best trial, each named recipe, and the input unchanged."""
+    """One line for the best trial, each named recipe, and the scores that bound them."""
     if outcome.best is None:
         return ["No trial has completed: there is no best configuration yet."]
     rows = [
         (row.label, f"t{row.number:03d}", f"{row.value:.4f}", settings(row.params))
         for row in standings(outcome)
     ]
-    if outcome.noop is not None:
-        rows.append(("the input unchanged", "", f"{outcome.noop:.4f}", ""))
+    rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
         f"  {label:<{width}}  {number:<5} {value}  {said}".rstrip()

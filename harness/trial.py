@@ -42,6 +42,7 @@ class Trials:
             torch.stack(kind).to(self.device) for kind in (val.retouched, val.originals, val.masks)
         )
         self.retouched = to_signed(retouched)
+        self.undone = val.undone
         self.reference = Reference(
             val.names, to_unit(to_signed(originals)), masks, to_unit(self.retouched)
         )
@@ -51,14 +52,15 @@ class Trials:
         ).to(self.device)
 
     def prepare(self, tell: Tell) -> Baseline:
-        """Make the shared warm start unless it is there; score it, and the input unchanged.
+        """Make the shared warm start unless it is there; score it, the input, and the oracle.
 
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
         """
         noop = self.score(to_unit(self.retouched)).value
+        oracle = self.oracle()
         if self.plan.warm_start == "none":
-            return Baseline(noop, None)
+            return Baseline(noop, None, oracle)
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
             self.make_warm_start(tell).save(self.paths.warm_start)
@@ -66,7 +68,13 @@ class Trials:
         generator = build_generator(self.plan.train, self.plan.seed)
         generator.load_state_dict(self.warm_start.generator)
         _, score = self.judge(generator.to(self.device))
-        return Baseline(noop, score.value)
+        return Baseline(noop, score.value, oracle)
+
+    def oracle(self) -> float | None:
+        """The score of the inputs with their warp undone; None where the warp is not known."""
+        if not self.undone:
+            return None
+        return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
 
     def make_warm_start(self, tell: Tell) -> WarmStart:
         """From the user's own model where `init_from` names one, else by training."""

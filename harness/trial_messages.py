@@ -46,13 +46,17 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Scores every trial is read against: the input unchanged, and the shared warm start.
+    """Scores every trial is read against.
 
-    `warm_start` is None where trials train from scratch.
+    Attributes:
+        noop: of the input unchanged.
+        warm_start: of the shared warm start; None where trials train from scratch.
+        oracle: of the input warped back, the best that can be; None where the warp is not known.
     """
 
     noop: float
     warm_start: float | None
+    oracle: float | None = None
 
 
 class Report(Protocol):

@@ -47,6 +47,7 @@ class Prepared:
 
     noop: float
     warm_start: float | None
+    oracle: float | None
 
 
 @dataclass(frozen=True)
@@ -277,7 +278,8 @@ def opening(event: Opened) -> str:
 
 def standing(event: Prepared) -> str:
     start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
-    return f"The input unchanged (no-op) scores {event.noop:.4f}{start}."
+    best = "" if event.oracle is None else f", warping it back (the oracle) {event.oracle:.4f}"
+    return f"The input unchanged (no-op) scores {event.noop:.4f}{start}{best}."
 
 
 def ended(event: TrialEnded, budget: int) -> str:

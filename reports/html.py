@@ -112,6 +112,7 @@ def levels(summary: Summary, say: Translate) -> list[tuple[str, float]]:
         (say("recommended_short"), summary.baseline.score if summary.baseline else None),
         (say("warm_start_short"), summary.warm_start),
         (say("noop_short"), summary.noop),
+        (say("oracle_short"), summary.oracle),
     ]
     return [(name, score) for name, score in named if score is not None]
 

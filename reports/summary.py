@@ -85,6 +85,7 @@ class Summary:
     difference: float | None
     noop: float | None
     warm_start: float | None
+    oracle: float | None
     recipes: tuple[Standing, ...]
     importance: dict[str, float]
     losses: tuple[LossCheck, ...]
@@ -114,6 +115,7 @@ def summarise(study: Study) -> Summary:
         difference=best.values[0] - recommended.values[0] if best and recommended else None,
         noop=scores.get("noop"),
         warm_start=scores.get("warm_start"),
+        oracle=scores.get("oracle"),
         recipes=tuple(standing(trial) for trial in trials if trial.user_attrs.get("recipe")),
         importance=importance(study),
         losses=loss_checks(best) if best else (),

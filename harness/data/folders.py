@@ -25,15 +25,18 @@ class PairFiles:
         a: picture A, or both halves side by side where `b` is None.
         b: picture B, or None.
         mask: the warped region if the user has drawn it, else None.
+        field: the displacement fields, where `harness data make` kept them, else None.
     """
 
     name: str
     a: Path
     b: Path | None = None
     mask: Path | None = None
+    field: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
+        """Its pictures."""
         return tuple(file for file in (self.a, self.b, self.mask) if file is not None)
 
 
@@ -80,8 +83,10 @@ def find_pairs(folder: Path) -> PairFolder:
 def listed(folder: Path, split: str) -> Iterator[PairFiles]:
     """Side-by-side pictures of one split, in the order of their names."""
     masks = by_stem(folder / "masks" / split) or by_stem(folder / "masks")
+    fields = {file.stem: file for file in (folder / "fields").glob("*.npz")}
     for file in pictures_in(folder / split):
-        yield PairFiles(file.relative_to(folder).as_posix(), file, None, masks.get(file.stem))
+        name = file.relative_to(folder).as_posix()
+        yield PairFiles(name, file, None, masks.get(file.stem), fields.get(file.stem))
 
 
 def two_folders(folder: Path) -> Iterator[tuple[Split, tuple[PairFiles, ...]]]:

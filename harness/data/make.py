@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from harness.data.faces import find_face
+from harness.data.fields import save_fields
 from harness.data.folders import Split, pictures_in
 from harness.data.liquify import (
     Field,
@@ -127,11 +128,7 @@ def make_one(source: Path, split: Split, number: int, plan: MakePlan, root: Path
     Image.fromarray(np.hstack([made.retouched, made.original])).save(root / split / f"{name}.png")
     mask = region_from_field(torch.from_numpy(made.field))[0].numpy()
     Image.fromarray(mask.astype(np.uint8) * 255).save(root / "masks" / split / f"{name}.png")
-    np.savez_compressed(
-        root / "fields" / f"{name}.npz",
-        field=made.field.astype(np.float16),
-        inverse=made.inverse.astype(np.float16),
-    )
+    save_fields(root / "fields" / f"{name}.npz", made.field, made.inverse)
     return json.dumps(
         {
             "pair": f"{split}/{name}.png",

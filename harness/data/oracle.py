@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from harness.data.fields import warped_back
 from harness.data.folders import find_pairs
-from harness.data.liquify import resample
 from harness.data.preview import spread
 from harness.data.reading import read_mask
 from harness.data.sizing import read_halves, to_tensor
@@ -33,14 +32,12 @@ def made_bounds(folder: Path, weights: str) -> Bounds:
     retouched, originals, undone, masks = [], [], [], []
     pairs = spread(find_pairs(folder))
     for files in pairs:
-        if files.mask is None:
-            raise FileNotFoundError(f"{files.name} has no mask in {folder / 'masks'}")
+        if files.mask is None or files.field is None:
+            raise FileNotFoundError(f"{files.name} has no mask or no field in {folder}")
         a, b = read_halves(files)
-        with np.load(folder / "fields" / f"{files.a.stem}.npz") as fields:
-            inverse = fields["inverse"].astype(np.float32)
         retouched.append(to_tensor(a))
         originals.append(to_tensor(b))
-        undone.append(to_tensor(resample(a, inverse)))
+        undone.append(to_tensor(warped_back(a, files.field, "AtoB")))
         masks.append(torch.from_numpy(read_mask(files.mask, *a.shape[:2]).copy())[None])
     inputs, targets, restored = (
         torch.stack(kind).float() / 255 for kind in (retouched, originals, undone)

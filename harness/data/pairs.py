@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.paths import write_aside
 
-FILE_FORMAT = 1
+FILE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,15 @@ class PairSet:
         retouched: uint8 `[3, h, w]`, what the generator is given.
         originals: uint8 `[3, h, w]`, what it should return.
         masks: bool `[1, h, w]`, the warped region before dilation.
+        undone: uint8 `[3, h, w]`, the retouched picture warped back by the field that is known
+            to undo it; no entry at all where that is not known of every pair.
     """
 
     names: tuple[str, ...]
     retouched: tuple[Tensor, ...]
     originals: tuple[Tensor, ...]
     masks: tuple[Tensor, ...]
+    undone: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)

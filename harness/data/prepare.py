@@ -144,16 +144,19 @@ def built_in(train: TrainSettings, digest: str) -> Dataset:
 
 
 def cut_all(pairs: PairSet, crop_size: int) -> PairSet:
-    whole = zip(pairs.names, pairs.retouched, pairs.originals, pairs.masks, strict=True)
+    undone = pairs.undone or (None,) * len(pairs)
+    whole = zip(pairs.names, pairs.retouched, pairs.originals, pairs.masks, undone, strict=True)
     return pair_set([centred_crop(TrainingPair(*pair), crop_size) for pair in whole])
 
 
 def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
+    undone = tuple(pair.undone for pair in pairs if pair.undone is not None)
     return PairSet(
         tuple(pair.name for pair in pairs),
         tuple(pair.retouched for pair in pairs),
         tuple(pair.original for pair in pairs),
         tuple(pair.mask for pair in pairs),
+        undone if len(undone) == len(pairs) else (),
     )
 
 
@@ -256,11 +259,12 @@ def described(folder: PairFolder, dataset: Dataset) -> str:
 
 
 def fingerprints(folder: PairFolder) -> Iterable[str]:
-    """Split, name and bytes of every file, in a fixed order."""
+    """Split, name and bytes of every file that is read, in a fixed order."""
     for split, pairs in folder.splits.items():
         for pair in pairs:
             yield f"{split}\n{pair.name}"
-            for file in pair.files:
+            fields = () if pair.field is None or split == "train" else (pair.field,)
+            for file in pair.files + fields:
                 try:
                     with file.open("rb") as opened:
                         yield hashlib.file_digest(opened, "sha256").hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from harness.data.liquify import displacement, resample
+from harness.data.liquify import displacement, inverse_displacement, resample
 from harness.data.pairs import PairSet
 from harness.data.retouch import Face, slim_jaw
 from harness.data.sizing import to_tensor
@@ -85,24 +85,31 @@ def built_in_pairs(size: int) -> dict[str, PairSet]:
             f"asks for {size}: give your own pairs with --data, or choose a smaller profile"
         )
     return {
-        split: pairs_of(regions, size, np.random.default_rng(number))
+        split: pairs_of(regions, size, np.random.default_rng(number), undo=split != "train")
         for number, (split, regions) in enumerate((("train", TRAIN), ("val", VAL), ("test", TEST)))
     }
 
 
-def pairs_of(regions: Sequence[Region], size: int, random: np.random.Generator) -> PairSet:
-    """Every window of `regions`, scaled to `size` and warped."""
-    names, retouched, originals, masks = [], [], [], []
+def pairs_of(
+    regions: Sequence[Region], size: int, random: np.random.Generator, undo: bool
+) -> PairSet:
+    """Every window of `regions`, scaled to `size` and warped, and if asked for warped back."""
+    names, retouched, originals, masks, undone = [], [], [], [], []
     for region in regions:
         photograph = Image.open(photograph_file(region.file)).convert("RGB")
         for number, window in enumerate(choose_windows(region, photograph, size, random)):
             original = scaled(photograph, window, size)
-            field = displacement(slim_jaw(middle_face(size), random), size, size)
+            strokes = slim_jaw(middle_face(size), random)
+            field = displacement(strokes, size, size)
+            warped = resample(original, field)
             names.append(f"{Path(region.file).stem}-{number:02d}")
             originals.append(to_tensor(original))
-            retouched.append(to_tensor(resample(original, field)))
+            retouched.append(to_tensor(warped))
             masks.append(region_from_field(torch.from_numpy(field)))
-    return PairSet(tuple(names), tuple(retouched), tuple(originals), tuple(masks))
+            if undo:
+                back = inverse_displacement(strokes, size, size)
+                undone.append(to_tensor(resample(warped, back)))
+    return PairSet(tuple(names), tuple(retouched), tuple(originals), tuple(masks), tuple(undone))
 
 
 def photograph_file(name: str) -> Path:

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from harness.config import Direction, TrainSettings
+from harness.data.fields import warped_back
 from harness.data.folders import PairFiles
 from harness.data.reading import MIN_SIDE, Picture, read_mask, read_picture, shown, split_halves
 from harness.errors import UserInputError
@@ -17,12 +18,16 @@ from objectives.masks import region_by_difference, region_from_pair
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A pair as uint8 `[3, h, w]` tensors and the warped region, bool `[1, h, w]`."""
+    """A pair as uint8 `[3, h, w]` tensors and the warped region, bool `[1, h, w]`.
+
+    `undone` is the retouched picture warped back, where the field that does so is known.
+    """
 
     name: str
     retouched: Tensor
     original: Tensor
     mask: Tensor
+    undone: Tensor | None = None
 
 
 def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
@@ -62,6 +67,7 @@ def sized_pair(
     """Read and scale one pair; its mask is the user's own, or found by comparing A and B.
 
     `region` says how: by optical flow (`fine`), as scoring needs it, or by difference (`quick`).
+    A pair to be scored is also warped back, where its field is known.
 
     Raises:
         UserInputError: the pair cannot be used.
@@ -82,7 +88,11 @@ def sized_pair(
     else:
         find = region_from_pair if region == "fine" else region_by_difference
         mask = find(retouched, original)
-    return TrainingPair(files.name, retouched, original, mask)
+    undone = None
+    if region == "fine" and files.field is not None:
+        picture = warped_back(a if direction == "AtoB" else b, files.field, direction)
+        undone = to_tensor(resized(picture, size))
+    return TrainingPair(files.name, retouched, original, mask, undone)
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -101,10 +111,12 @@ def centred_crop(pair: TrainingPair, crop_size: int) -> TrainingPair:
         for centre, side in zip(middle, (height, width), strict=True)
     )
     rows, columns = slice(top, top + crop_size), slice(left, left + crop_size)
-    return TrainingPair(
-        pair.name,
-        *(kind[:, rows, columns].clone() for kind in (pair.retouched, pair.original, pair.mask)),
-    )
+
+    def cut(kind: Tensor) -> Tensor:
+        return kind[:, rows, columns].clone()
+
+    undone = None if pair.undone is None else cut(pair.undone)
+    return TrainingPair(pair.name, cut(pair.retouched), cut(pair.original), cut(pair.mask), undone)
 
 
 def to_tensor(picture: Picture) -> Tensor:

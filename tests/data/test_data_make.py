@@ -1,6 +1,7 @@
 """`harness data make` and `preview`: pairs that can be undone, and can be looked at."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,19 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from harness.commands.data import app
+from harness.config import Direction
 from harness.data.check import check, measure_all
 from harness.data.faces import find_face
 from harness.data.folders import find_pairs
 from harness.data.liquify import Stroke, displacement, resample
 from harness.data.make import MakePlan, made_pair, make_pairs, undone
 from harness.data.oracle import made_bounds
+from harness.data.pairs import load_dataset
+from harness.data.prepare import prepare_data
 from harness.data.preview import arrows, preview, spread
 from harness.data.samples import photograph_file
 from harness.errors import UserInputError
+from harness.profiles import QUICK
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +93,46 @@ def test_a_models_score_lies_between_doing_nothing_and_the_oracle(made: Path) ->
     bounds = made_bounds(made, "random")
     assert bounds.identity < 0.5
     assert bounds.oracle > 0.85
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_search_gets_the_oracle_of_made_pairs(
+    made: Path, tmp_path: Path, direction: Direction
+) -> None:
+    train = QUICK.model_copy(update={"load_size": 160})
+    dataset = load_dataset(prepare_data(made, direction, train, tmp_path).file)
+    assert not dataset.train.undone
+    val = dataset.val
+    for retouched, original, mask, restored in zip(
+        val.retouched, val.originals, val.masks, val.undone, strict=True
+    ):
+        inside = mask.expand(3, -1, -1)
+        error = [
+            (picture.float() - original)[inside].abs().mean() for picture in (restored, retouched)
+        ]
+        assert error[0] < 0.2 * error[1]
+
+
+def test_without_every_field_there_is_no_oracle_and_a_wrong_field_is_refused(
+    made: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made, tmp_path / "copy")
+    whole = prepare_data(folder, "AtoB", QUICK, tmp_path / "c")
+    field = folder / "fields" / "00002.npz"
+    small = np.zeros((2, 8, 8), np.float16)
+    for fault, sentence in (
+        (lambda: np.savez(field, field=small, inverse=small), "does not fit its pair"),
+        (lambda: np.savez(field, other=small), "not a file of displacement fields"),
+        (lambda: field.write_bytes(b"PK\x03\x04"), "not a file of displacement fields"),
+    ):
+        fault()
+        with pytest.raises(UserInputError, match=sentence) as caught:
+            prepare_data(folder, "AtoB", QUICK, tmp_path / "c")
+        assert "00002.npz" in str(caught.value)
+    field.unlink()
+    without = prepare_data(folder, "AtoB", QUICK, tmp_path / "c")
+    assert not load_dataset(without.file).val.undone
+    assert without.digest != whole.digest
 
 
 def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: Path) -> None:

@@ -82,6 +82,21 @@ def test_the_warp_is_local_and_of_a_retouchers_size(pairs_128: dict[str, PairSet
             assert (a.int() - b.int()).abs()[outside].float().quantile(0.999) <= 12
 
 
+def test_held_out_pairs_are_warped_back_and_come_out_as_the_originals(
+    pairs_128: dict[str, PairSet],
+) -> None:
+    assert not pairs_128["train"].undone
+    for split in ("val", "test"):
+        pairs = pairs_128[split]
+        kinds = zip(pairs.retouched, pairs.originals, pairs.masks, pairs.undone, strict=True)
+        for retouched, original, mask, undone in kinds:
+            inside = mask.expand(3, -1, -1)
+            error = [
+                (picture.float() - original)[inside].abs().mean() for picture in (undone, retouched)
+            ]
+            assert error[0] < 0.2 * error[1]
+
+
 def test_every_pair_has_something_to_restore(pairs_128: dict[str, PairSet]) -> None:
     for pairs in pairs_128.values():
         changes = [

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 import harness.search
 from harness.errors import HarnessError, SearchFailedError, UserInputError
-from harness.outcome import SearchOutcome
+from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.plan import SearchPlan
 from harness.stopping import StopSwitch
 from harness.tracking import NullTracker, quiet_client
@@ -227,6 +227,15 @@ def test_another_seed_tries_other_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unmirrored")
+def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -> None:
+    outcome = run(make_plan(tmp_path, 1))
+    assert (outcome.noop, outcome.oracle) == (0.2, 0.9)
+    assert as_data(outcome)["oracle"] == 0.9
+    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
+    assert study.user_attrs["baseline"] == {"noop": 0.2, "warm_start": 0.22, "oracle": 0.9}
+    assert any("warped back" in line and "0.9000" in line for line in as_lines(outcome))
+
+
 def test_a_reached_budget_runs_nothing(tmp_path: Path) -> None:
     run(make_plan(tmp_path, budget=3))
     outcome = run(make_plan(tmp_path, budget=2))

@@ -49,7 +49,8 @@ def pairs(count: int, seed: int) -> PairSet:
         originals.append(original)
         retouched.append(torch.where(disc, original.roll(2, dims=2), original))
     names = tuple(f"p{n}" for n in range(count))
-    return PairSet(names, tuple(retouched), tuple(originals), (disc,) * count)
+    masks = (disc,) * count
+    return PairSet(names, tuple(retouched), tuple(originals), masks, tuple(originals))
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,8 @@ def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: 
     baseline = again.prepare(lambda done, total: pytest.fail("made again"))
     assert paths.folder.stat().st_mtime_ns == made
     assert baseline.warm_start is not None
+    assert baseline.oracle is not None
+    assert baseline.oracle > max(0.99, baseline.noop)
     generator, discriminator = again.networks(TrialTask(0, PARAMS, seed=5))
     held = WarmStart.load(paths, KINDS)
     assert all(torch.equal(v, held.generator[k]) for k, v in generator.state_dict().items())

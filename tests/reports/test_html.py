@@ -215,6 +215,19 @@ def test_a_winner_below_doing_nothing_is_not_praised() -> None:
     assert "does not reach the score of returning the input unchanged (0.9000)" in text
 
 
+@pytest.mark.parametrize(("lang", "name"), [("en", "Warp undone"), ("ko", "변형을 되돌린")])
+def test_doing_nothing_the_oracle_and_the_models_stand_on_one_scale(lang: str, name: str) -> None:
+    study = make_study(8, baseline={"noop": 0.21, "warm_start": 0.2, "oracle": 0.97})
+    page = Page(render(study, lang))
+    assert name in page.text
+    meters = [attrs for element, attrs in page.elements if element == "meter"]
+    assert {(meter["min"], meter["max"]) for meter in meters} == {("0", "1")}
+    shown = {float(meter["value"] or "nan") for meter in meters}
+    assert shown >= {0.21, 0.2, 0.97, study.best_value}
+    unknown = Page(render(make_study(8, baseline={"noop": 0.21, "warm_start": None}), lang))
+    assert name not in unknown.text
+
+
 def test_random_weights_are_said_in_the_first_screen() -> None:
     text = Page(render(make_study(8, weights="random"))).text
     assert "random networks" in text[: text.index("At the retouched boundary")]

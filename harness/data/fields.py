@@ -1,0 +1,42 @@
+"""Displacement fields kept beside made pairs: what was done to a picture, and what undoes it."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from harness.config import Direction
+from harness.data.liquify import Field, resample
+from harness.data.reading import Picture, shown
+from harness.errors import UserInputError
+
+
+def save_fields(file: Path, field: Field, inverse: Field) -> None:
+    """Both fields `[2, h, w]` (x first, pixels) as float16: good to 1/64 px up to 32 px."""
+    np.savez_compressed(file, field=field.astype(np.float16), inverse=inverse.astype(np.float16))
+
+
+def warped_back(retouched: Picture, file: Path, direction: Direction) -> Picture:
+    """The oracle: the retouched picture `[h, w, 3]` with its known warp undone.
+
+    Made pairs have the retouched picture at A; where B is taken for it, A is what undoes it.
+
+    Raises:
+        UserInputError: `file` does not hold the fields of a picture of this size.
+    """
+    kind = "inverse" if direction == "AtoB" else "field"
+    try:
+        with np.load(file) as held:
+            field = np.asarray(held[kind], np.float32)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserInputError(
+            f"{shown(file)} is not a file of displacement fields as `harness data make` keeps "
+            "them: remove it."
+        ) from error
+    if field.shape != (2, *retouched.shape[:2]) or not np.isfinite(field).all():
+        raise UserInputError(
+            f"{shown(file)} does not fit its pair of {retouched.shape[1]} x {retouched.shape[0]}: "
+            "remove it, or make the pairs again."
+        )
+    return resample(retouched, field)
