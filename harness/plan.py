@@ -146,8 +146,8 @@ def check_init_from(config: SearchConfig, train: TrainSettings) -> None:
             "train from nothing."
         )
     if config.init_from:
+        from harness.training.checkpoints import load_weights, read_checkpoint
         from harness.training.networks import build_generator
-        from harness.warmstart import load_weights, read_checkpoint
 
         held = [read_checkpoint(file) for file in config.init_from]
         load_weights(build_generator(train, config.seed), held[0], config.init_from[0], train)

@@ -12,12 +12,13 @@ from harness.errors import DivergedError
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import batches, to_signed, to_unit
+from harness.training.checkpoints import state_of
 from harness.training.loop import train
 from harness.training.networks import build_discriminator, build_generator, restoring
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialRunner, TrialTask
-from harness.warmstart import WarmStart, from_user_model, make_warm_start, state_of
+from harness.warmstart import WarmStart, from_user_model, make_warm_start
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.score import Reference, Score
 

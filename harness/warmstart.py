@@ -15,16 +15,15 @@ from torch import Tensor, nn
 
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
-from harness.errors import UserInputError
 from harness.paths import WarmStartPaths
 from harness.training.batches import batches
+from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
 from harness.training.loop import averaging
 from harness.training.networks import build_discriminator, build_generator, init_as_copy
 from harness.training.step import Pix2Pix, adam, discriminator_losses, update
 from harness.trial_messages import Tell
 from search_spaces.params import GanMode, TrialParams
 
-NetWeights = dict[str, Tensor]
 Kind = tuple[int, GanMode]
 """What tells one discriminator from another: n_layers_D and the loss it was trained with."""
 
@@ -154,47 +153,3 @@ def train_discriminators(
             update(optimizer, (real + fake) * 0.5, {"D_real": real, "D_fake": fake})
         tell(done, steps)
     return {(params.n_layers_D, params.gan_mode): state_of(net) for net, params, _ in learners}
-
-
-def state_of(net: nn.Module) -> NetWeights:
-    """The network's weights on the CPU, apart from what it goes on to become."""
-    return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
-
-
-def read_checkpoint(file: Path) -> NetWeights:
-    """A `state_dict` as pix2pix saves it, also from its DataParallel wrapper.
-
-    Raises:
-        UserInputError: the file is missing or is no such checkpoint.
-    """
-    try:
-        held = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserInputError(
-            f"{file} cannot be read as a checkpoint ({type(error).__name__}): name a "
-            "latest_net_G.pth or latest_net_D.pth that pix2pix saved."
-        ) from error
-    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
-        raise UserInputError(
-            f"{file} is not a state_dict: name a latest_net_G.pth or latest_net_D.pth."
-        )
-    return {name.removeprefix("module."): value for name, value in held.items()}
-
-
-def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
-    """Load a checkpoint into `net`.
-
-    Raises:
-        UserInputError: the checkpoint belongs to another network; the first difference is named.
-    """
-    wanted = net.state_dict()
-    for name, value in wanted.items():
-        if name not in weights or weights[name].shape != value.shape:
-            found = tuple(weights[name].shape) if name in weights else "nothing"
-            raise UserInputError(
-                f"{file} does not fit netG {settings.netG}, ngf {settings.ngf}, ndf "
-                f"{settings.ndf}, norm {settings.norm}: at {name} it has {found}, "
-                f"expected {tuple(value.shape)}; "
-                "choose the profile or settings that the model was trained with."
-            )
-    net.load_state_dict({name: weights[name] for name in wanted})

@@ -10,10 +10,11 @@ from PIL import Image
 from harness.config import TrainSettings, TrialPlan
 from harness.data.pairs import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
+from harness.training.checkpoints import state_of
 from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
-from harness.warmstart import WarmStart, state_of
+from harness.warmstart import WarmStart
 from search_spaces.params import TrialParams
 
 SIZE = 128
