@@ -41,7 +41,8 @@ def settings_to_try(space: Space, count: int) -> dict[str, TrialParams]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     while len(chosen) < count:
-        trial = study.ask(dict(space.distributions))
+        trial = study.ask()
+        space.suggest(trial)
         chosen[f"random {trial.number}"] = space.params(trial.params)
     return chosen
 

@@ -9,6 +9,8 @@ from search_spaces.params import GanMode
 
 Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
+SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
+PrunerName = Literal["median", "asha", "hyperband", "none"]
 
 
 class Frozen(BaseModel):
@@ -72,6 +74,8 @@ class SearchConfig(Frozen):
     skip_bad: bool = False
     space: str = "default"
     pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
+    sampler: SamplerName = "tpe"
+    pruner: PrunerName = "median"
     study: str = Field(default="boundary-sharpness", min_length=1)
     run_dir: Path = Path("runs")
     profile: str = "auto"

@@ -18,6 +18,7 @@ from optuna.trial import Trial, TrialState
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.launch.local import Died, LocalLauncher
 from harness.plan import SearchPlan
+from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
 from harness.study import put_back
 from harness.tracking import Ending
@@ -209,9 +210,8 @@ class Driver:
                 job.trial.report(rung.value, rung.step)
                 job.known.add(rung.step)
             if self.stage.hopeless(job.trial, rung):
-                job.verdict = (
-                    f"pruned at step {rung.step}: {rung.value:.4f} is below the median there"
-                )
+                why = WHY_PRUNED[self.plan.config.pruner]
+                job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
             self.stage.tracker.rung(job.task.number, rung)

@@ -225,6 +225,8 @@ def facts_of(
         },
         "weights": weights,
         "seed": config.seed,
+        "sampler": config.sampler,
+        "pruner": config.pruner,
         "device": device,
         "versions": versions(),
         "warm_start": start,

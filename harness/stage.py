@@ -8,6 +8,7 @@ from optuna.trial import Trial
 from harness.config import TrainSettings
 from harness.keep import Keeper
 from harness.plan import SearchPlan
+from harness.sampling import hopeless, make_pruner
 from harness.study import ask, counted
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
@@ -62,20 +63,21 @@ class SearchStage:
 
     def __init__(self, plan: SearchPlan, study: Study, tracker: Tracker, budget: int) -> None:
         self.study = study
+        self.study.pruner = make_pruner(plan.config.pruner, plan.trial_plan.train.rungs)
         self.tracker = tracker
         self.train = plan.trial_plan.train
         self.done = counted(study)
         self.budget = budget
         self.space = plan.space
         self.seed = plan.config.seed
-        self.distributions = plan.space.distributions
+        self.sampler = plan.config.sampler
         self.keeper = Keeper(plan.paths, study)
 
     def exhausted(self) -> bool:
         return self.done >= self.budget
 
     def next(self) -> tuple[Trial, TrialTask]:
-        trial = ask(self.study, self.distributions, self.seed)
+        trial = ask(self.study, self.space, self.sampler, self.seed)
         self.done += 1
         params = self.space.params(trial.params)
         trial.set_user_attr("params", params.model_dump())
@@ -86,9 +88,7 @@ class SearchStage:
         self.done -= 1
 
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
-        # The recipes are what others are judged by: they are always run to their end.
-        is_recipe = "recipe" in trial.user_attrs
-        return not is_recipe and rung.step < self.train.steps and trial.should_prune()
+        return hopeless(trial, rung.step, self.train.steps)
 
     def worth_keeping(self, value: float) -> bool:
         return self.keeper.would_lead(value)

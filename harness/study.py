@@ -15,17 +15,17 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.distributions import BaseDistribution
-from optuna.pruners import BasePruner, MedianPruner
-from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from harness.config import SamplerName
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths, write_aside
+from harness.sampling import make_sampler
+from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 """What a budget counts. A failed trial says nothing about its setting and is not counted."""
@@ -41,35 +41,12 @@ FIXED_FACTS = {
     "warm_start": "warm start",
     "init_from": "init-from",
     "seed": "seed",
+    "sampler": "sampler",
+    "pruner": "pruner",
 }
 
 # Written last: a study without it was never finished being made, and holds no trial.
 FINISHED_MAKING = "created"
-
-
-def make_pruner() -> BasePruner:
-    """Stops a trial whose best rung is below the median of the completed ones at that step.
-
-    The guide's recipes complete first and are what it begins from. That a rung says something
-    about the end is the profile's business: its first rung comes late enough.
-    """
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=0)
-
-
-def make_sampler(seed: int, number: int) -> BaseSampler:
-    """The sampler of trial `number`: a function of the study's seed, so that resuming replays
-    nothing and goes on as if it had never stopped.
-
-    The recipes count among TPE's first ten trials, which it does not learn from.
-    """
-    return TPESampler(seed=derived_seed(seed, number))
-
-
-def derived_seed(seed: int, number: int) -> int:
-    """A 32-bit seed that neighbouring seeds and numbers do not share."""
-    from numpy.random import SeedSequence
-
-    return int(SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def open_storage(url: str) -> BaseStorage:
@@ -211,11 +188,13 @@ def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
     storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
 
 
-def ask(study: Study, distributions: Mapping[str, BaseDistribution], seed: int) -> Trial:
+def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
     """The next trial: the first that waits, else a new one from the sampler."""
     number = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(seed, number)
-    return study.ask(dict(distributions))
+    study.sampler = make_sampler(sampler, seed, number)
+    trial = study.ask()
+    space.suggest(trial)
+    return trial
 
 
 def running(study: Study) -> list[FrozenTrial]:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from search_spaces.params import TrialParams
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+    from optuna import Trial
 
 Value = float | int | str
 KEYS = {
@@ -70,14 +70,12 @@ class Range:
         step = int(self.step or 1)
         return tuple(range(int(self.low), int(self.high) + 1, step))
 
-    def distribution(self) -> "BaseDistribution":
-        from optuna.distributions import FloatDistribution, IntDistribution
-
+    def suggest(self, trial: "Trial", name: str) -> None:
         if self.type == "int":
-            return IntDistribution(
-                int(self.low), int(self.high), log=self.log, step=int(self.step or 1)
-            )
-        return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+            low, high, step = int(self.low), int(self.high), int(self.step or 1)
+            trial.suggest_int(name, low, high, log=self.log, step=step)
+        else:
+            trial.suggest_float(name, self.low, self.high, log=self.log, step=self.step)
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,8 @@ class Choice:
     def values(self) -> tuple[Any, ...]:
         return self.choices
 
-    def distribution(self) -> "BaseDistribution":
-        from optuna.distributions import CategoricalDistribution
-
-        return CategoricalDistribution(self.choices)
+    def suggest(self, trial: "Trial", name: str) -> None:
+        trial.suggest_categorical(name, self.choices)
 
 
 Parameter = Fixed | Range | Choice

@@ -1,4 +1,4 @@
-"""A search space: what its YAML may say, and the Optuna distributions that it means.
+"""A search space: what its YAML may say, and what Optuna is asked for.
 
 The file is a mapping with `params` (one entry for each setting of `TrialParams`) and, optionally,
 `description`. An entry is either a value, which stays fixed, or a range:
@@ -25,7 +25,7 @@ from search_spaces.params import GanMode, TrialParams
 from search_spaces.strict_yaml import read_mapping
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+    from optuna import Trial
 
 BUILT_IN = ("default", "narrow", "wide")
 
@@ -55,14 +55,11 @@ class Space:
         """Hexadecimal SHA-256 of `text`."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    @property
-    def distributions(self) -> "dict[str, BaseDistribution]":
-        """What Optuna samples: one distribution for each setting that is not fixed."""
-        return {
-            name: entry.distribution()
-            for name, entry in self.parameters.items()
-            if not isinstance(entry, Fixed)
-        }
+    def suggest(self, trial: "Trial") -> None:
+        """Let Optuna choose every setting of a trial that is not fixed."""
+        for name, entry in self.parameters.items():
+            if not isinstance(entry, Fixed):
+                entry.suggest(trial, name)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -72,7 +69,7 @@ class Space:
         }
 
     def params(self, suggested: Mapping[str, Any]) -> TrialParams:
-        """A trial's settings from what the sampler suggested for `distributions`."""
+        """A trial's settings from what the sampler suggested."""
         return TrialParams(**{**self.fixed, **suggested})
 
     def suggestion(self, params: TrialParams) -> dict[str, Any]:

@@ -61,6 +61,12 @@ def search(
     profile: Annotated[str, typer.Option(help="auto, quick, standard or full.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     jobs: Annotated[str, typer.Option(help="Trials at a time: a number, or auto.")] = "auto",
+    sampler: Annotated[
+        str, typer.Option(help="How settings are chosen: tpe, gp, cmaes, qmc or random.")
+    ] = "tpe",
+    pruner: Annotated[
+        str, typer.Option(help="How trials are stopped early: median, asha, hyperband or none.")
+    ] = "median",
     seed: Annotated[int, typer.Option(help="Of the sampler, the networks and the batches.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     init_from: Annotated[
@@ -110,6 +116,8 @@ def search(
             profile=profile,
             device=device,
             jobs=jobs,  # type: ignore[arg-type]
+            sampler=sampler,  # type: ignore[arg-type]
+            pruner=pruner,  # type: ignore[arg-type]
             seed=seed,
             weights=weights,  # type: ignore[arg-type]
             init_from=tuple(init_from or ()),

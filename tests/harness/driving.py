@@ -63,6 +63,8 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             },
             "weights": "random",
             "seed": config.seed,
+            "sampler": config.sampler,
+            "pruner": config.pruner,
             "device": "cpu",
             "versions": {"python": "3", "harness": "0"},
             "warm_start": "shared",

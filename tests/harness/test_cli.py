@@ -46,6 +46,8 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--budget", "0"], "--budget 0 cannot be used"),
         (["--direction", "CtoD"], "--direction CtoD cannot be used"),
         (["--jobs", "many"], "--jobs many cannot be used"),
+        (["--sampler", "magic"], "--sampler magic cannot be used"),
+        (["--pruner", "shears"], "--pruner shears cannot be used"),
         (["--timeout", "soon"], "--timeout soon is no duration"),
         (["--set", "lr"], "--set lr has no value"),
         (["--set", "momentum=1"], "momentum is no setting"),

@@ -250,6 +250,8 @@ def test_a_reached_budget_runs_nothing(tmp_path: Path) -> None:
         ({"seed": 5}, r"another seed \(0, now 5\)"),
         ({"space": "wide"}, "another space"),
         ({"pinned": {"lr": "0.0001"}}, "another space"),
+        ({"sampler": "random"}, r"another sampler \(tpe, now random\)"),
+        ({"pruner": "none"}, r"another pruner \(median, now none\)"),
     ],
 )
 def test_a_study_made_otherwise_is_refused(

@@ -22,11 +22,11 @@ def new_study(folder: Path, **settings: Any) -> Study:
 def test_a_trial_put_back_keeps_its_number_and_values(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     study = new_study(tmp_path)
-    asked = [record.ask(study, plan.space.distributions, 0) for _ in range(10)]
+    asked = [record.ask(study, plan.space, "tpe", 0) for _ in range(10)]
     record.put_back(study, asked[9])
     record.put_back(study, asked[3])
     assert record.counted(study) == 8
-    again = [record.ask(study, plan.space.distributions, 0) for _ in range(3)]
+    again = [record.ask(study, plan.space, "tpe", 0) for _ in range(3)]
     assert [trial.number for trial in again] == [3, 9, 10]
     assert [again[0].params, again[1].params] == [asked[3].params, asked[9].params]
     assert again[0].user_attrs["recipe"] == asked[3].user_attrs["recipe"]
@@ -35,7 +35,7 @@ def test_a_trial_put_back_keeps_its_number_and_values(tmp_path: Path) -> None:
 def test_a_failed_trial_is_not_counted(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     study = new_study(tmp_path)
-    first, second, _ = (record.ask(study, plan.space.distributions, 0) for _ in range(3))
+    first, second, _ = (record.ask(study, plan.space, "tpe", 0) for _ in range(3))
     study.tell(first, state=TrialState.FAIL)
     study.tell(second, 0.5)
     assert record.counted(study) == 2
@@ -88,11 +88,6 @@ def test_a_database_that_cannot_be_reached_is_one_sentence_without_its_password(
         record.open_storage("postgresql+psycopg://me:s3cret@127.0.0.1:1/db")
     assert "s3cret" not in str(refused.value)
     assert "127.0.0.1" in str(refused.value)
-
-
-def test_neighbouring_seeds_share_no_trial_seed() -> None:
-    seeds = {record.derived_seed(seed, number) for seed in range(20) for number in range(50)}
-    assert len(seeds) == 1000
 
 
 def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
