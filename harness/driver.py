@@ -4,8 +4,10 @@ Every trial ends in exactly one way: complete, pruned (with its reason), failed 
 or back in the queue.
 """
 
+import errno
 import logging
 import math
+import os
 import statistics
 import time
 from collections import Counter, deque
@@ -25,6 +27,7 @@ from harness.tracking import Ending
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
 from harness.worker import (
+    DiskFull,
     Diverged,
     Failed,
     Message,
@@ -185,6 +188,8 @@ class Driver:
             case Failed() if job is None:
                 log.error("worker %d:\n%s", worker, message.traceback)
                 raise (UserInputError if message.user_error else HarnessError)(message.reason)
+            case DiskFull():  # no trial's fault: the search ends, and this one runs again
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             case Rung() if job is not None:
                 self.rung(worker, job, message)
             case _ if job is not None:

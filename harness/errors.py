@@ -1,5 +1,9 @@
 """Errors that a user can meet. Each message says what was wrong, where, and what to do."""
 
+import errno
+
+FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
+
 
 class HarnessError(Exception):
     """Any failure with a known cause; `exit_code` is what the command line returns for it."""
@@ -21,3 +25,15 @@ class SearchFailedError(HarnessError):
 
 class DivergedError(HarnessError):
     """A loss or score stopped being finite; the message holds the losses that led there."""
+
+
+def disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is a full disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        # SQLite and PyTorch raise errors of their own for it.
+        if any(words in str(error) for words in FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -8,6 +8,7 @@ from harness.trial_messages import TrialResult
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.trial import FrozenTrial
 
 KEPT = 3
 
@@ -22,6 +23,17 @@ class Keeper:
 
     def __post_init__(self) -> None:
         self.top = self.leaders()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Do what an earlier driver, ended between two steps, did not come to do."""
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.number not in self.top:
+                self.drop(trial)
+        for aside in self.paths.asides():
+            aside.unlink(missing_ok=True)
+        if self.top:
+            self.write_best()
 
     def leaders(self) -> list[int]:
         """Numbers of the best completed trials, the best first."""
@@ -45,11 +57,15 @@ class Keeper:
                 aside.write_bytes(result.rung.panel)
         trials = self.study.get_trials(deepcopy=False)
         for dropped in {*earlier, number} - set(self.top):
-            self.paths.checkpoint(dropped).unlink(missing_ok=True)
-            if "recipe" not in trials[dropped].user_attrs:
-                self.paths.panel(dropped).unlink(missing_ok=True)
+            self.drop(trials[dropped])
         if self.top[0] == number or recipe is not None or not self.paths.best_yaml.exists():
             self.write_best()
+
+    def drop(self, trial: "FrozenTrial") -> None:
+        """Remove the files of a trial that is not among the best."""
+        self.paths.checkpoint(trial.number).unlink(missing_ok=True)
+        if "recipe" not in trial.user_attrs:
+            self.paths.panel(trial.number).unlink(missing_ok=True)
 
     def write_best(self) -> None:
         """`best.yaml`, whole at every moment."""

@@ -68,6 +68,10 @@ class StudyPaths:
     def panel(self, trial: int) -> Path:
         return self.panels / f"t{trial:03d}.png"
 
+    def asides(self) -> list[Path]:
+        """Files that `write_aside` began and that nobody will finish."""
+        return [file for file in self.folder.rglob(".*.tmp") if file.is_file()]
+
     @property
     def driver_log(self) -> Path:
         return self.folder / "driver.log"

@@ -1,6 +1,5 @@
 """A search from the user's wish to its outcome: the driver's page to read first."""
 
-import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import SearchConfig
-from harness.errors import HarnessError
+from harness.errors import HarnessError, disk_full
 from harness.outcome import SearchOutcome, as_markdown, outcome_of
 from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
@@ -199,14 +198,3 @@ def named_disk_errors(folder: Path) -> Iterator[None]:
                 "command again, the study goes on."
             ) from error
         raise
-
-
-def disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, is a full disk."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if "database or disk is full" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

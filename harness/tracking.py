@@ -144,15 +144,17 @@ class MlflowStore:
 
         if number in self.runs:
             self.client.update_run(self.runs[number], status="RUNNING")
-            return
-        own = {**self.tags, **tags, "trial": str(number), "mlflow.parentRunId": self.parent}
-        run = self.client.create_run(self.experiment, run_name=run_name(number, params), tags=own)
-        self.runs[number] = run.info.run_id
+        else:
+            own = {**self.tags, **tags, "trial": str(number), "mlflow.parentRunId": self.parent}
+            name = run_name(number, params)
+            run = self.client.create_run(self.experiment, run_name=name, tags=own)
+            self.runs[number] = run.info.run_id
+        # Said again to a run that was there: it may have been cut off before this.
         values = params.model_dump()
         # Parameters are text to MLflow; as metrics, the numbers can be filtered and plotted.
         numbers = {f"param/{key}": v for key, v in values.items() if not isinstance(v, str)}
         self.client.log_batch(
-            run.info.run_id,
+            self.runs[number],
             metrics=metrics(numbers, 0),
             params=[Param(key, str(value)) for key, value in values.items()],
             synchronous=True,

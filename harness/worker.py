@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import TrialPlan
-from harness.errors import DivergedError, HarnessError
+from harness.errors import DivergedError, HarnessError, disk_full
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialRunner, TrialTask
 
 TELL_EVERY = 0.25  # seconds between two words on a preparation's progress
@@ -65,6 +65,11 @@ class OutOfMemory:
 
 
 @dataclass(frozen=True)
+class DiskFull:
+    """There is no room left for what the trial writes."""
+
+
+@dataclass(frozen=True)
 class Failed:
     """The trial or the preparation raised. `user_error`: the message is for the user as it is."""
 
@@ -74,7 +79,16 @@ class Failed:
 
 
 Message = (
-    Ready | Preparing | Baseline | Rung | TrialResult | Stopped | Diverged | OutOfMemory | Failed
+    Ready
+    | Preparing
+    | Baseline
+    | Rung
+    | TrialResult
+    | Stopped
+    | Diverged
+    | OutOfMemory
+    | DiskFull
+    | Failed
 )
 
 
@@ -127,6 +141,8 @@ def carry_out(order: Prepare | TrialTask, runner: TrialRunner, pipe: Connection)
     except DivergedError as error:
         return Diverged(str(error))
     except Exception as error:
+        if disk_full(error):
+            return DiskFull()
         return OutOfMemory(one_line(error)) if is_out_of_memory(error) else failure(error)
 
 

@@ -1,114 +1,108 @@
-"""kill -9 of a worker, of the driver, or of both, at random moments; then the search goes on."""
+"""kill -9 of a worker, of the driver, or of both, at any moment; then the search goes on."""
 
 import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import optuna
 import psutil
 import pytest
-import yaml
-from optuna.trial import TrialState
+from checking import (
+    Process,
+    began,
+    check_finished,
+    check_mirror,
+    check_whole,
+    started,
+    wait_until,
+    workers_of,
+)
 
-from harness.tracking import quiet_client
+# The driver's own steps, in the order in which a search and then a trial pass them.
+STAGES = [
+    "harness.study:create_study:before:1",
+    "optuna:Study.enqueue_trial:after:3",
+    "harness.study:create_study:after:1",
+    "mlflow:MlflowClient.create_experiment:after:1",
+    "mlflow:MlflowClient.create_run:after:1",
+    "optuna:Study.ask:after:1",
+    "harness.driver:Driver.begin:before:2",
+    "mlflow:MlflowClient.create_run:after:1",
+    "mlflow:MlflowClient.log_batch:before:3",
+    "optuna.trial:Trial.report:before:2",
+    "optuna.trial:Trial.report:after:5",
+    "mlflow:MlflowClient.log_image:before:2",
+    "harness.driver:Driver.tell:before:1",
+    "optuna:Study.tell:before:2",
+    "optuna:Study.tell:after:1",
+    "harness.keep:Keeper.write_best:before:2",
+    "reports.export:as_yaml:after:2",
+    "mlflow:MlflowClient.set_terminated:before:1",
+    "mlflow:MlflowClient.set_terminated:after:1",
+]
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-BUDGET = 20
+
+def die_one_after_the_other(folder: Path, stages: list[str], *options: str) -> None:
+    """A driver for each stage, each going on where the last was killed; then one to the end."""
+    for stage in stages:
+        with started(folder, "--die-in", stage, *options) as driver:
+            assert driver.wait(timeout=120) == -signal.SIGKILL, stage
+        check_whole(folder)
+    with started(folder, *options) as driver:
+        assert driver.wait(timeout=280) == 0
 
 
-@contextmanager
-def started(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A driver process with two workers and trials of some tenths of a second."""
-    path = os.pathsep.join([str(ROOT), str(HERE.parent / "harness")])
-    driver = subprocess.Popen(
-        [sys.executable, str(HERE / "drive.py"), str(folder), "2", str(BUDGET), "Slow"],
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.DEVNULL,
-    )
+def test_a_driver_killed_at_the_end_of_a_trial_loses_nothing(tmp_path: Path) -> None:
+    stages = ["optuna:Study.tell:after:3"]
+    options = ("--budget", "9", "--runner", "Instant", "--unmirrored")
+    die_one_after_the_other(tmp_path / "runs", stages, *options)
+    check_finished(tmp_path / "runs", budget=9, kills=len(stages))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_driver_killed_at_any_stage_loses_nothing(tmp_path: Path) -> None:
+    die_one_after_the_other(tmp_path / "runs", STAGES, "--budget", "50", "--runner", "Instant")
+    check_finished(tmp_path / "runs", budget=50, kills=len(STAGES))
+    check_mirror(tmp_path / "runs")
+
+
+def kill_at_random(driver: Process, folder: Path, chance: random.Random) -> bool:
+    """Kill the driver, a worker, or both, mostly while trials run. False: the search had ended."""
+    before = began(folder)
+    if chance.random() < 0.8:  # the others are killed while they start
+        wait_until(lambda: began(folder) > before or driver.poll() is not None)
     try:
-        yield driver
-    finally:
-        driver.kill()
-        driver.wait()
-
-
-def kill_at_random(driver: "subprocess.Popen[bytes]", what: str, chance: random.Random) -> None:
-    """Kill the driver, one of its workers, or both, after a random while of its running."""
-    try:
-        driver.wait(timeout=chance.uniform(1.0, 5.0))
-        return
+        driver.wait(timeout=chance.uniform(0.0, 2.0))
+        return False
     except subprocess.TimeoutExpired:
-        workers = [
-            child
-            for child in psutil.Process(driver.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
-        ]
+        workers = workers_of(driver)
+    what = chance.choice(["worker", "driver", "both"])
     victims = [chance.choice(workers).pid] if workers and what != "driver" else []
     for victim in [*victims, *([driver.pid] if what != "worker" else [])]:
         os.kill(victim, signal.SIGKILL)
-    if what != "worker":
-        driver.wait()
-        psutil.wait_procs(workers, timeout=10)
-        assert not [worker for worker in workers if worker.is_running()], "a worker outlived it"
+    if what == "worker":
+        time.sleep(chance.uniform(0.0, 2.0))  # its driver goes on for a while, and is killed too
+        driver.kill()
+    driver.wait()
+    _, outlived = psutil.wait_procs(workers, timeout=10)
+    assert not outlived, "a worker outlived its driver"
+    return True
 
 
-def check_whole(folder: Path) -> None:
-    """What must hold after any fault, at every moment."""
-    best = folder / "fake" / "best.yaml"
-    if best.exists():
-        assert yaml.safe_load(best.read_text())["schema"] == 1
-    for name in ("optuna.db", "mlflow.db"):
-        if (folder / name).exists():
-            database = sqlite3.connect(folder / name)
-            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            database.close()
-
-
-def check_finished(folder: Path, kills: int) -> None:
-    """What must hold once the search has come to its end."""
-    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{folder}/optuna.db")
-    trials = study.get_trials()
-    assert len(trials) == BUDGET
-    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
-    settings = Counter(
-        str(sorted(trial.params.items())) for trial in trials if "recipe" not in trial.user_attrs
-    )
-    assert max(settings.values()) == 1
-    runs = Counter(int(line.split()[0]) for line in (folder / "fake" / "ran.txt").open())
-    assert set(runs) == set(range(BUDGET))
-    assert sum(runs.values()) <= BUDGET + 2 * kills
-
-    client = quiet_client(f"sqlite:///{folder}/mlflow.db")
-    experiment = client.get_experiment_by_name("fake")
-    assert experiment is not None
-    mirrored = client.search_runs([experiment.experiment_id], max_results=1000)
-    children = [run for run in mirrored if "trial" in run.data.tags]
-    assert sorted(int(run.data.tags["trial"]) for run in children) == list(range(BUDGET))
-    for run in children:
-        trial = trials[int(run.data.tags["trial"])]
-        assert run.data.tags["state"] == trial.state.name.lower()
-    assert {run.info.status for run in mirrored} <= {"FINISHED", "KILLED"}
-
-
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kills", [1, pytest.param(30, marks=pytest.mark.slow)])
-def test_nothing_is_lost_or_run_twice(tmp_path: Path, kills: int) -> None:
-    chance = random.Random(kills)
-    for _ in range(kills):
-        with started(tmp_path) as driver:
-            kill_at_random(driver, chance.choice(["worker", "driver", "both"]), chance)
-            time.sleep(chance.uniform(0.0, 1.0))
-        check_whole(tmp_path)
-    with started(tmp_path) as driver:
-        assert driver.wait(timeout=280) == 0
-    check_whole(tmp_path)
-    check_finished(tmp_path, kills=2 * kills)
+def test_thirty_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
+    chance = random.Random(30)
+    folder, budget, kills = tmp_path / "runs", "250", 0
+    while kills < 30:
+        with started(folder, "--budget", budget) as driver:
+            assert kill_at_random(driver, folder, chance), "the budget was reached too early"
+            kills += 1
+        check_whole(folder)
+    with started(folder, "--budget", budget) as driver:
+        assert driver.wait(timeout=600) == 0
+    check_finished(folder, int(budget), kills=2 * kills)
+    check_mirror(folder)

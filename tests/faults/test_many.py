@@ -1,0 +1,64 @@
+"""Many trials leave nothing behind: no process, no open file, no shared memory."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+from checking import check_mirror, trials
+from driving import Instant, make_plan
+from optuna.trial import TrialState
+
+import harness.search
+from harness.stopping import StopSwitch
+from harness.view import Event, TrialEnded, View
+
+
+class Counting(View):
+    """Notes the open files of the driver and of its workers at every trial's end."""
+
+    def __init__(self) -> None:
+        self.driver: list[int] = []
+        self.workers: list[int] = []
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, TrialEnded):
+            me = psutil.Process()
+            self.driver.append(me.num_fds())
+            self.workers.append(sum(child.num_fds() for child in me.children()))
+
+    def close(self) -> None:
+        pass
+
+
+def search(folder: Path, budget: int) -> Counting:
+    view = Counting()
+    plan = make_plan(folder, jobs=2, budget=budget)
+    harness.search.run_search(plan, view, StopSwitch(None), Instant)
+    return view
+
+
+def shared_memory() -> set[str]:
+    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(psutil.Process, "num_fds"), reason="counts POSIX descriptors")
+def test_200_instant_trials_leave_nothing_behind(tmp_path: Path) -> None:
+    search(tmp_path / "before", 3)  # what stays for good: MLflow's modules, Python's helper process
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    segments = shared_memory()
+    view = search(tmp_path / "runs", 200)
+
+    record = trials(tmp_path / "runs")
+    assert [trial.number for trial in record] == list(range(200))
+    assert {trial.state for trial in record} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    lines = (tmp_path / "runs" / "fake" / "ran.txt").read_text().splitlines()
+    assert Counter(int(line.split()[0]) for line in lines) == Counter(range(200))
+    check_mirror(tmp_path / "runs")
+
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= children
+    assert shared_memory() <= segments
+    assert max(view.driver[-20:]) <= max(view.driver[20:40])
+    assert max(view.workers[-20:]) <= max(view.workers[20:40])
