@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.commands import data, export, results, score, search, spaces
+from harness.commands import data, export, results, score, search, spaces, training
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for command in (
     export.export,
     export.report,
     results.ui,
+    training.train,
     score.score,
     spaces.spaces,
 ):

@@ -11,6 +11,7 @@ Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
 SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
 PrunerName = Literal["median", "asha", "hyperband", "none"]
+LrPolicy = Literal["linear", "step", "plateau", "cosine"]
 
 
 class Frozen(BaseModel):
@@ -89,3 +90,27 @@ class SearchConfig(Frozen):
     tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
     max_failures: int = Field(default=10, ge=1, description="failures in a row that end a search")
     trial_timeout: float | None = Field(default=None, gt=0)
+
+
+class TrainConfig(Frozen):
+    """What the user asked `harness train` for. None: as the configuration file says."""
+
+    config: Path = Field(description="a best.yaml")
+    out: Path
+    data: Path | None = None
+    direction: Direction | None = None
+    epochs: int | None = Field(default=None, ge=0, description="at the full learning rate")
+    epochs_decay: int | None = Field(default=None, ge=0, description="while it falls")
+    lr_policy: LrPolicy = "linear"
+    lr_decay_iters: int = Field(default=50, ge=1, description="epochs of the step policy's steps")
+    load_size: int | None = Field(default=None, gt=0)
+    crop_size: int | None = Field(default=None, gt=0)
+    init_from: tuple[Path, ...] = Field(default=(), max_length=2)
+    device: str = "auto"
+    seed: int = Field(default=0, ge=0)
+    weights: Literal["auto", "pretrained", "random"] = "auto"
+    check_every: int | None = Field(default=None, ge=1, description="epochs between two scores")
+    save_every: int | None = Field(default=None, ge=1, description="epochs between kept files")
+    patience: int = Field(default=20, ge=0, description="scores without a better one; 0: no end")
+    run_dir: Path = Path("runs")
+    tracking_uri: str | None = None

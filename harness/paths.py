@@ -100,6 +100,49 @@ class WarmStartPaths:
         return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}.pth"
 
 
+@dataclass(frozen=True)
+class TrainingPaths:
+    """Files of one full training, the folder of `harness train --out`."""
+
+    folder: Path
+
+    @property
+    def settings(self) -> Path:
+        """What is trained, and how: the same training goes on, another is refused."""
+        return self.folder / "training.yaml"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / ".lock"
+
+    def stage(self, number: int, of: int) -> "TrainingStagePaths":
+        """A training of one stage has its files in the folder itself. `number`: from 1."""
+        return TrainingStagePaths(self.folder if of == 1 else self.folder / f"stage{number}")
+
+
+@dataclass(frozen=True)
+class TrainingStagePaths:
+    """Files of one stage, under the names that pix2pix's checkpoint folders have."""
+
+    folder: Path
+
+    def net(self, epoch: int | str, network: str) -> Path:
+        """`latest_net_G.pth`, `100_net_D.pth`. `network`: G or D."""
+        return self.folder / f"{epoch}_net_{network}.pth"
+
+    @property
+    def state(self) -> Path:
+        """What the training goes on from after it was stopped or killed."""
+        return self.folder / "state.pt"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.csv"
+
+    def panel(self, epoch: int) -> Path:
+        return self.folder / "panels" / f"epoch_{epoch:04d}.png"
+
+
 def safe_name(name: str) -> str:
     """A folder name for a study's name: itself where it is plain, else made plain and unique."""
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]

@@ -107,11 +107,7 @@ class MlflowStore:
     def open(self) -> None:
         """Find or make the study's experiment and its parent run."""
         self.client = quiet_client(self.uri)
-        found = self.client.get_experiment_by_name(self.study)
-        location = self.artifacts.absolute().as_uri() if self.artifacts else None
-        self.experiment = (
-            found.experiment_id if found else self.client.create_experiment(self.study, location)
-        )
+        self.experiment = experiment_of(self.client, self.study, self.artifacts)
         parents = self.search("tags.role = 'study'")
         if parents:
             self.parent = parents[0].info.run_id
@@ -177,14 +173,7 @@ class MlflowStore:
 
     def end(self, number: int, ending: Ending) -> None:
         """Close a trial's run with the state it has in the record, and why."""
-        self.finish(self.runs[number], ending)
-
-    def finish(self, run: str, ending: Ending) -> None:
-        from mlflow.entities import RunTag
-
-        tags = [RunTag("state", ending.state), RunTag("reason", ending.reason)]
-        self.client.log_batch(run, tags=tags, synchronous=True)
-        self.client.set_terminated(run, ending.status)
+        finish_run(self.client, self.runs[number], ending)
 
     def reconcile(self, endings: Mapping[int, Ending]) -> None:
         """Learn the runs of earlier drivers; close those whose trial the record says has ended."""
@@ -209,18 +198,16 @@ class MlflowStore:
         self.client.set_tag(self.parent, "mlflow.note.content", note)
         for file in files:
             self.client.log_artifact(self.parent, str(file))
-        self.finish(self.parent, ending)
+        finish_run(self.client, self.parent, ending)
 
 
-class MlflowTracker:
-    """A store that may be away: what it cannot take now is delivered later, in order."""
+class Deliveries:
+    """Calls to a store that may be away: what it cannot take now is delivered later, in order."""
 
-    def __init__(self, store: MlflowStore, warn: Callable[[str], None]) -> None:
-        self.store = store
+    def __init__(self, warn: Callable[[str], None]) -> None:
         self.warn = warn
         self.waiting: deque[Callable[[], None]] = deque()
         self.retry_at = 0.0
-        self.deliver(store.open)
 
     def deliver(self, call: Callable[[], None]) -> None:
         """Queue one call and make all that wait, unless the store was away a moment ago."""
@@ -244,6 +231,25 @@ class MlflowTracker:
             self.waiting.popleft()
         self.retry_at = 0.0
 
+    def finish(self, last: Callable[[], None]) -> None:
+        """Deliver all that can be delivered; say so where something could not."""
+        self.waiting.append(last)
+        self.flush()
+        if self.waiting:
+            self.warn(
+                f"{len(self.waiting)} entries could not be delivered to MLflow; what is kept in "
+                "files is complete."
+            )
+
+
+class MlflowTracker(Deliveries):
+    """One study's runs in a store that may be away."""
+
+    def __init__(self, store: MlflowStore, warn: Callable[[str], None]) -> None:
+        super().__init__(warn)
+        self.store = store
+        self.deliver(store.open)
+
     def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
         self.deliver(partial(self.store.begin, number, params, tags))
 
@@ -260,14 +266,86 @@ class MlflowTracker:
         self.deliver(partial(self.store.reconcile, endings))
 
     def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
-        """Deliver all that can be delivered; say so where something could not."""
-        self.waiting.append(partial(self.store.close, ending, best, note, files))
-        self.flush()
-        if self.waiting:
-            self.warn(
-                f"{len(self.waiting)} entries could not be delivered to MLflow; the study's own "
-                "record is complete."
-            )
+        self.finish(partial(self.store.close, ending, best, note, files))
+
+
+@dataclass
+class TrainingRun:
+    """One full training as one run, whatever its stages; taken up again by its `key`.
+
+    Every method may raise when the store is away.
+    """
+
+    uri: str
+    experiment: str
+    artifacts: Path | None
+    name: str
+    key: str
+    tags: Mapping[str, str]
+    params: Mapping[str, Any]
+    client: "MlflowClient" = field(init=False)
+    run: str = ""
+
+    def open(self) -> None:
+        """Find the training's run or make it, with its settings."""
+        from mlflow.entities import Param
+
+        self.client = quiet_client(self.uri)
+        experiment = experiment_of(self.client, self.experiment, self.artifacts)
+        found = self.client.search_runs([experiment], f"tags.training = '{self.key}'")
+        if found:
+            self.run = found[0].info.run_id
+            self.client.update_run(self.run, status="RUNNING")
+            return
+        tags = {**self.tags, "role": "training", "training": self.key}
+        self.run = self.client.create_run(experiment, run_name=self.name, tags=tags).info.run_id
+        params = [Param(key, str(value)) for key, value in self.params.items()]
+        self.client.log_batch(self.run, params=params, synchronous=True)
+
+    def log(self, step: int, values: Mapping[str, float], panel: bytes | None) -> None:
+        """An epoch's figures, and its panel where there is one; `step` counts over all stages."""
+        from PIL import Image
+
+        self.client.log_batch(self.run, metrics=metrics(values, step), synchronous=True)
+        if panel is not None:
+            picture = Image.open(io.BytesIO(panel))
+            self.client.log_image(self.run, picture, key=PANEL, step=step, synchronous=True)
+
+    def end(self, ending: Ending) -> None:
+        finish_run(self.client, self.run, ending)
+
+
+class TrainingTracker(Deliveries):
+    """One full training's run in a store that may be away."""
+
+    def __init__(self, run: TrainingRun, warn: Callable[[str], None]) -> None:
+        super().__init__(warn)
+        self.run = run
+        self.deliver(run.open)
+
+    def log(self, step: int, values: Mapping[str, float], panel: bytes | None) -> None:
+        self.deliver(partial(self.run.log, step, values, panel))
+
+    def close(self, ending: Ending) -> None:
+        self.finish(partial(self.run.end, ending))
+
+
+def experiment_of(client: "MlflowClient", name: str, artifacts: Path | None) -> str:
+    """The id of the experiment of that name, made where there is none."""
+    found = client.get_experiment_by_name(name)
+    if found:
+        return str(found.experiment_id)
+    location = artifacts.absolute().as_uri() if artifacts else None
+    return str(client.create_experiment(name, location))
+
+
+def finish_run(client: "MlflowClient", run: str, ending: Ending) -> None:
+    """Close a run with its state in our words and MLflow's."""
+    from mlflow.entities import RunTag
+
+    tags = [RunTag("state", ending.state), RunTag("reason", ending.reason)]
+    client.log_batch(run, tags=tags, synchronous=True)
+    client.set_terminated(run, ending.status)
 
 
 class NullTracker:

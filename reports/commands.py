@@ -37,7 +37,19 @@ FULL_TRAINING: dict[str, Any] = {
 """The guide's own training, at the sizes that its pictures have."""
 
 FIRST_STAGE = {**FULL_TRAINING, "load_size": 512, "crop_size": 256}
-SECOND_STAGE_LR = 1e-4
+FIRST_STAGE_LR, SECOND_STAGE_LR = 2e-4, 1e-4
+STAGE_EPOCHS = 500
+PROGRESSIVE_STAGES = [
+    {
+        "load_size": sizes["load_size"],
+        "crop_size": sizes["crop_size"],
+        "lr": lr,
+        "epochs": STAGE_EPOCHS,
+        "epochs_decay": STAGE_EPOCHS,
+    }
+    for sizes, lr in ((FIRST_STAGE, FIRST_STAGE_LR), (FULL_TRAINING, SECOND_STAGE_LR))
+]
+"""The guide's method 5 as `harness train` reads it."""
 SAVE_EVERY = 100
 
 Command = list[str]
@@ -99,7 +111,7 @@ def progressive_commands(
     first, second = f"./checkpoints/{name}_stage1", f"./checkpoints/{name}"
     weights = [f"{first}/latest_net_{net}.pth" for net in "GD"]
     return [
-        train_command(params, FIRST_STAGE, data, f"{name}_stage1", schedule(500)),
+        train_command(params, FIRST_STAGE, data, f"{name}_stage1", schedule(STAGE_EPOCHS)),
         ["mkdir", "-p", second],
         ["cp", *weights, second],
         train_command(
@@ -107,7 +119,7 @@ def progressive_commands(
             FULL_TRAINING,
             data,
             name,
-            [*schedule(500), "--continue_train"],
+            [*schedule(STAGE_EPOCHS), "--continue_train"],
         ),
     ]
 

@@ -8,6 +8,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands import (
+    PROGRESSIVE_STAGES,
     folder_name,
     full_commands,
     progressive_commands,
@@ -47,6 +48,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         "verdict": verdict(trial, baseline),
         "params": params,
         "train": train,
+        **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
         "score": {
             "mean": trial.values[0],
             "ci95": None,

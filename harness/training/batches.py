@@ -1,13 +1,16 @@
 """Training batches: pairs kept as bytes on the device, cropped and flipped there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
+
+# More pictures than this stay where they were read from, and each batch is brought over.
+MOST_DEVICE_BYTES = 8 << 30
 
 
 def batches(
@@ -18,20 +21,55 @@ def batches(
     Every picture comes once an epoch, in an order drawn anew; both halves of a pair get the same
     crop and flip. The same seed gives the same batches, whatever the trial's parameters.
     """
-    retouched = [picture.to(device) for picture in pairs.retouched]
-    originals = [picture.to(device) for picture in pairs.originals]
+    pairs = on_device(pairs, device)
     random = torch.Generator().manual_seed(seed)
     waiting: list[int] = []
     while True:
         while len(waiting) < settings.batch_size:
-            waiting += torch.randperm(len(retouched), generator=random).tolist()
+            waiting += torch.randperm(len(pairs), generator=random).tolist()
         chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
-        a, b = [], []
-        for index in chosen:
-            cut = draw_cut(retouched[index].shape, settings, random)
-            a.append(cut(retouched[index]))
-            b.append(cut(originals[index]))
-        yield to_signed(torch.stack(a)), to_signed(torch.stack(b))
+        yield cut_batch(pairs, chosen, settings, device, random)
+
+
+def epoch_batches(
+    pairs: PairSet, settings: TrainSettings, device: torch.device, random: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Every picture once, as `batches` gives them; the last batch may be a small one.
+
+    All chance is drawn from `random`: with its state restored, the same epochs follow.
+    """
+    order: list[int] = torch.randperm(len(pairs), generator=random).tolist()
+    for start in range(0, len(order), settings.batch_size):
+        chosen = order[start : start + settings.batch_size]
+        yield cut_batch(pairs, chosen, settings, device, random)
+
+
+def on_device(pairs: PairSet, device: torch.device) -> PairSet:
+    """The pairs as bytes on `device`, or where they are if they are too many for it."""
+    held = sum(picture.numel() for picture in (*pairs.retouched, *pairs.originals))
+    if held > MOST_DEVICE_BYTES:
+        return pairs
+    return replace(
+        pairs,
+        retouched=tuple(picture.to(device) for picture in pairs.retouched),
+        originals=tuple(picture.to(device) for picture in pairs.originals),
+    )
+
+
+def cut_batch(
+    pairs: PairSet,
+    chosen: list[int],
+    settings: TrainSettings,
+    device: torch.device,
+    random: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """The chosen pairs, cropped and flipped, as a batch on `device`."""
+    a, b = [], []
+    for index in chosen:
+        cut = draw_cut(pairs.retouched[index].shape, settings, random)
+        a.append(cut(pairs.retouched[index]))
+        b.append(cut(pairs.originals[index]))
+    return to_signed(torch.stack(a).to(device)), to_signed(torch.stack(b).to(device))
 
 
 @dataclass(frozen=True)

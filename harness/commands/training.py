@@ -1,0 +1,100 @@
+"""`harness train`: a found setting trained in full."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.errors import UserInputError
+
+if TYPE_CHECKING:
+    from harness.config import TrainConfig
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="A best.yaml.", metavar="CONFIG.yaml")],
+    out: Annotated[Path, typer.Option(help="The training's folder; one that it has goes on.")],
+    data: Annotated[Path | None, typer.Option(help="Your pairs; else those of the search.")] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="AtoB or BtoA; else that of the search.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="At the full learning rate; else 1000.")
+    ] = None,
+    epochs_decay: Annotated[
+        int | None, typer.Option(help="While it falls to zero; else 1000.")
+    ] = None,
+    load_size: Annotated[int | None, typer.Option(help="Else as the file says.")] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Else as the file says.")] = None,
+    lr_policy: Annotated[str, typer.Option(help="linear, step, plateau or cosine.")] = "linear",
+    lr_decay_iters: Annotated[int, typer.Option(help="Epochs between steps of step.")] = 50,
+    init_from: Annotated[
+        list[Path] | None,
+        typer.Option(help="Continue from your latest_net_G.pth; give it twice to add net_D."),
+    ] = None,
+    check_every: Annotated[
+        int | None, typer.Option(help="Epochs between scores; else a hundredth of all.")
+    ] = None,
+    save_every: Annotated[
+        int | None, typer.Option(help="Epochs between kept checkpoints; else a twentieth.")
+    ] = None,
+    patience: Annotated[
+        int, typer.Option(help="Stop after so many scores without a better one; 0: never.")
+    ] = 20,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of the networks, the order and the crops.")] = 0,
+    weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
+    run_dir: Annotated[Path, typer.Option(help="Whose MLflow shows the training.")] = Path("runs"),
+    tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train a found configuration in full, or go on with a training that was stopped.
+
+    Example: harness train runs/boundary-sharpness/best.yaml --data pairs --out model
+    """
+    from pydantic import ValidationError
+
+    from harness.commands.search import refusal
+    from harness.config import TrainConfig
+
+    try:
+        asked = TrainConfig(
+            config=config,
+            out=out,
+            data=data,
+            direction=direction,  # type: ignore[arg-type]  # pydantic checks the words
+            epochs=epochs,
+            epochs_decay=epochs_decay,
+            load_size=load_size,
+            crop_size=crop_size,
+            lr_policy=lr_policy,  # type: ignore[arg-type]
+            lr_decay_iters=lr_decay_iters,
+            init_from=tuple(init_from or ()),
+            check_every=check_every,
+            save_every=save_every,
+            patience=patience,
+            device=device,
+            seed=seed,
+            weights=weights,  # type: ignore[arg-type]
+            run_dir=run_dir,
+            tracking_uri=tracking_uri,
+        )
+    except ValidationError as error:
+        raise UserInputError(refusal(error)) from error
+    run(asked)
+
+
+def run(config: "TrainConfig") -> None:
+    """Train, show it, and say how it ended."""
+    from harness.full_training import closing, train_fully
+    from harness.stopping import STOPPED_BY_USER
+    from harness.training_view import make_training_view
+
+    view = make_training_view()
+    try:
+        outcome = train_fully(config, view)
+    finally:
+        view.close()
+    print("\n".join(closing(outcome)))
+    if outcome.ended == "stopped":
+        raise typer.Exit(STOPPED_BY_USER)

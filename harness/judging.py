@@ -1,0 +1,52 @@
+"""A generator judged on pairs that it is not trained on."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from harness.data.pairs import PairSet
+from harness.errors import DivergedError
+from harness.training.batches import to_signed, to_unit
+from harness.training.networks import restoring
+from objectives.score import Objective, Reference, Score
+
+# Pixels that are restored at once: bounds memory, whatever the pictures' number and size.
+BATCH_PIXELS = 2**21
+
+
+class Judge:
+    """Lets generators restore the pictures of one set of pairs, and scores them.
+
+    Raises:
+        NothingToScoreError: none of the pairs has a warped region.
+    """
+
+    def __init__(self, pairs: PairSet, objective: Objective, device: torch.device) -> None:
+        retouched, originals, masks = (
+            torch.stack(kind).to(device) for kind in (pairs.retouched, pairs.originals, pairs.masks)
+        )
+        self.retouched = to_signed(retouched)
+        self.reference = Reference(
+            pairs.names, to_unit(to_signed(originals)), masks, to_unit(self.retouched)
+        )
+        self.score = objective.against(self.reference)
+
+    def noop(self) -> float:
+        """The score of returning the input unchanged."""
+        return self.score(to_unit(self.retouched)).value
+
+    def __call__(self, generator: nn.Module) -> tuple[Tensor, Score]:
+        """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
+
+        Raises:
+            DivergedError: the score is not finite.
+        """
+        height, width = self.retouched.shape[-2:]
+        batches = torch.split(self.retouched, max(1, BATCH_PIXELS // (height * width)))
+        with restoring(generator) as restore:
+            restored = to_unit(torch.cat([restore(batch) for batch in batches]))
+            score = self.score(restored)
+        if not math.isfinite(score.value):
+            raise DivergedError(f"the score is no longer finite ({score.value})")
+        return restored, score

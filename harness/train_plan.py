@@ -1,0 +1,299 @@
+"""From what the user asked `harness train` for to what will be done, checked before it begins."""
+
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from harness.best_config import BestConfig, Stage, read_best_config
+from harness.config import Direction, TrainConfig, TrainSettings, Weights
+from harness.errors import UserInputError
+from harness.paths import RunPaths, TrainingPaths, TrainingStagePaths, write_aside
+from harness.plan import choose_weights, weights_remark
+from search_spaces.checks import check_combination
+from search_spaces.params import TrialParams
+from search_spaces.strict_yaml import read_mapping
+
+if TYPE_CHECKING:
+    from harness.data.prepare import PreparedData
+    from harness.training.epochs import Schedule
+
+# The guide's training: so many epochs at the full rate, and as many more while it falls.
+GUIDE_EPOCHS = 1000
+# A training is scored a hundred times and keeps twenty of its states, unless the user says else.
+CHECKS = 100
+SAVES = 20
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage, ready to begin. Most trainings have one.
+
+    Attributes:
+        dataset: the prepared pairs at this stage's size.
+        check_every: epochs between two scores.
+        save_every: epochs between two kept checkpoints; each is scored too.
+    """
+
+    number: int
+    params: TrialParams
+    train: TrainSettings
+    schedule: "Schedule"
+    dataset: Path
+    check_every: int
+    save_every: int
+    paths: TrainingStagePaths
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A full training, ready to begin or to go on.
+
+    Attributes:
+        data: one line about the pairs, for people.
+        remarks: sentences that the user should read first.
+        facts: all that decides the outcome; a folder holds one training only.
+    """
+
+    config: TrainConfig
+    best: BestConfig
+    stages: tuple[StagePlan, ...]
+    weights: Weights
+    device: str
+    data: str
+    remarks: tuple[str, ...]
+    facts: dict[str, Any]
+
+    @property
+    def paths(self) -> TrainingPaths:
+        return TrainingPaths(self.config.out)
+
+    @property
+    def run_paths(self) -> RunPaths:
+        return RunPaths(self.config.run_dir)
+
+    @property
+    def epochs(self) -> int:
+        return sum(stage.schedule.total for stage in self.stages)
+
+
+def plan_training(config: TrainConfig) -> TrainingPlan:
+    """Check everything that the user said, and settle what he left open.
+
+    Writes nothing but the cache of prepared pairs.
+
+    Raises:
+        UserInputError: something cannot be used; one sentence says what, where and what to do.
+    """
+    best = read_best_config(config.config)
+    stages = stages_of(config, best)
+    for stage in stages:
+        check_stage(best, stage)
+    check_out(config.out)
+    from harness.devices import resolve_device  # torch: seconds
+
+    device = resolve_device(config.device)
+    weights = choose_weights(config.weights)
+    check_init_from(config, best, stages[0])
+    direction = config.direction or best.provenance.direction
+    folder = data_folder(config, best)
+    prepared = [prepare(folder, direction, sized(best.train, stage), config) for stage in stages]
+    plans = tuple(
+        stage_plan(config, best, number, len(stages), stage, data)
+        for number, (stage, data) in enumerate(zip(stages, prepared, strict=True), 1)
+    )
+    return TrainingPlan(
+        config=config,
+        best=best,
+        stages=plans,
+        weights=weights,
+        device=device,
+        data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
+        remarks=weights_remark(weights),
+        facts={
+            "params": best.params.model_dump(mode="json"),
+            "train": best.train.model_dump(mode="json"),
+            "stages": [stage.model_dump(mode="json") for stage in stages],
+            "lr_policy": config.lr_policy,
+            "lr_decay_iters": config.lr_decay_iters,
+            "data": [data.digest for data in prepared],
+            "direction": direction,
+            "weights": weights,
+            "init_from": [str(file.absolute()) for file in config.init_from],
+            "seed": config.seed,
+            "check_every": [plan.check_every for plan in plans],
+            "patience": config.patience,
+        },
+    )
+
+
+def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:
+    """The stages that the file names, or the one that the options and its `train` section make.
+
+    Raises:
+        UserInputError: options that stages name already, or a training of no epoch.
+    """
+    if best.stages:
+        named = ("epochs", "epochs_decay", "load_size", "crop_size")
+        twice = [name for name in named if getattr(config, name) is not None]
+        if twice:
+            raise UserInputError(
+                f"--{twice[0].replace('_', '-')} and the stages of {config.config} exclude one "
+                "another: change the stages there, or remove them."
+            )
+        stages = best.stages
+    else:
+        epochs, decay = (
+            GUIDE_EPOCHS if asked is None else asked
+            for asked in (config.epochs, config.epochs_decay)
+        )
+        load, crop = config.load_size or best.train.load_size, config.crop_size
+        if crop is None:
+            crop = best.train.crop_size
+        stages = (
+            Stage(
+                load_size=load,
+                crop_size=crop,
+                lr=best.params.lr,
+                epochs=epochs,
+                epochs_decay=decay,
+            ),
+        )
+    if any(stage.epochs + stage.epochs_decay == 0 for stage in stages):
+        raise UserInputError("A training of no epochs trains nothing: raise --epochs.")
+    return stages
+
+
+def sized(train: TrainSettings, stage: Stage) -> TrainSettings:
+    """The fixed settings at a stage's picture size; a window larger than that looks at all."""
+    window = train.perceptual_window
+    if window is not None and window > stage.crop_size:
+        window = None
+    return train.model_copy(
+        update={
+            "load_size": stage.load_size,
+            "crop_size": stage.crop_size,
+            "perceptual_window": window,
+        }
+    )
+
+
+def check_stage(best: BestConfig, stage: Stage) -> None:
+    try:
+        check_combination(best.params.n_layers_D, sized(best.train, stage).model_dump())
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+
+
+def stage_plan(
+    config: TrainConfig,
+    best: BestConfig,
+    number: int,
+    of: int,
+    stage: Stage,
+    data: "PreparedData",
+) -> StagePlan:
+    from harness.training.epochs import Schedule
+
+    course = Schedule(stage.epochs, stage.epochs_decay, config.lr_policy, config.lr_decay_iters)
+    check_every = config.check_every or max(1, round(course.total / CHECKS))
+    save_every = config.save_every or max(1, round(course.total / SAVES))
+    return StagePlan(
+        number=number,
+        params=best.params.model_copy(update={"lr": stage.lr}),
+        train=sized(best.train, stage),
+        schedule=course,
+        dataset=data.file.absolute(),
+        check_every=check_every,
+        save_every=save_every,
+        paths=TrainingPaths(config.out).stage(number, of),
+    )
+
+
+def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
+    """The pairs to train on: the user's, or those of the search. None: the built-in ones.
+
+    Raises:
+        UserInputError: the search's are not there any more.
+    """
+    found_with = best.provenance.data
+    if config.data is not None or found_with is None or found_with.startswith("built-in"):
+        return config.data
+    if not Path(found_with).exists():
+        raise UserInputError(
+            f"{config.config} was found on the pairs of {found_with}, which is not there: name "
+            "your pairs with --data DIR."
+        )
+    return Path(found_with)
+
+
+def prepare(
+    folder: Path | None, direction: Direction, train: TrainSettings, config: TrainConfig
+) -> "PreparedData":
+    from harness.data.prepare import default_cache, prepare_data
+
+    return prepare_data(folder, direction, train, default_cache(), seed=config.seed)
+
+
+def check_init_from(config: TrainConfig, best: BestConfig, stage: Stage) -> None:
+    """Refuse a model of the user's that does not fit before anything is made."""
+    if config.init_from:
+        from harness.training.checkpoints import load_weights, read_checkpoint
+        from harness.training.networks import build_discriminator, build_generator
+
+        train = sized(best.train, stage)
+        nets = (
+            build_generator(train, config.seed),
+            build_discriminator(train, best.params.n_layers_D, config.seed),
+        )
+        for net, file in zip(nets, config.init_from, strict=False):
+            load_weights(net, read_checkpoint(file), file, train)
+
+
+def check_out(folder: Path) -> None:
+    """Refuse a folder that cannot be written, or that holds somebody else's networks."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        # Trying is the only sure way: permissions say nothing of read-only and special places.
+        tempfile.TemporaryDirectory(dir=existing).cleanup()
+    except OSError as error:
+        raise UserInputError(
+            f"The folder {folder} cannot be written ({error.strerror}): choose another with "
+            "--out DIR."
+        ) from error
+    if not TrainingPaths(folder).settings.exists() and any(folder.glob("*_net_[GD].pth")):
+        raise UserInputError(
+            f"{folder} holds checkpoints of another program: choose another folder with --out DIR, "
+            "or continue from them with --init-from."
+        )
+
+
+def take_up(plan: TrainingPlan) -> str:
+    """Note down what the folder's training is, or find that it is this one; return its key.
+
+    Raises:
+        UserInputError: another training has been begun there; the first difference is named.
+    """
+    file = plan.paths.settings
+    if not file.exists():
+        key = uuid.uuid4().hex
+        with write_aside(file) as aside:
+            text = yaml.safe_dump({"key": key, **plan.facts}, sort_keys=False, allow_unicode=True)
+            aside.write_text(text, encoding="utf-8")
+        return key
+    try:
+        held = read_mapping(file.read_text(encoding="utf-8"), str(file))
+    except ValueError as error:
+        raise UserInputError(f"{error} Choose another folder with --out DIR.") from error
+    for name, value in plan.facts.items():
+        if held.get(name) != value:
+            raise UserInputError(
+                f"{plan.config.out} holds a training with other {name.replace('_', ' ')}: repeat "
+                "the command that began it to go on, or choose another folder with --out DIR."
+            )
+    return str(held["key"])

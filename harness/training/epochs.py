@@ -1,0 +1,144 @@
+"""A full training: epochs until the schedule's end, from a state that can be kept and taken up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from harness.config import LrPolicy, TrainSettings
+from harness.data.pairs import PairSet
+from harness.training.batches import epoch_batches
+from harness.training.loop import averaging
+from harness.training.perceptual import PerceptualLoss
+from harness.training.schedule import next_epoch, schedule
+from harness.training.step import Pix2Pix
+from search_spaces.params import TrialParams
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a training is, and its learning rate's course. All counts are epochs."""
+
+    epochs: int
+    epochs_decay: int
+    policy: LrPolicy = "linear"
+    decay_iters: int = 50
+
+    @property
+    def total(self) -> int:
+        return self.epochs + self.epochs_decay
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch's end: its number from 1, the learning rate it had, each loss's mean."""
+
+    epoch: int
+    lr: float
+    losses: dict[str, float]
+
+
+@dataclass
+class Training:
+    """All that a training goes on from: what `state` holds and `load_state` takes.
+
+    Attributes:
+        averaged: a running average of the generator's weights, which is what restores pictures.
+        random: draws the order, the crops and the flips; its state is the place in the data.
+        epoch: epochs done.
+        steps: optimisation steps done.
+    """
+
+    model: Pix2Pix
+    averaged: AveragedModel
+    schedulers: tuple[LRScheduler, LRScheduler]
+    random: torch.Generator
+    epoch: int = 0
+    steps: int = field(default=0)
+
+    @classmethod
+    def start(
+        cls,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        params: TrialParams,
+        settings: TrainSettings,
+        perceptual: PerceptualLoss | None,
+        plan: Schedule,
+        seed: int,
+    ) -> "Training":
+        """A training of these networks from its first epoch. Seeds torch's global generator."""
+        torch.manual_seed(seed)
+        model = Pix2Pix.start(generator, discriminator, params, settings, perceptual)
+        course = (plan.policy, plan.epochs, plan.epochs_decay, plan.decay_iters)
+        return cls(
+            model,
+            averaging(generator, settings),
+            (schedule(model.optimizer_G, *course), schedule(model.optimizer_D, *course)),
+            torch.Generator().manual_seed(seed),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on, for `torch.save`."""
+        device = next(self.model.generator.parameters()).device
+        return {
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "parts": [part.state_dict() for part in self.parts()],
+            "order": self.random.get_state(),
+            "chance": torch.get_rng_state(),
+            "chance_on_device": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned, in a training that was started with the same settings."""
+        for part, held in zip(self.parts(), state["parts"], strict=True):
+            part.load_state_dict(held)
+        self.epoch, self.steps = state["epoch"], state["steps"]
+        self.random.set_state(state["order"])
+        torch.set_rng_state(state["chance"])
+        device = next(self.model.generator.parameters()).device
+        if state["chance_on_device"] is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(state["chance_on_device"], device)
+
+    def parts(self) -> tuple[Any, ...]:
+        """What has a `state_dict`, in the order that `state` keeps."""
+        model = self.model
+        nets = (model.generator, model.discriminator, self.averaged)
+        return (*nets, model.optimizer_G, model.optimizer_D, *self.schedulers)
+
+
+def train_epochs(
+    training: Training,
+    pairs: PairSet,
+    settings: TrainSettings,
+    total: int,
+    device: torch.device,
+) -> Iterator[EpochDone]:
+    """Train from where `training` is to epoch `total`, pausing after each.
+
+    Whoever iterates decides when to score, keep or stop.
+
+    Raises:
+        DivergedError: a loss stopped being finite.
+    """
+    while training.epoch < total:
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for retouched, original in epoch_batches(pairs, settings, device, training.random):
+            losses = training.model.step(retouched, original)
+            sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+            count += 1
+            training.steps += 1
+            if training.steps % settings.ema_every == 0:
+                training.averaged.update_parameters(training.model.generator)
+        training.epoch += 1
+        means = {name: float(total_loss) / count for name, total_loss in sums.items()}
+        rate = float(training.model.optimizer_G.param_groups[0]["lr"])
+        for scheduler in training.schedulers:
+            next_epoch(scheduler, means["G_L1"])
+        yield EpochDone(training.epoch, rate, means)
