@@ -12,6 +12,8 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.synthetic_studies import make_study
+from harness.best_config import read_best_config
 from harness.config import TrainConfig
 from harness.errors import HarnessError, UserInputError
 from harness.full_training import StageRun, as_csv, closing, overfits, train_fully
@@ -25,6 +27,7 @@ from harness.training_view import (
     Remark,
     StageBegan,
 )
+from reports.export import as_yaml, best_config
 from tests.harness.portraits import write_best, write_pairs
 
 ROOT = Path(__file__).parent.parent.parent
@@ -114,8 +117,6 @@ def test_files_have_pix2pix_s_names_and_load_as_its_networks(whole: tuple[Path, 
     names = {file.name for file in folder.glob("*.pth")}
     epochs = ("latest", "best", "2", "4")
     assert names == {f"{epoch}_net_{net}.pth" for epoch in epochs for net in "GD"}
-    from harness.best_config import read_best_config
-
     train = read_best_config(folder.parent / "best.yaml").train
     for net, built in (("G", build_generator(train, 0)), ("D", build_discriminator(train, 2, 0))):
         built.load_state_dict(weights(folder / f"latest_net_{net}.pth"))
@@ -353,6 +354,17 @@ def test_plain_lines_say_the_score_and_the_losses(
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("epoch ") for line in lines) == 4
     assert all("G_L1" in line and "score" in line for line in lines if line.startswith("epoch "))
+
+
+def test_what_a_search_exports_is_read_back(tmp_path: Path) -> None:
+    study = make_study(12)
+    for trial in (0, 5):
+        config = best_config(study, trial)
+        (tmp_path / "best.yaml").write_text(as_yaml(config), encoding="utf-8")
+        read = read_best_config(tmp_path / "best.yaml")
+        assert read.params.model_dump() == config["params"]
+        assert len(read.stages) == len(config.get("stages", ()))
+        assert read.train.crop_size == config["train"]["crop_size"]
 
 
 def test_history_is_a_table() -> None:

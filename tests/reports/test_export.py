@@ -73,6 +73,9 @@ def test_the_progressive_recipe_exports_both_stages() -> None:
     assert config["recipe"] == "progressive"
     assert config["full_command"].count("train.py") == 2
     assert config["command"].count("train.py") == 1
+    sizes = [(stage["load_size"], stage["crop_size"], stage["lr"]) for stage in config["stages"]]
+    assert sizes == [(512, 256, 2e-4), (1024, 1024, 1e-4)]
+    assert "stages" not in best_config(make_study(12), 4)
 
 
 def test_the_recommended_recipe_is_not_compared_with_itself() -> None:
