@@ -24,12 +24,15 @@ from torch import Tensor
 from objectives import guards
 from objectives.guards import masked_mean
 from objectives.laplacian import (
+    REACH,
     SCALES,
     LocalVariance,
     floors,
     gaussian_blur,
+    gaussian_radius,
     laplacians,
     luma,
+    window_sigma,
 )
 from objectives.lpips import LpipsNetwork, LpipsTarget, Net
 from objectives.masks import dilate, ring
@@ -40,8 +43,11 @@ TOO_SMALL = f"its warped region is under {SMALLEST_CORE:.2%} of its area"
 LPIPS_FLOOR = 1e-3
 # Without the input, a blur of the original stands in for it, about as far away as a liquify warp.
 STAND_IN_BLUR = 0.0125
-# Pixels that are worked on at once: bounds memory, whatever the number of pictures.
-BATCH_PIXELS = 2**21
+# Pixels that are worked on at once: bounds memory, whatever the number of pictures, and on a CPU
+# keeps what one filter leaves in the cache for the next.
+BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**21}
+# Sides of the part that is filtered are multiples of this: filters are kept for each side.
+PART_STEP = 32
 
 
 class BoundarySharpness:
@@ -79,7 +85,8 @@ class BoundarySharpness:
             ValueError: shapes that do not fit, pixels that are not in [0, 1], pictures too small.
         """
         check_reference(reference)
-        size = max(1, BATCH_PIXELS // math.prod(reference.targets.shape[-2:]))
+        pixels = BATCH_PIXELS["cuda" if self.device.type == "cuda" else "cpu"]
+        size = max(1, pixels // math.prod(reference.targets.shape[-2:]))
         count = len(reference.names)
         parts = [
             Prepared.of(self.network, reference, slice(start, start + size), self.device)
@@ -94,15 +101,59 @@ class BoundarySharpness:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rectangle of a batch's pictures that holds all of its masks, and enough beside them."""
+
+    rows: slice
+    columns: slice
+
+    @classmethod
+    def around(cls, masks: Tensor, margin: int) -> "Part":
+        """About masks `[n, 1, h, w]`, `margin` pixels wider; all of the picture if all are empty.
+
+        Filters that reach no further than `margin` give inside the masks what they would give on
+        whole pictures.
+        """
+        held = masks.any(0)[0]
+        spans = (held.any(1).nonzero(), held.any(0).nonzero())
+        return cls(
+            *(span_of(found, margin, side) for found, side in zip(spans, held.shape, strict=True))
+        )
+
+    def of(self, maps: Tensor) -> Tensor:
+        """The part of `[n, k, h, w]`, a view."""
+        return maps[..., self.rows, self.columns]
+
+
+def span_of(found: Tensor, margin: int, side: int) -> slice:
+    """The indices `found`, `margin` wider, up to a multiple of `PART_STEP`, within `side`."""
+    if not len(found):
+        return slice(0, side)
+    first = max(0, int(found.min()) - margin)
+    length = int(found.max()) + margin + 1 - first
+    length = min(side, PART_STEP * math.ceil(length / PART_STEP))
+    first = min(first, side - length)
+    return slice(first, first + length)
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """Whatever depends on a batch of originals alone. Fields are `[n, ...]` on the device."""
+    """Whatever depends on a batch of originals alone, on the device.
+
+    Sharpness and colour need the pictures about the mask alone: `part` cuts that out, and fields
+    but the first three are of its size. `where` and `rim` are mask and ring as weights.
+    """
 
     targets: Tensor
     mask: Tensor
-    rim: Tensor
     has_core: Tensor
+    part: Part
+    where: Tensor
+    rim: Tensor
     window: LocalVariance
-    variance: Tensor
+    floors: Tensor
+    detail: Tensor
+    laplacian_variance: Tensor
     slopes: Tensor
     lab: Tensor
     perceptual: LpipsTarget
@@ -116,8 +167,12 @@ class Prepared:
         targets = reference.targets[batch].to(device, torch.float32)
         core = reference.masks[batch].to(device)
         mask, rim = dilate(core), ring(core)
-        window = LocalVariance(mask)
-        y = luma(targets)
+        sigma = window_sigma(min(targets.shape[-2:]))
+        part = Part.around(mask, max(REACH, gaussian_radius(sigma)))
+        window = LocalVariance(part.of(mask), sigma)
+        y = luma(part.of(targets))
+        variance = window(laplacians(y))
+        c = torch.tensor(floors(), device=device).view(1, -1, 1, 1)
         perceptual = LpipsTarget.of(network, targets, {"mask": mask, "ring": rim})
         if reference.inputs is None:
             undone = gaussian_blur(targets, STAND_IN_BLUR * min(targets.shape[-2:]))
@@ -125,15 +180,20 @@ class Prepared:
             undone = reference.inputs[batch].to(device, torch.float32)
         with torch.no_grad():
             noop = perceptual(torch.where(mask, undone, targets))
+        where = part.of(mask).float()
         return cls(
             targets=targets,
             mask=mask,
-            rim=rim,
             has_core=core.float().mean((1, 2, 3)) >= SMALLEST_CORE,
+            part=part,
+            where=where,
+            rim=part.of(rim).float(),
             window=window,
-            variance=window(laplacians(y)),
+            floors=c,
+            detail=(variance + c).log(),
+            laplacian_variance=masked_mean(variance[:, :1], where)[:, 0],
             slopes=guards.gradients(y),
-            lab=guards.to_lab(masked_pixels(targets, mask)),
+            lab=guards.to_lab(masked_pixels(part.of(targets), part.of(mask))),
             perceptual=perceptual,
             noop=noop,
         )
@@ -144,15 +204,14 @@ class Prepared:
         Args:
             restored: `[n, 3, h, w]` in [0, 1], on the device.
         """
-        y = luma(restored)
+        y = luma(self.part.of(restored))
         variance = self.window(laplacians(y))
-        c = torch.tensor(floors(), device=y.device).view(1, -1, 1, 1)
-        r = ((variance + c) / (self.variance + c)).log()
+        r = (variance + self.floors).log() - self.detail
         lpips = self.perceptual(torch.where(self.mask, restored, self.targets))
         found: dict[str, Tensor] = {}
-        for place, mask in (("mask", self.mask), ("ring", self.rim)):
-            deficit = masked_mean((-r).clamp_min(0), mask).mean(1)
-            excess = masked_mean(r.clamp_min(0), mask).mean(1)
+        for place, where in (("mask", self.where), ("ring", self.rim)):
+            deficit = masked_mean((-r).clamp_min(0), where).mean(1)
+            excess = masked_mean(r.clamp_min(0), where).mean(1)
             relative = lpips[place] / self.noop[place].clamp_min(LPIPS_FLOOR)
             score = torch.exp(-(deficit + excess + relative))
             prefix = "" if place == "mask" else "ring_"
@@ -164,31 +223,33 @@ class Prepared:
                 f"{prefix}lpips": lpips[place],
                 f"{prefix}lpips_noop": self.noop[place],
             }
-        mean_r = masked_mean(r, self.mask)
+        mean_r = masked_mean(r, self.where)
         found |= {f"r_{s}": mean_r[:, k] for k, s in enumerate(SCALES)}
         return found | self.beside(restored, y, variance)
 
     def beside(self, restored: Tensor, y: Tensor, variance: Tensor) -> dict[str, Tensor]:
         """What is logged and not part of the score."""
-        own, wanted = (masked_mean(v[:, :1], self.mask)[:, 0] for v in (variance, self.variance))
+        own = masked_mean(variance[:, :1], self.where)[:, 0]
+        mask = self.mask.float()
         apart = (restored - self.targets).abs().mean(1, keepdim=True)
         return {
             "laplacian_variance": own,
-            "laplacian_variance_target": wanted,
-            "laplacian_ratio": own / wanted.clamp_min(1e-12),
-            "mae": masked_mean(apart, self.mask)[:, 0],
-            "mae_outside": masked_mean(apart, ~self.mask)[:, 0],
-            "ciede2000": self.colour_error(restored),
-            "structure_error": guards.structure_error(guards.gradients(y), self.slopes, self.mask),
-            "mask_fraction": self.mask.float().mean((1, 2, 3)),
+            "laplacian_variance_target": self.laplacian_variance,
+            "laplacian_ratio": own / self.laplacian_variance.clamp_min(1e-12),
+            "mae": masked_mean(apart, mask)[:, 0],
+            "mae_outside": masked_mean(apart, 1 - mask)[:, 0],
+            "ciede2000": self.colour_error(self.part.of(restored)),
+            "structure_error": guards.structure_error(guards.gradients(y), self.slopes, self.where),
+            "mask_fraction": mask.mean((1, 2, 3)),
         }
 
     def colour_error(self, restored: Tensor) -> Tensor:
-        """Mean CIEDE2000 in the mask, `[n]`."""
-        lab = guards.to_lab(masked_pixels(restored.detach(), self.mask))
-        apart = torch.zeros_like(self.mask, dtype=lab.dtype)
-        apart[self.mask] = guards.ciede2000(lab, self.lab)
-        return masked_mean(apart, self.mask)[:, 0]
+        """Mean CIEDE2000 in the mask, `[n]`, of the part of the restored pictures."""
+        mask = self.part.of(self.mask)
+        lab = guards.to_lab(masked_pixels(restored.detach(), mask))
+        apart = torch.zeros_like(self.where)
+        apart[mask] = guards.ciede2000(lab, self.lab)
+        return masked_mean(apart, self.where)[:, 0]
 
 
 @dataclass(frozen=True)

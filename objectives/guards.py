@@ -21,8 +21,8 @@ SRGB_TO_XYZ = (
 
 def masked_mean(maps: Tensor, masks: Tensor) -> Tensor:
     """Mean of `[n, k, h, w]` over each picture's mask `[n, 1, h, w]`: `[n, k]`; 0 where empty."""
-    weight = masks.to(maps.dtype)
-    return (maps * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1)
+    weight = masks.to(maps.dtype).flatten(2)
+    return (maps.flatten(2) @ weight.mT).squeeze(2) / weight.sum(2).clamp_min(1)
 
 
 def gradients(y: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
     Source: Sharma, Wu and Dalal (2005), "The CIEDE2000 Color-Difference Formula", equations 2-22.
     """
     (L1, a1, b1), (L2, a2, b2) = lab.unbind(-1), other.unbind(-1)
-    C7 = ((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2) ** 7
+    C7 = seventh((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2)
     stretch = 1.5 - 0.5 * (C7 / (C7 + 25.0**7)).sqrt()
     a1, a2 = a1 * stretch, a2 * stretch
     C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
@@ -95,8 +95,15 @@ def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
     )
     hue = (h / degrees) % 360
     rotation = torch.sin(60 * degrees * torch.exp(-(((hue - 275) / 25) ** 2)))
-    R = -2 * (C**7 / (C**7 + 25.0**7)).sqrt() * rotation
+    C7 = seventh(C)
+    R = -2 * (C7 / (C7 + 25.0**7)).sqrt() * rotation
     SL = 1 + 0.015 * (L - 50) ** 2 / (20 + (L - 50) ** 2).sqrt()
     SC, SH = 1 + 0.045 * C, 1 + 0.015 * C * T
     lightness, chroma, tone = dL / SL, dC / SC, dH / SH
     return (lightness**2 + chroma**2 + tone**2 + R * chroma * tone).clamp_min(0).sqrt()
+
+
+def seventh(x: Tensor) -> Tensor:
+    """`x**7`, several times faster."""
+    third = x * x * x
+    return third * third * x

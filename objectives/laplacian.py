@@ -58,6 +58,11 @@ def floors() -> tuple[float, ...]:
     return tuple(noise_response(s) * NOISE_FLOOR**2 for s in SCALES)
 
 
+def window_sigma(side: int) -> float:
+    """Of the window that variance is taken in, in pixels, for a picture of that short side."""
+    return max(SMALLEST_WINDOW, WINDOW * side)
+
+
 class LocalVariance:
     """Variance of a map in a Gaussian window, taken inside a mask alone.
 
@@ -66,11 +71,12 @@ class LocalVariance:
 
     Args:
         masks: bool `[n, 1, h, w]`; figures outside them mean nothing.
+        sigma: of the window, in pixels.
     """
 
-    def __init__(self, masks: Tensor) -> None:
+    def __init__(self, masks: Tensor, sigma: float) -> None:
         self.weight = masks.float()
-        self.sigma = max(SMALLEST_WINDOW, WINDOW * min(masks.shape[-2:]))
+        self.sigma = sigma
         self.norm = gaussian_blur(self.weight, self.sigma).clamp_min(1e-6)
 
     def __call__(self, maps: Tensor) -> Tensor:
@@ -109,3 +115,7 @@ def blur_matrix(side: int, sigma: float, device: torch.device, dtype: torch.dtyp
 def gaussian_radius(sigma: float) -> int:
     """Pixels to each side that a Gaussian kernel of `sigma` reaches."""
     return max(1, math.ceil(3 * sigma))
+
+
+REACH = gaussian_radius(max(SCALES)) + 1
+"""Pixels to each side that `laplacians` looks at."""

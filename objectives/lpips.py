@@ -55,24 +55,30 @@ class LpipsNetwork(nn.Module):
             learned[f"lin{k}.model.1.weight"] for k in range(len(self.slices))
         )
         self.min_side = MIN_SIDE[net]
-        self.eval().requires_grad_(False)
+        # Pooling, and sums over channels, are faster where channels lie side by side.
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
-        """`[n, 3, h, w]` in [0, 1] -> per slice `[n, c_k, h_k, w_k]`, unit length over channels."""
+        """`[n, 3, h, w]` in [0, 1] -> per slice `[n, c_k, h_k, w_k]`."""
         x = self.scaling(2 * pictures - 1)
         features = []
         for part in self.slices:
             x = part(x)
-            # 1e-20 under the root: a finite gradient where all channels are 0.
-            length = (x.square().sum(1, keepdim=True) + 1e-20).sqrt()
-            features.append(x / (length + 1e-10))
+            features.append(x)
         return features
 
     def distances(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
-        """Two pictures' features -> per slice the weighted squared distance `[n, 1, h_k, w_k]`."""
+        """Two pictures' unit features -> per slice their weighted squared distance, one channel."""
         return [
             F.conv2d((x - y).square(), weight) for x, y, weight in zip(a, b, self.lins, strict=True)
         ]
+
+
+def unit_length(features: Tensor) -> Tensor:
+    """`[n, c, h, w]` scaled to length 1 over channels."""
+    # 1e-20 under the root: a finite gradient where all channels are 0.
+    length = (features.square().sum(1, keepdim=True) + 1e-20).sqrt()
+    return features / (length + 1e-10)
 
 
 def out_of_place(module: nn.Module) -> nn.Module:
@@ -87,12 +93,14 @@ class LpipsTarget:
     """The fixed side: features of the targets, and each mask's weights on every slice's map.
 
     Attributes:
-        features: per slice `[n, c_k, h_k, w_k]`.
+        parts: per slice the rows and columns outside which every weight is 0; fields are cut so.
+        features: per slice `[n, c_k, h_k, w_k]`, of unit length over channels.
         weights: per mask a name, per slice `[n, 1, h_k, w_k]`; each picture's sum to 1, or are
             all 0 where its mask is empty.
     """
 
     network: LpipsNetwork
+    parts: tuple[tuple[slice, slice], ...]
     features: tuple[Tensor, ...]
     weights: dict[str, tuple[Tensor, ...]]
 
@@ -110,22 +118,42 @@ class LpipsTarget:
                 f"least {network.min_side} pixels a side."
             )
         with torch.no_grad():
-            features = tuple(network(targets))
+            features = network(targets)
         weights = {
-            name: tuple(spread(mask.float(), (f.shape[-2], f.shape[-1])) for f in features)
+            name: [spread(mask.float(), (f.shape[-2], f.shape[-1])) for f in features]
             for name, mask in masks.items()
         }
-        return cls(network, features, weights)
+        parts = tuple(support(maps) for maps in zip(*weights.values(), strict=True))
+        return cls(
+            network,
+            parts,
+            tuple(unit_length(f[..., *part]) for f, part in zip(features, parts, strict=True)),
+            {
+                name: tuple(m[..., *part] for m, part in zip(maps, parts, strict=True))
+                for name, maps in weights.items()
+            },
+        )
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
         """`[n, 3, h, w]` in [0, 1] -> per mask the mean distance `[n]`, 0 for equal pictures."""
-        maps = self.network.distances(self.network(pictures), self.features)
+        seen = self.network(pictures)
+        units = [unit_length(f[..., *part]) for f, part in zip(seen, self.parts, strict=True)]
+        maps = self.network.distances(units, self.features)
         return {
             name: torch.stack(
                 [(m * w).sum((1, 2, 3)) for m, w in zip(maps, weights, strict=True)]
             ).sum(0)
             for name, weights in self.weights.items()
         }
+
+
+def support(weights: Sequence[Tensor]) -> tuple[slice, slice]:
+    """The rows and columns that hold every weight that is not 0 of maps `[n, 1, h, w]`."""
+    held = torch.stack([w.ne(0).any(0)[0] for w in weights]).any(0)
+    spans = []
+    for found in (held.any(1).nonzero(), held.any(0).nonzero()):
+        spans.append(slice(int(found.min()), int(found.max()) + 1) if len(found) else slice(0, 1))
+    return spans[0], spans[1]
 
 
 def spread(mask: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -132,18 +132,20 @@ def dilate(masks: Tensor, share: float = DILATION) -> Tensor:
     Args:
         masks: bool `[1, h, w]` or `[n, 1, h, w]`.
     """
-    radius = max(1, round(share * min(masks.shape[-2:])))
-    # A disc is a stack of horizontal bars, one a row.
-    batch = masks.float().reshape(-1, 1, *masks.shape[-2:])
-    rows = F.pad(batch, (0, 0, radius, radius))
-    height = masks.shape[-2]
-    wider = torch.zeros_like(batch)
-    for offset in range(-radius, radius + 1):
+    height, width = masks.shape[-2:]
+    radius = max(1, round(share * min(height, width)))
+    batch = masks.reshape(-1, height, width)
+    # Pixels so far in the row: a bar holds some where that number grows from end to end.
+    count = F.pad(batch, (radius + 1, radius)).cumsum(2, dtype=torch.int32)
+    wider = batch.clone()
+    # A disc is a stack of horizontal bars, one a row, the same above as below.
+    for offset in range(min(radius, height - 1) + 1):
         half = int((radius**2 - offset**2) ** 0.5)
-        shifted = rows[..., radius + offset : radius + offset + height, :]
-        bar = F.max_pool2d(shifted, (1, 2 * half + 1), 1, (0, half)) if half else shifted
-        wider = torch.maximum(wider, bar)
-    return (wider > 0).reshape(masks.shape)
+        left, right = radius - half, radius + 1 + half
+        bar = count[..., right : right + width] > count[..., left : left + width]
+        wider[:, offset:] |= bar[:, : height - offset]
+        wider[:, : height - offset] |= bar[:, offset:]
+    return wider.reshape(masks.shape)
 
 
 def erode(masks: Tensor, share: float = DILATION) -> Tensor:

@@ -18,6 +18,7 @@ from benchmarks.ladders import (
     noise,
     unsharp,
 )
+from benchmarks.plain_score import plain_network, plain_noop, plain_rows
 from benchmarks.validate_score import untrained
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate
@@ -229,3 +230,22 @@ def test_restored_pictures_of_another_size_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="must match"):
         objective.against(reference)(torch.rand(FEW, 3, 64, 64))
+
+
+def test_every_figure_is_that_of_the_libraries_a_picture_at_a_time(
+    reference: Reference, objective: BoundarySharpness
+) -> None:
+    """Batches, crops about the masks and kept features change nothing, wherever the masks lie."""
+    masks = reference.masks.clone()
+    masks[0] = masks[3] = False
+    masks[0, :, :30, :20] = True
+    masks[3, :, 100:, 90:] = True
+    spread = Reference(reference.names, reference.targets, masks, reference.inputs)
+    assert reference.inputs is not None
+    restored = blur(0.8)(reference.inputs)
+    package = plain_network()
+    wanted = plain_rows(package, spread, restored, plain_noop(package, spread))
+    found = objective.against(spread)(restored).per_image
+    for ours, plain in zip(found, wanted, strict=True):
+        figures = {key: value for key, value in ours.items() if key != "name"}
+        assert figures == pytest.approx(plain, rel=1e-4, abs=5e-5)

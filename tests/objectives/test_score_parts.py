@@ -99,7 +99,7 @@ def test_local_variance_sees_nothing_outside_the_mask() -> None:
     mask[..., 20:40, 20:40] = True
     maps = drawn(1, 2, 64, 64)
     other = torch.where(mask, maps, 100.0)
-    variance = LocalVariance(mask)
+    variance = LocalVariance(mask, 2.0)
     torch.testing.assert_close(
         variance(maps)[..., 20:40, 20:40], variance(other)[..., 20:40, 20:40]
     )

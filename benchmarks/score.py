@@ -1,0 +1,196 @@
+"""The score's speed beside the plain way, how time grows with pictures, and memory with files.
+
+    python -m benchmarks.score
+
+64 built-in pairs at 256 px, their originals blurred, are scored the plain way (`plain_score`) and
+by `objectives`, in turns, in one process: seconds of the wall and of the processor, medians of the
+rounds. The figures must agree, else there is no result. The plain way is not asked for the input's
+LPIPS again at every round, although it has no place to keep it. Peak memory is that of a process
+that scores a folder of so many pictures, as `harness score` does. Results go to
+`results/score.json`.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.ladders import as_bytes, blur, inside
+from benchmarks.machine import describe_machine
+from harness.data.samples import built_in_pairs
+from objectives.boundary_sharpness import BoundarySharpness
+from objectives.masks import dilate
+from objectives.score import Reference
+
+RESULTS = Path(__file__).parent / "results"
+PAIRS = 64
+SIDE = 256
+GROWTH = (16, 32, 64, 128, 256)
+FOLDERS = (32, 128, 512)
+# Libraries round differently; colours go through several powers.
+TOLERANCE = 1e-4
+
+
+def pairs(count: int) -> Reference:
+    """The built-in training pairs, again and again up to `count`."""
+    kinds = built_in_pairs(SIDE)["train"]
+    chosen = [k % len(kinds) for k in range(count)]
+    originals, masks, retouched = (
+        torch.stack([kind[k] for k in chosen])
+        for kind in (kinds.originals, kinds.masks, kinds.retouched)
+    )
+    names = tuple(f"{k:04d}.png" for k in range(count))
+    return Reference(names, originals.float() / 255, masks, retouched.float() / 255)
+
+
+def blurred(reference: Reference) -> Tensor:
+    """What is scored: the originals, blurred by one pixel where they were warped."""
+    x = reference.targets
+    return inside(blur(1.0)(x), x, dilate(reference.masks))
+
+
+def timed(todo: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds of each, done in turns after once for warming up."""
+    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in todo}
+    for number in range(rounds + 1):
+        for name, act in todo.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            act()
+            if number:
+                spent[name].append((time.perf_counter() - wall, time.process_time() - processor))
+    return {
+        name: {
+            "seconds": round(statistics.median(wall for wall, _ in each), 4),
+            "cpu_seconds": round(statistics.median(cpu for _, cpu in each), 4),
+        }
+        for name, each in spent.items()
+    }
+
+
+def beside_the_plain_way(rounds: int) -> dict[str, object]:
+    """Both ways on the same pictures: their largest difference, their times, the ratios.
+
+    Raises:
+        SystemExit: the figures differ.
+    """
+    from benchmarks.plain_score import plain_network, plain_noop, plain_rows
+
+    reference = pairs(PAIRS)
+    restored = blurred(reference)
+    package, objective = plain_network(), BoundarySharpness("random")
+    noop = plain_noop(package, reference)
+    scorer = objective.against(reference)
+    wanted, found = plain_rows(package, reference, restored, noop), scorer(restored).per_image
+    apart = {
+        key: max(abs(a[key] - float(b[key])) for a, b in zip(wanted, found, strict=True))
+        for key in wanted[0]
+    }
+    worst = max(apart, key=lambda key: apart[key])
+    if apart[worst] > TOLERANCE:
+        raise SystemExit(f"{worst} differs by {apart[worst]:g}: the two ways do not agree.")
+    times = timed(
+        {
+            "plain": lambda: plain_rows(package, reference, restored, noop),
+            "plain_noop": lambda: plain_noop(package, reference),
+            "prepare": lambda: objective.against(reference),
+            "score": lambda: scorer(restored),
+        },
+        rounds,
+    )
+
+    def ratio(above: tuple[str, ...], below: tuple[str, ...], clock: str) -> float:
+        return round(sum(times[n][clock] for n in above) / sum(times[n][clock] for n in below), 2)
+
+    return {
+        "pairs": PAIRS,
+        "largest_difference": {"of": worst, "is": apart[worst]},
+        "times": times,
+        "ratio": {
+            clock: {
+                "every_rung": ratio(("plain",), ("score",), clock),
+                "once_from_nothing": ratio(("plain", "plain_noop"), ("prepare", "score"), clock),
+            }
+            for clock in ("seconds", "cpu_seconds")
+        },
+    }
+
+
+def growth(rounds: int) -> list[dict[str, float]]:
+    """Seconds to score so many prepared pictures."""
+    objective = BoundarySharpness("random")
+    rows = []
+    for count in GROWTH:
+        reference = pairs(count)
+        restored, scorer = blurred(reference), objective.against(reference)
+        found = timed({"score": lambda s=scorer, x=restored: s(x)}, rounds)["score"]
+        each = {f"{name}_each": round(value / count, 5) for name, value in found.items()}
+        rows.append({"pictures": count, **found, **each})
+    return rows
+
+
+def write_folder(root: Path, count: int) -> None:
+    """`pred`, `target` and `mask` folders of so many pictures."""
+    reference = pairs(PAIRS)
+    kinds = {
+        "pred": as_bytes(blurred(reference)),
+        "target": as_bytes(reference.targets),
+        "mask": as_bytes(reference.masks.float().expand(-1, 3, -1, -1)),
+    }
+    for kind, pictures in kinds.items():
+        (root / kind).mkdir()
+        for number in range(count):
+            file = root / kind / f"{number:04d}.png"
+            Image.fromarray(pictures[number % PAIRS]).save(file, compress_level=1)
+
+
+def peak_memory(root: Path) -> float:
+    """MiB that this process held at most, after it has scored the folder."""
+    from harness.folder_scoring import match_folders, score_files
+
+    files = match_folders(root / "pred", root / "target", root / "mask", None)
+    score_files(files, BoundarySharpness("random"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory() -> list[dict[str, float]]:
+    """Peak memory by number of files, each in a process of its own."""
+    rows = []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
+        for count in FOLDERS:
+            with tempfile.TemporaryDirectory() as folder:
+                write_folder(Path(folder), count)
+                peak = pool.submit(peak_memory, Path(folder)).result()
+            rows.append({"pictures": count, "peak_mib": round(peak)})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    result = {
+        "machine": describe_machine("cpu") | {"threads": torch.get_num_threads()},
+        "side": SIDE,
+        "beside_the_plain_way": beside_the_plain_way(asked.rounds),
+        "growth": growth(asked.rounds),
+        "memory": memory(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=1)
+    (RESULTS / "score.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
