@@ -28,6 +28,11 @@ class RunPaths:
         return self.root / "mlflow-artifacts"
 
     @property
+    def mlflow_log(self) -> Path:
+        """What the server behind `harness ui` says."""
+        return self.root / "mlflow-server.log"
+
+    @property
     def opening_lock(self) -> Path:
         """Held while a database is opened, as one process at a time may make it."""
         return self.root / ".opening.lock"

@@ -138,6 +138,7 @@ def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
             study=plan.config.study,
             artifacts=plan.run_paths.mlflow_artifacts if own else None,
             tags=tags_of(plan.facts),
+            space=plan.facts["space"],
         )
         tracker = MlflowTracker(store, lambda sentence: view.show(Note(sentence)))
     tracker.reconcile(endings_of(study))

@@ -5,6 +5,7 @@ database is locked) is kept and delivered later, in order; the search never wait
 """
 
 import io
+import json
 import logging
 import os
 import time
@@ -15,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness.mlflow_view import experiment_tags
 from harness.trial_messages import Rung
 from search_spaces.params import TrialParams
 
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 RETRY_AFTER = 20.0  # seconds before a store that did not answer is tried again
+SAMPLED_EVERY = 10.0  # seconds between two looks at how busy the machine is
 PANEL = "panel"
 LOSSES = "loss/"
 COMPONENTS = "score/"
+# The words that MLflow's page of a machine looks for.
+MACHINE = "system/"
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,12 @@ class MlflowStore:
     study: str
     artifacts: Path | None
     tags: Mapping[str, str]
+    space: str = ""
     client: "MlflowClient" = field(init=False)
     experiment: str = ""
     parent: str | None = None
     runs: dict[int, str] = field(default_factory=dict)
+    sample_at: float = 0.0
 
     def open(self) -> None:
         """Find or make the study's experiment and its parent run."""
@@ -116,6 +123,24 @@ class MlflowStore:
             tags = {**self.tags, "role": "study"}
             made = self.client.create_run(self.experiment, run_name=self.study, tags=tags)
             self.parent = made.info.run_id
+            self.note_inputs(self.parent)
+        for key, text in experiment_tags().items():
+            self.client.set_experiment_tag(self.experiment, key, text)
+
+    def note_inputs(self, run: str) -> None:
+        """On the parent: the pairs that every trial sees, and the space that is searched."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        pairs = Dataset(
+            name=self.tags["data"],
+            # MLflow has room for 36 characters; the whole digest is among the tags.
+            digest=self.tags["data_digest"][:36],
+            source_type="local",
+            source=json.dumps({"uri": self.tags["data"]}),
+        )
+        context = [InputTag("mlflow.data.context", "training")]
+        self.client.log_inputs(run, [DatasetInput(pairs, context)])
+        self.client.log_text(run, self.space, "space.yaml")
 
     def search(self, condition: str) -> list[Any]:
         """Every run of the experiment under a condition, oldest first."""
@@ -170,6 +195,26 @@ class MlflowStore:
         if rung.panel:
             picture = Image.open(io.BytesIO(rung.panel))
             self.client.log_image(run, picture, key=PANEL, step=rung.step, synchronous=True)
+        self.sample_machine()
+
+    def sample_machine(self) -> None:
+        """On the parent, now and then: how busy the driver's machine is."""
+        import psutil
+
+        if self.parent is None or time.monotonic() < self.sample_at:
+            return
+        busy, memory = psutil.cpu_percent(), psutil.virtual_memory()
+        began, self.sample_at = self.sample_at, time.monotonic() + SAMPLED_EVERY
+        if not began:
+            return  # the share of time since the last look: the first look has none
+        values = {
+            f"{MACHINE}cpu_utilization_percentage": busy,
+            f"{MACHINE}system_memory_usage_megabytes": memory.used / 1e6,
+            f"{MACHINE}system_memory_usage_percentage": memory.percent,
+        }
+        # Seconds since 1970 are the step, so that a search that goes on adds to the curve.
+        step = int(time.time())
+        self.client.log_batch(self.parent, metrics=metrics(values, step), synchronous=True)
 
     def end(self, number: int, ending: Ending) -> None:
         """Close a trial's run with the state it has in the record, and why."""

@@ -38,10 +38,16 @@ def status(
 
 def ui(
     run_dir: RunDir = Path("runs"),
-    port: Annotated[int, typer.Option(help="Its port; a taken one gives way to the next.")] = 5000,
+    study: Annotated[
+        str | None, typer.Option(help="The study to open; else the one searched last.")
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=1, max=65535, help="Its port; a taken one gives way to the next."),
+    ] = 5000,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
 ) -> None:
-    """Open MLflow on a run folder, on this machine only, until Ctrl-C.
+    """Open MLflow at a study's trials, on this machine only, until Ctrl-C.
 
     Example: harness ui --run-dir runs
     """
@@ -54,4 +60,4 @@ def ui(
             f"There is no {paths.mlflow_db}: name the folder of a search with --run-dir DIR, or "
             "run harness search first."
         )
-    serve_ui(paths, port, open_browser=not no_browser)
+    serve_ui(paths, port, study, open_browser=not no_browser)

@@ -1,0 +1,158 @@
+"""A real store with two trials in it, and `harness ui` on it: the address, the port, the end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import PIXEL, make_plan
+
+from harness import tracking
+from harness.errors import UserInputError
+from harness.mlflow_view import VIEW
+from harness.paths import RunPaths
+from harness.study import sqlite_url
+from harness.tracking import Ending, MlflowStore, quiet_client, tags_of
+from harness.trial_messages import Rung
+from harness.ui import chosen_experiment, free_port, page_of
+from search_spaces.params import TrialParams
+
+ROOT = Path(__file__).parent.parent.parent
+PARAMS = TrialParams(lambda_L1=82, lambda_perceptual=11, n_layers_D=4, gan_mode="lsgan", lr=2e-4)
+
+
+def write_runs(paths: RunPaths, name: str) -> MlflowStore:
+    """A study of two trials as a search leaves it in MLflow."""
+    paths.root.mkdir(exist_ok=True)
+    facts = make_plan(paths.root, study=name).facts
+    url = sqlite_url(paths.mlflow_db)
+    store = MlflowStore(url, name, paths.mlflow_artifacts, tags_of(facts), facts["space"])
+    store.open()
+    for number in range(2):
+        store.begin(number, PARAMS, {"recipe": "best"})
+        store.rung(number, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
+        store.rung(number, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
+        store.end(number, Ending("FINISHED", "complete"))
+    store.close(Ending("FINISHED", "finished"), 1, "the note", [])
+    return store
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(tracking, "SAMPLED_EVERY", 0.0)
+    paths = RunPaths(tmp_path_factory.mktemp("빈 칸 's"))
+    for name in ("first", "얼굴 <b>"):
+        write_runs(paths, name)
+    patch.undo()
+    return paths
+
+
+def test_the_parent_says_what_was_searched_on_which_pairs(runs: RunPaths) -> None:
+    client = quiet_client(f"sqlite:///{runs.mlflow_db}")
+    experiment = client.get_experiment_by_name("first")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.role = 'study'")
+    (given,) = parent.inputs.dataset_inputs
+    assert given.dataset.name == "nothing"
+    assert given.dataset.digest == "d" * 36
+    files = {each.path for each in client.list_artifacts(parent.info.run_id)}
+    assert "space.yaml" in files
+    assert parent.data.tags["mlflow.note.content"] == "the note"
+    busy = parent.data.metrics
+    assert 0 <= busy["system/cpu_utilization_percentage"] <= 100
+    assert busy["system/system_memory_usage_megabytes"] > 1
+
+
+def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
+    client = quiet_client(f"sqlite:///{runs.mlflow_db}")
+    experiment = client.get_experiment_by_name("first")
+    assert experiment is not None
+    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{VIEW}"])
+    (best,) = client.search_runs([experiment.experiment_id], "tags.best = 'true'")
+    data: dict[str, Any] = {
+        "metrics": best.data.metrics, "params": best.data.params, "tags": best.data.tags,
+    }  # fmt: skip
+    shown = [column.split(".", 1) for column in view["selectedColumns"]]
+    missing = {name for kind, name in shown if kind in data and name.strip("`") not in data[kind]}
+    # This made-up score has one component of three.
+    assert missing == {"`score/E`", "`score/Lrel`"}
+    assert {name.strip("`") for kind, name in shown if kind == "params"} == set(best.data.params)
+    assert view["orderByKey"] == "metrics.`score`"
+    assert experiment.tags["mlflow.experiment.primaryMetric.name"] in best.data.metrics
+
+
+@pytest.fixture(scope="module")
+def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[str]]]:
+    """`harness ui` on a port that is taken: its process, that port, and what it printed."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from harness.cli import main; main()", "ui", "--no-browser"]
+            + ["--run-dir", str(runs.root), "--port", str(taken)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(3)]
+        yield process, taken, said
+        process.kill()
+        process.wait()
+
+
+def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
+    served: tuple["subprocess.Popen[str]", int, list[str]], runs: RunPaths
+) -> None:
+    process, taken, said = served
+    assert process.poll() is None, process.stderr and process.stderr.read()
+    address = said[1].strip()
+    base, _, page = address.partition("/#")
+    port = int(base.rpartition(":")[2])
+    assert taken < port < taken + 100
+    last = chosen_experiment(base, None, runs)
+    assert last is not None
+    assert last["name"] == "얼굴 <b>"
+    assert page.startswith(f"/experiments/{last['experiment_id']}/runs?")
+    assert page.endswith(f"&viewStateShareKey={VIEW}")
+    first = chosen_experiment(base, "first", runs)
+    assert first is not None
+    assert first["experiment_id"] != last["experiment_id"]
+    with pytest.raises(UserInputError, match="no study other"):
+        chosen_experiment(base, "other", runs)
+    with urllib.request.urlopen(base, timeout=60) as page_of_mlflow:
+        assert b"<html" in page_of_mlflow.read()
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert free_port(port) == port
+    assert runs.mlflow_log.exists()
+
+
+def test_an_older_store_opens_without_the_view() -> None:
+    assert page_of({"experiment_id": "7", "tags": []}) == (
+        "/#/experiments/7/runs?workflowType=machine_learning"
+    )
+    assert page_of(None) == "/"
+
+
+def test_a_taken_port_gives_way_to_the_next_and_none_is_one_sentence() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        assert free_port(taken) > taken
+    with pytest.raises(UserInputError, match=r"No port from 65536 .*--port N"):
+        free_port(65536)
