@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -193,17 +194,13 @@ def end(server: "subprocess.Popen[bytes]") -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     tell(server, signal.SIGTERM)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         server.wait(timeout=ENDS_WITHIN)
-    except subprocess.TimeoutExpired:
-        pass
     tell(server, signal.SIGKILL)
     server.wait()
 
 
 def tell(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     """A signal to the server's whole session; none where it is gone."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(server.pid, number)
-    except ProcessLookupError:
-        pass

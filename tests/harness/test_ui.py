@@ -97,8 +97,10 @@ def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[
         holder.listen()
         taken = holder.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-c", "from harness.cli import main; main()", "ui", "--no-browser"]
-            + ["--run-dir", str(runs.root), "--port", str(taken)],
+            [
+                *(sys.executable, "-c", "from harness.cli import main; main()", "ui"),
+                *("--no-browser", "--run-dir", str(runs.root), "--port", str(taken)),
+            ],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
