@@ -21,10 +21,11 @@ from PIL import Image
 from skimage.transform import warp
 
 from benchmarks.machine import describe_machine
-from harness.data.check import check, measure_all, processors
+from harness.data.check import check, measure_all
 from harness.data.folders import find_pairs
 from harness.data.liquify import displacement, resample
 from harness.data.make import MakePlan, make_pairs
+from harness.data.pool import processes_for
 from harness.data.retouch import slim_jaw
 from harness.data.samples import middle_face, photograph_file
 
@@ -54,7 +55,9 @@ def make_and_check(root: Path, pairs: int, size: int) -> dict[str, float]:
     face = Image.open(photograph_file("astronaut.png")).crop((96, 0, 352, 256))
     face.resize((size, size), Image.Resampling.LANCZOS).save(originals / "astronaut.png")
     begun = time.perf_counter()
-    made = make_pairs(originals, DISTINCT, MakePlan(root / "made", size, 0), processors())
+    made = make_pairs(
+        originals, DISTINCT, MakePlan(root / "made", size, 0), processes_for(DISTINCT)
+    )
     making = time.perf_counter() - begun
     distinct = sorted((made / "train").glob("*.png"))
     many = root / "many"
@@ -63,7 +66,7 @@ def make_and_check(root: Path, pairs: int, size: int) -> dict[str, float]:
         shutil.copy(distinct[number % DISTINCT], many / "train" / f"{number:06d}.png")
     folder = find_pairs(many)
     begun, busy = time.perf_counter(), children_seconds()
-    result = check(folder, measure_all(folder, processors()), "AtoB")
+    result = check(folder, measure_all(folder, processes_for(pairs)), "AtoB")
     checking = time.perf_counter() - begun
     assert len(result.pairs) == pairs
     return {

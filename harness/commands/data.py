@@ -35,9 +35,11 @@ def check_command(
 
     pairs = find_pairs(folder)
 
-    from harness.data.check import LEVELS, check, measure_all, processors
+    from harness.data.check import LEVELS, check, measure_all
+    from harness.data.pool import processes_for
 
-    result = check(pairs, measure_all(pairs, processors()), direction)
+    total = sum(map(len, pairs.splits.values()))
+    result = check(pairs, measure_all(pairs, processes_for(total)), direction)
     typer.echo(result.summary())
     for level in LEVELS:
         for line in result.lines(level):
@@ -71,12 +73,12 @@ def make_command(
 
     Example: harness data make --originals portraits --out pairs --pairs 100 --size 512
     """
-    from harness.data.check import processors
     from harness.data.make import MakePlan, make_pairs
     from harness.data.oracle import made_bounds
+    from harness.data.pool import processes_for
     from objectives.weights import resolve_weights
 
-    folder = make_pairs(originals, pairs, MakePlan(out, size, seed, jpeg), processors())
+    folder = make_pairs(originals, pairs, MakePlan(out, size, seed, jpeg), processes_for(pairs))
     typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {folder}")
     bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
     typer.echo(

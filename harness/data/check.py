@@ -1,20 +1,18 @@
 """Can these pairs teach anything? Facts about every pair -> findings, worst first."""
 
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
 from harness.config import Direction
-from harness.data.duplicates import near_duplicates
+from harness.data.duplicates import same_picture_groups
 from harness.data.facts import PairFacts, Unreadable, measure
 from harness.data.folders import PairFolder, Split
+from harness.data.pool import each
 from harness.data.reading import shown
 
 Level = Literal["error", "warning", "note"]
@@ -48,22 +46,19 @@ class Finding:
 class CheckResult:
     """All findings, worst first, and the pairs they are about.
 
-    `direction` is the one the pictures suggest, None where they do not tell.
+    `direction` is the one the pictures suggest, None where they do not tell. `seen_in_training`
+    has the names of training pairs whose picture is held out as well.
     """
 
     folder: PairFolder
     pairs: tuple[PairFacts, ...]
     findings: tuple[Finding, ...]
     direction: Direction | None
+    seen_in_training: frozenset[str]
 
     @property
     def worst(self) -> Level | None:
         return self.findings[0].level if self.findings else None
-
-    @property
-    def seen_in_training(self) -> set[str]:
-        """Names of training pairs whose picture is held out as well."""
-        return {name for group in straddling(self.pairs) for name in group["train"]}
 
     def summary(self) -> str:
         """Two lines: how many pairs of what sizes, and which direction they suggest."""
@@ -101,18 +96,11 @@ class CheckResult:
                 yield f"{level}: and {len(found) - TOLD_EACH} more files like this one."
 
 
-def measure_all(folder: PairFolder, jobs: int) -> Iterator[PairFacts | Unreadable]:
-    """Facts about every pair, in order, a pair a processor at a time; few wait in memory."""
-    entries = [(files, split) for split, pairs in folder.splits.items() for files in pairs]
-    if jobs <= 1 or len(entries) < 8:
-        yield from (measure(files, split, folder.root) for files, split in entries)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        todo = iter(entries)
-        waiting = [pool.submit(measure, *entry, folder.root) for entry in islice(todo, 4 * jobs)]
-        while waiting:
-            yield waiting.pop(0).result()
-            waiting += [pool.submit(measure, *entry, folder.root) for entry in islice(todo, 1)]
+def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unreadable]:
+    """Facts about every pair, in order; each picture is read once and let go."""
+    splits = folder.splits.items()
+    entries = ((files, split, folder.root) for split, pairs in splits for files in pairs)
+    return each(measure, entries, processes)
 
 
 def check(
@@ -129,10 +117,12 @@ def check(
     direction = suggested_direction(pairs)
     for pair in pairs:
         found += judge_pair(pair, direction)
-    found += duplicates_across_splits(pairs)
+    shared = list(straddling(pairs))
+    found += duplicates_across_splits(shared)
     found += judge_folder(pairs, direction, asked)
     found.sort(key=lambda finding: LEVELS.index(finding.level))
-    return CheckResult(folder, pairs, tuple(found), direction)
+    trained = frozenset(name for by_split in shared for name in by_split["train"])
+    return CheckResult(folder, pairs, tuple(found), direction, trained)
 
 
 def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
@@ -236,29 +226,24 @@ def judge_change(pair: PairFacts) -> Iterator[Finding]:
 
 def straddling(pairs: Sequence[PairFacts]) -> Iterator[dict[Split, list[str]]]:
     """Names by split of pairs that show one picture on both sides of training."""
-    owners = [pair for pair in pairs for _ in pair.hashes]
-    for group in near_duplicates([value for pair in pairs for value in pair.hashes]):
+    for group in same_picture_groups([pair.signature for pair in pairs]):
         by_split: dict[Split, list[str]] = defaultdict(list)
-        for owner in dict.fromkeys(owners[index] for index in group):
-            by_split[owner.split].append(owner.name)
+        for index in group:
+            by_split[pairs[index].split].append(pairs[index].name)
         if "train" in by_split and len(by_split) > 1:
             yield by_split
 
 
-def duplicates_across_splits(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
+def duplicates_across_splits(shared: Iterable[dict[Split, list[str]]]) -> Iterator[Finding]:
     """Pictures that stand both where the model learns and where it is judged."""
-    told: set[str] = set()
-    for by_split in straddling(pairs):
-        held_out = by_split.get("val", []) + by_split.get("test", [])
-        for name in held_out:
-            if name in told:
-                continue
-            told.add(name)
+    for by_split in shared:
+        for name in by_split.get("val", []) + by_split.get("test", []):
             yield Finding(
                 "error",
                 "duplicate",
                 name,
-                f"the same picture as {by_split['train'][0]}, which is trained on",
+                f"shows the same picture, or a crop of it, as {by_split['train'][0]}, which is "
+                "trained on",
                 "remove one: a score on a picture seen in training says nothing",
             )
 
@@ -293,8 +278,3 @@ def judge_folder(
             f"direction {asked} turns the sharper picture into the softer one",
             f"use --direction {direction}, if A and B are as they look",
         )
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

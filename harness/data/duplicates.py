@@ -1,18 +1,59 @@
 """Pictures that show the same thing, so that none is both trained on and validated with."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from PIL import Image
 
+from harness.data.crops import candidates, landmarks, show_one_picture
 from harness.data.folders import PairFiles
-from harness.data.reading import Picture, read_picture, split_halves
+from harness.data.halves import read_halves
+from harness.data.reading import Picture
 from harness.errors import UserInputError
 
 HASH_SIDE = 8
 MOST_DIFFERENT_BITS = 5
+
+
+@dataclass(frozen=True)
+class Signature:
+    """By what a pair is known again: difference hashes of A and B, and B's landmarks."""
+
+    hashes: tuple[int, ...]
+    landmarks: bytes
+
+
+class Groups:
+    """Numbers from 0 to `count` - 1, each in a group of its own until joined."""
+
+    def __init__(self, count: int) -> None:
+        self.leaders = list(range(count))
+
+    def leader(self, number: int) -> int:
+        """One number that stands for the whole group."""
+        while self.leaders[number] != number:
+            self.leaders[number] = self.leaders[self.leaders[number]]
+            number = self.leaders[number]
+        return number
+
+    def join(self, one: int, other: int) -> None:
+        low, high = sorted((self.leader(one), self.leader(other)))
+        self.leaders[high] = low
+
+    def listed(self) -> list[list[int]]:
+        """The groups, each in rising order."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for number in range(len(self.leaders)):
+            groups[self.leader(number)].append(number)
+        return list(groups.values())
+
+
+def signature(a: Picture, b: Picture) -> Signature:
+    """The signature of a pair of pictures `[h, w, 3]`."""
+    return Signature((difference_hash(a), difference_hash(b)), landmarks(b))
 
 
 def difference_hash(picture: Picture) -> int:
@@ -26,21 +67,16 @@ def difference_hash(picture: Picture) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def near_duplicates(hashes: Sequence[int]) -> list[list[int]]:
-    """Groups of indices whose hashes differ in a few bits, directly or through others.
+def close_hashes(hashes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Indices of hashes that differ in a few bits; of equal ones, each with the first.
 
     Two hashes that differ in at most k bits agree wholly on one of k + 1 bands, so that only
     those which share a band are compared.
     """
     first: dict[int, int] = {}
-    leader = [first.setdefault(value, index) for index, value in enumerate(hashes)]
-
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
+    for index, value in enumerate(hashes):
+        if first.setdefault(value, index) != index:
+            yield first[value], index
     bands = MOST_DIFFERENT_BITS + 1
     edges = [64 * band // bands for band in range(bands + 1)]
     for low, high in pairwise(edges):
@@ -49,37 +85,30 @@ def near_duplicates(hashes: Sequence[int]) -> list[list[int]]:
             like = sharing[value >> low & (1 << high - low) - 1]
             for other in like:
                 if (value ^ hashes[other]).bit_count() <= MOST_DIFFERENT_BITS:
-                    leader[find(index)] = find(other)
+                    yield other, index
             like.append(index)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index in range(len(hashes)):
-        groups[find(index)].append(index)
-    return list(groups.values())
 
 
-def same_original_groups(pairs: Sequence[PairFiles]) -> list[list[PairFiles]]:
-    """Pairs that share a picture, A or B, stand in one group; an unreadable pair stands alone."""
-    hashes: list[int] = []
-    owner: list[int] = []
-    for index, files in enumerate(pairs):
-        for picture in halves_or_nothing(files):
-            hashes.append(difference_hash(picture))
-            owner.append(index)
-    group_of = list(range(len(pairs)))
-    for group in near_duplicates(hashes):
-        members = {group_of[owner[entry]] for entry in group}
-        group_of = [min(members) if number in members else number for number in group_of]
-    groups: dict[int, list[PairFiles]] = defaultdict(list)
-    for index, number in enumerate(group_of):
-        groups[number].append(pairs[index])
-    return list(groups.values())
+def same_picture_groups(signatures: Sequence[Signature]) -> list[list[int]]:
+    """Groups of indices of pairs that show one picture, whole or cropped, directly or through
+    others."""
+    groups = Groups(len(signatures))
+    owners = [index for index, known in enumerate(signatures) for _ in known.hashes]
+    for one, other in close_hashes([value for known in signatures for value in known.hashes]):
+        groups.join(owners[one], owners[other])
+    # Pairs that are together already are represented by one of them.
+    leaders = [group[0] for group in groups.listed()]
+    pictures = [signatures[leader].landmarks for leader in leaders]
+    for one, other, matches in candidates(pictures):
+        apart = groups.leader(leaders[one]) != groups.leader(leaders[other])
+        if apart and show_one_picture(pictures[one], pictures[other], matches):
+            groups.join(leaders[one], leaders[other])
+    return groups.listed()
 
 
-def halves_or_nothing(files: PairFiles) -> tuple[Picture, ...]:
-    """Both pictures of a pair; none where the pair cannot be read (whoever needs it will say)."""
+def read_signature(files: PairFiles) -> Signature:
+    """A pair's signature; one like no other's where it cannot be read: who needs it will say."""
     try:
-        if files.b is None:
-            return split_halves(read_picture(files.a), files.a)
-        return read_picture(files.a), read_picture(files.b)
+        return signature(*read_halves(files))
     except UserInputError:
-        return ()
+        return Signature((), b"")

@@ -11,11 +11,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, laplace, shift
 from skimage.registration import phase_cross_correlation
 
-from harness.data.duplicates import difference_hash
+from harness.data.duplicates import Signature, signature
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, Split
+from harness.data.halves import read_halves
 from harness.data.reading import Picture
-from harness.data.sizing import read_halves
 from harness.errors import UserInputError
 
 # Steps of up to this many of 255 are noise and compression, not retouching.
@@ -42,7 +42,7 @@ class PairFacts:
         blocks: ln of A's over B's 8 x 8 JPEG block edges.
         warp_largest: the largest displacement, share of the side.
         warp_area: share of the picture displaced by more than 0.4% of the side.
-        hashes: difference hashes of A and B.
+        signature: by what the picture is known again, also in a crop.
         same: A and B are the same bytes.
     """
 
@@ -59,7 +59,7 @@ class PairFacts:
     blocks: float
     warp_largest: float
     warp_area: float
-    hashes: tuple[int, int]
+    signature: Signature
     same: bool
 
 
@@ -72,8 +72,9 @@ class Unreadable:
     why: str
 
 
-def measure(files: PairFiles, split: Split, root: Path) -> PairFacts | Unreadable:
-    """Read one pair and measure it."""
+def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
+    """Read one pair of a folder and measure it. Given: its files, its split, the folder."""
+    files, split, root = entry
     try:
         a, b = read_halves(files)
         notes = tuple(note for file in files.files for note in file_notes(file, root))
@@ -96,7 +97,7 @@ def measure(files: PairFiles, split: Split, root: Path) -> PairFacts | Unreadabl
         blocks=math.log(block_edges(luma_a) / block_edges(luma_b)),
         warp_largest=largest,
         warp_area=area,
-        hashes=(difference_hash(a), difference_hash(b)),
+        signature=signature(a, b),
         same=bool(np.array_equal(a, b)),
     )
 

@@ -4,10 +4,7 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +21,7 @@ from harness.data.liquify import (
     inverse_displacement,
     resample,
 )
+from harness.data.pool import each
 from harness.data.reading import Picture, read_picture, shown
 from harness.data.retouch import Face, retouch
 from harness.data.samples import MAX_ENLARGEMENT, middle_face
@@ -64,7 +62,7 @@ class MadePair:
     face_found: bool
 
 
-def make_pairs(originals: Path, pairs: int, plan: MakePlan, jobs: int) -> Path:
+def make_pairs(originals: Path, pairs: int, plan: MakePlan, processes: int) -> Path:
     """Make `pairs` pairs from the pictures in `originals`, each in turn, as a data folder:
     `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
     stroke and seed. Every fifth original is kept for validation.
@@ -82,7 +80,9 @@ def make_pairs(originals: Path, pairs: int, plan: MakePlan, jobs: int) -> Path:
     try:
         (aside / "fields").mkdir(parents=True)
         with (aside / "made.jsonl").open("w", encoding="utf-8") as record:
-            for line in make_each(sources, split_of(files), plan, aside, jobs):
+            splits = split_of(files)
+            entries = ((file, splits[file], n, plan, aside) for n, file in enumerate(sources))
+            for line in each(make_one, entries, processes):
                 record.write(line + "\n")
         if plan.out.exists():
             plan.out.rmdir()
@@ -96,19 +96,6 @@ def make_pairs(originals: Path, pairs: int, plan: MakePlan, jobs: int) -> Path:
     return plan.out
 
 
-def make_each(
-    sources: list[Path], splits: dict[Path, Split], plan: MakePlan, aside: Path, jobs: int
-) -> Iterator[str]:
-    """Make and write every pair, on `jobs` processes; yields each one's record."""
-    numbers = range(len(sources))
-    work = (sources, [splits[source] for source in sources], numbers, repeat(plan), repeat(aside))
-    if jobs <= 1:
-        yield from map(make_one, *work)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(make_one, *work)
-
-
 def split_of(files: list[Path]) -> dict[Path, Split]:
     """Whole originals to each split, so that no picture is on both sides."""
     return {
@@ -119,8 +106,10 @@ def split_of(files: list[Path]) -> dict[Path, Split]:
     }
 
 
-def make_one(source: Path, split: Split, number: int, plan: MakePlan, root: Path) -> str:
-    """Make pair `number` from `source`, write its files under `root`, return its record."""
+def make_one(entry: tuple[Path, Split, int, MakePlan, Path]) -> str:
+    """Make one pair, write its files, return its record. Given: the original, its split, the
+    pair's number, the plan, the folder to write under."""
+    source, split, number, plan, root = entry
     made = made_pair(read_picture(source), source, number, plan)
     name = f"{number:05d}"
     for folder in (root / split, root / "masks" / split):

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from harness.data.check import CheckResult
+from harness.data.halves import read_halves
 from harness.data.reading import read_mask, shown
-from harness.data.sizing import read_halves
 from harness.errors import UserInputError
 from harness.paths import write_aside
 

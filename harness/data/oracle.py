@@ -7,9 +7,10 @@ import torch
 
 from harness.data.fields import warped_back
 from harness.data.folders import find_pairs
+from harness.data.halves import read_halves
 from harness.data.preview import spread
 from harness.data.reading import read_mask
-from harness.data.sizing import read_halves, to_tensor
+from harness.data.sizing import to_tensor
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.score import Reference
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from harness.data.check import CheckResult, Finding
 from harness.data.folders import PairFiles
+from harness.data.halves import read_halves
 from harness.data.reading import Picture
-from harness.data.sizing import read_halves
 from harness.errors import UserInputError
 from harness.paths import write_aside
 

@@ -5,17 +5,20 @@ import json
 import os
 import random
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import Direction, TrainSettings
-from harness.data.duplicates import same_original_groups
+from harness.data.duplicates import read_signature, same_picture_groups
 from harness.data.folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.pairs import Dataset, PairSet, load_dataset, save_dataset
+from harness.data.pool import each, processes_for
 from harness.data.reading import shown
 from harness.data.samples import built_in_pairs
 from harness.data.sizing import TrainingPair, centred_crop, sized_pair
 from harness.errors import UserInputError
+from harness.paths import write_aside
 
 # Raise when the same inputs give other prepared pixels: the digest names what was made.
 RECIPE = 1
@@ -87,7 +90,8 @@ def prepare_data(
         dataset = cached(file) or written(built_in(train, digest), file)
         source = "built-in photographs of scikit-image, liquified"
         return PreparedData(file, digest, source, len(dataset.train), len(dataset.val))
-    folder = with_validation(find_pairs(data), seed)
+    found = find_pairs(data)
+    folder = with_validation(found, train, seed, cache)
     limited = limit(folder, train, seed)
     digest = digest_of(
         [json.dumps(shape | {"direction": direction, "skip_bad": skip_bad}, sort_keys=True)],
@@ -95,9 +99,8 @@ def prepare_data(
     )
     file = prepared_file(cache, digest)
     dataset = cached(file) or written(read_all(limited, direction, train, skip_bad, digest), file)
-    return PreparedData(
-        file, digest, described(folder, dataset), len(dataset.train), len(dataset.val)
-    )
+    source = described(found, folder, dataset)
+    return PreparedData(file, digest, source, len(dataset.train), len(dataset.val))
 
 
 def prepared_file(cache: Path, digest: str) -> Path:
@@ -160,7 +163,7 @@ def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
     )
 
 
-def with_validation(folder: PairFolder, seed: int) -> PairFolder:
+def with_validation(folder: PairFolder, train: TrainSettings, seed: int, cache: Path) -> PairFolder:
     """Give a folder without `val` one: its `test`, or whole pictures drawn from `train`.
 
     Raises:
@@ -174,13 +177,14 @@ def with_validation(folder: PairFolder, seed: int) -> PairFolder:
     if "val" not in splits and "test" in splits:
         splits["val"] = splits.pop("test")
     if "val" not in splits:
-        pairs = splits["train"]
+        # Of many pairs only those that can be used are opened.
+        pairs = drawn(splits["train"], most_train(train) + MOST_VAL, seed)
         if len(pairs) < 2:
             raise UserInputError(
                 f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
                 "to validate with."
             )
-        groups = same_original_groups(pairs)
+        groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
         if len(groups) < 2:
             raise UserInputError(
                 f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
@@ -196,23 +200,50 @@ def with_validation(folder: PairFolder, seed: int) -> PairFolder:
     return PairFolder(folder.root, folder.layout, splits)
 
 
+def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
+    """Indices of pairs that show one picture, whole or cropped, in one group.
+
+    Kept in the cache by the files' names, sizes and times: a search that goes on opens none.
+    """
+    stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)))
+    file = cache / "groups" / f"{stamps}.json"
+    with suppress(OSError, ValueError):
+        groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
+        return groups
+    groups = same_picture_groups(list(each(read_signature, pairs, processes_for(len(pairs)))))
+    # Without a cache it is found again the next time.
+    with suppress(OSError), write_aside(file) as aside:
+        aside.write_text(json.dumps(groups), encoding="utf-8")
+    return groups
+
+
+def stamp(file: Path) -> str:
+    """What changes when a file does."""
+    try:
+        known = file.stat()
+    except OSError as error:
+        return f"{file.absolute()}\n{type(error).__name__}"
+    return f"{file.absolute()}\n{known.st_size}\n{known.st_mtime_ns}"
+
+
 def limit(folder: PairFolder, train: TrainSettings, seed: int) -> PairFolder:
     """As many pairs as memory and time allow, drawn with `seed`."""
-    most = {
-        "train": max(1, MOST_TRAIN_BYTES // (6 * train.load_size**2)),
-        "val": MOST_VAL,
-        "test": MOST_VAL,
-    }
-    drawn = {
-        split: pairs
-        if len(pairs) <= most[split]
-        else tuple(
-            pairs[index]
-            for index in sorted(random.Random(seed).sample(range(len(pairs)), most[split]))
-        )
-        for split, pairs in folder.splits.items()
-    }
-    return PairFolder(folder.root, folder.layout, drawn)
+    most = {"train": most_train(train), "val": MOST_VAL, "test": MOST_VAL}
+    splits = {split: drawn(pairs, most[split], seed) for split, pairs in folder.splits.items()}
+    return PairFolder(folder.root, folder.layout, splits)
+
+
+def most_train(train: TrainSettings) -> int:
+    """Training pairs that fit into memory, squares of `load_size` being assumed."""
+    return max(1, MOST_TRAIN_BYTES // (6 * train.load_size**2))
+
+
+def drawn(pairs: tuple[PairFiles, ...], most: int, seed: int) -> tuple[PairFiles, ...]:
+    """At most so many of `pairs`, in their order."""
+    if len(pairs) <= most:
+        return pairs
+    chosen = random.Random(seed).sample(range(len(pairs)), most)
+    return tuple(pairs[index] for index in sorted(chosen))
 
 
 def read_all(
@@ -247,7 +278,7 @@ def read_all(
     return dataset
 
 
-def described(folder: PairFolder, dataset: Dataset) -> str:
+def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
     """One line about a user's folder: its layout, and what of it is used."""
     have = {split: len(pairs) for split, pairs in folder.splits.items()}
     used = {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)}
@@ -255,7 +286,9 @@ def described(folder: PairFolder, dataset: Dataset) -> str:
         f"{split} {used[split]}" + (f" of {count}" if count != used[split] else "")
         for split, count in have.items()
     ]
-    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)})"
+    total = sum(map(len, found.splits.values()))
+    drawn_from = f", drawn from {total}" if total > sum(have.values()) else ""
+    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from})"
 
 
 def fingerprints(folder: PairFolder) -> Iterable[str]:

@@ -11,8 +11,9 @@ from scipy.ndimage import binary_erosion
 from harness.config import Direction
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, PairFolder
+from harness.data.halves import read_halves
 from harness.data.reading import Picture, read_mask
-from harness.data.sizing import read_halves, to_tensor
+from harness.data.sizing import to_tensor
 from objectives.masks import region_from_pair
 
 SIDE = 256

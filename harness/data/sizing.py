@@ -11,7 +11,8 @@ from torch import Tensor
 from harness.config import Direction, TrainSettings
 from harness.data.fields import warped_back
 from harness.data.folders import PairFiles
-from harness.data.reading import MIN_SIDE, Picture, read_mask, read_picture, shown, split_halves
+from harness.data.halves import read_halves
+from harness.data.reading import Picture, read_mask, shown
 from harness.errors import UserInputError
 from objectives.masks import region_by_difference, region_from_pair
 
@@ -28,26 +29,6 @@ class TrainingPair:
     original: Tensor
     mask: Tensor
     undone: Tensor | None = None
-
-
-def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
-    """Pictures A and B of a pair, bytes `[h, w, 3]` of one size.
-
-    Raises:
-        UserInputError: a file cannot be read, or A and B do not match.
-    """
-    if files.b is None:
-        return split_halves(read_picture(files.a), files.a)
-    a, b = read_picture(files.a), read_picture(files.b)
-    if a.shape != b.shape:
-        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (a, b))
-        raise UserInputError(
-            f"{shown(files.a)} and {shown(files.b)} are {sizes}: A and B of a pair must be of one "
-            "size."
-        )
-    if min(a.shape[:2]) < MIN_SIDE:
-        raise UserInputError(f"{shown(files.a)} is under {MIN_SIDE} pixels a side: too small.")
-    return a, b
 
 
 def target_size(width: int, height: int, train: TrainSettings) -> tuple[int, int]:

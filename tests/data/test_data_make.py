@@ -39,7 +39,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def made(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "made"
-    return make_pairs(originals, 6, MakePlan(out, 192, seed=3), jobs=1)
+    return make_pairs(originals, 6, MakePlan(out, 192, seed=3), processes=1)
 
 
 def test_the_face_is_found_where_it_is() -> None:
@@ -136,9 +136,9 @@ def test_without_every_field_there_is_no_oracle_and_a_wrong_field_is_refused(
 
 
 def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: Path) -> None:
-    one = make_pairs(originals, 3, MakePlan(tmp_path / "one", 96, 5), jobs=1)
-    two = make_pairs(originals, 3, MakePlan(tmp_path / "two", 96, 5), jobs=2)
-    other = make_pairs(originals, 3, MakePlan(tmp_path / "other", 96, 6), jobs=1)
+    one = make_pairs(originals, 3, MakePlan(tmp_path / "one", 96, 5), processes=1)
+    two = make_pairs(originals, 3, MakePlan(tmp_path / "two", 96, 5), processes=2)
+    other = make_pairs(originals, 3, MakePlan(tmp_path / "other", 96, 6), processes=1)
     files = [path.relative_to(one) for path in one.rglob("*.png")]
     assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
     assert any((one / file).read_bytes() != (other / file).read_bytes() for file in files)
@@ -171,7 +171,7 @@ def test_bad_input_leaves_nothing_behind(originals: Path, tmp_path: Path, fault:
         (out / "mine.txt").write_text("keep")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserInputError):
-        make_pairs(source, 2, MakePlan(out, size, 0), jobs=1)
+        make_pairs(source, 2, MakePlan(out, size, 0), processes=1)
     assert sorted(tmp_path.rglob("*")) == before
 
 
