@@ -3,13 +3,16 @@
 import sys
 import tempfile
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from harness import __version__
 from harness.commands import data, export, results, score, search, spaces, training
 from harness.errors import HarnessError
+
+# What typer raises for words that it cannot parse; of its family it makes only this one public.
+MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="harness",
@@ -57,20 +60,29 @@ def main() -> None:
     1 a fault of ours.
     """
     try:
-        app()
+        sys.exit(app(prog_name="harness", standalone_mode=False))
+    except MISUSE as error:
+        print(correction(error), file=sys.stderr)
+        sys.exit(2)
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         if "--debug" in sys.argv:
             traceback.print_exc()
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("harness: stopped.", file=sys.stderr)
-        sys.exit(130)
     except Exception as error:
         if "--debug" in sys.argv:
             raise
         print(fault(error), file=sys.stderr)
         sys.exit(1)
+
+
+def correction(error: Any) -> str:
+    """Why the words of a command line cannot be parsed, in one sentence; or a group's help."""
+    said: str = error.format_message()
+    if said.startswith("Usage:"):
+        return said
+    command = error.ctx.command_path if error.ctx else "harness"
+    return f"harness: {' '.join(said.split()).rstrip('.')}: see {command} --help."
 
 
 def fault(error: Exception) -> str:

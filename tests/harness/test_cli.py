@@ -1,11 +1,14 @@
 """The command line: quick, and every refusal one sentence with exit code 2 and nothing written."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from harness.cli import main
 from harness.commands.search import pins, seconds
 from harness.errors import UserInputError
 
@@ -22,6 +25,27 @@ def harness(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=120,
     )
+
+
+InProcess = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> InProcess:
+    """The command in this process, which is quicker: exit code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code or 0
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -70,6 +94,59 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     assert said in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "--bugdet", "5"], "--bugdet"),
+        (["search", "--budget", "many"], "valid integer"),
+        (["search", "--budget"], "--budget"),
+        (["search", "here"], "here"),
+        (["export", "--format", "toml"], "'toml' is not one of 'yaml', 'command', 'script'"),
+        (["ui", "--port", "70000"], "--port"),
+        (["train"], "Missing argument"),
+        (["data", "check"], "Missing argument"),
+        (["data", "make", "--out", "new"], "--originals"),
+        (["searhc"], "searhc"),
+    ],
+)
+def test_what_cannot_be_parsed_is_one_sentence_too(
+    tmp_path: Path, in_process: InProcess, words: list[str], said: str
+) -> None:
+    code, out, refusal = in_process(*words)
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: ")
+    assert refusal.count("\n") == 1
+    assert said in refusal
+    assert re.search(r": see harness( search| export| ui| train| data \w+)? --help\.\n$", refusal)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("words", "shown"), [([], "search"), (["data"], "check")])
+def test_a_command_that_only_groups_others_shows_its_help(
+    in_process: InProcess, words: list[str], shown: str
+) -> None:
+    code, out, said = in_process(*words)
+    assert (code, out) == (2, "")
+    assert said.startswith(f"Usage: {' '.join(['harness', *words])} ")
+    assert shown in said
+
+
+def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for raised, code in ((KeyboardInterrupt(), 130), (ZeroDivisionError("oh"), 1)):
+
+        def fail(*_: object, error: BaseException = raised) -> None:
+            raise error
+
+        monkeypatch.setattr("search_spaces.space.load_space", fail)
+        ended, _, said = in_process("spaces")
+        assert ended == code
+    report = Path(said.partition("the report is in ")[2].partition(";")[0])
+    assert "ZeroDivisionError: oh" in report.read_text()
+    report.unlink()
 
 
 @pytest.mark.parametrize(
