@@ -22,7 +22,7 @@ from harness.launch.local import Died, LocalLauncher
 from harness.plan import SearchPlan
 from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
-from harness.study import put_back
+from harness.study import put_back, write_down
 from harness.tracking import Ending
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
@@ -163,6 +163,7 @@ class Driver:
         self.idle.discard(worker)
         self.jobs[worker] = job
         job.worker, job.began, job.rungs = worker, time.monotonic(), []
+        write_down(self.stage.study)
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
         self.stage.tracker.begin(job.task.number, job.task.params, tags)

@@ -40,10 +40,11 @@ def run_search(
 ) -> SearchOutcome:
     """A planned search: take the study's lock, open its record, and drive it."""
     from harness import study as record
+    from harness.storage import OnlyWriter
 
     paths, name = plan.paths, plan.config.study
     own = plan.config.storage
-    storage = record.open_storage(own) if own else None
+    storage = OnlyWriter(record.open_storage(own)) if own else None
     with (
         stop.on_signals(),
         record.only_driver(paths, name),
@@ -52,7 +53,8 @@ def run_search(
     ):
         with record.one_at_a_time(plan.run_paths):
             if storage is None:
-                storage = record.open_storage(record.sqlite_url(plan.run_paths.optuna_db))
+                url = record.sqlite_url(plan.run_paths.optuna_db)
+                storage = OnlyWriter(record.open_storage(url))
             study = record.find_study(storage, name)
             if study is None:
                 # That of a study which is no more.

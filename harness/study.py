@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event, make_url
@@ -25,6 +25,7 @@ from harness.config import SamplerName
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths, write_aside
 from harness.sampling import make_sampler
+from harness.storage import OnlyWriter, PatientStorage
 from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -49,7 +50,7 @@ FIXED_FACTS = {
 FINISHED_MAKING = "created"
 
 
-def open_storage(url: str) -> BaseStorage:
+def open_storage(url: str) -> PatientStorage:
     """Optuna's storage at a database URL, made where there is none.
 
     Raises:
@@ -58,7 +59,7 @@ def open_storage(url: str) -> BaseStorage:
     is_sqlite = url.startswith("sqlite")
     arguments = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
     try:
-        storage = RDBStorage(url, engine_kwargs=arguments)
+        storage = PatientStorage(url, engine_kwargs=arguments)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
         shown = without_password(url)
         raise UserInputError(
@@ -195,6 +196,12 @@ def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
     trial = study.ask()
     space.suggest(trial)
     return trial
+
+
+def write_down(study: Study) -> None:
+    """What a worker is about to be given is in the database, where a later driver finds it."""
+    if isinstance(study._storage, OnlyWriter):
+        study._storage.flush()
 
 
 def running(study: Study) -> list[FrozenTrial]:

@@ -1,0 +1,156 @@
+"""What the driver costs: `python -m benchmarks.driver [--trials 1000]`.
+
+The time of one trial that takes no time itself: asked for, its five rungs reported and judged,
+told, mirrored in MLflow, its files kept. Medians of the trials around the 10th, 100th and 1,000th
+(and 10,000th, with `--trials 10000`). Beside it the same trial written as people write it: one
+study in SQLite, `study.optimize`, a nested MLflow run with a call for every parameter and metric.
+
+With `--panels` every rung has a picture, as real ones have. Results: `results/driver.json`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks.simulated import Clock, SimulatedLauncher, make_plan, picture, quality
+from harness.profiles import QUICK
+from harness.stopping import StopSwitch
+from search_spaces.recipes import load_recipes
+from search_spaces.space import load_space
+
+RESULTS = Path(__file__).parent / "results"
+MARKS = (10, 100, 1000, 10000)
+
+
+Moment = tuple[float, float]
+"""Seconds on the wall's clock, and of this process's CPU time."""
+
+
+def now() -> Moment:
+    return time.perf_counter(), time.process_time()
+
+
+def ours(folder: Path, trials: int, panel: bytes) -> list[Moment]:
+    """The beginning, then each trial's end, with one worker that answers at once."""
+    from harness import study as record
+    from harness.driver import Driver, start_workers
+    from harness.search import open_tracker
+    from harness.stage import SearchStage
+    from harness.storage import OnlyWriter
+
+    plan = make_plan(folder, jobs=1, budget=trials)
+    plan.paths.folder.mkdir(parents=True)
+    ends: list[Moment] = []
+    view = Clock(lambda _: ends.append(now()))
+    storage = OnlyWriter(record.open_storage(record.sqlite_url(plan.run_paths.optuna_db)))
+    study = record.create_study(storage, "simulated", plan.facts, plan.recipes)
+    tracker = open_tracker(plan, study, view)
+    with SimulatedLauncher(plan.paths.folder, panel) as launcher:
+        start_workers(launcher, 1)
+        driver = Driver(plan, SearchStage(plan, study, tracker, trials), launcher, view)
+        ends.append(now())
+        driver.run(StopSwitch(None))
+    return ends
+
+
+def plain(folder: Path, trials: int, panel: bytes) -> list[Moment]:
+    """The same, by Optuna and MLflow as their own first pages show them."""
+    import io
+
+    import mlflow
+    import optuna
+    from PIL import Image
+
+    from benchmarks.simulated import COMPONENTS, LOSSES
+
+    folder.mkdir(parents=True)
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    mlflow.set_experiment("plain")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space = load_space("default", {})
+    study = optuna.create_study(
+        study_name="plain",
+        storage=f"sqlite:///{folder}/optuna.db",
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.MedianPruner(),
+    )
+    for params in load_recipes().values():
+        study.enqueue_trial(space.suggestion(params))
+
+    def objective(trial: optuna.Trial) -> float:
+        space.suggest(trial)
+        params = space.params(trial.params)
+        with mlflow.start_run(run_name=f"trial {trial.number}", nested=True):
+            mlflow.log_params(params.model_dump())
+            for step in QUICK.rungs:
+                value = quality(params, step)
+                mlflow.log_metric("score", value, step=step)
+                for name in COMPONENTS:
+                    mlflow.log_metric(name, value, step=step)
+                for name in LOSSES:
+                    mlflow.log_metric(name, 1 / step, step=step)
+                if panel:
+                    mlflow.log_image(Image.open(io.BytesIO(panel)), f"panel_{step}.png")
+                trial.report(value, step)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+        return value
+
+    with mlflow.start_run(run_name="study"):
+        ends = [now()]
+        study.optimize(objective, n_trials=trials, callbacks=[lambda *_: ends.append(now())])
+    return ends
+
+
+def around_marks(ends: list[Moment]) -> dict[str, dict[str, float]]:
+    """Median milliseconds of the trials around each mark that was reached: wall, and CPU."""
+    found = {}
+    for mark in MARKS:
+        half = max(4, mark // 20)
+        window = ends[max(0, mark - half) : mark + half]
+        if len(ends) > mark:
+            found[str(mark)] = {
+                clock: round(1000 * statistics.median(b[i] - a[i] for a, b in pairwise(window)), 1)
+                for i, clock in enumerate(("wall", "cpu"))
+            }
+    return found
+
+
+def main() -> None:
+    from benchmarks.machine import describe_machine
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--plain-trials", type=int, default=100, help="0: leave it out")
+    parser.add_argument("--panels", action="store_true", help="a picture at every rung")
+    parser.add_argument("--name", default="driver", help="of the results file")
+    asked = parser.parse_args()
+    panel = picture() if asked.panels else b""
+    measured: dict[str, Any] = {
+        "machine": describe_machine("cpu"),
+        "load_before": round(os.getloadavg()[0], 1),
+        "rungs": len(QUICK.rungs),
+        "panel_bytes": len(panel),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        measured["driver_ms"] = around_marks(ours(Path(folder) / "ours", asked.trials, panel))
+        print(json.dumps(measured, indent=1), flush=True)
+        if asked.plain_trials:
+            found = plain(Path(folder) / "plain", asked.plain_trials, panel)
+            measured["plain_optuna_and_mlflow_ms"] = around_marks(found)
+    measured["load_after"] = round(os.getloadavg()[0], 1)
+    text = json.dumps(measured, indent=1)
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{asked.name}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

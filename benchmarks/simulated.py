@@ -1,0 +1,148 @@
+"""A search without training: a plan of pairs that nobody reads, and workers that answer at once.
+
+Everything on the driver's side is the real thing.
+"""
+
+import io
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from PIL import Image
+
+from harness.config import SearchConfig, TrialPlan
+from harness.data.prepare import PreparedData
+from harness.plan import SearchPlan, choose_recipes, facts_of, read_space
+from harness.profiles import QUICK
+from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
+from harness.view import Event, TrialEnded, View
+from harness.worker import Message, Prepare, Ready, Stopped
+from search_spaces.params import TrialParams
+
+COMPONENTS = ("D", "E", "Lrel", "blur_2", "blur_4", "blur_8", "inside", "outside")
+LOSSES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
+
+
+def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
+    """The quick profile's plan, as `plan_search` makes it."""
+    config = SearchConfig(run_dir=folder, study="simulated", jobs=jobs, budget=budget)
+    space = read_space(config)
+    recipes, remarks = choose_recipes(space)
+    data = PreparedData(folder / "none.pt", "d" * 64, "nothing", n_train=64, n_val=12)
+    return SearchPlan(
+        config=config,
+        space=space,
+        recipes=recipes,
+        remarks=remarks,
+        facts=facts_of(config, space, "quick", QUICK, "random", "cpu", data),
+        trial_plan=TrialPlan(
+            dataset=data.file,
+            folder=(folder / "simulated").absolute(),
+            train=QUICK,
+            weights="random",
+            device="cpu",
+            threads=1,
+            warm_start_threads=1,
+            discriminators=space.discriminators,
+        ),
+        jobs=jobs,
+    )
+
+
+def quality(params: TrialParams, step: int) -> float:
+    """A stand-in for a score, with noise: best at lambda_L1 60, lr 2e-4."""
+    far = math.log(params.lambda_L1 / 60) ** 2 + math.log(params.lr / 2e-4) ** 2
+    noise = random.Random(f"{params}{step}").gauss(0, 0.01)
+    return 0.2 + 0.2 * math.exp(-0.3 * far) * step / QUICK.steps + noise
+
+
+def picture() -> bytes:
+    """A PNG of the size that a quick trial shows: four rows of four, 256 px each."""
+    noise = np.random.default_rng(0).integers(0, 255, (65, 65, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((1032, 1046)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+class SimulatedLauncher:
+    """Workers that answer at once, in this process.
+
+    Args:
+        jobs: workers; each has one word to say at most, as a real one that waits for its answer.
+        panel: the picture of every rung; empty for none.
+    """
+
+    def __init__(self, folder: Path, panel: bytes) -> None:
+        self.folder = folder
+        self.panel = panel
+        self.running: dict[int, tuple[TrialTask, int]] = {}
+        self.said: dict[int, Message] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, number: int) -> None:
+        self.said[number] = Ready()
+
+    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+        match order:
+            case Prepare():
+                self.said[number] = Baseline(noop=0.26, warm_start=0.2)
+            case TrialTask():
+                self.running[number] = order, 0
+                self.said[number] = self.rung(order, 0)
+            case True:
+                task, rung = self.running[number]
+                self.running[number] = task, rung + 1
+                self.said[number] = self.rung(task, rung + 1)
+            case _:
+                self.said[number] = Stopped()
+
+    def rung(self, task: TrialTask, index: int) -> Rung | TrialResult:
+        """The rung of that index; after the last, the end."""
+        step = QUICK.rungs[min(index, len(QUICK.rungs) - 1)]
+        value = quality(task.params, step)
+        rung = Rung(
+            step,
+            value,
+            dict.fromkeys(COMPONENTS, value),
+            dict.fromkeys(LOSSES, 1 / step),
+            self.panel,
+        )
+        if index < len(QUICK.rungs):
+            return rung
+        per_image = tuple({"name": f"p{number}.png", "score": value} for number in range(12))
+        checkpoint = self.folder / "checkpoints" / f"t{task.number:03d}_net_G.pth"
+        return TrialResult(rung, per_image, checkpoint)
+
+    def wait(self, timeout: float) -> list[tuple[int, Message]]:
+        said, self.said = self.said, {}
+        return sorted(said.items(), key=lambda item: item[0])
+
+    def kill(self, number: int) -> None:
+        self.said.pop(number, None)
+
+    def close(self) -> None:
+        self.said.clear()
+
+
+class Clock(View):
+    """Calls back at every trial's end."""
+
+    def __init__(self, ended: Callable[[int], None]) -> None:
+        self.ended = ended
+        self.count = 0
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, TrialEnded):
+            self.count += 1
+            self.ended(self.count)
+
+    def close(self) -> None:
+        pass
