@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from harness import __version__
-from harness.commands import data, export, results, score, search, spaces, training
+from harness.commands import data, doctor, export, results, score, search, spaces, training
 from harness.errors import HarnessError
 
 # What typer raises for words that it cannot parse; of its family it makes only this one public.
@@ -32,6 +32,7 @@ for command in (
     training.train,
     score.score,
     spaces.spaces,
+    doctor.doctor,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
