@@ -11,6 +11,8 @@ Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
 SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
 PrunerName = Literal["median", "asha", "hyperband", "none"]
+GeneratorName = Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"]
+InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
 
 
@@ -26,11 +28,14 @@ class TrainSettings(Frozen):
     Names and meanings are pytorch-CycleGAN-and-pix2pix's where it has them.
     """
 
-    netG: Literal["unet_128", "unet_256"]
+    netG: GeneratorName
     ngf: int = Field(gt=0)
+    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"
     ndf: int = Field(gt=0)
     norm: Literal["batch", "instance", "none"] = "batch"
     dropout: bool = True
+    init_type: InitType = "normal"
+    init_gain: float = Field(default=0.02, gt=0)
     preprocess: Literal["resize_and_crop", "scale_width_and_crop", "crop", "none"]
     load_size: int = Field(gt=0)
     crop_size: int = Field(gt=0)

@@ -19,7 +19,12 @@ from harness.paths import WarmStartPaths
 from harness.training.batches import batches
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
 from harness.training.loop import averaging
-from harness.training.networks import build_discriminator, build_generator, init_as_copy
+from harness.training.networks import (
+    UnetGenerator,
+    build_discriminator,
+    build_generator,
+    init_as_copy,
+)
 from harness.training.step import Pix2Pix, adam, discriminator_losses, update
 from harness.trial_messages import Tell
 from search_spaces.params import GanMode, TrialParams
@@ -71,7 +76,8 @@ def make_warm_start(
     """
     total = settings.warm_start_steps + settings.warm_discriminator_steps
     generator = build_generator(settings, seed)
-    init_as_copy(generator)
+    if isinstance(generator, UnetGenerator):
+        init_as_copy(generator)
     generator.to(device)
     discriminator = build_discriminator(settings, BLURRING.n_layers_D, seed).to(device)
     model = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)

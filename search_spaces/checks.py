@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-GENERATOR_MULTIPLE = {"unet_128": 128, "unet_256": 256}
+GENERATOR_MULTIPLE = {
+    "unet_128": 128,
+    "unet_256": 256,
+    "resnet_6blocks": 4,
+    "resnet_9blocks": 4,
+}
+# netD basic always has three layers, whatever --n_layers_D says, and netD pixel has none.
+FIXED_LAYERS = 3
 
 
 def patch_side(crop_size: int, n_layers_D: int) -> int:
@@ -20,13 +27,20 @@ def check_combination(n_layers_D: int, train: Mapping[str, Any]) -> None:
 
     Args:
         n_layers_D: stride-2 layers of the discriminator.
-        train: at least `crop_size`, `load_size`, `preprocess` and `netG`.
+        train: at least `crop_size`, `load_size`, `preprocess` and `netG`; without `netD` it is
+            n_layers.
 
     Raises:
         ValueError: one sentence that names the two settings.
     """
     crop, load = train["crop_size"], train["load_size"]
-    if patch_side(crop, n_layers_D) < 1:
+    netD = train.get("netD", "n_layers")
+    if netD != "n_layers" and n_layers_D != FIXED_LAYERS:
+        raise ValueError(
+            f"netD {netD} does not read n_layers_D {n_layers_D}: use netD n_layers, or leave "
+            f"n_layers_D at {FIXED_LAYERS}."
+        )
+    if netD != "pixel" and patch_side(crop, n_layers_D) < 1:
         raise ValueError(
             f"n_layers_D {n_layers_D} is too deep for crop_size {crop}: the discriminator would "
             f"have no output; use n_layers_D up to {deepest(crop)} or a crop_size of at least "

@@ -1,8 +1,9 @@
 """pix2pix's networks, with the names and shapes of pytorch-CycleGAN-and-pix2pix's checkpoints.
 
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (2017): a U-Net
-generator and a PatchGAN discriminator. Module names follow that repository's `state_dict` keys,
-so `latest_net_G.pth` and `latest_net_D.pth` load both ways.
+generator, PatchGAN and PixelGAN discriminators; Johnson et al., "Perceptual Losses for Real-Time
+Style Transfer" (2016): the residual generator. Module names follow that repository's `state_dict`
+keys, so `latest_net_G.pth` and `latest_net_D.pth` load both ways.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.config import TrainSettings
+from harness.config import GeneratorName, InitType, TrainSettings
 
 Norm = Callable[[int], nn.Module]
 
 UNET_DOWNS = {"unet_128": 7, "unet_256": 8}
+RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -106,6 +108,53 @@ class UnetGenerator(nn.Module):
         return picture
 
 
+class ResnetBlock(nn.Module):
+    """Two convolutions whose result is added to what came in."""
+
+    def __init__(self, channels: int, norm: Norm, bias: bool, dropout: bool) -> None:
+        super().__init__()
+        self.conv_block = nn.Sequential(
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm(channels),
+            nn.ReLU(True),
+            *([nn.Dropout(0.5)] if dropout else []),
+            nn.ReflectionPad2d(1),
+            nn.Conv2d(channels, channels, 3, bias=bias),
+            norm(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        added: Tensor = x + self.conv_block(x)
+        return added
+
+
+class ResnetGenerator(nn.Module):
+    """`resnet_6blocks`, `resnet_9blocks`: `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 4.
+
+    Two halvings, `blocks` residual blocks, two doublings.
+    """
+
+    def __init__(self, blocks: int, ngf: int, norm: str, dropout: bool) -> None:
+        super().__init__()
+        layer, bias = norm_layer(norm)
+        first = nn.Conv2d(3, ngf, 7, bias=bias)
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), first, layer(ngf), nn.ReLU(True)]
+        for width in (ngf, ngf * 2):
+            down = nn.Conv2d(width, width * 2, 3, 2, 1, bias=bias)
+            layers += [down, layer(width * 2), nn.ReLU(True)]
+        layers += [ResnetBlock(ngf * 4, layer, bias, dropout) for _ in range(blocks)]
+        for width in (ngf * 4, ngf * 2):
+            up = nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1, bias=bias)
+            layers += [up, layer(width // 2), nn.ReLU(True)]
+        last = nn.Conv2d(ngf, 3, 7)
+        self.model = nn.Sequential(*layers, nn.ReflectionPad2d(3), last, nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        picture: Tensor = self.model(x)
+        return picture
+
+
 class PatchDiscriminator(nn.Module):
     """`--netD n_layers`: `[n, 6, h, w]`, retouched and candidate -> logits `[n, 1, ., .]`.
 
@@ -131,12 +180,43 @@ class PatchDiscriminator(nn.Module):
         return logits
 
 
-def init_weights(net: nn.Module, seed: int, gain: float = 0.02) -> None:
-    """pix2pix's `--init_type normal`: N(0, gain) weights, zero biases, N(1, gain) norm scales."""
+class PixelDiscriminator(nn.Module):
+    """`--netD pixel`: `[n, 6, h, w]` -> logits `[n, 1, h, w]`, each of its own pixel alone."""
+
+    def __init__(self, ndf: int, norm: str) -> None:
+        super().__init__()
+        layer, bias = norm_layer(norm)
+        self.net = nn.Sequential(
+            nn.Conv2d(6, ndf, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(ndf, ndf * 2, 1, bias=bias),
+            layer(ndf * 2),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(ndf * 2, 1, 1, bias=bias),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.net(x)
+        return logits
+
+
+def init_weights(net: nn.Module, seed: int, kind: InitType = "normal", gain: float = 0.02) -> None:
+    """pix2pix's `--init_type` and `--init_gain`: convolutions' weights drawn, their biases zero.
+
+    Scales of batch normalisation are N(1, gain) whatever the kind. `kaiming` knows no gain.
+    """
     random = torch.Generator().manual_seed(seed)
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, gain, generator=random)
+            match kind:
+                case "normal":
+                    nn.init.normal_(module.weight, 0.0, gain, generator=random)
+                case "xavier":
+                    nn.init.xavier_normal_(module.weight, gain, generator=random)
+                case "kaiming":
+                    nn.init.kaiming_normal_(module.weight, generator=random)
+                case "orthogonal":
+                    nn.init.orthogonal_(module.weight, gain, generator=random)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
@@ -197,17 +277,30 @@ def init_as_copy(net: nn.Module) -> None:
 
 def build_generator(settings: TrainSettings, seed: int) -> nn.Module:
     """A freshly initialised generator; the same seed gives the same weights."""
-    net = UnetGenerator(
-        UNET_DOWNS[settings.netG], settings.ngf, settings.norm, dropout=settings.dropout
-    )
-    init_weights(net, seed)
+    net = bare_generator(settings.netG, settings.ngf, settings.norm, settings.dropout)
+    init_weights(net, seed, settings.init_type, settings.init_gain)
     return net
 
 
+def bare_generator(netG: GeneratorName, ngf: int, norm: str, dropout: bool) -> nn.Module:
+    """A generator of that shape, to be initialised or loaded."""
+    if netG in RESNET_BLOCKS:
+        return ResnetGenerator(RESNET_BLOCKS[netG], ngf, norm, dropout)
+    return UnetGenerator(UNET_DOWNS[netG], ngf, norm, dropout)
+
+
 def build_discriminator(settings: TrainSettings, n_layers: int, seed: int) -> nn.Module:
-    """A freshly initialised discriminator that really has `n_layers` layers."""
-    net = PatchDiscriminator(n_layers, settings.ndf, settings.norm)
-    init_weights(net, seed)
+    """A freshly initialised discriminator that really has `n_layers` layers.
+
+    With `netD` basic they are always three, and a pixel discriminator has none (`n_layers` is
+    then not looked at); `search_spaces.checks` refuses what would not be as it is said.
+    """
+    net: nn.Module
+    if settings.netD == "pixel":
+        net = PixelDiscriminator(settings.ndf, settings.norm)
+    else:
+        net = PatchDiscriminator(n_layers, settings.ndf, settings.norm)
+    init_weights(net, seed, settings.init_type, settings.init_gain)
     return net
 
 

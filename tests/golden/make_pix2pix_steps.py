@@ -1,14 +1,18 @@
-"""Makes pix2pix_steps.json: what the real pytorch-CycleGAN-and-pix2pix computes.
+"""Makes pix2pix_*.json: what the real pytorch-CycleGAN-and-pix2pix computes.
 
     python tests/golden/make_pix2pix_steps.py PATH_TO_A_COPY_OF_THE_REPOSITORY
 
 Runs that copy's own `Pix2PixModel.optimize_parameters` for ten steps on the CPU in float32, from
 weights and batches that `tests/harness/training/test_parity.py` makes in the same way. Losses are
 kept for every step; the networks as the norm of all weights and their product with a fixed random
-direction, after steps 1 and 10. Nothing of the repository's code is kept. Last made with the
-public copy `lazyniv/pytorch-CycleGAN-and-pix2pix` (2020) under torch 2.15.
+direction, after steps 1 and 10. Beside the steps: the keys and shapes of every network's
+`state_dict`, and the learning rates that `get_scheduler` gives. Nothing of the repository's code
+is kept. Last made with the public copy `lazyniv/pytorch-CycleGAN-and-pix2pix` (2020) under torch
+2.15.
 """
 
+import contextlib
+import io
 import json
 import sys
 from argparse import Namespace
@@ -17,16 +21,33 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.golden.pix2pix_case import CASES, batch, case_weights, fingerprint
+from harness.config import TrainSettings
+from tests.golden.pix2pix_case import (
+    CASES,
+    COURSE,
+    DISCRIMINATORS,
+    GENERATORS,
+    LR,
+    NETWORKS,
+    NETWORKS_LR,
+    PLATEAU_LOSSES,
+    SETTINGS,
+    batch,
+    case_weights,
+    fingerprint,
+    named,
+    network_settings,
+)
 
 repository = Path(sys.argv[1]).resolve()
 sys.path.insert(0, str(repository))
+from models.networks import define_D, define_G, get_scheduler  # noqa: E402
 from models.pix2pix_model import Pix2PixModel  # noqa: E402
 
 LOSSES = ("G_GAN", "G_L1", "D_real", "D_fake")
 
 
-def options(gan_mode: str, n_layers_D: int) -> Namespace:
+def options(settings: TrainSettings, gan_mode: str, n_layers_D: int, lr: float) -> Namespace:
     return Namespace(
         isTrain=True,
         gpu_ids=[],
@@ -36,26 +57,28 @@ def options(gan_mode: str, n_layers_D: int) -> Namespace:
         direction="AtoB",
         input_nc=3,
         output_nc=3,
-        ngf=4,
-        ndf=4,
-        netG="unet_128",
-        netD="n_layers",
+        ngf=settings.ngf,
+        ndf=settings.ndf,
+        netG=settings.netG,
+        netD=settings.netD,
         n_layers_D=n_layers_D,
-        norm="batch",
-        no_dropout=False,
+        norm=settings.norm,
+        no_dropout=not settings.dropout,
         init_type="normal",
         init_gain=0.02,
         gan_mode=gan_mode,
-        lr=2e-4,
+        lr=lr,
         beta1=0.5,
         lambda_L1=100.0,
     )
 
 
-golden = {}
-for gan_mode, n_layers in CASES:
-    model = Pix2PixModel(options(gan_mode, n_layers))
-    generator, discriminator = case_weights(n_layers)
+def ten_steps(
+    settings: TrainSettings, gan_mode: str, n_layers: int, lr: float
+) -> dict[str, object]:
+    """Every step's losses, and the networks' fingerprints after steps 1 and 10."""
+    model = Pix2PixModel(options(settings, gan_mode, n_layers, lr))
+    generator, discriminator = case_weights(settings, n_layers)
     model.netG.load_state_dict(generator)
     model.netD.load_state_dict(discriminator)
     torch.manual_seed(0)
@@ -68,5 +91,47 @@ for gan_mode, n_layers in CASES:
         rows.append([losses[name] for name in LOSSES])
         if step in (1, 10):
             prints[step] = [fingerprint(model.netG), fingerprint(model.netD)]
-    golden[f"{gan_mode}-{n_layers}"] = {"losses": rows, "networks": prints}
-Path(__file__).with_name("pix2pix_steps.json").write_text(json.dumps(golden, indent=1))
+    return {"losses": rows, "networks": prints}
+
+
+def shapes(net: torch.nn.Module) -> dict[str, list[int]]:
+    return {name: list(value.shape) for name, value in net.state_dict().items()}
+
+
+def rates(policy: str) -> list[float]:
+    """The rate before any step of the scheduler, and after each."""
+    epochs, decay, iters = COURSE
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
+    # Its cosine takes n_epochs for the whole length: ours is told the whole.
+    length = epochs + decay if policy == "cosine" else epochs
+    chosen = {"n_epochs": length, "n_epochs_decay": decay, "lr_decay_iters": iters}
+    scheduler = get_scheduler(optimizer, Namespace(lr_policy=policy, epoch_count=1, **chosen))
+    found = [optimizer.param_groups[0]["lr"]]
+    for loss in PLATEAU_LOSSES if policy == "plateau" else range(epochs + decay - 1):
+        optimizer.step()
+        scheduler.step(*([loss] if policy == "plateau" else []))
+        found.append(optimizer.param_groups[0]["lr"])
+    return found
+
+
+def write(name: str, golden: dict[str, object], indent: int | None) -> None:
+    text = json.dumps(golden, indent=indent)
+    if indent is None:
+        text = text.replace('"netG=', '\n"netG=').replace('"netD=', '\n"netD=')
+    Path(__file__).with_name(name).write_text(f"{text}\n")
+
+
+with contextlib.redirect_stdout(io.StringIO()):
+    steps = {f"{mode}-{n}": ten_steps(SETTINGS, mode, n, LR) for mode, n in CASES}
+    steps |= {name: ten_steps(network_settings(name), "lsgan", 3, NETWORKS_LR) for name in NETWORKS}
+    state_dicts = {
+        named(case): shapes(define_G(3, 3, 4, case["netG"], case["norm"], case["dropout"]))
+        for case in GENERATORS
+    } | {
+        named(case): shapes(define_D(6, 4, case["netD"], case["n_layers_D"], case["norm"]))
+        for case in DISCRIMINATORS
+    }
+write("pix2pix_steps.json", steps, 1)
+write("pix2pix_state_dicts.json", state_dicts, None)
+policies = ("linear", "step", "plateau", "cosine")
+write("pix2pix_rates.json", {policy: rates(policy) for policy in policies}, None)

@@ -58,3 +58,17 @@ def test_built_in_spaces_fit_the_smallest_profile(name: str) -> None:
 def test_a_space_is_refused_for_its_deepest_discriminator() -> None:
     with pytest.raises(ValueError, match="n_layers_D 6 is too deep for crop_size 128"):
         load_space("default", {"n_layers_D": "6"}).check_against(TRAIN)
+
+
+@pytest.mark.parametrize("netD", ["basic", "pixel"])
+def test_a_discriminator_that_does_not_read_its_depth_is_refused_one(netD: str) -> None:
+    """The guide's trap: `--netD basic --n_layers_D 4` has three layers all the same."""
+    check_combination(3, TRAIN | {"netD": netD})
+    with pytest.raises(ValueError, match=rf"netD {netD} does not read n_layers_D 4"):
+        check_combination(4, TRAIN | {"netD": netD})
+
+
+def test_residual_generators_need_sides_that_divide_by_four() -> None:
+    check_combination(3, TRAIN | {"netG": "resnet_9blocks", "crop_size": 100, "load_size": 100})
+    with pytest.raises(ValueError, match="multiple of 4, not 102"):
+        check_combination(3, TRAIN | {"netG": "resnet_9blocks", "crop_size": 102, "load_size": 102})

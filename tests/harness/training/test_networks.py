@@ -25,7 +25,10 @@ def test_discriminator_really_has_that_many_layers(n_layers: int) -> None:
     assert len(halving) == n_layers
 
 
-@pytest.mark.parametrize(("netG", "side"), [("unet_128", 128), ("unet_256", 256)])
+@pytest.mark.parametrize(
+    ("netG", "side"),
+    [("unet_128", 128), ("unet_256", 256), ("resnet_6blocks", 36), ("resnet_9blocks", 36)],
+)
 def test_generator_keeps_the_picture_size_and_range(netG: str, side: int) -> None:
     net = build_generator(SMALL.model_copy(update={"netG": netG}), seed=0)
     out = net(torch.rand(1, 3, side, side) * 2 - 1)
@@ -77,3 +80,30 @@ def test_restoring_puts_the_mode_back_and_leaves_the_statistics_alone() -> None:
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert all(module.training for module in net.modules())
     assert not any(getattr(module, "per_picture", False) for module in net.modules())
+
+
+def test_a_pixel_discriminator_looks_at_each_pixel_alone() -> None:
+    net = build_discriminator(SMALL.model_copy(update={"netD": "pixel", "norm": "none"}), 3, 0)
+    picture = torch.rand(1, 6, 16, 16)
+    changed = picture.clone()
+    changed[..., 5, 7] += 1
+    differs = (net(picture) - net(changed))[0, 0] != 0
+    assert differs.nonzero().tolist() == [[5, 7]]
+
+
+@pytest.mark.parametrize("kind", ["normal", "xavier", "kaiming", "orthogonal"])
+def test_initial_weights_are_as_their_name_says(kind: str) -> None:
+    """The spread that each rule's formula gives, on a wide layer; orthogonal rows are so."""
+    update = {"init_type": kind, "init_gain": 0.5, "ndf": 32, "ngf": 32, "netG": "resnet_6blocks"}
+    net = build_generator(QUICK.model_copy(update=update), seed=0)
+    layer = net.get_submodule("model.10.conv_block.1")
+    assert isinstance(layer, torch.nn.Conv2d)
+    weight = layer.weight.detach()
+    channels, fan = 128, 128 * 9
+    if kind == "orthogonal":
+        rows = weight.view(channels, -1)
+        assert torch.allclose(rows @ rows.T, torch.eye(channels) * 0.25, atol=1e-5)
+        return
+    spread = {"normal": 0.5, "xavier": 0.5 * (2 / (2 * fan)) ** 0.5, "kaiming": (2 / fan) ** 0.5}
+    assert float(weight.std()) == pytest.approx(spread[kind], rel=0.02)
+    assert float(weight.mean()) == pytest.approx(0, abs=0.01 * spread[kind])

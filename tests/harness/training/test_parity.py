@@ -1,48 +1,106 @@
-"""A training step equals the reference repository's, by golden numbers that it computed."""
+"""Steps, networks and learning rates equal the reference repository's, by what it computed."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from harness.config import TrainSettings
 from harness.training.networks import build_discriminator, build_generator
+from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
 from search_spaces.params import TrialParams
-from tests.golden.pix2pix_case import CASES, SETTINGS, batch, case_weights, fingerprint
-
-GOLDEN = json.loads(
-    (Path(__file__).parents[2] / "golden" / "pix2pix_steps.json").read_text(encoding="utf-8")
+from tests.golden.pix2pix_case import (
+    CASES,
+    COURSE,
+    DISCRIMINATORS,
+    GENERATORS,
+    LR,
+    NETWORKS,
+    NETWORKS_LR,
+    PLATEAU_LOSSES,
+    SETTINGS,
+    batch,
+    case_weights,
+    fingerprint,
+    named,
+    network_settings,
 )
+
+
+def golden(name: str) -> Any:
+    file = Path(__file__).parents[2] / "golden" / f"pix2pix_{name}.json"
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+STEPS = golden("steps")
 
 
 @pytest.mark.parametrize(("gan_mode", "n_layers"), CASES)
 def test_ten_steps_equal_the_reference(gan_mode: str, n_layers: int) -> None:
+    assert_ten_steps_equal(SETTINGS, gan_mode, n_layers, LR, f"{gan_mode}-{n_layers}")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_ten_steps_of_other_networks_equal_the_reference(name: str) -> None:
+    assert_ten_steps_equal(network_settings(name), "lsgan", 3, NETWORKS_LR, name)
+
+
+def assert_ten_steps_equal(
+    settings: TrainSettings, gan_mode: str, n_layers: int, lr: float, case: str
+) -> None:
     params = TrialParams.model_validate(
         {
             "lambda_L1": 100.0,
             "lambda_perceptual": 0.0,
             "n_layers_D": n_layers,
             "gan_mode": gan_mode,
-            "lr": 2e-4,
+            "lr": lr,
         }
     )
     generator, discriminator = (
-        build_generator(SETTINGS, 1),
-        build_discriminator(SETTINGS, n_layers, 2),
+        build_generator(settings, 1),
+        build_discriminator(settings, n_layers, 2),
     )
-    for net, weights in zip((generator, discriminator), case_weights(n_layers), strict=True):
-        net.load_state_dict(weights)
-    model = Pix2Pix.start(generator, discriminator, params, SETTINGS, None)
-    golden = GOLDEN[f"{gan_mode}-{n_layers}"]
+    weights = case_weights(settings, n_layers)
+    for net, held in zip((generator, discriminator), weights, strict=True):
+        net.load_state_dict(held)
+    model = Pix2Pix.start(generator, discriminator, params, settings, None)
+    wanted = STEPS[case]
     torch.manual_seed(0)
     for step in range(1, 11):
         losses = model.step(*batch(step))
         found = [float(losses[name]) for name in ("G_GAN", "G_L1", "D_real", "D_fake")]
         # wgangp's logits are near 0, where only an absolute tolerance means something.
-        assert found == pytest.approx(golden["losses"][step - 1], rel=1e-4, abs=1e-5)
+        assert found == pytest.approx(wanted["losses"][step - 1], rel=1e-4, abs=1e-5)
         if step in (1, 10):
             prints = [fingerprint(generator), fingerprint(discriminator)]
-            assert prints == [
-                pytest.approx(wanted, rel=1e-4) for wanted in golden["networks"][str(step)]
-            ]
+            assert prints == [pytest.approx(one, rel=1e-4) for one in wanted["networks"][str(step)]]
+
+
+@pytest.mark.parametrize("case", [*GENERATORS, *DISCRIMINATORS], ids=named)
+def test_keys_and_shapes_are_the_reference_s_in_its_order(case: dict[str, Any]) -> None:
+    settings = SETTINGS.model_copy(update={k: v for k, v in case.items() if k != "n_layers_D"})
+    if "netG" in case:
+        net = build_generator(settings, 0)
+    else:
+        net = build_discriminator(settings, case["n_layers_D"], 0)
+    found = [(name, list(value.shape)) for name, value in net.state_dict().items()]
+    assert found == list(golden("state_dicts")[named(case)].items())
+
+
+@pytest.mark.parametrize("policy", ["linear", "step", "plateau", "cosine"])
+def test_learning_rates_are_the_reference_s(policy: Any) -> None:
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=2e-4)
+    scheduler = schedule(optimizer, policy, *COURSE)
+    wanted = golden("rates")[policy]
+    losses = PLATEAU_LOSSES if policy == "plateau" else [1.0] * (len(wanted) - 1)
+    found = [optimizer.param_groups[0]["lr"]]
+    for loss in losses:
+        optimizer.step()
+        next_epoch(scheduler, loss)
+        found.append(optimizer.param_groups[0]["lr"])
+    assert found == pytest.approx(wanted)
+    assert found[-1] > 0
