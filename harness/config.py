@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
 from search_spaces.params import GanMode
+
+# A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
+FINAL_TIMES = 1.5
 
 Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
@@ -51,6 +54,11 @@ class TrainSettings(Frozen):
     warm_start_steps: int = Field(ge=0, description="steps of the study's shared warm start")
     warm_discriminator_steps: int = Field(ge=0, description="the last of them, all depths beside")
 
+    def longer(self, times: float) -> "TrainSettings":
+        """The same training, so many times as long, scored where it ended and where it ends."""
+        steps = round(self.steps * times)
+        return self.model_copy(update={"steps": steps, "rungs": (self.steps, steps)})
+
 
 class TrialPlan(Frozen):
     """What a worker must know to run any trial of one study. Picklable."""
@@ -91,6 +99,10 @@ class SearchConfig(Frozen):
     weights: Literal["auto", "pretrained", "random"] = "auto"
     init_from: tuple[Path, ...] = Field(default=(), max_length=2)
     from_scratch: bool = False
+    finalists: NonNegativeInt | Literal["auto"] = Field(
+        default="auto", description="best settings trained again; auto: 3 where the budget has room"
+    )
+    repeats: int = Field(default=3, ge=2, description="fresh seeds that each finalist is given")
     storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
     tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
     max_failures: int = Field(default=10, ge=1, description="failures in a row that end a search")

@@ -166,8 +166,8 @@ class Driver:
         write_down(self.stage.study)
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
-        self.stage.tracker.begin(job.task.number, job.task.params, tags)
-        self.view.show(TrialBegan(job.task.number, job.task.params.model_dump(), job.recipe))
+        self.stage.tracker.begin(job.task, tags)
+        self.view.show(TrialBegan(job.task.name, job.task.params.model_dump(), job.recipe))
 
     # -- hearing ----------------------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class Driver:
         self.starts_lost = 0
         self.idle.add(worker)
         self.stage.study.set_user_attr("baseline", asdict(baseline))
-        self.view.show(Prepared(**asdict(baseline)))
+        self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""
@@ -221,7 +221,7 @@ class Driver:
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
             self.stage.tracker.rung(job.task.number, rung)
-            self.view.show(RungReached(job.task.number, rung.step, steps, rung.value))
+            self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
     def ended(self, worker: int, job: Job, message: Message) -> None:
         """A trial's own end, in whichever way."""
@@ -373,7 +373,7 @@ class Driver:
         leads = ending.state == "complete" and self.stage.leads(job.task)
         self.view.show(
             TrialEnded(
-                number=job.task.number,
+                name=job.task.name,
                 state=ending.state,
                 value=value,
                 params=job.task.params.model_dump(),

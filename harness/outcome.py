@@ -39,6 +39,8 @@ class SearchOutcome:
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
+        final_runs: of the finalists, done.
+        finalists: what they showed, as `harness.verdict.conclude` has it; None before it is known.
     """
 
     study: str
@@ -49,6 +51,8 @@ class SearchOutcome:
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
+    final_runs: int
+    finalists: dict[str, Any] | None
     run_dir: Path
     paths: StudyPaths
 
@@ -57,6 +61,7 @@ def outcome_of(
     study: "Study", run_dir: Path, paths: StudyPaths, stopped: StopReason = ""
 ) -> SearchOutcome:
     """Read the outcome off the record."""
+    from harness.finalists import finished_runs
     from reports.record import best_trial, recipe_trial
 
     counts: dict[str, int] = {}
@@ -74,6 +79,8 @@ def outcome_of(
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
+        final_runs=finished_runs(study),
+        finalists=study.user_attrs.get("finalists"),
         run_dir=run_dir,
         paths=paths,
     )
@@ -88,7 +95,7 @@ def standing(label: str, trial: "FrozenTrial") -> Standing:
 
 def as_lines(outcome: SearchOutcome) -> list[str]:
     """The outcome for a terminal."""
-    return [headline(outcome), *table(outcome), "", *places(outcome)]
+    return [headline(outcome), *table(outcome), *confirmation(outcome), "", *places(outcome)]
 
 
 def as_data(outcome: SearchOutcome) -> dict[str, Any]:
@@ -103,6 +110,8 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "recipes": [asdict(row) for row in outcome.recipes],
         "noop": outcome.noop,
         "oracle": outcome.oracle,
+        "final_runs": outcome.final_runs,
+        "finalists": outcome.finalists,
         "folder": str(outcome.paths.folder),
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
     }
@@ -116,12 +125,16 @@ def as_markdown(outcome: SearchOutcome) -> str:
     ]
     rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
     head = ["| | trial | score | settings |", "|---|---|---|---|"]
-    return "\n".join([headline(outcome), "", *head, *rows])
+    finals = [f"- {line.strip()}" for line in confirmation(outcome)]
+    return "\n".join([headline(outcome), "", *head, *rows, "", *finals])
 
 
 def headline(outcome: SearchOutcome) -> str:
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(outcome.counts.items()))
+    said = [f"{count} {state}" for state, count in sorted(outcome.counts.items())]
+    said += [f"{outcome.final_runs} of finalists"] if outcome.final_runs else []
+    counts = ", ".join(said)
     done = sum(outcome.counts.get(state, 0) for state in ("complete", "pruned"))
+    done += outcome.final_runs
     ended = {
         "": f"{done} of {outcome.budget} trials are done",
         "user": "The search was stopped, and the same command goes on",
@@ -154,6 +167,26 @@ def table(outcome: SearchOutcome) -> list[str]:
         f"  {label:<{width}}  {number:<5} {value}  {said}".rstrip()
         for label, number, value, said in rows
     ]
+
+
+def confirmation(outcome: SearchOutcome) -> list[str]:
+    """The finalists, the best first, and the verdict."""
+    shown = outcome.finalists
+    if shown is None:
+        return []
+    names = NAMED_RECIPES | {row["name"]: row["name"] for row in shown["rows"] if row["trial"]}
+    names[shown["baseline"]] = NAMED_RECIPES[shown["baseline"]]
+    lines = [
+        f"Finalists: {shown['steps']} steps, {len(shown['seeds'])} fresh seeds, "
+        f"{shown['pairs']} held-out pairs."
+    ]
+    width = max(len(names[row["name"]]) for row in shown["rows"])
+    for row in shown["rows"]:
+        mean = "diverged" if row["mean"] is None else f"{row['mean']:.4f}"
+        lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
+    if shown["noop"] is not None:
+        lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
+    return [*lines, f"Verdict: {shown['verdict']}."]
 
 
 def places(outcome: SearchOutcome) -> list[str]:

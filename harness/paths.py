@@ -70,6 +70,9 @@ class StudyPaths:
     def checkpoint(self, trial: int) -> Path:
         return self.checkpoints / f"t{trial:03d}_net_G.pth"
 
+    def final_checkpoint(self, run: int) -> Path:
+        return self.checkpoints / f"f{run:02d}_net_G.pth"
+
     def panel(self, trial: int) -> Path:
         return self.panels / f"t{trial:03d}.png"
 

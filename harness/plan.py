@@ -1,6 +1,7 @@
 """From what the user asked for to what will be done: everything checked before anything is made."""
 
 import datetime
+import math
 import os
 import platform
 import socket
@@ -15,7 +16,8 @@ from harness.config import SearchConfig, TrainSettings, TrialPlan, Weights
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths
 from harness.profiles import PROFILES, choose_profile
-from search_spaces.recipes import load_recipes, recipe_for_space
+from search_spaces.params import GanMode
+from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
 from search_spaces.space import Space, load_space
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 # LPIPS looks through the first, the perceptual term through the second.
 TRUNKS = ("alexnet", "vgg19")
+# How many settings are confirmed unless the user says otherwise, and the budget's share they get.
+FINALISTS = 3
+FINAL_SHARE = 0.25
 LIBRARIES = ("torch", "torchvision", "optuna", "mlflow", "lpips", "scikit-image")
 
 
@@ -35,6 +40,7 @@ class SearchPlan:
         remarks: sentences that the user should read before the search begins.
         facts: what the study's record says of how it is made (its user attributes).
         jobs: workers.
+        finalists: best settings that are trained again beside the guide's; 0: none are.
     """
 
     config: SearchConfig
@@ -44,6 +50,12 @@ class SearchPlan:
     facts: dict[str, Any]
     trial_plan: TrialPlan
     jobs: int
+    finalists: int = 0
+
+    @property
+    def search_budget(self) -> int:
+        """Trials of the search itself: the budget without the finalists' runs."""
+        return self.config.budget - final_runs(self.finalists, self.config.repeats)
 
     @property
     def run_paths(self) -> RunPaths:
@@ -75,11 +87,12 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     paths = RunPaths(config.run_dir).study(config.study)
     cores = available_cores()
     recipes, left_out = choose_recipes(space)
+    finalists, unconfirmed = choose_finalists(config, data.n_test)
     return SearchPlan(
         config=config,
         space=space,
         recipes=recipes,
-        remarks=(*weights_remark(weights), *left_out),
+        remarks=(*weights_remark(weights), *left_out, *unconfirmed),
         facts=facts_of(config, space, profile, train, weights, device, data),
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
@@ -91,9 +104,10 @@ def plan_search(config: SearchConfig) -> SearchPlan:
             warm_start_threads=cores,
             warm_start="none" if config.from_scratch else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
-            discriminators=space.discriminators,
+            discriminators=discriminators(space),
             seed=config.seed,
         ),
+        finalists=finalists,
         jobs=config.jobs if config.jobs != "auto" else cores if device == "cpu" else 1,
     )
 
@@ -174,6 +188,50 @@ def choose_recipes(space: Space) -> tuple[dict[str, dict[str, Any]], tuple[str, 
     return held, tuple(left_out)
 
 
+def discriminators(space: Space) -> tuple[tuple[int, GanMode], ...]:
+    """Every kind that a trial may ask for; the guide's recommendation is always a finalist."""
+    recommended = load_recipes()[RECOMMENDED]
+    kinds = {*space.discriminators, (recommended.n_layers_D, recommended.gan_mode)}
+    return tuple(sorted(kinds))
+
+
+def final_runs(finalists: int, repeats: int) -> int:
+    """Runs of the finalists and the guide's recommendation; none where nothing is confirmed."""
+    return (finalists + 1) * repeats if finalists else 0
+
+
+def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str, ...]]:
+    """How many settings are confirmed at the end, and a sentence where none can be.
+
+    Raises:
+        UserInputError: the user asks for more than the pairs or the budget allow.
+    """
+    runs = final_runs(FINALISTS if config.finalists == "auto" else config.finalists, config.repeats)
+    if config.finalists == "auto":
+        if not n_test:
+            return 0, (
+                "The winner will not be confirmed: no pairs are held out from the search (put some "
+                "into test/, or give more different pictures).",
+            )
+        if runs > config.budget * FINAL_SHARE:
+            return 0, (
+                f"The winner will not be confirmed: that takes {runs} runs, a quarter of a budget "
+                f"of {math.ceil(runs / FINAL_SHARE)}; or say how many with --finalists K.",
+            )
+        return FINALISTS, ()
+    if config.finalists and not n_test:
+        raise UserInputError(
+            f"--finalists {config.finalists}: no pairs are held out from the search to confirm "
+            "them on; put some into test/, give more different pictures, or use --finalists 0."
+        )
+    if runs >= config.budget:
+        raise UserInputError(
+            f"--finalists {config.finalists} with --repeats {config.repeats} takes {runs} runs of "
+            f"a budget of {config.budget}: raise --budget, or lower one of them."
+        )
+    return config.finalists, ()
+
+
 def check_folder(folder: Path) -> None:
     """Refuse a run folder that cannot be written, without making it."""
     existing = folder.absolute()
@@ -222,6 +280,7 @@ def facts_of(
             "direction": config.direction,
             "n_train": data.n_train,
             "n_val": data.n_val,
+            "n_test": data.n_test,
         },
         "weights": weights,
         "seed": config.seed,

@@ -12,12 +12,14 @@ from harness.errors import HarnessError, disk_full
 from harness.outcome import SearchOutcome, as_markdown, outcome_of
 from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
+from harness.trial_messages import StageName
 from harness.view import Note, Opened, View
 from harness.worker import RunnerFactory, trial_runner
 
 if TYPE_CHECKING:
     from optuna import Study
 
+    from harness.finalists import FinalStage
     from harness.tracking import Ending, Tracker
 
 
@@ -80,11 +82,19 @@ def drive(
         # They import torch and make the warm start while MLflow opens its database here.
         start_workers(launcher, plan.jobs)
         tracker = open_tracker(plan, study, view)
-        stage = SearchStage(plan, study, tracker, plan.config.budget)
+        stage = SearchStage(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, stage, launcher, view)
         ending = ended("FAILED", "failed", "the driver failed")
         try:
             finished = driver.run(stop)
+            if finished and plan.finalists:
+                finals = open_finals(plan, study, view, stage.done)
+                driver.turn_to(finals)
+                finished = driver.run(stop)
+                finals.tracker.flush()
+                if finished:
+                    finals.conclude()
+                    stage.keeper.write_best()
             ending = (
                 ended("FINISHED", "finished")
                 if finished
@@ -127,8 +137,27 @@ def announce(plan: SearchPlan, done: int, view: View) -> None:
         view.show(Note(sentence))
 
 
-def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
-    """The study's mirror in MLflow, with what an earlier driver left open put in order."""
+def open_finals(plan: SearchPlan, study: "Study", view: View, searched: int) -> "FinalStage":
+    """The confirmation of what the search found, with what is left of it to run."""
+    from harness.finalists import FinalStage, choose, final_study
+
+    finalists = choose(study, plan.finalists)
+    view.show(
+        Note(
+            f"The best {len(finalists) - 1} and the guide's recommendation are trained again: "
+            f"longer, on {plan.config.repeats} fresh seeds, scored on pairs held out from the "
+            "search."
+        )
+    )
+    record = final_study(study)
+    tracker = open_tracker(plan, record, view, "final")
+    return FinalStage(plan, study, record, finalists, tracker, searched)
+
+
+def open_tracker(
+    plan: SearchPlan, study: "Study", view: View, stage: StageName = "search"
+) -> "Tracker":
+    """A stage's mirror in MLflow, with what an earlier driver left open put in order."""
     from harness.study import one_at_a_time, sqlite_url
     from harness.tracking import MlflowStore, MlflowTracker, tags_of
 
@@ -141,6 +170,7 @@ def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
             artifacts=plan.run_paths.mlflow_artifacts if own else None,
             tags=tags_of(plan.facts),
             space=plan.facts["space"],
+            stage=stage,
         )
         tracker = MlflowTracker(store, lambda sentence: view.show(Note(sentence)))
     tracker.reconcile(endings_of(study))

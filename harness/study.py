@@ -119,7 +119,8 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
     names = optuna.get_all_study_names(storage) if name is None else [name]
     found = [study for each in names if (study := find_study(storage, each)) is not None]
     if name is not None and not found:
-        held = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        names = optuna.get_all_study_names(storage)
+        held = ", ".join(each for each in names if find_study(storage, each)) or "none"
         raise UserInputError(f"There is no study {name} in {where}; its studies are: {held}.")
     return found
 

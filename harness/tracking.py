@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.mlflow_view import experiment_tags
-from harness.trial_messages import Rung
+from harness.trial_messages import Rung, StageName, TrialTask
 from search_spaces.params import TrialParams
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Ending:
 class Tracker(Protocol):
     """Hears of a study's trials. No call raises for a store that is away."""
 
-    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None: ...
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None: ...
 
     def rung(self, number: int, rung: Rung) -> None: ...
 
@@ -52,18 +52,17 @@ class Tracker(Protocol):
 
     def run_id(self, number: int) -> str | None: ...
 
+    def flush(self) -> None: ...
+
     def reconcile(self, endings: Mapping[int, Ending]) -> None: ...
 
     def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None: ...
 
 
-def run_name(number: int, params: TrialParams) -> str:
+def run_name(name: str, params: TrialParams) -> str:
     """`t037 L1=82 perc=11 D4 lsgan`: what tells one row of the UI from another."""
     perceptual = f" perc={params.lambda_perceptual:.3g}" if params.lambda_perceptual else ""
-    return (
-        f"t{number:03d} L1={params.lambda_L1:.3g}{perceptual} "
-        f"D{params.n_layers_D} {params.gan_mode}"
-    )
+    return f"{name} L1={params.lambda_L1:.3g}{perceptual} D{params.n_layers_D} {params.gan_mode}"
 
 
 def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -105,11 +104,17 @@ class MlflowStore:
     artifacts: Path | None
     tags: Mapping[str, str]
     space: str = ""
+    stage: StageName = "search"
     client: "MlflowClient" = field(init=False)
     experiment: str = ""
     parent: str | None = None
     runs: dict[int, str] = field(default_factory=dict)
     sample_at: float = 0.0
+
+    @property
+    def number_tag(self) -> str:
+        """The tag that holds a run's number in its stage."""
+        return "trial" if self.stage == "search" else "finalist_run"
 
     def open(self) -> None:
         """Find or make the study's experiment and its parent run."""
@@ -159,23 +164,24 @@ class MlflowStore:
             if not token:
                 return found
 
-    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
         """Make a trial's run under the parent, or take up the one it had."""
         from mlflow.entities import Param
 
-        if number in self.runs:
-            self.client.update_run(self.runs[number], status="RUNNING")
+        if task.number in self.runs:
+            self.client.update_run(self.runs[task.number], status="RUNNING")
         else:
-            own = {**self.tags, **tags, "trial": str(number), "mlflow.parentRunId": self.parent}
-            name = run_name(number, params)
+            ours = {self.number_tag: str(task.number), "seed": str(task.seed)}
+            own = {**self.tags, **tags, **ours, "mlflow.parentRunId": self.parent}
+            name = run_name(task.name, task.params)
             run = self.client.create_run(self.experiment, run_name=name, tags=own)
-            self.runs[number] = run.info.run_id
+            self.runs[task.number] = run.info.run_id
         # Said again to a run that was there: it may have been cut off before this.
-        values = params.model_dump()
+        values = task.params.model_dump()
         # Parameters are text to MLflow; as metrics, the numbers can be filtered and plotted.
         numbers = {f"param/{key}": v for key, v in values.items() if not isinstance(v, str)}
         self.client.log_batch(
-            self.runs[number],
+            self.runs[task.number],
             metrics=metrics(numbers, 0),
             params=[Param(key, str(value)) for key, value in values.items()],
             synchronous=True,
@@ -222,8 +228,8 @@ class MlflowStore:
 
     def reconcile(self, endings: Mapping[int, Ending]) -> None:
         """Learn the runs of earlier drivers; close those whose trial the record says has ended."""
-        for run in self.search("tags.trial != ''"):
-            number = int(run.data.tags["trial"])
+        for run in self.search(f"tags.{self.number_tag} != ''"):
+            number = int(run.data.tags[self.number_tag])
             if number in self.runs:
                 # A driver that died between making a run and the next word left a second one.
                 self.client.delete_run(run.info.run_id)
@@ -295,8 +301,8 @@ class MlflowTracker(Deliveries):
         self.store = store
         self.deliver(store.open)
 
-    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
-        self.deliver(partial(self.store.begin, number, params, tags))
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
+        self.deliver(partial(self.store.begin, task, tags))
 
     def rung(self, number: int, rung: Rung) -> None:
         self.deliver(partial(self.store.rung, number, rung))
@@ -396,7 +402,7 @@ def finish_run(client: "MlflowClient", run: str, ending: Ending) -> None:
 class NullTracker:
     """Hears everything and keeps nothing."""
 
-    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
         pass
 
     def rung(self, number: int, rung: Rung) -> None:
@@ -407,6 +413,9 @@ class NullTracker:
 
     def run_id(self, number: int) -> str | None:
         return None
+
+    def flush(self) -> None:
+        pass
 
     def reconcile(self, endings: Mapping[int, Ending]) -> None:
         pass

@@ -1,26 +1,25 @@
 """One trial, from its parameters to its score. The page to read first."""
 
-import math
 from functools import cached_property
+from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from harness.config import TrialPlan
+from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
-from harness.errors import DivergedError
+from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import batches, to_signed, to_unit
+from harness.training.batches import batches
 from harness.training.checkpoints import state_of
 from harness.training.loop import train
-from harness.training.networks import build_discriminator, build_generator, restoring
+from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialRunner, TrialTask
 from harness.warmstart import WarmStart, from_user_model, make_warm_start
 from objectives.boundary_sharpness import BoundarySharpness
-from objectives.score import Reference, Score
 
 
 class Trials:
@@ -36,18 +35,8 @@ class Trials:
         self.plan = plan
         self.paths = StudyPaths(plan.folder)
         self.device = torch.device(plan.device)
-        dataset = load_dataset(plan.dataset)
-        self.pairs = dataset.train
-        val = dataset.val
-        retouched, originals, masks = (
-            torch.stack(kind).to(self.device) for kind in (val.retouched, val.originals, val.masks)
-        )
-        self.retouched = to_signed(retouched)
-        self.undone = val.undone
-        self.reference = Reference(
-            val.names, to_unit(to_signed(originals)), masks, to_unit(self.retouched)
-        )
-        self.score = BoundarySharpness(plan.weights, plan.device).against(self.reference)
+        self.dataset = load_dataset(plan.dataset)
+        self.objective = BoundarySharpness(plan.weights, plan.device)
         self.perceptual = PerceptualLoss(
             plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
         ).to(self.device)
@@ -58,33 +47,37 @@ class Trials:
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
         """
-        noop = self.score(to_unit(self.retouched)).value
-        oracle = self.oracle()
+        noop, oracle = self.val.noop(), self.val.oracle()
+        held_out_noop = self.test.noop() if len(self.dataset.test) else None
         if self.plan.warm_start == "none":
-            return Baseline(noop, None, oracle)
+            return Baseline(noop, None, oracle, held_out_noop)
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
             self.make_warm_start(tell).save(self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
         generator = build_generator(self.plan.train, self.plan.seed)
         generator.load_state_dict(self.warm_start.generator)
-        _, score = self.judge(generator.to(self.device))
-        return Baseline(noop, score.value, oracle)
-
-    def oracle(self) -> float | None:
-        """The score of the inputs with their warp undone; None where the warp is not known."""
-        if not self.undone:
-            return None
-        return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
+        _, score = self.val(generator.to(self.device))
+        return Baseline(noop, score.value, oracle, held_out_noop)
 
     def make_warm_start(self, tell: Tell) -> WarmStart:
         """From the user's own model where `init_from` names one, else by training."""
         plan = self.plan
         torch.manual_seed(plan.seed)
-        shared = (plan.train, self.pairs, plan.discriminators, self.device, plan.seed, tell)
+        shared = (plan.train, self.dataset.train, plan.discriminators, self.device, plan.seed, tell)
         if plan.init_from:
             return from_user_model(plan.init_from, *shared)
         return make_warm_start(*shared)
+
+    @cached_property
+    def val(self) -> Judge:
+        """What the search is scored on."""
+        return Judge(self.dataset.val, self.objective, self.device)
+
+    @cached_property
+    def test(self) -> Judge:
+        """What nothing but the finalists is scored on."""
+        return Judge(self.dataset.test, self.objective, self.device)
 
     @cached_property
     def warm_start(self) -> WarmStart:
@@ -95,16 +88,15 @@ class Trials:
         """Train one setting for a short while, score it at every rung, stop where told to."""
         torch.manual_seed(task.seed)
         generator, discriminator = self.networks(task)
-        settings = self.plan.train
+        settings, judge, checkpoint = self.of_stage(task)
         model = Pix2Pix.start(generator, discriminator, task.params, settings, self.perceptual)
-        stream = batches(self.pairs, settings, self.device, task.seed)
+        stream = batches(self.dataset.train, settings, self.device, task.seed)
         for progress in train(model, stream, settings):
-            restored, score = self.judge(progress.generator)
-            panel = panel_png(self.reference, restored)
+            restored, score = judge(progress.generator)
+            panel = panel_png(judge.reference, restored)
             rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
             if not report(rung):
                 return None
-        checkpoint = self.paths.checkpoint(task.number)
         with write_aside(checkpoint) as aside:
             torch.save(state_of(progress.generator), aside)
         return TrialResult(rung, score.per_image, checkpoint)
@@ -120,18 +112,12 @@ class Trials:
             discriminator.load_state_dict(warm.discriminators[n_layers, task.params.gan_mode])
         return generator.to(self.device), discriminator.to(self.device)
 
-    def judge(self, generator: nn.Module) -> tuple[Tensor, Score]:
-        """Restore the validation pictures and score them.
-
-        Raises:
-            DivergedError: the score is not finite.
-        """
-        with restoring(generator) as restore:
-            restored = to_unit(restore(self.retouched))
-            score = self.score(restored)
-        if not math.isfinite(score.value):
-            raise DivergedError(f"the score is no longer finite ({score.value})")
-        return restored, score
+    def of_stage(self, task: TrialTask) -> tuple[TrainSettings, Judge, Path]:
+        """How a task of its stage is trained, what it is scored on, where its weights go."""
+        if task.stage == "search":
+            return self.plan.train, self.val, self.paths.checkpoint(task.number)
+        longer = self.plan.train.longer(FINAL_TIMES)
+        return longer, self.test, self.paths.final_checkpoint(task.number)
 
 
 def make_runner(plan: TrialPlan) -> TrialRunner:

@@ -2,18 +2,27 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from search_spaces.params import TrialParams
+
+StageName = Literal["search", "final"]
+"""The search itself, on the validation pairs; or its finalists, longer and on the test pairs."""
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """One trial to run: its number in the study, its values, its seed."""
+    """One trial to run: its number in its stage, its values, its seed."""
 
     number: int
     params: TrialParams
     seed: int
+    stage: StageName = "search"
+
+    @property
+    def name(self) -> str:
+        """`t037`, or `f03` among the finalists' runs."""
+        return f"t{self.number:03d}" if self.stage == "search" else f"f{self.number:02d}"
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,14 @@ class Baseline:
         noop: of the input unchanged.
         warm_start: of the shared warm start; None where trials train from scratch.
         oracle: of the input warped back, the best that can be; None where the warp is not known.
+        held_out_noop: of the input unchanged on the test pairs, the others being on the validation
+            pairs; None where there are none.
     """
 
     noop: float
     warm_start: float | None
     oracle: float | None = None
+    held_out_noop: float | None = None
 
 
 class Report(Protocol):

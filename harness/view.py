@@ -52,14 +52,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class TrialBegan:
-    number: int
+    name: str
     params: dict[str, Any]
     recipe: str | None
 
 
 @dataclass(frozen=True)
 class RungReached:
-    number: int
+    name: str
     step: int
     steps: int
     value: float
@@ -69,7 +69,7 @@ class RungReached:
 class TrialEnded:
     """A trial is complete, pruned or failed. `best`: it leads now; `done`: of the budget."""
 
-    number: int
+    name: str
     state: str
     value: float | None
     params: dict[str, Any]
@@ -167,7 +167,7 @@ class Shown:
     opened: Opened | None = None
     warm_start: WarmStart | None = None
     prepared: Prepared | None = None
-    running: dict[int, RungReached | None] = field(default_factory=dict)
+    running: dict[str, RungReached | None] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     best: TrialEnded | None = None
     history: list[float] = field(default_factory=list)
@@ -203,15 +203,15 @@ class LiveView:
                 now.prepared, now.warm_start, now.began = event, None, time.monotonic()
                 self.console.print(standing(event), highlight=False)
             case TrialBegan():
-                now.running[event.number] = None
+                now.running[event.name] = None
             case RungReached():
-                now.running[event.number] = event
+                now.running[event.name] = event
             case TrialEnded():
                 self.ended(event)
 
     def ended(self, event: TrialEnded) -> None:
         now = self.now
-        now.running.pop(event.number, None)
+        now.running.pop(event.name, None)
         now.counts[event.state] = now.counts.get(event.state, 0) + 1
         now.done = event.done
         if event.best:
@@ -242,9 +242,7 @@ class LiveView:
         lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
         if now.best is not None and now.best.value is not None:
             lines.append(
-                Text(
-                    f"best {now.best.value:.4f}  t{now.best.number:03d} {settings(now.best.params)}"
-                )
+                Text(f"best {now.best.value:.4f}  {now.best.name} {settings(now.best.params)}")
             )
         if now.running:
             lines.append(Text("running " + ", ".join(map(at_rung, now.running.items()))))
@@ -262,9 +260,9 @@ class LiveView:
         self.live.stop()
 
 
-def at_rung(entry: tuple[int, RungReached | None]) -> str:
-    number, rung = entry
-    return f"t{number:03d}" + (f" {rung.step}/{rung.steps}: {rung.value:.3f}" if rung else "")
+def at_rung(entry: tuple[str, RungReached | None]) -> str:
+    name, rung = entry
+    return name + (f" {rung.step}/{rung.steps}: {rung.value:.3f}" if rung else "")
 
 
 def opening(event: Opened) -> str:
@@ -290,7 +288,7 @@ def ended(event: TrialEnded, budget: int) -> str:
     marks += ["<- best so far"] if event.best else []
     return " ".join(
         [
-            f"{event.done:>4}/{budget}  t{event.number:03d} {event.state:<8} {value}",
+            f"{event.done:>4}/{budget}  {event.name:<4} {event.state:<8} {value}",
             f"{event.seconds:6.1f} s  {settings(event.params)}",
             *marks,
         ]

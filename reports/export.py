@@ -30,8 +30,9 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     Raises:
         ValueError: one sentence: there is no such trial, or none with a final score.
     """
-    trial = chosen_trial(study, trial_number)
     noted = study.user_attrs
+    finals = noted.get("finalists") if trial_number is None else None
+    trial = chosen_trial(study, winner_of(finals) if finals else trial_number)
     name = noted["name"]
     params = params_of(trial)
     train = {**noted["train"], "warm_start": noted["warm_start"]}
@@ -44,27 +45,20 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         "study": name,
         "trial": trial.number,
         "recipe": trial.user_attrs.get("recipe"),
-        "confirmed": False,
-        "verdict": verdict(trial, baseline),
+        "confirmed": finals is not None,
+        "verdict": finals["verdict"] if finals else verdict(trial, baseline),
         "params": params,
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
-        "score": {
-            "mean": trial.values[0],
-            "ci95": None,
-            "repeats": 1,
-            "components": trial.user_attrs.get("components", {}),
-            "noop": noted["baseline"]["noop"],
-            "warm_start": noted["baseline"]["warm_start"],
-            "weights": noted["weights"],
-        },
-        "baseline": baseline and {"recipe": RECOMMENDED, "mean": baseline.values[0], "ci95": None},
+        "score": confirmed_score(finals, trial, noted) if finals else searched_score(trial, noted),
+        "searched": searched_score(trial, noted) if finals else None,
+        "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
         "command": as_lines(
             train_commands(params, train, data, run_name, noted["warm_start_folder"])
         ),
         "full_command": as_lines(full(params, data, f"{run_name}-full")),
         "notes": notes(params, train, data, noted["weights"]),
-        "checkpoint": trial.user_attrs.get("checkpoint"),
+        "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
         "provenance": {
             "data_digest": data["digest"],
             "data": data["folder"] or data["source"],
@@ -82,6 +76,52 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             "created": noted["created"],
         },
     }
+
+
+def winner_of(finals: Config) -> int:
+    """The finalist that came out first, of those that the search holds as a trial."""
+    return next(int(row["trial"]) for row in finals["rows"] if row["trial"] is not None)
+
+
+def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config:
+    """A finalist's score over its repeats, on the pairs held out from the search."""
+    own = next(row for row in finals["rows"] if row["trial"] == trial.number)
+    return {
+        "mean": own["mean"],
+        "ci95": own["ci95"],
+        "repeats": own["repeats"],
+        "steps": finals["steps"],
+        "pairs": f"{finals['pairs']} held out from the search",
+        "components": own["components"],
+        "noop": finals["noop"],
+        "weights": noted["weights"],
+    }
+
+
+def searched_score(trial: FrozenTrial, noted: Config) -> Config:
+    """A trial's own score, of one short run on the validation pairs."""
+    return {
+        "mean": trial.values[0],
+        "ci95": None,
+        "repeats": 1,
+        "steps": noted["train"]["steps"],
+        "pairs": f"{noted['data']['n_val']} to validate with",
+        "components": trial.user_attrs.get("components", {}),
+        "noop": noted["baseline"]["noop"],
+        "warm_start": noted["baseline"]["warm_start"],
+        "weights": noted["weights"],
+    }
+
+
+def confirmed_baseline(finals: Config) -> Config:
+    own = next(row for row in finals["rows"] if row["name"] == finals["baseline"])
+    return {"recipe": finals["baseline"], "mean": own["mean"], "ci95": own["ci95"]}
+
+
+def searched_baseline(trial: FrozenTrial | None) -> Config | None:
+    if trial is None:
+        return None
+    return {"recipe": RECOMMENDED, "mean": trial.values[0], "ci95": None}
 
 
 def chosen_trial(study: Study, number: int | None) -> FrozenTrial:

@@ -17,18 +17,21 @@ def completed(study: Study) -> list[FrozenTrial]:
     return trials_of(study, TrialState.COMPLETE)
 
 
-def best_trial(study: Study) -> FrozenTrial | None:
-    """The completed trial with the best score among those that keep every constraint.
+def trials_by_score(study: Study) -> list[FrozenTrial]:
+    """The completed trials that keep every constraint, the best first.
 
-    With several objectives it is the best of the first, which is the headline score.
+    With several objectives they are ordered by the first, which is the headline score.
     """
     feasible = [
         trial for trial in completed(study) if all(v <= 0 for v in trial.constraints.values())
     ]
-    if not feasible:
-        return None
     sign = -1 if study.directions[0] == StudyDirection.MINIMIZE else 1
-    return max(feasible, key=lambda trial: (sign * trial.values[0], -trial.number))
+    return sorted(feasible, key=lambda trial: (-sign * trial.values[0], trial.number))
+
+
+def best_trial(study: Study) -> FrozenTrial | None:
+    """The first of `trials_by_score`."""
+    return next(iter(trials_by_score(study)), None)
 
 
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:

@@ -9,6 +9,9 @@ import yaml
 from search_spaces.params import TrialParams
 from search_spaces.space import Space
 
+# The recipe that the guide recommends: what every result is compared with.
+RECOMMENDED = "best"
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -76,6 +76,10 @@ def search(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train every trial from nothing.")
     ] = False,
+    finalists: Annotated[
+        str, typer.Option(help="Best settings trained again to confirm: a number, 0, or auto.")
+    ] = "auto",
+    repeats: Annotated[int, typer.Option(help="Fresh seeds that each finalist is given.")] = 3,
     storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
     timeout: Annotated[str | None, typer.Option(help="Stop after so long, such as 90m.")] = None,
@@ -122,6 +126,8 @@ def search(
             weights=weights,  # type: ignore[arg-type]
             init_from=tuple(init_from or ()),
             from_scratch=from_scratch,
+            finalists=finalists,  # type: ignore[arg-type]
+            repeats=repeats,
             storage=storage,
             tracking_uri=tracking_uri,
             max_failures=max_failures,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.config import Direction, TrainSettings
 from harness.data.duplicates import read_signature, same_picture_groups
-from harness.data.folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.folders import SPLITS, PairFiles, PairFolder, Split, find_pairs
 from harness.data.pairs import Dataset, PairSet, load_dataset, save_dataset
 from harness.data.pool import each, processes_for
 from harness.data.reading import shown
@@ -25,6 +25,8 @@ RECIPE = 1
 # A rung restores and scores every validation picture, so their number is a trial's cost.
 MOST_VAL = 32
 VAL_SHARE = 0.2
+# Fewer different pictures than these are all needed to train on.
+LEAST_TRAIN_GROUPS = 4
 # Training pairs stay in memory, as bytes.
 MOST_TRAIN_BYTES = 4 << 30
 
@@ -39,6 +41,7 @@ class PreparedData:
         source: one line for people.
         n_train: pairs trained on.
         n_val: pairs scored.
+        n_test: pairs held out from the search; 0 where the folder is too small to spare any.
     """
 
     file: Path
@@ -46,6 +49,7 @@ class PreparedData:
     source: str
     n_train: int
     n_val: int
+    n_test: int
 
 
 def default_cache() -> Path:
@@ -89,9 +93,9 @@ def prepare_data(
         file = prepared_file(cache, digest)
         dataset = cached(file) or written(built_in(train, digest), file)
         source = "built-in photographs of scikit-image, liquified"
-        return PreparedData(file, digest, source, len(dataset.train), len(dataset.val))
+        return prepared(file, digest, source, dataset)
     found = find_pairs(data)
-    folder = with_validation(found, train, seed, cache)
+    folder = with_held_out(found, train, seed, cache)
     limited = limit(folder, train, seed)
     digest = digest_of(
         [json.dumps(shape | {"direction": direction, "skip_bad": skip_bad}, sort_keys=True)],
@@ -99,8 +103,12 @@ def prepare_data(
     )
     file = prepared_file(cache, digest)
     dataset = cached(file) or written(read_all(limited, direction, train, skip_bad, digest), file)
-    source = described(found, folder, dataset)
-    return PreparedData(file, digest, source, len(dataset.train), len(dataset.val))
+    return prepared(file, digest, described(found, folder, dataset), dataset)
+
+
+def prepared(file: Path, digest: str, source: str, dataset: Dataset) -> PreparedData:
+    counts = (len(dataset.train), len(dataset.val), len(dataset.test))
+    return PreparedData(file, digest, source, *counts)
 
 
 def prepared_file(cache: Path, digest: str) -> Path:
@@ -163,8 +171,11 @@ def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
     )
 
 
-def with_validation(folder: PairFolder, train: TrainSettings, seed: int, cache: Path) -> PairFolder:
-    """Give a folder without `val` one: its `test`, or whole pictures drawn from `train`.
+def with_held_out(folder: PairFolder, train: TrainSettings, seed: int, cache: Path) -> PairFolder:
+    """Draw what a folder lacks of `val` and `test` from `train`, by whole pictures.
+
+    `val` is what the search is scored on, `test` what its finalists are: a folder too small for
+    both does without `test`.
 
     Raises:
         UserInputError: there are too few pairs to hold one out.
@@ -174,30 +185,38 @@ def with_validation(folder: PairFolder, train: TrainSettings, seed: int, cache: 
         raise UserInputError(
             f"{shown(folder.root)} has no training pairs: put pictures into train/ there."
         )
-    if "val" not in splits and "test" in splits:
-        splits["val"] = splits.pop("test")
-    if "val" not in splits:
-        # Of many pairs only those that can be used are opened.
-        pairs = drawn(splits["train"], most_train(train) + MOST_VAL, seed)
-        if len(pairs) < 2:
-            raise UserInputError(
-                f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
-                "to validate with."
-            )
-        groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
-        if len(groups) < 2:
-            raise UserInputError(
-                f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
-                "to validate with: add pairs of another."
-            )
-        random.Random(seed).shuffle(groups)
-        wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
-        val: list[PairFiles] = []
-        while groups[1:] and len(val) < wanted:
-            val += groups.pop()
-        splits["train"] = tuple(sorted((p for g in groups for p in g), key=lambda p: p.name))
-        splits["val"] = tuple(sorted(val, key=lambda pair: pair.name))
-    return PairFolder(folder.root, folder.layout, splits)
+    wanting: list[Split] = [split for split in ("val", "test") if split not in splits]
+    if not wanting:
+        return folder
+    # Of many pairs only those that can be used are opened.
+    pairs = drawn(splits["train"], most_train(train) + len(wanting) * MOST_VAL, seed)
+    if "val" in wanting and len(pairs) < 2:
+        raise UserInputError(
+            f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
+            "to validate with."
+        )
+    groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
+    if "val" in wanting and len(groups) < 2:
+        raise UserInputError(
+            f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
+            "to validate with: add pairs of another."
+        )
+    random.Random(seed).shuffle(groups)
+    wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
+    for split in wanting:
+        held_out: list[PairFiles] = []
+        least = 1 if split == "val" else LEAST_TRAIN_GROUPS
+        while len(groups) > least and len(held_out) < wanted:
+            held_out += groups.pop()
+        if held_out:
+            splits[split] = by_name(held_out)
+    splits["train"] = by_name(pair for group in groups for pair in group)
+    ordered = {split: splits[split] for split in SPLITS if split in splits}
+    return PairFolder(folder.root, folder.layout, ordered)
+
+
+def by_name(pairs: Iterable[PairFiles]) -> tuple[PairFiles, ...]:
+    return tuple(sorted(pairs, key=lambda pair: pair.name))
 
 
 def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
@@ -269,13 +288,21 @@ def read_all(
             raise UserInputError(f"{shown(folder.root)} has no readable pair left for {split}.")
         return pair_set(pairs)
 
-    dataset = Dataset(read("train"), read("val"), read("test"), digest)
-    if not any(bool(mask.any()) for mask in dataset.val.masks):
+    test = read("test")
+    if not warped(test):
+        test = pair_set([])
+    dataset = Dataset(read("train"), read("val"), test, digest)
+    if not warped(dataset.val):
         raise UserInputError(
             f"In no validation pair of {shown(folder.root)} is anything warped: A and B are the "
             "same picture, so there is nothing to restore or score."
         )
     return dataset
+
+
+def warped(pairs: PairSet) -> bool:
+    """Whether there is anything to restore in any of them."""
+    return any(bool(mask.any()) for mask in pairs.masks)
 
 
 def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:

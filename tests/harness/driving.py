@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
+from harness.paths import StudyPaths
 from harness.plan import SearchPlan, choose_recipes
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from search_spaces.params import TrialParams
@@ -60,6 +61,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
                 "direction": "AtoB",
                 "n_train": 8,
                 "n_val": 2,
+                "n_test": 2,
             },
             "weights": "random",
             "seed": config.seed,
@@ -86,6 +88,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             seed=config.seed,
         ),
         jobs=jobs,
+        finalists=0 if config.finalists == "auto" else config.finalists,
     )
 
 
@@ -104,9 +107,11 @@ class Instant:
     def prepare(self, tell: Tell) -> Baseline:
         for done in range(1, 7):
             tell(done, 6)
-        return Baseline(noop=0.2, warm_start=0.22, oracle=0.9)
+        return Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        if task.stage == "final":
+            return self.run_final(task, report)
         note_run(self.plan, task)
         for step in self.plan.train.rungs:
             rung = self.rung(task, step)
@@ -116,6 +121,19 @@ class Instant:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write_bytes(b"weights")
         return TrialResult(rung, ({"name": "p0", "score": rung.value},), checkpoint)
+
+    def run_final(self, task: TrialTask, report: Report) -> TrialResult:
+        """Two held-out pictures, each a little luckier with some seeds than with others."""
+        note_run(self.plan, task, "finals.txt")
+        rung = self.rung(task, self.plan.train.steps)
+        assert report(rung)
+        luck = (task.seed % 7 - 3) * 1e-4
+        scores = [rung.value + luck, rung.value + 0.02 + 2 * luck]
+        checkpoint = StudyPaths(self.plan.folder).final_checkpoint(task.number)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_bytes(b"weights")
+        images = tuple({"name": f"p{n}", "score": score} for n, score in enumerate(scores))
+        return TrialResult(rung, images, checkpoint)
 
     def rung(self, task: TrialTask, step: int) -> Rung:
         value = quality(task.params) * step / self.plan.train.steps
@@ -130,10 +148,10 @@ PIXEL = bytes.fromhex(
 )
 
 
-def note_run(plan: TrialPlan, task: TrialTask) -> None:
+def note_run(plan: TrialPlan, task: TrialTask, name: str = "ran.txt") -> None:
     """One line a run begun, so that tests see what was really run, and how often."""
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with (plan.folder / "ran.txt").open("a") as file:
+    with (plan.folder / name).open("a") as file:
         file.write(f"{task.number} {task.params.model_dump_json()}\n")
 
 

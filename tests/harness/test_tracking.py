@@ -8,7 +8,7 @@ import pytest
 
 import harness.tracking
 from harness.tracking import Ending, MlflowStore, MlflowTracker, run_name
-from harness.trial_messages import Rung
+from harness.trial_messages import Rung, TrialTask
 from search_spaces.params import TrialParams
 
 PARAMS = TrialParams(
@@ -32,8 +32,8 @@ class Away:
     def open(self) -> None:
         self.note("open")
 
-    def begin(self, number: int, params: TrialParams, tags: Mapping[str, str]) -> None:
-        self.note(f"begin {number}")
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
+        self.note(f"begin {task.number}")
 
     def rung(self, number: int, rung: Rung) -> None:
         self.note(f"rung {number} {rung.step}")
@@ -50,7 +50,7 @@ def test_what_cannot_be_delivered_comes_later_in_order(monkeypatch: pytest.Monke
     store, warned = Away(), cast(list[str], [])
     tracker = MlflowTracker(cast(MlflowStore, store), warned.append)
     store.there = False
-    tracker.begin(0, PARAMS, {})
+    tracker.begin(TrialTask(0, PARAMS, 0), {})
     tracker.rung(0, Rung(10, 0.5, {}, {}, b""))
     store.there = True
     tracker.rung(0, Rung(20, 0.6, {}, {}, b""))
@@ -66,7 +66,7 @@ def test_a_store_that_stays_away_stops_nothing() -> None:
     store.there = False
     tracker = MlflowTracker(cast(MlflowStore, store), warned.append)
     for number in range(100):
-        tracker.begin(number, PARAMS, {})
+        tracker.begin(TrialTask(number, PARAMS, 0), {})
     tracker.close(Ending("FINISHED", "finished"), None, "", [])
     assert store.reached == []
     assert "102 entries could not be delivered" in warned[-1]
@@ -80,4 +80,4 @@ def test_a_store_that_stays_away_stops_nothing() -> None:
     ],
 )
 def test_a_run_is_named_by_its_settings(change: dict[str, Any], name: str) -> None:
-    assert run_name(37, PARAMS.model_copy(update=change)) == name
+    assert run_name("t037", PARAMS.model_copy(update=change)) == name

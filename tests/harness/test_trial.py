@@ -108,7 +108,7 @@ def test_a_trial_reports_its_rungs_and_leaves_a_checkpoint_that_restores(warm: T
     assert len(result.per_image) == 3
     generator = build_generator(TRAIN, seed=1)
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
-    _, score = warm.judge(generator)
+    _, score = warm.val(generator)
     assert score.value == pytest.approx(rungs[-1].value, abs=1e-6)
 
 
@@ -173,7 +173,7 @@ def test_a_broken_model_ends_as_diverged(warm: Trials) -> None:
     with torch.no_grad():
         next(generator.parameters()).fill_(float("nan"))
     with pytest.raises((DivergedError, ValueError), match=r"finite|\[0, 1\]"):
-        warm.judge(generator)
+        warm.val(generator)
 
 
 class TestInitFrom:

@@ -1,0 +1,81 @@
+"""Is one setting better than another? A paired comparison over fresh seeds and held-out pictures.
+
+Both settings are trained on the same seeds and scored on the same pictures, so each (seed,
+picture) gives one difference. A difference shared by all pictures of a seed is luck of that
+training, one shared by all seeds of a picture is that picture's character: both are random, and
+resampling only one of them, or three seeds as if they were many, finds differences that are not
+there. The interval therefore takes the variance of a crossed two-way design from its mean squares
+(Cornfield and Tukey, 1956) with Satterthwaite's (1946) degrees of freedom and Student's t.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean difference and where the true one lies with the stated probability."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
+    """The interval of a mean difference that holds for new seeds and new pictures.
+
+    Args:
+        differences: `[seeds, pictures]`, score of the one minus score of the other.
+        level: probability that the interval holds the truth, in (0, 1).
+
+    Raises:
+        ValueError: fewer than two seeds or two pictures: nothing says how much either matters.
+    """
+    seeds, pictures = differences.shape
+    if seeds < 2 or pictures < 2:
+        raise ValueError(
+            f"{seeds} seed(s) and {pictures} picture(s): at least two of each are needed"
+        )
+    mean = differences.mean()
+    of_seed = differences.mean(axis=1, keepdims=True) - mean
+    of_picture = differences.mean(axis=0, keepdims=True) - mean
+    rest = differences - mean - of_seed - of_picture
+    by_seed = pictures * float((of_seed**2).sum()) / (seeds - 1)
+    by_picture = seeds * float((of_picture**2).sum()) / (pictures - 1)
+    remaining = float((rest**2).sum()) / ((seeds - 1) * (pictures - 1))
+    # What seeds and pictures share is counted in both. Where chance makes the rest of it larger
+    # than they are, the larger of the two alone errs on the safe side.
+    spread = by_seed + by_picture - remaining
+    terms = ((by_seed, seeds - 1), (by_picture, pictures - 1))
+    if spread >= max(by_seed, by_picture):
+        squares = sum(term**2 / free for term, free in terms)
+        squares += remaining**2 / ((seeds - 1) * (pictures - 1))
+        freedom = max(spread**2 / squares, 1.0) if squares else 1.0
+    else:
+        spread, freedom = max(terms)
+    half = float(student.ppf(0.5 + level / 2, freedom)) * (spread / differences.size) ** 0.5
+    return Interval(float(mean), float(mean) - half, float(mean) + half)
+
+
+def mean_interval(scores: np.ndarray, level: float = LEVEL) -> Interval:
+    """The interval of a mean score `[seeds, pictures]`, for these pictures and new seeds."""
+    of_seed = scores.mean(axis=1)
+    mean = float(of_seed.mean())
+    if len(of_seed) < 2:
+        raise ValueError("one seed: nothing says how much seeds matter")
+    error = float(of_seed.std(ddof=1)) / len(of_seed) ** 0.5
+    half = float(student.ppf(0.5 + level / 2, len(of_seed) - 1)) * error
+    return Interval(mean, mean - half, mean + half)
+
+
+def level_for(comparisons: int, level: float = LEVEL) -> float:
+    """The level of each of several intervals that all hold with probability `level` (Bonferroni).
+
+    The winner of k finalists was chosen as the best of k: judged at the level of one, it would be
+    called better than it is up to k times too often.
+    """
+    return 1 - (1 - level) / max(1, comparisons)

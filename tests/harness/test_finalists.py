@@ -1,0 +1,177 @@
+"""The confirmation stage: who is in it, what the budget pays, and what is left of it."""
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from driving import Instant, make_plan
+from optuna.trial import FrozenTrial, TrialState
+from test_search import run, trials, unmirrored
+
+from harness.config import TrialPlan
+from harness.errors import DivergedError, UserInputError
+from harness.finalists import SUFFIX
+from harness.outcome import as_lines
+from harness.plan import choose_finalists
+from harness.tracking import quiet_client
+from harness.trial_messages import Report, TrialResult, TrialTask
+
+__all__ = ["unmirrored"]
+
+
+def final_runs(folder: Path) -> list[FrozenTrial]:
+    storage = f"sqlite:///{folder}/optuna.db"
+    return optuna.load_study(study_name="fake" + SUFFIX, storage=storage).get_trials()
+
+
+def best_yaml(folder: Path) -> dict[str, Any]:
+    held: dict[str, Any] = yaml.safe_load((folder / "fake" / "best.yaml").read_text())
+    return held
+
+
+def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, jobs=2, budget=24, finalists=2, repeats=3)
+    outcome = run(plan)
+
+    assert len(trials(tmp_path)) == 15
+    runs = final_runs(tmp_path)
+    assert len(runs) == 9
+    assert {trial.state for trial in runs} == {TrialState.COMPLETE}
+    each = Counter((trial.user_attrs["finalist"], trial.user_attrs["seed"]) for trial in runs)
+    assert set(each.values()) == {1}
+    assert len({seed for _, seed in each}) == 3
+
+    # The two best of the search that differ, beside the guide's recommendation.
+    ranked = sorted(trials(tmp_path), key=lambda trial: -(trial.value or 0))
+    best = [t for t in ranked if t.state == TrialState.COMPLETE][:2]
+    assert {name for name, _ in each} == {*(f"t{trial.number:03d}" for trial in best), "best"}
+
+    held = best_yaml(tmp_path)
+    assert held["confirmed"] is True
+    assert held["trial"] == best[0].number
+    assert held["verdict"].startswith("better than best-recipe by")
+    assert held["score"]["repeats"] == 3
+    assert held["score"]["ci95"][0] < held["score"]["mean"] < held["score"]["ci95"][1]
+    assert held["score"]["noop"] == 0.21
+    assert held["searched"]["mean"] == best[0].value
+    assert held["baseline"]["mean"] < held["score"]["mean"]
+    kept = [file.name for file in (plan.paths.checkpoints).glob("f*.pth")]
+    assert [held["checkpoint"]] == [f"checkpoints/{name}" for name in kept]
+
+    said = "\n".join(as_lines(outcome))
+    assert "24 of 24 trials are done" in said
+    assert f"Verdict: {held['verdict']}." in said
+
+    client = quiet_client(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("fake")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    assert len(found) == 1 + 24
+    finals = [run for run in found if "finalist_run" in run.data.tags]
+    assert len(finals) == 9
+    assert {run.info.status for run in found} <= {"FINISHED", "KILLED"}
+
+
+def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored: None) -> None:
+    plan = make_plan(tmp_path, budget=20, finalists=1, repeats=4)
+    stopped = run(plan, stop_after=15)
+    assert stopped.stopped == "user"
+    assert stopped.finalists is None
+    assert best_yaml(tmp_path)["confirmed"] is False
+
+    outcome = run(plan)
+    assert outcome.stopped == ""
+    assert outcome.final_runs == 8
+    ran = (plan.paths.folder / "finals.txt").read_text().splitlines()
+    counts = Counter(line.split(" ")[0] for line in ran)
+    # One was being run when the search was stopped, and is the only one that ran twice.
+    assert len(counts) == 8
+    assert sorted(counts.values())[:-1] == [1] * 7
+    assert best_yaml(tmp_path)["confirmed"] is True
+
+    again = run(plan)
+    assert len((plan.paths.folder / "finals.txt").read_text().splitlines()) == len(ran)
+    assert again.finalists == outcome.finalists
+
+
+def test_a_larger_budget_confirms_whoever_leads_then(tmp_path: Path, unmirrored: None) -> None:
+    first = run(make_plan(tmp_path, budget=16, finalists=1, repeats=2))
+    second = run(make_plan(tmp_path, budget=40, finalists=1, repeats=2))
+    assert first.finalists is not None
+    assert second.finalists is not None
+    assert first.best is not None
+    assert second.best is not None
+    assert second.best.value > first.best.value
+    assert second.finalists["winner"] == f"t{second.best.number:03d}"
+    # The recommendation had run on these seeds already.
+    assert len(final_runs(tmp_path)) == 4 + 2
+
+
+class WildWinner(Instant):
+    """The best setting of the search diverges when it is trained again."""
+
+    def __init__(self, plan: TrialPlan) -> None:
+        super().__init__(plan)
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        if task.stage == "final" and task.number % 3 == 0:
+            raise DivergedError("G_GAN is nan at step 17")
+        return super().run(task, report)
+
+
+def test_a_winner_that_diverges_is_not_exported(tmp_path: Path, unmirrored: None) -> None:
+    outcome = run(make_plan(tmp_path, budget=24, finalists=2, repeats=2), WildWinner)
+    assert outcome.finalists is not None
+    assert outcome.best is not None
+    wild = outcome.finalists["rows"][-1]
+    assert wild["trial"] == outcome.best.number
+    assert wild["diverged"]
+    assert best_yaml(tmp_path)["trial"] != wild["trial"]
+
+
+def test_the_recommendation_is_compared_with_where_the_space_has_no_place_for_it(
+    tmp_path: Path, unmirrored: None
+) -> None:
+    plan = make_plan(tmp_path, budget=14, finalists=1, repeats=2, pinned={"lambda_L1": "42"})
+    assert not plan.recipes
+    outcome = run(plan)
+    assert outcome.finalists is not None
+    assert outcome.finalists["rows"][-1]["trial"] is None
+    assert outcome.finalists["rows"][-1]["params"]["lambda_L1"] == 100
+    assert best_yaml(tmp_path)["params"]["lambda_L1"] == 42
+    json.dumps(outcome.finalists)
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_test", "chosen", "said"),
+    [
+        ({"budget": 50}, 9, 3, ""),
+        ({"budget": 47}, 9, 0, "a quarter of a budget of 48"),
+        ({"budget": 50}, 0, 0, "no pairs are held out"),
+        ({"budget": 20, "finalists": 2, "repeats": 2}, 9, 2, ""),
+        ({"budget": 50, "finalists": 0}, 0, 0, ""),
+    ],
+)
+def test_how_many_are_confirmed(
+    tmp_path: Path, asked: dict[str, Any], n_test: int, chosen: int, said: str
+) -> None:
+    config = make_plan(tmp_path, **asked).config
+    count, remarks = choose_finalists(config, n_test)
+    assert count == chosen
+    assert said in " ".join(remarks)
+    assert bool(remarks) == bool(said)
+
+
+@pytest.mark.parametrize(("budget", "n_test", "said"), [(12, 9, "takes 12 runs"), (50, 0, "test/")])
+def test_more_than_there_is_room_for_is_refused(
+    tmp_path: Path, budget: int, n_test: int, said: str
+) -> None:
+    config = dataclasses.replace(make_plan(tmp_path)).config
+    wanted = config.model_copy(update={"finalists": 3, "budget": budget})
+    with pytest.raises(UserInputError, match=said):
+        choose_finalists(wanted, n_test)

@@ -1,0 +1,74 @@
+"""What is said of the finalists is what their runs show."""
+
+import numpy as np
+import pytest
+
+from harness.verdict import Finalist, conclude
+
+SEEDS = (11, 12, 13)
+
+
+def finalist(name: str, mean: float, noise: float = 1e-3, **changes: object) -> Finalist:
+    """Three runs on eight pictures about `mean`."""
+    random = np.random.default_rng(sum(map(ord, name)))
+    scores = {seed: list(mean + noise * random.normal(size=8)) for seed in SEEDS}
+    trial = int(name[1:]) if name[1:].isdecimal() else None
+    made = {"name": name, "trial": trial, "recipe": None, "params": {}, "scores": scores}
+    return Finalist(**(made | changes))  # type: ignore[arg-type]
+
+
+def test_a_clear_winner_is_called_better() -> None:
+    shown = conclude([finalist("t3", 0.3), finalist("t4", 0.28), finalist("best", 0.25)], "best")
+    assert shown is not None
+    assert shown["winner"] == "t3"
+    assert shown["runner_up"] == "t4"
+    assert shown["better"]
+    assert shown["verdict"].startswith("better than best-recipe by 0.0")
+    assert shown["difference"]["low"] > 0.04
+    assert shown["ahead_of_runner_up"]["low"] > 0
+    assert [row["name"] for row in shown["rows"]] == ["t3", "t4", "best"]
+
+
+def test_noise_is_no_difference() -> None:
+    shown = conclude(
+        [finalist("t3", 0.251, 0.05), finalist("t4", 0.25, 0.05), finalist("best", 0.25, 0.05)],
+        "best",
+    )
+    assert shown is not None
+    assert not shown["better"]
+    assert shown["verdict"].startswith("no difference between t")
+
+
+def test_the_guide_may_be_right() -> None:
+    shown = conclude([finalist("t3", 0.2), finalist("best", 0.25)], "best")
+    assert shown is not None
+    assert shown["winner"] == "best"
+    assert not shown["better"]
+    assert shown["verdict"].startswith("best-recipe is the best: t3, the best of the others, is")
+
+
+def test_who_diverges_once_cannot_win() -> None:
+    wild = finalist("t3", 0.9, diverged=True)
+    shown = conclude([wild, finalist("t4", 0.26), finalist("best", 0.25)], "best")
+    assert shown is not None
+    assert shown["winner"] == "t4"
+    assert shown["rows"][-1]["name"] == "t3"
+    assert shown["rows"][-1]["diverged"]
+
+
+@pytest.mark.parametrize("missing", ["t3", "best"])
+def test_one_run_is_no_verdict(missing: str) -> None:
+    both = [finalist("t3", 0.3), finalist("best", 0.25)]
+    few = [
+        finalist(one.name, 0.3, scores={11: [0.3] * 8}) if one.name == missing else one
+        for one in both
+    ]
+    assert conclude(few, "best") is None
+
+
+def test_only_seeds_that_both_ran_are_compared() -> None:
+    late = finalist("t3", 0.3, scores={seed: [0.3, 0.31] for seed in (12, 13, 14)})
+    early = finalist("best", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})
+    shown = conclude([late, early], "best")
+    assert shown is not None
+    assert shown["difference"]["mean"] == pytest.approx(0.1)
