@@ -102,6 +102,9 @@ def trial_runner(plan: TrialPlan) -> TrialRunner:
 def serve(pipe: Connection, factory: RunnerFactory, plan: TrialPlan, log: Path) -> None:
     """A worker process's whole life: make the runner, then carry out orders until None comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    # Torch's threads spin while they wait for one another: on a busy machine that takes the very
+    # core that the other one needs, and a step takes eight times as long. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     end_with_driver()
     silence(log)
     # A pipe that broke means that the driver is gone: nobody is left to tell.

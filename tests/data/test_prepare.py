@@ -114,15 +114,16 @@ def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: Wri
     assert prepared(folder, tmp_path / "c", WIDE).digest != digest
 
 
-def test_test_split_stands_in_for_validation(tmp_path: Path, write_pairs: WritePairs) -> None:
+def test_a_split_of_the_users_own_stays_what_it_is(tmp_path: Path, write_pairs: WritePairs) -> None:
     made = prepared(write_pairs(tmp_path / "data", train=3, test=2), tmp_path / "c")
     dataset = load_dataset(made.file)
-    assert dataset.val.names == ("test/test0.png", "test/test1.png")
-    assert len(dataset.test) == 0
+    assert dataset.test.names == ("test/test0.png", "test/test1.png")
+    assert all(name.startswith("train/") for name in dataset.val.names)
+    assert (made.n_train, made.n_val, made.n_test) == (2, 1, 2)
 
 
-def test_without_validation_whole_pictures_are_held_out(tmp_path: Path, halves) -> None:
-    """Two retouchings of one original never stand on both sides; the seed decides which do."""
+def test_what_is_missing_is_drawn_by_whole_pictures(tmp_path: Path, halves) -> None:
+    """Two retouchings of one original never stand on two sides; the seed decides where they do."""
     folder = tmp_path / "data"
     folder.mkdir()
     for number, (a, b) in enumerate(halves[:8]):
@@ -131,11 +132,21 @@ def test_without_validation_whole_pictures_are_held_out(tmp_path: Path, halves) 
     held_out = set()
     for seed in range(4):
         dataset = load_dataset(prepared(folder, tmp_path / "c", seed=seed).file)
-        train, val = ({name[0] for name in s.names} for s in (dataset.train, dataset.val))
-        assert not train & val
-        assert len(dataset.train) + len(dataset.val) == 16
-        held_out.add(frozenset(val))
+        splits = (dataset.train, dataset.val, dataset.test)
+        train, val, test = ({name[0] for name in split.names} for split in splits)
+        assert len(train) + len(val) + len(test) == len(train | val | test) == 8
+        assert [len(split) for split in splits] == [8, 4, 4]
+        held_out.add((frozenset(val), frozenset(test)))
     assert len(held_out) > 1
+
+
+def test_a_folder_too_small_for_both_does_without_test(tmp_path: Path, halves) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number, (a, b) in enumerate(halves[:4]):
+        Image.fromarray(np.hstack([a, b])).save(folder / f"{number}.png")
+    made = prepared(folder, tmp_path / "c")
+    assert (made.n_train, made.n_val, made.n_test) == (3, 1, 0)
 
 
 def test_more_pairs_than_can_be_used_are_drawn_by_seed(
@@ -184,7 +195,7 @@ def test_bad_file_is_named_and_skipped_only_when_asked(
     with pytest.raises(UserInputError, match=sentence) as caught:
         prepared(folder, tmp_path / "c")
     assert "train1.png" in str(caught.value)
-    assert not (tmp_path / "c").exists()
+    assert not (tmp_path / "c" / "pairs").exists()
     assert prepared(folder, tmp_path / "c", skip_bad=True).n_train == 3
 
 
