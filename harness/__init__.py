@@ -1,3 +1,67 @@
-"""Finds the pix2pix settings that remove the blur around retouched regions."""
+"""Finds the pix2pix settings that remove the blur around retouched regions.
 
-__version__ = "0.1.0"
+What a program of yours may use, the same as the commands use:
+
+- `SearchConfig`: what to search for, as the options of `harness search`;
+- `find_settings(config)`: the search; returns a `SearchOutcome`;
+- `read_study(run_dir, name)`: a study's record, an `optuna.Study`, also while it is searched;
+- `trials_frame(study)`: its trials as a pandas table;
+- `best_config(study, trial)`: what `best.yaml` holds, as a dict;
+- `write_report(study, file, lang, panels)`: the HTML report;
+- `HarnessError` and its kinds `UserInputError` and `SearchFailedError`: every failure with a known
+  cause, its message one sentence.
+
+A name is imported when it is first used, so that `import harness` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from harness.version import __version__
+
+if TYPE_CHECKING:
+    from harness.api import find_settings
+    from harness.config import SearchConfig
+    from harness.errors import HarnessError, SearchFailedError, UserInputError
+    from harness.outcome import SearchOutcome
+    from harness.study import read_study
+    from reports.export import best_config
+    from reports.html import write_report
+    from reports.table import trials_frame
+
+__all__ = [
+    "HarnessError",
+    "SearchConfig",
+    "SearchFailedError",
+    "SearchOutcome",
+    "UserInputError",
+    "__version__",
+    "best_config",
+    "find_settings",
+    "read_study",
+    "trials_frame",
+    "write_report",
+]
+
+_HOMES = {
+    "HarnessError": "harness.errors",
+    "SearchConfig": "harness.config",
+    "SearchFailedError": "harness.errors",
+    "SearchOutcome": "harness.outcome",
+    "UserInputError": "harness.errors",
+    "best_config": "reports.export",
+    "find_settings": "harness.api",
+    "read_study": "harness.study",
+    "trials_frame": "reports.table",
+    "write_report": "reports.html",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

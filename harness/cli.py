@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import __version__
 from harness.commands import data, doctor, export, results, score, search, spaces, training
 from harness.errors import HarnessError
+from harness.version import __version__
 
 # What typer raises for words that it cannot parse; of its family it makes only this one public.
 MISUSE: type[Exception] = typer.BadParameter.__bases__[0]

@@ -11,11 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__
 from harness.config import SearchConfig, TrainSettings, TrialPlan, Weights
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths
 from harness.profiles import PROFILES, choose_profile
+from harness.version import __version__
 from search_spaces.params import GanMode
 from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
 from search_spaces.space import Space, load_space

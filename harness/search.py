@@ -41,7 +41,7 @@ def run_search(
     plan: SearchPlan, view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """A planned search: take the study's lock, open its record, and drive it."""
-    from harness import study as record
+    import harness.study as record
     from harness.storage import OnlyWriter
 
     paths, name = plan.paths, plan.config.study

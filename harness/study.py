@@ -125,6 +125,28 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
     return found
 
 
+def read_study(
+    run_dir: Path | str = "runs", name: str | None = None, storage: str | None = None
+) -> Study:
+    """A study's record, which may be read while the study is searched.
+
+    Args:
+        run_dir: the run folder of the search.
+        name: the study; may be left out where there is only one.
+        storage: the URL of Optuna's database, where it is not the run folder's.
+
+    Raises:
+        UserInputError: there is none, or there are several and none is named.
+    """
+    studies = open_existing(RunPaths(Path(run_dir)), storage, name)
+    if not studies:
+        raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
+    if len(studies) > 1:
+        names = ", ".join(study.study_name for study in studies)
+        raise UserInputError(f"There are several studies ({names}): name one with --study NAME.")
+    return studies[0]
+
+
 def create_study(
     storage: BaseStorage,
     name: str,

@@ -2,14 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from harness.errors import UserInputError
-
-if TYPE_CHECKING:
-    from optuna import Study
 
 RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 StudyName = Annotated[str | None, typer.Option(help="The study; needed where there are several.")]
@@ -35,9 +32,10 @@ def export(
 
     Example: harness export --format command
     """
+    from harness.study import read_study
     from reports.export import as_command, as_script, as_yaml, best_config
 
-    found = the_study(run_dir, storage, study)
+    found = read_study(run_dir, study, storage)
     try:
         config = best_config(found, trial)
     except ValueError as error:
@@ -66,8 +64,9 @@ def report(
     Example: harness report --lang ko -o report.html
     """
     from harness.paths import RunPaths
+    from harness.study import read_study
 
-    found = the_study(run_dir, storage, study)
+    found = read_study(run_dir, study, storage)
     if form == "html":
         from reports.html import write_report
 
@@ -81,24 +80,6 @@ def report(
 
     frame = trials_frame(found)
     write(out, {"csv": as_csv, "json": as_json, "md": as_markdown}[form](frame))
-
-
-def the_study(run_dir: Path, storage: str | None, name: str | None) -> "Study":
-    """The study that is meant.
-
-    Raises:
-        UserInputError: there is none, or there are several and none is named.
-    """
-    from harness.paths import RunPaths
-    from harness.study import open_existing
-
-    studies = open_existing(RunPaths(run_dir), storage, name)
-    if not studies:
-        raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
-    if len(studies) > 1:
-        names = ", ".join(study.study_name for study in studies)
-        raise UserInputError(f"There are several studies ({names}): name one with --study NAME.")
-    return studies[0]
 
 
 def write(file: Path | None, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
-from harness.paths import StudyPaths
+from harness.paths import RunPaths, StudyPaths
 from harness.plan import SearchPlan, choose_recipes
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from search_spaces.params import TrialParams
@@ -40,7 +40,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
     config = SearchConfig(**{"run_dir": folder, "study": "fake", "jobs": jobs, **settings})
     space = load_space(config.space, config.pinned)
     recipes, left_out = choose_recipes(space)
-    paths_folder = folder.absolute() / "fake"
+    paths_folder = RunPaths(folder.absolute()).study(config.study).folder
     return SearchPlan(
         config=config,
         space=space,

@@ -1,0 +1,120 @@
+"""The notebooks run from top to bottom, and `from harness import` is what they say it is."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import harness
+import harness.api
+import harness.profiles
+import harness.search
+from harness.config import SearchConfig
+from harness.outcome import SearchOutcome
+from harness.stopping import StopSwitch
+from harness.tracking import NullTracker
+from harness.view import View
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = ROOT / "notebooks" / "search_from_python.ipynb"
+
+sys.path.append(str(ROOT / "tests" / "harness"))
+from driving import Instant, make_plan  # noqa: E402
+
+
+def run_cells(file: Path) -> tuple[dict[str, Any], list[Any]]:
+    """Run a notebook's code cells as a notebook would: the names at the end, each cell's value."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    values = []
+    for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        *body, last = ast.parse("".join(cell["source"])).body
+        if not isinstance(last, ast.Expr):
+            body.append(last)
+        exec(compile(ast.Module(body, []), file.name, "exec"), names)
+        shown = ast.Expression(last.value) if isinstance(last, ast.Expr) else None
+        values.append(eval(compile(shown, file.name, "eval"), names) if shown else None)
+    return names, values
+
+
+def check(names: dict[str, Any], values: list[Any], budget: int) -> None:
+    """What the cells promise holds for what they computed."""
+    outcome, trials = names["outcome"], names["trials"]
+    assert len(trials[trials.state.isin(["complete", "pruned"])]) == budget
+    best, shown = values[0], values[1]
+    assert best == outcome.best
+    assert shown.iloc[0].trial == best.number
+    assert shown.iloc[0].score == best.value == trials.score.max()
+    by_mode = values[2]
+    assert by_mode["count"].sum() == (trials.state == "complete").sum()
+    assert names["best"]["params"] == best.params
+    assert Path("runs/from-python/report.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_notebook_is_kept_without_its_output() -> None:
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
+
+
+def test_the_notebook_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With trials that take no time; everything around them is real but MLflow."""
+
+    def instantly(config: SearchConfig, view: View) -> SearchOutcome:
+        plan = make_plan(config.run_dir, study=config.study, budget=12)
+        return harness.search.run_search(plan, view, StopSwitch(None), Instant)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(harness.search, "open_tracker", lambda *_, **__: NullTracker())
+    monkeypatch.setattr(harness.api, "search", instantly)
+    names, values = run_cells(NOTEBOOK)
+    check(names, values, budget=12)
+    assert "--lambda_L1" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_with_real_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = harness.profiles.QUICK.model_copy(
+        update={
+            "ndf": 4, "steps": 4, "rungs": (2, 4),
+            "warm_start_steps": 3, "warm_discriminator_steps": 2,
+        }
+    )  # fmt: skip
+    monkeypatch.setitem(harness.profiles.PROFILES, "quick", quick)
+    monkeypatch.chdir(tmp_path)
+    text = NOTEBOOK.read_text(encoding="utf-8").replace("budget=50", "budget=2")
+    small = tmp_path / "small.ipynb"
+    small.write_text(text.replace("budget=2,", "budget=2, device='cpu', weights='random',"))
+    check(*run_cells(small), budget=2)
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in harness.__all__:
+        thing = getattr(harness, name)
+        if name != "__version__":
+            assert thing.__doc__, name
+            assert f"`{name}" in (harness.__doc__ or ""), name
+    assert set(harness.__all__) <= set(dir(harness))
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        _ = harness.serach
+
+
+def test_importing_harness_imports_nothing_else() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import harness; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    ours = {name for name in done.stdout.split() if "." not in name or name.startswith("harness")}
+    assert {name for name in ours if name.startswith("harness")} == {"harness", "harness.version"}
+    assert not ours & {"torch", "optuna", "mlflow", "numpy", "pandas", "pydantic", "typer"}
