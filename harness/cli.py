@@ -30,6 +30,7 @@ for command in (
     export.report,
     results.ui,
     training.train,
+    training.restore,
     score.score,
     spaces.spaces,
     doctor.doctor,

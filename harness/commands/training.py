@@ -1,4 +1,4 @@
-"""`harness train`: a found setting trained in full."""
+"""`harness train` and `harness restore`: a found setting trained in full, and put to use."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,3 +98,21 @@ def run(config: "TrainConfig") -> None:
     print("\n".join(closing(outcome)))
     if outcome.ended == "stopped":
         raise typer.Exit(STOPPED_BY_USER)
+
+
+def restore(
+    checkpoint: Annotated[Path, typer.Argument(help="A latest_net_G.pth, also pix2pix's own.")],
+    pictures: Annotated[list[Path], typer.Argument(help="Retouched pictures, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Where NAME.png is written, of the picture's size.")],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Restore pictures of any size with a trained generator.
+
+    Example: harness restore model/best_net_G.pth retouched --out restored
+    """
+    from harness.devices import resolve_device
+    from harness.restore import restore_pictures
+
+    for file in restore_pictures(checkpoint, pictures, out, resolve_device(device)):
+        print(file, flush=True)

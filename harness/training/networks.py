@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.config import GeneratorName, InitType, TrainSettings
+from harness.config import InitType, TrainSettings
 
 Norm = Callable[[int], nn.Module]
 
@@ -282,7 +282,7 @@ def build_generator(settings: TrainSettings, seed: int) -> nn.Module:
     return net
 
 
-def bare_generator(netG: GeneratorName, ngf: int, norm: str, dropout: bool) -> nn.Module:
+def bare_generator(netG: str, ngf: int, norm: str, dropout: bool) -> nn.Module:
     """A generator of that shape, to be initialised or loaded."""
     if netG in RESNET_BLOCKS:
         return ResnetGenerator(RESNET_BLOCKS[netG], ngf, norm, dropout)

@@ -31,12 +31,14 @@ from tests.golden.pix2pix_case import (
     NETWORKS,
     NETWORKS_LR,
     PLATEAU_LOSSES,
+    RESTORERS,
     SETTINGS,
     batch,
     case_weights,
     fingerprint,
     named,
     network_settings,
+    restorer,
 )
 
 repository = Path(sys.argv[1]).resolve()
@@ -114,6 +116,14 @@ def rates(policy: str) -> list[float]:
     return found
 
 
+def restored(settings: TrainSettings) -> list[float]:
+    """A picture as test.py restores it (its own statistics), without dropout: every 97th value."""
+    net = define_G(3, 3, settings.ngf, settings.netG, settings.norm, False)
+    net.load_state_dict(case_weights(settings, 3)[0])
+    with torch.no_grad():
+        return net(batch(1)[0]).flatten()[::97].tolist()
+
+
 def write(name: str, golden: dict[str, object], indent: int | None) -> None:
     text = json.dumps(golden, indent=indent)
     if indent is None:
@@ -131,6 +141,8 @@ with contextlib.redirect_stdout(io.StringIO()):
         named(case): shapes(define_D(6, 4, case["netD"], case["n_layers_D"], case["norm"]))
         for case in DISCRIMINATORS
     }
+    pictures = {name: restored(restorer(name)) for name in RESTORERS}
+write("pix2pix_restored.json", pictures, None)
 write("pix2pix_steps.json", steps, 1)
 write("pix2pix_state_dicts.json", state_dicts, None)
 policies = ("linear", "step", "plateau", "cosine")

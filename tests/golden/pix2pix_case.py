@@ -23,6 +23,13 @@ NETWORKS: dict[str, dict[str, str | bool]] = {
     "pixel": {"netD": "pixel"},
     "pixel-instance": {"netD": "pixel", "norm": "instance"},
 }
+# Generators that restore a picture: a name, and what is not as in the settings above.
+RESTORERS: dict[str, dict[str, str]] = {
+    "unet_128-batch": {},
+    "unet_128-none": {"norm": "none"},
+    "resnet_6blocks-batch": {"netG": "resnet_6blocks"},
+    "resnet_9blocks-instance": {"netG": "resnet_9blocks", "norm": "instance"},
+}
 # Whose keys and shapes are compared.
 GENERATORS = [
     {"netG": netG, "norm": norm, "dropout": dropout}
@@ -44,6 +51,10 @@ PLATEAU_LOSSES = [1.0, 0.5, *[0.499] * 14]
 
 def network_settings(name: str) -> TrainSettings:
     return SETTINGS.model_copy(update=NETWORKS[name])
+
+
+def restorer(name: str) -> TrainSettings:
+    return SETTINGS.model_copy(update={**RESTORERS[name], "dropout": False})
 
 
 def case_weights(

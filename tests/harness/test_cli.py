@@ -58,7 +58,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
-    for command in ("search", "status", "ui", "export"):
+    for command in ("search", "status", "ui", "export", "train", "restore"):
         done = harness(command, "--help", folder=tmp_path)
         assert done.returncode == 0
         assert "Example: harness" in done.stdout

@@ -1,0 +1,237 @@
+"""`harness restore`: a trained generator applied to pictures of any size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from harness.data.folders import pictures_in
+from harness.data.reading import Picture, read_picture, shown
+from harness.data.sizing import to_tensor
+from harness.errors import UserInputError
+from harness.paths import write_aside
+from harness.training.batches import to_signed, to_unit
+from harness.training.checkpoints import NetWeights, read_checkpoint
+from harness.training.networks import RESNET_BLOCKS, UNET_DOWNS, bare_generator, restoring
+from search_spaces.checks import GENERATOR_MULTIPLE
+
+# A picture of more pixels is restored in tiles: as a whole it would need over 8 GB (ngf 64).
+MOST_PIXELS = 2**24
+TILE, OVERLAP = 2048, 256
+# Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
+LEAST_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A generator's architecture, as its checkpoint tells it.
+
+    Dropout has no weights and is off while restoring; in residual blocks it moves the names.
+    """
+
+    netG: str
+    ngf: int
+    norm: str
+    dropout: bool
+
+
+def restore_pictures(
+    checkpoint: Path, pictures: Sequence[Path], out: Path, device: str
+) -> Iterator[Path]:
+    """Restore each picture, or all of a folder, into `out`/NAME.png; yield each as it is written.
+
+    Raises:
+        UserInputError: the checkpoint is no generator, or a picture cannot be read; nothing has
+            been written.
+    """
+    files = all_files(pictures, out)
+    generator, multiple = load_generator(checkpoint)
+    for file in files:
+        read_picture(file)
+    make_folder(out)
+    generator.to(device)
+    for file in files:
+        restored = restore(generator, read_picture(file), multiple, torch.device(device))
+        target = out / f"{file.stem}.png"
+        with write_aside(target) as aside:
+            Image.fromarray(restored).save(aside, "PNG")
+        yield target
+
+
+def all_files(pictures: Sequence[Path], out: Path) -> list[Path]:
+    """The pictures themselves, folders opened.
+
+    Raises:
+        UserInputError: there are none, two would be written under one name, or one would be
+            written over.
+    """
+    files: list[Path] = []
+    for entry in pictures:
+        found = pictures_in(entry) if entry.is_dir() else [entry]
+        if not found:
+            raise UserInputError(f"{shown(entry)} holds no pictures.")
+        files += found
+    taken: dict[str, Path] = {}
+    for file in files:
+        if file.stem in taken:
+            raise UserInputError(
+                f"{shown(taken[file.stem])} and {shown(file)} would both become {file.stem}.png: "
+                "restore them into different folders."
+            )
+        taken[file.stem] = file
+        if file.absolute() == (out / f"{file.stem}.png").absolute():
+            raise UserInputError(
+                f"{shown(file)} would be written over: choose another folder with --out DIR."
+            )
+    return files
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".probe").touch()
+        (folder / ".probe").unlink()
+    except OSError as error:
+        raise UserInputError(
+            f"The folder {folder} cannot be written ({error.strerror}): choose another with "
+            "--out DIR."
+        ) from error
+
+
+def load_generator(file: Path) -> tuple[nn.Module, int]:
+    """The generator that a `latest_net_G.pth` holds, and what the sides of its pictures divide by.
+
+    Raises:
+        UserInputError: the file is no checkpoint, or not of a pix2pix generator.
+    """
+    weights = read_checkpoint(file)
+    shape = shape_of(weights, file)
+    net = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
+    wanted = net.state_dict()
+    for name, value in wanted.items():
+        counted = name.endswith("num_batches_tracked")
+        if not counted and (name not in weights or weights[name].shape != value.shape):
+            raise UserInputError(
+                f"{file} looks like a {shape.netG} of ngf {shape.ngf}, but does not hold {name} as "
+                "pix2pix's has it: name a latest_net_G.pth of the unchanged network."
+            )
+    net.load_state_dict({name: weights.get(name, value) for name, value in wanted.items()})
+    return net, GENERATOR_MULTIPLE[shape.netG]
+
+
+def shape_of(weights: NetWeights, file: Path) -> Shape:
+    """Read a generator's architecture off its weights' names and shapes.
+
+    Raises:
+        UserInputError: these are not the weights of a pix2pix generator of colour pictures.
+    """
+    convolutions = sum(value.dim() == 4 for value in weights.values())
+    blocks = sum(name.endswith("conv_block.1.weight") for name in weights)
+    unets = {2 * downs: netG for netG, downs in UNET_DOWNS.items()}
+    resnets = {count: netG for netG, count in RESNET_BLOCKS.items()}
+    unet, resnet = "model.model.0", "model.1"
+    if f"{unet}.weight" in weights and convolutions in unets:
+        first, netG = unet, unets[convolutions]
+    elif f"{resnet}.weight" in weights and blocks in resnets:
+        first, netG = resnet, resnets[blocks]
+    else:
+        raise UserInputError(
+            f"{file} is not the checkpoint of a pix2pix generator (unet_128, unet_256, "
+            "resnet_6blocks or resnet_9blocks): name a latest_net_G.pth."
+        )
+    ngf, channels = weights[f"{first}.weight"].shape[:2]
+    if channels != 3:
+        raise UserInputError(f"{file} takes pictures of {channels} channels; here they have 3.")
+    scaled = any(name.endswith(".weight") and value.dim() == 1 for name, value in weights.items())
+    norm = "batch" if scaled else "instance" if f"{first}.bias" in weights else "none"
+    # Behind dropout the second convolution of a block is its sixth part, else its fifth.
+    second = [value for name, value in weights.items() if name.endswith("conv_block.6.weight")]
+    dropout = any(value.dim() == 4 for value in second)
+    return Shape(netG, ngf, norm, dropout)
+
+
+def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch.device) -> Picture:
+    """A picture `[h, w, 3]`, bytes, restored at its own size.
+
+    Args:
+        multiple: what the generator's sides must divide by; the picture is mirrored at its rims
+            up to that and cut back.
+    """
+
+    def run(part: Tensor) -> Tensor:
+        with restoring(generator) as restored:
+            return to_unit(restored(part.to(device))).cpu()
+
+    signed = to_signed(to_tensor(picture))[None]
+    height, width = signed.shape[-2:]
+    if height * width > MOST_PIXELS:
+        whole = in_tiles(signed, lambda tile: padded(tile, multiple, run), TILE, OVERLAP)
+    else:
+        whole = padded(signed, multiple, run)
+    found: Picture = (whole[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    return found
+
+
+def padded(picture: Tensor, multiple: int, run: Callable[[Tensor], Tensor]) -> Tensor:
+    """`run` on `[1, 3, h, w]` mirrored up to a multiple of both sides, cut back to its size."""
+    height, width = picture.shape[-2:]
+    (top, rows), (left, columns) = (mirrored(side, multiple) for side in (height, width))
+    restored = run(picture[:, :, rows][..., columns])
+    return restored[:, :, top : top + height, left : left + width]
+
+
+def mirrored(side: int, multiple: int) -> tuple[int, Tensor]:
+    """Where the picture begins in a side mirrored up to a multiple, and that side's indices."""
+    longer = max(LEAST_SIDE, -(-side // multiple) * multiple)
+    before = (longer - side) // 2
+    period = max(1, 2 * side - 2)
+    place = (torch.arange(longer) - before) % period
+    return before, torch.where(place < side, place, period - place)
+
+
+def in_tiles(picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int) -> Tensor:
+    """`run` on overlapping tiles of `[1, 3, h, w]`, faded into one another: no seams.
+
+    Every tile is normalised by its own statistics, so far tiles may differ slightly in tone; the
+    fade spreads that over `overlap` pixels.
+    """
+    height, width = picture.shape[-2:]
+    total = torch.zeros_like(picture)
+    weight = torch.zeros(1, 1, height, width)
+    for top in starts(height, tile, overlap):
+        for left in starts(width, tile, overlap):
+            rows = slice(top, min(top + tile, height))
+            columns = slice(left, min(left + tile, width))
+            part = run(picture[:, :, rows, columns])
+            fade = torch.outer(ramp(rows, height, overlap), ramp(columns, width, overlap))
+            total[:, :, rows, columns] += part * fade
+            weight[:, :, rows, columns] += fade
+    return total / weight
+
+
+def starts(side: int, tile: int, overlap: int) -> list[int]:
+    """Where tiles begin: at multiples of `overlap`, which the generators' strides divide.
+
+    The last tile reaches the picture's end, and may be up to `overlap` shorter than the others.
+    """
+    last = max(0, -(-(side - tile) // overlap) * overlap)
+    return [*range(0, last, tile - overlap), last]
+
+
+def ramp(part: slice, side: int, overlap: int) -> Tensor:
+    """How much each row of a tile counts, where another tile follows.
+
+    Nothing in the outer quarter of the overlap, where the generator sees the tile's mirrored rim;
+    then it fades in over half of it.
+    """
+    length = part.stop - part.start
+    up = ((torch.arange(length) + 0.5 - overlap / 4) / (overlap / 2)).clamp(0, 1)
+    weights = torch.ones(length)
+    if part.start > 0:
+        weights *= up
+    if part.stop < side:
+        weights *= up.flip(0)
+    return weights
