@@ -47,7 +47,8 @@ class CheckResult:
     """All findings, worst first, and the pairs they are about.
 
     `direction` is the one the pictures suggest, None where they do not tell. `seen_in_training`
-    has the names of training pairs whose picture is held out as well.
+    has the names of training pairs whose picture is held out as well; `different` counts the
+    pictures, crops of one being one.
     """
 
     folder: PairFolder
@@ -55,6 +56,7 @@ class CheckResult:
     findings: tuple[Finding, ...]
     direction: Direction | None
     seen_in_training: frozenset[str]
+    different: int
 
     @property
     def worst(self) -> Level | None:
@@ -75,8 +77,10 @@ class CheckResult:
             if self.direction
             else "direction: the pictures do not tell"
         )
+        repeats = f" of {self.different} pictures" if self.different < len(self.pairs) else ""
         return (
-            f"{len(self.pairs)} of {total} pairs read ({self.folder.layout}: {by_split}), halves "
+            f"{len(self.pairs)} of {total} pairs read{repeats} ({self.folder.layout}: {by_split}), "
+            "halves "
             f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px\n"
             f"largest displacement {warps[0]:.1%} to {warps[-1]:.1%} of the side, median "
             f"{median(warps):.1%}; {suggestion}"
@@ -117,12 +121,16 @@ def check(
     direction = suggested_direction(pairs)
     for pair in pairs:
         found += judge_pair(pair, direction)
-    shared = list(straddling(pairs))
+    groups = [
+        [pairs[index] for index in group]
+        for group in same_picture_groups([pair.signature for pair in pairs])
+    ]
+    shared = list(straddling(groups))
     found += duplicates_across_splits(shared)
     found += judge_folder(pairs, direction, asked)
     found.sort(key=lambda finding: LEVELS.index(finding.level))
     trained = frozenset(name for by_split in shared for name in by_split["train"])
-    return CheckResult(folder, pairs, tuple(found), direction, trained)
+    return CheckResult(folder, pairs, tuple(found), direction, trained, len(groups))
 
 
 def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
@@ -224,12 +232,12 @@ def judge_change(pair: PairFacts) -> Iterator[Finding]:
         )
 
 
-def straddling(pairs: Sequence[PairFacts]) -> Iterator[dict[Split, list[str]]]:
-    """Names by split of pairs that show one picture on both sides of training."""
-    for group in same_picture_groups([pair.signature for pair in pairs]):
+def straddling(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split, list[str]]]:
+    """Names by split, of each group of pairs that show one picture on both sides of training."""
+    for group in groups:
         by_split: dict[Split, list[str]] = defaultdict(list)
-        for index in group:
-            by_split[pairs[index].split].append(pairs[index].name)
+        for pair in group:
+            by_split[pair.split].append(pair.name)
         if "train" in by_split and len(by_split) > 1:
             yield by_split
 

@@ -135,7 +135,7 @@ def show_one_picture(one: bytes, other: bytes, matches: NDArray[np.intp]) -> boo
     """Whether one scale and shift brings enough of the matched landmarks onto each other."""
     a = np.frombuffer(one, LANDMARK)[matches[:, 0]]
     b = np.frombuffer(other, LANDMARK)[matches[:, 1]]
-    closest = np.argsort(np.bitwise_count(a["code"] ^ b["code"]), kind="stable")
+    closest = np.argsort(np.bitwise_count(a["code"] ^ b["code"]), kind="stable")[: 2 * MOST]
     a, b = a[closest], b[closest]
     here, there = (np.stack([p["x"], p["y"]], axis=1).astype(np.float64) for p in (a, b))
     i, j = np.triu_indices(min(len(a), GUESSED_FROM), 1)

@@ -1,8 +1,10 @@
 """Which files make a pair: the layouts that a user's folder may have. Opens no picture."""
 
 import csv
+import io
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +85,10 @@ def find_pairs(folder: Path) -> PairFolder:
 def listed(folder: Path, split: str) -> Iterator[PairFiles]:
     """Side-by-side pictures of one split, in the order of their names."""
     masks = by_stem(folder / "masks" / split) or by_stem(folder / "masks")
-    fields = {file.stem: file for file in (folder / "fields").glob("*.npz")}
+    fields = {stem_of(file): file for file in (folder / "fields").glob("*.npz")}
     for file in pictures_in(folder / split):
-        name = file.relative_to(folder).as_posix()
-        yield PairFiles(name, file, None, masks.get(file.stem), fields.get(file.stem))
+        name, stem = file.relative_to(folder).as_posix(), stem_of(file)
+        yield PairFiles(name, file, None, masks.get(stem), fields.get(stem))
 
 
 def two_folders(folder: Path) -> Iterator[tuple[Split, tuple[PairFiles, ...]]]:
@@ -124,18 +126,25 @@ def matched(folder: Path, left: str, right: str, split: str) -> tuple[PairFiles,
 def by_stem(folder: Path) -> dict[str, Path]:
     """The pictures of a folder by name without suffix; none where there is no such folder.
 
+    Names are composed (NFC), for systems write one Hangul name in different characters.
+
     Raises:
         UserInputError: two pictures differ by their suffix only.
     """
     found: dict[str, Path] = {}
     for file in pictures_in(folder):
-        if file.stem in found:
+        stem = stem_of(file)
+        if stem in found:
             raise UserInputError(
-                f"{shown(file)} and {found[file.stem].name!r} have the same name: which belongs to "
+                f"{shown(file)} and {found[stem].name!r} have the same name: which belongs to "
                 "the pair? Remove one."
             )
-        found[file.stem] = file
+        found[stem] = file
     return found
+
+
+def stem_of(file: Path) -> str:
+    return unicodedata.normalize("NFC", file.stem)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -187,8 +196,8 @@ def manifest_rows(file: Path) -> Iterable[Mapping[str, object]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
-            return list(csv.DictReader(text.splitlines()))
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+            return list(csv.DictReader(io.StringIO(text, newline="")))
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
         raise UserInputError(f"{shown(file)} cannot be read as a list of pairs: {error}") from error
     if not all(isinstance(row, dict) for row in rows):

@@ -1,6 +1,8 @@
 """Folder layouts: recognised, paired by name, or refused with the file named."""
 
+import csv
 import json
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,6 +55,13 @@ def test_two_folders_without_splits(tmp_path: Path) -> None:
     assert [pair.name for pair in found.splits["train"]] == ["A/1.png"]
 
 
+def test_one_hangul_name_written_in_two_ways_is_one_name(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "초상") for form in ("NFC", "NFD"))
+    assert composed != apart
+    found = find_pairs(touch(tmp_path, f"A/{composed}.png", f"B/{apart}.png"))
+    assert [pair.b and pair.b.name for pair in found.splits["train"]] == [f"{apart}.png"]
+
+
 def test_masks_belong_by_name(tmp_path: Path) -> None:
     touch(tmp_path, "train/1.png", "train/2.png", "masks/train/2.png")
     with_mask = {pair.name: pair.mask is not None for pair in find_pairs(tmp_path).splits["train"]}
@@ -76,6 +85,18 @@ def test_manifest(tmp_path: Path, kind: str) -> None:
         (one,), (two,) = found.splits["train"], found.splits["val"]
         assert (one.b, one.mask) == (tmp_path / "y/1.png", tmp_path / "m/1.png")
         assert (two.b, two.mask) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_manifest_holds_any_name(tmp_path: Path, kind: str) -> None:
+    wanted = ["a b.png", 'it\'s "so", yes.png', "초상화.png", "two\nlines.png", "line\u2028end.png"]
+    file = tmp_path / f"pairs.{kind}"
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        if kind == "csv":
+            csv.writer(opened).writerows([["a"], *([name] for name in wanted)])
+        else:
+            opened.writelines(json.dumps({"a": n}, ensure_ascii=False) + "\n" for n in wanted)
+    assert [pair.name for pair in find_pairs(file).splits["train"]] == wanted
 
 
 BAD = {

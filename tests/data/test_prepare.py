@@ -11,8 +11,9 @@ from PIL import Image
 
 from harness.config import TrainSettings
 from harness.data import prepare
+from harness.data.folders import find_pairs
 from harness.data.pairs import load_dataset
-from harness.data.prepare import default_cache, prepare_data
+from harness.data.prepare import default_cache, digest_of, fingerprints, prepare_data
 from harness.errors import UserInputError
 from harness.profiles import QUICK
 
@@ -112,6 +113,32 @@ def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: Wri
     picture.save(moved / "val" / "val0.png")
     assert prepared(moved, tmp_path / "c").digest != digest
     assert prepared(folder, tmp_path / "c", WIDE).digest != digest
+
+
+def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
+    """Written down once: a study goes on wherever its pairs are."""
+    folder = tmp_path / "초상 data"
+    for split, files in {"train": ("a b.png", "다.png"), "val": ("it's.png",)}.items():
+        (folder / split).mkdir(parents=True)
+        for number, name in enumerate(files):
+            (folder / split / name).write_bytes(bytes([number]) * 100)
+    found = find_pairs(folder)
+    assert digest_of(["settings"], fingerprints(found)) == "b916435b2e8948bd179d486b4c6d0b1c"
+
+
+def test_of_many_pairs_without_splits_only_those_that_are_used_are_opened(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "MOST_TRAIN_BYTES", 4 * 6 * QUICK.load_size**2)
+    monkeypatch.setattr(prepare, "MOST_VAL", 1)
+    folder = write_pairs(tmp_path / "data", train=8)
+    opened = []
+    really = prepare.read_signature
+    monkeypatch.setattr(prepare, "read_signature", lambda p: opened.append(p.name) or really(p))
+    made = prepared(folder, tmp_path / "c")
+    assert len(opened) == 6
+    assert (made.n_train, made.n_val, made.n_test) == (4, 1, 1)
+    assert "drawn from 8" in made.source
 
 
 def test_a_split_of_the_users_own_stays_what_it_is(tmp_path: Path, write_pairs: WritePairs) -> None:

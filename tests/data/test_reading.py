@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from harness.data.facts import file_notes
+from harness.data.fields import save_fields, warped_back
 from harness.data.reading import MAX_PIXELS, read_mask, read_picture, split_halves
 from harness.errors import UserInputError
 
@@ -19,17 +21,50 @@ GRADIENT = np.stack(
 )
 
 
-def claimed_png(file: Path, width: int, height: int) -> None:
-    """A PNG whose header claims a size that its bytes do not hold."""
+def png(width: int, height: int, depth: int, rows: bytes) -> bytes:
+    """An RGB PNG of whatever rows are given."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
             struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         )
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    file.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+def claimed_png(file: Path, width: int, height: int) -> None:
+    """A PNG whose header claims a size that its bytes do not hold."""
+    file.write_bytes(png(width, height, 8, b""))
+
+
+def linear_profile() -> bytes:
+    """A colour profile (ICC version 2) with sRGB's primaries and no gamma."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in values))
+
+    name = b"linear light\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78),
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.4361, 0.2225, 0.0139),
+        b"gXYZ": xyz(0.3851, 0.7169, 0.0971),
+        b"bXYZ": xyz(0.1431, 0.0606, 0.7141),
+        **{name: b"curv" + bytes(8) for name in (b"rTRC", b"gTRC", b"bTRC")},
+    }
+    directory, body = b"", b""
+    start = 128 + 4 + 12 * len(tags)
+    for tag, data in tags.items():
+        padded = data + bytes(-len(data) % 4)
+        directory += tag + struct.pack(">II", start + len(body), len(data))
+        body += padded
+    header = struct.pack(
+        ">I4sI4s4s4s", start + len(body), b"\0" * 4, 0x02400000, b"mntr", b"RGB ", b"XYZ "
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + directory + body
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".bmp"])
@@ -46,6 +81,13 @@ def test_16_bits_are_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
     picture = read_picture(tmp_path / f"p{suffix}")
     assert picture.shape == (48, 64, 3)
     assert np.abs(picture[:, :, 0] - wide / 257).max() <= 0.5
+
+
+def test_16_bits_of_colour_are_scaled_too(tmp_path: Path) -> None:
+    wide = (np.arange(48 * 64 * 3, dtype=np.uint16) * 7).reshape(48, 64, 3)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in wide)
+    (tmp_path / "p.png").write_bytes(png(64, 48, 16, rows))
+    assert np.abs(read_picture(tmp_path / "p.png") - wide / 257).max() < 1
 
 
 def test_grey_alpha_and_palette_become_rgb(tmp_path: Path) -> None:
@@ -74,6 +116,10 @@ def test_a_colour_profile_is_converted_and_a_broken_one_ignored(tmp_path: Path) 
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(GRADIENT).save(tmp_path / "srgb.png", icc_profile=srgb)
     assert np.abs(read_picture(tmp_path / "srgb.png").astype(int) - GRADIENT).max() <= 1
+    Image.fromarray(GRADIENT).save(tmp_path / "linear.png", icc_profile=linear_profile())
+    light = GRADIENT / 255
+    gamma = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(read_picture(tmp_path / "linear.png") - 255 * gamma).max() <= 3
     Image.fromarray(GRADIENT).save(tmp_path / "broken.png", icc_profile=b"no profile at all")
     assert np.array_equal(read_picture(tmp_path / "broken.png"), GRADIENT)
 
@@ -168,7 +214,31 @@ def test_damaged_bytes_never_end_in_another_error(
         damaged[int(place * (len(damaged) - 1))] = value
     file.write_bytes(damaged[: int(keep * len(damaged))])
     with suppress(UserInputError):
+        read_mask(file, 48, 64)
+        file_notes(file, tmp_path)
         picture = read_picture(file)
         assert picture.dtype == np.uint8
         assert picture.shape[2] == 3
         assert picture.shape[0] * picture.shape[1] <= MAX_PIXELS
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
+    keep=st.floats(0.2, 1),
+)
+def test_damaged_fields_never_end_in_another_error(
+    tmp_path: Path, changes: list[tuple[float, int]], keep: float
+) -> None:
+    file = tmp_path / "p.npz"
+    field = np.zeros((2, 48, 64), np.float32)
+    field[:, 20:30] = 1.5
+    save_fields(file, field, -field)
+    damaged = bytearray(file.read_bytes())
+    for place, value in changes:
+        damaged[int(place * (len(damaged) - 1))] = value
+    file.write_bytes(damaged[: int(keep * len(damaged))])
+    with suppress(UserInputError):
+        assert warped_back(GRADIENT, file, "AtoB").shape == GRADIENT.shape
