@@ -37,7 +37,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
         space=space,
         recipes=recipes,
         remarks=remarks,
-        facts=facts_of(config, space, "quick", QUICK, "random", "cpu", data),
+        facts=facts_of(config, space, "quick", QUICK, "random", ("cpu",), data),
         trial_plan=TrialPlan(
             dataset=data.file,
             folder=(folder / "simulated").absolute(),
@@ -49,6 +49,8 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
             discriminators=space.discriminators,
         ),
         jobs=jobs,
+        most_jobs=jobs,
+        devices=("cpu",),
     )
 
 

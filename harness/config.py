@@ -1,7 +1,7 @@
 """Settings models, frozen and validated once at the door; YAML and back."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
@@ -94,7 +94,8 @@ class SearchConfig(Frozen):
     run_dir: Path = Path("runs")
     profile: str = "auto"
     device: str = "auto"
-    jobs: int | Literal["auto"] = "auto"
+    jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    per_gpu: int | None = Field(default=None, ge=1, description="None: by measured memory")
     seed: int = Field(default=0, ge=0)
     weights: Literal["auto", "pretrained", "random"] = "auto"
     init_from: tuple[Path, ...] = Field(default=(), max_length=2)

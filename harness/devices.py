@@ -1,28 +1,125 @@
-"""Which device trains."""
+"""Which devices train, how many trials each takes, and what a trial needs of a GPU."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from harness.errors import UserInputError
+from harness.trial_messages import Memory
+
+CONTEXT = 600 << 20  # bytes of a GPU that a process takes before it allocates anything
+USED = 0.9  # of a GPU that packed trials may fill: settings differ in what they need
+
+R = TypeVar("R")
 
 
 def resolve_device(wanted: str) -> str:
     """A torch device for `--device auto|cpu|cuda|cuda:N`.
 
     Raises:
-        UserInputError: CUDA is asked for where there is none, or the word is not a device.
+        UserInputError: CUDA is asked for where there is none, or the word is not one device.
     """
-    import torch
+    devices = resolve_devices(wanted)
+    if len(devices) > 1:
+        raise UserInputError(f"--device {wanted} names several devices: one is used here.")
+    return devices[0]
 
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+def resolve_devices(wanted: str, there: int | None = None) -> tuple[str, ...]:
+    """The torch devices for `--device auto|cpu|cuda|cuda:N[,M...]`; `auto` and `cuda` are one.
+
+    Args:
+        there: CUDA devices of this machine; None: ask PyTorch.
+
+    Raises:
+        UserInputError: CUDA is asked for where there is none, or the words are no devices.
+    """
+    if there is None:
+        import torch
+
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
-        return "cuda:0" if there else "cpu"
+        wanted = "cuda" if there else "cpu"
     if wanted == "cpu":
-        return "cpu"
-    kind, _, index = wanted.partition(":")
-    if kind != "cuda" or not (index.isdecimal() or wanted == "cuda"):
-        raise UserInputError(f"--device {wanted} is no device: use auto, cpu, cuda or cuda:N.")
-    number = int(index or 0)
-    if number >= there:
+        return ("cpu",)
+    kind, _, listed = wanted.partition(":")
+    indices = listed.split(",") if listed or ":" in wanted else ["0"]
+    if kind != "cuda" or not all(index.isdecimal() for index in indices):
+        raise UserInputError(f"--device {wanted} is no device: use auto, cpu, cuda or cuda:N[,M].")
+    numbers = tuple(dict.fromkeys(int(index) for index in indices))
+    if max(numbers) >= there:
         raise UserInputError(
             f"--device {wanted}: PyTorch sees {there} CUDA device(s) here; use --device cpu, or "
             "install a CUDA build of PyTorch with its driver."
         )
-    return f"cuda:{number}"
+    return tuple(f"cuda:{number}" for number in numbers)
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many workers there are.
+
+    Attributes:
+        jobs: workers to begin with.
+        most: workers that there may be once a GPU trial's memory has been measured; the same as
+            `jobs` where the user or the CPU has settled it.
+        threads: CPU threads of each.
+    """
+
+    jobs: int
+    most: int
+    threads: int
+
+
+def share_out(devices: Sequence[str], jobs: int | None, per_gpu: int | None, cores: int) -> Slots:
+    """The slots for `--jobs` (None: auto; in all) and `--per-gpu` (None: by measured memory).
+
+    Every worker has a CPU thread of its own at least, so `auto` goes no further than the cores.
+
+    Raises:
+        UserInputError: `--per-gpu` without a GPU.
+    """
+    on_gpu = devices[0] != "cpu"
+    if per_gpu is not None and not on_gpu:
+        raise UserInputError("--per-gpu is for GPUs, and this search runs on the CPU: use --jobs.")
+    if jobs is not None:
+        begin = most = jobs if per_gpu is None else min(jobs, per_gpu * len(devices))
+    elif per_gpu is not None:
+        begin = most = per_gpu * len(devices)
+    elif on_gpu:
+        begin, most = len(devices), max(len(devices), cores)
+    else:
+        begin = most = cores
+    threads = max(1, cores // most)
+    return Slots(begin, most, min(threads, 4) if on_gpu else threads)
+
+
+def trials_that_fit(measured: Sequence[Memory]) -> int:
+    """Trials at a time on one GPU, from what trials that ran alone on theirs have needed.
+
+    At least 1: what ran, ran.
+    """
+    peak = max(memory.peak for memory in measured)
+    room = min(memory.room for memory in measured)
+    return max(1, int(USED * room / peak))
+
+
+def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
+    """Run something on a device; what it needed of a GPU. What it held is given back after it,
+    so that a worker that waits leaves the GPU to the others.
+
+    It must not keep tensors in what it returns.
+    """
+    import torch
+
+    if not device.startswith("cuda"):
+        return run(), None
+    torch.cuda.reset_peak_memory_stats(device)
+    try:
+        done = run()
+        peak = torch.cuda.max_memory_reserved(device)
+    finally:
+        torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    held = torch.cuda.memory_reserved(device) + CONTEXT
+    return done, Memory(peak=peak + CONTEXT, room=free + held)

@@ -17,6 +17,7 @@ from typing import Any
 
 from optuna.trial import Trial, TrialState
 
+from harness.devices import trials_that_fit
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.launch.local import Died, LocalLauncher
 from harness.plan import SearchPlan
@@ -24,8 +25,8 @@ from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
 from harness.study import put_back, write_down
 from harness.tracking import Ending
-from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
-from harness.view import Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
+from harness.trial_messages import Baseline, Memory, Rung, TrialResult, TrialTask
+from harness.view import Note, Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
 from harness.worker import (
     DiskFull,
     Diverged,
@@ -40,6 +41,7 @@ from harness.worker import (
 
 TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
 MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
+MEASURED = 2  # trials whose memory says how many fit a GPU
 MOST_STARTS = 3  # workers that end before they are ready, in a row
 HUNG = 10  # times the median trial
 HUNG_AT_LEAST = 60.0  # seconds
@@ -97,6 +99,7 @@ class Driver:
         self.again: deque[Job] = deque()
         self.starts_lost = 0
         self.failures: list[str] = []
+        self.measured: list[Memory] = []
         self.seconds: list[float] = seconds_of(stage)
 
     def run(self, stop: Callable[[], bool]) -> bool:
@@ -138,20 +141,26 @@ class Driver:
 
     def fill(self) -> None:
         """Give every idle worker a trial, while there are any."""
-        while self.baseline is not None and self.idle and not self.alone_is_running():
+        if self.baseline is None:
+            return
+        for worker in sorted(self.idle):
+            if self.waits(worker):
+                continue
             job = self.next_job()
             if job is None:
                 return
-            self.begin(min(self.idle), job)
+            self.begin(worker, job)
 
-    def alone_is_running(self) -> bool:
-        return any(job.alone for job in self.jobs.values())
+    def waits(self, worker: int) -> bool:
+        """Whether a trial has its device to itself, or waits for that."""
+        device = self.plan.device_of(worker)
+        beside = [job for w, job in self.jobs.items() if self.plan.device_of(w) == device]
+        wants_it_alone = bool(self.again) and self.again[0].alone
+        return any(job.alone for job in beside) or (wants_it_alone and bool(beside))
 
     def next_job(self) -> Job | None:
-        """A trial to run again, else a new one; None where none may begin now."""
+        """A trial to run again, else a new one, while there are any."""
         if self.again:
-            if self.again[0].alone and self.jobs:
-                return None
             return self.again.popleft()
         if self.stage.exhausted():
             return None
@@ -273,6 +282,23 @@ class Driver:
         if worker == 0 and self.baseline is None:
             self.launcher.send(worker, Prepare())
 
+    def pack(self, memory: Memory) -> None:
+        """Start as many workers as the GPUs have room for, once that is known.
+
+        The second of the guide's recipes is the first that needs the perceptual networks.
+        """
+        self.measured.append(memory)
+        if len(self.measured) != MEASURED:
+            return
+        fit = trials_that_fit(self.measured)
+        wanted = min(self.plan.most_jobs, fit * len(self.plan.devices))
+        for worker in range(self.plan.jobs, wanted):
+            self.start(worker)
+        need = max(measured.peak for measured in self.measured) / (1 << 30)
+        self.view.show(
+            Note(f"A trial needs {need:.1f} GiB of a GPU: up to {wanted} run at a time now.")
+        )
+
     def restart(self, worker: int) -> None:
         """End a worker on purpose and start another in its place."""
         self.idle.discard(worker)
@@ -299,6 +325,8 @@ class Driver:
     # -- the record -------------------------------------------------------------------------
 
     def complete(self, job: Job, result: TrialResult) -> None:
+        if result.memory is not None and self.plan.most_jobs > self.plan.jobs:
+            self.pack(result.memory)
         value = result.rung.value
         seconds = time.monotonic() - job.began
         self.seconds.append(seconds)

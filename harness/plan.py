@@ -39,7 +39,9 @@ class SearchPlan:
         recipes: the guide's settings that the space holds, as values to enqueue, by name.
         remarks: sentences that the user should read before the search begins.
         facts: what the study's record says of how it is made (its user attributes).
-        jobs: workers.
+        jobs: workers to begin with.
+        most_jobs: workers that there may be once a GPU trial's memory has been measured.
+        devices: where they run, in turn.
         finalists: best settings that are trained again beside the guide's; 0: none are.
     """
 
@@ -50,12 +52,17 @@ class SearchPlan:
     facts: dict[str, Any]
     trial_plan: TrialPlan
     jobs: int
+    most_jobs: int
+    devices: tuple[str, ...]
     finalists: int = 0
 
     @property
     def search_budget(self) -> int:
         """Trials of the search itself: the budget without the finalists' runs."""
         return self.config.budget - final_runs(self.finalists, self.config.repeats)
+
+    def device_of(self, worker: int) -> str:
+        return self.devices[worker % len(self.devices)]
 
     @property
     def run_paths(self) -> RunPaths:
@@ -76,16 +83,19 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     """
     space = read_space(config)
     check_folder(config.run_dir)
-    from harness.devices import resolve_device  # torch: seconds
+    from harness.devices import resolve_devices, share_out
 
-    device = resolve_device(config.device)
+    devices = resolve_devices(config.device)  # torch: seconds
+    device = devices[0]
+    cores = available_cores()
+    jobs = None if config.jobs == "auto" else config.jobs
+    slots = share_out(devices, jobs, config.per_gpu, cores)
     profile, train = choose_train(config.profile, device)
     check_space(space, train)
     weights = choose_weights(config.weights)
     check_init_from(config, train)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
-    cores = available_cores()
     recipes, left_out = choose_recipes(space)
     finalists, unconfirmed = choose_finalists(config, data.n_test)
     return SearchPlan(
@@ -93,14 +103,14 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         space=space,
         recipes=recipes,
         remarks=(*weights_remark(weights), *left_out, *unconfirmed),
-        facts=facts_of(config, space, profile, train, weights, device, data),
+        facts=facts_of(config, space, profile, train, weights, devices, data),
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
             folder=paths.folder.absolute(),
             train=train,
             weights=weights,
             device=device,
-            threads=1 if device == "cpu" else min(cores, 4),
+            threads=slots.threads,
             warm_start_threads=cores,
             warm_start="none" if config.from_scratch else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
@@ -108,7 +118,9 @@ def plan_search(config: SearchConfig) -> SearchPlan:
             seed=config.seed,
         ),
         finalists=finalists,
-        jobs=config.jobs if config.jobs != "auto" else cores if device == "cpu" else 1,
+        jobs=slots.jobs,
+        most_jobs=slots.most,
+        devices=devices,
     )
 
 
@@ -260,7 +272,7 @@ def facts_of(
     profile: str,
     train: TrainSettings,
     weights: Weights,
-    device: str,
+    devices: tuple[str, ...],
     data: "PreparedData",
 ) -> dict[str, Any]:
     """What the record says of how the study is made."""
@@ -286,7 +298,7 @@ def facts_of(
         "seed": config.seed,
         "sampler": config.sampler,
         "pruner": config.pruner,
-        "device": device,
+        "device": ", ".join(devices),
         "versions": versions(),
         "warm_start": start,
         "warm_start_folder": None if config.from_scratch else str(warm_start_folder(config)),

@@ -78,7 +78,8 @@ def drive(
     from harness.launch.local import LocalLauncher
     from harness.stage import SearchStage
 
-    with LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log) as launcher:
+    log = plan.paths.driver_log
+    with LocalLauncher(make_runner, plan.trial_plan, log, plan.devices) as launcher:
         # They import torch and make the warm start while MLflow opens its database here.
         start_workers(launcher, plan.jobs)
         tracker = open_tracker(plan, study, view)

@@ -1,5 +1,6 @@
 """One trial, from its parameters to its score. The page to read first."""
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from torch import nn
 
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
+from harness.devices import with_memory
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
@@ -85,6 +87,11 @@ class Trials:
         return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        """One trial, and what it needed of a GPU, which is free again after it."""
+        result, memory = with_memory(self.plan.device, lambda: self.one(task, report))
+        return result and replace(result, memory=memory)
+
+    def one(self, task: TrialTask, report: Report) -> TrialResult | None:
         """Train one setting for a short while, score it at every rung, stop where told to."""
         torch.manual_seed(task.seed)
         generator, discriminator = self.networks(task)

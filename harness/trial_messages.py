@@ -45,12 +45,26 @@ class Rung:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a trial that ran alone on a GPU says about running several there. In bytes.
+
+    Attributes:
+        peak: the most that its process took.
+        room: what it and others like it can take together.
+    """
+
+    peak: int
+    room: int
+
+
+@dataclass(frozen=True)
 class TrialResult:
     """How a trial that was not stopped ended. `checkpoint` holds its generator's weights."""
 
     rung: Rung
     per_image: tuple[dict[str, float | str], ...] = field(repr=False)
     checkpoint: Path
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,11 @@ def search(
     ),
     run_dir: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("runs"),
     profile: Annotated[str, typer.Option(help="auto, quick, standard or full.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    jobs: Annotated[str, typer.Option(help="Trials at a time: a number, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N[,M].")] = "auto",
+    jobs: Annotated[str, typer.Option(help="Trials at a time in all, or auto.")] = "auto",
+    per_gpu: Annotated[
+        int | None, typer.Option(help="Trials at a time on each GPU; else as many as fit.")
+    ] = None,
     sampler: Annotated[
         str, typer.Option(help="How settings are chosen: tpe, gp, cmaes, qmc or random.")
     ] = "tpe",
@@ -120,6 +123,7 @@ def search(
             profile=profile,
             device=device,
             jobs=jobs,  # type: ignore[arg-type]
+            per_gpu=per_gpu,
             sampler=sampler,  # type: ignore[arg-type]
             pruner=pruner,  # type: ignore[arg-type]
             seed=seed,

@@ -1,6 +1,7 @@
 """Workers as processes of this machine."""
 
 import multiprocessing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -32,10 +33,13 @@ class Worker:
 class LocalLauncher:
     """Starts, hears, replaces and ends worker processes. Knows nothing of trials."""
 
-    def __init__(self, factory: RunnerFactory, plan: TrialPlan, log: Path) -> None:
+    def __init__(
+        self, factory: RunnerFactory, plan: TrialPlan, log: Path, devices: Sequence[str]
+    ) -> None:
         self.factory = factory
         self.plan = plan
         self.log = log
+        self.devices = devices
         self.context = multiprocessing.get_context("spawn")
         self.workers: dict[int, Worker] = {}
 
@@ -46,11 +50,13 @@ class LocalLauncher:
         self.close()
 
     def start(self, number: int) -> None:
-        """Start worker `number`; it will say Ready."""
+        """Start worker `number` on the device whose turn it is; it will say Ready."""
+        device = self.devices[number % len(self.devices)]
+        plan = self.plan.model_copy(update={"device": device})
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
             target=serve,
-            args=(theirs, self.factory, self.plan, self.log),
+            args=(theirs, self.factory, plan, self.log),
             name=f"harness-worker-{number}",
         )
         process.start()

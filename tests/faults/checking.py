@@ -41,7 +41,7 @@ def started(folder: Path, *options: str) -> Iterator[Process]:
         driver.wait()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 240.0) -> None:
     """Wait for something that will be; a test fails where it never is."""
     deadline = time.monotonic() + seconds
     while not true():

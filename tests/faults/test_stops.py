@@ -29,7 +29,7 @@ def stop(folder: Path, number: int, *options: str, times: int = 1) -> None:
         workers = workers_of(driver)
         for _ in range(times):
             os.kill(driver.pid, number)
-        assert driver.wait(timeout=30) == STOPPED_BY_USER
+        assert driver.wait(timeout=120) == STOPPED_BY_USER
         _, outlived = psutil.wait_procs(workers, timeout=10)
         assert not outlived, "a worker outlived its driver"
     check_whole(folder)
@@ -41,11 +41,12 @@ def test_sigterm_puts_running_trials_back(tmp_path: Path) -> None:
     stop(folder, signal.SIGTERM, *options)
     assert TrialState.RUNNING not in {trial.state for trial in trials(folder)}
     with started(folder, *options) as driver:
-        assert driver.wait(timeout=60) == 0
+        assert driver.wait(timeout=240) == 0
     check_finished(folder, budget=12, kills=1)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_search_stopped_in_every_way_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     options = ("--budget", "60")
@@ -55,6 +56,6 @@ def test_a_search_stopped_in_every_way_goes_on(tmp_path: Path) -> None:
     assert TrialState.RUNNING not in {trial.state for trial in trials(folder)}
     stop(folder, signal.SIGINT, *options, times=2)
     with started(folder, *options) as driver:
-        assert driver.wait(timeout=120) == 0
+        assert driver.wait(timeout=600) == 0
     check_finished(folder, budget=60, kills=3)
     check_mirror(folder)

@@ -89,6 +89,8 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
         ),
         jobs=jobs,
         finalists=0 if config.finalists == "auto" else config.finalists,
+        most_jobs=jobs,
+        devices=("cpu",),
     )
 
 
