@@ -146,7 +146,9 @@ def structure_error(y: Array, wanted: Array, mask: NDArray[np.bool_]) -> float:
 def slopes(y: Array) -> tuple[Array, Array]:
     """Central differences of `y` under a Gaussian of one pixel, mirrored at the border."""
     smooth = np.pad(blurred(y, 1.0), 1, mode="reflect")
-    return (smooth[1:-1, 2:] - smooth[1:-1, :-2]) / 2, (smooth[2:, 1:-1] - smooth[:-2, 1:-1]) / 2
+    across = smooth[1:-1, 2:] - smooth[1:-1, :-2]
+    down = smooth[2:, 1:-1] - smooth[:-2, 1:-1]
+    return across / 2, down / 2
 
 
 def blurred(y: Array, sigma: float) -> Array:

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -132,7 +133,7 @@ def growth(rounds: int) -> list[dict[str, float]]:
     for count in GROWTH:
         reference = pairs(count)
         restored, scorer = blurred(reference), objective.against(reference)
-        found = timed({"score": lambda s=scorer, x=restored: s(x)}, rounds)["score"]
+        found = timed({"score": partial(scorer, restored)}, rounds)["score"]
         each = {f"{name}_each": round(value / count, 5) for name, value in found.items()}
         rows.append({"pictures": count, **found, **each})
     return rows
@@ -162,7 +163,7 @@ def peak_memory(root: Path) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def memory() -> list[dict[str, float]]:
+def memory() -> list[dict[str, int]]:
     """Peak memory by number of files, each in a process of its own."""
     rows = []
     context = multiprocessing.get_context("spawn")
