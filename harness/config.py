@@ -76,6 +76,7 @@ class TrialPlan(Frozen):
         description="(n_layers_D, gan_mode) that the space can ask for"
     )
     seed: int = 0
+    objective: str = "boundary_sharpness"
 
 
 class SearchConfig(Frozen):
@@ -98,6 +99,9 @@ class SearchConfig(Frozen):
     per_gpu: int | None = Field(default=None, ge=1, description="None: by measured memory")
     seed: int = Field(default=0, ge=0)
     weights: Literal["auto", "pretrained", "random"] = "auto"
+    objective: str = Field(
+        default="boundary_sharpness", description="or the user's own, as package.module:factory"
+    )
     init_from: tuple[Path, ...] = Field(default=(), max_length=2)
     from_scratch: bool = False
     finalists: NonNegativeInt | Literal["auto"] = Field(

@@ -342,14 +342,16 @@ class Driver:
         """Stopped by the driver, or by its own divergence.
 
         A diverged trial is told to the sampler with the worst score there is, at the rung that it
-        did not reach, so that the sampler stays away from its setting.
+        did not reach, so that the sampler stays away from its setting. Where scores have no worst,
+        a trial without values ranks last by itself.
         """
         value = job.rungs[-1].value if job.rungs else None
         if reason.startswith("diverged"):
             value = None
             missed = [s for s in self.stage.train.rungs if s not in job.known]
-            if missed:
-                job.trial.report(0.0, missed[0])
+            worst = self.stage.study.user_attrs.get("worst_score")
+            if missed and worst is not None:
+                job.trial.report(worst, missed[0])
         self.failures.clear()
         self.tell(job, TrialState.PRUNED, {"reason": reason})
         self.close(job, Ending("KILLED", "pruned", reason), value)

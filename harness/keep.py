@@ -37,16 +37,17 @@ class Keeper:
 
     def leaders(self) -> list[int]:
         """Numbers of the best completed trials, the best first."""
-        from reports.record import completed
+        from reports.record import trials_by_score
 
-        done = sorted(completed(self.study), key=lambda trial: (-trial.values[0], trial.number))
-        return [trial.number for trial in done[:KEPT]]
+        return [trial.number for trial in trials_by_score(self.study)[:KEPT]]
 
     def would_lead(self, value: float) -> bool:
         """Whether a trial that ends with this score is to be kept."""
-        from reports.record import completed
+        from reports.record import completed, sign_of
 
-        better = [trial for trial in completed(self.study) if trial.values[0] >= value]
+        sign = sign_of(self.study)
+        done = completed(self.study)
+        better = [trial for trial in done if sign * trial.values[0] >= sign * value]
         return len(better) < KEPT
 
     def keep(self, number: int, recipe: str | None, result: TrialResult) -> None:

@@ -22,6 +22,7 @@ from search_spaces.space import Space, load_space
 
 if TYPE_CHECKING:
     from harness.data.prepare import PreparedData
+    from objectives.score import Goal
 
 # LPIPS looks through the first, the perceptual term through the second.
 TRUNKS = ("alexnet", "vgg19")
@@ -93,17 +94,18 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     profile, train = choose_train(config.profile, device)
     check_space(space, train)
     weights = choose_weights(config.weights)
+    goal = choose_objective(config.objective, weights)
     check_init_from(config, train)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
     recipes, left_out = choose_recipes(space)
-    finalists, unconfirmed = choose_finalists(config, data.n_test)
+    finalists, unconfirmed = choose_finalists(config, data.n_test, goal.direction)
     return SearchPlan(
         config=config,
         space=space,
         recipes=recipes,
         remarks=(*weights_remark(weights), *left_out, *unconfirmed),
-        facts=facts_of(config, space, profile, train, weights, devices, data),
+        facts=facts_of(config, space, profile, train, weights, goal, devices, data),
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
             folder=paths.folder.absolute(),
@@ -116,6 +118,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
             init_from=tuple(file.absolute() for file in config.init_from),
             discriminators=discriminators(space),
             seed=config.seed,
+            objective=config.objective,
         ),
         finalists=finalists,
         jobs=slots.jobs,
@@ -151,6 +154,16 @@ def choose_weights(policy: str) -> Weights:
     try:
         return resolve_weights(policy, TRUNKS)
     except FileNotFoundError as error:
+        raise UserInputError(str(error)) from error
+
+
+def choose_objective(name: str, weights: Weights) -> "Goal":
+    """What is searched for, by an objective's own word."""
+    from objectives.loading import goal_of
+
+    try:
+        return goal_of(name, weights)
+    except ValueError as error:
         raise UserInputError(str(error)) from error
 
 
@@ -212,7 +225,9 @@ def final_runs(finalists: int, repeats: int) -> int:
     return (finalists + 1) * repeats if finalists else 0
 
 
-def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str, ...]]:
+def choose_finalists(
+    config: SearchConfig, n_test: int, direction: str
+) -> tuple[int, tuple[str, ...]]:
     """How many settings are confirmed at the end, and a sentence where none can be.
 
     Raises:
@@ -220,6 +235,11 @@ def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str,
     """
     runs = final_runs(FINALISTS if config.finalists == "auto" else config.finalists, config.repeats)
     if config.finalists == "auto":
+        if direction == "minimize":
+            return 0, (
+                f"The winner will not be confirmed: less is better by --objective "
+                f"{config.objective}, and the confirmation compares scores of which more is.",
+            )
         if not n_test:
             return 0, (
                 "The winner will not be confirmed: no pairs are held out from the search (put some "
@@ -231,6 +251,11 @@ def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str,
                 f"of {math.ceil(runs / FINAL_SHARE)}; or say how many with --finalists K.",
             )
         return FINALISTS, ()
+    if config.finalists and direction == "minimize":
+        raise UserInputError(
+            f"--finalists {config.finalists}: less is better by --objective {config.objective}, "
+            "and the confirmation compares scores of which more is; use --finalists 0."
+        )
     if config.finalists and not n_test:
         raise UserInputError(
             f"--finalists {config.finalists}: no pairs are held out from the search to confirm "
@@ -272,6 +297,7 @@ def facts_of(
     profile: str,
     train: TrainSettings,
     weights: Weights,
+    goal: "Goal",
     devices: tuple[str, ...],
     data: "PreparedData",
 ) -> dict[str, Any]:
@@ -279,8 +305,9 @@ def facts_of(
     start = "none" if config.from_scratch else "init-from" if config.init_from else "shared"
     return {
         "name": config.study,
-        "direction": "maximize",
-        "objective": "boundary_sharpness",
+        "direction": goal.direction,
+        "worst_score": goal.worst,
+        "objective": config.objective,
         "space": space.text,
         "space_name": space.name,
         "profile": profile,

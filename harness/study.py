@@ -39,6 +39,7 @@ FIXED_FACTS = {
     "data_digest": "data",
     "direction_of_pairs": "direction",
     "weights": "weights",
+    "objective": "objective",
     "warm_start": "warm start",
     "init_from": "init-from",
     "seed": "seed",
@@ -162,7 +163,7 @@ def create_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if name in optuna.get_all_study_names(storage):
         optuna.delete_study(study_name=name, storage=storage)
-    study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+    study = optuna.create_study(study_name=name, storage=storage, direction=facts["direction"])
     for key, value in facts.items():
         if key != FINISHED_MAKING:
             study.set_user_attr(key, value)

@@ -21,7 +21,7 @@ from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialRunner, TrialTask
 from harness.warmstart import WarmStart, from_user_model, make_warm_start
-from objectives.boundary_sharpness import BoundarySharpness
+from objectives.loading import load_objective
 
 
 class Trials:
@@ -38,7 +38,7 @@ class Trials:
         self.paths = StudyPaths(plan.folder)
         self.device = torch.device(plan.device)
         self.dataset = load_dataset(plan.dataset)
-        self.objective = BoundarySharpness(plan.weights, plan.device)
+        self.objective = load_objective(plan.objective, plan.weights, plan.device)
         self.perceptual = PerceptualLoss(
             plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
         ).to(self.device)

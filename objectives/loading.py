@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from objectives.boundary_sharpness import BoundarySharpness
-from objectives.score import Objective
+from objectives.score import Goal, Objective
 
 DEFAULT = "boundary_sharpness"
 
@@ -36,15 +36,39 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
         sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # whatever the user's own module raises
         raise ValueError(
-            f"--objective {name}: the module {module_name} cannot be imported ({error}); it must "
-            "be installed or stand in the current folder."
+            f"--objective {name}: the module {module_name} cannot be imported ({first_line(error)})"
+            "; it must be installed or stand in the current folder."
         ) from error
     factory = getattr(module, factory_name, None)
     if not callable(factory):
         raise ValueError(f"--objective {name}: {module_name} has no callable {factory_name}.")
-    return checked(name, factory(weights=weights, device=device))
+    try:
+        made = factory(weights=weights, device=device)
+    except TypeError as error:
+        raise ValueError(
+            f"--objective {name}: it cannot be made ({first_line(error)}); {factory_name} is "
+            "called with weights= and device=."
+        ) from error
+    return checked(name, made)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line, or its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def goal_of(name: str, weights: str) -> Goal:
+    """What an objective declares. Only one of the user's own is made for it, on the CPU.
+
+    Raises:
+        ValueError: as `load_objective`.
+    """
+    made = BoundarySharpness if name == DEFAULT else load_objective(name, weights, "cpu")
+    low, high = made.value_range
+    worst = low if made.direction == "maximize" else high
+    return Goal(made.direction, worst if math.isfinite(worst) else None)
 
 
 def checked(name: str, made: Any) -> Objective:

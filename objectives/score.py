@@ -73,6 +73,14 @@ def aggregate(
     return Score(value, means | spread, tuple(rows))
 
 
+@dataclass(frozen=True)
+class Goal:
+    """Which scores are better, and the worst there is (None: there is none)."""
+
+    direction: Literal["maximize", "minimize"]
+    worst: float | None
+
+
 class Objective(Protocol):
     """A way to score restored pictures. `weights` names the networks it looks through."""
 

@@ -25,13 +25,18 @@ def trials_by_score(study: Study) -> list[FrozenTrial]:
     feasible = [
         trial for trial in completed(study) if all(v <= 0 for v in trial.constraints.values())
     ]
-    sign = -1 if study.directions[0] == StudyDirection.MINIMIZE else 1
+    sign = sign_of(study)
     return sorted(feasible, key=lambda trial: (-sign * trial.values[0], trial.number))
 
 
 def best_trial(study: Study) -> FrozenTrial | None:
     """The first of `trials_by_score`."""
     return next(iter(trials_by_score(study)), None)
+
+
+def sign_of(study: Study) -> int:
+    """1 where a higher headline score is better, -1 where a lower one is."""
+    return -1 if study.directions[0] == StudyDirection.MINIMIZE else 1
 
 
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:

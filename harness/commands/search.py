@@ -72,6 +72,9 @@ def search(
     ] = "median",
     seed: Annotated[int, typer.Option(help="Of the sampler, the networks and the batches.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
+    objective: Annotated[
+        str, typer.Option(help="boundary_sharpness, or your own as package.module:factory.")
+    ] = "boundary_sharpness",
     init_from: Annotated[
         list[Path] | None,
         typer.Option(help="Continue from your latest_net_G.pth; give it twice to add net_D."),
@@ -128,6 +131,7 @@ def search(
             pruner=pruner,  # type: ignore[arg-type]
             seed=seed,
             weights=weights,  # type: ignore[arg-type]
+            objective=objective,
             init_from=tuple(init_from or ()),
             from_scratch=from_scratch,
             finalists=finalists,  # type: ignore[arg-type]

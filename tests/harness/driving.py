@@ -49,7 +49,8 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
         facts={
             "name": config.study,
             "direction": "maximize",
-            "objective": "boundary_sharpness",
+            "worst_score": 0.0,
+            "objective": config.objective,
             "space": space.text,
             "space_name": space.name,
             "profile": "quick",

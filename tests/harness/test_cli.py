@@ -76,6 +76,8 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--set", "lr"], "--set lr has no value"),
         (["--set", "momentum=1"], "momentum is no setting"),
         (["--space", "missing.yaml"], "missing.yaml"),
+        (["--objective", "ssim"], "--objective ssim is neither"),
+        (["--objective", "missing:make"], "missing cannot be imported"),
         (["--profile", "huge"], "--profile huge is no profile"),
         (["--device", "cuda:99"], "--device cuda:99"),
         (["--data", "nowhere"], "nowhere"),

@@ -251,6 +251,7 @@ def test_a_reached_budget_runs_nothing(tmp_path: Path) -> None:
         ({"seed": 5}, r"another seed \(0, now 5\)"),
         ({"space": "wide"}, "another space"),
         ({"pinned": {"lr": "0.0001"}}, "another space"),
+        ({"objective": "my:make"}, r"another objective \(boundary_sharpness, now my:make\)"),
         ({"sampler": "random"}, r"another sampler \(tpe, now random\)"),
         ({"pruner": "none"}, r"another pruner \(median, now none\)"),
     ],
