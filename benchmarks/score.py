@@ -5,7 +5,7 @@
 64 built-in pairs at 256 px, their originals blurred, are scored the plain way (`plain_score`) and
 by `objectives`, in turns, in one process: seconds of the wall and of the processor, medians of the
 rounds. The figures must agree, else there is no result. The plain way is not asked for the input's
-LPIPS again at every round, although it has no place to keep it. Peak memory is that of a process
+LPIPS again at every round, although it has no place to keep it. Peak memory (Linux) is of a process
 that scores a folder of so many pictures, as `harness score` does. Results go to
 `results/score.json`.
 """
@@ -13,7 +13,6 @@ that scores a folder of so many pictures, as `harness score` does. Results go to
 import argparse
 import json
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -160,7 +159,9 @@ def peak_memory(root: Path) -> float:
 
     files = match_folders(root / "pred", root / "target", root / "mask", None)
     score_files(files, BoundarySharpness("random"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss: that also counts what the parent held when this process was started.
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
 def memory() -> list[dict[str, int]]:
