@@ -334,9 +334,10 @@ class Driver:
         noted: dict[str, Any] = {"per_image": list(result.per_image)}
         if self.stage.worth_keeping(value):
             noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
+        reason = self.stage.guard(job.trial, result.rung)
         self.tell(job, TrialState.COMPLETE, noted, value)
         self.stage.keep(job.task, job.recipe, result)
-        self.close(job, Ending("FINISHED", "complete"), value)
+        self.close(job, Ending("FINISHED", "complete", reason), value)
 
     def pruned(self, job: Job, reason: str) -> None:
         """Stopped by the driver, or by its own divergence.

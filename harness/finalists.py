@@ -24,7 +24,7 @@ from harness.study import put_back
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
 from harness.verdict import Finalist, conclude
-from reports.record import params_of, recipe_trial, trials_by_score
+from reports.record import params_of, recipe_trial, sign_of, trials_by_score
 from search_spaces.params import TrialParams
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
@@ -136,6 +136,9 @@ class FinalStage:
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
         return False
 
+    def guard(self, trial: Trial, rung: Rung) -> str:
+        return ""  # they kept the guards in the search
+
     def worth_keeping(self, value: float) -> bool:
         return True
 
@@ -148,7 +151,9 @@ class FinalStage:
     def conclude(self) -> None:
         """Note on the search's study what the runs show; None where they are too few."""
         runs = self.runs(TrialState.COMPLETE, TrialState.PRUNED)
-        shown = conclude([with_runs(one, runs) for one in self.finalists], RECOMMENDED)
+        shown = conclude(
+            [with_runs(one, runs) for one in self.finalists], RECOMMENDED, sign_of(self.searched)
+        )
         if shown is not None:
             shown |= {
                 "steps": self.train.steps,

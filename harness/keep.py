@@ -43,11 +43,11 @@ class Keeper:
 
     def would_lead(self, value: float) -> bool:
         """Whether a trial that ends with this score is to be kept."""
-        from reports.record import completed, sign_of
+        from reports.record import sign_of, trials_by_score
 
         sign = sign_of(self.study)
-        done = completed(self.study)
-        better = [trial for trial in done if sign * trial.values[0] >= sign * value]
+        leading = trials_by_score(self.study)
+        better = [trial for trial in leading if sign * trial.values[0] >= sign * value]
         return len(better) < KEPT
 
     def keep(self, number: int, recipe: str | None, result: TrialResult) -> None:
@@ -59,7 +59,7 @@ class Keeper:
         trials = self.study.get_trials(deepcopy=False)
         for dropped in {*earlier, number} - set(self.top):
             self.drop(trials[dropped])
-        if self.top[0] == number or recipe is not None or not self.paths.best_yaml.exists():
+        if number in self.top[:1] or recipe is not None or not self.paths.best_yaml.exists():
             self.write_best()
 
     def drop(self, trial: "FrozenTrial") -> None:
@@ -69,8 +69,10 @@ class Keeper:
             self.paths.panel(trial.number).unlink(missing_ok=True)
 
     def write_best(self) -> None:
-        """`best.yaml`, whole at every moment."""
+        """`best.yaml`, whole at every moment; none before a trial that keeps the guards."""
         from reports.export import as_yaml, best_config
 
+        if not self.leaders():
+            return
         with write_aside(self.paths.best_yaml) as aside:
             aside.write_text(as_yaml(best_config(self.study)), encoding="utf-8")

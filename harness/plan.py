@@ -202,10 +202,14 @@ def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
 
 
 def choose_recipes(space: Space) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    """The guide's recipes that the space holds, and a sentence for each that it does not."""
+    """The guide's recipes that the space holds, and a sentence for each that it does not.
+
+    The recommended one comes first: the guards of the others are read against it.
+    """
     held: dict[str, dict[str, Any]] = {}
     left_out = []
-    for name, params in load_recipes().items():
+    recipes = load_recipes()
+    for name, params in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
         try:
             held[name] = recipe_for_space(params, space)
         except ValueError as error:

@@ -6,12 +6,15 @@ from optuna import Study
 from optuna.trial import Trial
 
 from harness.config import TrainSettings
+from harness.guards import broken, excess
 from harness.keep import Keeper
 from harness.plan import SearchPlan
 from harness.sampling import hopeless, make_pruner
 from harness.study import ask, counted
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
+from reports.record import recipe_trial
+from search_spaces.recipes import RECOMMENDED
 
 
 class Stage(Protocol):
@@ -43,6 +46,10 @@ class Stage(Protocol):
 
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
         """Whether to stop a trial at this rung."""
+        ...
+
+    def guard(self, trial: Trial, rung: Rung) -> str:
+        """Note on a trial that completes how it stands to the guards; say which it breaks."""
         ...
 
     def worth_keeping(self, value: float) -> bool:
@@ -90,6 +97,15 @@ class SearchStage:
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
         return hopeless(trial, rung.step, self.train.steps)
 
+    def guard(self, trial: Trial, rung: Rung) -> str:
+        recommended = recipe_trial(self.study, RECOMMENDED)
+        if recommended is None:
+            return ""
+        beyond = excess(rung.components, recommended.user_attrs["components"])
+        for name, over in beyond.items():
+            trial.set_constraint(name, over)
+        return broken(beyond)
+
     def worth_keeping(self, value: float) -> bool:
         return self.keeper.would_lead(value)
 
@@ -97,4 +113,4 @@ class SearchStage:
         self.keeper.keep(task.number, recipe, result)
 
     def leads(self, task: TrialTask) -> bool:
-        return self.keeper.top[0] == task.number
+        return task.number in self.keeper.top[:1]

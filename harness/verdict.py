@@ -35,7 +35,9 @@ class Finalist:
         return float(np.mean(list(self.scores.values())))
 
 
-def conclude(finalists: Sequence[Finalist], baseline: str) -> dict[str, Any] | None:
+def conclude(
+    finalists: Sequence[Finalist], baseline: str, sign: int = 1
+) -> dict[str, Any] | None:
     """The ranking, the winner's lead over the baseline, and the verdict; None before any of it.
 
     A setting whose training diverged on a seed cannot win. The winner's interval allows for its
@@ -44,22 +46,23 @@ def conclude(finalists: Sequence[Finalist], baseline: str) -> dict[str, Any] | N
     Args:
         finalists: with their scores; one of them is named `baseline`.
         baseline: the setting that the others are to beat.
+        sign: -1 where a lower score is the better one; leads are positive all the same.
 
     Returns:
         JSON data: `rows` (the best first), `winner`, `runner_up`, `difference` (winner, or the
         best challenger, less the baseline), `ahead_of_runner_up`, `better`, `verdict`.
     """
     judged = [one for one in finalists if len(one.scores) > 1]
-    ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -one.mean)
+    ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -sign * one.mean)
     judged_baseline = next((one for one in judged if one.name == baseline), None)
     challengers = [one for one in ranked if one.name != baseline]
     if judged_baseline is None or not challengers:
         return None
     level = level_for(len(finalists) - 1)
-    lead = difference(challengers[0], judged_baseline, level)
+    lead = difference(challengers[0], judged_baseline, level, sign)
     better = lead is not None and lead.low > 0
     second = ranked[1] if len(ranked) > 1 else None
-    ahead = difference(ranked[0], second, level) if second else None
+    ahead = difference(ranked[0], second, level, sign) if second else None
     return {
         "rows": [row(one) for one in [*ranked, *(o for o in finalists if o not in ranked)]],
         "baseline": baseline,
@@ -73,13 +76,13 @@ def conclude(finalists: Sequence[Finalist], baseline: str) -> dict[str, Any] | N
     }
 
 
-def difference(one: Finalist, other: Finalist, level: float) -> Interval | None:
+def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Interval | None:
     """The one's lead over the other, over the seeds that both completed; None for too few."""
     shared = sorted(one.scores.keys() & other.scores.keys())
     found = np.array([np.subtract(one.scores[seed], other.scores[seed]) for seed in shared])
     if found.ndim != 2 or min(found.shape) < 2:
         return None
-    return paired_interval(found, level)
+    return paired_interval(sign * found, level)
 
 
 def sentence(challenger: str, winner: str, baseline: str, lead: Interval | None) -> str:

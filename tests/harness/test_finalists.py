@@ -16,10 +16,11 @@ from test_search import run, trials, unmirrored
 from harness.config import TrialPlan
 from harness.errors import DivergedError, UserInputError
 from harness.finalists import SUFFIX
+from harness.guards import broken, excess
 from harness.outcome import as_lines
 from harness.plan import choose_finalists
 from harness.tracking import quiet_client
-from harness.trial_messages import Report, TrialResult, TrialTask
+from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 
 __all__ = ["unmirrored"]
 
@@ -175,3 +176,36 @@ def test_more_than_there_is_room_for_is_refused(
     wanted = config.model_copy(update={"finalists": 3, "budget": budget})
     with pytest.raises(UserInputError, match=said):
         choose_finalists(wanted, n_test)
+
+
+class Gaudy(Instant):
+    """Low lambda_L1 scores best and shifts the colours, as the guide warns."""
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        shift = 8.0 if task.params.lambda_L1 < 80 else 5.0
+        return dataclasses.replace(rung, components={**rung.components, "ciede2000": shift})
+
+
+def test_what_breaks_a_guard_is_shown_and_never_the_best(tmp_path: Path, unmirrored: None) -> None:
+    outcome = run(make_plan(tmp_path, budget=24, finalists=1, repeats=2), Gaudy)
+    done = [trial for trial in trials(tmp_path) if trial.state == TrialState.COMPLETE]
+    out = {t.number for t in done if any(over > 0 for over in t.constraints.values())}
+    assert out == {t.number for t in done if t.user_attrs["params"]["lambda_L1"] < 80}
+    assert max(done, key=lambda trial: trial.value or 0).number in out
+    assert outcome.best is not None
+    assert outcome.best.number not in out
+    assert outcome.finalists is not None
+    assert not out & {row["trial"] for row in outcome.finalists["rows"]}
+    assert best_yaml(tmp_path)["trial"] not in out
+
+
+def test_a_guard_is_broken_only_beyond_its_margin() -> None:
+    recommended = {"ciede2000": 5.0, "mae_outside": 0.02, "D": 0.3}
+    assert excess({"ciede2000": 5.9, "mae_outside": 0.02}, recommended) == pytest.approx(
+        {"ciede2000": -0.1, "mae_outside": -2 / 255}
+    )
+    assert excess({"ciede2000": 6.1, "mae_outside": 0.03}, recommended)["ciede2000"] > 0
+    assert excess({"D": 0.1}, recommended) == {}
+    assert broken({"ciede2000": -1.0}) == ""
+    assert broken({"ciede2000": 1.25}) == "cannot win: beyond the margin in ciede2000 by 1.25"

@@ -72,3 +72,10 @@ def test_only_seeds_that_both_ran_are_compared() -> None:
     shown = conclude([late, early], "best")
     assert shown is not None
     assert shown["difference"]["mean"] == pytest.approx(0.1)
+
+
+def test_where_less_is_better_the_least_leads() -> None:
+    shown = conclude([finalist("t3", 0.2), finalist("t4", 0.3), finalist("best", 0.25)], "best", -1)
+    assert shown is not None
+    assert shown["winner"] == "t3"
+    assert shown["difference"]["low"] > 0.04
