@@ -35,9 +35,7 @@ class Finalist:
         return float(np.mean(list(self.scores.values())))
 
 
-def conclude(
-    finalists: Sequence[Finalist], baseline: str, sign: int = 1
-) -> dict[str, Any] | None:
+def conclude(finalists: Sequence[Finalist], baseline: str, sign: int = 1) -> dict[str, Any] | None:
     """The ranking, the winner's lead over the baseline, and the verdict; None before any of it.
 
     A setting whose training diverged on a seed cannot win. The winner's interval allows for its
