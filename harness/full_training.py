@@ -15,8 +15,8 @@ from torch import nn
 from harness.config import TrainConfig
 from harness.data.pairs import Dataset, PairSet, load_dataset
 from harness.data.prepare import cut_all
-from harness.errors import DivergedError, HarnessError, UserInputError
-from harness.judging import Judge
+from harness.errors import DivergedError, HarnessError, UserInputError, disk_full
+from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import TrainingStagePaths, write_aside
 from harness.stopping import StopSwitch
@@ -93,6 +93,13 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
             return outcome
         except HarnessError as error:
             ending = Ending("FAILED", "failed", str(error))
+            raise
+        except Exception as error:
+            if disk_full(error):
+                raise HarnessError(
+                    f"The disk that holds {config.out} is full: free some space there and run the "
+                    "same command again, the training goes on."
+                ) from error
             raise
         finally:
             tracker.close(ending)

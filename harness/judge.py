@@ -11,6 +11,9 @@ from harness.training.batches import to_signed, to_unit
 from harness.training.networks import restoring
 from objectives.score import Objective, Reference, Score
 
+# Pixels that are restored at once: bounds memory, whatever the pictures' number and size.
+BATCH_PIXELS = 2**21
+
 
 class Judge:
     """Lets generators restore the pairs of one split, on `device`, and scores what they return."""
@@ -43,8 +46,10 @@ class Judge:
         Raises:
             DivergedError: the score is not finite.
         """
+        height, width = self.retouched.shape[-2:]
+        batches = torch.split(self.retouched, max(1, BATCH_PIXELS // (height * width)))
         with restoring(generator) as restore:
-            restored = to_unit(restore(self.retouched))
+            restored = to_unit(torch.cat([restore(batch) for batch in batches]))
             score = self.score(restored)
         if not math.isfinite(score.value):
             raise DivergedError(f"the score is no longer finite ({score.value})")

@@ -1,5 +1,6 @@
 """`harness train`: a full training kept, taken up after a kill, staged, stopped in time."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -343,6 +344,32 @@ def test_a_damaged_state_is_said_by_name(
     (tmp_path / "out" / "state.pt").write_bytes(b"half")
     with pytest.raises(UserInputError, match=r"state\.pt cannot be gone on from"):
         train_fully(config, Heard())
+
+
+def test_a_full_disk_ends_in_one_sentence_and_the_training_goes_on(
+    whole: tuple[Path, Heard], tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Full while the second epoch's state is written: that of the first is whole."""
+    folder, _ = whole
+    save, saved = torch.save, 0
+
+    def fill(held: Any, file: Any) -> None:
+        nonlocal saved
+        saved += "state.pt" in str(file)
+        if saved == 2:
+            Path(file).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(held, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", fill)
+        with pytest.raises(HarnessError, match=r"is full: free some space"):
+            train_fully(asked(tmp_path, pairs), Heard())
+    assert not list((tmp_path / "out").glob(".*.tmp"))
+    heard = Heard()
+    train_fully(asked(tmp_path, pairs), heard)
+    assert heard.of(StageBegan)[0].done == 1
+    assert same(weights(folder / "4_net_G.pth"), weights(tmp_path / "out" / "4_net_G.pth"))
 
 
 def test_plain_lines_say_the_score_and_the_losses(
