@@ -1,120 +1,247 @@
-"""How fast pairs are checked and made.
+"""How fast pairs are checked and made, in how much memory, and which crops are known again.
 
-    python -m benchmarks.data --pairs 1000 --size 1024
+    python -m benchmarks.data -o benchmarks/results/data.json
 
-Makes pairs from scikit-image's astronaut, copies them to the wanted number, checks them all in one
-pass, and prints one JSON object: pairs a second, the peak of the memory of the main process and of
-its largest worker, processors kept busy; and a warp at that size beside scikit-image's `warp`.
+Makes pairs from photographs inside scikit-image, perturbs them to the wanted number of files in a
+temporary folder, and checks a tenth of them and all of them, each in a fresh process, so that the
+peaks of memory can be compared. Makes pairs beside the plain scikit-image way of doing so. Looks
+for crops of every photograph, and for photographs taken for crops of each other.
 """
 
 import argparse
+import io
+import itertools
 import json
+import multiprocessing
 import resource
-import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage.transform import warp
+from skimage.transform import resize, warp
 
 from benchmarks.machine import describe_machine
-from harness.data.check import check, measure_all
-from harness.data.folders import find_pairs
-from harness.data.liquify import displacement, resample
-from harness.data.make import MakePlan, make_pairs
-from harness.data.pool import processes_for
+from harness.data.check import check
+from harness.data.crops import FEWEST_ALIKE
+from harness.data.duplicates import same_picture_groups, signature
+from harness.data.faces import find_face
+from harness.data.facts import PairFacts, Unreadable, measure
+from harness.data.folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.liquify import displacement, inverse_displacement
+from harness.data.make import MakePlan, make_one, make_pairs
+from harness.data.pool import each, processes_for
+from harness.data.reading import Picture, read_picture
 from harness.data.retouch import slim_jaw
 from harness.data.samples import middle_face, photograph_file
+from harness.paths import write_aside
 
-DISTINCT = 8
+# Colour photographs that are large or sharp enough to be enlarged without looking made up.
+SOURCES = ("astronaut.png", "retina.jpg", "hubble_deep_field.jpg", "motorcycle_left.png")
+DISTINCT = 32
+PHOTOGRAPHS = (
+    *("astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "coffee.png"),
+    *("coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png"),
+    *("motorcycle_left.png", "page.png", "retina.jpg", "rocket.jpg", "text.png"),
+)
+SHARES = (0.9, 0.75, 0.6, 0.5, 0.4)
+CROPS = 3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("-o", "--out", type=Path)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
         facts = {
             **describe_machine("cpu"),
-            "pairs": asked.pairs,
             "size": asked.size,
-            **make_and_check(Path(folder), asked.pairs, asked.size),
-            **warps(asked.size),
+            "make": making(root, asked.size),
+            "check": checking(root, asked.pairs),
+            "crops": crops(),
         }
-    print(json.dumps(facts, indent=2))
+    text = json.dumps(facts, indent=1) + "\n"
+    if asked.out is None:
+        print(text, end="")
+    else:
+        with write_aside(asked.out) as aside:
+            aside.write_text(text)
 
 
-def make_and_check(root: Path, pairs: int, size: int) -> dict[str, float]:
-    """Seconds and memory of making a few pairs and of checking many."""
+# -- making ---------------------------------------------------------------------------------
+
+
+def making(root: Path, size: int) -> dict[str, float]:
+    """Pairs a second, whole: ours on all processors and on one, and the plain way on one."""
     originals = root / "originals"
     originals.mkdir()
-    face = Image.open(photograph_file("astronaut.png")).crop((96, 0, 352, 256))
-    face.resize((size, size), Image.Resampling.LANCZOS).save(originals / "astronaut.png")
-    begun = time.perf_counter()
-    made = make_pairs(
-        originals, DISTINCT, MakePlan(root / "made", size, 0), processes_for(DISTINCT)
-    )
-    making = time.perf_counter() - begun
-    distinct = sorted((made / "train").glob("*.png"))
-    many = root / "many"
-    (many / "train").mkdir(parents=True)
-    for number in range(pairs):
-        shutil.copy(distinct[number % DISTINCT], many / "train" / f"{number:06d}.png")
-    folder = find_pairs(many)
-    begun, busy = time.perf_counter(), children_seconds()
-    result = check(folder, measure_all(folder, processes_for(pairs)), "AtoB")
-    checking = time.perf_counter() - begun
-    assert len(result.pairs) == pairs
+    for name in SOURCES:
+        picture = Image.open(photograph_file(name)).convert("RGB")
+        scale = max(1.0, 1.5 * size / min(picture.size))
+        larger = (round(picture.width * scale), round(picture.height * scale))
+        picture.resize(larger, Image.Resampling.LANCZOS).save(originals / f"{Path(name).stem}.png")
+    plan = MakePlan(root / "made", size, 0)
+    began = time.perf_counter()
+    make_pairs(originals, DISTINCT, plan, processes_for(DISTINCT))
+    all_processors = time.perf_counter() - began
+    one = root / "one"
+    (one / "fields").mkdir(parents=True)
+    files = sorted(originals.iterdir())
+    began = time.perf_counter()
+    for number, file in enumerate(files):
+        make_one((file, "train", number, plan, one))
+    ours = time.perf_counter() - began
+    began = time.perf_counter()
+    for file in files:
+        plain_pair(read_picture(file), size, root / "plain")
+    plain = time.perf_counter() - began
     return {
-        "made_per_second": round(DISTINCT / making, 2),
-        "checked_per_second": round(pairs / checking, 2),
-        "processors_busy": round((children_seconds() - busy) / checking, 2),
-        "peak_mib_main": peak_mib(resource.RUSAGE_SELF),
-        "peak_mib_worker": peak_mib(resource.RUSAGE_CHILDREN),
+        "pairs": DISTINCT,
+        "per_second": round(DISTINCT / all_processors, 3),
+        "per_second_one_process": round(len(files) / ours, 3),
+        "per_second_plain_scikit_image": round(len(files) / plain, 3),
     }
 
 
-def children_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def peak_mib(whose: int) -> int:
-    return resource.getrusage(whose).ru_maxrss // 1024
-
-
-def warps(size: int) -> dict[str, float]:
-    """Milliseconds of one jaw slimming, ours and scikit-image's at orders 1 and 5."""
-    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
+def plain_pair(picture: Picture, size: int, file: Path) -> None:
+    """The same files by scikit-image's own functions: resize, and a quintic `warp`."""
+    find_face(picture)
+    side = min(picture.shape[:2])
+    original = resize(picture[:side, :side], (size, size), order=3, anti_aliasing=True)
     strokes = slim_jaw(middle_face(size), np.random.default_rng(0))
     field = displacement(strokes, size, size)
     rows, columns = np.mgrid[:size, :size]
     grid = np.stack([rows + field[1], columns + field[0]])
+    retouched = np.stack(
+        [warp(original[:, :, channel], grid, order=5, mode="reflect") for channel in range(3)],
+        axis=2,
+    )
+    both = np.clip(np.hstack([retouched, original]) * 255 + 0.5, 0, 255).astype(np.uint8)
+    Image.fromarray(both).save(file.with_suffix(".png"))
+    inverse = inverse_displacement(strokes, size, size)
+    np.savez_compressed(file.with_suffix(".npz"), field=field, inverse=inverse)
+    mask = (np.hypot(*field) > 0.001 * size).astype(np.uint8) * 255
+    Image.fromarray(mask).save(file.with_name("mask.png"))
 
-    def plain(order: int) -> None:
-        for channel in range(3):
-            warp(picture[:, :, channel], grid, order=order, preserve_range=True)
 
+# -- checking -------------------------------------------------------------------------------
+
+
+def checking(root: Path, pairs: int) -> list[dict[str, float]]:
+    """One pass over a tenth of `pairs`, and over all."""
+    many = root / "many" / "train"
+    many.mkdir(parents=True)
+    distinct = [read_picture(file) for file in sorted((root / "made").glob("*/*.png"))]
+    random = np.random.default_rng(0)
+    for number in range(pairs):
+        save_perturbed(distinct[number % len(distinct)], random, many / f"{number:06d}.jpg")
+    rows = []
+    for count in (max(1, pairs // 10), pairs):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+            rows.append(fresh.submit(one_pass, many.parent, count).result())
+    return rows
+
+
+def save_perturbed(pair: Picture, random: np.random.Generator, file: Path) -> None:
+    """Both halves rolled and toned alike, so that no two files are the same."""
+    half = pair.shape[1] // 2
+    down, right = (int(step) for step in random.integers(0, half, 2))
+    tone = random.uniform(0.8, 1.0)
+    halves = [np.roll(part, (down, right), (0, 1)) for part in (pair[:, :half], pair[:, half:])]
+    Image.fromarray((np.hstack(halves) * tone).astype(np.uint8)).save(file, quality=92)
+
+
+def one_pass(folder: Path, count: int) -> dict[str, float]:
+    """Check the first `count` pairs; called in a process of its own."""
+    found = find_pairs(folder)
+    files = found.splits["train"][:count]
+    part = PairFolder(found.root, found.layout, {"train": files})
+    largest = 0.0
+
+    def facts() -> Iterator[PairFacts | Unreadable]:
+        nonlocal largest
+        entries = ((pair, "train", found.root) for pair in files)
+        for fact, peak in each(measured, entries, processes_for(count)):
+            largest = max(largest, peak)
+            yield fact
+
+    began, busy = time.perf_counter(), processor_seconds()
+    result = check(part, facts(), "AtoB")
+    seconds = time.perf_counter() - began
+    if len(result.pairs) != count:
+        raise RuntimeError(f"{len(result.pairs)} of {count} pairs were read")
     return {
-        "field_ms": milliseconds(lambda: displacement(strokes, size, size)),
-        "warp_ms": milliseconds(lambda: resample(picture, field)),
-        "skimage_bilinear_ms": milliseconds(lambda: plain(1)),
-        "skimage_quintic_ms": milliseconds(lambda: plain(5)),
+        "pairs": count,
+        "seconds": round(seconds, 1),
+        "per_second": round(count / seconds, 2),
+        "processors_busy": round((processor_seconds() - busy) / seconds, 2),
+        "peak_mib_main": peak_mib(),
+        "peak_mib_largest_worker": largest,
     }
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    """The best of three."""
-    times = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begun)
-    return round(1000 * min(times), 1)
+def measured(entry: tuple[PairFiles, Split, Path]) -> tuple[PairFacts | Unreadable, float]:
+    """What `harness data check` does to a pair, and its process's peak of memory so far."""
+    return measure(entry), peak_mib()
+
+
+def processor_seconds() -> float:
+    """Of this process and of those of its own that have ended."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def peak_mib() -> float:
+    """This process's own peak (Linux). Not ru_maxrss, which also counts what the parent held."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
+
+
+# -- crops ----------------------------------------------------------------------------------
+
+
+def crops() -> dict[str, object]:
+    """How many crops are put with their photograph, by the share of its short side that they
+    show; and how many pairs of different photographs are put together."""
+    pictures = [read_picture(photograph_file(name)) for name in PHOTOGRAPHS]
+    known = [signature(picture, picture) for picture in pictures]
+    random = np.random.default_rng(0)
+    found = {}
+    for share in SHARES:
+        hits = 0
+        for picture, whole in zip(pictures, known, strict=True):
+            for _ in range(CROPS):
+                part = cropped(picture, share, random)
+                hits += len(same_picture_groups([whole, signature(part, part)])) == 1
+        found[str(share)] = round(hits / (CROPS * len(pictures)), 3)
+    together = sum(
+        len(same_picture_groups([one, other])) == 1
+        for one, other in itertools.combinations(known, 2)
+    )
+    return {
+        "photographs": len(pictures),
+        "landmarks_that_must_agree": FEWEST_ALIKE,
+        "crops_of_each_photograph": CROPS,
+        "found_by_share_of_the_side": found,
+        "pairs_of_different_photographs": len(pictures) * (len(pictures) - 1) // 2,
+        "of_which_taken_for_one_picture": together,
+    }
+
+
+def cropped(picture: Picture, share: float, random: np.random.Generator) -> Picture:
+    """A square of so much of the short side, scaled to 80% and saved as JPEG of quality 80."""
+    side = int(share * min(picture.shape[:2]))
+    top, left = (int(random.integers(0, length - side + 1)) for length in picture.shape[:2])
+    part = Image.fromarray(picture[top : top + side, left : left + side])
+    buffer = io.BytesIO()
+    part.resize((round(0.8 * side),) * 2, Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
+    return np.array(Image.open(buffer))
 
 
 if __name__ == "__main__":

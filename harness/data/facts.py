@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter, laplace, shift
+from scipy.ndimage import gaussian_filter, laplace, shift, uniform_filter
 from skimage.registration import phase_cross_correlation
 
 from harness.data.duplicates import Signature, signature
@@ -83,6 +83,7 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
     luma_a, luma_b = luma(a), luma(b)
     largest, area = warp_size(a, b)
     outside = ~retouched_region(luma_a, luma_b)
+    details = tuple(np.square(laplace(picture)) for picture in (luma_a, luma_b))
     return PairFacts(
         name=files.name,
         split=split,
@@ -92,8 +93,8 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
         likeness=likeness(luma_a, luma_b),
         shift=global_shift(luma_a, luma_b),
         changed=float((np.abs(a.astype(np.int16) - b).max(axis=2) > SLIGHT).mean()),
-        sharper=detail_ratio(luma_a, luma_b, np.ones_like(outside)),
-        sharper_outside=detail_ratio(luma_a, luma_b, outside),
+        sharper=energy_ratio(*details),
+        sharper_outside=energy_ratio(*(detail[outside] for detail in details)),
         blocks=math.log(block_edges(luma_a) / block_edges(luma_b)),
         warp_largest=largest,
         warp_area=area,
@@ -156,15 +157,15 @@ def global_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[float,
 def retouched_region(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Where A and B differ after a slight blur, with a margin of 1% of the side."""
     differs = np.abs(gaussian_filter(a - b, 1.0)) > SLIGHT / 2
-    return np.asarray(gaussian_filter(differs.astype(np.float32), 0.01 * min(a.shape)) > 0.05)
+    around = uniform_filter(differs.astype(np.float32), max(3, round(0.03 * min(a.shape))))
+    return np.asarray(around > 0.05)
 
 
-def detail_ratio(a: NDArray[np.float32], b: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
-    """ln of A's over B's mean squared Laplacian; 0 where fewer than 1,000 pixels are left."""
-    if where.sum() < 1000:
+def energy_ratio(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """ln of A's over B's mean, of squared Laplacians; 0 of fewer than 1,000 pixels."""
+    if a.size < 1000:
         return 0.0
-    energy = [float(np.square(laplace(x))[where].mean()) + 1.0 for x in (a, b)]
-    return math.log(energy[0] / energy[1])
+    return math.log((float(a.mean()) + 1) / (float(b.mean()) + 1))
 
 
 def block_edges(picture: NDArray[np.float32]) -> float:

@@ -93,13 +93,19 @@ def inverse_displacement(strokes: Sequence[Stroke], height: int, width: int) -> 
 
 def solve(stroke: Stroke, target: Points) -> Points:
     """The points p with p + shift(p) = target; a contraction, as no stroke folds."""
-    points = target
+    # A stroke moves what it reaches within its own ellipse, and nothing else.
+    x, y = ((target[axis] - stroke.centre[axis]) / stroke.radius[axis] for axis in (0, 1))
+    reached = x * x + y * y < 1
+    aims = target[:, reached]
+    points = aims
     while True:
-        closer = target - stroke.shift(points)
+        closer = aims - stroke.shift(points)
         done = np.abs(closer - points).max(initial=0) < 1e-5
         points = closer
         if done:
-            return points
+            solved = target.copy()
+            solved[:, reached] = points
+            return solved
 
 
 def on_reach(
