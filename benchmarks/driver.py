@@ -82,7 +82,7 @@ def plain(folder: Path, trials: int, panel: bytes) -> list[Moment]:
         pruner=optuna.pruners.MedianPruner(),
     )
     for params in load_recipes().values():
-        study.enqueue_trial(space.suggestion(params))
+        study.enqueue_trial(space.suggestion(params, QUICK.model_dump()))
 
     def objective(trial: optuna.Trial) -> float:
         space.suggest(trial)

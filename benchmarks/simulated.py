@@ -30,7 +30,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
     """The quick profile's plan, as `plan_search` makes it."""
     config = SearchConfig(run_dir=folder, study="simulated", jobs=jobs, budget=budget)
     space = read_space(config)
-    recipes, remarks = choose_recipes(space)
+    recipes, remarks = choose_recipes(space, QUICK)
     data = PreparedData(folder / "none.pt", "d" * 64, "nothing", n_train=64, n_val=12, n_test=0)
     return SearchPlan(
         config=config,

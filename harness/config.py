@@ -1,7 +1,8 @@
 """Settings models, frozen and validated once at the door; YAML and back."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
@@ -26,7 +27,7 @@ class Frozen(BaseModel):
 
 
 class TrainSettings(Frozen):
-    """Everything about a trial's training that the search does not vary.
+    """Everything about a trial's training beside the five settings that every search varies.
 
     Names and meanings are pytorch-CycleGAN-and-pix2pix's where it has them.
     """
@@ -58,6 +59,10 @@ class TrainSettings(Frozen):
         """The same training, so many times as long, scored where it ended and where it ends."""
         steps = round(self.steps * times)
         return self.model_copy(update={"steps": steps, "rungs": (self.steps, steps)})
+
+    def but(self, extras: Mapping[str, Any]) -> "TrainSettings":
+        """These settings with some values changed, checked as these were."""
+        return TrainSettings.model_validate({**self.model_dump(), **extras})
 
 
 class TrialPlan(Frozen):

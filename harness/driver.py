@@ -176,7 +176,7 @@ class Driver:
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
         self.stage.tracker.begin(job.task, tags)
-        self.view.show(TrialBegan(job.task.name, job.task.params.model_dump(), job.recipe))
+        self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
 
     # -- hearing ----------------------------------------------------------------------------
 
@@ -407,7 +407,7 @@ class Driver:
                 name=job.task.name,
                 state=ending.state,
                 value=value,
-                params=job.task.params.model_dump(),
+                params=job.task.settings,
                 recipe=job.recipe,
                 reason=ending.reason,
                 seconds=time.monotonic() - job.began,

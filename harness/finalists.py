@@ -24,8 +24,8 @@ from harness.study import put_back
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
 from harness.verdict import Finalist, conclude
-from reports.record import params_of, recipe_trial, sign_of, trials_by_score
-from search_spaces.params import TrialParams
+from reports.record import recipe_trial, settings_of, sign_of, trials_by_score
+from search_spaces.params import FIVE, TrialParams
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
 SUFFIX = " (finalists)"
@@ -36,10 +36,10 @@ FIRST_SEED = 1_000_000
 def choose(study: Study, count: int) -> list[Finalist]:
     """The `count` best settings of the search that differ, then the guide's recommendation."""
     baseline = recipe_trial(study, RECOMMENDED)
-    recommended = load_recipes()[RECOMMENDED].model_dump()
+    recommended = settings_of(baseline) if baseline else load_recipes()[RECOMMENDED].model_dump()
     found: list[Finalist] = []
     for trial in trials_by_score(study):
-        params = params_of(trial)
+        params = settings_of(trial)
         if len(found) < count and params not in [recommended, *(one.params for one in found)]:
             recipe = trial.user_attrs.get("recipe")
             found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
@@ -127,8 +127,10 @@ class FinalStage:
         trial = self.study.ask()
         self.done += 1
         noted = trial.user_attrs
-        params = TrialParams(**noted["params"])
-        return trial, TrialTask(trial.number, params, noted["seed"], "final")
+        settings = noted["params"]
+        params = TrialParams(**{name: settings[name] for name in FIVE})
+        extras = {name: value for name, value in settings.items() if name not in FIVE}
+        return trial, TrialTask(trial.number, params, noted["seed"], "final", extras)
 
     def failed(self) -> None:
         self.done -= 1

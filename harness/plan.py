@@ -92,13 +92,13 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     jobs = None if config.jobs == "auto" else config.jobs
     slots = share_out(devices, jobs, config.per_gpu, cores)
     profile, train = choose_train(config.profile, device)
-    check_space(space, train)
+    check_space(space, train, config.from_scratch)
     weights = choose_weights(config.weights)
     goal = choose_objective(config.objective, weights)
     check_init_from(config, train)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
-    recipes, left_out = choose_recipes(space)
+    recipes, left_out = choose_recipes(space, train)
     finalists, unconfirmed = choose_finalists(config, data.n_test, goal.direction)
     return SearchPlan(
         config=config,
@@ -134,9 +134,11 @@ def read_space(config: SearchConfig) -> Space:
         raise UserInputError(str(error)) from error
 
 
-def check_space(space: Space, train: TrainSettings) -> None:
+def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
     try:
         space.check_against(train.model_dump())
+        if not from_scratch:
+            space.check_shared_start()
     except ValueError as error:
         raise UserInputError(str(error)) from error
 
@@ -201,7 +203,9 @@ def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
     )
 
 
-def choose_recipes(space: Space) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+def choose_recipes(
+    space: Space, train: TrainSettings
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """The guide's recipes that the space holds, and a sentence for each that it does not.
 
     The recommended one comes first: the guards of the others are read against it.
@@ -211,7 +215,7 @@ def choose_recipes(space: Space) -> tuple[dict[str, dict[str, Any]], tuple[str, 
     recipes = load_recipes()
     for name, params in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
         try:
-            held[name] = recipe_for_space(params, space)
+            held[name] = recipe_for_space(params, space, train.model_dump())
         except ValueError as error:
             left_out.append(f"The guide's recipe {name} is left out: {error}.")
     return held, tuple(left_out)

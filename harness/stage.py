@@ -86,10 +86,13 @@ class SearchStage:
     def next(self) -> tuple[Trial, TrialTask]:
         trial = ask(self.study, self.space, self.sampler, self.seed)
         self.done += 1
-        params = self.space.params(trial.params)
+        suggested = trial.params
+        params, extras = self.space.params(suggested), self.space.extras(suggested)
         trial.set_user_attr("params", params.model_dump())
+        if extras:
+            trial.set_user_attr("extras", extras)
         trial.set_user_attr("seed", self.seed)
-        return trial, TrialTask(trial.number, params, self.seed)
+        return trial, TrialTask(trial.number, params, self.seed, extras=extras)
 
     def failed(self) -> None:
         self.done -= 1

@@ -177,7 +177,7 @@ class MlflowStore:
             run = self.client.create_run(self.experiment, run_name=name, tags=own)
             self.runs[task.number] = run.info.run_id
         # Said again to a run that was there: it may have been cut off before this.
-        values = task.params.model_dump()
+        values = task.settings
         # Parameters are text to MLflow; as metrics, the numbers can be filtered and plotted.
         numbers = {f"param/{key}": v for key, v in values.items() if not isinstance(v, str)}
         self.client.log_batch(

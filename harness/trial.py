@@ -110,9 +110,9 @@ class Trials:
 
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
         """The two networks as this trial begins with them: warm, or fresh from its seed."""
-        n_layers = task.params.n_layers_D
-        generator = build_generator(self.plan.train, task.seed)
-        discriminator = build_discriminator(self.plan.train, n_layers, task.seed)
+        settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
+        generator = build_generator(settings, task.seed)
+        discriminator = build_discriminator(settings, n_layers, task.seed)
         if self.plan.warm_start == "shared":
             warm = self.warm_start
             generator.load_state_dict(warm.generator)
@@ -121,10 +121,10 @@ class Trials:
 
     def of_stage(self, task: TrialTask) -> tuple[TrainSettings, Judge, Path]:
         """How a task of its stage is trained, what it is scored on, where its weights go."""
+        settings = self.plan.train.but(task.extras)
         if task.stage == "search":
-            return self.plan.train, self.val, self.paths.checkpoint(task.number)
-        longer = self.plan.train.longer(FINAL_TIMES)
-        return longer, self.test, self.paths.final_checkpoint(task.number)
+            return settings, self.val, self.paths.checkpoint(task.number)
+        return settings.longer(FINAL_TIMES), self.test, self.paths.final_checkpoint(task.number)
 
 
 def make_runner(plan: TrialPlan) -> TrialRunner:

@@ -1,10 +1,11 @@
 """What a driver and its workers say to one another about a trial. No torch: both sides read it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from search_spaces.params import TrialParams
+from search_spaces.params import TrialParams, Value
 
 StageName = Literal["search", "final"]
 """The search itself, on the validation pairs; or its finalists, longer and on the test pairs."""
@@ -12,17 +13,27 @@ StageName = Literal["search", "final"]
 
 @dataclass(frozen=True)
 class TrialTask:
-    """One trial to run: its number in its stage, its values, its seed."""
+    """One trial to run: its number in its stage, its values, its seed.
+
+    Attributes:
+        extras: training settings that the space varies beside the five, in place of the profile's.
+    """
 
     number: int
     params: TrialParams
     seed: int
     stage: StageName = "search"
+    extras: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """`t037`, or `f03` among the finalists' runs."""
         return f"t{self.number:03d}" if self.stage == "search" else f"f{self.number:02d}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that makes this trial another than its neighbour."""
+        return {**self.params.model_dump(), **self.extras}
 
 
 @dataclass(frozen=True)

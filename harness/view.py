@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from search_spaces.params import FIVE
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -296,10 +298,11 @@ def ended(event: TrialEnded, budget: int) -> str:
 
 
 def settings(params: Mapping[str, Any]) -> str:
-    """The five settings in one line."""
+    """The five settings in one line, and those that the space varies beside them."""
+    extras = (f" {name}={value}" for name, value in params.items() if name not in FIVE)
     return (
         f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
-        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:.2g}"
+        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:.2g}{''.join(extras)}"
     )
 
 

@@ -98,9 +98,15 @@ def continue_from(warm_start: str, params: Mapping[str, Any], name: str) -> list
     ]
 
 
-def full_commands(params: Mapping[str, Any], data: Mapping[str, Any], name: str) -> list[Command]:
-    """The found settings in the guide's own full training: 1024 px, 1000 + 1000 epochs."""
-    return [train_command(params, FULL_TRAINING, data, folder_name(name), schedule(1000))]
+def full_commands(
+    params: Mapping[str, Any], data: Mapping[str, Any], name: str, extras: Mapping[str, Any]
+) -> list[Command]:
+    """The found settings in the guide's own full training: 1024 px, 1000 + 1000 epochs.
+
+    `extras` are training settings that were searched too, in place of the guide's.
+    """
+    train = {**FULL_TRAINING, **extras}
+    return [train_command(params, train, data, folder_name(name), schedule(1000))]
 
 
 def progressive_commands(

@@ -16,7 +16,7 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
-from reports.record import best_trial, params_of, recipe_trial
+from reports.record import best_trial, extras_of, params_of, recipe_trial
 
 RECOMMENDED = "best"
 """The recipe that the guide recommends: what a winner is compared with."""
@@ -35,10 +35,15 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     trial = chosen_trial(study, winner_of(finals) if finals else trial_number)
     name = noted["name"]
     params = params_of(trial)
-    train = {**noted["train"], "warm_start": noted["warm_start"]}
+    extras = extras_of(trial)
+    train = {**noted["train"], **extras, "warm_start": noted["warm_start"]}
     data = noted["data"]
     run_name = folder_name(f"{name}-t{trial.number:03d}")
-    full = progressive_commands if is_progressive(trial) else full_commands
+    full = (
+        progressive_commands(params, data, f"{run_name}-full")
+        if is_progressive(trial)
+        else full_commands(params, data, f"{run_name}-full", searched(trial))
+    )
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -56,7 +61,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         "command": as_lines(
             train_commands(params, train, data, run_name, noted["warm_start_folder"])
         ),
-        "full_command": as_lines(full(params, data, f"{run_name}-full")),
+        "full_command": as_lines(full),
         "notes": notes(params, train, data, noted["weights"]),
         "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
         "provenance": {
@@ -157,6 +162,12 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
 def is_progressive(trial: FrozenTrial) -> bool:
     """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
     return trial.user_attrs.get("recipe") == "progressive"
+
+
+def searched(trial: FrozenTrial) -> Config:
+    """The training settings that the search chose: a recipe's are the profile's, for want of
+    others, and say nothing of a full training."""
+    return {} if trial.user_attrs.get("recipe") else extras_of(trial)
 
 
 def verdict(trial: FrozenTrial, baseline: FrozenTrial | None) -> str:

@@ -49,3 +49,14 @@ def params_of(trial: FrozenTrial) -> dict[str, Any]:
     """All five settings of a trial, also those that the space keeps fixed."""
     params: dict[str, Any] = trial.user_attrs.get("params", trial.params)
     return params
+
+
+def extras_of(trial: FrozenTrial) -> dict[str, Any]:
+    """The training settings that the space varies beside the five."""
+    extras: dict[str, Any] = trial.user_attrs.get("extras", {})
+    return extras
+
+
+def settings_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Everything that makes a trial another than its neighbour."""
+    return {**params_of(trial), **extras_of(trial)}

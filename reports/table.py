@@ -6,7 +6,7 @@ import pandas as pd
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.record import params_of, trials_of
+from reports.record import extras_of, params_of, trials_of
 
 PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 
@@ -15,16 +15,18 @@ def trials_frame(study: Study) -> pd.DataFrame:
     """One row a trial, by number.
 
     Columns: `trial`, `state`, `recipe`, `score` (completed trials only), `last_value` (the value
-    at the last rung, also of a pruned trial), `step` (of that rung), the five settings, `feasible`,
-    `seconds`, one column a component, `reason`, `seed`, `mlflow_run`. A study of several objectives
-    has `objective_1` and so on beside `score`, its first.
+    at the last rung, also of a pruned trial), `step` (of that rung), the five settings, those that
+    the space varies beside them, `feasible`, `seconds`, one column a component, `reason`, `seed`,
+    `mlflow_run`. A study of several objectives has `objective_1` and so on beside `score`, its
+    first.
     """
     rows = [row_of(trial) for trial in trials_of(study)]
     components = sorted({name for _, parts, _ in rows for name in parts})
+    extras = dict.fromkeys(name for trial in trials_of(study) for name in extras_of(trial))
     columns = [
         *("trial", "state", "recipe", "score"),
         *(f"objective_{place}" for place in range(1, len(study.directions))),
-        *("last_value", "step", *PARAMS, "feasible", "seconds", *components),
+        *("last_value", "step", *PARAMS, *extras, "feasible", "seconds", *components),
         *("reason", "seed", "mlflow_run"),
     ]
     data = [head | parts | tail for head, parts, tail in rows]
@@ -47,6 +49,7 @@ def row_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any], dict[str
         "last_value": None if step is None else trial.intermediate_values[step],
         "step": step,
         **{name: params.get(name) for name in PARAMS},
+        **extras_of(trial),
         "feasible": all(value <= 0 for value in trial.constraints.values()),
         "seconds": noted.get("seconds"),
     }

@@ -1,21 +1,21 @@
-"""One setting of a space: a fixed value, a range of numbers, or a choice."""
+"""One setting of a space: a fixed value, a range of numbers, a choice, or one that depends."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from search_spaces.params import TrialParams
+from search_spaces.params import EXTRAS, SETTINGS, USED, Value, type_of
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-Value = float | int | str
 KEYS = {
-    "float": {"type", "low", "high", "log", "step"},
-    "int": {"type", "low", "high", "log", "step"},
-    "categorical": {"type", "choices"},
+    "float": {"type", "low", "high", "log", "step", "when", "else"},
+    "int": {"type", "low", "high", "log", "step", "when", "else"},
+    "categorical": {"type", "choices", "when", "else"},
 }
 
 
@@ -61,7 +61,7 @@ class Range:
         return f"in {self.low:g}..{self.high:g}{grid}"
 
     def holds(self, value: Value) -> bool:
-        if isinstance(value, str) or not self.low <= value <= self.high:
+        if isinstance(value, str | bool) or not self.low <= value <= self.high:
             return False
         return self.step is None or on_grid(value - self.low, self.step)
 
@@ -100,7 +100,44 @@ class Choice:
         trial.suggest_categorical(name, self.choices)
 
 
-Parameter = Fixed | Range | Choice
+@dataclass(frozen=True)
+class Conditional:
+    """A setting that is chosen only where others have certain values.
+
+    Attributes:
+        when: names of settings and the values that they must have, all of them.
+        otherwise: the value elsewhere; None: the profile's own.
+    """
+
+    chosen: Range | Choice
+    when: tuple[tuple[str, tuple[Value, ...]], ...]
+    otherwise: Value | None
+
+    def as_data(self) -> dict[str, Any]:
+        when = {name: list(values) for name, values in self.when}
+        rest = {} if self.otherwise is None else {"else": self.otherwise}
+        return {**self.chosen.as_data(), "when": when, **rest}
+
+    def describe(self) -> str:
+        when = " and ".join(
+            f"{name} is {' or '.join(map(plain, values))}" for name, values in self.when
+        )
+        rest = "the profile's" if self.otherwise is None else plain(self.otherwise)
+        return f"{self.chosen.describe()} when {when}, else {rest}"
+
+    def applies(self, values: Mapping[str, Value]) -> bool:
+        """Whether the setting is to be chosen, where the others have these values."""
+        return all(values[name] in allowed for name, allowed in self.when)
+
+    def holds(self, value: Value) -> bool:
+        return value == self.otherwise or self.chosen.holds(value)
+
+    def values(self) -> tuple[Any, ...]:
+        rest = () if self.otherwise is None else (self.otherwise,)
+        return tuple(dict.fromkeys((*self.chosen.values(), *rest)))
+
+
+Parameter = Fixed | Range | Choice | Conditional
 
 
 def read_parameter(name: str, entry: Any, where: str) -> Parameter:
@@ -121,13 +158,47 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
             f"{where}: {unknown[0]} is not a key of a {kind} entry; its keys are "
             f"{', '.join(sorted(KEYS[kind]))}."
         )
-    if kind == "categorical":
-        return read_choice(name, entry.get("choices"), where)
-    return read_range(name, entry, where)
+    read = read_choice if kind == "categorical" else read_range
+    chosen = read(name, entry, where)
+    if "when" not in entry:
+        if "else" in entry:
+            raise ValueError(f"{where}: else has no meaning without when.")
+        return chosen
+    return Conditional(chosen, read_when(entry["when"], where), read_else(name, entry, where))
 
 
-def read_choice(name: str, choices: Any, where: str) -> Choice:
+def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...]:
+    """The conditions of an entry: settings and the values, one or a list, that they must have."""
+    if not isinstance(when, dict) or not when:
+        raise ValueError(
+            f"{where}: when must name a setting and its value: when: {{{USED}: true}}."
+        )
+    unknown = [name for name in when if name not in SETTINGS]
+    if unknown:
+        raise ValueError(f"{where}: when names {unknown[0]}, which is no setting.")
+    conditions = []
+    for name, allowed in when.items():
+        values = allowed if isinstance(allowed, list) and allowed else [allowed]
+        read = (checked(name, value, f"{where}: when: {name}") for value in values)
+        conditions.append((name, tuple(read)))
+    return tuple(conditions)
+
+
+def read_else(name: str, entry: dict[Any, Any], where: str) -> Value | None:
+    """A conditional entry's value elsewhere: none for lambda_perceptual, the profile's own."""
+    if "else" in entry:
+        value: Value = checked(name, entry["else"], f"{where}: else")
+        return value
+    if name == "lambda_perceptual":
+        return 0.0
+    if name in EXTRAS:
+        return None
+    raise ValueError(f"{where}: else is missing; give {name}'s value for where when does not hold.")
+
+
+def read_choice(name: str, entry: dict[Any, Any], where: str) -> Choice:
     """A categorical entry, each choice a value that the setting can take."""
+    choices = entry.get("choices")
     if not isinstance(choices, list) or not choices:
         raise ValueError(f"{where}: choices must be a list of at least one value.")
     values = tuple(checked(name, choice, f"{where}: choices") for choice in choices)
@@ -139,11 +210,10 @@ def read_choice(name: str, choices: Any, where: str) -> Choice:
 def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
     """A float or int entry with sensible ends."""
     kind: Literal["float", "int"] = entry["type"]
-    field = TrialParams.model_fields[name].annotation
-    if field not in (float, int):
-        raise ValueError(f"{where}: type must be categorical, for its values are words.")
-    if field is int and kind == "float":
-        raise ValueError(f"{where}: type must be int, for {name} counts whole layers.")
+    if type_of(name) not in (float, int):
+        raise ValueError(f"{where}: type must be categorical, for its values are no numbers.")
+    if type_of(name) is int and kind == "float":
+        raise ValueError(f"{where}: type must be int, for {name} is a whole number.")
     for key in ("low", "high"):
         if key not in entry:
             raise ValueError(f"{where}: {key} is missing.")
@@ -183,10 +253,9 @@ def checked(name: str, value: Any, where: str) -> Any:
     Raises:
         ValueError: it cannot take it.
     """
-    field = TrialParams.model_fields[name]
-    constrained: Any = Annotated[field.annotation, field]
-    adapter: TypeAdapter[Any] = TypeAdapter(constrained, config=ConfigDict(allow_inf_nan=False))
-    if isinstance(value, bool):
+    finite = ConfigDict(allow_inf_nan=False)
+    adapter: TypeAdapter[Any] = TypeAdapter(SETTINGS[name], config=finite)
+    if isinstance(value, bool) and type_of(name) is not bool:
         raise ValueError(f"{where} cannot be {value}: a yes/no value has no meaning here.")
     try:
         return adapter.validate_python(value)
@@ -216,5 +285,7 @@ def on_grid(distance: float, step: float) -> bool:
 
 
 def plain(value: Value) -> str:
-    """A value as a person writes it: 100, not 100.0."""
+    """A value as a person writes it: 100, not 100.0; true, not True."""
+    if isinstance(value, bool):
+        return str(value).lower()
     return value if isinstance(value, str) else f"{value:g}"

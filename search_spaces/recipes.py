@@ -1,5 +1,6 @@
 """The guide's settings by name: what every study runs first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -35,11 +36,14 @@ def load_recipes() -> dict[str, TrialParams]:
     return {name: recipe.params for name, recipe in read_recipes().items()}
 
 
-def recipe_for_space(recipe: TrialParams, space: Space) -> dict[str, Any]:
+def recipe_for_space(recipe: TrialParams, space: Space, train: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe as the values to enqueue in a study of `space`, fixed settings left out.
+
+    Args:
+        train: the profile's training settings; a recipe says nothing of those.
 
     Raises:
         ValueError: the space does not hold it; the sentence names the settings. Such a recipe is
             left out of the study: moved into the space it would be another recipe.
     """
-    return space.suggestion(recipe)
+    return space.suggestion(recipe, train)

@@ -1,12 +1,14 @@
 """A search space: what its YAML may say, and what Optuna is asked for.
 
-The file is a mapping with `params` (one entry for each setting of `TrialParams`) and, optionally,
-`description`. An entry is either a value, which stays fixed, or a range:
+search_spaces/README.md describes the file. In short: a mapping with `params` and, optionally,
+`description`; an entry of `params` is a value, which stays fixed, a range, or a choice, and may
+depend on another:
 
+    lambda_L1: 100
     lr: {type: float, low: 0.00005, high: 0.0004, log: true}
     n_layers_D: {type: int, low: 2, high: 5}
-    gan_mode: {type: categorical, choices: [vanilla, lsgan]}
-    lambda_perceptual: 10
+    use_perceptual: {type: categorical, choices: [true, false]}
+    lambda_perceptual: {type: float, low: 1, high: 30, log: true, when: {use_perceptual: true}}
 """
 
 import hashlib
@@ -20,8 +22,17 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search_spaces.checks import check_combination
-from search_spaces.parameters import Fixed, Parameter, plain, read_parameter
-from search_spaces.params import GanMode, TrialParams
+from search_spaces.parameters import Conditional, Fixed, Parameter, Range, plain, read_parameter
+from search_spaces.params import (
+    EXTRAS,
+    FIVE,
+    FROM_SCRATCH,
+    SETTINGS,
+    USED,
+    GanMode,
+    TrialParams,
+    Value,
+)
 from search_spaces.strict_yaml import read_mapping
 
 if TYPE_CHECKING:
@@ -37,7 +48,8 @@ class Space:
     Attributes:
         name: the built-in's name, or the file's without its ending.
         description: one paragraph for a person.
-        parameters: one entry for each field of `TrialParams`, in that order.
+        parameters: an entry for each field of `TrialParams` and for what the file holds of
+            `EXTRAS` and `USED`, in that order.
     """
 
     name: str
@@ -55,11 +67,12 @@ class Space:
         """Hexadecimal SHA-256 of `text`."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def suggest(self, trial: "Trial") -> None:
-        """Let Optuna choose every setting of a trial that is not fixed."""
-        for name, entry in self.parameters.items():
-            if not isinstance(entry, Fixed):
-                entry.suggest(trial, name)
+    @property
+    def conditional(self) -> dict[str, Conditional]:
+        """The settings that depend on others, by name."""
+        return {
+            name: entry for name, entry in self.parameters.items() if isinstance(entry, Conditional)
+        }
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -68,30 +81,66 @@ class Space:
             name: entry.value for name, entry in self.parameters.items() if isinstance(entry, Fixed)
         }
 
-    def params(self, suggested: Mapping[str, Any]) -> TrialParams:
-        """A trial's settings from what the sampler suggested."""
-        return TrialParams(**{**self.fixed, **suggested})
+    def suggest(self, trial: "Trial") -> None:
+        """Let Optuna choose every setting of a trial that is not fixed, where it applies."""
+        for name, entry in self.parameters.items():
+            if not isinstance(entry, Fixed | Conditional):
+                entry.suggest(trial, name)
+        others = {**self.fixed, **trial.params}
+        for name, entry in self.conditional.items():
+            if entry.applies(others):
+                entry.chosen.suggest(trial, name)
 
-    def suggestion(self, params: TrialParams) -> dict[str, Any]:
-        """The part of `params` that a sampler would have suggested; the inverse of `params()`.
+    def values(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
+        """Every setting of a trial, from what the sampler suggested; profile's ones left out."""
+        values = {**self.fixed, **suggested}
+        for name, entry in self.conditional.items():
+            if name not in suggested and entry.otherwise is not None:
+                values[name] = entry.otherwise
+        return values
+
+    def params(self, suggested: Mapping[str, Any]) -> TrialParams:
+        """A trial's five settings from what the sampler suggested."""
+        values = self.values(suggested)
+        return TrialParams.model_validate({name: values[name] for name in FIVE})
+
+    def extras(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
+        """A trial's training settings beside the five, where they are not left to the profile."""
+        values = self.values(suggested)
+        return {name: values[name] for name in EXTRAS if name in values}
+
+    def suggestion(self, params: TrialParams, train: Mapping[str, Any]) -> dict[str, Any]:
+        """What a sampler would have suggested for these settings; the inverse of `params()`.
+
+        Args:
+            params: the five.
+            train: training settings; all of `EXTRAS`.
 
         Raises:
             ValueError: a value is not in this space; the sentence names every such setting.
         """
-        values = params.model_dump()
-        misfits = [
-            f"{name} {plain(values[name])} is not {entry.describe()}"
-            for name, entry in self.parameters.items()
-            if not entry.holds(values[name])
-        ]
+        values = {**train, **params.model_dump(), USED: params.lambda_perceptual > 0}
+        suggested, misfits = {}, []
+        for name, entry in self.parameters.items():
+            value, place = values[name], entry.describe()
+            if isinstance(entry, Conditional):
+                if not entry.applies(values):
+                    if entry.otherwise not in (None, value):
+                        misfits.append(f"{name} {plain(value)} is not {place}")
+                    continue
+                entry = entry.chosen
+            if not entry.holds(value):
+                misfits.append(f"{name} {plain(value)} is not {place}")
+            elif not isinstance(entry, Fixed):
+                suggested[name] = value
         if misfits:
             raise ValueError(f"outside space {self.name}: {', '.join(misfits)}")
-        return {name: values[name] for name in values if name not in self.fixed}
+        return suggested
 
     def holds(self, params: TrialParams) -> bool:
-        """Whether every setting of `params` is in this space."""
+        """Whether the five settings of `params` are in this space."""
         values = params.model_dump()
-        return all(entry.holds(values[name]) for name, entry in self.parameters.items())
+        return all(self.parameters[name].holds(value) for name, value in values.items())
 
     @property
     def discriminators(self) -> tuple[tuple[int, GanMode], ...]:
@@ -109,8 +158,22 @@ class Space:
         Raises:
             ValueError: one sentence that names the two settings which exclude each other.
         """
-        for depth in self.parameters["n_layers_D"].values():
-            check_combination(depth, train)
+        nets = self.parameters["netG"].values() if "netG" in self.parameters else (train["netG"],)
+        for depth, net in itertools.product(self.parameters["n_layers_D"].values(), nets):
+            check_combination(depth, {**train, "netG": net})
+
+    def check_shared_start(self) -> None:
+        """Refuse settings in which trials that share a warm start cannot differ.
+
+        Raises:
+            ValueError: one sentence that names the setting.
+        """
+        for name in FROM_SCRATCH:
+            if name in self.parameters:
+                raise ValueError(
+                    f"Space {self.name}: {name} changes what a trial begins with, and all continue "
+                    "from one warm start: search it with --from-scratch, or leave it out."
+                )
 
 
 def load_space(name_or_file: str, overrides: Mapping[str, str] | None = None) -> Space:
@@ -159,18 +222,66 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
     entries = data.get("params")
     if not isinstance(entries, dict):
         raise ValueError(f"{where}: params must be a mapping of settings to ranges or values.")
-    known = tuple(TrialParams.model_fields)
-    for key in [*entries, *(overrides or {})]:
-        if key not in known:
-            raise ValueError(
-                f"{where}: {key} is no setting that can be searched; these can: {', '.join(known)}."
-            )
     entries = {**entries, **(overrides or {})}
-    missing = [key for key in known if key not in entries]
+    for key in entries:
+        if key not in SETTINGS:
+            raise ValueError(
+                f"{where}: {key} is no setting that can be searched; these can: "
+                f"{', '.join(SETTINGS)}."
+            )
+    missing = [key for key in FIVE if key not in entries]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing; give it a range or a fixed value.")
-    return Space(
-        name=name,
-        description=" ".join(str(data.get("description", "")).split()),
-        parameters={key: read_parameter(key, entries[key], where) for key in known},
-    )
+    parameters = {
+        key: read_parameter(key, entries[key], where) for key in SETTINGS if key in entries
+    }
+    perceptual = parameters["lambda_perceptual"]
+    if USED in parameters and isinstance(perceptual, Fixed):
+        parameters[USED] = Fixed(perceptual.value != 0)
+    check_conditions(parameters, where)
+    return Space(name, " ".join(str(data.get("description", "")).split()), parameters)
+
+
+def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:
+    """Refuse conditions that can never hold, or of which nobody could say when they do.
+
+    Raises:
+        ValueError: one sentence with the key at fault.
+    """
+    for key, entry in parameters.items():
+        for name, allowed in entry.when if isinstance(entry, Conditional) else ():
+            on = parameters.get(name)
+            if on is None:
+                raise ValueError(f"{where}: {key}: when names {name}, which the space leaves out.")
+            if isinstance(on, Conditional):
+                raise ValueError(f"{where}: {key}: when names {name}, which depends on others.")
+            if isinstance(on, Range) and on.type == "float":
+                raise ValueError(
+                    f"{where}: {key}: when names {name}, a range: name a choice or whole numbers."
+                )
+            # A pin may well switch a setting off; a file that never uses it is a mistake.
+            for value in allowed if not isinstance(on, Fixed) else ():
+                if not on.holds(value):
+                    raise ValueError(
+                        f"{where}: {key}: when: {name} is never {plain(value)}; it is "
+                        f"{on.describe()}."
+                    )
+    check_use(parameters, where)
+
+
+def check_use(parameters: Mapping[str, Parameter], where: str) -> None:
+    """See to it that use_perceptual, where a space has it, is true exactly above 0.
+
+    Raises:
+        ValueError: one sentence with the key at fault.
+    """
+    entry = parameters["lambda_perceptual"]
+    if USED not in parameters or isinstance(entry, Fixed):
+        return
+    where = f"{where}: lambda_perceptual"
+    if not isinstance(entry, Conditional) or (USED, (True,)) not in entry.when:
+        raise ValueError(f"{where}: when must be {{{USED}: true}} where the space holds {USED}.")
+    if entry.otherwise != 0:
+        raise ValueError(f"{where}: else must be 0, which is what {USED} false means.")
+    if entry.chosen.holds(0):
+        raise ValueError(f"{where}: it must stay above 0, for {USED} says whether it is used.")

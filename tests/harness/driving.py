@@ -3,6 +3,7 @@
 What a runner does is a function of the trial's number and parameters alone.
 """
 
+import json
 import math
 import os
 import signal
@@ -39,7 +40,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
     """A plan as `plan_search` makes it, of pairs that nobody reads."""
     config = SearchConfig(**{"run_dir": folder, "study": "fake", "jobs": jobs, **settings})
     space = load_space(config.space, config.pinned)
-    recipes, left_out = choose_recipes(space)
+    recipes, left_out = choose_recipes(space, TRAIN)
     paths_folder = RunPaths(folder.absolute()).study(config.study).folder
     return SearchPlan(
         config=config,
@@ -155,7 +156,7 @@ def note_run(plan: TrialPlan, task: TrialTask, name: str = "ran.txt") -> None:
     """One line a run begun, so that tests see what was really run, and how often."""
     plan.folder.mkdir(parents=True, exist_ok=True)
     with (plan.folder / name).open("a") as file:
-        file.write(f"{task.number} {task.params.model_dump_json()}\n")
+        file.write(f"{task.number} {json.dumps(task.settings)}\n")
 
 
 class Faulty(Instant):

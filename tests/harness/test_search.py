@@ -14,6 +14,7 @@ from driving import Failing, Faulty, Instant, Refusing, Unmakeable, make_plan, r
 from optuna.trial import FrozenTrial, TrialState
 
 import harness.search
+from harness.best_config import read_best_config
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.plan import SearchPlan
@@ -288,6 +289,24 @@ def test_a_recipe_outside_the_space_is_left_out(tmp_path: Path) -> None:
     assert first.user_attrs["recipe"] == "best"
     assert first.user_attrs["params"]["gan_mode"] == "lsgan"
     assert any("problem is left out" in remark for remark in plan.remarks)
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_training_settings_of_the_space_reach_the_trial_the_record_and_the_command(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan(tmp_path, budget=2, pinned={"beta1": "0.9", "flip": "false"})
+    run(plan)
+    first = trials(tmp_path)[0]
+    assert first.user_attrs["extras"] == {"beta1": 0.9, "flip": False}
+    ran = (plan.paths.folder / "ran.txt").read_text()
+    assert '"beta1": 0.9' in ran
+    best = yaml.safe_load(plan.paths.best_yaml.read_text())
+    assert (best["train"]["beta1"], best["train"]["flip"]) == (0.9, False)
+    for command in (best["command"], best["full_command"]):
+        assert "--beta1 0.9" in command
+        assert "--no_flip" in command
+    assert read_best_config(plan.paths.best_yaml).train.beta1 == 0.9
 
 
 @pytest.mark.usefixtures("unmirrored")

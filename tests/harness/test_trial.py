@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from pydantic import TypeAdapter
 
 from harness.config import TrainSettings, TrialPlan
 from harness.data.pairs import Dataset, PairSet, save_dataset
@@ -15,7 +16,7 @@ from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
 from harness.warmstart import WarmStart
-from search_spaces.params import TrialParams
+from search_spaces.params import EXTRAS, TrialParams, Value
 
 SIZE = 128
 KINDS = ((3, "vanilla"), (2, "lsgan"))
@@ -88,14 +89,16 @@ def warm(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trials:
     return trials
 
 
-def run(trials: Trials, params: TrialParams, go_on: bool = True) -> tuple[list[Rung], object]:
+def run(
+    trials: Trials, params: TrialParams, go_on: bool = True, **extras: Value
+) -> tuple[list[Rung], object]:
     rungs: list[Rung] = []
 
     def report(rung: Rung) -> bool:
         rungs.append(rung)
         return go_on
 
-    return rungs, trials.run(TrialTask(7, params, 0), report)
+    return rungs, trials.run(TrialTask(7, params, 0, extras=extras), report)
 
 
 def test_a_trial_reports_its_rungs_and_leaves_a_checkpoint_that_restores(warm: Trials) -> None:
@@ -126,6 +129,32 @@ def test_settings_make_the_difference(warm: Trials) -> None:
     other, _ = run(warm, PARAMS.model_copy(update={"n_layers_D": 2, "gan_mode": "lsgan"}))
     assert perceptual[-1].losses["G_Perceptual"] > 0
     assert len({rungs[-1].value for rungs in (plain, perceptual, other)}) == 3
+
+
+def test_training_settings_of_a_trial_make_a_difference_too(warm: Trials) -> None:
+    plain, _ = run(warm, PARAMS)
+    same, _ = run(warm, PARAMS, beta1=TRAIN.beta1, batch_size=TRAIN.batch_size)
+    assert [rung.value for rung in same] == [rung.value for rung in plain]
+    changed = [
+        run(warm, PARAMS, **extras)[0][-1].value
+        for extras in ({"beta1": 0.9}, {"batch_size": 2}, {"flip": False}, {"dropout": False})
+    ]
+    assert len({plain[-1].value, *changed}) == 5
+
+
+def test_other_networks_from_scratch(dataset: Path, tmp_path: Path) -> None:
+    trials = make_trials(dataset, tmp_path, warm_start="none")
+    _, result = run(trials, PARAMS, ngf=6, norm="instance")
+    assert result is not None
+    generator = build_generator(TRAIN.but({"ngf": 6, "norm": "instance"}), seed=1)
+    generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
+
+
+def test_a_space_may_hold_only_what_a_training_takes() -> None:
+    wanted = TrainSettings.model_json_schema()["properties"]
+    for name, kind in EXTRAS.items():
+        told = {key: wanted[name][key] for key in wanted[name] if key not in ("title", "default")}
+        assert TypeAdapter(kind).json_schema() == told
 
 
 def test_a_pruned_trial_stops_there_and_leaves_nothing(dataset: Path, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_trap_no_load_pretrain_but_continue_train_for_the_users_own_model() -> N
 def test_only_options_that_all_current_versions_share(recipe: str) -> None:
     commands = [
         *train_commands(params_of(recipe), TRIAL, DATA, "study", None),
-        *full_commands(params_of(recipe), DATA, "study"),
+        *full_commands(params_of(recipe), DATA, "study", {}),
     ]
     for command in commands:
         assert parsed(command).keys() <= SHARED | USERS_OWN
@@ -160,7 +160,7 @@ def test_fixed_settings_are_the_trials_own() -> None:
 
 
 def test_full_training_is_the_guides() -> None:
-    (command,) = full_commands(params_of("best", lambda_L1=82.5, n_layers_D=4), DATA, "study")
+    (command,) = full_commands(params_of("best", lambda_L1=82.5, n_layers_D=4), DATA, "study", {})
     options = parsed(command)
     wanted = {
         "load_size": "1024", "crop_size": "1024", "preprocess": "scale_width_and_crop",

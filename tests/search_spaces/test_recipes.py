@@ -6,6 +6,20 @@ from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes, read_recipes, recipe_for_space
 from search_spaces.space import load_space
 
+# A profile's training settings, as far as a space may hold them.
+TRAIN = {
+    "beta1": 0.5,
+    "batch_size": 1,
+    "flip": True,
+    "dropout": True,
+    "netG": "unet_128",
+    "ngf": 12,
+    "ndf": 12,
+    "norm": "batch",
+    "init_type": "normal",
+    "init_gain": 0.02,
+}
+
 GUIDE = [
     ("problem", 500, 0, 3, "vanilla", 1e-4),
     ("perceptual", 100, 10, 3, "vanilla", 1e-4),
@@ -31,21 +45,21 @@ def test_every_recipe_is_described() -> None:
 def test_a_broad_space_holds_every_recipe(name: str) -> None:
     space = load_space(name)
     for recipe in load_recipes().values():
-        assert space.params(recipe_for_space(recipe, space)) == recipe
+        assert space.params(recipe_for_space(recipe, space, TRAIN)) == recipe
 
 
 def test_a_narrow_space_names_what_does_not_fit() -> None:
     space = load_space("narrow")
     with pytest.raises(ValueError, match=r"lambda_L1 500 is not in 50..100, lambda_perceptual 0"):
-        recipe_for_space(load_recipes()["problem"], space)
-    assert recipe_for_space(load_recipes()["best"], space)
+        recipe_for_space(load_recipes()["problem"], space, TRAIN)
+    assert recipe_for_space(load_recipes()["best"], space, TRAIN)
 
 
 def test_a_pinned_setting_is_not_suggested_and_must_agree() -> None:
     space = load_space("default", {"lr": "1e-4"})
-    assert "lr" not in recipe_for_space(load_recipes()["best"], space)
+    assert "lr" not in recipe_for_space(load_recipes()["best"], space, TRAIN)
     with pytest.raises(ValueError, match=r"lr 0.0002 is not 0.0001"):
-        recipe_for_space(load_recipes()["progressive"], space)
+        recipe_for_space(load_recipes()["progressive"], space, TRAIN)
 
 
 def test_a_value_between_the_points_of_a_grid_is_not_moved() -> None:
@@ -53,4 +67,20 @@ def test_a_value_between_the_points_of_a_grid_is_not_moved() -> None:
         lambda_L1=100, lambda_perceptual=11, n_layers_D=3, gan_mode="lsgan", lr=1e-4
     )
     with pytest.raises(ValueError, match=r"lambda_perceptual 11 is not in 0..30 in steps of 2.5"):
-        recipe_for_space(params, load_space("default"))
+        recipe_for_space(params, load_space("default"), TRAIN)
+
+
+def test_a_recipe_has_the_profiles_training_settings() -> None:
+    space = load_space("default", {"beta1": "0.5"})
+    assert recipe_for_space(load_recipes()["best"], space, TRAIN)
+    with pytest.raises(ValueError, match=r"beta1 0.5 is not 0.9"):
+        recipe_for_space(load_recipes()["best"], load_space("default", {"beta1": "0.9"}), TRAIN)
+
+
+def test_a_recipe_without_a_perceptual_term_is_not_asked_for_its_weight() -> None:
+    space = load_space("wide")
+    without = recipe_for_space(load_recipes()["lsgan"], space, TRAIN)
+    assert without["use_perceptual"] is False
+    assert "lambda_perceptual" not in without
+    with_it = recipe_for_space(load_recipes()["best"], space, TRAIN)
+    assert (with_it["use_perceptual"], with_it["lambda_perceptual"]) == (True, 10)

@@ -14,9 +14,24 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from search_spaces.params import TrialParams
+from search_spaces.params import FROM_SCRATCH, TrialParams
 from search_spaces.space import BUILT_IN, Space, load_space, parse_space
 
+TRAIN = {
+    "beta1": 0.5,
+    "batch_size": 1,
+    "flip": True,
+    "dropout": True,
+    "netG": "unet_128",
+    "ngf": 12,
+    "ndf": 12,
+    "norm": "batch",
+    "init_type": "normal",
+    "init_gain": 0.02,
+    "preprocess": "none",
+    "load_size": 128,
+    "crop_size": 128,
+}
 GOOD = {
     "lambda_L1": {"type": "float", "low": 10, "high": 500, "log": True},
     "lambda_perceptual": {"type": "float", "low": 0, "high": 30, "step": 2.5},
@@ -34,7 +49,7 @@ def asked_of(space: Space) -> dict[str, BaseDistribution]:
     """What Optuna is asked for."""
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3)).ask()
     space.suggest(trial)
-    return trial.distributions
+    return dict(trial.distributions)
 
 
 def test_default_space() -> None:
@@ -58,8 +73,8 @@ def test_sampled_values_make_params_and_back(name: str) -> None:
     for _ in range(30):
         trial = study.ask()
         space.suggest(trial)
-        params = space.params(trial.params)
-        assert space.suggestion(params) == trial.params
+        params, extras = space.params(trial.params), space.extras(trial.params)
+        assert space.suggestion(params, TRAIN | extras) == trial.params
         assert (params.n_layers_D, params.gan_mode) in space.discriminators
 
 
@@ -115,7 +130,187 @@ def test_a_bad_pin_is_named(overrides: dict[str, str], named: str) -> None:
         load_space("default", overrides)
 
 
+CONDITIONAL = {
+    "use_perceptual": {"type": "categorical", "choices": [True, False]},
+    "lambda_perceptual": {
+        "type": "float",
+        "low": 1,
+        "high": 30,
+        "log": True,
+        "when": {"use_perceptual": True},
+    },
+    "ndf": {"type": "int", "low": 8, "high": 16, "when": {"n_layers_D": [2, 3]}},
+    "beta1": {
+        "type": "categorical",
+        "choices": [0.0, 0.5],
+        "when": {"gan_mode": "lsgan", "n_layers_D": 3},
+        "else": 0.9,
+    },
+}
+
+
+def test_a_conditional_setting_is_chosen_exactly_where_it_applies() -> None:
+    space = parse_space("mine", space_text(**CONDITIONAL))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    seen = set()
+    for _ in range(40):
+        trial = study.ask()
+        space.suggest(trial)
+        params, extras = space.params(trial.params), space.extras(trial.params)
+        used = trial.params["use_perceptual"]
+        assert (params.lambda_perceptual > 0) == used == ("lambda_perceptual" in trial.params)
+        assert ("ndf" in extras) == (params.n_layers_D in (2, 3))
+        chosen = (params.gan_mode, params.n_layers_D) == ("lsgan", 3)
+        assert chosen == ("beta1" in trial.params)
+        assert chosen or extras["beta1"] == 0.9
+        assert space.suggestion(params, TRAIN | extras) == trial.params
+        study.tell(trial, params.lambda_L1)
+        seen.add((used, "ndf" in extras, chosen))
+    assert len(seen) > 4
+
+
+def test_a_conditional_space_is_its_text() -> None:
+    space = parse_space("mine", space_text(**CONDITIONAL))
+    assert parse_space("again", space.text).parameters == space.parameters
+
+
+def test_what_a_conditional_setting_is_elsewhere_must_agree() -> None:
+    space = parse_space("mine", space_text(**CONDITIONAL))
+    params = TrialParams(lambda_L1=60, lambda_perceptual=0, n_layers_D=5, gan_mode="lsgan", lr=1e-4)
+    assert "beta1" not in space.suggestion(params, TRAIN | {"beta1": 0.9})
+    with pytest.raises(ValueError, match=r"beta1 0.5 is not one of 0, 0.5 when gan_mode is lsgan"):
+        space.suggestion(params, TRAIN | {"beta1": 0.5})
+
+
+@pytest.mark.parametrize(("weight", "used"), [("10", True), ("0", False)])
+def test_a_pinned_perceptual_weight_settles_whether_it_is_used(weight: str, used: bool) -> None:
+    space = load_space("wide", {"lambda_perceptual": weight})
+    assert space.fixed["use_perceptual"] is used
+    assert space.fixed["lambda_perceptual"] == float(weight)
+    assert "use_perceptual" not in asked_of(space)
+
+
+def test_a_pinned_no_switches_the_perceptual_term_off() -> None:
+    space = load_space("wide", {"use_perceptual": "false"})
+    assert "lambda_perceptual" not in asked_of(space)
+    assert space.params({"lambda_L1": 9, "n_layers_D": 3, "gan_mode": "lsgan", "lr": 1e-4,
+                         "beta1": 0.5}).lambda_perceptual == 0  # fmt: skip
+
+
+def test_training_settings_beside_the_five() -> None:
+    space = parse_space(
+        "mine",
+        space_text(
+            batch_size={"type": "int", "low": 1, "high": 4},
+            flip={"type": "categorical", "choices": [True, False]},
+            norm="instance",
+        ),
+    )
+    assert set(asked_of(space)) >= {"batch_size", "flip"}
+    suggested = {name: entry.values()[-1] for name, entry in space.parameters.items()
+                 if name in ("gan_mode", "n_layers_D", "batch_size", "flip")}  # fmt: skip
+    suggested |= {"lambda_L1": 60.0, "lambda_perceptual": 5.0}
+    assert space.extras(suggested) == {"batch_size": 4, "flip": False, "norm": "instance"}
+    assert load_space("default", {"beta1": "0.9"}).extras({}) == {"beta1": 0.9}
+
+
+@pytest.mark.parametrize("name", FROM_SCRATCH)
+def test_other_networks_need_trials_from_scratch(name: str) -> None:
+    space = load_space("default", {name: str(TRAIN[name])})
+    with pytest.raises(ValueError, match=rf"{name} changes what a trial begins .*scratch"):
+        space.check_shared_start()
+    load_space("wide").check_shared_start()
+
+
+def test_a_choice_of_generators_is_checked_against_the_crop() -> None:
+    nets = {"type": "categorical", "choices": ["unet_128", "unet_256"]}
+    with pytest.raises(ValueError, match=r"netG unet_256 needs a crop_size .* 256, not 128"):
+        parse_space("mine", space_text(netG=nets)).check_against(TRAIN)
+
+
+def perceptual(**changed: object) -> str:
+    """A space in which lambda_perceptual depends on use_perceptual, badly."""
+    entry: dict[str, object] = {**CONDITIONAL["lambda_perceptual"], **changed}
+    return space_text(use_perceptual=CONDITIONAL["use_perceptual"], lambda_perceptual=entry)
+
+
 BAD = {
+    "when a text": (perceptual(when="used"), "lambda_perceptual: when must name a setting"),
+    "when empty": (perceptual(when={}), "lambda_perceptual: when must name a setting"),
+    "when an unknown setting": (
+        perceptual(when={"perceptual": True}),
+        "lambda_perceptual: when names perceptual, which is no setting",
+    ),
+    "when a setting left out": (
+        perceptual(when={"use_perceptual": True, "flip": True}),
+        "lambda_perceptual: when names flip, which the space leaves out",
+    ),
+    "when a range": (
+        perceptual(when={"use_perceptual": True, "lambda_L1": 100}),
+        "lambda_perceptual: when names lambda_L1, a range",
+    ),
+    "when it depends on one that depends": (
+        perceptual(when={"use_perceptual": True, "lambda_perceptual": 10}),
+        "lambda_perceptual: when names lambda_perceptual, which depends on others",
+    ),
+    "when a value that it never has": (
+        perceptual(when={"use_perceptual": True, "gan_mode": "wgangp"}),
+        "lambda_perceptual: when: gan_mode is never wgangp; it is one of vanilla, lsgan",
+    ),
+    "when a value that nothing has": (
+        perceptual(when={"use_perceptual": True, "gan_mode": "hinge"}),
+        "lambda_perceptual: when: gan_mode cannot be 'hinge'",
+    ),
+    "a number for yes or no": (
+        perceptual(when={"use_perceptual": 3}),
+        "lambda_perceptual: when: use_perceptual cannot be 3",
+    ),
+    "used, but nothing depends on it": (
+        space_text(use_perceptual={"type": "categorical", "choices": [True, False]}),
+        "lambda_perceptual: when must be {use_perceptual: true}",
+    ),
+    "used upside down": (
+        perceptual(when={"use_perceptual": False}),
+        "lambda_perceptual: when must be {use_perceptual: true}",
+    ),
+    "unused, but not 0": (perceptual(**{"else": 5}), "lambda_perceptual: else must be 0"),
+    "used, and 0": (
+        perceptual(low=0, log=False),
+        "lambda_perceptual: it must stay above 0, for use_perceptual says whether it is used",
+    ),
+    "else missing": (
+        space_text(lr={"type": "float", "low": 1, "high": 2, "when": {"gan_mode": "lsgan"}}),
+        "lr: else is missing; give lr's value for where when does not hold",
+    ),
+    "else that it cannot be": (
+        space_text(
+            lr={"type": "float", "low": 1, "high": 2, "when": {"gan_mode": "lsgan"}, "else": 0}
+        ),
+        "lr: else cannot be 0",
+    ),
+    "else without when": (
+        space_text(lr={"type": "float", "low": 1, "high": 2, "else": 1}),
+        "lr: else has no meaning without when",
+    ),
+    "beta1 of one": (space_text(beta1=1), "beta1 cannot be 1"),
+    "no batch": (
+        space_text(batch_size={"type": "int", "low": 0, "high": 4}),
+        "batch_size: low cannot be 0",
+    ),
+    "batches of halves": (
+        space_text(batch_size={"type": "float", "low": 1, "high": 4}),
+        "batch_size: type must be int",
+    ),
+    "yes or no as a range": (
+        space_text(flip={"type": "int", "low": 0, "high": 1}),
+        "flip: type must be categorical, for its values are no numbers",
+    ),
+    "maybe": (space_text(flip="maybe"), "flip cannot be 'maybe'"),
+    "unknown norm": (
+        space_text(norm={"type": "categorical", "choices": ["batch", "layer"]}),
+        "norm: choices cannot be 'layer'",
+    ),
+    "steps, which are the profile's": (space_text(steps=100), "steps is no setting"),
     "no mapping": ("- 1\n- 2\n", "must be a YAML mapping, not a list"),
     "empty": ("", "must be a YAML mapping, not empty"),
     "a text": ("lambda_L1", "must be a YAML mapping, not a text"),
