@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -14,6 +15,7 @@ from harness.data.facts import PairFacts, Unreadable, measure
 from harness.data.folders import PairFolder, Split
 from harness.data.pool import each
 from harness.data.reading import shown
+from harness.profiles import PROFILES
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
@@ -26,6 +28,7 @@ OTHERWISE_SHARP = 0.25
 BLOCKY = 0.15
 SLIGHT_WARP = 0.004
 STRONG_WARP = 0.12
+WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
 FEW_TRAIN = 20
 FEW_VAL = 4
 TOLD_EACH = 5
@@ -63,7 +66,7 @@ class CheckResult:
         return self.findings[0].level if self.findings else None
 
     def summary(self) -> str:
-        """Two lines: how many pairs of what sizes, and which direction they suggest."""
+        """How many pairs of what sizes, how strongly warped, and the direction they suggest."""
         counts = Counter(pair.split for pair in self.pairs)
         total = sum(map(len, self.folder.splits.values()))
         by_split = ", ".join(f"{split} {counts[split]}" for split in self.folder.splits)
@@ -71,7 +74,7 @@ class CheckResult:
             return f"0 of {total} pairs could be read."
         widths = [pair.width for pair in self.pairs]
         heights = [pair.height for pair in self.pairs]
-        warps = sorted(pair.warp_largest for pair in self.pairs)
+        warps = [pair.warp_largest for pair in self.pairs]
         suggestion = (
             f"suggested: --direction {self.direction}, the original being the sharper half"
             if self.direction
@@ -82,8 +85,8 @@ class CheckResult:
             f"{len(self.pairs)} of {total} pairs read{repeats} ({self.folder.layout}: {by_split}), "
             "halves "
             f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px\n"
-            f"largest displacement {warps[0]:.1%} to {warps[-1]:.1%} of the side, median "
-            f"{median(warps):.1%}; {suggestion}"
+            f"largest displacement {min(warps):.1%} to {max(warps):.1%} of the side, median "
+            f"{median(warps):.1%}: {distribution(warps)}\n{suggestion}"
         )
 
     def lines(self, level: Level) -> Iterator[str]:
@@ -100,6 +103,17 @@ class CheckResult:
                 yield f"{level}: and {len(found) - TOLD_EACH} more files like this one."
 
 
+def distribution(warps: Sequence[float]) -> str:
+    """How many pairs are warped by how much, in words; bands without a pair are left out."""
+    bands = [
+        (f"under {WARP_BANDS[0]:.1%}", -math.inf, WARP_BANDS[0]),
+        *((f"{low:.1%}-{high:.1%}", low, high) for low, high in pairwise(WARP_BANDS)),
+        (f"over {WARP_BANDS[-1]:.1%}", WARP_BANDS[-1], math.inf),
+    ]
+    counts = ((sum(low <= warp < high for warp in warps), name) for name, low, high in bands)
+    return ", ".join(f"{count} {name}" for count, name in counts if count)
+
+
 def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unreadable]:
     """Facts about every pair, in order; each picture is read once and let go."""
     splits = folder.splits.items()
@@ -114,7 +128,7 @@ def check(
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
-        Finding("error", "unreadable", fact.name, fact.why, "replace or remove it")
+        Finding("error", "unreadable", fact.name, fact.why.rstrip("."), "--fix DIR leaves it out")
         for fact in everything
         if isinstance(fact, Unreadable)
     ]
@@ -127,7 +141,9 @@ def check(
     ]
     shared = list(straddling(groups))
     found += duplicates_across_splits(shared)
-    found += judge_folder(pairs, direction, asked)
+    found += judge_numbers(groups)
+    found += judge_sizes(pairs)
+    found += judge_direction(direction, asked)
     found.sort(key=lambda finding: LEVELS.index(finding.level))
     trained = frozenset(name for by_split in shared for name in by_split["train"])
     return CheckResult(folder, pairs, tuple(found), direction, trained, len(groups))
@@ -256,28 +272,52 @@ def duplicates_across_splits(shared: Iterable[dict[Split, list[str]]]) -> Iterat
             )
 
 
-def judge_folder(
-    pairs: Sequence[PairFacts], direction: Direction | None, asked: Direction | None
-) -> Iterator[Finding]:
-    """Findings about the folder as a whole."""
-    counts = Counter(pair.split for pair in pairs)
-    if pairs and counts["train"] < FEW_TRAIN:
+def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
+    """Findings about how many different pictures there are; crops of one are one."""
+    counts: Counter[Split] = Counter()
+    for group in groups:
+        counts.update({pair.split for pair in group})
+    held_out = counts["val"] + counts["test"]
+    if groups and counts["train"] < FEW_TRAIN:
         yield Finding(
             "warning",
             "few",
             "",
-            f"{counts['train']} readable pairs to train on; below {FEW_TRAIN} a model learns them "
-            "by heart",
-            "add pairs, or make some with `harness data make`",
+            f"{counts['train']} different pictures to train on; below {FEW_TRAIN} a model learns "
+            "them by heart",
+            "add pairs of others, or make some with `harness data make`",
         )
-    if 0 < counts["val"] + counts["test"] < FEW_VAL:
+    if 0 < held_out < FEW_VAL:
         yield Finding(
             "warning",
             "few",
             "",
-            f"{counts['val'] + counts['test']} pairs to validate with: scores will be noisy",
-            f"hold out at least {FEW_VAL} pictures",
+            f"{held_out} different pictures to validate with: scores will be noisy",
+            f"hold out at least {FEW_VAL}",
         )
+
+
+def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
+    """The first profile that would enlarge pictures, and with them their softness."""
+    smaller = ""
+    for name, profile in PROFILES.items():
+        side = profile.load_size
+        count = sum(min(pair.width, pair.height) < side for pair in pairs)
+        if count:
+            yield Finding(
+                "note" if name == "full" else "warning",
+                "small",
+                "",
+                f"{count} of {len(pairs)} pairs are under {side} pixels a side, to which profile "
+                f"{name} enlarges them",
+                "use larger pictures" + (f", or at most --profile {smaller}" if smaller else ""),
+            )
+            return
+        smaller = name
+
+
+def judge_direction(direction: Direction | None, asked: Direction | None) -> Iterator[Finding]:
+    """Whether the direction asked for is the one that the pictures suggest."""
     if asked and direction and asked != direction:
         yield Finding(
             "error",

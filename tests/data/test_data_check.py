@@ -1,5 +1,6 @@
 """`harness data check`: planted faults are found, sound pairs are left in peace."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from conftest import WritePairs
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from harness.data.check import CheckResult, check, measure_all
+from harness.data.check import CheckResult, check, distribution, measure_all
 from harness.data.duplicates import (
     Groups,
     close_hashes,
@@ -50,9 +51,61 @@ def folder(tmp_path: Path, write_pairs: WritePairs) -> Path:
 
 def test_sound_pairs_have_only_their_number_against_them(folder: Path) -> None:
     result = checked(folder)
-    assert {finding.kind for finding in result.findings} == {"few"}
+    assert {finding.kind for finding in result.findings} == {"few", "small"}
     assert len(result.pairs) == 9
     assert all(0.01 < pair.warp_largest < 0.08 for pair in result.pairs)
+
+
+def test_summary_counts_pictures_and_tells_how_the_warps_are_spread(folder: Path) -> None:
+    shutil.copy(folder / "train" / "train0.png", folder / "train" / "again.png")
+    counts, warps, _ = checked(folder).summary().splitlines()
+    assert "10 of 10 pairs read of 9 pictures (aligned: train 7, val 3)" in counts
+    assert sum(int(part.split()[0]) for part in warps.split(": ")[1].split(", ")) == 10
+    assert distribution([0.001, 0.015, 0.012, 0.3]) == "1 under 0.4%, 2 1.0%-2.0%, 1 over 12.0%"
+
+
+def test_few_are_pictures_not_pairs(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=4)
+    for number in range(20):
+        shutil.copy(folder / "train" / "train0.png", folder / "train" / f"again{number:02d}.png")
+    (few,) = (finding for finding in checked(folder).findings if finding.kind == "few")
+    assert few.what.startswith("2 different pictures")
+
+
+@pytest.mark.parametrize(
+    ("side", "level", "words"),
+    [
+        (96, "warning", "profile quick enlarges"),
+        (128, "warning", "at most --profile quick"),
+        (256, "note", "at most --profile standard"),
+    ],
+)
+def test_pictures_that_a_profile_would_enlarge(
+    tmp_path: Path, halves, side: int, level: str, words: str
+) -> None:
+    pair = [Image.fromarray(half).resize((side, side)) for half in halves[0]]
+    Image.fromarray(np.hstack(pair)).save(tmp_path / "pair.png")
+    (small,) = (finding for finding in checked(tmp_path).findings if finding.kind == "small")
+    assert small.level == level
+    assert words in f"{small.what}; {small.do}"
+
+
+def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+def enlarged(picture: np.ndarray) -> np.ndarray:
+    """Scaled to 60% and back."""
+    small = Image.fromarray(picture).resize((76, 76), Image.Resampling.BICUBIC)
+    return np.asarray(small.resize((128, 128), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize("mark", [lambda a: jpeg(a, 30), enlarged])
+def test_marks_of_recompression_and_resizing_are_found(folder: Path, mark) -> None:
+    change(folder / "train" / "train0.png", lambda a, b: (mark(a), b))
+    assert "processed" in kinds(checked(folder), "train/train0.png")
 
 
 def test_facts_do_not_depend_on_the_number_of_processes(folder: Path) -> None:

@@ -171,7 +171,7 @@ def test_no_fault_is_a_traceback_and_every_line_is_one_line(folder: Path, tmp_pa
     assert isinstance(ran.exception, SystemExit)
     assert ran.exit_code == 2
     said = ran.output.splitlines()
-    assert all(line.split(":")[0] in ("error", "warning", "note", "page") for line in said[2:-1]), (
+    assert all(line.split(":")[0] in ("error", "warning", "note", "page") for line in said[3:-1]), (
         said
     )
     assert "pairs written" in said[-1]
