@@ -240,12 +240,13 @@ def page(
         "Where a claim does not hold for every picture, the score is weak: a picture of fine "
         "texture may prefer the mean of many to one that is misplaced; dirt on top of a strong "
         "blur may gain a little over the clean blur, yet stays below a light one. E, the excess, "
-        "shows such dirt.",
+        "shows such dirt. The portraits are JPEG files themselves, so that compressing them is "
+        "no clean ladder.",
         "",
         "## What the guards see",
         "",
         "Logged beside the score and no part of it: mean CIEDE2000 and structure error in the "
-        f"mask, mean absolute error outside. {titles[-1]}:",
+        f"mask, mean absolute error outside; {titles[-1]}.",
         "",
         *table(
             "",

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from harness.data.found_masks import found_mask
 from harness.data.reading import Picture, is_picture, read_picture, shown
 from harness.errors import UserInputError
 from objectives.laplacian import luma
-from objectives.masks import region_from_pair
 from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
 
 LISTED = 5
@@ -220,14 +220,15 @@ def read_set(files: PictureFiles) -> PictureSet:
     restored = read_like(files.restored, files.original, original)
     retouched = None
     if files.retouched is not None:
-        retouched = unit(read_like(files.retouched, files.original, original))
+        retouched = read_like(files.retouched, files.original, original)
     if files.mask is not None:
         # White, above half, is where it was warped.
         mask = luma(unit(read_like(files.mask, files.original, original)).unsqueeze(0))[0] > 0.5
     else:
         assert retouched is not None
-        mask = region_from_pair(retouched, unit(original))
-    return PictureSet(unit(restored), unit(original), retouched, mask)
+        mask = found_mask(retouched, original)
+    undone = None if retouched is None else unit(retouched)
+    return PictureSet(unit(restored), unit(original), undone, mask)
 
 
 def read_like(file: Path, of: Path, original: Picture) -> Picture:

@@ -15,7 +15,7 @@ from PIL import Image
 from benchmarks.ladders import blur, inside
 from harness import cli
 from objectives.boundary_sharpness import BoundarySharpness
-from objectives.masks import dilate
+from objectives.masks import dilate, region_from_pair
 from objectives.score import Reference
 
 SIGMAS = (0.4, 0.5, 0.8, 1.5, 2.5, 5.0)
@@ -30,9 +30,15 @@ class Ran:
     err: str
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where found masks are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def score(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
 ) -> Callable[..., Ran]:
     """`harness score` with random weights, on the CPU, in a wide terminal."""
 
@@ -40,6 +46,7 @@ def score(
         fixed = ["--weights", "random", "--device", "cpu"]
         monkeypatch.setattr(sys, "argv", ["harness", "score", *fixed, *map(str, words)])
         monkeypatch.setenv("COLUMNS", "160")
+        monkeypatch.setenv("HARNESS_CACHE", str(cache))
         with pytest.raises(SystemExit) as end:
             cli.main()
         said = capsys.readouterr()
@@ -151,6 +158,43 @@ def test_without_masks_the_region_is_found_from_the_input(score, folder: Path) -
     # The blur that was done inside the true region lies inside the found one.
     assert b["components"]["mae_outside"] < 0.2 * b["components"]["mae"]
     assert b["score"] == pytest.approx(a["score"], abs=0.05)
+
+
+def test_masks_are_found_once_and_again_where_what_was_kept_is_no_use(
+    score, folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (*flags(folder, "pred", "target", "input"), "--json", folder / "out.json")
+    assert score(*words).code == 0
+    first = (folder / "out.json").read_text()
+    asked: list[tuple[int, ...]] = []
+
+    def find(retouched: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(original.shape))
+        return region_from_pair(retouched, original)
+
+    monkeypatch.setattr("harness.data.found_masks.region_from_pair", find)
+    assert score(*words).code == 0
+    assert asked == []
+    assert (folder / "out.json").read_text() == first
+    for file in (cache / "masks").iterdir():
+        file.write_bytes(file.read_bytes()[:40])
+    with Image.open(folder / "input" / "face 0.png") as picture:
+        other = Image.fromarray(255 - np.asarray(picture))
+    other.save(folder / "input" / "face 0.png")
+    assert score(*words).code == 0
+    assert len(asked) == 6
+    again, before = (json.loads(text) for text in ((folder / "out.json").read_text(), first))
+    for found, row in zip(again["images"][1:], before["images"][1:], strict=True):
+        assert_same(found, row)
+    assert again["images"][0] != before["images"][0]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "no folder").write_text("a file")
+    monkeypatch.setattr("harness.data.found_masks.default_cache", lambda: tmp_path / "no folder")
+    assert score(*flags(folder, "pred", "target", "input")).code == 0
 
 
 @pytest.mark.parametrize("inner", ["images", "."])
