@@ -65,6 +65,15 @@ class TrainSettings(Frozen):
         return TrainSettings.model_validate({**self.model_dump(), **extras})
 
 
+class Repository(Frozen):
+    """A user's copy of pix2pix whose train.py runs the trials."""
+
+    folder: Path
+    python: str = Field(description="the interpreter that runs it")
+    options: tuple[str, ...] = Field(description="the options that its train.py knows")
+    silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
+
+
 class TrialPlan(Frozen):
     """What a worker must know to run any trial of one study. Picklable."""
 
@@ -82,6 +91,7 @@ class TrialPlan(Frozen):
     )
     seed: int = 0
     objective: str = "boundary_sharpness"
+    repository: Repository | None = Field(default=None, description="None: trained here")
 
 
 class SearchConfig(Frozen):
@@ -109,6 +119,8 @@ class SearchConfig(Frozen):
     )
     init_from: tuple[Path, ...] = Field(default=(), max_length=2)
     from_scratch: bool = False
+    trainer: Literal["builtin", "external"] = "builtin"
+    repo: Path | None = Field(default=None, description="the external trainer's copy of pix2pix")
     finalists: NonNegativeInt | Literal["auto"] = Field(
         default="auto", description="best settings trained again; auto: 3 where the budget has room"
     )

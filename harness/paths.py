@@ -81,6 +81,10 @@ class StudyPaths:
         return [file for file in self.folder.rglob(".*.tmp") if file.is_file()]
 
     @property
+    def external(self) -> "ExternalPaths":
+        return ExternalPaths(self.folder / "external")
+
+    @property
     def driver_log(self) -> Path:
         return self.folder / "driver.log"
 
@@ -92,6 +96,21 @@ class StudyPaths:
     def driver(self) -> Path:
         """Which driver holds the lock: its host and process id."""
         return self.folder / "driver.json"
+
+
+@dataclass(frozen=True)
+class ExternalPaths:
+    """What a train.py of the user's is given, and where it writes."""
+
+    folder: Path
+
+    @property
+    def pairs(self) -> Path:
+        """The training pairs side by side, A retouched, under train/."""
+        return self.folder / "pairs"
+
+    def run(self, trial: str) -> Path:
+        return self.folder / trial
 
 
 @dataclass(frozen=True)

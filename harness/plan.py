@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config import SearchConfig, TrainSettings, TrialPlan, Weights
+from harness.config import Repository, SearchConfig, TrainSettings, TrialPlan, Weights
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths
 from harness.profiles import PROFILES, choose_profile
@@ -96,6 +96,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     weights = choose_weights(config.weights)
     goal = choose_objective(config.objective, weights)
     check_init_from(config, train)
+    repository = choose_trainer(config, space, train)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
     recipes, left_out = choose_recipes(space, train)
@@ -119,6 +120,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
             discriminators=discriminators(space),
             seed=config.seed,
             objective=config.objective,
+            repository=repository,
         ),
         finalists=finalists,
         jobs=slots.jobs,
@@ -192,6 +194,29 @@ def check_init_from(config: SearchConfig, train: TrainSettings) -> None:
 
         held = [read_checkpoint(file) for file in config.init_from]
         load_weights(build_generator(train, config.seed), held[0], config.init_from[0], train)
+
+
+def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> Repository | None:
+    """The user's copy of pix2pix that trains, if he wants that; None: this program does.
+
+    Raises:
+        UserInputError: it does not run, or cannot train what the space may ask for.
+    """
+    if (config.trainer == "external") != (config.repo is not None):
+        raise UserInputError(
+            "--trainer external and --repo DIR belong together: DIR is your copy of "
+            "pytorch-CycleGAN-and-pix2pix."
+        )
+    if config.repo is None:
+        return None
+    from harness.repository import check_options, read_repository
+
+    repository = read_repository(config.repo, config.trial_timeout)
+    perceptual = space.fixed.get("lambda_perceptual") != 0
+    sample = next(iter(load_recipes().values()))
+    sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
+    check_options(repository, sample, train)
+    return repository
 
 
 def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
@@ -316,6 +341,7 @@ def facts_of(
         "direction": goal.direction,
         "worst_score": goal.worst,
         "objective": config.objective,
+        "trainer": config.trainer,
         "space": space.text,
         "space_name": space.name,
         "profile": profile,

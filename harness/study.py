@@ -40,6 +40,7 @@ FIXED_FACTS = {
     "direction_of_pairs": "direction",
     "weights": "weights",
     "objective": "objective",
+    "trainer": "trainer",
     "warm_start": "warm start",
     "init_from": "init-from",
     "seed": "seed",

@@ -1,5 +1,7 @@
 """One trial, from its parameters to its score. The page to read first."""
 
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +12,13 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
+from harness.external_trial import train_with, write_pairs
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import batches
 from harness.training.checkpoints import state_of
-from harness.training.loop import train
+from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
@@ -49,6 +52,8 @@ class Trials:
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
         """
+        if self.plan.repository is not None:
+            write_pairs(self.dataset.train, self.paths.external.pairs)
         noop, oracle = self.val.noop(), self.val.oracle()
         held_out_noop = self.test.noop() if len(self.dataset.test) else None
         if self.plan.warm_start == "none":
@@ -93,20 +98,39 @@ class Trials:
 
     def one(self, task: TrialTask, report: Report) -> TrialResult | None:
         """Train one setting for a short while, score it at every rung, stop where told to."""
-        torch.manual_seed(task.seed)
-        generator, discriminator = self.networks(task)
         settings, judge, checkpoint = self.of_stage(task)
-        model = Pix2Pix.start(generator, discriminator, task.params, settings, self.perceptual)
-        stream = batches(self.dataset.train, settings, self.device, task.seed)
-        for progress in train(model, stream, settings):
-            restored, score = judge(progress.generator)
-            panel = panel_png(judge.reference, restored)
-            rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
-            if not report(rung):
-                return None
+        follow = self.train_here if self.plan.repository is None else self.train_there
+        with closing(follow(task, settings)) as course:
+            for progress in course:
+                restored, score = judge(progress.generator)
+                panel = panel_png(judge.reference, restored)
+                rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
+                if not report(rung):
+                    return None
         with write_aside(checkpoint) as aside:
             torch.save(state_of(progress.generator), aside)
         return TrialResult(rung, score.per_image, checkpoint)
+
+    def train_here(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        """This program's own training."""
+        torch.manual_seed(task.seed)
+        generator, discriminator = self.networks(task)
+        model = Pix2Pix.start(generator, discriminator, task.params, settings, self.perceptual)
+        stream = batches(self.dataset.train, settings, self.device, task.seed)
+        yield from train(model, stream, settings)
+
+    def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        """The train.py of the user's copy of pix2pix, from the same warm start."""
+        assert self.plan.repository is not None
+        yield from train_with(
+            self.plan.repository,
+            task,
+            settings,
+            self.dataset.train,
+            self.paths,
+            self.plan.device,
+            warm=self.plan.warm_start == "shared",
+        )
 
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
         """The two networks as this trial begins with them: warm, or fresh from its seed."""

@@ -82,6 +82,10 @@ def search(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train every trial from nothing.")
     ] = False,
+    trainer: Annotated[
+        str, typer.Option(help="builtin, or external: your own train.py of pix2pix.")
+    ] = "builtin",
+    repo: Annotated[Path | None, typer.Option(help="Its folder, with --trainer external.")] = None,
     finalists: Annotated[
         str, typer.Option(help="Best settings trained again to confirm: a number, 0, or auto.")
     ] = "auto",
@@ -134,6 +138,8 @@ def search(
             objective=objective,
             init_from=tuple(init_from or ()),
             from_scratch=from_scratch,
+            trainer=trainer,  # type: ignore[arg-type]
+            repo=repo,
             finalists=finalists,  # type: ignore[arg-type]
             repeats=repeats,
             storage=storage,

@@ -1,0 +1,144 @@
+"""A user's own copy of pytorch-CycleGAN-and-pix2pix: what it can do, and its command line."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.config import Repository, TrainSettings
+from harness.errors import UserInputError
+from reports.commands import train_commands
+from search_spaces.params import TrialParams
+
+# What an option was called before the middle of 2020.
+OLDER = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
+# A train.py that logs and saves nothing for so long is hung; half of --trial-timeout where given.
+SILENCE = 600.0
+HELP_TIMEOUT = 300
+
+Switches = Mapping[str, str | None]
+
+
+def read_repository(folder: Path, trial_timeout: float | None) -> Repository:
+    """What the copy in `folder` supports: its --help, and the options that its models add to it.
+
+    It runs with the Python of its own `.venv`, where it has one, else with this one.
+
+    Raises:
+        UserInputError: there is no train.py, or it does not run; its last line is said.
+    """
+    if not (folder / "train.py").is_file():
+        raise UserInputError(
+            f"There is no train.py in {folder}: name your copy of pytorch-CycleGAN-and-pix2pix "
+            "with --repo DIR."
+        )
+    folder = folder.absolute()
+    own = folder / ".venv" / "bin" / "python"
+    python = str(own) if own.exists() else sys.executable
+    try:
+        asked = subprocess.run(
+            [python, "train.py", "--help"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=HELP_TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserInputError(
+            f"{folder}/train.py --help does not answer ({type(error).__name__}): see that it runs "
+            "by hand."
+        ) from error
+    if asked.returncode:
+        last = (asked.stderr.strip() or "no word").splitlines()[-1]
+        raise UserInputError(
+            f"{folder}/train.py --help ends with an error ({last}): mend that, or put an "
+            f"environment that it runs in at {folder}/.venv."
+        )
+    found = set(re.findall(r"--(\w+)", asked.stdout))
+    # A model's own options are added after --help has been answered.
+    for file in sorted((folder / "models").glob("*.py")):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        found |= set(re.findall(r"""['"]--(\w+)['"]""", text))
+    silence = SILENCE if trial_timeout is None else trial_timeout / 2
+    return Repository(folder=folder, python=python, options=tuple(sorted(found)), silence=silence)
+
+
+def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:
+    """Refuse a copy that cannot train such a setting.
+
+    Raises:
+        UserInputError: names the option that it lacks.
+    """
+    data = {"folder": "pairs", "direction": "AtoB", "n_train": 1}
+    command = train_commands(params.model_dump(), train.model_dump(), data, "check", "warm")[-1]
+    for option in options_of(command):
+        if spelt(repository, option) is None:
+            why = (
+                "the guide's pix2pix_with_perceptual is not in its models/; add it, or search "
+                "with --set lambda_perceptual=0"
+                if "perceptual" in option
+                else "it is older than 2019; use a newer copy"
+            )
+            raise UserInputError(f"{repository.folder}/train.py knows no --{option}: {why}.")
+
+
+def trial_command(
+    repository: Repository,
+    params: TrialParams,
+    train: TrainSettings,
+    pairs: Path,
+    n_train: int,
+    run: Path,
+    device: str,
+    warm: bool,
+) -> list[str]:
+    """The train.py call of one trial, in this copy's words.
+
+    Args:
+        pairs: a folder of side-by-side pairs, A retouched.
+        run: the run's folder, which holds the networks to begin with if it is `warm`.
+    """
+    data = {"folder": str(pairs), "direction": "AtoB", "n_train": n_train}
+    warm_start = str(run) if warm else None
+    command = train_commands(params.model_dump(), train.model_dump(), data, run.name, warm_start)[
+        -1
+    ]
+    wanted: dict[str, str | None] = {
+        **options_of(command),
+        "save_epoch_freq": "1",
+        "checkpoints_dir": str(run.parent),
+    }
+    # Taken where a copy has them: no server of pictures, no processes beside, a line an epoch.
+    beside: Switches = {
+        "gpu_ids": "-1" if device == "cpu" else "0",
+        "display_id": "-1",
+        "no_html": None,
+        "num_threads": "0",
+        "print_freq": str(max(1, n_train // 2)),
+    }
+    wanted |= {name: value for name, value in beside.items() if name in repository.options}
+    words = [repository.python, "-u", "train.py"]
+    for name, value in wanted.items():
+        words.append(f"--{spelt(repository, name)}")
+        words += [] if value is None else [value]
+    return words
+
+
+def options_of(command: list[str]) -> dict[str, str | None]:
+    """`python train.py --a 1 --b` -> {a: "1", b: None}."""
+    found: dict[str, str | None] = {}
+    for word in command[2:]:
+        if word.startswith("--"):
+            name = word.removeprefix("--")
+            found[name] = None
+        else:
+            found[name] = word
+    return found
+
+
+def spelt(repository: Repository, option: str) -> str | None:
+    """An option as this copy has it; None if it has none."""
+    names = (option, OLDER.get(option, option))
+    return next((name for name in names if name in repository.options), None)
