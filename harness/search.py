@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
-from harness.outcome import SearchOutcome, as_markdown, outcome_of
+from harness.outcome import SearchOutcome, outcome_of
 from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
+from harness.study_page import study_note, write_page
 from harness.trial_messages import StageName
 from harness.view import Note, Opened, View
 from harness.worker import RunnerFactory, trial_runner
@@ -107,7 +108,9 @@ def drive(
         finally:
             driver.give_up()
             result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
-            close_tracker(tracker, ending, result)
+            if ending.status == "FINISHED":
+                write_page(study, plan.paths)
+            close_tracker(tracker, ending, result, study_note(study, result))
     return result
 
 
@@ -199,10 +202,10 @@ def endings_of(study: "Study") -> dict[int, "Ending"]:
     }
 
 
-def close_tracker(tracker: "Tracker", ending: "Ending", result: SearchOutcome) -> None:
+def close_tracker(tracker: "Tracker", ending: "Ending", result: SearchOutcome, note: str) -> None:
     best = result.best.number if result.best else None
-    file = result.paths.best_yaml
-    tracker.close(ending, best, as_markdown(result), [file] if file.exists() else [])
+    files = (result.paths.best_yaml, result.paths.report_html)
+    tracker.close(ending, best, note, [file for file in files if file.exists()])
 
 
 @contextmanager

@@ -193,8 +193,19 @@ def test_mlflow_mirrors_every_trial(faulty: Study) -> None:
     history = client.get_metric_history(run_id, "score/D")
     assert [point.step for point in history] == [10, 20, 30]
     assert client.get_metric_history(run_id, "loss/G_L1")[0].value == pytest.approx(0.1)
+    kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert kept == {"best.yaml", "report.html", "space.yaml"}
+    note = parent.data.tags["mlflow.note.content"]
+    for recipe in faulty.plan.recipes:
+        assert f"{recipe} |" in note
     pictures = [file.path for file in client.list_artifacts(run_id, "images")]
     assert len([path for path in pictures if path.endswith(".png")]) == 3
+
+
+def test_a_search_that_reached_its_end_leaves_its_report(faulty: Study) -> None:
+    page = faulty.plan.paths.report_html.read_text(encoding="utf-8")
+    assert faulty.outcome.best is not None
+    assert f"Trial {faulty.outcome.best.number}" in page
 
 
 def test_databases_are_whole_and_write_ahead(faulty: Study) -> None:
