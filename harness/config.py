@@ -104,6 +104,7 @@ class SearchConfig(Frozen):
     skip_bad: bool = False
     space: str = "default"
     pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
+    enqueue: tuple[Path, ...] = Field(default=(), description="best.yaml of earlier results")
     sampler: SamplerName = "tpe"
     pruner: PrunerName = "median"
     study: str = Field(default="boundary-sharpness", min_length=1)

@@ -6,7 +6,8 @@ import os
 import platform
 import socket
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class SearchPlan:
         most_jobs: workers that there may be once a GPU trial's memory has been measured.
         devices: where they run, in turn.
         finalists: best settings that are trained again beside the guide's; 0: none are.
+        earlier: results of other searches that the user named, as values to enqueue, by origin.
     """
 
     config: SearchConfig
@@ -56,6 +58,7 @@ class SearchPlan:
     most_jobs: int
     devices: tuple[str, ...]
     finalists: int = 0
+    earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def search_budget(self) -> int:
@@ -93,6 +96,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     slots = share_out(devices, jobs, config.per_gpu, cores)
     profile, train = choose_train(config.profile, device)
     check_space(space, train, config.from_scratch)
+    earlier = choose_earlier(config.enqueue, space)
     weights = choose_weights(config.weights)
     goal = choose_objective(config.objective, weights)
     check_init_from(config, train)
@@ -105,6 +109,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         config=config,
         space=space,
         recipes=recipes,
+        earlier=earlier,
         remarks=(*weights_remark(weights), *left_out, *unconfirmed),
         facts=facts_of(config, space, profile, train, weights, goal, devices, data),
         trial_plan=TrialPlan(
@@ -300,6 +305,27 @@ def choose_finalists(
             f"a budget of {config.budget}: raise --budget, or lower one of them."
         )
     return config.finalists, ()
+
+
+def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str, Any]]:
+    """`--enqueue`: earlier results as values to enqueue, by the name of where they were found.
+
+    Raises:
+        UserInputError: a file cannot be read, or its settings are outside the space.
+    """
+    from harness.best_config import read_best_config
+
+    found = {}
+    for file in files:
+        best = read_best_config(file)
+        name = best.study if best.trial is None else f"{best.study} t{best.trial:03d}"
+        try:
+            found[name] = space.suggestion(best.params, best.train.model_dump())
+        except ValueError as error:
+            raise UserInputError(
+                f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
+            ) from error
+    return found
 
 
 def check_folder(folder: Path) -> None:

@@ -64,6 +64,7 @@ def run_search(
                 shutil.rmtree(paths.warm_start.folder, ignore_errors=True)
                 study = record.create_study(storage, name, plan.facts, plan.recipes)
         record.check_same(study, plan.facts)
+        record.enqueue_earlier(study, plan.earlier)
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)

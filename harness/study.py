@@ -174,6 +174,16 @@ def create_study(
     return study
 
 
+def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> None:
+    """Queue earlier results, after what waits already; one that the study has is left out.
+
+    Args:
+        earlier: values by the name of where they were found.
+    """
+    for name, values in earlier.items():
+        study.enqueue_trial(dict(values), {"enqueued": name}, skip_if_exists=True)
+
+
 def check_same(study: Study, facts: Mapping[str, Any]) -> None:
     """Refuse to go on with a study that was made with something else.
 

@@ -64,6 +64,10 @@ def search(
     per_gpu: Annotated[
         int | None, typer.Option(help="Trials at a time on each GPU; else as many as fit.")
     ] = None,
+    enqueue: Annotated[
+        list[Path] | None,
+        typer.Option(help="Try an earlier result's best.yaml after the guide's settings."),
+    ] = None,
     sampler: Annotated[
         str, typer.Option(help="How settings are chosen: tpe, gp, cmaes, qmc or random.")
     ] = "tpe",
@@ -131,6 +135,7 @@ def search(
             device=device,
             jobs=jobs,  # type: ignore[arg-type]
             per_gpu=per_gpu,
+            enqueue=tuple(enqueue or ()),
             sampler=sampler,  # type: ignore[arg-type]
             pruner=pruner,  # type: ignore[arg-type]
             seed=seed,

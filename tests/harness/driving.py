@@ -14,7 +14,7 @@ from typing import Any
 from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
 from harness.paths import RunPaths, StudyPaths
-from harness.plan import SearchPlan, choose_recipes
+from harness.plan import SearchPlan, choose_earlier, choose_recipes
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from search_spaces.params import TrialParams
 from search_spaces.space import load_space
@@ -46,6 +46,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
         config=config,
         space=space,
         recipes=recipes,
+        earlier=choose_earlier(config.enqueue, space),
         remarks=left_out,
         facts={
             "name": config.study,

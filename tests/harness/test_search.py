@@ -10,7 +10,7 @@ import driving
 import optuna
 import pytest
 import yaml
-from driving import Failing, Faulty, Instant, Refusing, Unmakeable, make_plan, runs_of
+from driving import TRAIN, Failing, Faulty, Instant, Refusing, Unmakeable, make_plan, runs_of
 from optuna.trial import FrozenTrial, TrialState
 
 import harness.search
@@ -318,6 +318,40 @@ def test_training_settings_of_the_space_reach_the_trial_the_record_and_the_comma
         assert "--beta1 0.9" in command
         assert "--no_flip" in command
     assert read_best_config(plan.paths.best_yaml).train.beta1 == 0.9
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_search_begins_from_an_earlier_result_after_the_recipes(tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier.yaml"
+    run(make_plan(tmp_path / "a", budget=10, finalists=0))
+    found = yaml.safe_load((tmp_path / "a" / "fake" / "best.yaml").read_text())
+    found["params"] |= {"lambda_L1": 123.0, "lr": 0.0003}
+    earlier.write_text(yaml.safe_dump(found))
+    for budget in (9, 11):  # going on with the same command tries it once
+        run(make_plan(tmp_path / "b", budget=budget, finalists=0, enqueue=(earlier,)))
+    done = trials(tmp_path / "b")
+    tried = [trial.number for trial in done if trial.user_attrs["params"] == found["params"]]
+    assert tried == [8]
+    assert done[8].user_attrs["enqueued"] == f"fake t{found['trial']:03d}"
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"lambda_L1": 900}, r"earlier.yaml is outside space default: lambda_L1 900 is not in"),
+        ({"gan_mode": "wgangp"}, r"gan_mode wgangp is not one of vanilla, lsgan"),
+        ({"lr": "fast"}, r"earlier.yaml: params.lr cannot be used"),
+    ],
+)
+def test_an_earlier_result_outside_the_space_is_refused_by_its_key(
+    tmp_path: Path, params: dict[str, Any], named: str
+) -> None:
+    five = {"lambda_L1": 90, "lambda_perceptual": 0, "n_layers_D": 3, "gan_mode": "lsgan"}
+    text = {"schema": 1, "params": {**five, "lr": 1e-4, **params}, "train": TRAIN.model_dump()}
+    earlier = tmp_path / "earlier.yaml"
+    earlier.write_text(yaml.safe_dump(json.loads(json.dumps(text))))
+    with pytest.raises(UserInputError, match=named):
+        make_plan(tmp_path, enqueue=(earlier,))
 
 
 @pytest.mark.usefixtures("unmirrored")
