@@ -172,7 +172,7 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
 
     try:
         return goal_of(name, weights)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         raise UserInputError(str(error)) from error
 
 

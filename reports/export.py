@@ -16,7 +16,7 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
-from reports.record import best_trial, extras_of, params_of, recipe_trial
+from reports.record import best_trial, extras_of, params_of, recipe_trial, sign_of
 
 RECOMMENDED = "best"
 """The recipe that the guide recommends: what a winner is compared with."""
@@ -51,7 +51,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         "trial": trial.number,
         "recipe": trial.user_attrs.get("recipe"),
         "confirmed": finals is not None,
-        "verdict": finals["verdict"] if finals else verdict(trial, baseline),
+        "verdict": finals["verdict"] if finals else verdict(trial, baseline, sign_of(study)),
         "params": params,
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
@@ -170,13 +170,13 @@ def searched(trial: FrozenTrial) -> Config:
     return {} if trial.user_attrs.get("recipe") else extras_of(trial)
 
 
-def verdict(trial: FrozenTrial, baseline: FrozenTrial | None) -> str:
-    """What may honestly be said of one run each."""
+def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
+    """What may honestly be said of one run each; `sign` is -1 where less is better."""
     if baseline is None:
         return "not compared: the study has no completed trial of the guide's recommended recipe"
     if baseline.number == trial.number:
         return "this is the guide's recommended recipe itself; one run, not confirmed by repeats"
-    difference = trial.values[0] - baseline.values[0]
+    difference = sign * (trial.values[0] - baseline.values[0])
     word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
     return (
         f"{word} {RECOMMENDED}-recipe by {abs(difference):.4f} in one run each; "

@@ -61,7 +61,7 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
             "mode": "lines",
             "name": say("best_so_far"),
             "x": done["trial"].tolist(),
-            "y": done["score"].cummax().tolist(),
+            "y": (summary.sign * (summary.sign * done["score"]).cummax()).tolist(),
             "line": {"shape": "hv", "color": "good", "width": 2},
             "hoverinfo": "skip",
         },

@@ -98,7 +98,7 @@ def remarks(summary: Summary, noted: Mapping[str, Any], say: Translate) -> list[
     if summary.outcome == "ahead":
         said.append(say("not_confirmed"))
     if summary.winner and summary.winner.score is not None and summary.noop is not None:
-        above = summary.winner.score > summary.noop
+        above = summary.sign * summary.winner.score > summary.sign * summary.noop
         said.append(say("above_noop" if above else "below_noop", noop=number(summary.noop)))
     if noted.get("weights") == "random":
         said.append(say("random_weights"))

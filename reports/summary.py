@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.export import RECOMMENDED
-from reports.record import best_trial, completed, params_of, recipe_trial, trials_of
+from reports.record import best_trial, completed, params_of, recipe_trial, sign_of, trials_of
 
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
@@ -73,9 +73,14 @@ class Ending:
 
 @dataclass(frozen=True)
 class Summary:
-    """Everything the report says in words and tables."""
+    """Everything the report says in words and tables.
+
+    `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
+    better than the baseline the winner is.
+    """
 
     name: str
+    sign: int
     counts: dict[str, int]
     budget: int | None
     running: bool
@@ -104,15 +109,19 @@ def summarise(study: Study) -> Summary:
     counts = {state.name.lower(): 0 for state in TrialState}
     for trial in trials:
         counts[trial.state.name.lower()] += 1
+    sign = sign_of(study)
     return Summary(
         name=noted.get("name", study.study_name),
+        sign=sign,
         counts=counts,
         budget=noted.get("budget"),
         running=counts["running"] > 0,
         outcome=outcome(best, recommended, counts),
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
-        difference=best.values[0] - recommended.values[0] if best and recommended else None,
+        difference=sign * (best.values[0] - recommended.values[0])
+        if best and recommended
+        else None,
         noop=scores.get("noop"),
         warm_start=scores.get("warm_start"),
         oracle=scores.get("oracle"),

@@ -19,6 +19,8 @@ from harness.trial_messages import TrialTask
 from harness.view import QuietView
 from objectives.loading import load_objective
 from objectives.score import Goal
+from reports.html import render
+from reports.summary import summarise
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "objectives.md"
 
@@ -73,7 +75,7 @@ def test_the_best_is_what_the_direction_says(
 ) -> None:
     monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
     plan = make_plan(tmp_path, budget=16)
-    declared = {"direction": goal.direction, "worst_score": goal.worst}
+    declared = {"direction": goal.direction, "worst_score": goal.worst, "objective": "my:make"}
     plan = replace(plan, facts=plan.facts | declared)
     outcome = harness.search.run_search(plan, QuietView(), StopSwitch(None), Instant)
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
@@ -83,6 +85,11 @@ def test_the_best_is_what_the_direction_says(
     assert outcome.best.number == ranked[0].number == study.best_trial.number
     written = yaml.safe_load(plan.paths.best_yaml.read_text())
     assert written["trial"] == ranked[0].number
+    assert written["verdict"].startswith("ahead of best-recipe")
+    said = summarise(study)
+    assert said.difference is not None
+    assert said.difference > 0
+    assert "exp(-(D + E + Lrel))" not in render(study)
     kept = {file.stem[:4] for file in plan.paths.checkpoints.glob("t*_net_G.pth")}
     assert kept == {f"t{trial.number:03d}" for trial in ranked[:3]}
 
