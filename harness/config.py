@@ -113,6 +113,8 @@ class SearchConfig(Frozen):
     device: str = "auto"
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     per_gpu: int | None = Field(default=None, ge=1, description="None: by measured memory")
+    launcher: Literal["local", "ray"] = "local"
+    address: str | None = Field(default=None, description="of the Ray cluster; None: begin one")
     seed: int = Field(default=0, ge=0)
     weights: Literal["auto", "pretrained", "random"] = "auto"
     objective: str = Field(

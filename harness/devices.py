@@ -1,6 +1,6 @@
 """Which devices train, how many trials each takes, and what a trial needs of a GPU."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -92,6 +92,33 @@ def share_out(devices: Sequence[str], jobs: int | None, per_gpu: int | None, cor
         begin = most = cores
     threads = max(1, cores // most)
     return Slots(begin, most, min(threads, 4) if on_gpu else threads)
+
+
+def share_out_cluster(
+    resources: Mapping[str, float], wanted: str, jobs: int | None, per_gpu: int | None
+) -> tuple[str, Slots]:
+    """The device and the slots on a Ray cluster with these `CPU` and `GPU` totals.
+
+    A worker takes one CPU, and on GPUs a whole one unless `--per-gpu` says otherwise. With `jobs`
+    more than fit now, the rest start when the cluster grows.
+
+    Raises:
+        UserInputError: GPUs are asked for where there are none, or one by its number.
+    """
+    gpus = int(resources.get("GPU", 0))
+    if wanted == "auto":
+        wanted = "cuda" if gpus else "cpu"
+    if wanted not in ("cpu", "cuda"):
+        raise UserInputError(f"--device {wanted}: on a cluster Ray chooses the GPU; use cuda.")
+    if wanted == "cuda" and not gpus:
+        raise UserInputError("--device cuda: the Ray cluster has no GPU; use --device cpu.")
+    if wanted == "cpu":
+        if per_gpu is not None:
+            raise UserInputError("--per-gpu is for GPUs, and this search runs on CPUs: use --jobs.")
+        fit = int(resources.get("CPU", 1))
+        return "cpu", Slots(jobs or max(1, fit), jobs or max(1, fit), threads=1)
+    fit = gpus * (per_gpu or 1)
+    return "cuda:0", Slots(jobs or fit, jobs or fit, threads=1)
 
 
 def trials_that_fit(measured: Sequence[Memory]) -> int:

@@ -19,7 +19,7 @@ from optuna.trial import Trial, TrialState
 
 from harness.devices import trials_that_fit
 from harness.errors import HarnessError, SearchFailedError, UserInputError
-from harness.launch.local import Died, LocalLauncher
+from harness.launch.launcher import Died, Launcher
 from harness.plan import SearchPlan
 from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
@@ -78,7 +78,7 @@ def seconds_of(stage: Stage) -> list[float]:
     return [trial.user_attrs["seconds"] for trial in done]
 
 
-def start_workers(launcher: LocalLauncher, jobs: int) -> None:
+def start_workers(launcher: Launcher, jobs: int) -> None:
     """Start them all; the first makes the warm start, and needs no further word for it."""
     for number in range(jobs):
         launcher.start(number)
@@ -88,7 +88,7 @@ def start_workers(launcher: LocalLauncher, jobs: int) -> None:
 class Driver:
     """Runs one stage after the other on a launcher's workers."""
 
-    def __init__(self, plan: SearchPlan, stage: Stage, launcher: LocalLauncher, view: View) -> None:
+    def __init__(self, plan: SearchPlan, stage: Stage, launcher: Launcher, view: View) -> None:
         self.plan = plan
         self.stage = stage
         self.launcher = launcher

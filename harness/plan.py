@@ -23,6 +23,7 @@ from search_spaces.space import Space, load_space
 
 if TYPE_CHECKING:
     from harness.data.prepare import PreparedData
+    from harness.devices import Slots
     from objectives.score import Goal
 
 # LPIPS looks through the first, the perceptual term through the second.
@@ -66,6 +67,9 @@ class SearchPlan:
         return self.config.budget - final_runs(self.finalists, self.config.repeats)
 
     def device_of(self, worker: int) -> str:
+        """What a worker shares with others; on a cluster it shares nothing that is known here."""
+        if self.config.launcher == "ray":
+            return f"ray worker {worker}"
         return self.devices[worker % len(self.devices)]
 
     @property
@@ -87,13 +91,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     """
     space = read_space(config)
     check_folder(config.run_dir)
-    from harness.devices import resolve_devices, share_out
-
-    devices = resolve_devices(config.device)  # torch: seconds
-    device = devices[0]
-    cores = available_cores()
-    jobs = None if config.jobs == "auto" else config.jobs
-    slots = share_out(devices, jobs, config.per_gpu, cores)
+    device, devices, slots = choose_places(config)
     profile, train = choose_train(config.profile, device)
     check_space(space, train, config.from_scratch)
     earlier = choose_earlier(config.enqueue, space)
@@ -119,7 +117,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
             weights=weights,
             device=device,
             threads=slots.threads,
-            warm_start_threads=cores,
+            warm_start_threads=available_cores() if config.launcher == "local" else slots.threads,
             warm_start="none" if config.from_scratch else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
             discriminators=discriminators(space),
@@ -132,6 +130,23 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         most_jobs=slots.most,
         devices=devices,
     )
+
+
+def choose_places(config: SearchConfig) -> tuple[str, tuple[str, ...], "Slots"]:
+    """What a trial runs on (cpu, cuda:0), the workers' devices in turn, and how many they are."""
+    from harness.devices import resolve_devices, share_out, share_out_cluster
+
+    jobs = None if config.jobs == "auto" else config.jobs
+    if config.launcher == "ray":
+        from harness.launch.ray import connect, resources
+
+        connect(config.address)
+        device, slots = share_out_cluster(resources(), config.device, jobs, config.per_gpu)
+        return device, (f"{device} on ray",), slots
+    if config.address is not None:
+        raise UserInputError(f"--address {config.address} is for --launcher ray.")
+    devices = resolve_devices(config.device)  # torch: seconds
+    return devices[0], devices, share_out(devices, jobs, config.per_gpu, available_cores())
 
 
 def read_space(config: SearchConfig) -> Space:

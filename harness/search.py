@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from harness.finalists import FinalStage
+    from harness.launch.launcher import Launcher
     from harness.tracking import Ending, Tracker
 
 
@@ -77,11 +78,9 @@ def drive(
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
     from harness.driver import Driver, start_workers
-    from harness.launch.local import LocalLauncher
     from harness.stage import SearchStage
 
-    log = plan.paths.driver_log
-    with LocalLauncher(make_runner, plan.trial_plan, log, plan.devices) as launcher:
+    with make_launcher(plan, make_runner) as launcher:
         # They import torch and make the warm start while MLflow opens its database here.
         start_workers(launcher, plan.jobs)
         tracker = open_tracker(plan, study, view)
@@ -113,6 +112,19 @@ def drive(
                 write_page(study, plan.paths)
             close_tracker(tracker, ending, result, study_note(study, result))
     return result
+
+
+def make_launcher(plan: SearchPlan, make_runner: RunnerFactory) -> "Launcher":
+    """Whatever runs the plan's workers."""
+    if plan.config.launcher == "ray":
+        from harness.launch.ray import RayLauncher
+
+        on_gpu = plan.trial_plan.device != "cpu"
+        gpus = 1 / (plan.config.per_gpu or 1) if on_gpu else 0
+        return RayLauncher(make_runner, plan.trial_plan, gpus)
+    from harness.launch.local import LocalLauncher
+
+    return LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log, plan.devices)
 
 
 def ended(status: str, state: str, reason: str = "") -> "Ending":

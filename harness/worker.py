@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.config import TrialPlan
 from harness.errors import DivergedError, HarnessError, disk_full
@@ -92,6 +92,14 @@ Message = (
 )
 
 
+class Pipe(Protocol):
+    """A worker's way to its driver."""
+
+    def send(self, word: Message, /) -> None: ...
+
+    def recv(self) -> Any: ...
+
+
 def trial_runner(plan: TrialPlan) -> TrialRunner:
     """The real runner. The import is here because torch belongs to the worker's process."""
     from harness.trial import make_runner
@@ -100,13 +108,18 @@ def trial_runner(plan: TrialPlan) -> TrialRunner:
 
 
 def serve(pipe: Connection, factory: RunnerFactory, plan: TrialPlan, log: Path) -> None:
-    """A worker process's whole life: make the runner, then carry out orders until None comes."""
+    """A worker process's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     # Torch's threads spin while they wait for one another: on a busy machine that takes the very
     # core that the other one needs, and a step takes eight times as long. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     end_with_driver()
     silence(log)
+    obey(pipe, factory, plan)
+
+
+def obey(pipe: Pipe, factory: RunnerFactory, plan: TrialPlan) -> None:
+    """Make the runner, then carry out orders until None comes."""
     # A pipe that broke means that the driver is gone: nobody is left to tell.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
@@ -119,7 +132,7 @@ def serve(pipe: Connection, factory: RunnerFactory, plan: TrialPlan, log: Path) 
             pipe.send(carry_out(order, runner, pipe))
 
 
-def carry_out(order: Prepare | TrialTask, runner: TrialRunner, pipe: Connection) -> Message:
+def carry_out(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Message:
     """Do one order; whatever goes wrong in it becomes its answer."""
 
     last_told = 0.0

@@ -75,3 +75,13 @@ def test_no_circles() -> None:
 
     for name in names:
         visit(name, ())
+
+
+def test_only_its_launcher_imports_ray() -> None:
+    users = {
+        str(file.relative_to(ROOT))
+        for package in PACKAGES
+        for file in files(package)
+        if any(name.split(".")[0] == "ray" for name in imports(file))
+    }
+    assert users <= {"harness/launch/ray.py"}

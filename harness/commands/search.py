@@ -74,6 +74,12 @@ def search(
     pruner: Annotated[
         str, typer.Option(help="How trials are stopped early: median, asha, hyperband or none.")
     ] = "median",
+    launcher: Annotated[
+        str, typer.Option(help="local: processes here; ray: actors of a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster: auto or ray://HOST:PORT.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the sampler, the networks and the batches.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     objective: Annotated[
@@ -136,6 +142,8 @@ def search(
             jobs=jobs,  # type: ignore[arg-type]
             per_gpu=per_gpu,
             enqueue=tuple(enqueue or ()),
+            launcher=launcher,  # type: ignore[arg-type]
+            address=address,
             sampler=sampler,  # type: ignore[arg-type]
             pruner=pruner,  # type: ignore[arg-type]
             seed=seed,

@@ -10,15 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.config import TrialPlan
+from harness.launch.launcher import Died
 from harness.trial_messages import TrialTask
 from harness.worker import Message, Prepare, RunnerFactory, serve
-
-
-@dataclass(frozen=True)
-class Died:
-    """A worker ended by itself; `reason` says how, in words."""
-
-    reason: str
 
 
 @dataclass

@@ -8,7 +8,13 @@ import pytest
 from driving import Instant, make_plan
 
 import harness.search
-from harness.devices import Slots, resolve_devices, share_out, trials_that_fit
+from harness.devices import (
+    Slots,
+    resolve_devices,
+    share_out,
+    share_out_cluster,
+    trials_that_fit,
+)
 from harness.errors import UserInputError
 from harness.launch.local import LocalLauncher
 from harness.plan import SearchPlan
@@ -135,3 +141,37 @@ def test_gpus_are_packed_by_what_the_first_trials_needed(
     assert len(said) == (0 if most == jobs else 1)
     assert set((plan.paths.folder / "where.txt").read_text().split()) == {"cuda:0", "cuda:1"}
     assert driving.runs_of(plan.paths.folder, 9) == 1
+
+
+@pytest.mark.parametrize(
+    ("resources", "wanted", "jobs", "per_gpu", "device", "workers"),
+    [
+        ({"CPU": 64.0}, "auto", None, None, "cpu", 64),
+        ({"CPU": 64.0, "GPU": 8.0}, "auto", None, None, "cuda:0", 8),
+        ({"CPU": 64.0, "GPU": 8.0}, "cuda", None, 3, "cuda:0", 24),
+        ({"CPU": 64.0, "GPU": 8.0}, "cpu", 5, None, "cpu", 5),
+    ],
+)
+def test_a_clusters_workers(
+    resources: dict[str, float],
+    wanted: str,
+    jobs: int | None,
+    per_gpu: int | None,
+    device: str,
+    workers: int,
+) -> None:
+    slots = Slots(workers, workers, threads=1)
+    assert share_out_cluster(resources, wanted, jobs, per_gpu) == (device, slots)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "per_gpu", "said"),
+    [
+        ("cuda", None, "has no GPU"),
+        ("cuda:1", None, "Ray chooses the GPU"),
+        ("cpu", 2, "--per-gpu is for GPUs"),
+    ],
+)
+def test_what_a_cluster_cannot_give(wanted: str, per_gpu: int | None, said: str) -> None:
+    with pytest.raises(UserInputError, match=said):
+        share_out_cluster({"CPU": 4.0}, wanted, None, per_gpu)
