@@ -15,7 +15,7 @@ from PIL import Image
 
 from harness.config import SearchConfig, TrialPlan
 from harness.data.prepare import PreparedData
-from harness.plan import SearchPlan, choose_recipes, facts_of, read_space
+from harness.plan import SearchPlan, choose_objective, choose_recipes, facts_of, read_space
 from harness.profiles import QUICK
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
@@ -30,6 +30,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
     """The quick profile's plan, as `plan_search` makes it."""
     config = SearchConfig(run_dir=folder, study="simulated", jobs=jobs, budget=budget)
     space = read_space(config)
+    goal = choose_objective(config.objective, "random")
     recipes, remarks = choose_recipes(space, QUICK)
     data = PreparedData(folder / "none.pt", "d" * 64, "nothing", n_train=64, n_val=12, n_test=0)
     return SearchPlan(
@@ -37,7 +38,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
         space=space,
         recipes=recipes,
         remarks=remarks,
-        facts=facts_of(config, space, "quick", QUICK, "random", ("cpu",), data),
+        facts=facts_of(config, space, "quick", QUICK, "random", goal, ("cpu",), data),
         trial_plan=TrialPlan(
             dataset=data.file,
             folder=(folder / "simulated").absolute(),
