@@ -195,15 +195,15 @@ class LiveView:
         match event:
             case Opened():
                 now.opened, now.done = event, event.done
-                self.console.print(opening(event), highlight=False)
+                self.console.print(opening(event), markup=False, highlight=False)
                 self.live.start()
             case Note():
-                self.console.print(event.text, highlight=False)
+                self.console.print(event.text, markup=False, highlight=False)
             case WarmStart():
                 now.warm_start = event
             case Prepared():
                 now.prepared, now.warm_start, now.began = event, None, time.monotonic()
-                self.console.print(standing(event), highlight=False)
+                self.console.print(standing(event), markup=False, highlight=False)
             case TrialBegan():
                 now.running[event.name] = None
             case RungReached():
@@ -222,7 +222,7 @@ class LiveView:
             now.history.append(event.value)
         if event.state in ("complete", "failed"):
             budget = now.opened.budget if now.opened else 0
-            self.console.print(ended(event, budget), highlight=False)
+            self.console.print(ended(event, budget), markup=False, highlight=False)
 
     def render(self) -> "RenderableType":
         from rich.console import Group

@@ -108,15 +108,19 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], int]
 
 @pytest.mark.parametrize("line", [line for line in TO_RUN if not line.startswith(LONG)])
 def test_every_short_command_line_runs(
-    run: Callable[[str], int], line: str, monkeypatch: pytest.MonkeyPatch
+    run: Callable[[str], int],
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """After a search: all that reads its record."""
+    """After a search: all that reads its record. No colour codes where no terminal is."""
     served: list[object] = []
     monkeypatch.setattr(harness.search, "open_tracker", lambda *_, **__: NullTracker())
     monkeypatch.setattr(harness.ui, "serve_ui", lambda *given, **_: served.append(given))
     run_search(Path("runs"), "portraits")
     Path("runs/mlflow.db").touch()
     assert run(line) == 0
+    assert "\x1b" not in capsys.readouterr().out
     assert bool(served) == line.startswith("harness ui")
     written = re.search(r" -o (\S+)", line)
     assert written is None or Path(written[1]).stat().st_size > 100

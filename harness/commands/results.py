@@ -21,8 +21,9 @@ def status(
 
     Example: harness status --run-dir runs
     """
-    from harness.outcome import as_data, as_lines, outcome_of
+    from harness.outcome import as_data, outcome_of
     from harness.paths import RunPaths
+    from harness.standing import standing_lines
     from harness.study import open_existing
 
     studies = open_existing(RunPaths(run_dir), storage, study)
@@ -32,8 +33,10 @@ def status(
     if as_json:
         print(json.dumps([as_data(outcome) for outcome in outcomes]))
         return
-    for outcome in outcomes:
-        print("\n".join([f"Study {outcome.study}, budget {outcome.budget}", *as_lines(outcome)]))
+    if not studies:
+        print(f"No study in {run_dir} yet.")
+    parts = [standing_lines(*pair) for pair in zip(studies, outcomes, strict=True)]
+    print("\n\n".join("\n".join(lines) for lines in parts))
 
 
 def ui(
