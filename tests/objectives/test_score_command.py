@@ -18,6 +18,7 @@ from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate, region_from_pair
 from objectives.score import Reference
 
+PAGE = Path(__file__).parent.parent.parent / "docs" / "score.md"
 SIGMAS = (0.4, 0.5, 0.8, 1.5, 2.5, 5.0)
 
 
@@ -123,6 +124,18 @@ def test_the_json_has_the_documented_shape(score, folder: Path) -> None:
     assert scores == sorted(scores, reverse=True)
     assert figures["score"] == pytest.approx(sum(scores) / 6)
     assert figures["components"]["worst_tenth"] == pytest.approx(scores[-1])
+
+
+def test_the_page_explains_every_figure(score, folder: Path) -> None:
+    assert score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json").code == 0
+    figures = json.loads((folder / "out.json").read_text())
+    page = PAGE.read_text(encoding="utf-8")
+    named = {*figures, *figures["components"], *figures["images"][0]} - {"name"}
+    assert {name for name in named if f"`{name}`" not in page} <= {
+        "components",
+        "images",
+        "weights",
+    }
 
 
 def test_the_csv_holds_the_same_rows(score, folder: Path) -> None:

@@ -27,7 +27,7 @@ def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("net", ["alex", "squeeze"])
+@pytest.mark.parametrize("net", ["alex", "squeeze", pytest.param("vgg", marks=pytest.mark.slow)])
 def test_lpips_agrees_with_the_package(net: str) -> None:
     ours = LpipsNetwork(net, "random")  # type: ignore[arg-type]
     package = lpips.LPIPS(net=net, pnet_rand=True, spatial=True, verbose=False)
