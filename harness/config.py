@@ -14,7 +14,7 @@ FINAL_TIMES = 1.5
 Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
 SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
-PrunerName = Literal["median", "asha", "hyperband", "none"]
+PrunerName = Literal["asha", "hyperband", "median", "none"]
 GeneratorName = Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
@@ -106,7 +106,7 @@ class SearchConfig(Frozen):
     pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
     enqueue: tuple[Path, ...] = Field(default=(), description="best.yaml of earlier results")
     sampler: SamplerName = "tpe"
-    pruner: PrunerName = "median"
+    pruner: PrunerName = "asha"
     study: str = Field(default="boundary-sharpness", min_length=1)
     run_dir: Path = Path("runs")
     profile: str = "auto"

@@ -83,7 +83,6 @@ def make_pruner(name: PrunerName, rungs: Sequence[int]) -> BasePruner:
     """
     match name:
         case "median":
-            # Below the median of the completed trials at that step; the guide's recipes are first.
             return MedianPruner(n_startup_trials=5, n_warmup_steps=0)
         case "asha":
             return SuccessiveHalvingPruner(min_resource=rungs[0], reduction_factor=KEEP_ONE_IN)

@@ -72,8 +72,8 @@ def search(
         str, typer.Option(help="How settings are chosen: tpe, gp, cmaes, qmc or random.")
     ] = "tpe",
     pruner: Annotated[
-        str, typer.Option(help="How trials are stopped early: median, asha, hyperband or none.")
-    ] = "median",
+        str, typer.Option(help="How trials are stopped early: asha, hyperband, median or none.")
+    ] = "asha",
     launcher: Annotated[
         str, typer.Option(help="local: processes here; ray: actors of a cluster.")
     ] = "local",

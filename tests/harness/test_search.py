@@ -265,7 +265,7 @@ def test_a_reached_budget_runs_nothing(tmp_path: Path) -> None:
         ({"pinned": {"lr": "0.0001"}}, "another space"),
         ({"objective": "my:make"}, r"another objective \(boundary_sharpness, now my:make\)"),
         ({"sampler": "random"}, r"another sampler \(tpe, now random\)"),
-        ({"pruner": "none"}, r"another pruner \(median, now none\)"),
+        ({"pruner": "none"}, r"another pruner \(asha, now none\)"),
     ],
 )
 def test_a_study_made_otherwise_is_refused(
