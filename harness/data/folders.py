@@ -152,9 +152,8 @@ def pictures_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
-    files = (folder / name for name in names)
-    return [file for file in files if is_picture(file) and not file.is_dir()]
+        names = sorted(entry.name for entry in entries if not entry.is_dir())
+    return [file for name in names if is_picture(file := folder / name)]
 
 
 def from_manifest(file: Path) -> PairFolder:

@@ -22,13 +22,15 @@ PAGE = """<!doctype html>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 td { padding: .5rem; border-top: 1px solid #ccc; vertical-align: top }
+td:first-child { white-space: nowrap }
+.summary { white-space: pre-line }
 img { max-height: 120px; margin-right: 4px }
 .error { color: #b00020 } .warning { color: #8a5a00 } .note { color: #444 }
 </style>
 <h1>{{ folder }}</h1>
-<p>{{ count }} pairs read; {{ findings }} findings.{% if direction %} The pictures suggest
-<code>--direction {{ direction }}</code>.{% endif %}
-{% if left_out %}{{ left_out }} more files with findings are not shown.{% endif %}</p>
+<p class="summary">{{ summary }}</p>
+<p>{{ findings }} findings.{% if left_out %} {{ left_out }} more files with findings are not shown.
+{% endif %}</p>
 <table>{% for row in rows %}
 <tr><td>{% for source in row.pictures %}<img src="data:image/jpeg;base64,{{ source }}" alt="">
 {% endfor %}</td><td><b>{{ row.name or "the folder" }}</b>{% for finding in row.findings %}
@@ -51,9 +53,8 @@ def write_page(result: CheckResult, file: Path) -> None:
     page = Environment(autoescape=True).from_string(PAGE)
     text = page.render(
         folder=result.folder.root,
-        count=len(result.pairs),
+        summary=result.summary(),
         findings=len(result.findings),
-        direction=result.direction,
         rows=rows,
         left_out=len(by_name) - len(rows),
     )
