@@ -57,6 +57,11 @@ def check_combination(n_layers_D: int, train: Mapping[str, Any]) -> None:
             f"load_size {load} is smaller than crop_size {crop}: no such crop can be cut; raise "
             "load_size or lower crop_size."
         )
+    if train["preprocess"] == "none" and train.get("batch_size", 1) > 1:
+        raise ValueError(
+            f"preprocess none keeps pictures whole, and batch_size {train['batch_size']} needs "
+            "them of one size: use batch_size 1, or another preprocess."
+        )
 
 
 def deepest(crop_size: int) -> int:

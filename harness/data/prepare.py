@@ -19,6 +19,7 @@ from harness.data.samples import built_in_pairs
 from harness.data.sizing import TrainingPair, centred_crop, sized_pair
 from harness.errors import UserInputError
 from harness.paths import write_aside
+from search_spaces.checks import GENERATOR_MULTIPLE
 
 # Raise when the same inputs give other prepared pixels: the digest names what was made.
 RECIPE = 1
@@ -88,6 +89,8 @@ def prepare_data(
         "load_size": train.load_size,
         "crop_size": train.crop_size,
     }
+    if train.preprocess == "none":
+        shape["multiple"] = GENERATOR_MULTIPLE[train.netG]
     if data is None:
         digest = digest_of([json.dumps({"built-in": shape}, sort_keys=True)])
         file = prepared_file(cache, digest)

@@ -15,6 +15,7 @@ from harness.data.halves import read_halves
 from harness.data.reading import Picture, read_mask, shown
 from harness.errors import UserInputError
 from objectives.masks import region_by_difference, region_from_pair
+from search_spaces.checks import GENERATOR_MULTIPLE
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,21 @@ class TrainingPair:
 
 
 def target_size(width: int, height: int, train: TrainSettings) -> tuple[int, int]:
-    """(width, height) before cropping, by pix2pix's rules for `preprocess`."""
+    """(width, height) before cropping, by pix2pix's rules for `preprocess`.
+
+    With none, the nearest multiples of what the generator's sides divide by. pix2pix takes those
+    of 4 whatever the generator, and its U-Nets then fail.
+    """
     match train.preprocess:
         case "resize_and_crop":
             return train.load_size, train.load_size
         case "scale_width_and_crop":
             return train.load_size, max(train.load_size * height // width, train.crop_size)
-        case "crop" | "none":
+        case "crop":
             return width, height
+        case "none":
+            by = GENERATOR_MULTIPLE[train.netG]
+            return by * max(1, round(width / by)), by * max(1, round(height / by))
 
 
 def sized_pair(

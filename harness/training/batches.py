@@ -76,24 +76,30 @@ def cut_batch(
 class Cut:
     """A crop, and perhaps a flip, that both halves of a pair share."""
 
-    top: int
-    left: int
-    size: int
+    rows: slice
+    columns: slice
     flip: bool
 
     def __call__(self, picture: Tensor) -> Tensor:
-        rows = slice(self.top, self.top + self.size)
-        columns = slice(self.left, self.left + self.size)
-        cut = picture[:, rows, columns]
+        cut = picture[:, self.rows, self.columns]
         return cut.flip(-1) if self.flip else cut
 
 
 def draw_cut(shape: torch.Size, settings: TrainSettings, random: torch.Generator) -> Cut:
-    """Draw one crop and flip for a picture of `shape` `[3, h, w]`."""
-    size = settings.crop_size
-    top, left = (int(torch.randint(side - size + 1, (), generator=random)) for side in shape[1:])
+    """Draw one crop and flip for a picture of `shape` `[3, h, w]`.
+
+    With preprocess none the picture stays whole; only pictures of one size make a batch then.
+    """
+    if settings.preprocess == "none":
+        rows, columns = slice(None), slice(None)
+    else:
+        size = settings.crop_size
+        top, left = (
+            int(torch.randint(side - size + 1, (), generator=random)) for side in shape[1:]
+        )
+        rows, columns = slice(top, top + size), slice(left, left + size)
     flip = settings.flip and bool(torch.randint(2, (), generator=random))
-    return Cut(top, left, size, flip)
+    return Cut(rows, columns, flip)
 
 
 def to_signed(picture: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ def test_the_size_that_the_message_advises_is_enough() -> None:
         ({"netG": "unet_256"}, r"netG unet_256 .* crop_size .* multiple of 256, not 128"),
         ({"crop_size": 200, "load_size": 200}, r"netG unet_128 .* multiple of 128, not 200"),
         ({"crop_size": 256}, r"load_size 128 is smaller than crop_size 256"),
+        ({"preprocess": "none", "batch_size": 2}, r"preprocess none .* batch_size 2"),
     ],
 )
 def test_other_impossible_pairs(changed: dict[str, object], named: str) -> None:

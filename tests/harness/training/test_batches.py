@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from harness.data.pairs import PairSet
+from harness.data.sizing import target_size
 from harness.profiles import QUICK
 from harness.training.batches import batches, to_signed, to_unit
 
@@ -70,3 +71,31 @@ def test_signed_and_unit_are_inverse_on_bytes() -> None:
     assert signed.min() == -1
     assert signed.max() == 1
     assert torch.equal((to_unit(signed) * 255).round().byte(), every)
+
+
+def test_without_preprocessing_pictures_stay_whole() -> None:
+    settings = SETTINGS.model_copy(update={"preprocess": "none"})
+    pairs = gradient_pairs(1, height=24, width=20)
+    ((a, b),) = islice(batches(pairs, settings, CPU, seed=0), 1)
+    assert torch.equal(bytes_of(a)[0], pairs.retouched[0].int())
+    assert torch.equal(bytes_of(b)[0], pairs.originals[0].int())
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "size"),
+    [
+        ("resize_and_crop", (286, 286)),
+        ("scale_width_and_crop", (286, 357)),
+        ("crop", (400, 500)),
+        ("none", (384, 512)),
+    ],
+)
+def test_pictures_get_the_reference_s_sizes(preprocess: str, size: tuple[int, int]) -> None:
+    """A picture of 400 x 500; with none the reference rounds to fours, a U-Net needs more."""
+    update = {"preprocess": preprocess, "load_size": 286, "crop_size": 256}
+    assert target_size(400, 500, QUICK.model_copy(update=update)) == size
+
+
+def test_scaling_by_width_never_ends_below_the_crop() -> None:
+    update = {"load_size": 286, "crop_size": 256}
+    assert target_size(1000, 500, QUICK.model_copy(update=update)) == (286, 256)
