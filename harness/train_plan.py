@@ -27,6 +27,14 @@ GUIDE_EPOCHS = 1000
 CHECKS = 100
 SAVES = 20
 
+# What a training may not change midway, where its own name would not tell a reader.
+WORDS = {
+    "params": "settings (params)",
+    "train": "settings (train)",
+    "stages": "epochs, picture sizes or learning rates",
+    "data": "pairs",
+}
+
 
 @dataclass(frozen=True)
 class StagePlan:
@@ -292,8 +300,9 @@ def take_up(plan: TrainingPlan) -> str:
         raise UserInputError(f"{error} Choose another folder with --out DIR.") from error
     for name, value in plan.facts.items():
         if held.get(name) != value:
+            words = WORDS.get(name, name.replace("_", " "))
             raise UserInputError(
-                f"{plan.config.out} holds a training with other {name.replace('_', ' ')}: repeat "
+                f"{plan.config.out} holds a training with other {words}: repeat "
                 "the command that began it to go on, or choose another folder with --out DIR."
             )
     return str(held["key"])

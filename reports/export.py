@@ -38,6 +38,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     extras = extras_of(trial)
     train = {**noted["train"], **extras, "warm_start": noted["warm_start"]}
     data = noted["data"]
+    trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
     full = (
         progressive_commands(params, data, f"{run_name}-full")
@@ -62,7 +63,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             train_commands(params, train, data, run_name, noted["warm_start_folder"])
         ),
         "full_command": as_lines(full),
-        "notes": notes(params, train, data, noted["weights"]),
+        "notes": notes(params, train, data, noted["weights"], trainer),
         "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
         "provenance": {
             "data_digest": data["digest"],
@@ -71,6 +72,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             "n_train": data["n_train"],
             "n_val": data["n_val"],
             "profile": noted["profile"],
+            "trainer": trainer,
             "space": noted["space_name"],
             "seed": trial.user_attrs.get("seed", noted["seed"]),
             "device": noted["device"],
@@ -184,7 +186,7 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     )
 
 
-def notes(params: Config, train: Config, data: Config, weights: str) -> list[str]:
+def notes(params: Config, train: Config, data: Config, weights: str, trainer: str) -> list[str]:
     """What the commands cannot say, and what to do about it."""
     epoch = steps_per_epoch(train, data)
     said = [
@@ -208,7 +210,7 @@ def notes(params: Config, train: Config, data: Config, weights: str) -> list[str
             "The trial continued from your own model, with a discriminator trained beside it, and "
             "so does the command; full_command starts from nothing."
         )
-    if train.get("ema_decay"):
+    if train.get("ema_decay") and trainer == "builtin":
         said.append(
             f"The score is that of a running average of the generator's weights (decay "
             f"{train['ema_decay']:g}); train.py keeps the last weights."

@@ -326,6 +326,8 @@ def test_a_folder_holds_one_training(whole: tuple[Path, Heard], pairs: Path) -> 
     folder, _ = whole
     with pytest.raises(UserInputError, match="a training with other seed"):
         train_fully(asked(folder.parent, pairs, seed=1), Heard())
+    with pytest.raises(UserInputError, match="a training with other epochs, picture sizes"):
+        train_fully(asked(folder.parent, pairs, epochs=3), Heard())
 
 
 def test_somebody_else_s_checkpoints_are_not_written_over(tmp_path: Path, pairs: Path) -> None:

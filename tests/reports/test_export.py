@@ -168,3 +168,14 @@ def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) 
 def test_command_is_the_trials() -> None:
     config = best_config(make_study(12))
     assert as_command(config) == config["command"]
+
+
+def test_a_score_of_last_weights_is_not_called_one_of_averages() -> None:
+    """The user's own train.py keeps no running average of its weights."""
+    study = make_study(12)
+    study.set_user_attr("train", {**study.user_attrs["train"], "ema_decay": 0.98})
+    assert any("running average" in note for note in best_config(study)["notes"])
+    study.set_user_attr("trainer", "external")
+    config = best_config(study)
+    assert not any("running average" in note for note in config["notes"])
+    assert config["provenance"]["trainer"] == "external"
