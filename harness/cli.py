@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.commands import data, doctor, export, results, score, search, spaces, training
+from harness.commands import compare, data, doctor, export, results, score, search, spaces, training
 from harness.errors import HarnessError
 from harness.version import __version__
 
@@ -29,6 +29,7 @@ for command in (
     export.export,
     export.report,
     results.ui,
+    compare.compare,
     training.train,
     training.restore,
     score.score,

@@ -211,7 +211,7 @@ class Driver:
         self.baseline = baseline
         self.starts_lost = 0
         self.idle.add(worker)
-        self.stage.study.set_user_attr("baseline", asdict(baseline))
+        self.stage.searched.set_user_attr("baseline", asdict(baseline))
         self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:

@@ -33,7 +33,7 @@ SUFFIX = " (finalists)"
 FIRST_SEED = 1_000_000
 
 
-def choose(study: Study, count: int) -> list[Finalist]:
+def choose(study: Study, count: int) -> tuple[Finalist, ...]:
     """The `count` best settings of the search that differ, then the guide's recommendation."""
     baseline = recipe_trial(study, RECOMMENDED)
     recommended = settings_of(baseline) if baseline else load_recipes()[RECOMMENDED].model_dump()
@@ -44,7 +44,7 @@ def choose(study: Study, count: int) -> list[Finalist]:
             recipe = trial.user_attrs.get("recipe")
             found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
     own = baseline.number if baseline else None
-    return [*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended)]
+    return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
 
 def finished_runs(study: Study) -> int:
@@ -73,6 +73,7 @@ class FinalStage:
     Args:
         searched: the search's study; what is found is noted there.
         study: the finalists' runs, from `final_study`.
+        finalists: the last is what the others are compared with.
         done: trials of the budget that the search itself took.
     """
 
@@ -81,7 +82,7 @@ class FinalStage:
         plan: SearchPlan,
         searched: Study,
         study: Study,
-        finalists: list[Finalist],
+        finalists: tuple[Finalist, ...],
         tracker: Tracker,
         done: int,
     ) -> None:
@@ -154,7 +155,9 @@ class FinalStage:
         """Note on the search's study what the runs show; None where they are too few."""
         runs = self.runs(TrialState.COMPLETE, TrialState.PRUNED)
         shown = conclude(
-            [with_runs(one, runs) for one in self.finalists], RECOMMENDED, sign_of(self.searched)
+            [with_runs(one, runs) for one in self.finalists],
+            self.finalists[-1].name,
+            sign_of(self.searched),
         )
         if shown is not None:
             shown |= {
@@ -164,8 +167,8 @@ class FinalStage:
                 "noop": self.searched.user_attrs["baseline"].get("held_out_noop"),
                 "runs": len(runs),
             }
-            exported = next(row["name"] for row in shown["rows"] if row["trial"] is not None)
-            shown["checkpoint"] = self.keep_weights(exported, runs)
+            exported = [row["name"] for row in shown["rows"] if row["trial"] is not None]
+            shown["checkpoint"] = self.keep_weights([*exported, shown["winner"]][0], runs)
         self.searched.set_user_attr("finalists", shown)
 
     def keep_weights(self, name: str, runs: Iterable[FrozenTrial]) -> str:

@@ -174,8 +174,7 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
     shown = outcome.finalists
     if shown is None:
         return []
-    names = NAMED_RECIPES | {row["name"]: row["name"] for row in shown["rows"] if row["trial"]}
-    names[shown["baseline"]] = NAMED_RECIPES[shown["baseline"]]
+    names = {row["name"]: NAMED_RECIPES.get(row["name"], row["name"]) for row in shown["rows"]}
     lines = [
         f"Finalists: {shown['steps']} steps, {len(shown['seeds'])} fresh seeds, "
         f"{shown['pairs']} held-out pairs."

@@ -7,7 +7,7 @@ import platform
 import socket
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from harness.config import Repository, SearchConfig, TrainSettings, TrialPlan, W
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths
 from harness.profiles import PROFILES, choose_profile
+from harness.verdict import Finalist
 from harness.version import __version__
 from search_spaces.params import GanMode
 from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from harness.data.prepare import PreparedData
     from harness.devices import Slots
     from objectives.score import Goal
+
+    Places = tuple[str, tuple[str, ...], Slots]
 
 # LPIPS looks through the first, the perceptual term through the second.
 TRUNKS = ("alexnet", "vgg19")
@@ -47,6 +50,7 @@ class SearchPlan:
         devices: where they run, in turn.
         finalists: best settings that are trained again beside the guide's; 0: none are.
         earlier: results of other searches that the user named, as values to enqueue, by origin.
+        compared: settings that are compared instead of searched for; the last is the baseline.
     """
 
     config: SearchConfig
@@ -60,10 +64,13 @@ class SearchPlan:
     devices: tuple[str, ...]
     finalists: int = 0
     earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    compared: tuple[Finalist, ...] = ()
 
     @property
     def search_budget(self) -> int:
         """Trials of the search itself: the budget without the finalists' runs."""
+        if self.compared:
+            return 0
         return self.config.budget - final_runs(self.finalists, self.config.repeats)
 
     def device_of(self, worker: int) -> str:
@@ -91,24 +98,37 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     """
     space = read_space(config)
     check_folder(config.run_dir)
-    device, devices, slots = choose_places(config)
-    profile, train = choose_train(config.profile, device)
+    places = choose_places(config)
+    profile, train = choose_train(config.profile, places[0])
     check_space(space, train, config.from_scratch)
     earlier = choose_earlier(config.enqueue, space)
+    plan = assemble(config, space, profile, train, places)
+    recipes, left_out = choose_recipes(space, train)
+    finalists, unconfirmed = choose_finalists(config, plan.facts["data"]["n_test"])
+    remarks = (*plan.remarks, *left_out, *unconfirmed)
+    return replace(plan, recipes=recipes, earlier=earlier, remarks=remarks, finalists=finalists)
+
+
+def assemble(
+    config: SearchConfig, space: Space, profile: str, train: TrainSettings, places: "Places"
+) -> SearchPlan:
+    """A plan of trials in `space`, trained as `train` says, without what is run beside them.
+
+    Raises:
+        UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
+    """
+    device, devices, slots = places
     weights = choose_weights(config.weights)
     goal = choose_objective(config.objective, weights)
     check_init_from(config, train)
     repository = choose_trainer(config, space, train)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
-    recipes, left_out = choose_recipes(space, train)
-    finalists, unconfirmed = choose_finalists(config, data.n_test, goal.direction)
     return SearchPlan(
         config=config,
         space=space,
-        recipes=recipes,
-        earlier=earlier,
-        remarks=(*weights_remark(weights), *left_out, *unconfirmed),
+        recipes={},
+        remarks=weights_remark(weights),
         facts=facts_of(config, space, profile, train, weights, goal, devices, data),
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
@@ -125,14 +145,13 @@ def plan_search(config: SearchConfig) -> SearchPlan:
             objective=config.objective,
             repository=repository,
         ),
-        finalists=finalists,
         jobs=slots.jobs,
         most_jobs=slots.most,
         devices=devices,
     )
 
 
-def choose_places(config: SearchConfig) -> tuple[str, tuple[str, ...], "Slots"]:
+def choose_places(config: SearchConfig) -> "Places":
     """What a trial runs on (cpu, cuda:0), the workers' devices in turn, and how many they are."""
     from harness.devices import resolve_devices, share_out, share_out_cluster
 
@@ -278,9 +297,7 @@ def final_runs(finalists: int, repeats: int) -> int:
     return (finalists + 1) * repeats if finalists else 0
 
 
-def choose_finalists(
-    config: SearchConfig, n_test: int, direction: str
-) -> tuple[int, tuple[str, ...]]:
+def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str, ...]]:
     """How many settings are confirmed at the end, and a sentence where none can be.
 
     Raises:
@@ -288,11 +305,6 @@ def choose_finalists(
     """
     runs = final_runs(FINALISTS if config.finalists == "auto" else config.finalists, config.repeats)
     if config.finalists == "auto":
-        if direction == "minimize":
-            return 0, (
-                f"The winner will not be confirmed: less is better by --objective "
-                f"{config.objective}, and the confirmation compares scores of which more is.",
-            )
         if not n_test:
             return 0, (
                 "The winner will not be confirmed: no pairs are held out from the search (put some "
@@ -304,11 +316,6 @@ def choose_finalists(
                 f"of {math.ceil(runs / FINAL_SHARE)}; or say how many with --finalists K.",
             )
         return FINALISTS, ()
-    if config.finalists and direction == "minimize":
-        raise UserInputError(
-            f"--finalists {config.finalists}: less is better by --objective {config.objective}, "
-            "and the confirmation compares scores of which more is; use --finalists 0."
-        )
     if config.finalists and not n_test:
         raise UserInputError(
             f"--finalists {config.finalists}: no pairs are held out from the search to confirm "

@@ -89,7 +89,7 @@ def drive(
         ending = ended("FAILED", "failed", "the driver failed")
         try:
             finished = driver.run(stop)
-            if finished and plan.finalists:
+            if finished and (plan.finalists or plan.compared):
                 finals = open_finals(plan, study, view, stage.done)
                 driver.turn_to(finals)
                 finished = driver.run(stop)
@@ -155,17 +155,18 @@ def announce(plan: SearchPlan, done: int, view: View) -> None:
 
 
 def open_finals(plan: SearchPlan, study: "Study", view: View, searched: int) -> "FinalStage":
-    """The confirmation of what the search found, with what is left of it to run."""
+    """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
     from harness.finalists import FinalStage, choose, final_study
 
-    finalists = choose(study, plan.finalists)
-    view.show(
-        Note(
-            f"The best {len(finalists) - 1} and the guide's recommendation are trained again: "
-            f"longer, on {plan.config.repeats} fresh seeds, scored on pairs held out from the "
-            "search."
+    finalists = plan.compared or choose(study, plan.finalists)
+    if not plan.compared:
+        view.show(
+            Note(
+                f"The best {len(finalists) - 1} and the guide's recommendation are trained again: "
+                f"longer, on {plan.config.repeats} fresh seeds, scored on pairs held out from the "
+                "search."
+            )
         )
-    )
     record = final_study(study)
     tracker = open_tracker(plan, record, view, "final")
     return FinalStage(plan, study, record, finalists, tracker, searched)

@@ -22,12 +22,14 @@ class Stage(Protocol):
 
     Attributes:
         study: the record of these trials.
+        searched: the record of the whole search: what its trials share is noted there.
         tracker: their mirror.
         train: how each is trained.
         done: trials handed out and not failed, of the search's budget.
     """
 
     study: Study
+    searched: Study
     tracker: Tracker
     train: TrainSettings
     done: int
@@ -69,7 +71,7 @@ class SearchStage:
     """The search itself: the guide's recipes, then what the sampler suggests."""
 
     def __init__(self, plan: SearchPlan, study: Study, tracker: Tracker, budget: int) -> None:
-        self.study = study
+        self.study = self.searched = study
         self.study.pruner = make_pruner(plan.config.pruner, plan.trial_plan.train.rungs)
         self.tracker = tracker
         self.train = plan.trial_plan.train

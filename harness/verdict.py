@@ -70,7 +70,7 @@ def conclude(finalists: Sequence[Finalist], baseline: str, sign: int = 1) -> dic
         "ahead_of_runner_up": as_data(ahead),
         "level": level,
         "better": better,
-        "verdict": sentence(challengers[0].name, ranked[0].name, baseline, lead),
+        "verdict": sentence(challengers[0], judged_baseline, lead),
     }
 
 
@@ -83,20 +83,22 @@ def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Inter
     return paired_interval(sign * found, level)
 
 
-def sentence(challenger: str, winner: str, baseline: str, lead: Interval | None) -> str:
+def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
     """The verdict: better, no difference shown, or worse."""
+    challenger = one.name
+    baseline = f"{other.name}-recipe" if other.recipe else other.name
     if lead is None:
-        return f"not compared with {baseline}-recipe: too few runs or held-out pictures"
+        return f"not compared with {baseline}: too few runs or held-out pictures"
     size = f"{abs(lead.mean):.4f}"
     if lead.low > 0:
-        return f"better than {baseline}-recipe by {size} [{lead.low:.4f}, {lead.high:.4f}]"
+        return f"better than {baseline} by {size} [{lead.low:.4f}, {lead.high:.4f}]"
     if lead.high < 0:
         return (
-            f"{baseline}-recipe is the best: {challenger}, the best of the others, is worse by "
+            f"{baseline} is the best: {challenger}, the best of the others, is worse by "
             f"{size} [{-lead.high:.4f}, {-lead.low:.4f}]"
         )
     return (
-        f"no difference between {challenger} and {baseline}-recipe shown: {lead.mean:+.4f} "
+        f"no difference between {challenger} and {baseline} shown: {lead.mean:+.4f} "
         f"[{lead.low:+.4f}, {lead.high:+.4f}]"
     )
 

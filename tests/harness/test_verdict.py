@@ -13,7 +13,8 @@ def finalist(name: str, mean: float, noise: float = 1e-3, **changes: object) -> 
     random = np.random.default_rng(sum(map(ord, name)))
     scores = {seed: list(mean + noise * random.normal(size=8)) for seed in SEEDS}
     trial = int(name[1:]) if name[1:].isdecimal() else None
-    made = {"name": name, "trial": trial, "recipe": None, "params": {}, "scores": scores}
+    recipe = None if trial else name
+    made = {"name": name, "trial": trial, "recipe": recipe, "params": {}, "scores": scores}
     return Finalist(**(made | changes))  # type: ignore[arg-type]
 
 
