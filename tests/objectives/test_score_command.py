@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,9 +64,10 @@ def save(picture: torch.Tensor, file: Path) -> None:
     Image.fromarray(pixels.squeeze()).save(file)
 
 
-@pytest.fixture
-def folder(reference: Reference, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six pictures, each blurred more than the one before, under pred, target, mask and input."""
+    root = tmp_path_factory.mktemp("made")
     assert reference.inputs is not None
     for number, sigma in enumerate(SIGMAS):
         chosen = slice(number % 4, number % 4 + 1)
@@ -74,8 +76,14 @@ def folder(reference: Reference, tmp_path: Path) -> Path:
         kinds = (restored, original, mask, reference.inputs[chosen])
         for kind, picture in zip(("pred", "target", "mask", "input"), kinds, strict=True):
             turned = picture if number < 4 else picture.flip(3)
-            save(turned[0], tmp_path / kind / f"face {number}.png")
-    return tmp_path
+            save(turned[0], root / kind / f"face {number}.png")
+    return root
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """The same, for one test to do with as it likes."""
+    return shutil.copytree(made, tmp_path / "faces")
 
 
 def assert_same(found: dict[str, float | str], wanted: dict[str, float | str]) -> None:

@@ -8,6 +8,9 @@ from benchmarks.validate_score import claims, distorted, photographs, ranks
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.score import Score
 
+# Minutes on a busy machine, in one fixture.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
 # Which share of 17 photographs; some are fine texture all over, or nothing but dark.
 NOT_ON_EVERY_ONE = {
     "jitter above ensemble": 0.6,
@@ -25,7 +28,6 @@ def found(request: pytest.FixtureRequest) -> dict[str, Score]:
     return {name: scorer(pictures) for name, pictures in distorted(reference)}
 
 
-@pytest.mark.slow
 def test_the_claims_hold_on_real_photographs(found: dict[str, Score]) -> None:
     held_by = claims(found)
     del held_by[KNOWN_WEAKNESS]
@@ -36,7 +38,6 @@ def test_the_claims_hold_on_real_photographs(found: dict[str, Score]) -> None:
     assert blurred_outside <= 0.05 * (1 - found["blur 2"].value)
 
 
-@pytest.mark.slow
 def test_every_ladder_falls_on_the_mean_and_blur_on_every_picture(
     found: dict[str, Score],
 ) -> None:
@@ -46,7 +47,6 @@ def test_every_ladder_falls_on_the_mean_and_blur_on_every_picture(
     assert correlations["blur"][1] <= -0.98
 
 
-@pytest.mark.slow
 def test_only_the_default_method_sees_through_a_change_of_tone() -> None:
     reference = photographs(256)
     assert reference.inputs is not None
