@@ -80,6 +80,8 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
     stop = StopSwitch(None)
     with stop.on_signals(), sole_trainer(plan):
         key = take_up(plan)
+        for aside in plan.paths.asides():
+            aside.unlink()
         view.show(TrainingBegan(opening(plan), plan.epochs))
         tracker = open_tracker(plan, key, view)
         ending = Ending("FAILED", "failed", "the training failed")

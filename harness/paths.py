@@ -142,6 +142,10 @@ class TrainingPaths:
     def lock(self) -> Path:
         return self.folder / ".lock"
 
+    def asides(self) -> list[Path]:
+        """Files that `write_aside` began and that nobody will finish."""
+        return [file for file in self.folder.rglob(".*.tmp") if file.is_file()]
+
     def stage(self, number: int, of: int) -> "TrainingStagePaths":
         """A training of one stage has its files in the folder itself. `number`: from 1."""
         return TrainingStagePaths(self.folder if of == 1 else self.folder / f"stage{number}")
