@@ -123,6 +123,7 @@ class Landscape:
     """
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.random = np.random.default_rng([seed, 7])
         self.top = self.random.uniform(0.1, 0.9, 5)
         self.weight = self.random.exponential(1, 5)
@@ -177,7 +178,7 @@ class Ran:
     score: float | None
 
 
-def run_search(landscape: Landscape, scenario: Scenario, how: Strategy, seed: int) -> Iterator[Ran]:
+def run_search(landscape: Landscape, scenario: Scenario, how: Strategy) -> Iterator[Ran]:
     """The harness's own search on a landscape, trial by trial, without end."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -189,10 +190,10 @@ def run_search(landscape: Landscape, scenario: Scenario, how: Strategy, seed: in
     if how.recipes:
         for name, values in choose_recipes(SPACE, QUICK)[0].items():
             study.enqueue_trial(values, user_attrs={"recipe": name})
-    random = np.random.default_rng([seed, 11])
+    random = np.random.default_rng([landscape.seed, 11])
     last = scenario.rungs[-1]
     while True:
-        trial = ask(study, SPACE, how.sampler, seed)
+        trial = ask(study, SPACE, how.sampler, landscape.seed)
         truth = landscape.truth(SPACE.params(trial.params))
         (scores,) = scenario.scores(np.array([truth]), random)
         first = float(scores[0])
@@ -212,7 +213,7 @@ def run_search(landscape: Landscape, scenario: Scenario, how: Strategy, seed: in
 
 
 def course(
-    landscape: Landscape, scenario: Scenario, how: Strategy, seed: int
+    landscape: Landscape, scenario: Scenario, how: Strategy
 ) -> tuple[list[tuple[int, float]], list[Ran]]:
     """Steps spent, and the true quality of what would be named then, after each trial.
 
@@ -221,7 +222,7 @@ def course(
     end = scenario.rungs[-1]
     ran: list[Ran] = []
     points: list[tuple[int, float]] = []
-    for trial in run_search(landscape, scenario, how, seed):
+    for trial in run_search(landscape, scenario, how):
         ran.append(trial)
         spent = sum(each.steps for each in ran)
         if how.first_rung:
@@ -247,9 +248,9 @@ def judge_strategy(
     full = TRIALS * scenario.rungs[-1]
     grid = np.arange(scenario.rungs[0], full + 1, 20)
     ahead, short, trials, spent = [], [], [], []
-    for seed, landscape in enumerate(landscapes):
+    for landscape in landscapes:
         target = np.median(landscape.random_search(scenario)[:, -1])
-        points, ran = course(landscape, scenario, how, seed)
+        points, ran = course(landscape, scenario, how)
         steps, truth = np.array(points).T
         at = np.searchsorted(steps, grid, side="right") - 1
         ahead.append(np.where(at < 0, -np.inf, truth[at] - target))
@@ -278,8 +279,8 @@ def judge_finalists(landscapes: Sequence[Landscape], scenario: Scenario) -> dict
     Also how much true quality naming by repeats gains, in deviations over random settings.
     """
     tops = []
-    for seed, landscape in enumerate(landscapes):
-        _, ran = course(landscape, scenario, Strategy("tpe", "median"), seed)
+    for landscape in landscapes:
+        _, ran = course(landscape, scenario, Strategy("tpe", "asha"))
         done = [(each.score, each.truth) for each in ran[:TRIALS] if each.score is not None]
         tops.append([truth for _, truth in sorted(done, reverse=True)[:FINALISTS]])
     truth = np.array(tops)[:, None]
@@ -297,14 +298,19 @@ def judge_finalists(landscapes: Sequence[Landscape], scenario: Scenario) -> dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=20, help="landscapes for the strategies")
+    parser.add_argument("--seeds", type=int, default=40, help="landscapes for the strategies")
     parser.add_argument("--finalist-seeds", type=int, default=100, help="and for the finalists")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--scenario", action="append", help="one by name; default: all")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="added to, where it is there")
     parser.add_argument("--only", action="append", help="a strategy by name; default: all")
     asked = parser.parse_args()
-    landscapes = [Landscape(seed) for seed in range(max(asked.seeds, asked.finalist_seeds))]
-    kept: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    count = max(asked.seeds, asked.finalist_seeds)
+    landscapes = [Landscape(asked.first_seed + number) for number in range(count)]
+    kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     kept |= {"machine": describe_machine("cpu"), "trials": TRIALS}
-    for name, scenario in SCENARIOS.items():
+    for name in asked.scenario or SCENARIOS:
+        scenario = SCENARIOS[name]
         found = kept.setdefault("scenarios", {}).setdefault(name, {"strategies": {}})
         found["scenario"] = asdict(scenario)
         print(f"\n{name}: {scenario}", flush=True)
@@ -319,9 +325,10 @@ def main() -> None:
                 f"{row['trials_at_equal_steps']:.0f} trials",
                 flush=True,
             )
-        found["finalists"] = judge_finalists(landscapes[: asked.finalist_seeds], scenario)
-        print(f"  finalists: {found['finalists']}", flush=True)
-        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        if asked.finalist_seeds:
+            found["finalists"] = judge_finalists(landscapes[: asked.finalist_seeds], scenario)
+            print(f"  finalists: {found['finalists']}", flush=True)
+        asked.out.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

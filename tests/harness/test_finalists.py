@@ -209,3 +209,18 @@ def test_a_guard_is_broken_only_beyond_its_margin() -> None:
     assert excess({"D": 0.1}, recommended) == {}
     assert broken({"ciede2000": -1.0}) == ""
     assert broken({"ciede2000": 1.25}) == "cannot win: beyond the margin in ciede2000 by 1.25"
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_finalists_keep_the_training_settings_that_the_space_varies(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=16, space="wide", finalists=1, repeats=2)
+    run(plan)
+    searched = {f"t{trial.number:03d}": trial.user_attrs["extras"] for trial in trials(tmp_path)}
+    runs = final_runs(tmp_path)
+    assert len(runs) == 4
+    wanted = {trial.user_attrs["finalist"]: trial.user_attrs["params"]["beta1"] for trial in runs}
+    recommended = wanted.pop("best")
+    assert recommended == 0.5
+    ((leader, beta1),) = wanted.items()
+    assert beta1 == searched[leader]["beta1"]
+    assert best_yaml(tmp_path)["train"]["beta1"] == beta1
