@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ def run_search(
     with (
         stop.on_signals(),
         record.only_driver(paths, name),
+        record.only_driver_anywhere(storage, name) if storage else nullcontext(),
         logging_to(paths.driver_log),
         named_disk_errors(paths.folder),
     ):
@@ -65,6 +66,7 @@ def run_search(
                 shutil.rmtree(paths.warm_start.folder, ignore_errors=True)
                 study = record.create_study(storage, name, plan.facts, plan.recipes)
         record.check_same(study, plan.facts)
+        record.sign(study)
         record.enqueue_earlier(study, plan.earlier)
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):

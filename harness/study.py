@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy import event, make_url
+from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.config import SamplerName
@@ -47,6 +47,8 @@ FIXED_FACTS = {
     "sampler": "sampler",
     "pruner": "pruner",
 }
+
+DRIVER = "driver"
 
 # Written last: a study without it was never finished being made, and holds no trial.
 FINISHED_MAKING = "created"
@@ -277,6 +279,37 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def only_driver_anywhere(storage: OnlyWriter, name: str) -> Iterator[None]:
+    """As `only_driver`, for a database that machines share; does nothing for a SQLite file.
+
+    PostgreSQL's advisory lock goes with its session, however that ends.
+
+    Raises:
+        UserInputError: another driver holds it; its host and process id are named.
+    """
+    engine = storage.database.engine
+    if engine.name != "postgresql":
+        yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+        session.detach()  # closed at the end, not lent to others with the lock on it
+        lock = text("SELECT pg_try_advisory_lock(hashtext(:name))")
+        if not session.execute(lock, {"name": f"pix2pix-blur-harness {name}"}).scalar():
+            study = find_study(storage, name)
+            by = study.user_attrs.get(DRIVER) if study else None
+            raise UserInputError(
+                f"Study {name} is being searched already, by {by or 'another process'}: wait for "
+                "it, stop it, or give this search a name of its own with --study NAME."
+            )
+        yield
+
+
+def sign(study: Study) -> None:
+    """Note who drives the study now, for whoever is refused."""
+    study.set_user_attr(DRIVER, f"process {os.getpid()} on {socket.gethostname()}")
 
 
 @contextmanager

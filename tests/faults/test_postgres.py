@@ -1,0 +1,163 @@
+"""A whole search on PostgreSQL: restarted in the middle, one driver at a time, its password kept.
+
+The tests start a server of their own, on loopback.
+"""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from driving import Instant, make_plan
+from optuna.trial import TrialState
+
+import harness.search
+from harness import study as record
+from harness.errors import UserInputError
+from harness.stopping import StopSwitch
+from harness.storage import OnlyWriter
+from harness.tracking import NullTracker
+from harness.view import Event, QuietView, TrialEnded, View
+
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(900)]
+PASSWORD = "s3cret-and-long"
+BUDGET = 30
+
+
+def programs() -> Path | None:
+    """The folder of `initdb` and `pg_ctl`: on the path, or where Debian puts them."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+class Server:
+    """A PostgreSQL server in a folder of its own."""
+
+    def __init__(self, bin_: Path, folder: Path, port: int) -> None:
+        self.bin = bin_
+        self.folder = folder
+        self.url = f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:{port}/postgres"
+        self.options = f"-p {port} -h 127.0.0.1 -k {folder}"
+        # The server refuses to run as root.
+        self.user = "postgres" if getpass.getuser() == "root" else None
+
+    def call(self, program: str, *arguments: str) -> None:
+        command = [str(self.bin / program), "-D", str(self.folder / "data"), *arguments]
+        log = (self.folder / "server.log").open("ab")
+        subprocess.run(
+            command,
+            check=True,
+            stdout=log,
+            stderr=log,
+            user=self.user,
+            cwd=self.folder,
+            timeout=120,
+        )
+
+    def make(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        if self.user:
+            shutil.chown(self.folder, self.user)
+            shutil.chown(secret, self.user)
+        self.call("initdb", "-U", "me", "-A", "scram-sha-256", "--pwfile", str(secret))
+        self.call("pg_ctl", "-w", "-o", self.options, "start")
+
+    def restart(self, mode: str) -> None:
+        self.call("pg_ctl", "-w", "-m", mode, "-o", self.options, "restart")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    found = programs()
+    if found is None:
+        pytest.skip("PostgreSQL's programs are not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    made = Server(found, folder, port)
+    made.make()
+    yield made
+    made.call("pg_ctl", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(autouse=True)
+def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
+
+
+class Restarting(View):
+    """Restarts the server while trials end, once in order and once as by a crash."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.ended = 0
+        self.restarts: list[threading.Thread] = []
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, TrialEnded):
+            self.ended += 1
+            if mode := {6: "fast", 18: "immediate"}.get(self.ended):
+                thread = threading.Thread(target=self.server.restart, args=(mode,))
+                thread.start()
+                self.restarts.append(thread)
+
+    def close(self) -> None:
+        for thread in self.restarts:
+            thread.join()
+
+
+def test_a_server_restarted_in_the_middle_loses_nothing(
+    server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan(tmp_path, jobs=2, budget=BUDGET, storage=server.url)
+    view = Restarting(server)
+    outcome = harness.search.run_search(plan, view, StopSwitch(None), Instant)
+    view.close()
+    assert len(view.restarts) == 2
+    assert set(outcome.counts) <= {"complete", "pruned", "running"}
+    study = optuna.load_study(study_name="fake", storage=server.url)
+    ended = [t for t in study.get_trials() if t.state.is_finished()]
+    assert len(ended) == BUDGET
+    assert TrialState.FAIL not in {trial.state for trial in ended}
+    lines = (plan.paths.folder / "ran.txt").read_text().splitlines()
+    assert len(lines) == len({line.split()[0] for line in lines}) == BUDGET
+    assert not (tmp_path / "optuna.db").exists()
+
+    said = capfd.readouterr()
+    assert PASSWORD not in said.out + said.err
+    for file in tmp_path.rglob("*"):
+        if file.is_file():
+            assert PASSWORD.encode() not in file.read_bytes(), file
+    assert PASSWORD not in str(study.user_attrs) + str([t.user_attrs for t in study.get_trials()])
+
+
+def test_a_second_driver_from_another_folder_is_refused(server: Server, tmp_path: Path) -> None:
+    first = make_plan(tmp_path / "a", budget=1, storage=server.url)
+    harness.search.run_search(first, QuietView(), StopSwitch(None), Instant)
+    second = make_plan(tmp_path / "b", budget=2, storage=server.url)
+    storage = OnlyWriter(record.open_storage(server.url))
+    with (
+        record.only_driver_anywhere(storage, "fake"),
+        pytest.raises(UserInputError, match=rf"by process {os.getpid()} on .*--study NAME"),
+    ):
+        harness.search.run_search(second, QuietView(), StopSwitch(None), Instant)
+    harness.search.run_search(second, QuietView(), StopSwitch(None), Instant)
+
+
+def test_a_wrong_password_is_one_sentence_without_it(server: Server) -> None:
+    wrong = server.url.replace(PASSWORD, "wr0ng-password")
+    with pytest.raises(UserInputError, match="cannot be opened") as refused:
+        record.open_storage(wrong)
+    assert "wr0ng" not in str(refused.value)
