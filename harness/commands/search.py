@@ -194,7 +194,10 @@ def explain(config: "SearchConfig") -> None:
     from harness.plan import plan_search
 
     plan = plan_search(config)
-    facts = {key: plan.facts[key] for key in ("profile", "device", "weights", "data", "train")}
+    facts = {
+        key: plan.facts[key]
+        for key in ("profile", "device", "objective", "weights", "data", "train")
+    }
     said = {"study": config.study, "folder": str(plan.paths.folder), "jobs": plan.jobs, **facts}
     print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
     print("\n".join([plan.space.text.rstrip(), *plan.remarks]))
