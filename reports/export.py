@@ -16,7 +16,7 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
-from reports.record import best_trial, extras_of, params_of, recipe_trial, sign_of
+from reports.record import extras_of, params_of, recipe_trial, sign_of, winning_trial
 
 RECOMMENDED = "best"
 """The recipe that the guide recommends: what a winner is compared with."""
@@ -32,7 +32,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     """
     noted = study.user_attrs
     finals = noted.get("finalists") if trial_number is None else None
-    trial = chosen_trial(study, winner_of(finals) if finals else trial_number)
+    trial = chosen_trial(study, trial_number)
     name = noted["name"]
     params = params_of(trial)
     extras = extras_of(trial)
@@ -83,11 +83,6 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             "created": noted["created"],
         },
     }
-
-
-def winner_of(finals: Config) -> int:
-    """The finalist that came out first, of those that the search holds as a trial."""
-    return next(int(row["trial"]) for row in finals["rows"] if row["trial"] is not None)
 
 
 def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config:
@@ -141,7 +136,7 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
     if "train" not in study.user_attrs:
         raise ValueError(f"Study {name} was not made by harness search: it holds no settings.")
     if number is None:
-        best = best_trial(study)
+        best = winning_trial(study)
         if best is None:
             raise ValueError(
                 f"Study {name} has no completed trial yet: let the search go on, then export."

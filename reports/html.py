@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from optuna import Study
 from reports.export import RECOMMENDED, best_config
 from reports.figures import all_figures, short
 from reports.pictures import boundaries
-from reports.record import best_trial, recipe_trial
+from reports.record import recipe_trial, winning_trial
 from reports.summary import Summary, summarise
 from reports.table import PARAMS, trials_frame
 from reports.texts import Translate, translator
@@ -45,7 +46,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
 
     say = translator(lang)
     frame, summary = trials_frame(study), summarise(study)
-    winner = best_trial(study)
+    winner = winning_trial(study)
     rungs = winner.user_attrs.get("rungs", []) if winner else []
     config = best_config(study) if winner and "train" in study.user_attrs else None
     environment = Environment(
@@ -64,6 +65,8 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         verdict=verdict(summary, say),
         remarks=remarks(summary, study.user_attrs, say),
         levels=levels(summary, say),
+        how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
+        finalist_name=partial(finalist_name, say=say),
         params=PARAMS,
         config=config,
         noted=study.user_attrs,
@@ -77,7 +80,9 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
 
 
 def verdict(summary: Summary, say: Translate) -> str:
-    """The first sentence."""
+    """The first sentence: what the finalists showed, or else what one run each did."""
+    if summary.finals and summary.finals["difference"]:
+        return confirmed_verdict(summary.finals, say)
     best, other = summary.winner, summary.baseline
     return say(
         f"verdict_{summary.outcome}",
@@ -88,6 +93,28 @@ def verdict(summary: Summary, say: Translate) -> str:
     )
 
 
+def confirmed_verdict(finals: Mapping[str, Any], say: Translate) -> str:
+    """Better, no difference shown, or the baseline is the best, with the interval."""
+    lead = finals["difference"]
+    ends = (lead["low"], lead["high"])
+    found = "better" if lead["low"] > 0 else "worse" if lead["high"] < 0 else "undecided"
+    if found == "worse":
+        ends = (-lead["high"], -lead["low"])
+    challenger = next(row["name"] for row in finals["rows"] if row["name"] != finals["baseline"])
+    return say(
+        f"verdict_{found}",
+        one=challenger,
+        other=finalist_name(finals["baseline"], say),
+        difference=number(lead["mean"] if found == "undecided" else abs(lead["mean"])),
+        low=number(ends[0]),
+        high=number(ends[1]),
+    )
+
+
+def finalist_name(name: str, say: Translate) -> str:
+    return say("recommended_short") if name == RECOMMENDED else name
+
+
 def remarks(summary: Summary, noted: Mapping[str, Any], say: Translate) -> list[str]:
     """What a reader must know beside the first sentence."""
     said = [say("so_far")] if summary.running else []
@@ -95,7 +122,9 @@ def remarks(summary: Summary, noted: Mapping[str, Any], say: Translate) -> list[
         said.append(say("failures_first"))
     if summary.outcome == "no_baseline":
         said.append(say("no_baseline_note"))
-    if summary.outcome == "ahead":
+    if summary.finals is not None:
+        said.append(say("confirmed", **how_confirmed(summary.finals)))
+    elif summary.outcome == "ahead":
         said.append(say("not_confirmed"))
     if summary.winner and summary.winner.score is not None and summary.noop is not None:
         above = summary.sign * summary.winner.score > summary.sign * summary.noop
@@ -103,6 +132,16 @@ def remarks(summary: Summary, noted: Mapping[str, Any], say: Translate) -> list[
     if noted.get("weights") == "random":
         said.append(say("random_weights"))
     return said
+
+
+def how_confirmed(finals: Mapping[str, Any]) -> dict[str, Any]:
+    """Steps, seeds and pairs of the confirmation, as its sentences name them."""
+    return {
+        "steps": finals["steps"],
+        "seeds": len(finals["seeds"]),
+        "pairs": finals["pairs"],
+        "noop": number(finals["noop"]),
+    }
 
 
 def levels(summary: Summary, say: Translate) -> list[tuple[str, float]]:

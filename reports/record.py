@@ -39,6 +39,15 @@ def sign_of(study: Study) -> int:
     return -1 if study.directions[0] == StudyDirection.MINIMIZE else 1
 
 
+def winning_trial(study: Study) -> FrozenTrial | None:
+    """The confirmed winner, of those that the search tried; before that the best trial."""
+    finals = study.user_attrs.get("finalists")
+    confirmed = (
+        [row["trial"] for row in finals["rows"] if row["trial"] is not None] if finals else []
+    )
+    return study.get_trials(deepcopy=False)[confirmed[0]] if confirmed else best_trial(study)
+
+
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:
     """The last completed trial of one of the guide's recipes."""
     named = [trial for trial in completed(study) if trial.user_attrs.get("recipe") == recipe]

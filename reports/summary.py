@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.export import RECOMMENDED
-from reports.record import best_trial, completed, params_of, recipe_trial, sign_of, trials_of
+from reports.record import completed, params_of, recipe_trial, sign_of, trials_of, winning_trial
 
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
@@ -75,6 +75,7 @@ class Ending:
 class Summary:
     """Everything the report says in words and tables.
 
+    `finals` is what the finalists showed (the study's fact of that name), None before it is known.
     `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
     better than the baseline the winner is.
     """
@@ -97,6 +98,7 @@ class Summary:
     overfitting: Overfitting | None
     endings: tuple[Ending, ...]
     front: tuple[int, ...]
+    finals: dict[str, Any] | None
 
 
 def summarise(study: Study) -> Summary:
@@ -104,7 +106,7 @@ def summarise(study: Study) -> Summary:
     trials = trials_of(study)
     noted = study.user_attrs
     scores = noted.get("baseline") or {}
-    best = best_trial(study)
+    best = winning_trial(study)
     recommended = recipe_trial(study, RECOMMENDED)
     counts = {state.name.lower(): 0 for state in TrialState}
     for trial in trials:
@@ -131,6 +133,7 @@ def summarise(study: Study) -> Summary:
         overfitting=overfitting(best) if best else None,
         endings=endings(trials),
         front=tuple(t.number for t in study.best_trials) if len(study.directions) > 1 else (),
+        finals=noted.get("finalists"),
     )
 
 

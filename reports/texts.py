@@ -16,6 +16,21 @@ ENGLISH = {
     "verdict_is_baseline": "The guide's recommended setting itself has the best score, {score}.",
     "verdict_ahead": "Trial {trial} scores {score}: {difference} more than the guide's recommended"
     " setting ({baseline}).",
+    "verdict_better": "{one} is better than {other} by {difference} [{low}, {high}].",
+    "verdict_undecided": "No difference between {one} and {other} is shown: {difference}"
+    " [{low}, {high}].",
+    "verdict_worse": "{other} is the best: {one}, the best of the others, is worse by {difference}"
+    " [{low}, {high}].",
+    "confirmed": "Confirmed on {seeds} fresh seeds, {steps} steps each, on {pairs} pairs that the"
+    " search did not see. In brackets: where the true difference lies, at 95 %.",
+    "finalists": "The finalists",
+    "finalists_note": "The search's leaders and the guide's recommended setting, trained again:"
+    " {steps} steps, {seeds} fresh seeds, {pairs} held-out pairs. There the input unchanged scores"
+    " {noop}.",
+    "mean_score": "Mean score",
+    "interval": "95 % interval, other seeds",
+    "repeats": "Runs",
+    "diverged": "diverged",
     "no_baseline_note": "The guide's recommended setting was not completed here, so there is"
     " nothing to compare with.",
     "not_confirmed": "One run each, without repeats: a difference this small may be chance.",
@@ -135,6 +150,21 @@ KOREAN = {
     "verdict_is_baseline": "가이드의 권장 설정 자체가 {score}로 가장 높습니다.",
     "verdict_ahead": "시도 {trial}의 점수는 {score}로, 가이드의 권장 설정({baseline})보다"
     " {difference} 높습니다.",
+    "verdict_better": "{one}이(가) {other}보다 {difference} 더 좋습니다 [{low}, {high}].",
+    "verdict_undecided": "{one}와(과) {other}의 차이는 확인되지 않았습니다: {difference}"
+    " [{low}, {high}].",
+    "verdict_worse": "{other}이(가) 가장 좋습니다. 나머지 중 최고인 {one}은(는)"
+    " {difference} 더 낮습니다 [{low}, {high}].",
+    "confirmed": "탐색에 쓰지 않은 {pairs}쌍에서, 새로운 시드 {seeds}개로"
+    " 각각 {steps}단계씩 학습하여 확인했습니다. 대괄호 안은 실제 차이의 95 % 구간입니다.",
+    "finalists": "최종 후보",
+    "finalists_note": "탐색의 상위 설정과 가이드의 권장 설정을 다시 학습한 결과입니다:"
+    " {steps}단계, 새로운 시드 {seeds}개, 따로 남겨 둔 {pairs}쌍."
+    " 입력을 그대로 두면 {noop}점입니다.",
+    "mean_score": "평균 점수",
+    "interval": "95 % 구간(다른 시드)",
+    "repeats": "실행 수",
+    "diverged": "발산",
     "no_baseline_note": "가이드의 권장 설정이 완료되지 않아 비교할 대상이 없습니다.",
     "not_confirmed": "각각 한 번씩만 실행한 결과입니다. 이 정도 차이는 우연일 수 있습니다.",
     "below_noop": "입력을 그대로 돌려줄 때의 점수({noop})에 미치지 못합니다. 학습이 너무 짧아"

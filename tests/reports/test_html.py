@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -17,7 +18,9 @@ from benchmarks.synthetic_studies import (
     make_study,
     study_attrs,
 )
+from reports.export import best_config
 from reports.html import render, write_report
+from reports.summary import standing, summarise
 from reports.texts import LANGUAGES
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
@@ -226,6 +229,63 @@ def test_doing_nothing_the_oracle_and_the_models_stand_on_one_scale(lang: str, n
     assert shown >= {0.21, 0.2, 0.97, study.best_value}
     unknown = Page(render(make_study(8, baseline={"noop": 0.21, "warm_start": None}), lang))
     assert name not in unknown.text
+
+
+def finals_of(low: float, high: float, **changed: Any) -> dict[str, Any]:
+    """What the driver notes of finalists whose lead lies in [low, high]."""
+    lead = {"mean": (low + high) / 2, "low": low, "high": high}
+    rows = [
+        {"name": name, "trial": trial, "recipe": None, "params": BEST, "mean": mean,
+         "ci95": [mean - 0.01, mean + 0.01], "repeats": 3, "diverged": False,
+         "components": {"D": 0.3}}
+        for name, trial, mean in (("t003", 3, 0.31), ("best", 6, 0.29))
+    ]  # fmt: skip
+    wild = rows[0] | {"name": HOSTILE, "mean": None, "ci95": None, "repeats": 1, "diverged": True}
+    return {
+        "rows": [*rows, wild],
+        "baseline": "best",
+        "difference": lead,
+        "steps": 600,
+        "seeds": [1, 2, 3],
+        "pairs": 12,
+        "noop": 0.317,
+        "verdict": "as the driver says",
+        "checkpoint": "checkpoints/f00_net_G.pth",
+    } | changed
+
+
+@pytest.mark.parametrize(
+    ("ends", "english", "korean"),
+    [
+        (
+            (0.01, 0.03),
+            "t003 is better than Guide's recommended by 0.0200 [0.0100, 0.0300]",
+            "더 좋",
+        ),
+        ((-0.01, 0.03), "No difference between t003 and Guide's recommended", "확인되지"),
+        ((-0.03, -0.01), "t003, the best of the others, is worse by 0.0200 [0.0100", "더 낮"),
+    ],
+)
+def test_the_finalists_have_the_first_word(
+    ends: tuple[float, float], english: str, korean: str
+) -> None:
+    study = make_study(12, finalists=finals_of(*ends))
+    page = Page(render(study))
+    assert english in page.text
+    assert "may be chance" not in page.text
+    assert "Confirmed on 3 fresh seeds, 600 steps each, on 12 pairs" in page.text
+    assert "0.3170" in page.text
+    assert "0.3000 … 0.3200" in page.text
+    assert not [attrs for tag, attrs in page.elements if tag == "img"]
+    assert korean in Page(render(study, "ko")).text
+
+
+def test_the_winner_shown_is_the_confirmed_one() -> None:
+    study = make_study(12, finalists=finals_of(0.01, 0.03))
+    assert study.best_trial.number != 3
+    assert summarise(study).winner == standing(study.trials[3])
+    assert best_config(study)["trial"] == 3
+    assert best_config(study, 5)["confirmed"] is False
 
 
 def test_random_weights_are_said_in_the_first_screen() -> None:
