@@ -18,6 +18,9 @@ from torch import nn
 from harness.errors import DivergedError, HarnessError
 from harness.training.loop import Progress
 
+# Looked up before any fork: a child of a process with threads must not load libraries.
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
 LOOK_EVERY = 0.1  # seconds between two looks at the program's files
 LAST_LINES = 3
 LOG_LINE = re.compile(r"\(epoch: (\d+), .*?\)(.*)")
@@ -199,6 +202,5 @@ def visible(device: str) -> str:
 
 def end_with_parent() -> None:
     """In the child, before the program begins: Linux kills it when its parent dies."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,7 +1,10 @@
 """`--trainer external`: the user's own train.py runs the trials, here a stand-in for it."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +152,37 @@ def test_pruned_it_is_killed_with_all_that_it_started(
     assert [process.pid for process in gone] == [child.pid] or (
         alive[0].status() == psutil.STATUS_ZOMBIE
     )
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a child of its parent's death"
+)
+def test_it_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
+    """The program notes its process, kills the worker, and would sleep on."""
+    (tmp_path / "train.py").write_text(
+        "import os, pathlib, signal, time\n"
+        "pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "os.kill(os.getppid(), signal.SIGKILL)\n"
+        "time.sleep(1000)\n"
+    )
+    worker = (
+        "import sys, torch\n"
+        "from pathlib import Path\n"
+        "from harness.training.external import follow\n"
+        "here = Path.cwd()\n"
+        "command = [sys.executable, 'train.py']\n"
+        "next(follow(command, here, here / 'run', {1: 1}, torch.load, 'cpu', 60))"
+    )
+    root = str(Path(__file__).parents[2])
+    ended = subprocess.run(
+        [sys.executable, "-c", worker], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}
+    )
+    assert ended.returncode == -signal.SIGKILL
+    number = int((tmp_path / "pid").read_text())
+    if psutil.pid_exists(number):
+        process = psutil.Process(number)
+        _, alive = psutil.wait_procs([process], timeout=10)
+        assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
 
 
 def test_a_loss_that_is_not_finite_is_a_divergence(repository: Repository, tmp_path: Path) -> None:
