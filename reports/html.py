@@ -105,7 +105,7 @@ def confirmed_verdict(finals: Mapping[str, Any], say: Translate) -> str:
         f"verdict_{found}",
         one=challenger,
         other=finalist_name(finals["baseline"], say),
-        difference=number(lead["mean"] if found == "undecided" else abs(lead["mean"])),
+        difference=signed(lead["mean"]) if found == "undecided" else number(abs(lead["mean"])),
         low=number(ends[0]),
         high=number(ends[1]),
     )

@@ -6,40 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from harness.paired import level_for, mean_interval, paired_interval
-
-# Where the differences come from: the seed's share, the picture's, each single run's.
-SOURCES = [(1.0, 0.0, 0.3), (0.0, 1.0, 0.3), (0.3, 0.3, 1.0), (0.7, 0.7, 0.7)]
-RUNS = 1000
+from benchmarks.verdict import SIZES, SOURCES, bootstrap_says_better, leads, said_better
+from harness.paired import mean_interval, paired_interval
 
 
-def leads(
-    random: np.random.Generator,
-    source: tuple[float, float, float],
-    seeds: int,
-    pictures: int,
-    better_by: float = 0.0,
-) -> np.ndarray:
-    """The best of three challengers less the baseline, of `RUNS` studies `[run, seed, picture]`."""
-    of_seed, of_picture, single = source
-    scores = (
-        random.normal(0, of_seed, (RUNS, 4, seeds, 1))
-        + random.normal(0, of_picture, (RUNS, 4, 1, pictures))
-        + random.normal(0, single, (RUNS, 4, seeds, pictures))
-    )
-    scores[:, 0] += better_by
-    over_baseline = scores[:, :3] - scores[:, 3:]
-    best = over_baseline.mean(axis=(2, 3)).argmax(axis=1)
-    return over_baseline[np.arange(RUNS), best]
-
-
-def said_better(differences: np.ndarray) -> float:
-    """How often the verdict is "better"."""
-    return float(np.mean([paired_interval(each, level_for(3)).low > 0 for each in differences]))
-
-
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize(("seeds", "pictures"), [(3, 4), (3, 12), (3, 32), (5, 12)])
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+@pytest.mark.parametrize(("seeds", "pictures"), SIZES)
 def test_no_difference_is_called_better_in_at_most_one_of_twenty(
     source: tuple[float, float, float], seeds: int, pictures: int
 ) -> None:
@@ -51,20 +23,14 @@ def test_no_difference_is_called_better_in_at_most_one_of_twenty(
 def test_resampling_three_seeds_would_find_what_is_not_there() -> None:
     """Why the interval is no percentile bootstrap: that is wrong five times too often here."""
     random = np.random.default_rng(0)
-    found = 0
-    differences = leads(random, (1.0, 0.0, 0.3), 3, 12)[:300]
-    for each in differences:
-        seeds = random.multinomial(3, [1 / 3] * 3, 400) / 3
-        pictures = random.multinomial(12, [1 / 12] * 12, 400) / 12
-        means = np.einsum("bs,sp,bp->b", seeds, each, pictures)
-        found += np.quantile(means, (1 - level_for(3)) / 2) > 0
-    assert found / len(differences) > 0.15
+    differences = leads(random, SOURCES["seeds"], 3, 12)[:300]
+    assert bootstrap_says_better(random, differences) > 0.15
 
 
 def test_a_real_difference_is_found() -> None:
     """The power at three seeds and twelve pictures, where single runs vary most."""
     random = np.random.default_rng(1)
-    power = [said_better(leads(random, (0.1, 0.3, 1.0), 3, 12, by)) for by in (1, 2, 4)]
+    power = [said_better(leads(random, SOURCES["single runs"], 3, 12, by)) for by in (1, 2, 4)]
     assert power == sorted(power)
     assert power[1] > 0.65
     assert power[2] > 0.95
