@@ -196,7 +196,16 @@ def explain(config: "SearchConfig") -> None:
     plan = plan_search(config)
     facts = {
         key: plan.facts[key]
-        for key in ("profile", "device", "objective", "weights", "data", "train")
+        for key in (
+            "profile",
+            "device",
+            "objective",
+            "weights",
+            "sampler",
+            "pruner",
+            "data",
+            "train",
+        )
     }
     said = {"study": config.study, "folder": str(plan.paths.folder), "jobs": plan.jobs, **facts}
     print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
