@@ -6,7 +6,7 @@ What a program of yours may use, the same as the commands use:
 - `find_settings(config)`: the search; returns a `SearchOutcome`;
 - `read_study(run_dir, name)`: a study's record, an `optuna.Study`, also while it is searched;
 - `trials_frame(study)`: its trials as a pandas table;
-- `best_config(study, trial)`: what `best.yaml` holds, as a dict;
+- `best_configuration(study, trial)`: what `best.yaml` holds, as a dict;
 - `write_report(study, file, lang, panels)`: the HTML report;
 - `HarnessError` and its kinds `UserInputError` and `SearchFailedError`: every failure with a known
   cause, its message one sentence.
@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING, Any
 from harness.version import __version__
 
 if TYPE_CHECKING:
-    from harness.api import find_settings
+    from harness.api import best_configuration, find_settings
     from harness.config import SearchConfig
     from harness.errors import HarnessError, SearchFailedError, UserInputError
     from harness.outcome import SearchOutcome
     from harness.study import read_study
-    from reports.export import best_config
     from reports.html import write_report
     from reports.table import trials_frame
 
@@ -36,7 +35,7 @@ __all__ = [
     "SearchOutcome",
     "UserInputError",
     "__version__",
-    "best_config",
+    "best_configuration",
     "find_settings",
     "read_study",
     "trials_frame",
@@ -49,7 +48,7 @@ _HOMES = {
     "SearchFailedError": "harness.errors",
     "SearchOutcome": "harness.outcome",
     "UserInputError": "harness.errors",
-    "best_config": "reports.export",
+    "best_configuration": "harness.api",
     "find_settings": "harness.api",
     "read_study": "harness.study",
     "trials_frame": "reports.table",

@@ -1,9 +1,15 @@
-"""The search as a function. `harness/__init__.py` lists all that other programs may use."""
+"""The search and its result as functions. `harness/__init__.py` lists all that other programs may use."""
+
+from typing import TYPE_CHECKING, Any
 
 from harness.config import SearchConfig
+from harness.errors import UserInputError
 from harness.outcome import SearchOutcome
 from harness.search import search
 from harness.view import make_view
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 
 def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
@@ -23,3 +29,17 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
         return search(config, view)
     finally:
         view.close()
+
+
+def best_configuration(study: "Study", trial: int | None = None) -> dict[str, Any]:
+    """The best trial of a study, or the one named, with all that made its number: `best.yaml`.
+
+    Raises:
+        UserInputError: there is no such trial, or none with a final score.
+    """
+    from reports.export import best_config
+
+    try:
+        return best_config(study, trial)
+    except ValueError as error:
+        raise UserInputError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -62,21 +63,35 @@ def test_the_notebook_is_kept_without_its_output() -> None:
         assert cell.get("execution_count") is None
 
 
-def test_the_notebook_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With trials that take no time; everything around them is real but MLflow."""
+@pytest.fixture
+def instantly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches whose trials take no time; everything around them is real but MLflow."""
 
-    def instantly(config: SearchConfig, view: View) -> SearchOutcome:
+    def search(config: SearchConfig, view: View) -> SearchOutcome:
         plan = make_plan(config.run_dir, study=config.study, budget=12)
         return harness.search.run_search(plan, view, StopSwitch(None), Instant)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(harness.search, "open_tracker", lambda *_, **__: NullTracker())
-    monkeypatch.setattr(harness.api, "search", instantly)
+    monkeypatch.setattr(harness.api, "search", search)
+
+
+@pytest.mark.usefixtures("instantly")
+def test_the_notebook_runs(capsys: pytest.CaptureFixture[str]) -> None:
     names, values = run_cells(NOTEBOOK)
     check(names, values, budget=12)
     assert "--lambda_L1" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("instantly")
+def test_the_lines_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(block, "README.md", "exec"), names)
+    best = names["outcome"].best
+    assert f"number={best.number}" in capsys.readouterr().out
+    assert f"Trial {best.number}" in Path("portraits.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -100,6 +115,8 @@ def test_the_notebook_runs_with_real_training(
 def test_every_public_name_is_there_and_documented() -> None:
     for name in harness.__all__:
         thing = getattr(harness, name)
+        # A file of that name would take its place once it is imported.
+        assert not (ROOT / "harness" / f"{name}.py").exists(), name
         if name != "__version__":
             assert thing.__doc__, name
             assert f"`{name}" in (harness.__doc__ or ""), name
