@@ -1,4 +1,4 @@
-"""The search and its result as functions. `harness/__init__.py` lists all that other programs may use."""
+"""The search and its result as functions; `harness/__init__.py` lists all that is public."""
 
 from typing import TYPE_CHECKING, Any
 
