@@ -12,6 +12,7 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from reports.claims import Effect, effects
 from reports.export import RECOMMENDED
 from reports.record import completed, params_of, recipe_trial, sign_of, trials_of, winning_trial
 
@@ -99,6 +100,7 @@ class Summary:
     endings: tuple[Ending, ...]
     front: tuple[int, ...]
     finals: dict[str, Any] | None
+    claims: tuple[Effect, ...]
 
 
 def summarise(study: Study) -> Summary:
@@ -134,6 +136,7 @@ def summarise(study: Study) -> Summary:
         endings=endings(trials),
         front=tuple(t.number for t in study.best_trials) if len(study.directions) > 1 else (),
         finals=noted.get("finalists"),
+        claims=effects(completed(study), sign),
     )
 
 

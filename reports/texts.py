@@ -27,6 +27,21 @@ ENGLISH = {
     "finalists_note": "The search's leaders and the guide's recommended setting, trained again:"
     " {steps} steps, {seeds} fresh seeds, {pairs} held-out pairs. There the input unchanged scores"
     " {noop}.",
+    "claims": "What the guide says, and what the trials say",
+    "claims_note": "Each setting's effect on the score with the others held, from a straight line"
+    " through the completed trials, and its 95 % interval. The search chose these trials, and they"
+    " are short: a direction, not a law.",
+    "claim": "The guide's claim",
+    "finding": "Here",
+    "effect": "Effect",
+    "finding_supported": "supported",
+    "finding_contradicted": "contradicted",
+    "finding_open": "not enough evidence",
+    "claim_perceptual": "A perceptual term sharpens",
+    "claim_lower_L1": "A lower lambda_L1 sharpens (each halving)",
+    "claim_deeper_D": "A deeper discriminator sharpens (each layer)",
+    "claim_lsgan": "lsgan is better than vanilla",
+    "claim_lower_lr": "A lower lr is better (each halving)",
     "mean_score": "Mean score",
     "interval": "95 % interval, other seeds",
     "repeats": "Runs",
@@ -161,6 +176,20 @@ KOREAN = {
     "finalists_note": "탐색의 상위 설정과 가이드의 권장 설정을 다시 학습한 결과입니다:"
     " {steps}단계, 새로운 시드 {seeds}개, 따로 남겨 둔 {pairs}쌍."
     " 입력을 그대로 두면 {noop}점입니다.",
+    "claims": "가이드의 주장과 실험 결과",
+    "claims_note": "완료된 시도에 직선을 맞추어, 다른 설정을 고정했을 때 각 설정이 점수에 주는"
+    " 영향과 95 % 구간입니다. 탐색이 고른 짧은 시도이므로 방향만 참고하십시오.",
+    "claim": "가이드의 주장",
+    "finding": "실험 결과",
+    "effect": "영향",
+    "finding_supported": "뒷받침됨",
+    "finding_contradicted": "반대로 나타남",
+    "finding_open": "증거 부족",
+    "claim_perceptual": "지각 손실이 선명하게 한다",
+    "claim_lower_L1": "lambda_L1을 낮추면 선명해진다(절반마다)",
+    "claim_deeper_D": "판별자가 깊으면 선명해진다(층마다)",
+    "claim_lsgan": "lsgan이 vanilla보다 낫다",
+    "claim_lower_lr": "학습률이 낮을수록 좋다(절반마다)",
     "mean_score": "평균 점수",
     "interval": "95 % 구간(다른 시드)",
     "repeats": "실행 수",
