@@ -109,26 +109,27 @@ def candidates(pictures: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np
     code = np.concatenate(each)["code"]
     owner = np.repeat(np.arange(len(each)), counts)
     begins = np.cumsum(counts) - counts
-    pairs = [np.empty((0, 2), np.intp)]
+    known = np.empty(0, np.int64)
     for turn in range(0, 64, 64 // ORDERS):
         turned = code << np.uint64(turn) | code >> np.uint64((64 - turn) % 64)
         order = np.argsort(turned, kind="stable")
+        found = [known]
         for step in range(1, FOLLOWING + 1):
             one, other = order[:-step], order[step:]
             alike = np.bitwise_count(code[one] ^ code[other]) <= MOST_DIFFERENT_BITS
             alike &= owner[one] != owner[other]
-            pairs.append(np.sort(np.stack([one[alike], other[alike]], axis=1), axis=1))
-    matches = np.unique(np.concatenate(pairs), axis=0)
-    between = owner[matches]
-    order = np.lexsort((between[:, 1], between[:, 0]))
-    matches, between = matches[order], between[order]
-    starts = np.flatnonzero(np.diff(between, axis=0, prepend=-1).any(axis=1))
-    groups = np.split(matches, starts[1:])
+            one, other = one[alike], other[alike]
+            found.append(np.minimum(one, other) * len(code) + np.maximum(one, other))
+        known = np.unique(np.concatenate(found))
+    matches = np.stack(np.divmod(known, len(code)), axis=1)
+    between = owner[matches[:, 0]] * len(each) + owner[matches[:, 1]]
+    order = np.argsort(between, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(between[order])) + 1)
     for group in sorted(groups, key=len, reverse=True):
         if len(group) < FEWEST_ALIKE:
             return
-        one, other = owner[group[0]]
-        yield int(one), int(other), group - begins[[one, other]]
+        one, other = owner[matches[group[0]]]
+        yield int(one), int(other), matches[group] - begins[[one, other]]
 
 
 def show_one_picture(one: bytes, other: bytes, matches: NDArray[np.intp]) -> bool:
