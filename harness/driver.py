@@ -56,6 +56,7 @@ class Job:
 
     Attributes:
         known: steps that the record already has a value for, from an earlier attempt.
+        excused: seconds of its running in which the driver was not listening.
         verdict: why the driver told the trial to stop.
         alone: it ran out of memory, and is to be run while nothing else is.
     """
@@ -67,6 +68,7 @@ class Job:
     worker: int = 0
     began: float = 0.0
     rungs: list[Rung] = field(default_factory=list)
+    excused: float = 0.0
     attempts: int = 0
     verdict: str = ""
     alone: bool = False
@@ -109,14 +111,23 @@ class Driver:
             SearchFailedError: too many trials failed in a row.
             HarnessError: no worker can be started or prepared.
         """
+        heard = time.monotonic()
         while not stop():
             self.fill()
             if self.finished():
                 return True
-            for number, message in self.launcher.wait(TICK):
-                self.hear(number, message)
+            self.excuse(time.monotonic() - heard)
             self.end_hung()
+            messages = self.launcher.wait(TICK)
+            heard = time.monotonic()
+            for number, message in messages:
+                self.hear(number, message)
         return False
+
+    def excuse(self, seconds: float) -> None:
+        """While the driver was busy, or waited for a database, trials may have waited for it."""
+        for job in self.jobs.values():
+            job.excused += seconds
 
     def turn_to(self, stage: Stage) -> None:
         """Go on with another stage's trials, on the same workers."""
@@ -171,7 +182,7 @@ class Driver:
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
         self.jobs[worker] = job
-        job.worker, job.began, job.rungs = worker, time.monotonic(), []
+        job.worker, job.began, job.excused, job.rungs = worker, time.monotonic(), 0.0, []
         write_down(self.stage.study)
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
@@ -309,7 +320,7 @@ class Driver:
         """Fail the trials that take far longer than trials take."""
         limit = self.time_limit()
         for worker, job in list(self.jobs.items()):
-            if time.monotonic() - job.began > limit:
+            if time.monotonic() - job.began - job.excused > limit:
                 del self.jobs[worker]
                 self.restart(worker)
                 self.failed(job, f"hung: no end after {limit:.0f} s")

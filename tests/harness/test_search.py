@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -377,3 +378,25 @@ def test_a_second_driver_is_refused_by_the_firsts_name(tmp_path: Path) -> None:
     ):
         run(plan)
     assert json.loads(plan.paths.driver.read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_trial_is_not_hung_because_the_driver_was_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = 0.0
+    clock = time.monotonic
+
+    class Busy(Heard):
+        """Keeps the driver for a quarter of an hour at every trial's end."""
+
+        def show(self, event: Event) -> None:
+            nonlocal late
+            super().show(event)
+            late += 900 * isinstance(event, TrialEnded)
+
+    monkeypatch.setattr("harness.driver.time.monotonic", lambda: clock() + late)
+    plan = make_plan(tmp_path, jobs=2, budget=6, trial_timeout=600)
+    stop = StopSwitch(None)
+    outcome = harness.search.run_search(plan, Busy(stop), stop, driving.Slow)
+    assert "fail" not in outcome.counts
