@@ -1,0 +1,235 @@
+"""Trials per hour against the loop that a competent user writes.
+
+    python -m benchmarks.plain_loop
+
+The peer: Optuna's `optimize`, a subprocess a trial that imports torch, builds the same networks
+from the same warm start, trains them eagerly in float32 as many steps with the usual data loader
+from PNG files, restores and saves the validation pictures at the same steps, and scores them with
+lpips, scipy and scikit-image; `mlflow.log_metric` one by one. The same settings on both sides, none
+pruned; both find the warm start ready. The times are of whole commands, start-up included.
+
+Results: `results/plain_loop.json`.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+
+RESULT = Path(__file__).parent / "results" / "plain_loop.json"
+LOG_EVERY = 100  # steps between two log lines: pix2pix's own print_freq
+LOADERS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=4, help="of each side")
+    parser.add_argument("--trial", nargs=2, metavar=("FOLDER", "PARAMS"), help="one of the peer's")
+    asked = parser.parse_args()
+    if asked.trial:
+        print(json.dumps(plain_trial(Path(asked.trial[0]), json.loads(asked.trial[1]))))
+        return
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        search(folder, 1)  # makes the pairs and the warm start that both sides begin with
+        write_pictures(folder)
+        began = time.perf_counter()
+        search(folder, 1 + asked.trials)
+        ours = time.perf_counter() - began
+        settings = settings_of(folder)[1:]
+        began = time.perf_counter()
+        scores = plain_loop(folder, [params for params, _ in settings])
+        theirs = time.perf_counter() - began
+    rows = [
+        {"params": params, "ours": score, "plain": plain}
+        for (params, score), plain in zip(settings, scores, strict=True)
+    ]
+    held = {
+        "machine": describe_machine("cpu"),
+        "trials": asked.trials,
+        "seconds": {"ours": round(ours, 1), "plain": round(theirs, 1)},
+        "trials_per_hour": {
+            "ours": round(3600 * asked.trials / ours, 1),
+            "plain": round(3600 * asked.trials / theirs, 1),
+        },
+        "ratio": round(theirs / ours, 2),
+        "scores": rows,
+    }
+    RESULT.write_text(json.dumps(held, indent=1) + "\n")
+    print(json.dumps(held, indent=1))
+
+
+def search(folder: Path, budget: int) -> None:
+    """`harness search`, as a user starts it."""
+    arguments = ["search", "--budget", str(budget), "--finalists", "0", "--pruner", "none"]
+    arguments += ["--weights", "random", "--device", "cpu", "--run-dir", str(folder), "--quiet"]
+    start = "from harness.cli import main; main()"
+    subprocess.run([sys.executable, "-c", start, *arguments], check=True, capture_output=True)
+
+
+def open_study(folder: Path) -> Any:
+    from harness import read_study
+
+    return read_study(folder, "boundary-sharpness")
+
+
+def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
+    """What the search tried, and how it scored."""
+    return [(t.user_attrs["params"], t.values[0]) for t in open_study(folder).trials]
+
+
+def write_pictures(folder: Path) -> None:
+    """The study's pairs as files, A and B side by side; the masks as well."""
+    import torch
+    from torchvision.io import write_png
+
+    dataset = prepared()
+    for split, pairs in (("train", dataset.train), ("val", dataset.val)):
+        (folder / split).mkdir()
+        for number, (a, b) in enumerate(zip(pairs.retouched, pairs.originals, strict=True)):
+            write_png(torch.cat([a, b], 2), str(folder / split / f"{number:03d}.png"))
+    torch.save(torch.stack(dataset.val.masks), folder / "masks.pt")
+
+
+def prepared() -> Any:
+    """The built-in pairs, as the search prepared them."""
+    from harness.data.pairs import load_dataset
+    from harness.data.prepare import default_cache, prepare_data
+    from harness.profiles import QUICK
+
+    return load_dataset(prepare_data(None, "AtoB", QUICK, default_cache()).file)
+
+
+def plain_loop(folder: Path, settings: list[dict[str, Any]]) -> list[float]:
+    """The peer's study over these settings; their scores."""
+    import mlflow
+    import optuna
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/plain-mlflow.db")
+    study = optuna.create_study(storage=f"sqlite:///{folder}/plain.db", direction="maximize")
+
+    def objective(trial: optuna.Trial) -> float:
+        params = settings[trial.number]
+        command = [sys.executable, "-m", "benchmarks.plain_loop", "--trial"]
+        command += [str(folder), json.dumps(params)]
+        with mlflow.start_run(run_name=f"trial {trial.number}"):
+            for name, value in params.items():
+                mlflow.log_param(name, value)
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            said = json.loads(done.stdout.splitlines()[-1])
+            for step, name, value in said["metrics"]:
+                mlflow.log_metric(name, value, step=step)
+        return float(said["score"])
+
+    study.optimize(objective, n_trials=len(settings))
+    return [trial.values[0] for trial in study.trials]
+
+
+def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """One of the peer's trials, in its own process."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from torch import nn
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+    from torch.utils.data import DataLoader, Dataset
+    from torchvision.transforms.functional import hflip, pil_to_tensor
+    from torchvision.utils import save_image
+
+    from benchmarks.plain_score import plain_network, plain_noop, plain_rows
+    from harness.paths import StudyPaths
+    from harness.profiles import QUICK
+    from harness.training.losses import gan_loss
+    from harness.training.networks import build_discriminator, build_generator, restoring
+    from harness.training.perceptual import PerceptualLoss
+    from objectives.score import Reference
+
+    def halves(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
+        picture = pil_to_tensor(Image.open(file).convert("RGB")).float() / 127.5 - 1
+        a, b = picture.chunk(2, dim=2)
+        return a, b
+
+    class Aligned(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+        files = sorted((folder / "train").iterdir())
+
+        def __len__(self) -> int:
+            return len(self.files)
+
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+            a, b = halves(self.files[index])
+            return (hflip(a), hflip(b)) if torch.rand(()) < 0.5 else (a, b)
+
+    torch.manual_seed(0)
+    warm = StudyPaths(folder / "boundary-sharpness").warm_start
+    mode, layers = params["gan_mode"], params["n_layers_D"]
+    generator = build_generator(QUICK, 0)
+    generator.load_state_dict(torch.load(warm.generator, weights_only=True))
+    critic = build_discriminator(QUICK, layers, 0)
+    critic.load_state_dict(torch.load(warm.discriminator(layers, mode), weights_only=True))
+    perceptual = PerceptualLoss(QUICK.perceptual_layers, "random", QUICK.perceptual_window)
+    optimizers = [
+        torch.optim.Adam(net.parameters(), params["lr"], betas=(QUICK.beta1, 0.999))
+        for net in (generator, critic)
+    ]
+    averaged = AveragedModel(
+        generator, multi_avg_fn=get_ema_multi_avg_fn(QUICK.ema_decay**QUICK.ema_every)
+    )
+    pairs = [halves(file) for file in sorted((folder / "val").iterdir())]
+    targets = torch.stack([b for _, b in pairs]) / 2 + 0.5
+    inputs = torch.stack([a for a, _ in pairs]) / 2 + 0.5
+    names = tuple(str(number) for number in range(len(pairs)))
+    reference = Reference(names, targets, torch.load(folder / "masks.pt"), inputs)
+    package = plain_network()
+    noop = plain_noop(package, reference)
+    metrics: list[tuple[int, str, float]] = []
+    score = 0.0
+    step = 0
+    l1 = nn.L1Loss()
+    loader = DataLoader(Aligned(), batch_size=1, shuffle=True, num_workers=LOADERS)
+    while step < QUICK.steps:
+        for real_a, real_b in loader:
+            step += 1
+            fake_b = generator(real_a)
+            critic.requires_grad_(True)
+            optimizers[1].zero_grad()
+            fake = gan_loss(mode, critic(torch.cat((real_a, fake_b), 1).detach()), real=False)
+            real = gan_loss(mode, critic(torch.cat((real_a, real_b), 1)), real=True)
+            ((fake + real) * 0.5).backward()
+            optimizers[1].step()
+            critic.requires_grad_(False)
+            optimizers[0].zero_grad()
+            adversarial = gan_loss(mode, critic(torch.cat((real_a, fake_b), 1)), real=True)
+            distance = l1(fake_b, real_b) * params["lambda_L1"]
+            loss = adversarial + distance
+            if params["lambda_perceptual"] > 0:
+                loss = loss + perceptual(fake_b, real_b) * params["lambda_perceptual"]
+            loss.backward()
+            optimizers[0].step()
+            if step % QUICK.ema_every == 0:
+                averaged.update_parameters(generator)
+            if step % LOG_EVERY == 0:
+                losses = {"G_GAN": adversarial, "G_L1": distance, "D_real": real, "D_fake": fake}
+                metrics += [(step, name, value.item()) for name, value in losses.items()]
+            if step in QUICK.rungs:
+                with restoring(averaged.module) as restore:
+                    restored = torch.cat([restore(a[None]) for a, _ in pairs]) / 2 + 0.5
+                restored = restored.clamp(0, 1).clone()
+                for name, picture in zip(names, restored, strict=True):
+                    save_image(picture, folder / f"restored-{name}.png")
+                rows = plain_rows(package, reference, restored, noop)
+                means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+                metrics += [(step, name, value) for name, value in means.items()]
+                score = means["score"]
+            if step == QUICK.steps:
+                break
+    return {"score": score, "metrics": metrics}
+
+
+if __name__ == "__main__":
+    main()
