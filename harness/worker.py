@@ -111,8 +111,8 @@ def serve(pipe: Connection, factory: RunnerFactory, plan: TrialPlan, log: Path) 
     """A worker process's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     # Torch's threads spin while they wait for one another: on a busy machine that takes the very
-    # core that the other one needs, and a step takes eight times as long. Read when torch loads.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # core that the other one needs. They spin only shortly. Read when torch loads.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     end_with_driver()
     silence(log)
     obey(pipe, factory, plan)
