@@ -28,7 +28,7 @@ MOST_DIFFERENT_BITS = 8
 # In each order, a code is compared with so many that follow: bounds the work in any folder.
 ORDERS = 8
 FOLLOWING = 16
-# Different photographs had at most 5 landmarks alike when this was chosen; see docs/data.md.
+# Different photographs had at most 5 landmarks alike when this was chosen.
 FEWEST_ALIKE = 8
 NEAR = 4.0  # pixels
 # A guess at scale and shift comes from two of the best matches, so many pixels apart at least.
