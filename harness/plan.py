@@ -138,8 +138,10 @@ def assemble(
             train=train,
             weights=weights,
             device=device,
-            threads=slots.threads,
-            warm_start_threads=warm_start_threads(config, train, slots.threads),
+            threads=threads_for(train, slots.threads),
+            warm_start_threads=threads_for(
+                train, available_cores() if config.launcher == "local" else slots.threads
+            ),
             warm_start="none" if config.from_scratch else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
             discriminators=discriminators(space),
@@ -170,11 +172,9 @@ def choose_places(config: SearchConfig) -> "Places":
     return devices[0], devices, share_out(devices, jobs, config.per_gpu, available_cores())
 
 
-def warm_start_threads(config: SearchConfig, train: TrainSettings, of_a_trial: int) -> int:
-    """All cores, while nothing else runs; but steps under `SMALL` gain nothing from a second."""
-    if config.launcher != "local" or train.crop_size * train.ngf < SMALL:
-        return of_a_trial
-    return available_cores()
+def threads_for(train: TrainSettings, most: int) -> int:
+    """CPU threads of one training: steps under `SMALL` gain nothing from a second."""
+    return 1 if train.crop_size * train.ngf < SMALL else most
 
 
 def read_space(config: SearchConfig) -> Space:
