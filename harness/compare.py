@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.best_config import BestConfig, read_best_config
 from harness.config import SearchConfig, TrainSettings
 from harness.errors import UserInputError
-from harness.plan import SearchPlan, assemble, check_folder, check_space, choose_places
+from harness.paths import check_writable
+from harness.plan import SearchPlan, assemble, check_space, choose_places
 from harness.verdict import Finalist
 from search_spaces.parameters import Choice, Fixed, Parameter
 from search_spaces.params import Value
@@ -30,7 +31,7 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
     if one.params == other.params:
         raise UserInputError(f"{files[0]} and {files[1]} hold the same settings: name two.")
     train = common_training(one, other, files)
-    check_folder(config.run_dir)
+    check_writable(config.run_dir, "--run-dir")
     space = Space("compared", "", both(one, other))
     check_space(space, train, config.from_scratch)
     named = config.model_copy(update={"study": study_name(one, other)})

@@ -3,10 +3,13 @@
 import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from harness.errors import UserInputError
 
 
 @dataclass(frozen=True)
@@ -192,3 +195,22 @@ def write_aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Refuse a folder that cannot be written, without making it.
+
+    Raises:
+        UserInputError: it cannot; the sentence names the option that chooses another.
+    """
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        # Trying is the only sure way: permissions say nothing of read-only and special places.
+        tempfile.TemporaryDirectory(dir=existing).cleanup()
+    except OSError as error:
+        raise UserInputError(
+            f"The folder {folder} cannot be written ({error.strerror}): choose another with "
+            f"{option} DIR."
+        ) from error

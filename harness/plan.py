@@ -5,7 +5,6 @@ import math
 import os
 import platform
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import Repository, SearchConfig, TrainSettings, TrialPlan, Weights
 from harness.errors import UserInputError
-from harness.paths import RunPaths, StudyPaths
+from harness.paths import RunPaths, StudyPaths, check_writable
 from harness.profiles import PROFILES, choose_profile
 from harness.verdict import Finalist
 from harness.version import __version__
@@ -99,7 +98,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         UserInputError: something cannot be used; one sentence says what, where and what to do.
     """
     space = read_space(config)
-    check_folder(config.run_dir)
+    check_writable(config.run_dir, "--run-dir")
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     check_space(space, train, config.from_scratch)
@@ -357,21 +356,6 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
                 f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
             ) from error
     return found
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a run folder that cannot be written, without making it."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    try:
-        # Trying is the only sure way: permissions say nothing of read-only and special places.
-        tempfile.TemporaryDirectory(dir=existing).cleanup()
-    except OSError as error:
-        raise UserInputError(
-            f"The run folder {folder} cannot be written ({error.strerror}): choose another with "
-            "--run-dir DIR."
-        ) from error
 
 
 def available_cores() -> int:

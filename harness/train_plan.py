@@ -1,6 +1,5 @@
 """From what the user asked `harness train` for to what will be done, checked before it begins."""
 
-import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,13 @@ import yaml
 from harness.best_config import BestConfig, Stage, read_best_config
 from harness.config import Direction, TrainConfig, TrainSettings, Weights
 from harness.errors import UserInputError
-from harness.paths import RunPaths, TrainingPaths, TrainingStagePaths, write_aside
+from harness.paths import (
+    RunPaths,
+    TrainingPaths,
+    TrainingStagePaths,
+    check_writable,
+    write_aside,
+)
 from harness.plan import choose_weights, weights_remark
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
@@ -263,17 +268,7 @@ def check_init_from(config: TrainConfig, best: BestConfig, stage: Stage) -> None
 
 def check_out(folder: Path) -> None:
     """Refuse a folder that cannot be written, or that holds somebody else's networks."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    try:
-        # Trying is the only sure way: permissions say nothing of read-only and special places.
-        tempfile.TemporaryDirectory(dir=existing).cleanup()
-    except OSError as error:
-        raise UserInputError(
-            f"The folder {folder} cannot be written ({error.strerror}): choose another with "
-            "--out DIR."
-        ) from error
+    check_writable(folder, "--out")
     if not TrainingPaths(folder).settings.exists() and any(folder.glob("*_net_[GD].pth")):
         raise UserInputError(
             f"{folder} holds checkpoints of another program: choose another folder with --out DIR, "

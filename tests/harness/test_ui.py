@@ -20,7 +20,7 @@ from harness.mlflow_view import VIEW
 from harness.paths import RunPaths
 from harness.study import sqlite_url
 from harness.tracking import Ending, MlflowStore, quiet_client, tags_of
-from harness.trial_messages import Rung
+from harness.trial_messages import Rung, TrialTask
 from harness.ui import chosen_experiment, free_port, page_of
 from search_spaces.params import TrialParams
 
@@ -36,7 +36,7 @@ def write_runs(paths: RunPaths, name: str) -> MlflowStore:
     store = MlflowStore(url, name, paths.mlflow_artifacts, tags_of(facts), facts["space"])
     store.open()
     for number in range(2):
-        store.begin(number, PARAMS, {"recipe": "best"})
+        store.begin(TrialTask(number, PARAMS, 0), {"recipe": "best"})
         store.rung(number, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
         store.rung(number, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
         store.end(number, Ending("FINISHED", "complete"))
