@@ -36,7 +36,9 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
         UserInputError: the run folder has no such study.
         HarnessError: no port is free, or the server does not start.
     """
-    signal.signal(signal.SIGTERM, interrupt)
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     base = f"http://{HOST}:{free_port(port)}"
     print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
     server = start(paths, base)
@@ -55,7 +57,7 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
 
 
 def interrupt(*_: object) -> None:
-    """SIGTERM ends the server as Ctrl-C does."""
+    """Either signal ends the server."""
     raise KeyboardInterrupt
 
 
