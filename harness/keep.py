@@ -43,11 +43,11 @@ class Keeper:
 
     def would_lead(self, value: float) -> bool:
         """Whether a trial that ends with this score is to be kept."""
-        from reports.record import sign_of, trials_by_score
+        from reports.record import score_of, sign_of, trials_by_score
 
         sign = sign_of(self.study)
         leading = trials_by_score(self.study)
-        better = [trial for trial in leading if sign * trial.values[0] >= sign * value]
+        better = [trial for trial in leading if sign * score_of(trial) >= sign * value]
         return len(better) < KEPT
 
     def keep(self, number: int, recipe: str | None, result: TrialResult) -> None:

@@ -87,10 +87,10 @@ def outcome_of(
 
 
 def standing(label: str, trial: "FrozenTrial") -> Standing:
-    from reports.record import settings_of
+    from reports.record import score_of, settings_of
 
     assert trial.values is not None
-    return Standing(label, trial.number, trial.values[0], settings_of(trial))
+    return Standing(label, trial.number, score_of(trial), settings_of(trial))
 
 
 def as_lines(outcome: SearchOutcome) -> list[str]:

@@ -28,9 +28,9 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
 
 def course_of(study: "Study") -> str:
     """The last completed trials' scores as blocks, with their range; "" where there are none."""
-    from reports.record import completed
+    from reports.record import completed, score_of
 
-    values = [trial.values[0] for trial in completed(study)]
+    values = [score_of(trial) for trial in completed(study)]
     shown = values[-40:]
     if not shown:
         return ""

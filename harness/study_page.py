@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
     """The Markdown on the study's page in MLflow: how it ended, and all of the guide's settings."""
-    from reports.record import completed, params_of
+    from reports.record import completed, params_of, score_of
 
     named = {trial.user_attrs.get("recipe"): trial for trial in completed(study)}
     best = outcome.best.number if outcome.best else None
     rows = [
         f"| {'★ ' if trial.number == best else ''}{recipe} | t{trial.number:03d} "
-        f"| {trial.values[0]:.4f} | {settings(params_of(trial))} |"
+        f"| {score_of(trial):.4f} | {settings(params_of(trial))} |"
         for recipe, trial in sorted(named.items(), key=lambda pair: pair[1].number)
         if recipe is not None
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from optuna.trial import FrozenTrial
 from scipy.stats import t as student
 
-from reports.record import params_of
+from reports.record import params_of, score_of
 
 SPARE = 6
 """Completed trials that a fit needs beyond the numbers it finds."""
@@ -65,7 +65,7 @@ def effects(trials: Sequence[FrozenTrial], sign: int) -> tuple[Effect, ...]:
     if len(rows) >= len(varied) + 1 + SPARE:
         design = np.column_stack([np.ones(len(rows)), *(columns[name] for name in varied)])
         if np.linalg.matrix_rank(design) == design.shape[1]:
-            scores = sign * np.array([trial.values[0] for trial in trials])
+            scores = sign * np.array([score_of(trial) for trial in trials])
             fitted = dict(zip(varied, fit(design, scores)[1:], strict=True))
     return tuple(judged(claim.name, fitted.get(claim.name)) for claim in CLAIMS)
 

@@ -16,7 +16,14 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
-from reports.record import extras_of, params_of, recipe_trial, sign_of, winning_trial
+from reports.record import (
+    extras_of,
+    params_of,
+    recipe_trial,
+    score_of,
+    sign_of,
+    winning_trial,
+)
 
 RECOMMENDED = "best"
 """The recipe that the guide recommends: what a winner is compared with."""
@@ -103,7 +110,7 @@ def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config
 def searched_score(trial: FrozenTrial, noted: Config) -> Config:
     """A trial's own score, of one short run on the validation pairs."""
     return {
-        "mean": trial.values[0],
+        "mean": score_of(trial),
         "ci95": None,
         "repeats": 1,
         "steps": noted["train"]["steps"],
@@ -123,7 +130,7 @@ def confirmed_baseline(finals: Config) -> Config:
 def searched_baseline(trial: FrozenTrial | None) -> Config | None:
     if trial is None:
         return None
-    return {"recipe": RECOMMENDED, "mean": trial.values[0], "ci95": None}
+    return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None}
 
 
 def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
@@ -173,7 +180,7 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
         return "not compared: the study has no completed trial of the guide's recommended recipe"
     if baseline.number == trial.number:
         return "this is the guide's recommended recipe itself; one run, not confirmed by repeats"
-    difference = sign * (trial.values[0] - baseline.values[0])
+    difference = sign * (score_of(trial) - score_of(baseline))
     word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
     return (
         f"{word} {RECOMMENDED}-recipe by {abs(difference):.4f} in one run each; "

@@ -41,7 +41,7 @@ def all_figures(
             figures[f"slice-{name}"] = slice_of(done, name, summary, say)
     if len(done) > 1:
         figures["parallel"] = parallel(done, say)
-    if "objective_1" in frame and len(done):
+    if summary.objectives and len(done):
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:
         figures["losses"] = losses(rungs, say)
@@ -287,15 +287,13 @@ def scale(
 
 def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
     """Two objectives against one another; the trials that nothing beats in both are marked."""
-    best = done[done["trial"].isin(summary.front)].sort_values("score")
-    ahead = points(best, "objective_1", say("front"), "good", 10)
-    others = points(
-        done[~done["trial"].isin(summary.front)], "objective_1", say("completed"), "accent", 7
-    )
-    for trace, rows in ((ahead, best), (others, done[~done["trial"].isin(summary.front)])):
-        trace["x"] = rows["score"].tolist()
+    one, other = summary.objectives
+    best = done[done["front"]].sort_values(one)
+    rest = done[~done["front"]]
+    ahead = points(best, other, say("front"), "good", 10) | {"x": best[one].tolist()}
+    others = points(rest, other, say("completed"), "accent", 7) | {"x": rest[one].tolist()}
     ahead["mode"] = "lines+markers"
-    layout = axes(say("score"), say("second_objective")) | {"showlegend": True}
+    layout = axes(one, other) | {"showlegend": True}
     return {"data": [others, ahead], "layout": layout}
 
 

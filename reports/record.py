@@ -3,7 +3,6 @@
 from typing import Any
 
 from optuna import Study
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 
@@ -17,16 +16,45 @@ def completed(study: Study) -> list[FrozenTrial]:
     return trials_of(study, TrialState.COMPLETE)
 
 
-def trials_by_score(study: Study) -> list[FrozenTrial]:
-    """The completed trials that keep every constraint, the best first.
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether a trial keeps every constraint."""
+    return all(value <= 0 for value in trial.constraints.values())
 
-    With several objectives they are ordered by the first, which is the headline score.
+
+def is_pareto(study: Study) -> bool:
+    """Whether the search weighed several objectives."""
+    return len(study.directions) > 1
+
+
+def objectives_of(study: Study) -> tuple[str, ...]:
+    """The names of a Pareto search's objectives, in the order of its trials' values."""
+    if not is_pareto(study):
+        return ()
+    unnamed = [f"objective_{place}" for place in range(len(study.directions))]
+    return tuple(study.metric_names or unnamed)
+
+
+def score_of(trial: FrozenTrial) -> float:
+    """The headline score of a completed trial, which with several objectives is none of them."""
+    score: float = trial.user_attrs.get("score", trial.values[0])
+    return score
+
+
+def rungs_of(trial: FrozenTrial) -> dict[int, float]:
+    """The headline score at each rung; Optuna itself takes none of several objectives."""
+    noted = {rung["step"]: rung["value"] for rung in trial.user_attrs.get("rungs", ())}
+    return trial.intermediate_values or noted
+
+
+def trials_by_score(study: Study) -> list[FrozenTrial]:
+    """The completed trials that may win, the best first: those that keep every constraint.
+
+    With several objectives they are the front's: no other trial is better in one of them and as
+    good in the rest.
     """
-    feasible = [
-        trial for trial in completed(study) if all(v <= 0 for v in trial.constraints.values())
-    ]
+    may_win = study.best_trials if is_pareto(study) else filter(is_feasible, completed(study))
     sign = sign_of(study)
-    return sorted(feasible, key=lambda trial: (-sign * trial.values[0], trial.number))
+    return sorted(may_win, key=lambda trial: (-sign * score_of(trial), trial.number))
 
 
 def best_trial(study: Study) -> FrozenTrial | None:
@@ -36,7 +64,8 @@ def best_trial(study: Study) -> FrozenTrial | None:
 
 def sign_of(study: Study) -> int:
     """1 where a higher headline score is better, -1 where a lower one is."""
-    return -1 if study.directions[0] == StudyDirection.MINIMIZE else 1
+    first = study.directions[0].name.lower()
+    return -1 if study.user_attrs.get("direction", first) == "minimize" else 1
 
 
 def winning_trial(study: Study) -> FrozenTrial | None:

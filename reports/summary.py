@@ -9,12 +9,23 @@ from typing import Any, Literal
 
 import optuna
 from optuna import Study
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.claims import Effect, effects
 from reports.export import RECOMMENDED
-from reports.record import completed, params_of, recipe_trial, sign_of, trials_of, winning_trial
+from reports.record import (
+    completed,
+    is_pareto,
+    objectives_of,
+    params_of,
+    recipe_trial,
+    rungs_of,
+    score_of,
+    sign_of,
+    trials_by_score,
+    trials_of,
+    winning_trial,
+)
 
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
@@ -77,6 +88,7 @@ class Summary:
     """Everything the report says in words and tables.
 
     `finals` is what the finalists showed (the study's fact of that name), None before it is known.
+    `objectives` are a Pareto search's two, and `front` its trials that are beaten in neither.
     `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
     better than the baseline the winner is.
     """
@@ -98,6 +110,7 @@ class Summary:
     losses: tuple[LossCheck, ...]
     overfitting: Overfitting | None
     endings: tuple[Ending, ...]
+    objectives: tuple[str, ...]
     front: tuple[int, ...]
     finals: dict[str, Any] | None
     claims: tuple[Effect, ...]
@@ -123,7 +136,7 @@ def summarise(study: Study) -> Summary:
         outcome=outcome(best, recommended, counts),
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
-        difference=sign * (best.values[0] - recommended.values[0])
+        difference=sign * (score_of(best) - score_of(recommended))
         if best and recommended
         else None,
         noop=scores.get("noop"),
@@ -134,7 +147,8 @@ def summarise(study: Study) -> Summary:
         losses=loss_checks(best) if best else (),
         overfitting=overfitting(best) if best else None,
         endings=endings(trials),
-        front=tuple(t.number for t in study.best_trials) if len(study.directions) > 1 else (),
+        objectives=objectives_of(study),
+        front=tuple(trial.number for trial in trials_by_score(study)) if is_pareto(study) else (),
         finals=noted.get("finalists"),
         claims=effects(completed(study), sign),
     )
@@ -158,7 +172,7 @@ def standing(trial: FrozenTrial) -> Standing:
         state=trial.state.name.lower(),
         recipe=trial.user_attrs.get("recipe"),
         params=params_of(trial),
-        score=trial.values[0] if trial.state == TrialState.COMPLETE else None,
+        score=score_of(trial) if trial.state == TrialState.COMPLETE else None,
         components=trial.user_attrs.get("components") or {},
         seconds=trial.user_attrs.get("seconds"),
     )
@@ -175,14 +189,14 @@ def importance(study: Study) -> dict[str, float]:
         for name in (trials[0].params if trials else {})
         if len({trial.params.get(name) for trial in trials}) > 1
     ]
-    scores = {trial.values[0] for trial in trials}
+    scores = {score_of(trial) for trial in trials}
     if len(trials) < ENOUGH_FOR_IMPORTANCE or not varied or len(scores) < 2:
         return {}
-    lower_is_better = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
+    sign = sign_of(study)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # It says that lower targets are better: so they are.
         shares: dict[str, float] = optuna.importance.get_param_importances(
-            study, params=varied, target=lambda trial: lower_is_better * trial.values[0]
+            study, params=varied, target=lambda trial: -sign * score_of(trial)
         )
     return shares
 
@@ -212,7 +226,7 @@ def loss_check(
 
 def overfitting(trial: FrozenTrial) -> Overfitting | None:
     """The validation score's course over the rungs."""
-    rungs = trial.intermediate_values
+    rungs = rungs_of(trial)
     if not rungs:
         return None
     best_step, last_step = max(rungs, key=lambda step: rungs[step]), max(rungs)

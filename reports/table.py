@@ -1,12 +1,22 @@
 """A study as one table, and that table as CSV, JSON and Markdown."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.record import extras_of, params_of, trials_of
+from reports.record import (
+    extras_of,
+    is_feasible,
+    objectives_of,
+    params_of,
+    rungs_of,
+    score_of,
+    trials_by_score,
+    trials_of,
+)
 
 PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 
@@ -17,15 +27,20 @@ def trials_frame(study: Study) -> pd.DataFrame:
     Columns: `trial`, `state`, `recipe`, `score` (completed trials only), `last_value` (the value
     at the last rung, also of a pruned trial), `step` (of that rung), the five settings, those that
     the space varies beside them, `feasible`, `seconds`, one column a component, `reason`, `seed`,
-    `mlflow_run`. A study of several objectives has `objective_1` and so on beside `score`, its
-    first.
+    `mlflow_run`. A Pareto search has a column more for each of its objectives, by name, and
+    `front`: whether the trial is beaten by none in all of them.
     """
-    rows = [row_of(trial) for trial in trials_of(study)]
+    objectives = objectives_of(study)
+    rows = [row_of(trial, objectives) for trial in trials_of(study)]
+    if objectives:
+        front = {trial.number for trial in trials_by_score(study)}
+        for head, _, _ in rows:
+            head["front"] = head["trial"] in front
     components = sorted({name for _, parts, _ in rows for name in parts})
     extras = dict.fromkeys(name for trial in trials_of(study) for name in extras_of(trial))
     columns = [
         *("trial", "state", "recipe", "score"),
-        *(f"objective_{place}" for place in range(1, len(study.directions))),
+        *((*objectives, "front") if objectives else ()),
         *("last_value", "step", *PARAMS, *extras, "feasible", "seconds", *components),
         *("reason", "seed", "mlflow_run"),
     ]
@@ -34,27 +49,31 @@ def trials_frame(study: Study) -> pd.DataFrame:
     return frame.astype({"trial": "int64", "step": "Int64", "n_layers_D": "Int64", "seed": "Int64"})
 
 
-def row_of(trial: FrozenTrial) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def row_of(
+    trial: FrozenTrial, objectives: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """A trial's row in three parts: its head, its components, its tail."""
     noted = trial.user_attrs
-    values = trial.values if trial.state == TrialState.COMPLETE else []
-    step = trial.last_step
+    done = trial.state == TrialState.COMPLETE
+    rungs = rungs_of(trial)
+    step = max(rungs, default=None)
     params = params_of(trial)
     head = {
         "trial": trial.number,
         "state": trial.state.name.lower(),
         "recipe": noted.get("recipe"),
-        "score": values[0] if values else None,
-        **{f"objective_{place}": value for place, value in enumerate(values) if place},
-        "last_value": None if step is None else trial.intermediate_values[step],
+        "score": score_of(trial) if done else None,
+        **dict(zip(objectives, trial.values if done else (), strict=False)),
+        "last_value": None if step is None else rungs[step],
         "step": step,
         **{name: params.get(name) for name in PARAMS},
         **extras_of(trial),
-        "feasible": all(value <= 0 for value in trial.constraints.values()),
+        "feasible": is_feasible(trial),
         "seconds": noted.get("seconds"),
     }
     tail = {name: noted.get(name) for name in ("reason", "seed", "mlflow_run")}
-    return head, noted.get("components") or {}, tail
+    parts = {key: part for key, part in (noted.get("components") or {}).items() if key not in head}
+    return head, parts, tail
 
 
 def as_csv(frame: pd.DataFrame) -> str:

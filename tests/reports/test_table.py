@@ -57,7 +57,14 @@ def test_two_objectives() -> None:
             values=[0.3, 0.1], params=BEST, distributions=SPACE, user_attrs={"params": BEST}
         )
     )
-    assert trials_frame(study).loc[0, ["score", "objective_1"]].tolist() == [0.3, 0.1]
+    assert trials_frame(study).loc[
+        0, ["score", "objective_0", "objective_1", "front"]
+    ].tolist() == [
+        0.3,
+        0.3,
+        0.1,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("trials", [0, 1, 40])
