@@ -36,6 +36,7 @@ class SearchOutcome:
         stopped: why it ended before its budget was reached; "" where it was reached.
         counts: trials of the study by state, lower case.
         best: the best completed trial.
+        winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
@@ -48,6 +49,7 @@ class SearchOutcome:
     budget: int
     counts: dict[str, int]
     best: Standing | None
+    winner: int | None
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
@@ -62,13 +64,13 @@ def outcome_of(
 ) -> SearchOutcome:
     """Read the outcome off the record."""
     from harness.finalists import finished_runs
-    from reports.record import best_trial, recipe_trial
+    from reports.record import best_trial, recipe_trial, winning_trial
 
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         state = trial.state.name.lower()
         counts[state] = counts.get(state, 0) + 1
-    best = best_trial(study)
+    best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=study.user_attrs["name"],
@@ -76,6 +78,7 @@ def outcome_of(
         budget=study.user_attrs["budget"],
         counts=counts,
         best=standing("best", best) if best else None,
+        winner=winner.number if winner else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
@@ -118,15 +121,44 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
 
 
 def as_markdown(outcome: SearchOutcome) -> str:
-    """The outcome for the study's page in MLflow."""
+    """The outcome for the study's page in MLflow; a star at what best.yaml holds."""
     rows = [
-        f"| {row.label} | t{row.number:03d} | {row.value:.4f} | {settings(row.params)} |"
+        markdown_row(starred(outcome, row.number, row.label), row.number, row.value, row.params)
         for row in standings(outcome)
     ]
     rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
-    head = ["| | trial | score | settings |", "|---|---|---|---|"]
-    finals = [f"- {line.strip()}" for line in confirmation(outcome)]
-    return "\n".join([headline(outcome), "", *head, *rows, "", *finals])
+    return "\n".join([headline(outcome), "", *MARKDOWN_HEAD, *rows, *finals_markdown(outcome)])
+
+
+MARKDOWN_HEAD = ("| | trial | score | settings |", "|---|---|---|---|")
+
+
+def finals_markdown(outcome: SearchOutcome) -> list[str]:
+    """The verdict and the finalists' table; nothing before they are known."""
+    shown = outcome.finalists
+    if shown is None:
+        return []
+    rows = [
+        markdown_row(
+            starred(outcome, row["trial"], NAMED_RECIPES.get(row["name"], row["name"])),
+            row["trial"],
+            row["mean"],
+            row["params"],
+        )
+        for row in shown["rows"]
+    ]
+    heading, *_, verdict = confirmation(outcome)
+    return ["", "### Finalists", "", f"**{verdict}**", "", heading, "", *MARKDOWN_HEAD, *rows]
+
+
+def markdown_row(label: str, trial: int | None, value: float | None, params: dict[str, Any]) -> str:
+    number = "" if trial is None else f"t{trial:03d}"
+    score = "diverged" if value is None else f"{value:.4f}"
+    return f"| {label} | {number} | {score} | {' '.join(settings(params).split())} |"
+
+
+def starred(outcome: SearchOutcome, trial: int | None, label: str) -> str:
+    return f"★ {label}" if trial is not None and trial == outcome.winner else label
 
 
 def headline(outcome: SearchOutcome) -> str:

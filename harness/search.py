@@ -219,9 +219,8 @@ def endings_of(study: "Study") -> dict[int, "Ending"]:
 
 
 def close_tracker(tracker: "Tracker", ending: "Ending", result: SearchOutcome, note: str) -> None:
-    best = result.best.number if result.best else None
     files = (result.paths.best_yaml, result.paths.report_html)
-    tracker.close(ending, best, note, [file for file in files if file.exists()])
+    tracker.close(ending, result.winner, note, [file for file in files if file.exists()])
 
 
 @contextmanager

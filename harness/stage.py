@@ -8,9 +8,11 @@ from optuna.trial import Trial
 from harness.config import TrainSettings
 from harness.guards import broken, excess
 from harness.keep import Keeper
+from harness.outcome import outcome_of
 from harness.plan import SearchPlan
 from harness.sampling import hopeless, make_pruner
 from harness.study import ask, counted
+from harness.study_page import study_note
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
 from reports.record import recipe_trial
@@ -80,6 +82,7 @@ class SearchStage:
         self.space = plan.space
         self.seed = plan.config.seed
         self.sampler = plan.config.sampler
+        self.run_dir = plan.config.run_dir
         self.keeper = Keeper(plan.paths, study)
 
     def exhausted(self) -> bool:
@@ -116,6 +119,9 @@ class SearchStage:
 
     def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
         self.keeper.keep(task.number, recipe, result)
+        if self.leads(task):
+            outcome = outcome_of(self.study, self.run_dir, self.keeper.paths)
+            self.tracker.lead(task.number, study_note(self.study, outcome))
 
     def leads(self, task: TrialTask) -> bool:
         return task.number in self.keeper.top[:1]

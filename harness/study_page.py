@@ -3,9 +3,8 @@
 import logging
 from typing import TYPE_CHECKING
 
-from harness.outcome import SearchOutcome, as_markdown
+from harness.outcome import MARKDOWN_HEAD, SearchOutcome, as_markdown, markdown_row, starred
 from harness.paths import StudyPaths
-from harness.view import settings
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -18,17 +17,18 @@ def study_note(study: "Study", outcome: SearchOutcome) -> str:
     from reports.record import completed, params_of, score_of
 
     named = {trial.user_attrs.get("recipe"): trial for trial in completed(study)}
-    best = outcome.best.number if outcome.best else None
     rows = [
-        f"| {'★ ' if trial.number == best else ''}{recipe} | t{trial.number:03d} "
-        f"| {score_of(trial):.4f} | {settings(params_of(trial))} |"
+        markdown_row(
+            starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)
+        )
         for recipe, trial in sorted(named.items(), key=lambda pair: pair[1].number)
         if recipe is not None
     ]
     if not rows:
         return as_markdown(outcome)
-    head = ["### The guide's settings", "", "| | trial | score | settings |", "|---|---|---|---|"]
-    return "\n".join([as_markdown(outcome), "", *head, *rows])
+    return "\n".join(
+        [as_markdown(outcome), "", "### The guide's settings", "", *MARKDOWN_HEAD, *rows]
+    )
 
 
 def write_page(study: "Study", paths: StudyPaths) -> None:

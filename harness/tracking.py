@@ -50,6 +50,8 @@ class Tracker(Protocol):
 
     def end(self, number: int, ending: Ending) -> None: ...
 
+    def lead(self, number: int, note: str) -> None: ...
+
     def run_id(self, number: int) -> str | None: ...
 
     def flush(self) -> None: ...
@@ -238,15 +240,21 @@ class MlflowStore:
             if run.info.status == "RUNNING" and number in endings:
                 self.end(number, endings[number])
 
-    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
-        """Tag the best trial, describe the study on its parent run, and close that."""
+    def lead(self, best: int | None, note: str) -> None:
+        """Tag the best trial and no other; describe the study on its parent run."""
+        own = None if best is None else self.runs.get(best)
         for run in self.search("tags.best = 'true'"):
-            if best is None or run.info.run_id != self.runs.get(best):
+            if run.info.run_id != own:
                 self.client.delete_tag(run.info.run_id, "best")
-        if best is not None and best in self.runs:
-            self.client.set_tag(self.runs[best], "best", "true")
+        if own is not None:
+            self.client.set_tag(own, "best", "true")
         assert self.parent is not None
         self.client.set_tag(self.parent, "mlflow.note.content", note)
+
+    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
+        """Say which trial is the best, keep the study's files on its parent run, and end that."""
+        self.lead(best, note)
+        assert self.parent is not None
         for file in files:
             self.client.log_artifact(self.parent, str(file))
         finish_run(self.client, self.parent, ending)
@@ -309,6 +317,9 @@ class MlflowTracker(Deliveries):
 
     def end(self, number: int, ending: Ending) -> None:
         self.deliver(partial(self.store.end, number, ending))
+
+    def lead(self, number: int, note: str) -> None:
+        self.deliver(partial(self.store.lead, number, note))
 
     def run_id(self, number: int) -> str | None:
         return self.store.runs.get(number)
@@ -409,6 +420,9 @@ class NullTracker:
         pass
 
     def end(self, number: int, ending: Ending) -> None:
+        pass
+
+    def lead(self, number: int, note: str) -> None:
         pass
 
     def run_id(self, number: int) -> str | None:

@@ -75,6 +75,17 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert len(found) == 1 + 24
     finals = [run for run in found if "finalist_run" in run.data.tags]
     assert len(finals) == 9
+    (tagged,) = [run for run in found if run.data.tags.get("best") == "true"]
+    assert int(tagged.data.tags["trial"]) == held["trial"]
+    (parent,) = [run for run in found if run.data.tags.get("role") == "study"]
+    note = parent.data.tags["mlflow.note.content"]
+    assert f"**Verdict: {held['verdict']}.**" in note
+    finalists = note.partition("### Finalists")[2].partition("###")[0]
+    assert (
+        f"| ★ t{held['trial']:03d} | t{held['trial']:03d} | {held['score']['mean']:.4f}"
+        in finalists
+    )
+    assert "| the guide's recommendation |" in finalists
     assert {run.info.status for run in found} <= {"FINISHED", "KILLED"}
 
 

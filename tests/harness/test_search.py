@@ -20,7 +20,7 @@ from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.plan import SearchPlan
 from harness.stopping import StopSwitch
-from harness.tracking import NullTracker, quiet_client
+from harness.tracking import Ending, NullTracker, quiet_client
 from harness.view import Event, TrialEnded, View
 from harness.worker import RunnerFactory
 
@@ -201,6 +201,40 @@ def test_mlflow_mirrors_every_trial(faulty: Study) -> None:
         assert f"{recipe} |" in note
     pictures = [file.path for file in client.list_artifacts(run_id, "images")]
     assert len([path for path in pictures if path.endswith(".png")]) == 3
+
+
+class Told(NullTracker):
+    """Keeps what it is told of the lead, and how many trials had ended by then."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.leads: list[tuple[int, int, str]] = []
+
+    def end(self, number: int, ending: Ending) -> None:
+        self.ended += 1
+
+    def lead(self, number: int, note: str) -> None:
+        self.leads.append((self.ended, number, note))
+
+
+def test_the_mirror_hears_of_every_new_lead_while_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = Told()
+    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: tracker)
+    outcome = run(make_plan(tmp_path, budget=16))
+    completed = [trial for trial in trials(tmp_path) if trial.value is not None]
+    scores = [trial.value for trial in completed]
+    leading = [
+        trial.number for place, trial in enumerate(completed)
+        if all(trial.value > score for score in scores[:place])
+    ]  # fmt: skip
+    assert [number for _, number, _ in tracker.leads] == leading
+    assert leading[-1] == outcome.winner
+    for ended, number, note in tracker.leads:
+        assert ended == number  # one worker: told before the next trial ends
+        assert f"| ★ best | t{number:03d} |" in note
+        assert f"{ended + 1} of 16 trials are done" in note
 
 
 def test_a_search_that_reached_its_end_leaves_its_report(faulty: Study) -> None:

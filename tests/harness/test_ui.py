@@ -89,6 +89,24 @@ def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
     assert experiment.tags["mlflow.experiment.primaryMetric.name"] in best.data.metrics
 
 
+def test_the_best_so_far_is_tagged_while_the_search_goes_on(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, study="live")
+    url = sqlite_url(tmp_path / "mlflow.db")
+    store = MlflowStore(
+        url, "live", tmp_path / "artifacts", tags_of(plan.facts), plan.facts["space"]
+    )
+    store.open()
+    for number in range(3):
+        store.begin(TrialTask(number, PARAMS, 0), {})
+    for number in (0, 2, None):
+        store.lead(number, f"t{number} leads")
+        tagged = [run.info.run_id for run in store.search("tags.best = 'true'")]
+        assert tagged == ([] if number is None else [store.runs[number]])
+        (parent,) = store.search("tags.role = 'study'")
+        assert parent.data.tags["mlflow.note.content"] == f"t{number} leads"
+        assert parent.info.status == "RUNNING"
+
+
 @pytest.fixture(scope="module")
 def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[str]]]:
     """`harness ui` on a port that is taken: its process, that port, and what it printed."""
