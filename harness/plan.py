@@ -101,13 +101,23 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     check_writable(config.run_dir, "--run-dir")
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
+    pinned = choose_pinned(config, space)
+    train = train.but(pinned)
     check_space(space, train, config.from_scratch)
+    check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
     finalists, unconfirmed = choose_finalists(config, plan.facts["data"]["n_test"])
     remarks = (*plan.remarks, *left_out, *unconfirmed)
-    return replace(plan, recipes=recipes, earlier=earlier, remarks=remarks, finalists=finalists)
+    return replace(
+        plan,
+        recipes=recipes,
+        earlier=earlier,
+        remarks=remarks,
+        finalists=finalists,
+        facts={**plan.facts, "pinned": pinned},
+    )
 
 
 def assemble(
@@ -121,7 +131,6 @@ def assemble(
     device, devices, slots = places
     weights = choose_weights(config.weights)
     goal = choose_objective(config.objective, weights)
-    check_init_from(config, train)
     repository = choose_trainer(config, space, train)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
@@ -186,8 +195,12 @@ def read_space(config: SearchConfig) -> Space:
 def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
     try:
         space.check_against(train.model_dump())
+    except ValueError as error:
+        sizes = ", ".join(f"{name} {held.crop_size}" for name, held in PROFILES.items())
+        raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
+    try:
         if not from_scratch:
-            space.check_shared_start()
+            space.check_shared_start(train.netG)
     except ValueError as error:
         raise UserInputError(str(error)) from error
 
@@ -228,19 +241,41 @@ def weights_remark(weights: Weights) -> tuple[str, ...]:
     )
 
 
-def check_init_from(config: SearchConfig, train: TrainSettings) -> None:
-    """Refuse a model of the user's that does not fit before a study is made for it."""
-    if config.init_from and config.from_scratch:
+def check_start(config: SearchConfig, train: TrainSettings) -> None:
+    """Refuse networks that the trials' common start cannot be made of.
+
+    Raises:
+        UserInputError: the user's model is of others, or the generator is too narrow.
+    """
+    from harness.init_from import check_fits
+    from harness.training.networks import COPY_CHANNELS, UNET_DOWNS
+
+    if config.init_from:
+        check_fits(config.init_from, train)
+    elif not config.from_scratch and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
+        raise UserInputError(
+            f"ngf {train.ngf} is too narrow for the shared warm start, which begins by passing the "
+            f"picture on: use {COPY_CHANNELS} or more, or --from-scratch."
+        )
+
+
+def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
+    """Training settings that every trial has in place of the profile's: the networks of the user's
+    model, and what the space or `--set` keeps at one value.
+
+    Raises:
+        UserInputError: the user's model is none, or he asks for a start from nothing too.
+    """
+    if not config.init_from:
+        return space.pinned
+    if config.from_scratch:
         raise UserInputError(
             "--init-from and --from-scratch exclude one another: continue from your model, or "
             "train from nothing."
         )
-    if config.init_from:
-        from harness.training.checkpoints import load_weights, read_checkpoint
-        from harness.training.networks import build_generator
+    from harness.init_from import networks_of
 
-        held = [read_checkpoint(file) for file in config.init_from]
-        load_weights(build_generator(train, config.seed), held[0], config.init_from[0], train)
+    return {**networks_of(config.init_from), **space.pinned}
 
 
 def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> Repository | None:

@@ -1,7 +1,6 @@
 """`harness restore`: a trained generator applied to pictures of any size."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,8 +13,9 @@ from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
 from harness.paths import write_aside
 from harness.training.batches import to_signed, to_unit
-from harness.training.checkpoints import NetWeights, read_checkpoint
-from harness.training.networks import RESNET_BLOCKS, UNET_DOWNS, bare_generator, restoring
+from harness.training.checkpoints import read_checkpoint
+from harness.training.networks import bare_generator, restoring
+from harness.training.shapes import shape_of
 from search_spaces.checks import GENERATOR_MULTIPLE
 
 # A picture of more pixels is restored in tiles: as a whole it would need over 8 GB (ngf 64).
@@ -23,19 +23,6 @@ MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 # Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
 LEAST_SIDE = 16
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A generator's architecture, as its checkpoint tells it.
-
-    Dropout has no weights and is off while restoring; in residual blocks it moves the names.
-    """
-
-    netG: str
-    ngf: int
-    norm: str
-    dropout: bool
 
 
 def restore_pictures(
@@ -120,37 +107,6 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
             )
     net.load_state_dict({name: weights.get(name, value) for name, value in wanted.items()})
     return net, GENERATOR_MULTIPLE[shape.netG]
-
-
-def shape_of(weights: NetWeights, file: Path) -> Shape:
-    """Read a generator's architecture off its weights' names and shapes.
-
-    Raises:
-        UserInputError: these are not the weights of a pix2pix generator of colour pictures.
-    """
-    convolutions = sum(value.dim() == 4 for value in weights.values())
-    blocks = sum(name.endswith("conv_block.1.weight") for name in weights)
-    unets = {2 * downs: netG for netG, downs in UNET_DOWNS.items()}
-    resnets = {count: netG for netG, count in RESNET_BLOCKS.items()}
-    unet, resnet = "model.model.0", "model.1"
-    if f"{unet}.weight" in weights and convolutions in unets:
-        first, netG = unet, unets[convolutions]
-    elif f"{resnet}.weight" in weights and blocks in resnets:
-        first, netG = resnet, resnets[blocks]
-    else:
-        raise UserInputError(
-            f"{file} is not the checkpoint of a pix2pix generator (unet_128, unet_256, "
-            "resnet_6blocks or resnet_9blocks): name a latest_net_G.pth."
-        )
-    ngf, channels = weights[f"{first}.weight"].shape[:2]
-    if channels != 3:
-        raise UserInputError(f"{file} takes pictures of {channels} channels; here they have 3.")
-    scaled = any(name.endswith(".weight") and value.dim() == 1 for name, value in weights.items())
-    norm = "batch" if scaled else "instance" if f"{first}.bias" in weights else "none"
-    # Behind dropout the second convolution of a block is its sixth part, else its fifth.
-    second = [value for name, value in weights.items() if name.endswith("conv_block.6.weight")]
-    dropout = any(value.dim() == 4 for value in second)
-    return Shape(netG, ngf, norm, dropout)
 
 
 def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch.device) -> Picture:

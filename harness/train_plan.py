@@ -110,7 +110,10 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
 
     device = resolve_device(config.device)
     weights = choose_weights(config.weights)
-    check_init_from(config, best, stages[0])
+    if config.init_from:
+        from harness.init_from import check_fits
+
+        check_fits(config.init_from, sized(best.train, stages[0]), best.params.n_layers_D)
     direction = config.direction or best.provenance.direction
     folder = data_folder(config, best)
     prepared = [prepare(folder, direction, sized(best.train, stage), config) for stage in stages]
@@ -249,21 +252,6 @@ def prepare(
     from harness.data.prepare import default_cache, prepare_data
 
     return prepare_data(folder, direction, train, default_cache(), seed=config.seed)
-
-
-def check_init_from(config: TrainConfig, best: BestConfig, stage: Stage) -> None:
-    """Refuse a model of the user's that does not fit before anything is made."""
-    if config.init_from:
-        from harness.training.checkpoints import load_weights, read_checkpoint
-        from harness.training.networks import build_discriminator, build_generator
-
-        train = sized(best.train, stage)
-        nets = (
-            build_generator(train, config.seed),
-            build_discriminator(train, best.params.n_layers_D, config.seed),
-        )
-        for net, file in zip(nets, config.init_from, strict=False):
-            load_weights(net, read_checkpoint(file), file, train)
 
 
 def check_out(folder: Path) -> None:

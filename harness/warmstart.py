@@ -25,6 +25,7 @@ from harness.training.networks import (
     build_generator,
     init_as_copy,
 )
+from harness.training.shapes import discriminator_shape
 from harness.training.step import Pix2Pix, adam, discriminator_losses, update
 from harness.trial_messages import Tell
 from search_spaces.params import GanMode, TrialParams
@@ -121,7 +122,7 @@ def from_user_model(
     begun: dict[int, NetWeights] = {}
     if len(files) > 1:
         weights = read_checkpoint(files[1])
-        depth = sum(value.dim() == 4 for value in weights.values()) - 2
+        depth, _ = discriminator_shape(weights, files[1])
         load_weights(build_discriminator(settings, depth, seed), weights, files[1], settings)
         begun[depth] = weights
     stream = batches(pairs, settings, device, seed)

@@ -50,7 +50,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     full = (
         progressive_commands(params, data, f"{run_name}-full")
         if is_progressive(trial)
-        else full_commands(params, data, f"{run_name}-full", searched(trial))
+        else full_commands(params, data, f"{run_name}-full", searched(trial, noted))
     )
     baseline = recipe_trial(study, RECOMMENDED)
     return {
@@ -168,10 +168,12 @@ def is_progressive(trial: FrozenTrial) -> bool:
     return trial.user_attrs.get("recipe") == "progressive"
 
 
-def searched(trial: FrozenTrial) -> Config:
-    """The training settings that the search chose: a recipe's are the profile's, for want of
-    others, and say nothing of a full training."""
-    return {} if trial.user_attrs.get("recipe") else extras_of(trial)
+def searched(trial: FrozenTrial, noted: Config) -> Config:
+    """The training settings of a full training that are not the guide's: those that the user
+    pinned or that his model has, and those that the search chose. A recipe's other ones are the
+    profile's, for want of others."""
+    chosen = {} if trial.user_attrs.get("recipe") else extras_of(trial)
+    return {**noted.get("pinned", {}), **chosen}
 
 
 def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:

@@ -104,10 +104,15 @@ class Space:
         values = self.values(suggested)
         return TrialParams.model_validate({name: values[name] for name in FIVE})
 
+    @property
+    def pinned(self) -> dict[str, Value]:
+        """Training settings beside the five that are the same in every trial of this space."""
+        return {name: value for name, value in self.fixed.items() if name in EXTRAS}
+
     def extras(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
-        """A trial's training settings beside the five, where they are not left to the profile."""
-        values = self.values(suggested)
-        return {name: values[name] for name in EXTRAS if name in values}
+        """A trial's training settings beside the five, where they differ between trials."""
+        values, same = self.values(suggested), self.pinned
+        return {name: values[name] for name in EXTRAS if name in values and name not in same}
 
     def suggestion(self, params: TrialParams, train: Mapping[str, Any]) -> dict[str, Any]:
         """What a sampler would have suggested for these settings; the inverse of `params()`.
@@ -162,17 +167,22 @@ class Space:
         for depth, net in itertools.product(self.parameters["n_layers_D"].values(), nets):
             check_combination(depth, {**train, "netG": net})
 
-    def check_shared_start(self) -> None:
+    def check_shared_start(self, netG: str) -> None:
         """Refuse settings in which trials that share a warm start cannot differ.
+
+        Args:
+            netG: the generator that they share.
 
         Raises:
             ValueError: one sentence that names the setting.
         """
-        for name in FROM_SCRATCH:
-            if name in self.parameters:
+        # Dropout inside residual blocks moves the names of what follows it.
+        alike = (*FROM_SCRATCH, "dropout") if netG.startswith("resnet") else FROM_SCRATCH
+        for name in alike:
+            if not isinstance(self.parameters.get(name, Fixed(0)), Fixed):
                 raise ValueError(
                     f"Space {self.name}: {name} changes what a trial begins with, and all continue "
-                    "from one warm start: search it with --from-scratch, or leave it out."
+                    "from one warm start: search it with --from-scratch, or give it one value."
                 )
 
 

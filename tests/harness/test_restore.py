@@ -13,17 +13,16 @@ from torch import Tensor
 from harness.data.reading import read_picture
 from harness.errors import UserInputError
 from harness.restore import (
-    Shape,
     in_tiles,
     load_generator,
     mirrored,
     padded,
     ramp,
     restore_pictures,
-    shape_of,
     starts,
 )
 from harness.training.networks import build_discriminator, build_generator, restoring
+from harness.training.shapes import Shape, shape_of
 from tests.golden.pix2pix_case import RESTORERS, SETTINGS, batch, case_weights, named, restorer
 
 GOLDEN = json.loads(

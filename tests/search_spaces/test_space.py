@@ -1,6 +1,7 @@
 """Spaces mean what their YAML says, and a bad file is refused by the name of its bad key."""
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -210,16 +211,37 @@ def test_training_settings_beside_the_five() -> None:
     suggested = {name: entry.values()[-1] for name, entry in space.parameters.items()
                  if name in ("gan_mode", "n_layers_D", "batch_size", "flip")}  # fmt: skip
     suggested |= {"lambda_L1": 60.0, "lambda_perceptual": 5.0}
-    assert space.extras(suggested) == {"batch_size": 4, "flip": False, "norm": "instance"}
-    assert load_space("default", {"beta1": "0.9"}).extras({}) == {"beta1": 0.9}
+    assert space.extras(suggested) == {"batch_size": 4, "flip": False}
+    assert space.pinned == {"norm": "instance"}
+    assert load_space("default", {"beta1": "0.9"}).pinned == {"beta1": 0.9}
+
+
+CHOICES: dict[str, list[Any]] = {
+    "netG": ["unet_128", "resnet_6blocks"],
+    "ngf": [12, 16],
+    "ndf": [12, 16],
+    "norm": ["batch", "instance"],
+    "init_type": ["normal", "xavier"],
+    "init_gain": [0.02, 0.1],
+}
 
 
 @pytest.mark.parametrize("name", FROM_SCRATCH)
-def test_other_networks_need_trials_from_scratch(name: str) -> None:
-    space = load_space("default", {name: str(TRAIN[name])})
+def test_different_networks_need_trials_from_scratch_and_one_kind_does_not(name: str) -> None:
+    varied = {"type": "categorical", "choices": CHOICES[name]}
+    space = parse_space("mine", space_text(**{name: varied}))
     with pytest.raises(ValueError, match=rf"{name} changes what a trial begins .*scratch"):
-        space.check_shared_start()
-    load_space("wide").check_shared_start()
+        space.check_shared_start("unet_128")
+    load_space("default", {name: str(CHOICES[name][1])}).check_shared_start("unet_128")
+    load_space("wide").check_shared_start("unet_128")
+
+
+def test_dropout_moves_the_names_in_residual_blocks() -> None:
+    varied = {"type": "categorical", "choices": [True, False]}
+    space = parse_space("mine", space_text(dropout=varied))
+    space.check_shared_start("unet_128")
+    with pytest.raises(ValueError, match="dropout changes what a trial begins with"):
+        space.check_shared_start("resnet_9blocks")
 
 
 def test_a_choice_of_generators_is_checked_against_the_crop() -> None:

@@ -1,0 +1,68 @@
+"""What a checkpoint's names and shapes tell of its network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UserInputError
+from harness.training.checkpoints import NetWeights
+from harness.training.networks import RESNET_BLOCKS, UNET_DOWNS
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A generator's architecture, as its checkpoint tells it.
+
+    Dropout has no weights and is off while restoring; in residual blocks it moves the names.
+    """
+
+    netG: str
+    ngf: int
+    norm: str
+    dropout: bool
+
+
+def shape_of(weights: NetWeights, file: Path) -> Shape:
+    """Read a generator's architecture off its weights' names and shapes.
+
+    Raises:
+        UserInputError: these are not the weights of a pix2pix generator of colour pictures.
+    """
+    convolutions = sum(value.dim() == 4 for value in weights.values())
+    blocks = sum(name.endswith("conv_block.1.weight") for name in weights)
+    unets = {2 * downs: netG for netG, downs in UNET_DOWNS.items()}
+    resnets = {count: netG for netG, count in RESNET_BLOCKS.items()}
+    unet, resnet = "model.model.0", "model.1"
+    if f"{unet}.weight" in weights and convolutions in unets:
+        first, netG = unet, unets[convolutions]
+    elif f"{resnet}.weight" in weights and blocks in resnets:
+        first, netG = resnet, resnets[blocks]
+    else:
+        raise UserInputError(
+            f"{file} is not the checkpoint of a pix2pix generator (unet_128, unet_256, "
+            "resnet_6blocks or resnet_9blocks): name a latest_net_G.pth."
+        )
+    ngf, channels = weights[f"{first}.weight"].shape[:2]
+    if channels != 3:
+        raise UserInputError(f"{file} takes pictures of {channels} channels; here they have 3.")
+    scaled = any(name.endswith(".weight") and value.dim() == 1 for name, value in weights.items())
+    norm = "batch" if scaled else "instance" if f"{first}.bias" in weights else "none"
+    # Behind dropout the second convolution of a block is its sixth part, else its fifth.
+    second = [value for name, value in weights.items() if name.endswith("conv_block.6.weight")]
+    dropout = any(value.dim() == 4 for value in second)
+    return Shape(netG, ngf, norm, dropout)
+
+
+def discriminator_shape(weights: NetWeights, file: Path) -> tuple[int, int]:
+    """`n_layers_D` and `ndf` of a `latest_net_D.pth` of `--netD n_layers` or `basic`.
+
+    Raises:
+        UserInputError: these are not the weights of one that looks at colour pictures.
+    """
+    first = weights.get("model.0.weight")
+    if first is None or first.dim() != 4 or first.shape[1] != 6:
+        raise UserInputError(
+            f"{file} is not the checkpoint of pix2pix's PatchGAN discriminator of colour pictures: "
+            "name the latest_net_D.pth that belongs to your generator, or leave it out."
+        )
+    # Two of its convolutions are no layers of stride 2.
+    return sum(value.dim() == 4 for value in weights.values()) - 2, first.shape[0]
