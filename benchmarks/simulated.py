@@ -13,10 +13,12 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
+from harness.choices import choose_objective, choose_recipes, read_space
 from harness.config import SearchConfig, TrialPlan
 from harness.data.prepare import PreparedData
-from harness.plan import SearchPlan, choose_objective, choose_recipes, facts_of, read_space
+from harness.plan import SearchPlan
 from harness.profiles import QUICK
+from harness.study_facts import facts_of
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
 from harness.worker import Message, Prepare, Ready, Stopped

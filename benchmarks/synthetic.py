@@ -23,8 +23,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from benchmarks.machine import describe_machine
+from harness.choices import choose_recipes
 from harness.config import PrunerName, SamplerName
-from harness.plan import choose_recipes
 from harness.profiles import QUICK, STANDARD
 from harness.sampling import hopeless, make_pruner
 from harness.study import ask

@@ -88,7 +88,7 @@ def device() -> Finding:
     """What trains."""
     import torch
 
-    from harness.plan import available_cores
+    from harness.choices import available_cores
 
     if torch.cuda.is_available():
         cards = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
@@ -111,7 +111,7 @@ def memory() -> Finding:
     import psutil
     import torch
 
-    from harness.plan import available_cores
+    from harness.choices import available_cores
 
     workers = 1 if torch.cuda.is_available() else available_cores()
     free = psutil.virtual_memory().available
@@ -124,7 +124,7 @@ def memory() -> Finding:
 
 def weights() -> Iterator[Finding]:
     """Whether the pretrained networks that judge pictures are cached."""
-    from harness.plan import TRUNKS
+    from harness.choices import TRUNKS
     from objectives.weights import URLS, weights_file
 
     for arch in TRUNKS:

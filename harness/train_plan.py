@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from harness.best_config import BestConfig, Stage, read_best_config
+from harness.choices import choose_weights, weights_remark
 from harness.config import Direction, TrainConfig, TrainSettings, Weights
 from harness.errors import UserInputError
 from harness.paths import (
@@ -17,7 +18,6 @@ from harness.paths import (
     check_writable,
     write_aside,
 )
-from harness.plan import choose_weights, weights_remark
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
 from search_spaces.strict_yaml import read_mapping

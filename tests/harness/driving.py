@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from harness.choices import choose_earlier, choose_recipes
 from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
 from harness.paths import RunPaths, StudyPaths
-from harness.plan import SearchPlan, choose_earlier, choose_recipes
+from harness.plan import SearchPlan
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from search_spaces.params import TrialParams
 from search_spaces.space import load_space

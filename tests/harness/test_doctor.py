@@ -71,7 +71,7 @@ def test_a_filling_disk_is_told_in_time(
 
 def test_jobs_that_fit_are_named_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     Memory = namedtuple("Memory", "available")
-    monkeypatch.setattr("harness.plan.available_cores", lambda: 8)
+    monkeypatch.setattr("harness.choices.available_cores", lambda: 8)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     for gib, level in ((64, "ok"), (5, "warning")):
         monkeypatch.setattr("psutil.virtual_memory", lambda gib=gib: Memory(gib * GIB))

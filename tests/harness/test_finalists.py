@@ -13,12 +13,12 @@ from driving import Instant, make_plan
 from optuna.trial import FrozenTrial, TrialState
 from test_search import run, trials, unmirrored
 
+from harness.choices import choose_finalists
 from harness.config import TrialPlan
 from harness.errors import DivergedError, UserInputError
 from harness.finalists import SUFFIX
 from harness.guards import broken, excess
 from harness.outcome import as_lines
-from harness.plan import choose_finalists
 from harness.tracking import quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 

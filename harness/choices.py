@@ -1,0 +1,258 @@
+"""What the user said, checked, and what he left open, settled; a function for each thing.
+
+A function that cannot use what it is given raises a `UserInputError`.
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.config import Repository, SearchConfig, TrainSettings, Weights
+from harness.errors import UserInputError
+from harness.profiles import PROFILES, choose_profile
+from search_spaces.params import GanMode
+from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
+from search_spaces.space import Space, load_space
+
+if TYPE_CHECKING:
+    from harness.devices import Slots
+    from objectives.score import Goal
+
+    Places = tuple[str, tuple[str, ...], Slots]
+
+# LPIPS looks through the first, the perceptual term through the second.
+TRUNKS = ("alexnet", "vgg19")
+# How many settings are confirmed unless the user says otherwise, and the budget's share they get.
+FINALISTS = 3
+FINAL_SHARE = 0.25
+# Pixels a side times ngf: at 128 x 12 two threads take as long for a step as one.
+SMALL = 128 * 32
+
+
+def choose_places(config: SearchConfig) -> "Places":
+    """What a trial runs on (cpu, cuda:0), the workers' devices in turn, and how many they are."""
+    from harness.devices import resolve_devices, share_out, share_out_cluster
+
+    jobs = None if config.jobs == "auto" else config.jobs
+    if config.launcher == "ray":
+        from harness.launch.ray import connect, resources
+
+        connect(config.address)
+        device, slots = share_out_cluster(resources(), config.device, jobs, config.per_gpu)
+        return device, (f"{device} on ray",), slots
+    if config.address is not None:
+        raise UserInputError(f"--address {config.address} is for --launcher ray.")
+    devices = resolve_devices(config.device)  # torch: seconds
+    return devices[0], devices, share_out(devices, jobs, config.per_gpu, available_cores())
+
+
+def threads_for(train: TrainSettings, most: int) -> int:
+    """CPU threads of one training: steps under `SMALL` gain nothing from a second."""
+    return 1 if train.crop_size * train.ngf < SMALL else most
+
+
+def read_space(config: SearchConfig) -> Space:
+    try:
+        return load_space(config.space, config.pinned)
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+
+
+def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
+    try:
+        space.check_against(train.model_dump())
+    except ValueError as error:
+        sizes = ", ".join(f"{name} {held.crop_size}" for name, held in PROFILES.items())
+        raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
+    try:
+        if not from_scratch:
+            space.check_shared_start(train.netG)
+    except ValueError as error:
+        raise UserInputError(str(error)) from error
+
+
+def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
+    if name != "auto" and name not in PROFILES:
+        raise UserInputError(f"--profile {name} is no profile: use auto, {', '.join(PROFILES)}.")
+    return choose_profile(name, device)
+
+
+def choose_weights(policy: str) -> Weights:
+    """Whether pretrained networks judge the pictures, or random ones for want of them."""
+    from objectives.weights import resolve_weights
+
+    try:
+        return resolve_weights(policy, TRUNKS)
+    except FileNotFoundError as error:
+        raise UserInputError(str(error)) from error
+
+
+def choose_objective(name: str, weights: Weights) -> "Goal":
+    """What is searched for, by an objective's own word."""
+    from objectives.loading import goal_of
+
+    try:
+        return goal_of(name, weights)
+    except (ValueError, FileNotFoundError) as error:
+        raise UserInputError(str(error)) from error
+
+
+def weights_remark(weights: Weights) -> tuple[str, ...]:
+    if weights == "pretrained":
+        return ()
+    return (
+        "WEIGHTS ARE RANDOM: the pretrained AlexNet and VGG19 are neither cached nor to be had, so "
+        "seeded random networks stand in; scores compare within this study only, and everything "
+        "made here is marked weights: random.",
+    )
+
+
+def check_start(config: SearchConfig, train: TrainSettings) -> None:
+    """Refuse networks that the trials' common start cannot be made of.
+
+    Raises:
+        UserInputError: the user's model is of others, or the generator is too narrow.
+    """
+    from harness.init_from import check_fits
+    from harness.training.networks import COPY_CHANNELS, UNET_DOWNS
+
+    if config.init_from:
+        check_fits(config.init_from, train)
+    elif not config.from_scratch and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
+        raise UserInputError(
+            f"ngf {train.ngf} is too narrow for the shared warm start, which begins by passing the "
+            f"picture on: use {COPY_CHANNELS} or more, or --from-scratch."
+        )
+
+
+def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
+    """Training settings that every trial has in place of the profile's: the networks of the user's
+    model, and what the space or `--set` keeps at one value.
+
+    Raises:
+        UserInputError: the user's model is none, or he asks for a start from nothing too.
+    """
+    if not config.init_from:
+        return space.pinned
+    if config.from_scratch:
+        raise UserInputError(
+            "--init-from and --from-scratch exclude one another: continue from your model, or "
+            "train from nothing."
+        )
+    from harness.init_from import networks_of
+
+    return {**networks_of(config.init_from), **space.pinned}
+
+
+def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> Repository | None:
+    """The user's copy of pix2pix that trains, if he wants that; None: this program does.
+
+    Raises:
+        UserInputError: it does not run, or cannot train what the space may ask for.
+    """
+    if (config.trainer == "external") != (config.repo is not None):
+        raise UserInputError(
+            "--trainer external and --repo DIR belong together: DIR is your copy of "
+            "pytorch-CycleGAN-and-pix2pix."
+        )
+    if config.repo is None:
+        return None
+    from harness.repository import check_options, read_repository
+
+    repository = read_repository(config.repo, config.trial_timeout)
+    perceptual = space.fixed.get("lambda_perceptual") != 0
+    sample = next(iter(load_recipes().values()))
+    sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
+    check_options(repository, sample, train)
+    return repository
+
+
+def choose_recipes(
+    space: Space, train: TrainSettings
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """The guide's recipes that the space holds, and a sentence for each that it does not.
+
+    The recommended one comes first: the guards of the others are read against it.
+    """
+    held: dict[str, dict[str, Any]] = {}
+    left_out = []
+    recipes = load_recipes()
+    for name, params in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
+        try:
+            held[name] = recipe_for_space(params, space, train.model_dump())
+        except ValueError as error:
+            left_out.append(f"The guide's recipe {name} is left out: {error}.")
+    return held, tuple(left_out)
+
+
+def discriminators(space: Space) -> tuple[tuple[int, GanMode], ...]:
+    """Every kind that a trial may ask for; the guide's recommendation is always a finalist."""
+    recommended = load_recipes()[RECOMMENDED]
+    kinds = {*space.discriminators, (recommended.n_layers_D, recommended.gan_mode)}
+    return tuple(sorted(kinds))
+
+
+def final_runs(finalists: int, repeats: int) -> int:
+    """Runs of the finalists and the guide's recommendation; none where nothing is confirmed."""
+    return (finalists + 1) * repeats if finalists else 0
+
+
+def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str, ...]]:
+    """How many settings are confirmed at the end, and a sentence where none can be.
+
+    Raises:
+        UserInputError: the user asks for more than the pairs or the budget allow.
+    """
+    runs = final_runs(FINALISTS if config.finalists == "auto" else config.finalists, config.repeats)
+    if config.finalists == "auto":
+        if not n_test:
+            return 0, (
+                "The winner will not be confirmed: no pairs are held out from the search (put some "
+                "into test/, or give more different pictures).",
+            )
+        if runs > config.budget * FINAL_SHARE:
+            return 0, (
+                f"The winner will not be confirmed: that takes {runs} runs, a quarter of a budget "
+                f"of {math.ceil(runs / FINAL_SHARE)}; or say how many with --finalists K.",
+            )
+        return FINALISTS, ()
+    if config.finalists and not n_test:
+        raise UserInputError(
+            f"--finalists {config.finalists}: no pairs are held out from the search to confirm "
+            "them on; put some into test/, give more different pictures, or use --finalists 0."
+        )
+    if runs >= config.budget:
+        raise UserInputError(
+            f"--finalists {config.finalists} with --repeats {config.repeats} takes {runs} runs of "
+            f"a budget of {config.budget}: raise --budget, or lower one of them."
+        )
+    return config.finalists, ()
+
+
+def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str, Any]]:
+    """`--enqueue`: earlier results as values to enqueue, by the name of where they were found.
+
+    Raises:
+        UserInputError: a file cannot be read, or its settings are outside the space.
+    """
+    from harness.best_config import read_best_config
+
+    found = {}
+    for file in files:
+        best = read_best_config(file)
+        name = best.study if best.trial is None else f"{best.study} t{best.trial:03d}"
+        try:
+            found[name] = space.suggestion(best.params, best.train.model_dump())
+        except ValueError as error:
+            raise UserInputError(
+                f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
+            ) from error
+    return found
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
