@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
 
 from search_spaces.params import GanMode
 
@@ -130,8 +130,18 @@ class SearchConfig(Frozen):
     repeats: int = Field(default=3, ge=2, description="fresh seeds that each finalist is given")
     storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
     tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
+    register_model: str | None = Field(
+        default=None, description="the winner becomes a version of this model in MLflow"
+    )
     max_failures: int = Field(default=10, ge=1, description="failures in a row that end a search")
     trial_timeout: float | None = Field(default=None, gt=0)
+
+    @field_validator("register_model")
+    @classmethod
+    def name_that_mlflow_takes(cls, name: str | None) -> str | None:
+        if name is not None and (not name.strip() or set(name) & set("/:.'\"")):
+            raise ValueError("a model's name holds letters, but no / : . or quotation mark")
+        return name
 
 
 class TrainConfig(Frozen):

@@ -12,7 +12,7 @@ from harness.errors import HarnessError, disk_full
 from harness.outcome import SearchOutcome, outcome_of
 from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
-from harness.study_page import study_note, write_page
+from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName
 from harness.view import Note, Opened, View
 from harness.worker import RunnerFactory, trial_runner
@@ -112,7 +112,11 @@ def drive(
             result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
             if ending.status == "FINISHED":
                 write_page(study, plan.paths)
-            close_tracker(tracker, ending, result, study_note(study, result))
+            name = plan.config.register_model if ending.status == "FINISHED" else None
+            left = left_by(study, result, name)
+            if left.model is not None:
+                view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
+            tracker.close(ending, left)
     return result
 
 
@@ -216,11 +220,6 @@ def endings_of(study: "Study") -> dict[int, "Ending"]:
         trial.number: ending(trial.state, trial.user_attrs.get("reason", ""))
         for trial in study.get_trials(deepcopy=False)
     }
-
-
-def close_tracker(tracker: "Tracker", ending: "Ending", result: SearchOutcome, note: str) -> None:
-    files = (result.paths.best_yaml, result.paths.report_html)
-    tracker.close(ending, result.winner, note, [file for file in files if file.exists()])
 
 
 @contextmanager

@@ -10,13 +10,14 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.mlflow_view import experiment_tags
+from harness.registration import Left, keep_weights, register
 from harness.trial_messages import Rung, StageName, TrialTask
 from search_spaces.params import TrialParams
 
@@ -58,7 +59,7 @@ class Tracker(Protocol):
 
     def reconcile(self, endings: Mapping[int, Ending]) -> None: ...
 
-    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None: ...
+    def close(self, ending: Ending, left: Left) -> None: ...
 
 
 def run_name(name: str, params: TrialParams) -> str:
@@ -251,12 +252,18 @@ class MlflowStore:
         assert self.parent is not None
         self.client.set_tag(self.parent, "mlflow.note.content", note)
 
-    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
-        """Say which trial is the best, keep the study's files on its parent run, and end that."""
-        self.lead(best, note)
+    def close(self, ending: Ending, left: Left) -> None:
+        """Say which trial is the best, keep what the search leaves, and end the parent run."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        self.lead(left.best, left.note)
         assert self.parent is not None
-        for file in files:
+        for file in left.files:
             self.client.log_artifact(self.parent, str(file))
+        place = get_artifact_repository(self.client.get_run(self.parent).info.artifact_uri)
+        keep_weights(self.client, place, self.parent, left.weights)
+        if left.model is not None:
+            register(self.client, self.parent, left.model)
         finish_run(self.client, self.parent, ending)
 
 
@@ -327,8 +334,8 @@ class MlflowTracker(Deliveries):
     def reconcile(self, endings: Mapping[int, Ending]) -> None:
         self.deliver(partial(self.store.reconcile, endings))
 
-    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
-        self.finish(partial(self.store.close, ending, best, note, files))
+    def close(self, ending: Ending, left: Left) -> None:
+        self.finish(partial(self.store.close, ending, left))
 
 
 @dataclass
@@ -434,7 +441,7 @@ class NullTracker:
     def reconcile(self, endings: Mapping[int, Ending]) -> None:
         pass
 
-    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
+    def close(self, ending: Ending, left: Left) -> None:
         pass
 
 

@@ -102,6 +102,10 @@ def search(
     repeats: Annotated[int, typer.Option(help="Fresh seeds that each finalist is given.")] = 3,
     storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
+    register_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Register the winner as this model in MLflow."),
+    ] = None,
     timeout: Annotated[str | None, typer.Option(help="Stop after so long, such as 90m.")] = None,
     trial_timeout: Annotated[
         str | None, typer.Option(help="Fail a trial after so long; else 10x the median.")
@@ -157,6 +161,7 @@ def search(
             repeats=repeats,
             storage=storage,
             tracking_uri=tracking_uri,
+            register_model=register_model,
             max_failures=max_failures,
             trial_timeout=seconds(trial_timeout, "--trial-timeout"),
         )
@@ -215,5 +220,6 @@ def explain(config: "SearchConfig") -> None:
 def refusal(error: "ValidationError") -> str:
     """pydantic's first objection as a sentence with the option's own name."""
     first = error.errors()[0]
+    said = first["msg"].removeprefix("Value error, ")
     name = {"pinned": "set"}.get(str(first["loc"][0]), str(first["loc"][0])).replace("_", "-")
-    return f"--{name} {first['input']} cannot be used: {first['msg']}."
+    return f"--{name} {first['input']} cannot be used: {said}."

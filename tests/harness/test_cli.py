@@ -72,6 +72,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--jobs", "many"], "--jobs many cannot be used"),
         (["--sampler", "magic"], "--sampler magic cannot be used"),
         (["--pruner", "shears"], "--pruner shears cannot be used"),
+        (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
         (["--enqueue", "missing.yaml"], "missing.yaml cannot be read"),
         (["--timeout", "soon"], "--timeout soon is no duration"),
         (["--set", "lr"], "--set lr has no value"),

@@ -195,7 +195,7 @@ def test_mlflow_mirrors_every_trial(faulty: Study) -> None:
     assert [point.step for point in history] == [10, 20, 30]
     assert client.get_metric_history(run_id, "loss/G_L1")[0].value == pytest.approx(0.1)
     kept = {file.path for file in client.list_artifacts(parent.info.run_id)}
-    assert kept == {"best.yaml", "report.html", "space.yaml"}
+    assert kept == {"best.yaml", "report.html", "space.yaml", "weights"}
     note = parent.data.tags["mlflow.note.content"]
     for recipe in faulty.plan.recipes:
         assert f"{recipe} |" in note

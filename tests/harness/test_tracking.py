@@ -1,12 +1,12 @@
 """The mirror may be away: nothing is lost, nothing is out of order, nothing is raised."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
 
 import harness.tracking
+from harness.registration import Left
 from harness.tracking import Ending, MlflowStore, MlflowTracker, run_name
 from harness.trial_messages import Rung, TrialTask
 from search_spaces.params import TrialParams
@@ -41,7 +41,7 @@ class Away:
     def end(self, number: int, ending: Ending) -> None:
         self.note(f"end {number} {ending.state}")
 
-    def close(self, ending: Ending, best: int | None, note: str, files: Sequence[Path]) -> None:
+    def close(self, ending: Ending, left: Left) -> None:
         self.note("close")
 
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_delivered_comes_later_in_order(monkeypatch: pytest.Monke
     store.there = True
     tracker.rung(0, Rung(20, 0.6, {}, {}, b""))
     tracker.end(0, Ending("FINISHED", "complete"))
-    tracker.close(Ending("FINISHED", "finished"), 0, "", [])
+    tracker.close(Ending("FINISHED", "finished"), Left(0, ""))
     assert store.reached == ["open", "begin 0", "rung 0 10", "rung 0 20", "end 0 complete", "close"]
     assert len(warned) == 1
     assert "s3cret" not in warned[0]
@@ -67,7 +67,7 @@ def test_a_store_that_stays_away_stops_nothing() -> None:
     tracker = MlflowTracker(cast(MlflowStore, store), warned.append)
     for number in range(100):
         tracker.begin(TrialTask(number, PARAMS, 0), {})
-    tracker.close(Ending("FINISHED", "finished"), None, "", [])
+    tracker.close(Ending("FINISHED", "finished"), Left(None, ""))
     assert store.reached == []
     assert "102 entries could not be delivered" in warned[-1]
 

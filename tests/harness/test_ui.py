@@ -18,6 +18,7 @@ from harness import tracking
 from harness.errors import UserInputError
 from harness.mlflow_view import VIEW
 from harness.paths import RunPaths
+from harness.registration import Left
 from harness.study import sqlite_url
 from harness.tracking import Ending, MlflowStore, quiet_client, tags_of
 from harness.trial_messages import Rung, TrialTask
@@ -40,7 +41,7 @@ def write_runs(paths: RunPaths, name: str) -> MlflowStore:
         store.rung(number, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
         store.rung(number, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
         store.end(number, Ending("FINISHED", "complete"))
-    store.close(Ending("FINISHED", "finished"), 1, "the note", [])
+    store.close(Ending("FINISHED", "finished"), Left(1, "the note"))
     return store
 
 
