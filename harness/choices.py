@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config import Repository, SearchConfig, TrainSettings, Weights
+from harness.config import SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError
 from harness.profiles import PROFILES, choose_profile
 from search_spaces.params import GanMode
@@ -143,29 +143,6 @@ def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
     from harness.init_from import networks_of
 
     return {**networks_of(config.init_from), **space.pinned}
-
-
-def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> Repository | None:
-    """The user's copy of pix2pix that trains, if he wants that; None: this program does.
-
-    Raises:
-        UserInputError: it does not run, or cannot train what the space may ask for.
-    """
-    if (config.trainer == "external") != (config.repo is not None):
-        raise UserInputError(
-            "--trainer external and --repo DIR belong together: DIR is your copy of "
-            "pytorch-CycleGAN-and-pix2pix."
-        )
-    if config.repo is None:
-        return None
-    from harness.repository import check_options, read_repository
-
-    repository = read_repository(config.repo, config.trial_timeout)
-    perceptual = space.fixed.get("lambda_perceptual") != 0
-    sample = next(iter(load_recipes().values()))
-    sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
-    check_options(repository, sample, train)
-    return repository
 
 
 def choose_recipes(

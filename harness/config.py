@@ -74,6 +74,30 @@ class Repository(Frozen):
     silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
 
 
+class Program(Frozen):
+    """Any other program that runs the trials; `harness.program` reads it off the user's YAML."""
+
+    file: Path = Field(description="the YAML that describes it")
+    folder: Path = Field(description="where it runs")
+    command: tuple[str, ...] = Field(description="its words, with placeholders: {lr}, {out}")
+    mark: Literal["epoch", "step"] | None = Field(
+        description="what its results are numbered by; None: it has one, at its end"
+    )
+    checkpoint: str | None = Field(description="inside {out}: pix2pix's generator")
+    restored: str | None = Field(description="inside {out}: a folder of restored pictures")
+    log: str | None = Field(description="inside {out}; None: what it prints")
+    losses: str | None = Field(description="regular expression of a log line, losses as groups")
+    silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
+
+    @property
+    def continues(self) -> bool:
+        """Whether it is told a checkpoint to continue from."""
+        return any("{start_G}" in word or "{start_D}" in word for word in self.command)
+
+
+External = Repository | Program
+
+
 class TrialPlan(Frozen):
     """What a worker must know to run any trial of one study. Picklable."""
 
@@ -91,7 +115,7 @@ class TrialPlan(Frozen):
     )
     seed: int = 0
     objective: str = "boundary_sharpness"
-    repository: Repository | None = Field(default=None, description="None: trained here")
+    external: External | None = Field(default=None, description="None: trained here")
 
 
 class SearchConfig(Frozen):
@@ -123,7 +147,9 @@ class SearchConfig(Frozen):
     init_from: tuple[Path, ...] = Field(default=(), max_length=2)
     from_scratch: bool = False
     trainer: Literal["builtin", "external"] = "builtin"
-    repo: Path | None = Field(default=None, description="the external trainer's copy of pix2pix")
+    repo: Path | None = Field(
+        default=None, description="the external trainer: a copy of pix2pix, or a program's YAML"
+    )
     finalists: NonNegativeInt | Literal["auto"] = Field(
         default="auto", description="best settings trained again; auto: 3 where the budget has room"
     )

@@ -343,7 +343,7 @@ class Driver:
         self.seconds.append(seconds)
         self.failures.clear()
         noted: dict[str, Any] = {"per_image": list(result.per_image)}
-        if self.stage.worth_keeping(value):
+        if result.checkpoint and self.stage.worth_keeping(value):
             noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
         reason = self.stage.guard(job.trial, result.rung)
         self.tell(job, TrialState.COMPLETE, noted, value)

@@ -171,7 +171,7 @@ class FinalStage:
             shown["checkpoint"] = self.keep_weights([*exported, shown["winner"]][0], runs)
         self.searched.set_user_attr("finalists", shown)
 
-    def keep_weights(self, name: str, runs: Iterable[FrozenTrial]) -> str:
+    def keep_weights(self, name: str, runs: Iterable[FrozenTrial]) -> str | None:
         """Drop the weights of every run but the first of the finalist of that name."""
         kept = min(
             (trial for trial in runs if trial.user_attrs["finalist"] == name and trial.values),
@@ -180,7 +180,8 @@ class FinalStage:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number != kept.number:
                 self.paths.final_checkpoint(trial.number).unlink(missing_ok=True)
-        return str(kept.user_attrs["checkpoint"])
+        checkpoint: str | None = kept.user_attrs.get("checkpoint")
+        return checkpoint
 
 
 def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:

@@ -40,17 +40,27 @@ class Judge:
             return None
         return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
 
-    def __call__(self, generator: nn.Module) -> tuple[Tensor, Score]:
+    def __call__(self, judged: nn.Module | Tensor) -> tuple[Tensor, Score]:
         """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
+
+        Args:
+            judged: a generator, or the pictures that another program restored.
 
         Raises:
             DivergedError: the score is not finite.
         """
-        height, width = self.retouched.shape[-2:]
-        batches = torch.split(self.retouched, max(1, BATCH_PIXELS // (height * width)))
-        with restoring(generator) as restore:
-            restored = to_unit(torch.cat([restore(batch) for batch in batches]))
+        with torch.inference_mode():
+            restored = (
+                judged.to(self.device) if isinstance(judged, Tensor) else self.restored_by(judged)
+            )
             score = self.score(restored)
         if not math.isfinite(score.value):
             raise DivergedError(f"the score is no longer finite ({score.value})")
         return restored, score
+
+    def restored_by(self, generator: nn.Module) -> Tensor:
+        """What it makes of the retouched pictures, float `[n, 3, h, w]` in [0, 1]."""
+        height, width = self.retouched.shape[-2:]
+        batches = torch.split(self.retouched, max(1, BATCH_PIXELS // (height * width)))
+        with restoring(generator) as restore:
+            return to_unit(torch.cat([restore(batch) for batch in batches]))

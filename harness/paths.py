@@ -103,7 +103,7 @@ class StudyPaths:
 
 @dataclass(frozen=True)
 class ExternalPaths:
-    """What a train.py of the user's is given, and where it writes."""
+    """What a program of the user's is given, and where it writes."""
 
     folder: Path
 
@@ -111,6 +111,10 @@ class ExternalPaths:
     def pairs(self) -> Path:
         """The training pairs side by side, A retouched, under train/."""
         return self.folder / "pairs"
+
+    def inputs(self, stage: str) -> Path:
+        """The retouched pictures that trials of this stage are scored on."""
+        return self.folder / "inputs" / stage
 
     def run(self, trial: str) -> Path:
         return self.folder / trial

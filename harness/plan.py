@@ -15,7 +15,6 @@ from harness.choices import (
     choose_places,
     choose_recipes,
     choose_train,
-    choose_trainer,
     choose_weights,
     discriminators,
     final_runs,
@@ -25,7 +24,8 @@ from harness.choices import (
 )
 from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.paths import RunPaths, StudyPaths, check_writable
-from harness.study_facts import facts_of
+from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
+from harness.trainer import choose_trainer, start_of
 from harness.verdict import Finalist
 from search_spaces.space import Space
 
@@ -127,7 +127,8 @@ def assemble(
     device, devices, slots = places
     weights = choose_weights(config.weights)
     goal = choose_objective(config.objective, weights)
-    repository = choose_trainer(config, space, train)
+    external = choose_trainer(config, space, train)
+    start = start_of(config, external)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
     return SearchPlan(
@@ -135,7 +136,11 @@ def assemble(
         space=space,
         recipes={},
         remarks=weights_remark(weights),
-        facts=facts_of(config, space, profile, train, weights, goal, devices, data),
+        facts={
+            **facts_of(config, space, profile, train, weights, goal, devices, data),
+            **facts_of_start(config, start),
+            **facts_of_trainer(config, external),
+        },
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
             folder=paths.folder.absolute(),
@@ -146,12 +151,12 @@ def assemble(
             warm_start_threads=threads_for(
                 train, available_cores() if config.launcher == "local" else slots.threads
             ),
-            warm_start="none" if config.from_scratch else "shared",
+            warm_start="none" if start == "none" else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
             discriminators=discriminators(space),
             seed=config.seed,
             objective=config.objective,
-            repository=repository,
+            external=external,
         ),
         jobs=slots.jobs,
         most_jobs=slots.most,

@@ -13,17 +13,18 @@ from search_spaces.params import TrialParams
 
 # What an option was called before the middle of 2020.
 OLDER = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
-# A train.py that logs and saves nothing for so long is hung; half of --trial-timeout where given.
-SILENCE = 600.0
 HELP_TIMEOUT = 300
 
 Switches = Mapping[str, str | None]
 
 
-def read_repository(folder: Path, trial_timeout: float | None) -> Repository:
+def read_repository(folder: Path, silence: float) -> Repository:
     """What the copy in `folder` supports: its --help, and the options that its models add to it.
 
     It runs with the Python of its own `.venv`, where it has one, else with this one.
+
+    Args:
+        silence: seconds without a sign after which it is hung.
 
     Raises:
         UserInputError: there is no train.py, or it does not run; its last line is said.
@@ -31,11 +32,10 @@ def read_repository(folder: Path, trial_timeout: float | None) -> Repository:
     if not (folder / "train.py").is_file():
         raise UserInputError(
             f"There is no train.py in {folder}: name your copy of pytorch-CycleGAN-and-pix2pix "
-            "with --repo DIR."
+            "with --repo DIR, or a YAML file that describes another program."
         )
     folder = folder.absolute()
-    own = folder / ".venv" / "bin" / "python"
-    python = str(own) if own.exists() else sys.executable
+    python = python_of(folder)
     try:
         asked = subprocess.run(
             [python, "train.py", "--help"],
@@ -61,8 +61,13 @@ def read_repository(folder: Path, trial_timeout: float | None) -> Repository:
     for file in sorted((folder / "models").glob("*.py")):
         text = file.read_text(encoding="utf-8", errors="replace")
         found |= set(re.findall(r"""['"]--(\w+)['"]""", text))
-    silence = SILENCE if trial_timeout is None else trial_timeout / 2
     return Repository(folder=folder, python=python, options=tuple(sorted(found)), silence=silence)
+
+
+def python_of(folder: Path) -> str:
+    """The Python that runs what is in `folder`: that of its own `.venv`, else this one."""
+    own = folder / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
 
 
 def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:

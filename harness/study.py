@@ -41,6 +41,7 @@ FIXED_FACTS = {
     "weights": "weights",
     "objective": "objective",
     "trainer": "trainer",
+    "program": "program that trains",
     "warm_start": "warm start",
     "init_from": "init-from",
     "seed": "seed",

@@ -4,10 +4,9 @@ import datetime
 import platform
 import socket
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.config import SearchConfig, TrainSettings, Weights
+from harness.config import External, Program, SearchConfig, TrainSettings, Weights
 from harness.paths import RunPaths
 from harness.version import __version__
 from search_spaces.space import Space
@@ -30,13 +29,11 @@ def facts_of(
     data: "PreparedData",
 ) -> dict[str, Any]:
     """What the record says of how the study is made."""
-    start = "none" if config.from_scratch else "init-from" if config.init_from else "shared"
     return {
         "name": config.study,
         "direction": goal.direction,
         "worst_score": goal.worst,
         "objective": config.objective,
-        "trainer": config.trainer,
         "space": space.text,
         "space_name": space.name,
         "profile": profile,
@@ -56,18 +53,37 @@ def facts_of(
         "pruner": config.pruner,
         "device": ", ".join(devices),
         "versions": versions(),
-        "warm_start": start,
-        "warm_start_folder": None if config.from_scratch else str(warm_start_folder(config)),
-        "init_from": [str(file.absolute()) for file in config.init_from],
         "budget": config.budget,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
     }
 
 
-def warm_start_folder(config: SearchConfig) -> Path:
-    """Where the study's warm start is kept: exported commands continue from it."""
-    return RunPaths(config.run_dir).study(config.study).warm_start.folder.absolute()
+def facts_of_start(config: SearchConfig, start: str) -> dict[str, Any]:
+    """What trials begin with; exported commands continue from it."""
+    folder = RunPaths(config.run_dir).study(config.study).warm_start.folder.absolute()
+    return {
+        "warm_start": start,
+        "warm_start_folder": None if start == "none" else str(folder),
+        "init_from": [str(file.absolute()) for file in config.init_from],
+    }
+
+
+def facts_of_trainer(config: SearchConfig, external: External | None) -> dict[str, Any]:
+    """What the record says of who trains; exported commands are made of it."""
+    if not isinstance(external, Program):
+        return {"trainer": config.trainer, "program": None}
+    paths = RunPaths(config.run_dir).study(config.study).external
+    return {
+        "trainer": config.trainer,
+        "program": {
+            "file": str(external.file),
+            "folder": str(external.folder),
+            "command": list(external.command),
+            "pairs": str(paths.pairs.absolute()),
+            "inputs": str(paths.inputs("search").absolute()),
+        },
+    }
 
 
 def versions() -> dict[str, str]:

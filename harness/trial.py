@@ -12,7 +12,7 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
-from harness.external_trial import train_with, write_pairs
+from harness.external_trial import lay_pictures, train_with
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
@@ -52,8 +52,8 @@ class Trials:
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
         """
-        if self.plan.repository is not None:
-            write_pairs(self.dataset.train, self.paths.external.pairs)
+        if self.plan.external is not None:
+            lay_pictures(self.dataset, self.paths.external)
         noop, oracle = self.val.noop(), self.val.oracle()
         held_out_noop = self.test.noop() if len(self.dataset.test) else None
         if self.plan.warm_start == "none":
@@ -99,16 +99,18 @@ class Trials:
     def one(self, task: TrialTask, report: Report) -> TrialResult | None:
         """Train one setting for a short while, score it at every rung, stop where told to."""
         settings, judge, checkpoint = self.of_stage(task)
-        follow = self.train_here if self.plan.repository is None else self.train_there
+        follow = self.train_here if self.plan.external is None else self.train_there
         with closing(follow(task, settings)) as course:
             for progress in course:
-                restored, score = judge(progress.generator)
+                restored, score = judge(progress.judged)
                 panel = panel_png(judge.reference, restored)
                 rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
                 if not report(rung):
                     return None
+        if not isinstance(progress.judged, nn.Module):
+            return TrialResult(rung, score.per_image, None)
         with write_aside(checkpoint) as aside:
-            torch.save(state_of(progress.generator), aside)
+            torch.save(state_of(progress.judged), aside)
         return TrialResult(rung, score.per_image, checkpoint)
 
     def train_here(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
@@ -120,13 +122,13 @@ class Trials:
         yield from train(model, stream, settings)
 
     def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
-        """The train.py of the user's copy of pix2pix, from the same warm start."""
-        assert self.plan.repository is not None
+        """The user's own program, from the same warm start where it continues from one."""
+        assert self.plan.external is not None
         yield from train_with(
-            self.plan.repository,
+            self.plan.external,
             task,
             settings,
-            self.dataset.train,
+            self.dataset,
             self.paths,
             self.plan.device,
             warm=self.plan.warm_start == "shared",

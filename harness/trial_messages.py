@@ -70,11 +70,15 @@ class Memory:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial that was not stopped ended. `checkpoint` holds its generator's weights."""
+    """How a trial that was not stopped ended.
+
+    Attributes:
+        checkpoint: its generator's weights; None where another program keeps them.
+    """
 
     rung: Rung
     per_image: tuple[dict[str, float | str], ...] = field(repr=False)
-    checkpoint: Path
+    checkpoint: Path | None
     memory: Memory | None = None
 
 

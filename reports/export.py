@@ -16,6 +16,7 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
+from reports.programs import program_commands
 from reports.record import (
     extras_of,
     params_of,
@@ -47,11 +48,18 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     data = noted["data"]
     trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
+    warm_start = noted["warm_start_folder"]
+    command = train_commands(params, train, data, run_name, warm_start)
     full = (
         progressive_commands(params, data, f"{run_name}-full")
         if is_progressive(trial)
         else full_commands(params, data, f"{run_name}-full", searched(trial, noted))
     )
+    program = noted.get("program")
+    if program:
+        seed = trial.user_attrs.get("seed", noted["seed"])
+        command = program_commands(program, params, train, data, run_name, warm_start, seed)
+        full = command
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -66,11 +74,13 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         "score": confirmed_score(finals, trial, noted) if finals else searched_score(trial, noted),
         "searched": searched_score(trial, noted) if finals else None,
         "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
-        "command": as_lines(
-            train_commands(params, train, data, run_name, noted["warm_start_folder"])
-        ),
+        "command": as_lines(command),
         "full_command": as_lines(full),
-        "notes": notes(params, train, data, noted["weights"], trainer),
+        "notes": (
+            program_notes(program)
+            if program
+            else notes(params, train, data, noted["weights"], trainer)
+        ),
         "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
         "provenance": {
             "data_digest": data["digest"],
@@ -80,6 +90,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             "n_val": data["n_val"],
             "profile": noted["profile"],
             "trainer": trainer,
+            "program": program and program["file"],
             "space": noted["space_name"],
             "seed": trial.user_attrs.get("seed", noted["seed"]),
             "device": noted["device"],
@@ -233,6 +244,15 @@ def notes(params: Config, train: Config, data: Config, weights: str, trainer: st
     return said
 
 
+def program_notes(program: Config) -> list[str]:
+    """What the command of another program cannot say."""
+    return [
+        f"The trial was run by the program that {program['file']} describes, and command runs it "
+        "again, on the pairs as they were prepared for the study. full_command is the same: what "
+        "makes a full training of it only you know."
+    ]
+
+
 def as_lines(commands: list[list[str]]) -> str:
     """Commands for a shell, in order."""
     return "".join(f"{shell(command)}\n" for command in commands)
@@ -268,10 +288,12 @@ def as_script(config: Config) -> str:
     """A bash script of the full training with the found settings, and what to know before it."""
     head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
     remarks = "".join(f"# {line}\n" for text in [head, *config["notes"]] for line in wrap(text))
-    return (
-        f"#!/usr/bin/env bash\n{remarks}# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
-        f"set -euo pipefail\n\n{config['full_command']}"
+    there = (
+        ""
+        if config["provenance"]["program"]
+        else "# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
     )
+    return f"#!/usr/bin/env bash\n{remarks}{there}set -euo pipefail\n\n{config['full_command']}"
 
 
 def wrap(text: str) -> list[str]:

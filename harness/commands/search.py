@@ -93,9 +93,11 @@ def search(
         bool, typer.Option("--from-scratch", help="Train every trial from nothing.")
     ] = False,
     trainer: Annotated[
-        str, typer.Option(help="builtin, or external: your own train.py of pix2pix.")
+        str, typer.Option(help="builtin, or external: your own train.py, or any program.")
     ] = "builtin",
-    repo: Annotated[Path | None, typer.Option(help="Its folder, with --trainer external.")] = None,
+    repo: Annotated[
+        Path | None, typer.Option(help="External: your copy of pix2pix, or a program's YAML.")
+    ] = None,
     finalists: Annotated[
         str, typer.Option(help="Best settings trained again to confirm: a number, 0, or auto.")
     ] = "auto",

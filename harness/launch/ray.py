@@ -126,6 +126,8 @@ class RayWorker:
 
     def with_checkpoint(self, result: TrialResult) -> tuple[TrialResult, Files]:
         """A result whose checkpoint is named relative to the folder, and travels with it."""
+        if result.checkpoint is None:
+            return result, {}
         name = result.checkpoint.relative_to(self.folder)
         files = pack(self.folder, [result.checkpoint])
         result.checkpoint.unlink()
@@ -218,9 +220,9 @@ class RayLauncher:
                 self.has_warm_start.add(number)
                 if not warm_start_files(self.plan.folder):
                     self.keep_warm_start(files)
-            case TrialResult():
+            case TrialResult(checkpoint=Path() as name):
                 unpack(self.plan.folder, files)
-                return replace(word, checkpoint=self.plan.folder / word.checkpoint)
+                return replace(word, checkpoint=self.plan.folder / name)
         said_word: Message = word
         return said_word
 

@@ -1,19 +1,19 @@
-"""Another program's training, followed by its files: pix2pix's loss log and checkpoints."""
+"""Another program's training, followed by its files: its log, and what it leaves to be scored."""
 
 import contextlib
 import ctypes
 import math
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.errors import DivergedError, HarnessError
 from harness.training.loop import Progress
@@ -23,44 +23,71 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
 LOOK_EVERY = 0.1  # seconds between two looks at the program's files
 LAST_LINES = 3
-LOG_LINE = re.compile(r"\(epoch: (\d+), .*?\)(.*)")
-LOSS = re.compile(r"(\w+): ([-+\w.]+)")
+
+Judged = nn.Module | Tensor
+"""A generator, or pictures that one restored: float `[n, 3, h, w]` in [0, 1]."""
 
 
 class ExternalError(HarnessError):
     """The program ended in another way than it should; the message holds its last lines."""
 
 
-def follow(
-    command: list[str],
-    cwd: Path,
-    run: Path,
-    scored: Mapping[int, int],
-    load: Callable[[Path], nn.Module],
-    device: str,
-    silence: float,
-) -> Iterator[Progress]:
-    """Run a train.py, and pause at each of its checkpoints that is to be scored.
+@dataclass(frozen=True)
+class Followed:
+    """A program that trains, and where it leaves what is read off it.
 
-    The program has a process group of its own, which is killed whole when the iterator is closed
-    and when this process ends. Its checkpoints are removed once they are loaded.
+    Attributes:
+        name: what messages call it.
+        run: its folder; whatever changes there is a sign of life.
+        result: where it leaves what is scored at a mark, an epoch or a step.
+        load: reads such a result; a HarnessError while that is half written.
+        log: the file with its losses.
+        read_line: the mark and the losses of a line of it; None where a line holds none.
+        pass_by: told of every mark that is waited for, over and over, until it is there.
+        at_end: its result counts only when the program has ended.
+        silence: seconds without a sign of life after which it is hung.
+    """
+
+    name: str
+    command: Sequence[str]
+    cwd: Path
+    run: Path
+    result: Callable[[int], Path]
+    load: Callable[[Path], Judged]
+    log: Path
+    read_line: Callable[[str], tuple[int, Mapping[str, str]] | None]
+    silence: float
+    pass_by: Callable[[int], None] = lambda mark: None
+    at_end: bool = False
+
+    @property
+    def said(self) -> Path:
+        """Everything that it prints."""
+        return said_in(self.run)
+
+
+def said_in(run: Path) -> Path:
+    return run / "output.txt"
+
+
+def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterator[Progress]:
+    """Run a program that trains, and pause at each of its results that is to be scored.
+
+    It has a process group of its own, which is killed whole when the iterator is closed and when
+    this process ends. A checkpoint is removed once it is loaded.
 
     Args:
-        run: its run folder, where `loss_log.txt` and `N_net_G.pth` appear.
-        scored: the trial's step at each epoch that is scored, in order.
-        load: a generator from its checkpoint; a HarnessError while that is half written.
-        silence: seconds without a new line or checkpoint after which it is hung.
+        scored: the trial's step at each mark that is scored, in order.
 
     Raises:
-        ExternalError: it crashed, hung, or left out a checkpoint.
+        ExternalError: it crashed, hung, or left out a result.
         DivergedError: a loss of its log is not finite.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    said = run / "output.txt"
-    with said.open("wb") as output:
+    program.run.mkdir(parents=True, exist_ok=True)
+    with program.said.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            cwd=cwd,
+            program.command,
+            cwd=program.cwd,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -73,111 +100,112 @@ def follow(
             preexec_fn=end_with_parent,
         )
     try:
-        after = 0
-        for epoch, step in scored.items():
-            generator = awaited(process, run, epoch, load, silence, said)
-            yield Progress(step, generator, losses_between(run, after, epoch))
-            after = epoch
-        wait_for_end(process, said, silence)
+        after = -1
+        for mark, step in scored.items():
+            judged = awaited(process, program, mark)
+            yield Progress(step, judged, losses_between(program, after, mark))
+            after = mark
+        wait_for_end(process, program)
     finally:
         kill_group(process)
-        for file in run.glob("*.pth"):
-            file.unlink()
 
 
-def awaited(
-    process: "subprocess.Popen[bytes]",
-    run: Path,
-    epoch: int,
-    load: Callable[[Path], nn.Module],
-    silence: float,
-    said: Path,
-) -> nn.Module:
-    """The generator of that epoch, as soon as it is whole.
+def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) -> Judged:
+    """The result at that mark, as soon as it is whole.
 
     Raises:
         ExternalError: the program ended, or fell silent, without it.
     """
-    file = run / f"{epoch}_net_G.pth"
-    heard, sign = time.monotonic(), signs_of_life(run)
+    file = program.result(mark)
+    heard, sign = time.monotonic(), signs_of_life(program.run)
     while True:
         # Looked at before the file: what it wrote before it ended is then seen.
         code = process.poll()
-        if file.exists() and (generator := loaded(file, load)) is not None:
-            return generator
-        if code == 0 and file.exists():
-            return load(file)  # whole, and yet not to be loaded: that says why
+        if file.exists() and (code is not None or not program.at_end):
+            judged = loaded(file, program.load)
+            if judged is not None:
+                return judged
+            if code == 0:
+                return program.load(file)  # whole, and yet not to be loaded: that says why
         if code is not None:
             what = f"ended with exit code {code}" if code else f"ended without {file.name}"
-            raise ExternalError(f"train.py {what}: {last_lines(said)}")
-        drop_before(run, epoch)
-        if (now := signs_of_life(run)) != sign:
+            raise ExternalError(f"{program.name} {what}: {last_lines(program.said)}")
+        program.pass_by(mark)
+        if (now := signs_of_life(program.run)) != sign:
             heard, sign = time.monotonic(), now
-        if time.monotonic() - heard > silence:
+        if time.monotonic() - heard > program.silence:
             raise ExternalError(
-                f"train.py hung: nothing new for {silence:.0f} s: {last_lines(said)}"
+                f"{program.name} hung: nothing new for {program.silence:.0f} s: "
+                f"{last_lines(program.said)}"
             )
         time.sleep(LOOK_EVERY)
 
 
-def drop_before(run: Path, epoch: int) -> None:
-    """Remove the checkpoints of earlier epochs, which nobody waits for: they fill the disk."""
-    for file in run.glob("*_net_?.pth"):
-        number = file.name.partition("_")[0]
-        if number.isdecimal() and int(number) < epoch:
-            file.unlink()
-
-
-def loaded(file: Path, load: Callable[[Path], nn.Module]) -> nn.Module | None:
-    """The generator of a checkpoint; None while it is half written."""
+def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
+    """What a result holds, a checkpoint then removed; None while it is half written."""
     try:
-        return load(file)
+        judged = load(file)
     except HarnessError:
         return None
+    if file.is_file():
+        file.unlink()
+    return judged
 
 
-def wait_for_end(process: "subprocess.Popen[bytes]", said: Path, silence: float) -> None:
-    """Let the program put its things in order after its last checkpoint.
+def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
+    """Let the program put its things in order after its last result.
 
     Raises:
         ExternalError: it does not end, or ends with an error.
     """
     try:
-        code = process.wait(silence)
+        code = process.wait(program.silence)
     except subprocess.TimeoutExpired:
-        raise ExternalError(f"train.py hung after its last epoch: {last_lines(said)}") from None
+        last = last_lines(program.said)
+        raise ExternalError(f"{program.name} hung after its last result: {last}") from None
     if code:
-        raise ExternalError(f"train.py ended with exit code {code}: {last_lines(said)}")
+        last = last_lines(program.said)
+        raise ExternalError(f"{program.name} ended with exit code {code}: {last}")
 
 
 def signs_of_life(run: Path) -> tuple[tuple[str, int, int], ...]:
     """Names, sizes and times of everything in the run's folder, which change as it works."""
     found = []
-    for entry in os.scandir(run):
-        facts = entry.stat()
-        found.append((entry.name, facts.st_size, facts.st_mtime_ns))
+    for folder, _, names in os.walk(run):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                facts = os.stat(file := os.path.join(folder, name))
+                found.append((file, facts.st_size, facts.st_mtime_ns))
     return tuple(sorted(found))
 
 
-def losses_between(run: Path, after: int, until: int) -> dict[str, float]:
-    """Each loss's mean over the log's lines of the epochs `after` < epoch <= `until`.
+def losses_between(program: Followed, after: int, until: int) -> dict[str, float]:
+    """Each loss's mean over the log's lines of the marks `after` < mark <= `until`.
 
     Raises:
         DivergedError: one of them is not finite.
+        ExternalError: one of them is no number.
     """
-    log = run / "loss_log.txt"
+    log = program.log
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     values: dict[str, list[float]] = {}
     for line in text.splitlines():
-        found = LOG_LINE.search(line)
-        if found and after < int(found[1]) <= until:
-            for name, value in LOSS.findall(found[2]):
-                values.setdefault(name, []).append(float(value))
+        found = program.read_line(line)
+        if found and after < found[0] <= until:
+            for name, value in found[1].items():
+                values.setdefault(name, []).append(as_number(value, line))
     bad = {name: v for name, held in values.items() for v in held if not math.isfinite(v)}
     if bad:
         told = ", ".join(f"{name} {value}" for name, value in bad.items())
         raise DivergedError(f"a loss is no longer finite ({told})")
     return {name: sum(held) / len(held) for name, held in values.items()}
+
+
+def as_number(value: str, line: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ExternalError(f"its log has {value}, which is no loss, in: {line}") from None
 
 
 def last_lines(said: Path) -> str:

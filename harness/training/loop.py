@@ -13,13 +13,14 @@ from harness.training.step import Pix2Pix
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands: the generator to judge, and each loss's mean since the last time.
+    """Where a training stands: what to judge, and each loss's mean since the last time.
 
-    `generator` holds the running average of the weights, updated in place as training goes on.
+    `judged` is a generator, here with the running average of the weights, updated in place as
+    training goes on; or pictures that another program restored, float `[n, 3, h, w]` in [0, 1].
     """
 
     step: int
-    generator: nn.Module
+    judged: nn.Module | Tensor
     losses: dict[str, float]
 
 

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 from harness.config import Repository, SearchConfig
 from harness.data.reading import read_picture
 from harness.errors import DivergedError, HarnessError, UserInputError
-from harness.external_trial import epochs_of
+from harness.external_trial import pix2pix_line, scored_at
 from harness.paths import RunPaths
 from harness.plan import plan_search
 from harness.profiles import QUICK
@@ -27,7 +27,7 @@ from harness.repository import check_options, read_repository, spelt, trial_comm
 from harness.search import run_search
 from harness.stopping import StopSwitch
 from harness.study import open_existing
-from harness.training.external import follow, losses_between
+from harness.training.external import Followed, follow, losses_between
 from harness.view import QuietView
 from harness.worker import trial_runner
 from search_spaces.params import TrialParams
@@ -79,11 +79,11 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
         trial_timeout=120,
     )
     plan = plan_search(config)
-    assert plan.trial_plan.repository is not None
+    assert plan.trial_plan.external is not None
     small = plan.trial_plan.model_copy(
         update={
             "train": plan.trial_plan.train.model_copy(update=SMALL),
-            "repository": plan.trial_plan.repository.model_copy(update={"silence": 2.0}),
+            "external": plan.trial_plan.external.model_copy(update={"silence": 2.0}),
         }
     )
     outcome = run_search(
@@ -115,6 +115,21 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     assert (told["direction"], told["gpu_ids"], told["n_epochs"]) == ("AtoB", "-1", 2)
 
 
+def followed(cwd: Path, run: Path) -> Followed:
+    """A train.py in `cwd`, as pix2pix's is followed."""
+    return Followed(
+        name="train.py",
+        command=[sys.executable, "train.py"],
+        cwd=cwd,
+        run=run,
+        result=lambda epoch: run / f"{epoch}_net_G.pth",
+        load=torch.load,
+        log=run / "loss_log.txt",
+        read_line=pix2pix_line,
+        silence=30,
+    )
+
+
 def started(repository: Repository, folder: Path, fault: str, silence: float = 30.0) -> Any:
     """The stand-in on a run folder, followed; its generators stand in as empty modules."""
     repo = copy_of_pix2pix(folder / "repo", t007=fault)
@@ -131,14 +146,15 @@ def started(repository: Repository, folder: Path, fault: str, silence: float = 3
             raise UserInputError("half written")
         return torch.nn.Identity()
 
-    return run, follow(command, repo, run, {1: 3, 2: 6}, load, "cpu", silence)
+    program = replace(followed(repo, run), command=command, load=load, silence=silence)
+    return run, follow(program, {1: 3, 2: 6}, "cpu")
 
 
 def test_each_checkpoint_is_scored_as_it_appears(repository: Repository, tmp_path: Path) -> None:
     run, course = started(repository, tmp_path, "")
     found = [(progress.step, progress.losses["G_L1"]) for progress in course]
     assert found == [(3, 10.0), (6, 5.0)]
-    assert not list(run.glob("*.pth"))
+    assert not list(run.glob("[12]_net_G.pth"))
 
 
 def test_pruned_it_is_killed_with_all_that_it_started(
@@ -166,12 +182,10 @@ def test_it_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
         "time.sleep(1000)\n"
     )
     worker = (
-        "import sys, torch\n"
         "from pathlib import Path\n"
         "from harness.training.external import follow\n"
-        "here = Path.cwd()\n"
-        "command = [sys.executable, 'train.py']\n"
-        "next(follow(command, here, here / 'run', {1: 1}, torch.load, 'cpu', 60))"
+        "from tests.harness.test_external import followed\n"
+        "next(follow(followed(Path.cwd(), Path.cwd() / 'run'), {1: 1}, 'cpu'))"
     )
     root = str(Path(__file__).parents[2])
     ended = subprocess.run(
@@ -192,9 +206,7 @@ def test_a_loss_that_is_not_finite_is_a_divergence(repository: Repository, tmp_p
 
 def test_a_program_that_cannot_be_started_says_why(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import a_package_that_is_not_there")
-    course = follow(
-        [sys.executable, "train.py"], tmp_path, tmp_path / "run", {1: 1}, torch.load, "cpu", 30
-    )
+    course = follow(followed(tmp_path, tmp_path / "run"), {1: 1}, "cpu")
     with pytest.raises(HarnessError, match=r"exit code 1.*a_package_that_is_not_there"):
         next(course)
 
@@ -212,12 +224,12 @@ def test_loss_logs_of_both_ages_are_read(line: str, tmp_path: Path) -> None:
     other = "(epoch: 1, iters: 100, time: 0.2, data: 0.0) G_GAN: 9.0 G_L1: 9.0 D_real: 9.0\n"
     (tmp_path / "loss_log.txt").write_text(f"{head}{other}{line}\n{line}\n")
     wanted = {"G_GAN": 0.7, "G_L1": 4.0, "D_real": 0.001}
-    assert losses_between(tmp_path, 1, 2) == pytest.approx(wanted)
+    assert losses_between(followed(tmp_path, tmp_path), 1, 2) == pytest.approx(wanted)
 
 
 def test_rungs_fall_on_whole_epochs() -> None:
     settings = QUICK.model_copy(update={"steps": 400, "rungs": (280, 310, 340, 370, 400)})
-    assert epochs_of(settings, 64) == {5: 310, 6: 370, 7: 400}
+    assert scored_at("epoch", settings, 64) == {5: 310, 6: 370, 7: 400}
 
 
 class TestRepositories:
@@ -225,7 +237,7 @@ class TestRepositories:
         repo = copy_of_pix2pix(tmp_path / "pix2pix")
         (repo / "models").mkdir()
         (repo / "models" / "pix2pix_model.py").write_text("parser.add_argument('--lambda_X')")
-        found = read_repository(repo, None)
+        found = read_repository(repo, 600)
         assert {"lambda_X", "n_layers_D", "gan_mode"} <= set(found.options)
         assert (found.python, found.silence) == (sys.executable, 600)
 
@@ -261,7 +273,7 @@ class TestRepositories:
         if text is not None:
             (tmp_path / "train.py").write_text(text)
         with pytest.raises(UserInputError, match=said):
-            read_repository(tmp_path, None)
+            read_repository(tmp_path, 600)
 
     @pytest.mark.parametrize("words", [{"trainer": "external"}, {"repo": Path("pix2pix")}])
     def test_trainer_and_repo_belong_together(self, words: dict[str, Any], tmp_path: Path) -> None:

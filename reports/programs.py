@@ -1,0 +1,105 @@
+"""The command of any program that trains, as a template: what it may name, and filling it in."""
+
+import math
+from collections.abc import Mapping, Sequence
+from string import Formatter
+from typing import Any
+
+from reports.commands import Command, number, steps_per_epoch
+
+SETTINGS = (
+    "lambda_L1",
+    "lambda_perceptual",
+    "n_layers_D",
+    "gan_mode",
+    "lr",
+    "netG",
+    "ngf",
+    "ndf",
+    "norm",
+    "dropout",
+    "init_type",
+    "init_gain",
+    "preprocess",
+    "load_size",
+    "crop_size",
+    "flip",
+    "batch_size",
+    "beta1",
+    "steps",
+)
+"""What a trial is trained with, in pix2pix's words."""
+
+PLACES = (
+    "pairs",  # folder of the training pairs: train/*.png, A, the retouched picture, beside B
+    "n_train",  # how many they are
+    "inputs",  # folder of the retouched pictures that are to be restored: *.png
+    "out",  # folder that the program writes into
+    "epochs",  # whole epochs that hold `steps`
+    "seed",
+    "device",  # cpu or cuda
+    "start_G",  # checkpoint that the generator continues from
+    "start_D",  # and of the discriminator
+)
+"""Where the trial finds its things, and how long it is."""
+
+
+def named_in(text: str) -> tuple[str, ...]:
+    """The placeholders of a template, `{lr}`; a brace of its own is written twice.
+
+    Raises:
+        ValueError: a brace has no partner, or what stands between two is more than a name.
+    """
+    names = []
+    for _, name, form, conversion in Formatter().parse(text):
+        if name is not None:
+            if form or conversion or not name.isidentifier():
+                raise ValueError(f"{{{name}}} is no plain placeholder")
+            names.append(name)
+    return tuple(names)
+
+
+def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """A template's words with their placeholders filled in."""
+    shown = {name: as_word(value) for name, value in values.items()}
+    return [word.format_map(shown) for word in words]
+
+
+def program_commands(
+    program: Mapping[str, Any],
+    params: Mapping[str, Any],
+    train: Mapping[str, Any],
+    data: Mapping[str, Any],
+    name: str,
+    warm_start: str | None,
+    seed: int,
+) -> list[Command]:
+    """What repeats a trial of another program; its results go into ./NAME of its folder.
+
+    Args:
+        program: `command`, `folder`, `pairs` and `inputs` of the study's record.
+        warm_start: the folder of checkpoints that the trial continued from.
+    """
+    kind = f"{params['n_layers_D']}_{params['gan_mode']}"
+    values = {
+        **train,
+        **params,
+        "pairs": program["pairs"],
+        "n_train": data["n_train"],
+        "inputs": program["inputs"],
+        "out": f"./{name}",
+        "epochs": math.ceil(train["steps"] / steps_per_epoch(train, data)),
+        "seed": seed,
+        "device": "cpu",
+        "start_G": f"{warm_start}/latest_net_G.pth",
+        "start_D": f"{warm_start}/latest_net_D_{kind}.pth",
+    }
+    command = filled(program["command"], values)
+    return [["cd", program["folder"]], ["mkdir", "-p", f"./{name}"], command]
+
+
+def as_word(value: Any) -> str:
+    """A value as a command line has it: 0.0001, true, unet_128."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return number(value) if isinstance(value, float) else str(value)
