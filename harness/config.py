@@ -129,6 +129,7 @@ class SearchConfig(Frozen):
     space: str = "default"
     pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
     enqueue: tuple[Path, ...] = Field(default=(), description="best.yaml of earlier results")
+    pareto: bool = Field(default=False, description="weigh sharpness against LPIPS")
     sampler: SamplerName = "tpe"
     pruner: PrunerName = "asha"
     study: str = Field(default="boundary-sharpness", min_length=1)

@@ -11,7 +11,7 @@ import os
 import statistics
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -233,7 +233,7 @@ class Driver:
         else:
             job.rungs.append(rung)
             if rung.step not in job.known:
-                job.trial.report(rung.value, rung.step)
+                self.stage.report(job.trial, rung.step, rung.value)
                 job.known.add(rung.step)
             if self.stage.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
@@ -343,10 +343,13 @@ class Driver:
         self.seconds.append(seconds)
         self.failures.clear()
         noted: dict[str, Any] = {"per_image": list(result.per_image)}
-        if result.checkpoint and self.stage.worth_keeping(value):
+        values = self.stage.values(result.rung)
+        if len(values) > 1:
+            noted["score"] = value
+        if result.checkpoint and self.stage.worth_keeping(result.rung):
             noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
         reason = self.stage.guard(job.trial, result.rung)
-        self.tell(job, TrialState.COMPLETE, noted, value)
+        self.tell(job, TrialState.COMPLETE, noted, values)
         self.stage.keep(job.task, job.recipe, result)
         self.close(job, Ending("FINISHED", "complete", reason), value)
 
@@ -363,7 +366,7 @@ class Driver:
             missed = [s for s in self.stage.train.rungs if s not in job.known]
             worst = self.stage.study.user_attrs.get("worst_score")
             if missed and worst is not None:
-                job.trial.report(worst, missed[0])
+                self.stage.report(job.trial, missed[0], worst)
         self.failures.clear()
         self.tell(job, TrialState.PRUNED, {"reason": reason})
         self.close(job, Ending("KILLED", "pruned", reason), value)
@@ -386,7 +389,11 @@ class Driver:
             )
 
     def tell(
-        self, job: Job, state: TrialState, noted: dict[str, Any], value: float | None = None
+        self,
+        job: Job,
+        state: TrialState,
+        noted: dict[str, Any],
+        values: Sequence[float] | None = None,
     ) -> None:
         """Everything known of a trial, then its end: after that the record cannot be changed."""
         facts = {
@@ -407,7 +414,7 @@ class Driver:
         }
         for key, fact in facts.items():
             job.trial.set_user_attr(key, fact)
-        self.stage.study.tell(job.trial, value, state)
+        self.stage.study.tell(job.trial, values, state)
 
     def close(self, job: Job, ending: Ending, value: float | None) -> None:
         """After the record, those who only watch."""

@@ -136,13 +136,19 @@ class FinalStage:
     def failed(self) -> None:
         self.done -= 1
 
+    def report(self, trial: Trial, step: int, value: float) -> None:
+        trial.report(value, step)
+
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
         return False
+
+    def values(self, rung: Rung) -> list[float]:
+        return [rung.value]
 
     def guard(self, trial: Trial, rung: Rung) -> str:
         return ""  # they kept the guards in the search
 
-    def worth_keeping(self, value: float) -> bool:
+    def worth_keeping(self, rung: Rung) -> bool:
         return True
 
     def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:

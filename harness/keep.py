@@ -1,5 +1,6 @@
 """What a study keeps in its folder: the best few generators and pictures, and best.yaml."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,17 +37,20 @@ class Keeper:
             self.write_best()
 
     def leaders(self) -> list[int]:
-        """Numbers of the best completed trials, the best first."""
-        from reports.record import trials_by_score
+        """Numbers of the best completed trials, the best first: all of a Pareto search's front."""
+        from reports.record import is_pareto, trials_by_score
 
-        return [trial.number for trial in trials_by_score(self.study)[:KEPT]]
+        leading = [trial.number for trial in trials_by_score(self.study)]
+        return leading if is_pareto(self.study) else leading[:KEPT]
 
-    def would_lead(self, value: float) -> bool:
-        """Whether a trial that ends with this score is to be kept."""
-        from reports.record import score_of, sign_of, trials_by_score
+    def would_lead(self, value: float, values: Sequence[float]) -> bool:
+        """Whether a trial that ends with this score, and these values, is to be kept."""
+        from reports.record import beats, is_pareto, score_of, sign_of, trials_by_score
 
-        sign = sign_of(self.study)
         leading = trials_by_score(self.study)
+        if is_pareto(self.study):
+            return not any(beats(self.study, trial.values, values) for trial in leading)
+        sign = sign_of(self.study)
         better = [trial for trial in leading if sign * score_of(trial) >= sign * value]
         return len(better) < KEPT
 

@@ -29,6 +29,16 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class FrontPoint:
+    """One trial of a Pareto search's front."""
+
+    number: int
+    score: float
+    values: dict[str, float]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class SearchOutcome:
     """How a search ended.
 
@@ -41,6 +51,8 @@ class SearchOutcome:
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
         final_runs: of the finalists, done.
+        front: of a Pareto search: the trials that no other beats in both objectives, the best
+            score first, with their values.
         finalists: what they showed, as `harness.verdict.conclude` has it; None before it is known.
     """
 
@@ -53,6 +65,7 @@ class SearchOutcome:
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
+    front: tuple[FrontPoint, ...]
     final_runs: int
     finalists: dict[str, Any] | None
     run_dir: Path
@@ -82,6 +95,7 @@ def outcome_of(
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
+        front=front_of(study),
         final_runs=finished_runs(study),
         finalists=study.user_attrs.get("finalists"),
         run_dir=run_dir,
@@ -96,9 +110,26 @@ def standing(label: str, trial: "FrozenTrial") -> Standing:
     return Standing(label, trial.number, score_of(trial), settings_of(trial))
 
 
+def front_of(study: "Study") -> tuple[FrontPoint, ...]:
+    """A Pareto search's front; () of any other search."""
+    from reports.record import objectives_of, score_of, settings_of, trials_by_score
+
+    names = objectives_of(study)
+    return tuple(
+        FrontPoint(
+            trial.number,
+            score_of(trial),
+            dict(zip(names, trial.values, strict=True)),
+            settings_of(trial),
+        )
+        for trial in (trials_by_score(study) if names else ())
+    )
+
+
 def as_lines(outcome: SearchOutcome) -> list[str]:
     """The outcome for a terminal."""
-    return [headline(outcome), *table(outcome), *confirmation(outcome), "", *places(outcome)]
+    parts = (table(outcome), front_lines(outcome), confirmation(outcome), ["", *places(outcome)])
+    return [headline(outcome), *(line for part in parts for line in part)]
 
 
 def as_data(outcome: SearchOutcome) -> dict[str, Any]:
@@ -113,6 +144,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "recipes": [asdict(row) for row in outcome.recipes],
         "noop": outcome.noop,
         "oracle": outcome.oracle,
+        "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
         "folder": str(outcome.paths.folder),
@@ -199,6 +231,20 @@ def table(outcome: SearchOutcome) -> list[str]:
         f"  {label:<{width}}  {number:<5} {value}  {said}".rstrip()
         for label, number, value, said in rows
     ]
+
+
+def front_lines(outcome: SearchOutcome) -> list[str]:
+    """A Pareto search's front, the sharpest first; best.yaml holds the one of the best score."""
+    if not outcome.front:
+        return []
+    names = list(outcome.front[0].values)
+    lines = [f"The front, beaten by none in both {' and '.join(names)}; --trial N exports one:"]
+    for point in sorted(outcome.front, key=lambda point: -point.values[names[0]]):
+        said = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
+        lines.append(
+            f"  t{point.number:03d}  {said}  score {point.score:.4f}  {settings(point.params)}"
+        )
+    return lines
 
 
 def confirmation(outcome: SearchOutcome) -> list[str]:

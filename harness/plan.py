@@ -23,6 +23,7 @@ from harness.choices import (
     weights_remark,
 )
 from harness.config import SearchConfig, TrainSettings, TrialPlan
+from harness.pareto import check_pareto
 from harness.paths import RunPaths, StudyPaths, check_writable
 from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
 from harness.trainer import choose_trainer, start_of
@@ -94,6 +95,9 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         UserInputError: something cannot be used; one sentence says what, where and what to do.
     """
     space = read_space(config)
+    if config.pareto:
+        check_pareto(config)
+        config = config.model_copy(update={"pruner": "none"})
     check_writable(config.run_dir, "--run-dir")
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])

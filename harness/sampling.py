@@ -51,7 +51,7 @@ def make_sampler(name: SamplerName, seed: int, number: int) -> BaseSampler:
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case "tpe":
-                return TPESampler(seed=own, group=True)
+                return TPESampler(seed=own, multivariate=True, group=True)
             case "gp":
                 return GPSampler(seed=own, warn_independent_sampling=False)
             case "cmaes":

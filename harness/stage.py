@@ -9,6 +9,7 @@ from harness.config import TrainSettings
 from harness.guards import broken, excess
 from harness.keep import Keeper
 from harness.outcome import outcome_of
+from harness.pareto import values_of
 from harness.plan import SearchPlan
 from harness.sampling import hopeless, make_pruner
 from harness.study import ask, counted
@@ -48,16 +49,24 @@ class Stage(Protocol):
         """A trial that was handed out failed through no fault of its setting."""
         ...
 
+    def report(self, trial: Trial, step: int, value: float) -> None:
+        """Record a trial's score at a rung, where the pruner and the sampler read it."""
+        ...
+
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
         """Whether to stop a trial at this rung."""
+        ...
+
+    def values(self, rung: Rung) -> list[float]:
+        """What a trial that ends with this rung is told to the study with."""
         ...
 
     def guard(self, trial: Trial, rung: Rung) -> str:
         """Note on a trial that completes how it stands to the guards; say which it breaks."""
         ...
 
-    def worth_keeping(self, value: float) -> bool:
-        """Whether the weights of a trial that ends with this score are to be kept."""
+    def worth_keeping(self, rung: Rung) -> bool:
+        """Whether the weights of a trial that ends with this rung are to be kept."""
         ...
 
     def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
@@ -77,6 +86,7 @@ class SearchStage:
         self.study.pruner = make_pruner(plan.config.pruner, plan.trial_plan.train.rungs)
         self.tracker = tracker
         self.train = plan.trial_plan.train
+        self.pareto = plan.config.pareto
         self.done = counted(study)
         self.budget = budget
         self.space = plan.space
@@ -102,8 +112,15 @@ class SearchStage:
     def failed(self) -> None:
         self.done -= 1
 
+    def report(self, trial: Trial, step: int, value: float) -> None:
+        if not self.pareto:  # Optuna takes no such values of several objectives
+            trial.report(value, step)
+
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
-        return hopeless(trial, rung.step, self.train.steps)
+        return not self.pareto and hopeless(trial, rung.step, self.train.steps)
+
+    def values(self, rung: Rung) -> list[float]:
+        return values_of(rung.components) if self.pareto else [rung.value]
 
     def guard(self, trial: Trial, rung: Rung) -> str:
         recommended = recipe_trial(self.study, RECOMMENDED)
@@ -114,8 +131,8 @@ class SearchStage:
             trial.set_constraint(name, over)
         return broken(beyond)
 
-    def worth_keeping(self, value: float) -> bool:
-        return self.keeper.would_lead(value)
+    def worth_keeping(self, rung: Rung) -> bool:
+        return self.keeper.would_lead(rung.value, self.values(rung))
 
     def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
         self.keeper.keep(task.number, recipe, result)

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import sqlite3
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -40,6 +42,7 @@ FIXED_FACTS = {
     "direction_of_pairs": "direction",
     "weights": "weights",
     "objective": "objective",
+    "objectives": "choice of --pareto or not",
     "trainer": "trainer",
     "program": "program that trains",
     "warm_start": "warm start",
@@ -167,7 +170,13 @@ def create_study(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if name in optuna.get_all_study_names(storage):
         optuna.delete_study(study_name=name, storage=storage)
-    study = optuna.create_study(study_name=name, storage=storage, direction=facts["direction"])
+    objectives = facts.get("objectives") or {"score": facts["direction"]}
+    directions = list(objectives.values())
+    study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+    if len(objectives) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(objectives))
     for key, value in facts.items():
         if key != FINISHED_MAKING:
             study.set_user_attr(key, value)

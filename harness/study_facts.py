@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from harness.config import External, Program, SearchConfig, TrainSettings, Weights
+from harness.guards import MARGINS
+from harness.pareto import OBJECTIVES
 from harness.paths import RunPaths
 from harness.version import __version__
 from search_spaces.space import Space
@@ -34,6 +36,8 @@ def facts_of(
         "direction": goal.direction,
         "worst_score": goal.worst,
         "objective": config.objective,
+        "objectives": OBJECTIVES if config.pareto else None,
+        "guards": MARGINS,
         "space": space.text,
         "space_name": space.name,
         "profile": profile,

@@ -18,16 +18,22 @@ from reports.commands import (
 )
 from reports.programs import program_commands
 from reports.record import (
+    RECOMMENDED,
     extras_of,
+    objectives_of,
     params_of,
     recipe_trial,
     score_of,
     sign_of,
+    trials_by_score,
     winning_trial,
 )
 
-RECOMMENDED = "best"
-"""The recipe that the guide recommends: what a winner is compared with."""
+ON_THE_FRONT = (
+    "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "
+    "beats in both, the one with the best boundary_sharpness; harness export --trial N gives any "
+    "other."
+)
 
 Config = dict[str, Any]
 
@@ -73,14 +79,18 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
         "score": confirmed_score(finals, trial, noted) if finals else searched_score(trial, noted),
         "searched": searched_score(trial, noted) if finals else None,
+        **pareto(study, trial),
         "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
         "command": as_lines(command),
         "full_command": as_lines(full),
-        "notes": (
-            program_notes(program)
-            if program
-            else notes(params, train, data, noted["weights"], trainer)
-        ),
+        "notes": [
+            *(
+                program_notes(program)
+                if program
+                else notes(params, train, data, noted["weights"], trainer)
+            ),
+            *([ON_THE_FRONT] if objectives_of(study) else []),
+        ],
         "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
         "provenance": {
             "data_digest": data["digest"],
@@ -116,6 +126,16 @@ def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config
         "noop": finals["noop"],
         "weights": noted["weights"],
     }
+
+
+def pareto(study: Study, trial: FrozenTrial) -> Config:
+    """What a Pareto search weighed, and whether the trial is of its front."""
+    names = objectives_of(study)
+    if not names:
+        return {}
+    front = [leading.number for leading in trials_by_score(study)]
+    values = dict(zip(names, trial.values, strict=True))
+    return {"pareto": {**values, "on_the_front": trial.number in front, "front": front}}
 
 
 def searched_score(trial: FrozenTrial, noted: Config) -> Config:

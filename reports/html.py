@@ -12,10 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from optuna import Study
 
-from reports.export import RECOMMENDED, best_config
+from reports.export import best_config
 from reports.figures import all_figures, short
 from reports.pictures import boundaries
-from reports.record import recipe_trial, winning_trial
+from reports.record import RECOMMENDED, recipe_trial, winning_trial
 from reports.summary import Summary, summarise
 from reports.table import PARAMS, trials_frame
 from reports.texts import Translate, translator

@@ -1,9 +1,14 @@
 """Reading a study: its trials by state, the best of them, and what the driver noted on each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from optuna import Study
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+RECOMMENDED = "best"
+"""The recipe that the guide recommends: what a winner is compared with."""
 
 
 def trials_of(study: Study, *states: TrialState) -> list[FrozenTrial]:
@@ -16,9 +21,26 @@ def completed(study: Study) -> list[FrozenTrial]:
     return trials_of(study, TrialState.COMPLETE)
 
 
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a trial keeps every constraint."""
-    return all(value <= 0 for value in trial.constraints.values())
+def breaking(study: Study) -> set[int]:
+    """Numbers of the completed trials that break a guard, and so may not win.
+
+    A trial that ended before the guide's recommendation carries no constraint: it is read against
+    that one's components here.
+    """
+    margins: dict[str, float] = study.user_attrs.get("guards", {})
+    recommended = recipe_trial(study, RECOMMENDED)
+    allowed = recommended.user_attrs.get("components", {}) if recommended else {}
+
+    def beyond(trial: FrozenTrial) -> bool:
+        own = trial.user_attrs.get("components", {})
+        held = [name for name in margins if name in own and name in allowed]
+        return any(own[name] > allowed[name] + margins[name] for name in held)
+
+    return {
+        trial.number
+        for trial in completed(study)
+        if any(value > 0 for value in trial.constraints.values()) or beyond(trial)
+    }
 
 
 def is_pareto(study: Study) -> bool:
@@ -47,14 +69,30 @@ def rungs_of(trial: FrozenTrial) -> dict[int, float]:
 
 
 def trials_by_score(study: Study) -> list[FrozenTrial]:
-    """The completed trials that may win, the best first: those that keep every constraint.
+    """The completed trials that may win, the best first: those that keep the guards.
 
     With several objectives they are the front's: no other trial is better in one of them and as
     good in the rest.
     """
-    may_win = study.best_trials if is_pareto(study) else filter(is_feasible, completed(study))
+    broken = breaking(study)
+    may_win = [trial for trial in completed(study) if trial.number not in broken]
+    if is_pareto(study):
+        may_win = [
+            one
+            for one in may_win
+            if not any(beats(study, two.values, one.values) for two in may_win)
+        ]
     sign = sign_of(study)
     return sorted(may_win, key=lambda trial: (-sign * score_of(trial), trial.number))
+
+
+def beats(study: Study, values: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether a trial of these values is better in one objective and as good in the rest."""
+    leads = [
+        (mine - other) * (1 if direction == StudyDirection.MAXIMIZE else -1)
+        for mine, other, direction in zip(values, others, study.directions, strict=True)
+    ]
+    return min(leads) >= 0 and max(leads) > 0
 
 
 def best_trial(study: Study) -> FrozenTrial | None:

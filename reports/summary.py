@@ -12,8 +12,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.claims import Effect, effects
-from reports.export import RECOMMENDED
 from reports.record import (
+    RECOMMENDED,
     completed,
     is_pareto,
     objectives_of,

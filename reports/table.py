@@ -8,8 +8,8 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.record import (
+    breaking,
     extras_of,
-    is_feasible,
     objectives_of,
     params_of,
     rungs_of,
@@ -32,6 +32,9 @@ def trials_frame(study: Study) -> pd.DataFrame:
     """
     objectives = objectives_of(study)
     rows = [row_of(trial, objectives) for trial in trials_of(study)]
+    broken = breaking(study)
+    for head, _, _ in rows:
+        head["feasible"] = head["trial"] not in broken
     if objectives:
         front = {trial.number for trial in trials_by_score(study)}
         for head, _, _ in rows:
@@ -68,7 +71,6 @@ def row_of(
         "step": step,
         **{name: params.get(name) for name in PARAMS},
         **extras_of(trial),
-        "feasible": is_feasible(trial),
         "seconds": noted.get("seconds"),
     }
     tail = {name: noted.get(name) for name in ("reason", "seed", "mlflow_run")}

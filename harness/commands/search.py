@@ -68,6 +68,10 @@ def search(
         list[Path] | None,
         typer.Option(help="Try an earlier result's best.yaml after the guide's settings."),
     ] = None,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="Weigh sharpness against LPIPS; no trial is stopped early."),
+    ] = False,
     sampler: Annotated[
         str, typer.Option(help="How settings are chosen: tpe, gp, cmaes, qmc or random.")
     ] = "tpe",
@@ -150,6 +154,7 @@ def search(
             enqueue=tuple(enqueue or ()),
             launcher=launcher,  # type: ignore[arg-type]
             address=address,
+            pareto=pareto,
             sampler=sampler,  # type: ignore[arg-type]
             pruner=pruner,  # type: ignore[arg-type]
             seed=seed,

@@ -14,6 +14,8 @@ from typing import Any
 from harness.choices import choose_earlier, choose_recipes
 from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
+from harness.guards import MARGINS
+from harness.pareto import OBJECTIVES
 from harness.paths import RunPaths, StudyPaths
 from harness.plan import SearchPlan
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
@@ -54,6 +56,8 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             "direction": "maximize",
             "worst_score": 0.0,
             "objective": config.objective,
+            "objectives": OBJECTIVES if config.pareto else None,
+            "guards": MARGINS,
             "space": space.text,
             "space_name": space.name,
             "profile": "quick",

@@ -19,8 +19,10 @@ from harness.errors import DivergedError, UserInputError
 from harness.finalists import SUFFIX
 from harness.guards import broken, excess
 from harness.outcome import as_lines
+from harness.study import read_study
 from harness.tracking import quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
+from reports.record import breaking, trials_by_score
 
 __all__ = ["unmirrored"]
 
@@ -209,6 +211,26 @@ def test_what_breaks_a_guard_is_shown_and_never_the_best(tmp_path: Path, unmirro
     assert outcome.finalists is not None
     assert not out & {row["trial"] for row in outcome.finalists["rows"]}
     assert best_yaml(tmp_path)["trial"] not in out
+
+
+def test_a_recipe_that_ends_before_the_recommended_one_is_held_to_the_guards_too(
+    tmp_path: Path, unmirrored: None
+) -> None:
+    run(make_plan(tmp_path, budget=8), Gaudy)
+    study = read_study(tmp_path, "fake")
+    early = optuna.create_study(direction="maximize")
+    for key, value in study.user_attrs.items():
+        early.set_user_attr(key, value)
+    # The same trials, as a driver tells them when the recommended recipe ends last.
+    recommended, *others = study.get_trials()
+    for trial in [*others, recommended]:
+        trial.system_attrs = {}
+        early.add_trial(trial)
+    assert not any(trial.constraints for trial in early.get_trials())
+    shifted = {t.number for t in early.get_trials() if t.user_attrs["params"]["lambda_L1"] < 80}
+    assert len(shifted) == 2
+    assert breaking(early) == shifted
+    assert not shifted & {trial.number for trial in trials_by_score(early)}
 
 
 def test_a_guard_is_broken_only_beyond_its_margin() -> None:
