@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from objectives.laplacian import gaussian_blur
 
+TINY = 1e-12
 D65 = (0.95047, 1.0, 1.08883)
 SRGB_TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
@@ -55,15 +56,23 @@ def length(vectors: Tensor) -> Tensor:
 def to_lab(rgb: Tensor) -> Tensor:
     """sRGB `[..., 3]` in [0, 1] -> CIE L*a*b* (D65, 2 degrees), `[..., 3]`."""
     rgb = rgb.clamp(0, 1)
-    linear = torch.where(
-        rgb > 0.04045, ((rgb.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92
+    curved = ((rgb + 0.055) / 1.055) ** 2.4
+    red, green, blue = chosen(rgb > 0.04045, curved, rgb / 12.92).unbind(-1)
+    x, y, z = (
+        lab_curve((r * red + g * green + b * blue) / white)
+        for (r, g, b), white in zip(SRGB_TO_XYZ, D65, strict=True)
     )
-    matrix = torch.tensor(SRGB_TO_XYZ, device=rgb.device, dtype=rgb.dtype)
-    white = torch.tensor(D65, device=rgb.device, dtype=rgb.dtype)
-    t = linear @ matrix.T / white
-    f = torch.where(t > 0.008856, t.clamp_min(0.008856) ** (1 / 3), 7.787 * t + 16 / 116)
-    x, y, z = f.unbind(-1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+def lab_curve(t: Tensor) -> Tensor:
+    """CIE 1976's f: a cube root, straight near 0."""
+    return chosen(t > 0.008856, t.clamp_min(0.008856) ** (1 / 3), 7.787 * t + 16 / 116)
+
+
+def chosen(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """`torch.where` of finite values, twice as fast on a processor."""
+    return b + condition.to(a.dtype) * (a - b)
 
 
 def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
@@ -72,35 +81,49 @@ def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
     Source: Sharma, Wu and Dalal (2005), "The CIEDE2000 Color-Difference Formula", equations 2-22.
     """
     (L1, a1, b1), (L2, a2, b2) = lab.unbind(-1), other.unbind(-1)
-    C7 = seventh((torch.hypot(a1, b1) + torch.hypot(a2, b2)) / 2)
+    C7 = seventh((chroma_of(a1, b1) + chroma_of(a2, b2)) / 2)
     stretch = 1.5 - 0.5 * (C7 / (C7 + 25.0**7)).sqrt()
     a1, a2 = a1 * stretch, a2 * stretch
-    C1, C2 = torch.hypot(a1, b1), torch.hypot(a2, b2)
-    turn = 2 * math.pi
-    h1, h2 = torch.atan2(b1, a1) % turn, torch.atan2(b2, a2) % turn
-    grey = C1 * C2 == 0
-    dh = torch.where(grey, 0.0, (h2 - h1 + math.pi) % turn - math.pi)
-    dL, dC = L2 - L1, C2 - C1
-    dH = 2 * (C1 * C2).sqrt() * torch.sin(dh / 2)
+    C1, C2 = chroma_of(a1, b1), chroma_of(a2, b2)
     L, C = (L1 + L2) / 2, (C1 + C2) / 2
-    h = (h1 + h2) / 2 + torch.where((h1 - h2).abs() > math.pi, math.pi, 0.0)
-    h = torch.where(grey, h1 + h2, h)
-    degrees = math.pi / 180
-    T = (
-        1
-        - 0.17 * torch.cos(h - 30 * degrees)
-        + 0.24 * torch.cos(2 * h)
-        + 0.32 * torch.cos(3 * h + 6 * degrees)
-        - 0.20 * torch.cos(4 * h - 63 * degrees)
-    )
-    hue = (h / degrees) % 360
-    rotation = torch.sin(60 * degrees * torch.exp(-(((hue - 275) / 25) ** 2)))
+    # Hues as vectors, not angles: their mean is the direction of the sum of unit vectors.
+    c, s = (x1 / C1.clamp_min(TINY) + x2 / C2.clamp_min(TINY) for x1, x2 in ((a1, a2), (b1, b2)))
+    norm = chroma_of(c, s).clamp_min(TINY)
+    c, s = c / norm, s / norm
+    c2, s2 = 2 * c * c - 1, 2 * s * c
+    c3, s3 = c * (4 * c * c - 3), s * (3 - 4 * s * s)
+    c4, s4 = 2 * c2 * c2 - 1, 2 * s2 * c2
+    T = 1 - 0.17 * turned(c, s, 30) + 0.24 * c2 + 0.32 * turned(c3, s3, -6)
+    T = T - 0.20 * turned(c4, s4, 63)
+    hue = torch.atan2(turned(s, -c, 275), turned(c, s, 275)) * (180 / math.pi)  # less 275 degrees
+    rotation = torch.sin(math.pi / 3 * torch.exp(-((hue / 25) ** 2)))
     C7 = seventh(C)
     R = -2 * (C7 / (C7 + 25.0**7)).sqrt() * rotation
     SL = 1 + 0.015 * (L - 50) ** 2 / (20 + (L - 50) ** 2).sqrt()
     SC, SH = 1 + 0.045 * C, 1 + 0.015 * C * T
-    lightness, chroma, tone = dL / SL, dC / SC, dH / SH
+    lightness, chroma, tone = (L2 - L1) / SL, (C2 - C1) / SC, hue_difference(a1, b1, a2, b2) / SH
     return (lightness**2 + chroma**2 + tone**2 + R * chroma * tone).clamp_min(0).sqrt()
+
+
+def hue_difference(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
+    """`2 sqrt(C1 C2) sin(dh / 2)` of two colours' vectors, dh the turn from the first, signed."""
+    along, across = a1 * a2 + b1 * b2, a1 * b2 - a2 * b1
+    both = chroma_of(a1, b1) * chroma_of(a2, b2)
+    # Whichever of the two sums does not cancel.
+    acute = across * (2 / (both + along).clamp_min(TINY)).sqrt()
+    obtuse = (2 * (both - along)).clamp_min(0).sqrt().copysign(across)
+    return chosen(along > 0, acute, obtuse)
+
+
+def turned(c: Tensor, s: Tensor, degrees: float) -> Tensor:
+    """`cos(h - degrees)` of a hue h that is given as its cosine and sine."""
+    angle = math.radians(degrees)
+    return c * math.cos(angle) + s * math.sin(angle)
+
+
+def chroma_of(a: Tensor, b: Tensor) -> Tensor:
+    """Length of (a, b); several times faster than `torch.hypot`."""
+    return (a * a + b * b).sqrt()
 
 
 def seventh(x: Tensor) -> Tensor:

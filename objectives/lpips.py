@@ -8,7 +8,7 @@ the mask's part is computed once.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from objectives.patches import Place, Step, place_of, plan_steps
 from objectives.weights import build_trunk
 
 Net = Literal["alex", "vgg", "squeeze"]
@@ -60,12 +61,17 @@ class LpipsNetwork(nn.Module):
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """`[n, 3, h, w]` in [0, 1] -> per slice `[n, c_k, h_k, w_k]`."""
-        x = self.scaling(2 * pictures - 1)
+        x = self.scaled(pictures)
         features = []
         for part in self.slices:
             x = part(x)
             features.append(x)
         return features
+
+    def scaled(self, pictures: Tensor) -> Tensor:
+        """`[n, 3, h, w]` in [0, 1] -> what the first slice takes."""
+        scaled: Tensor = self.scaling(2 * pictures - 1)
+        return scaled
 
     def distances(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
         """Two pictures' unit features -> per slice their weighted squared distance, one channel."""
@@ -90,23 +96,33 @@ def out_of_place(module: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class LpipsTarget:
-    """The fixed side: features of the targets, and each mask's weights on every slice's map.
+    """The fixed side: the targets' features, and each mask's weights on every slice's map.
 
     Attributes:
-        parts: per slice the rows and columns outside which every weight is 0; fields are cut so.
-        features: per slice `[n, c_k, h_k, w_k]`, of unit length over channels.
-        weights: per mask a name, per slice `[n, 1, h_k, w_k]`; each picture's sum to 1, or are
-            all 0 where its mask is empty.
+        targets: `[n, 3, h, w]`, and `where` other pictures may differ from them, both cut to the
+            rectangle `place` of the picture.
+        steps: the network on what such pictures can change.
+        features: per slice `[n, c_k, h_k, w_k]` of that part, of unit length over channels.
+        weights: per mask a name, per slice `[n, 1, h_k, w_k]`; each picture's sum to 1 over the
+            whole map, or are all 0 where its mask is empty.
     """
 
     network: LpipsNetwork
-    parts: tuple[tuple[slice, slice], ...]
+    place: Place
+    targets: Tensor
+    where: Tensor
+    steps: Sequence[Step]
     features: tuple[Tensor, ...]
     weights: dict[str, tuple[Tensor, ...]]
 
     @classmethod
-    def of(cls, network: LpipsNetwork, targets: Tensor, masks: dict[str, Tensor]) -> "LpipsTarget":
+    def of(
+        cls, network: LpipsNetwork, targets: Tensor, where: Tensor, masks: dict[str, Tensor]
+    ) -> "LpipsTarget":
         """Prepare `targets` `[n, 3, h, w]` in [0, 1] and any number of `masks` `[n, 1, h, w]`.
+
+        Args:
+            where: bool `[n, 1, h, w]`; elsewhere pictures are taken to be as the targets.
 
         Raises:
             ValueError: the pictures are too small for the network.
@@ -117,43 +133,52 @@ class LpipsTarget:
                 f"Pictures of {width} x {height} are too small for LPIPS: its network needs at "
                 f"least {network.min_side} pixels a side."
             )
+        place = place_of(torch.stack([where, *masks.values()]).any(0).any(0)[0])
         with torch.no_grad():
-            features = network(targets)
+            known = [network.scaled(targets), *network(targets)]
         weights = {
-            name: [spread(mask.float(), (f.shape[-2], f.shape[-1])) for f in features]
+            name: [spread(mask.float(), (f.shape[-2], f.shape[-1])) for f in known[1:]]
             for name, mask in masks.items()
         }
-        parts = tuple(support(maps) for maps in zip(*weights.values(), strict=True))
-        return cls(
+        read = [
+            place_of(torch.stack([w.ne(0).any(0)[0] for w in maps]).any(0))
+            for maps in zip(*weights.values(), strict=True)
+        ]
+        steps, places = plan_steps(list(network.slices), known, place, read)
+        made = cls(
             network,
-            parts,
-            tuple(unit_length(f[..., *part]) for f, part in zip(features, parts, strict=True)),
+            place,
+            targets[..., *place],
+            where[..., *place],
+            steps,
+            (),
             {
-                name: tuple(m[..., *part] for m, part in zip(maps, parts, strict=True))
+                name: tuple(m[..., *at] for m, at in zip(maps, places, strict=True))
                 for name, maps in weights.items()
             },
         )
+        # By the same steps as other pictures, so that equal ones have distance 0 to the last bit.
+        with torch.no_grad():
+            return replace(made, features=tuple(made.units(targets)))
+
+    def units(self, pictures: Tensor) -> list[Tensor]:
+        """The features of pictures `[n, 3, h, w]` that may differ from the targets' own."""
+        x = torch.where(self.where, pictures[..., *self.place], self.targets)
+        maps, found = self.network.scaled(x), []
+        for step in self.steps:
+            maps = step(maps)
+            found.append(unit_length(maps))
+        return found
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
         """`[n, 3, h, w]` in [0, 1] -> per mask the mean distance `[n]`, 0 for equal pictures."""
-        seen = self.network(pictures)
-        units = [unit_length(f[..., *part]) for f, part in zip(seen, self.parts, strict=True)]
-        maps = self.network.distances(units, self.features)
+        maps = self.network.distances(self.units(pictures), self.features)
         return {
             name: torch.stack(
                 [(m * w).sum((1, 2, 3)) for m, w in zip(maps, weights, strict=True)]
             ).sum(0)
             for name, weights in self.weights.items()
         }
-
-
-def support(weights: Sequence[Tensor]) -> tuple[slice, slice]:
-    """The rows and columns that hold every weight that is not 0 of maps `[n, 1, h, w]`."""
-    held = torch.stack([w.ne(0).any(0)[0] for w in weights]).any(0)
-    spans = []
-    for found in (held.any(1).nonzero(), held.any(0).nonzero()):
-        spans.append(slice(int(found.min()), int(found.max()) + 1) if len(found) else slice(0, 1))
-    return spans[0], spans[1]
 
 
 def spread(mask: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -9,7 +9,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from objectives.guards import ciede2000, to_lab
 from objectives.laplacian import LocalVariance, gaussian_blur, laplacians, noise_response
-from objectives.lpips import LpipsNetwork, LpipsTarget
+from objectives.lpips import TRUNKS, LpipsNetwork, LpipsTarget
 from objectives.masks import (
     dilate,
     erode,
@@ -39,7 +39,7 @@ def test_lpips_agrees_with_the_package(net: str) -> None:
     a, b = drawn(2, 3, 80, 96), drawn(2, 3, 80, 96, seed=1)
     mask = drawn(2, 1, 80, 96, seed=2) > 0.7
     whole = torch.ones_like(mask)
-    found = LpipsTarget.of(ours, b, {"mask": mask, "whole": whole})(a)
+    found = LpipsTarget.of(ours, b, whole, {"mask": mask, "whole": whole})(a)
     with torch.no_grad():
         spatial = package(a, b, normalize=True)
     torch.testing.assert_close(found["whole"], spatial.mean((1, 2, 3)), rtol=1e-4, atol=1e-6)
@@ -47,10 +47,51 @@ def test_lpips_agrees_with_the_package(net: str) -> None:
     torch.testing.assert_close(found["mask"], wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+@pytest.mark.parametrize(
+    ("height", "width", "rows", "columns"),
+    [
+        (67, 90, slice(20, 32), slice(41, 55)),
+        (67, 90, slice(0, 9), slice(70, 90)),
+        (40, 40, slice(0, 40), slice(39, 40)),
+    ],
+)
+def test_what_the_mask_cannot_change_need_not_be_looked_at(
+    networks: dict[str, LpipsNetwork],
+    net: str,
+    height: int,
+    width: int,
+    rows: slice,
+    columns: slice,
+) -> None:
+    """Rectangles of features give what whole pictures give, also at borders and odd sizes."""
+    network = networks[net]
+    a, b = drawn(2, 3, height, width), drawn(2, 3, height, width, seed=1)
+    mask = torch.zeros(2, 1, height, width, dtype=torch.bool)
+    mask[..., rows, columns] = drawn(2, 1, height, width, seed=2)[..., rows, columns] > 0.2
+    beside = torch.zeros_like(mask)
+    beside[..., 10:30, 10:34] = True
+    whole = torch.ones_like(mask)
+    masks = {"mask": mask, "beside": beside}
+    prepared = LpipsTarget.of(network, b, mask, masks)
+    found = prepared(a)
+    wanted = LpipsTarget.of(network, b, whole, masks)(torch.where(mask, a, b))
+    for name in masks:
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-7)
+    assert all(float(value.max()) == 0 for value in prepared(b).values())
+    if rows.stop - rows.start < height / 2:
+        assert prepared.features[0].shape[-2] < network(b)[0].shape[-2] * 0.75
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, LpipsNetwork]:
+    return {net: LpipsNetwork(net, "random") for net in TRUNKS}  # type: ignore[arg-type]
+
+
 def test_too_small_pictures_are_refused_by_lpips() -> None:
     small = drawn(1, 3, 24, 24)
     with pytest.raises(ValueError, match="at least 31 pixels"):
-        LpipsTarget.of(LpipsNetwork("alex", "random"), small, {})
+        LpipsTarget.of(LpipsNetwork("alex", "random"), small, small > 1, {})
 
 
 def test_ciede2000_and_lab_agree_with_scikit_image() -> None:
