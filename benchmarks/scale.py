@@ -1,8 +1,10 @@
 """The driver with a thousand workers and ten thousand trials: `python -m benchmarks.scale`.
 
 The workers are simulated: they answer at once, so that the driver is all that is measured. Means
-over the trials since the last mark, in milliseconds of wall and of this process's CPU time: asking
-for a trial, judging a rung, telling an end, mirroring that. Then memory and database size.
+over the trials since the last mark, in milliseconds of wall and of the driver's thread's CPU time:
+asking for a trial, judging a rung, telling an end, what follows it. Then the whole process's CPU
+time a trial, the mirror's thread with it; what the mirror has not delivered yet; memory; database
+size.
 
     python -m benchmarks.scale --jobs 1000 --trials 10000 --unmirrored
     python -m benchmarks.scale --jobs 1000 --trials 2000 --name scale_mirrored
@@ -17,8 +19,6 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,49 +27,49 @@ import psutil
 from benchmarks.machine import describe_machine
 from benchmarks.simulated import Clock, SimulatedLauncher, make_plan
 from harness import study as record
-from harness.driver import Driver, Job, start_workers
+from harness.driver import Driver, start_workers
 from harness.search import open_tracker
 from harness.stage import SearchStage
 from harness.stopping import StopSwitch
 from harness.storage import OnlyWriter
-from harness.tracking import Ending, NullTracker
-from harness.trial_messages import Rung
+from harness.tracking import NullTracker
 
 RESULTS = Path(__file__).parent / "results"
 MARKS = (200, 500, 1000, 2000, 3000, 5000, 10000)
 
 
-class TimedDriver(Driver):
-    """A driver that notes how long its steps take."""
+class Timed:
+    """What functions took since the last mark, in milliseconds by the step's name."""
 
-    wall: dict[str, list[float]]
-    cpu: dict[str, list[float]]
+    def __init__(self) -> None:
+        self.wall: dict[str, list[float]] = defaultdict(list)
+        self.cpu: dict[str, list[float]] = defaultdict(list)
 
-    @contextmanager
-    def timed(self, step: str) -> Iterator[None]:
-        wall, cpu = time.perf_counter(), time.process_time()
-        yield
-        self.wall[step].append(1000 * (time.perf_counter() - wall))
-        self.cpu[step].append(1000 * (time.process_time() - cpu))
+    def note(self, owner: object, name: str, step: str) -> None:
+        """Have a method of `owner` timed from now on."""
+        method = getattr(owner, name)
 
-    def next_job(self) -> Job | None:
-        with self.timed("ask"):
-            return super().next_job()
+        def timed(*args: Any, **named: Any) -> Any:
+            wall, cpu = time.perf_counter(), time.thread_time()
+            try:
+                return method(*args, **named)
+            finally:
+                self.wall[step].append(1000 * (time.perf_counter() - wall))
+                self.cpu[step].append(1000 * (time.thread_time() - cpu))
 
-    def rung(self, worker: int, job: Job, rung: Rung) -> None:
-        with self.timed("rung"):
-            super().rung(worker, job, rung)
+        setattr(owner, name, timed)
 
-    def tell(self, *args: Any, **named: Any) -> None:
-        with self.timed("tell"):
-            super().tell(*args, **named)
-
-    def close(self, job: Job, ending: Ending, value: float | None) -> None:
-        with self.timed("close"):
-            super().close(job, ending, value)
+    def means(self, clock: str) -> dict[str, float]:
+        noted: dict[str, list[float]] = getattr(self, clock)
+        return {step: round(statistics.mean(times), 2) for step, times in noted.items()}
 
     def forget(self) -> None:
-        self.wall, self.cpu = defaultdict(list), defaultdict(list)
+        self.wall.clear()
+        self.cpu.clear()
+
+
+def write(measured: dict[str, Any], name: str) -> None:
+    (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=1) + "\n")
 
 
 def main() -> None:
@@ -92,32 +92,47 @@ def main() -> None:
         file = plan.run_paths.optuna_db
         storage = OnlyWriter(record.open_storage(record.sqlite_url(file)))
         study = record.create_study(storage, "simulated", plan.facts, plan.recipes)
-        began = time.perf_counter()
+        began, timed = time.perf_counter(), Timed()
+        last_mark, cpu_so_far = 0, time.process_time()
 
         def ended(count: int) -> None:
+            nonlocal last_mark, cpu_so_far
             if count not in MARKS and count != asked.trials:
                 return
+            since, last_mark = count - last_mark, count
             measured["marks"][str(count)] = {
-                "wall_ms": {k: round(statistics.mean(v), 2) for k, v in driver.wall.items()},
-                "cpu_ms": {k: round(statistics.mean(v), 2) for k, v in driver.cpu.items()},
+                "wall_ms": timed.means("wall"),
+                "cpu_ms": timed.means("cpu"),
+                "cpu_ms_a_trial": round(1000 * (time.process_time() - cpu_so_far) / since, 2),
+                "mirror_waits": len(list(plan.paths.outbox.glob("*.entry"))),
                 "rss_mib": round(psutil.Process().memory_info().rss / 2**20),
                 "study_mib": round(file.stat().st_size / 2**20, 1),
                 "seconds_so_far": round(time.perf_counter() - began),
                 "load": round(os.getloadavg()[0], 1),
             }
-            driver.forget()
+            timed.forget()
+            cpu_so_far = time.process_time()
             print(count, json.dumps(measured["marks"][str(count)]), flush=True)
-            text = json.dumps(measured, indent=1)
-            (RESULTS / f"{asked.name}.json").write_text(text + "\n")
+            write(measured, asked.name)
 
         view = Clock(ended)
         tracker = NullTracker() if asked.unmirrored else open_tracker(plan, study, view)
         with SimulatedLauncher(plan.paths.folder, b"") as launcher:
             start_workers(launcher, asked.jobs)
             stage = SearchStage(plan, study, tracker, asked.trials)
-            driver = TimedDriver(plan, stage, launcher, view)
-            driver.forget()
+            driver = Driver(plan, stage, launcher, view)
+            for owner, name, step in (
+                (driver, "next_job", "ask"),
+                (driver, "rung", "rung"),
+                (driver.recorder, "tell", "tell"),
+                (driver.recorder, "close", "close"),
+            ):
+                timed.note(owner, name, step)
             driver.run(StopSwitch(None))
+        ended_at = time.perf_counter()
+        tracker.finish()
+        measured["mirror_behind_s"] = round(time.perf_counter() - ended_at, 1)
+    write(measured, asked.name)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,27 @@
-"""The driver's loop: hands trials to workers, hears their rungs, decides, and writes the record.
+"""The driver's loop: hands trials to workers, hears their rungs, and decides.
 
-Every trial ends in exactly one way: complete, pruned (with its reason), failed (with its reason),
-or back in the queue.
+How a trial ends is `harness.recorder`'s to write down.
 """
 
 import errno
 import logging
 import math
 import os
-import statistics
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-from optuna.trial import Trial, TrialState
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
 
 from harness.devices import trials_that_fit
-from harness.errors import HarnessError, SearchFailedError, UserInputError
+from harness.errors import HarnessError, UserInputError
 from harness.launch.launcher import Died, Launcher
 from harness.plan import SearchPlan
+from harness.recorder import Job, Recorder
 from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
-from harness.study import put_back, write_down
-from harness.tracking import Ending
-from harness.trial_messages import Baseline, Memory, Rung, TrialResult, TrialTask
-from harness.view import Note, Prepared, RungReached, TrialBegan, TrialEnded, View, WarmStart
+from harness.study import write_down
+from harness.trial_messages import Baseline, Memory, Rung, TrialResult
+from harness.view import Note, Prepared, RungReached, TrialBegan, View, WarmStart
 from harness.worker import (
     DiskFull,
     Diverged,
@@ -43,41 +38,8 @@ TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
 MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
 MEASURED = 2  # trials whose memory says how many fit a GPU
 MOST_STARTS = 3  # workers that end before they are ready, in a row
-HUNG = 10  # times the median trial
-HUNG_AT_LEAST = 60.0  # seconds
-REQUEUED = Ending("KILLED", "requeued", "given up midway; it runs again")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Job:
-    """One trial being run, or waiting to be run again.
-
-    Attributes:
-        known: steps that the record already has a value for, from an earlier attempt.
-        excused: seconds of its running in which the driver was not listening.
-        verdict: why the driver told the trial to stop.
-        alone: it ran out of memory, and is to be run while nothing else is.
-    """
-
-    trial: Trial
-    task: TrialTask
-    recipe: str | None
-    known: set[int]
-    worker: int = 0
-    began: float = 0.0
-    rungs: list[Rung] = field(default_factory=list)
-    excused: float = 0.0
-    attempts: int = 0
-    verdict: str = ""
-    alone: bool = False
-
-
-def seconds_of(stage: Stage) -> list[float]:
-    """How long the stage's completed trials took."""
-    done = stage.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [trial.user_attrs["seconds"] for trial in done]
 
 
 def start_workers(launcher: Launcher, jobs: int) -> None:
@@ -100,9 +62,8 @@ class Driver:
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
         self.starts_lost = 0
-        self.failures: list[str] = []
         self.measured: list[Memory] = []
-        self.seconds: list[float] = seconds_of(stage)
+        self.recorder = Recorder(plan, stage, view)
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Run the stage's trials until there are no more (True) or `stop` says so (False).
@@ -132,8 +93,7 @@ class Driver:
     def turn_to(self, stage: Stage) -> None:
         """Go on with another stage's trials, on the same workers."""
         self.stage = stage
-        self.failures.clear()
-        self.seconds = seconds_of(stage)
+        self.recorder = Recorder(self.plan, stage, self.view)
 
     def finished(self) -> bool:
         """There is nothing more to run and nothing runs."""
@@ -143,8 +103,7 @@ class Driver:
         """End every worker; what they ran goes back to the queue."""
         self.launcher.close()
         for job in [*self.jobs.values(), *self.again]:
-            put_back(self.stage.study, job.trial)
-            self.stage.tracker.end(job.task.number, REQUEUED)
+            self.recorder.requeue(job)
         self.jobs.clear()
         self.again.clear()
 
@@ -240,28 +199,30 @@ class Driver:
                 job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
-            self.stage.tracker.rung(job.task.number, rung)
+            self.stage.tracker.rung(job.task.name, rung)
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
     def ended(self, worker: int, job: Job, message: Message) -> None:
         """A trial's own end, in whichever way."""
         match message:
             case TrialResult() if math.isfinite(message.rung.value):
-                self.complete(job, message)
+                if message.memory is not None:
+                    self.pack(message.memory)
+                self.recorder.complete(job, message)
             case TrialResult() | Stopped():
-                self.pruned(job, job.verdict or "diverged: the score is not finite")
+                self.recorder.pruned(job, job.verdict or "diverged: the score is not finite")
             case Diverged():
-                self.pruned(job, f"diverged: {message.reason}")
+                self.recorder.pruned(job, f"diverged: {message.reason}")
             case OutOfMemory():
                 self.out_of_memory(worker, job, message.reason)
             case Failed():
                 log.error("trial %d:\n%s", job.task.number, message.traceback)
-                self.failed(job, message.reason)
+                self.recorder.failed(job, message.reason)
 
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
         """Once more, alone and in a fresh process; then it is the trial's own fault."""
         if job.alone:
-            self.failed(job, f"out of memory, also when run alone: {reason}")
+            self.recorder.failed(job, f"out of memory, also when run alone: {reason}")
             return
         self.restart(worker)
         job.alone = True
@@ -286,7 +247,7 @@ class Driver:
             if job.attempts < MOST_ATTEMPTS:
                 self.again.appendleft(job)
             else:
-                self.failed(job, f"its worker died {job.attempts} times, last: {reason}")
+                self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
 
     def start(self, worker: int) -> None:
         self.launcher.start(worker)
@@ -299,7 +260,7 @@ class Driver:
         The second of the guide's recipes is the first that needs the perceptual networks.
         """
         self.measured.append(memory)
-        if len(self.measured) != MEASURED:
+        if len(self.measured) != MEASURED or self.plan.most_jobs <= self.plan.jobs:
             return
         fit = trials_that_fit(self.measured)
         wanted = min(self.plan.most_jobs, fit * len(self.plan.devices))
@@ -318,118 +279,9 @@ class Driver:
 
     def end_hung(self) -> None:
         """Fail the trials that take far longer than trials take."""
-        limit = self.time_limit()
+        limit = self.recorder.time_limit()
         for worker, job in list(self.jobs.items()):
-            if time.monotonic() - job.began - job.excused > limit:
+            if job.seconds - job.excused > limit:
                 del self.jobs[worker]
                 self.restart(worker)
-                self.failed(job, f"hung: no end after {limit:.0f} s")
-
-    def time_limit(self) -> float:
-        """Seconds that a trial may take."""
-        if self.plan.config.trial_timeout is not None:
-            return self.plan.config.trial_timeout
-        if len(self.seconds) < 3:
-            return math.inf
-        return max(HUNG_AT_LEAST, HUNG * statistics.median(self.seconds))
-
-    # -- the record -------------------------------------------------------------------------
-
-    def complete(self, job: Job, result: TrialResult) -> None:
-        if result.memory is not None and self.plan.most_jobs > self.plan.jobs:
-            self.pack(result.memory)
-        value = result.rung.value
-        seconds = time.monotonic() - job.began
-        self.seconds.append(seconds)
-        self.failures.clear()
-        noted: dict[str, Any] = {"per_image": list(result.per_image)}
-        values = self.stage.values(result.rung)
-        if len(values) > 1:
-            noted["score"] = value
-        if result.checkpoint and self.stage.worth_keeping(result.rung):
-            noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
-        reason = self.stage.guard(job.trial, result.rung)
-        self.tell(job, TrialState.COMPLETE, noted, values)
-        self.stage.keep(job.task, job.recipe, result)
-        self.close(job, Ending("FINISHED", "complete", reason), value)
-
-    def pruned(self, job: Job, reason: str) -> None:
-        """Stopped by the driver, or by its own divergence.
-
-        A diverged trial is told to the sampler with the worst score there is, at the rung that it
-        did not reach, so that the sampler stays away from its setting. Where scores have no worst,
-        a trial without values ranks last by itself.
-        """
-        value = job.rungs[-1].value if job.rungs else None
-        if reason.startswith("diverged"):
-            value = None
-            missed = [s for s in self.stage.train.rungs if s not in job.known]
-            worst = self.stage.study.user_attrs.get("worst_score")
-            if missed and worst is not None:
-                self.stage.report(job.trial, missed[0], worst)
-        self.failures.clear()
-        self.tell(job, TrialState.PRUNED, {"reason": reason})
-        self.close(job, Ending("KILLED", "pruned", reason), value)
-
-    def failed(self, job: Job, reason: str) -> None:
-        """Not the setting's doing, as far as can be known: it does not count.
-
-        Raises:
-            SearchFailedError: it was one too many in a row.
-        """
-        self.stage.failed()
-        self.tell(job, TrialState.FAIL, {"reason": reason})
-        self.close(job, Ending("FAILED", "failed", reason), None)
-        self.failures.append(reason)
-        if len(self.failures) >= self.plan.config.max_failures:
-            commonest, times = Counter(self.failures).most_common(1)[0]
-            raise SearchFailedError(
-                f"The last {len(self.failures)} trials all failed, {times} of them with: "
-                f"{commonest}; mend that and run the same command again, the study goes on."
-            )
-
-    def tell(
-        self,
-        job: Job,
-        state: TrialState,
-        noted: dict[str, Any],
-        values: Sequence[float] | None = None,
-    ) -> None:
-        """Everything known of a trial, then its end: after that the record cannot be changed."""
-        facts = {
-            "rungs": [
-                {
-                    "step": rung.step,
-                    "value": rung.value,
-                    "components": rung.components,
-                    "losses": rung.losses,
-                }
-                for rung in job.rungs
-            ],
-            "components": job.rungs[-1].components if job.rungs else {},
-            "seconds": round(time.monotonic() - job.began, 3),
-            "worker": job.worker,
-            "mlflow_run": self.stage.tracker.run_id(job.task.number),
-            **noted,
-        }
-        for key, fact in facts.items():
-            job.trial.set_user_attr(key, fact)
-        self.stage.study.tell(job.trial, values, state)
-
-    def close(self, job: Job, ending: Ending, value: float | None) -> None:
-        """After the record, those who only watch."""
-        self.stage.tracker.end(job.task.number, ending)
-        leads = ending.state == "complete" and self.stage.leads(job.task)
-        self.view.show(
-            TrialEnded(
-                name=job.task.name,
-                state=ending.state,
-                value=value,
-                params=job.task.settings,
-                recipe=job.recipe,
-                reason=ending.reason,
-                seconds=time.monotonic() - job.began,
-                best=leads,
-                done=self.stage.done - len(self.jobs) - len(self.again),
-            )
-        )
+                self.recorder.failed(job, f"hung: no end after {limit:.0f} s")

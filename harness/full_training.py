@@ -20,7 +20,7 @@ from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import TrainingStagePaths, write_aside
 from harness.stopping import StopSwitch
-from harness.tracking import Ending, TrainingRun, TrainingTracker
+from harness.tracking import Ending, TrainingStore, TrainingTracker
 from harness.train_plan import StagePlan, TrainingPlan, plan_training, take_up
 from harness.training.batches import on_device
 from harness.training.checkpoints import load_weights, read_checkpoint, state_of
@@ -384,17 +384,17 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
 
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(plan.run_paths):
-        run = TrainingRun(
-            uri=uri or sqlite_url(plan.run_paths.mlflow_db),
-            experiment=plan.best.study,
-            artifacts=None if uri else plan.run_paths.mlflow_artifacts,
-            name=f"train {plan.config.out.name}",
-            key=key,
-            tags={"study": plan.best.study, "weights": plan.weights, "device": plan.device},
-            params=mirrored(plan),
-        )
-        return TrainingTracker(run, lambda sentence: view.show(Remark(sentence)))
+    store = TrainingStore(
+        uri=uri or sqlite_url(plan.run_paths.mlflow_db),
+        experiment_name=plan.best.study,
+        artifacts=None if uri else plan.run_paths.mlflow_artifacts,
+        opening=lambda: one_at_a_time(plan.run_paths),
+        name=f"train {plan.config.out.name}",
+        key=key,
+        tags={"study": plan.best.study, "weights": plan.weights, "device": plan.device},
+        params=mirrored(plan),
+    )
+    return TrainingTracker(store, plan.paths.outbox, lambda said: view.show(Remark(said)))
 
 
 def mirrored(plan: TrainingPlan) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class StudyPaths:
     def panel(self, trial: int) -> Path:
         return self.panels / f"t{trial:03d}.png"
 
+    @property
+    def outbox(self) -> Path:
+        """What MLflow has not been told yet."""
+        return self.folder / "mlflow-outbox"
+
     def asides(self) -> list[Path]:
         """Files that `write_aside` began and that nobody will finish."""
         return [file for file in self.folder.rglob(".*.tmp") if file.is_file()]
@@ -148,6 +153,11 @@ class TrainingPaths:
     @property
     def lock(self) -> Path:
         return self.folder / ".lock"
+
+    @property
+    def outbox(self) -> Path:
+        """What MLflow has not been told yet."""
+        return self.folder / "mlflow-outbox"
 
     def asides(self) -> list[Path]:
         """Files that `write_aside` began and that nobody will finish."""

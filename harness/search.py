@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from harness.outcome import SearchOutcome, outcome_of
 from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
 from harness.study_page import left_by, write_page
-from harness.trial_messages import StageName
+from harness.trial_messages import StageName, trial_name
 from harness.view import Note, Opened, View
 from harness.worker import RunnerFactory, trial_runner
 
@@ -82,20 +82,21 @@ def drive(
     from harness.driver import Driver, start_workers
     from harness.stage import SearchStage
 
-    with make_launcher(plan, make_runner) as launcher:
+    with ExitStack() as held:
+        launcher = held.enter_context(make_launcher(plan, make_runner))
         # They import torch and make the warm start while MLflow opens its database here.
         start_workers(launcher, plan.jobs)
         tracker = open_tracker(plan, study, view)
+        held.callback(tracker.finish)
         stage = SearchStage(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, stage, launcher, view)
         ending = ended("FAILED", "failed", "the driver failed")
         try:
             finished = driver.run(stop)
             if finished and (plan.finalists or plan.compared):
-                finals = open_finals(plan, study, view, stage.done)
+                finals = open_finals(plan, study, view, tracker, stage.done)
                 driver.turn_to(finals)
                 finished = driver.run(stop)
-                finals.tracker.flush()
                 if finished:
                     finals.conclude()
                     stage.keeper.write_best()
@@ -109,6 +110,8 @@ def drive(
             raise
         finally:
             driver.give_up()
+            if parent := tracker.parent():
+                study.set_user_attr("mlflow_run", parent)
             result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
             if ending.status == "FINISHED":
                 write_page(study, plan.paths)
@@ -116,7 +119,7 @@ def drive(
             left = left_by(study, result, name)
             if left.model is not None:
                 view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
-            tracker.close(ending, left)
+            tracker.conclude(ending, left)
     return result
 
 
@@ -160,7 +163,9 @@ def announce(plan: SearchPlan, done: int, view: View) -> None:
         view.show(Note(sentence))
 
 
-def open_finals(plan: SearchPlan, study: "Study", view: View, searched: int) -> "FinalStage":
+def open_finals(
+    plan: SearchPlan, study: "Study", view: View, tracker: "Tracker", searched: int
+) -> "FinalStage":
     """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
     from harness.finalists import FinalStage, choose, final_study
 
@@ -174,40 +179,34 @@ def open_finals(plan: SearchPlan, study: "Study", view: View, searched: int) -> 
             )
         )
     record = final_study(study)
-    tracker = open_tracker(plan, record, view, "final")
+    tracker.reconcile(endings_of(record, "final"))
     return FinalStage(plan, study, record, finalists, tracker, searched)
 
 
-def open_tracker(
-    plan: SearchPlan, study: "Study", view: View, stage: StageName = "search"
-) -> "Tracker":
-    """A stage's mirror in MLflow, with what an earlier driver left open put in order."""
+def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
+    """The study's mirror in MLflow, with what an earlier driver left open put in order."""
     from harness.study import one_at_a_time, sqlite_url
-    from harness.tracking import MlflowStore, MlflowTracker, tags_of
+    from harness.tracking import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
-    own = uri is None
-    with one_at_a_time(plan.run_paths):
-        store = MlflowStore(
-            uri=uri or sqlite_url(plan.run_paths.mlflow_db),
-            study=plan.config.study,
-            artifacts=plan.run_paths.mlflow_artifacts if own else None,
-            tags=tags_of(plan.facts),
-            space=plan.facts["space"],
-            stage=stage,
-        )
-        tracker = MlflowTracker(store, lambda sentence: view.show(Note(sentence)))
+    store = StudyStore(
+        uri=uri or sqlite_url(plan.run_paths.mlflow_db),
+        experiment_name=plan.config.study,
+        artifacts=None if uri else plan.run_paths.mlflow_artifacts,
+        opening=lambda: one_at_a_time(plan.run_paths),
+        tags=tags_of(plan.facts),
+        space=plan.facts["space"],
+    )
+    tracker = MlflowTracker(store, plan.paths.outbox, lambda said: view.show(Note(said)))
     tracker.reconcile(endings_of(study))
-    if store.parent is not None:
-        study.set_user_attr("mlflow_run", store.parent)
     return tracker
 
 
-def endings_of(study: "Study") -> dict[int, "Ending"]:
-    """How the runs of trials that nobody runs should stand in the mirror."""
+def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending"]:
+    """How the runs of trials that nobody runs should stand in the mirror, by their names."""
     from optuna.trial import TrialState
 
-    from harness.driver import REQUEUED
+    from harness.recorder import REQUEUED
 
     def ending(state: TrialState, reason: str) -> "Ending":
         return {
@@ -217,7 +216,7 @@ def endings_of(study: "Study") -> dict[int, "Ending"]:
         }.get(state, REQUEUED)
 
     return {
-        trial.number: ending(trial.state, trial.user_attrs.get("reason", ""))
+        trial_name(trial.number, stage): ending(trial.state, trial.user_attrs.get("reason", ""))
         for trial in study.get_trials(deepcopy=False)
     }
 

@@ -138,7 +138,7 @@ class SearchStage:
         self.keeper.keep(task.number, recipe, result)
         if self.leads(task):
             outcome = outcome_of(self.study, self.run_dir, self.keeper.paths)
-            self.tracker.lead(task.number, study_note(self.study, outcome))
+            self.tracker.lead(task.name, study_note(self.study, outcome))
 
     def leads(self, task: TrialTask) -> bool:
         return task.number in self.keeper.top[:1]

@@ -11,6 +11,11 @@ StageName = Literal["search", "final"]
 """The search itself, on the validation pairs; or its finalists, longer and on the test pairs."""
 
 
+def trial_name(number: int, stage: StageName = "search") -> str:
+    """`t037`, or `f03` among the finalists' runs."""
+    return f"t{number:03d}" if stage == "search" else f"f{number:02d}"
+
+
 @dataclass(frozen=True)
 class TrialTask:
     """One trial to run: its number in its stage, its values, its seed.
@@ -27,8 +32,7 @@ class TrialTask:
 
     @property
     def name(self) -> str:
-        """`t037`, or `f03` among the finalists' runs."""
-        return f"t{self.number:03d}" if self.stage == "search" else f"f{self.number:02d}"
+        return trial_name(self.number, self.stage)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from checking import check_finished, check_mirror, wait_until
 from driving import Slow, make_plan
 
 import harness.search
-import harness.tracking
+import harness.tracking.deliveries
 from harness.stopping import StopSwitch
 from harness.view import Event, Note, TrialEnded, View
 
@@ -89,7 +89,7 @@ class Switching(View):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_server_that_comes_back_gets_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.tracking, "RETRY_AFTER", 0.5)
+    monkeypatch.setattr(harness.tracking.deliveries, "RETRY_AFTER", 0.5)
     port = free_port()
     view = Switching(tmp_path, port)
     uri = f"http://127.0.0.1:{port}"
@@ -101,4 +101,4 @@ def test_a_server_that_comes_back_gets_all(tmp_path: Path, monkeypatch: pytest.M
     finally:
         view.close()
     assert sum("MLflow did not answer" in note for note in view.notes) == 1
-    assert not any("could not be delivered" in note for note in view.notes)
+    assert not any("could not be told" in note for note in view.notes)

@@ -208,13 +208,13 @@ class Told(NullTracker):
 
     def __init__(self) -> None:
         self.ended = 0
-        self.leads: list[tuple[int, int, str]] = []
+        self.leads: list[tuple[int, str, str]] = []
 
-    def end(self, number: int, ending: Ending) -> None:
+    def end(self, trial: str, ending: Ending) -> None:
         self.ended += 1
 
-    def lead(self, number: int, note: str) -> None:
-        self.leads.append((self.ended, number, note))
+    def lead(self, trial: str, note: str) -> None:
+        self.leads.append((self.ended, trial, note))
 
 
 def test_the_mirror_hears_of_every_new_lead_while_the_search_goes_on(
@@ -229,11 +229,11 @@ def test_the_mirror_hears_of_every_new_lead_while_the_search_goes_on(
         trial.number for place, trial in enumerate(completed)
         if all(trial.value > score for score in scores[:place])
     ]  # fmt: skip
-    assert [number for _, number, _ in tracker.leads] == leading
+    assert [name for _, name, _ in tracker.leads] == [f"t{number:03d}" for number in leading]
     assert leading[-1] == outcome.winner
-    for ended, number, note in tracker.leads:
-        assert ended == number  # one worker: told before the next trial ends
-        assert f"| ★ best | t{number:03d} |" in note
+    for ended, name, note in tracker.leads:
+        assert name == f"t{ended:03d}"  # one worker: told before the next trial ends
+        assert f"| ★ best | {name} |" in note
         assert f"{ended + 1} of 16 trials are done" in note
 
 

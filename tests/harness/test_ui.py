@@ -14,13 +14,21 @@ from typing import Any
 import pytest
 from driving import PIXEL, make_plan
 
-from harness import tracking
 from harness.errors import UserInputError
 from harness.mlflow_view import VIEW
 from harness.paths import RunPaths
 from harness.registration import Left
 from harness.study import sqlite_url
-from harness.tracking import Ending, MlflowStore, quiet_client, tags_of
+from harness.tracking import (
+    Ending,
+    MlflowTracker,
+    StudyStore,
+    deliveries,
+    quiet_client,
+    study,
+    tags_of,
+)
+from harness.tracking.outbox import Entry
 from harness.trial_messages import Rung, TrialTask
 from harness.ui import chosen_experiment, free_port, page_of
 from search_spaces.params import TrialParams
@@ -29,26 +37,38 @@ ROOT = Path(__file__).parent.parent.parent
 PARAMS = TrialParams(lambda_L1=82, lambda_perceptual=11, n_layers_D=4, gan_mode="lsgan", lr=2e-4)
 
 
-def write_runs(paths: RunPaths, name: str) -> MlflowStore:
-    """A study of two trials as a search leaves it in MLflow."""
+def study_store(paths: RunPaths, name: str) -> StudyStore:
     paths.root.mkdir(exist_ok=True)
     facts = make_plan(paths.root, study=name).facts
-    url = sqlite_url(paths.mlflow_db)
-    store = MlflowStore(url, name, paths.mlflow_artifacts, tags_of(facts), facts["space"])
-    store.open()
+    return StudyStore(
+        sqlite_url(paths.mlflow_db),
+        name,
+        paths.mlflow_artifacts,
+        tags=tags_of(facts),
+        space=facts["space"],
+    )
+
+
+def write_runs(paths: RunPaths, name: str) -> None:
+    """A study of two trials as a search leaves it in MLflow."""
+    notes: list[str] = []
+    tracker = MlflowTracker(study_store(paths, name), paths.study(name).outbox, notes.append)
     for number in range(2):
-        store.begin(TrialTask(number, PARAMS, 0), {"recipe": "best"})
-        store.rung(number, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
-        store.rung(number, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
-        store.end(number, Ending("FINISHED", "complete"))
-    store.close(Ending("FINISHED", "finished"), Left(1, "the note"))
-    return store
+        task = TrialTask(number, PARAMS, 0)
+        tracker.begin(task, {"recipe": "best"})
+        tracker.rung(task.name, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
+        tracker.rung(task.name, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
+        tracker.end(task.name, Ending("FINISHED", "complete"))
+    tracker.conclude(Ending("FINISHED", "finished"), Left(1, "the note"))
+    tracker.finish()
+    assert notes == []
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     patch = pytest.MonkeyPatch()
-    patch.setattr(tracking, "SAMPLED_EVERY", 0.0)
+    patch.setattr(study, "SAMPLED_EVERY", 0.0)
+    patch.setattr(deliveries, "TOGETHER", 1)
     paths = RunPaths(tmp_path_factory.mktemp("빈 칸 's"))
     for name in ("first", "얼굴 <b>"):
         write_runs(paths, name)
@@ -91,20 +111,15 @@ def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
 
 
 def test_the_best_so_far_is_tagged_while_the_search_goes_on(tmp_path: Path) -> None:
-    plan = make_plan(tmp_path, study="live")
-    url = sqlite_url(tmp_path / "mlflow.db")
-    store = MlflowStore(
-        url, "live", tmp_path / "artifacts", tags_of(plan.facts), plan.facts["space"]
-    )
+    store = study_store(RunPaths(tmp_path), "live")
     store.open()
-    for number in range(3):
-        store.begin(TrialTask(number, PARAMS, 0), {})
-    for number in (0, 2, None):
-        store.lead(number, f"t{number} leads")
+    store.write([Entry(f"t{number:03d}", status="RUNNING") for number in range(3)])
+    for name in ("t000", "t002", None):
+        store.lead(name, f"{name} leads")
         tagged = [run.info.run_id for run in store.search("tags.best = 'true'")]
-        assert tagged == ([] if number is None else [store.runs[number]])
+        assert tagged == ([] if name is None else [store.runs[name]])
         (parent,) = store.search("tags.role = 'study'")
-        assert parent.data.tags["mlflow.note.content"] == f"t{number} leads"
+        assert parent.data.tags["mlflow.note.content"] == f"{name} leads"
         assert parent.info.status == "RUNNING"
 
 

@@ -1,0 +1,152 @@
+"""The way to a store that may be slow or away: nobody waits for it, and nothing is lost."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Protocol
+
+from harness.tracking.outbox import Entry, Outbox
+
+RETRY_AFTER = 20.0  # seconds before a store that did not answer is tried again
+TOGETHER = 24  # entries that are delivered in one go, where so many wait
+
+Call = Callable[[], None]
+
+
+class RefusedError(Exception):
+    """The store answers, and will never take this."""
+
+
+class Store(Protocol):
+    """What takes entries. Every call may raise while it is away."""
+
+    def open(self) -> None: ...
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Take all of them, in order. One that it had already changes nothing.
+
+        Raises:
+            RefusedError: it will never take one of them.
+        """
+        ...
+
+
+class Deliveries:
+    """A thread that brings a store what is put into an outbox, and makes calls in between.
+
+    Entries outlive the process; calls do not, and are for what a later process does anew. Its
+    methods are for one thread, the owner's; only there `warn` is called.
+    """
+
+    def __init__(self, store: Store, outbox: Path, warn: Callable[[str], None]) -> None:
+        self.store = store
+        self.outbox = Outbox(outbox)
+        self.warn = warn
+        self.said: deque[str] = deque()
+        self.queue: deque[Path | Call] = deque([store.open, *self.outbox.waiting()])
+        self.changed = threading.Condition()
+        self.ending = False
+        self.away = False
+        self.thread = threading.Thread(target=self.run, name="mirror", daemon=True)
+        self.thread.start()
+
+    # -- the owner's side -------------------------------------------------------------------
+
+    def put(self, entry: Entry) -> None:
+        """Deliver an entry after all that waits. Returns when it is on the disk."""
+        self.add(self.outbox.put(entry))
+
+    def add(self, item: Path | Call) -> None:
+        with self.changed:
+            self.queue.append(item)
+            self.changed.notify()
+        while self.said:
+            self.warn(self.said.popleft())
+
+    def finish(self) -> None:
+        """Deliver all that can be delivered, and end the thread; say so where something waits."""
+        if self.ending:
+            return
+        with self.changed:
+            self.ending = True
+            self.changed.notify()
+        self.thread.join()
+        while self.said:
+            self.warn(self.said.popleft())
+        self.outbox.tidy()
+        if self.queue:
+            self.warn(
+                f"MLflow could not be told everything: {len(self.outbox.waiting())} entries wait "
+                f"in {self.outbox.folder}, and the same command delivers them when it is back."
+            )
+
+    # -- the thread's side ------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until the end is near and nothing waits, or what waits cannot be delivered."""
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self.queue or self.ending)
+                last_try = self.ending
+                if not self.queue:
+                    return
+                taken = self.next()
+            try:
+                self.deliver(taken)
+            except Exception as error:  # whatever a mirror raises, the search goes on
+                self.say_away(error)
+                if last_try:
+                    return
+                with self.changed:
+                    self.changed.wait_for(lambda: self.ending, RETRY_AFTER)
+                continue
+            self.away = False
+            with self.changed:
+                for _ in taken:
+                    self.queue.popleft()
+
+    def next(self) -> list[Path | Call]:
+        """A call, or the entries up to the next one."""
+        if not isinstance(self.queue[0], Path):
+            return [self.queue[0]]
+        entries = takewhile(lambda item: isinstance(item, Path), self.queue)
+        return [file for file, _ in zip(entries, range(TOGETHER), strict=False)]
+
+    def deliver(self, taken: Sequence[Path | Call]) -> None:
+        files = [item for item in taken if isinstance(item, Path)]
+        for item in taken:
+            if not isinstance(item, Path):
+                item()
+        try:
+            self.write(files)
+        except RefusedError:
+            for file in files:
+                self.write_or_refuse(file)
+
+    def write(self, files: Sequence[Path]) -> None:
+        """Deliver files and remove them. Those of an earlier try may be gone already."""
+        there = [file for file in files if file.exists()]
+        try:
+            entries = [Entry.of_bytes(file.read_bytes()) for file in there]
+        except (ValueError, TypeError) as error:
+            raise RefusedError(str(error)) from error
+        if entries:
+            self.store.write(entries)
+        for file in there:
+            file.unlink()
+
+    def write_or_refuse(self, file: Path) -> None:
+        try:
+            self.write([file])
+        except RefusedError as error:
+            self.said.append(f"MLflow refuses {self.outbox.refuse(file)}: {error}")
+
+    def say_away(self, error: Exception) -> None:
+        if not self.away:
+            self.said.append(
+                f"MLflow did not answer ({type(error).__name__}); what it should hold is kept and "
+                "delivered when it is back."
+            )
+        self.away = True
