@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -210,7 +211,8 @@ def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path)
     entry = Entry("t003", status="RUNNING", tags={"trial": "3"})
     store.write([entry])
     first = store.runs.pop("t003")
-    store.write([entry])  # as a driver would that never heard of the first
+    # As a driver would that never heard of the first.
+    store.write([replace(entry, at=entry.at + 1)])
     later = study_store(runs, "second")
     later.open()
     later.reconcile({"t003": Ending("KILLED", "requeued", "why"), "t004": Ending("FINISHED", "x")})
