@@ -48,6 +48,9 @@ class TrainSettings(Frozen):
     beta1: float = Field(default=0.5, ge=0, lt=1)
     steps: int = Field(ge=1, description="optimisation steps of one trial")
     rungs: tuple[int, ...] = Field(description="steps at which a trial is scored; the last = steps")
+    half_size_steps: int = Field(
+        default=0, ge=0, description="of them, the first so many at half the picture size"
+    )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
     ema_every: int = Field(default=1, ge=1, description="steps between updates of that average")
     perceptual_layers: tuple[str, ...] = Field(description="VGG19 activations compared")
@@ -135,6 +138,9 @@ class SearchConfig(Frozen):
     study: str = Field(default="boundary-sharpness", min_length=1)
     run_dir: Path = Path("runs")
     profile: str = "auto"
+    half_size_first: bool = Field(
+        default=False, description="train at half the picture size until the first rung"
+    )
     device: str = "auto"
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     per_gpu: int | None = Field(default=None, ge=1, description="None: by measured memory")

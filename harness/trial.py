@@ -16,7 +16,7 @@ from harness.external_trial import lay_pictures, train_with
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import batches
+from harness.training.batches import batches, half_size_first
 from harness.training.checkpoints import state_of
 from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
@@ -119,7 +119,7 @@ class Trials:
         generator, discriminator = self.networks(task)
         model = Pix2Pix.start(generator, discriminator, task.params, settings, self.perceptual)
         stream = batches(self.dataset.train, settings, self.device, task.seed)
-        yield from train(model, stream, settings)
+        yield from train(model, half_size_first(stream, settings.half_size_steps), settings)
 
     def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """The user's own program, from the same warm start where it continues from one."""

@@ -245,6 +245,11 @@ def notes(params: Config, train: Config, data: Config, weights: str, trainer: st
             "The trial continued from your own model, with a discriminator trained beside it, and "
             "so does the command; full_command starts from nothing."
         )
+    if train.get("half_size_steps"):
+        said.append(
+            f"The trial trained its first {train['half_size_steps']} steps at half the picture "
+            "size; the command trains all of them at full size."
+        )
     if train.get("ema_decay") and trainer == "builtin":
         said.append(
             f"The score is that of a running average of the generator's weights (decay "

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
@@ -29,6 +31,19 @@ def batches(
             waiting += torch.randperm(len(pairs), generator=random).tolist()
         chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
         yield cut_batch(pairs, chosen, settings, device, random)
+
+
+def half_size_first(
+    stream: Iterator[tuple[Tensor, Tensor]], steps: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The first `steps` batches at half their size, the rest as they come.
+
+    Training that begins with small pictures: Karras et al. (2018), and the guide's method 5. The
+    same pictures, crops and flips come as without it. Sides must be even.
+    """
+    for a, b in islice(stream, steps):
+        yield F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    yield from stream
 
 
 def epoch_batches(
