@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Places = tuple[str, tuple[str, ...], Slots]
 
-# LPIPS looks through the first, the perceptual term through the second.
+# LPIPS looks through the first unless told otherwise, the perceptual term through the second.
 TRUNKS = ("alexnet", "vgg19")
 # How many settings are confirmed unless the user says otherwise, and the budget's share they get.
 FINALISTS = 3
@@ -98,12 +98,13 @@ def choose_half_size(config: SearchConfig, space: Space, train: TrainSettings) -
     return train.model_copy(update={"half_size_steps": train.rungs[0]})
 
 
-def choose_weights(policy: str) -> Weights:
+def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:
     """Whether pretrained networks judge the pictures, or random ones for want of them."""
+    from objectives.loading import trunk_of
     from objectives.weights import resolve_weights
 
     try:
-        return resolve_weights(policy, TRUNKS)
+        return resolve_weights(policy, (trunk_of(objective), TRUNKS[1]))
     except FileNotFoundError as error:
         raise UserInputError(str(error)) from error
 
@@ -118,13 +119,16 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
         raise UserInputError(str(error)) from error
 
 
-def weights_remark(weights: Weights) -> tuple[str, ...]:
+def weights_remark(weights: Weights, objective: str = "boundary_sharpness") -> tuple[str, ...]:
+    from objectives.loading import trunk_of
+
     if weights == "pretrained":
         return ()
+    names = {"alexnet": "AlexNet", "vgg16": "VGG16", "squeezenet1_1": "SqueezeNet"}
     return (
-        "WEIGHTS ARE RANDOM: the pretrained AlexNet and VGG19 are neither cached nor to be had, so "
-        "seeded random networks stand in; scores compare within this study only, and everything "
-        "made here is marked weights: random.",
+        f"WEIGHTS ARE RANDOM: the pretrained {names[trunk_of(objective)]} and VGG19 are neither "
+        "cached nor to be had, so seeded random networks stand in; scores compare within this "
+        "study only, and everything made here is marked weights: random.",
     )
 
 

@@ -33,7 +33,7 @@ def check_pareto(config: SearchConfig) -> None:
     Raises:
         UserInputError: another objective has not these two sides, and CMA-ES knows one value only.
     """
-    if config.objective != "boundary_sharpness":
+    if ":" in config.objective:
         raise UserInputError(
             f"--pareto weighs the two sides of boundary_sharpness, which --objective "
             f"{config.objective} does not have: leave one of them out."

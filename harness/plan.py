@@ -131,7 +131,7 @@ def assemble(
         UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
     """
     device, devices, slots = places
-    weights = choose_weights(config.weights)
+    weights = choose_weights(config.weights, config.objective)
     goal = choose_objective(config.objective, weights)
     external = choose_trainer(config, space, train)
     start = start_of(config, external)
@@ -141,7 +141,7 @@ def assemble(
         config=config,
         space=space,
         recipes={},
-        remarks=weights_remark(weights),
+        remarks=weights_remark(weights, config.objective),
         facts={
             **facts_of(config, space, profile, train, weights, goal, devices, data),
             **facts_of_start(config, start),

@@ -56,19 +56,20 @@ class BoundarySharpness:
     Args:
         weights: of LPIPS's trunk, "pretrained" or "random"; scores of the two never compare.
         device: a torch device.
-        net: LPIPS's trunk: alex, vgg or squeeze.
+        net: LPIPS's trunk: alex, vgg or squeeze; scores of different ones never compare, so that
+            the last two are part of the name.
 
     Raises:
         FileNotFoundError: pretrained weights that are not in torchvision's cache.
     """
 
-    name = "boundary_sharpness"
     direction: Literal["maximize", "minimize"] = "maximize"
     value_range = (0.0, 1.0)
 
     def __init__(
         self, weights: str = "pretrained", device: str | torch.device = "cpu", net: Net = "alex"
     ) -> None:
+        self.name = "boundary_sharpness" + ("" if net == "alex" else f"_{net}")
         self.weights = weights
         self.device = torch.device(device)
         self.network = LpipsNetwork(net, weights).to(self.device)

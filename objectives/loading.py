@@ -1,4 +1,4 @@
-"""An objective of the user's own, named as `package.module:factory`."""
+"""Objectives by name: the built-in ones, and the user's own as `package.module:factory`."""
 
 import importlib
 import math
@@ -7,9 +7,15 @@ import sys
 from typing import Any
 
 from objectives.boundary_sharpness import BoundarySharpness
+from objectives.lpips import TRUNKS, Net
 from objectives.score import Goal, Objective
 
-DEFAULT = "boundary_sharpness"
+# Each looks through another network of LPIPS.
+BUILT_IN: dict[str, Net] = {
+    "boundary_sharpness": "alex",
+    "boundary_sharpness_vgg": "vgg",
+    "boundary_sharpness_squeeze": "squeeze",
+}
 
 
 def load_objective(name: str, weights: str, device: str) -> Objective:
@@ -18,19 +24,20 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
     Modules are also looked for in the current folder.
 
     Args:
-        name: "boundary_sharpness", or "package.module:factory".
+        name: one of `BUILT_IN`, or "package.module:factory".
         weights: "pretrained" or "random".
         device: a torch device.
 
     Raises:
         ValueError: no such module or factory, or what it makes is no `objectives.score.Objective`.
     """
-    if name == DEFAULT:
-        return BoundarySharpness(weights, device)
+    if name in BUILT_IN:
+        return BoundarySharpness(weights, device, BUILT_IN[name])
     module_name, colon, factory_name = name.partition(":")
     if not (module_name and colon and factory_name):
         raise ValueError(
-            f"--objective {name} is neither {DEFAULT} nor of the form package.module:factory."
+            f"--objective {name} is neither {', '.join(BUILT_IN)} nor of the form "
+            "package.module:factory."
         )
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -54,6 +61,11 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
     return checked(name, made)
 
 
+def trunk_of(name: str) -> str:
+    """The network that an objective looks through, as `objectives.weights` names it."""
+    return TRUNKS[BUILT_IN.get(name, "alex")]
+
+
 def first_line(error: Exception) -> str:
     """What an error says, on one line, or its kind."""
     return (str(error).splitlines() or [type(error).__name__])[0]
@@ -65,7 +77,7 @@ def goal_of(name: str, weights: str) -> Goal:
     Raises:
         ValueError: as `load_objective`.
     """
-    made = BoundarySharpness if name == DEFAULT else load_objective(name, weights, "cpu")
+    made = BoundarySharpness if name in BUILT_IN else load_objective(name, weights, "cpu")
     low, high = made.value_range
     worst = low if made.direction == "maximize" else high
     return Goal(made.direction, worst if math.isfinite(worst) else None)

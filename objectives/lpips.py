@@ -187,8 +187,11 @@ def spread(mask: Tensor, shape: tuple[int, int]) -> Tensor:
     `sum(spread(mask) * small) == mean over the mask of upsampled(small)`, for every `small`.
     """
     mean = mask / mask.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    with torch.enable_grad():
-        small = torch.zeros(len(mask), 1, *shape, device=mask.device, requires_grad=True)
-        large = F.interpolate(small, mask.shape[-2:], mode="bilinear", align_corners=False)
-        (weights,) = torch.autograd.grad(large, small, mean)
-    return weights
+    down, across = (upsampling(n, m, mask) for n, m in zip(shape, mask.shape[-2:], strict=True))
+    return down @ mean @ across.T
+
+
+def upsampling(size: int, larger: int, like: Tensor) -> Tensor:
+    """`[size, larger]`: bilinear upsampling along one axis, as a matrix on the right."""
+    unit = torch.eye(size, device=like.device, dtype=like.dtype)[None]
+    return F.interpolate(unit, larger, mode="linear", align_corners=False)[0]

@@ -40,7 +40,11 @@ def score(
         Literal["auto", "pretrained", "random"], typer.Option(help="Weights of LPIPS's network.")
     ] = "auto",
     objective: Annotated[
-        str, typer.Option(help="boundary_sharpness, or your own as package.module:factory.")
+        str,
+        typer.Option(
+            help="boundary_sharpness; boundary_sharpness_vgg or ..._squeeze, by another network of "
+            "LPIPS; or your own as package.module:factory."
+        ),
     ] = "boundary_sharpness",
 ) -> None:
     """Score restored pictures where they were warped: sharp, and right. Pairs files by name.
@@ -51,12 +55,12 @@ def score(
     check_writable("--csv", csv_file)
     files = chosen_files(pred, target, mask, input_, results)
     chosen, found = scored(files, objective, device, weights)
-    figures = as_json(found, chosen.weights)
+    figures = as_json(found, chosen.name, chosen.weights)
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     if csv_file is not None:
         write_csv(csv_file, figures["images"])
-    print_table(figures, chosen.name, chosen.direction)
+    print_table(figures, chosen.direction)
 
 
 def chosen_files(
@@ -93,25 +97,26 @@ def scored(
     from harness.devices import resolve_device
     from harness.errors import UserInputError
     from harness.folder_scoring import score_files
-    from objectives.loading import load_objective
+    from objectives.loading import load_objective, trunk_of
     from objectives.weights import resolve_weights
 
     place = resolve_device(device)
     try:
-        weights = resolve_weights(policy, ("alexnet",))
+        weights = resolve_weights(policy, (trunk_of(name),))
         chosen = load_objective(name, weights, place)
     except (ValueError, FileNotFoundError) as error:
         raise UserInputError(str(error)) from error
     return chosen, score_files(files, chosen)
 
 
-def as_json(found: "FolderScore", weights: str) -> dict[str, Any]:
+def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
     """What `--json` writes."""
     components = dict(found.score.components)
     counts = {key: int(components.pop(key)) for key in ("n", "n_scored")}
     return {
         "score": found.score.value,
         **counts,
+        "objective": name,
         "weights": weights,
         "lpips_reference": found.lpips_reference,
         "components": components,
@@ -164,7 +169,7 @@ def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
     write_text(file, text.getvalue())
 
 
-def print_table(figures: dict[str, Any], name: str, direction: str) -> None:
+def print_table(figures: dict[str, Any], direction: str) -> None:
     """The headline, the components beside those of the worst pictures."""
     from rich.console import Console
     from rich.markup import escape
@@ -173,9 +178,10 @@ def print_table(figures: dict[str, Any], name: str, direction: str) -> None:
     console = Console()
     components = figures["components"]
     console.print(
-        f"[bold]{name} {figures['score']:.4f}[/bold]  ({direction}; {figures['n_scored']} of "
-        f"{figures['n']} pictures scored; median {components['median']:.4f}, worst tenth "
-        f"{components['worst_tenth']:.4f}; weights: {figures['weights']})"
+        f"[bold]{figures['objective']} {figures['score']:.4f}[/bold]  ({direction}; "
+        f"{figures['n_scored']} of {figures['n']} pictures scored; median "
+        f"{components['median']:.4f}, worst tenth {components['worst_tenth']:.4f}; "
+        f"weights: {figures['weights']})"
     )
     if figures["weights"] == "random":
         console.print(

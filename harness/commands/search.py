@@ -91,7 +91,11 @@ def search(
     seed: Annotated[int, typer.Option(help="Of the sampler, the networks and the batches.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     objective: Annotated[
-        str, typer.Option(help="boundary_sharpness, or your own as package.module:factory.")
+        str,
+        typer.Option(
+            help="boundary_sharpness; boundary_sharpness_vgg or ..._squeeze, by another network of "
+            "LPIPS; or your own as package.module:factory."
+        ),
     ] = "boundary_sharpness",
     init_from: Annotated[
         list[Path] | None,

@@ -38,7 +38,14 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.modules.pop("my_objective", None)
 
 
-@pytest.fixture(scope="module", params=["boundary_sharpness", EXAMPLE, *OWN])
+BUILT_IN = (
+    "boundary_sharpness",
+    "boundary_sharpness_squeeze",
+    pytest.param("boundary_sharpness_vgg", marks=pytest.mark.slow),
+)
+
+
+@pytest.fixture(scope="module", params=[*BUILT_IN, EXAMPLE, *OWN])
 def objective(request: pytest.FixtureRequest, example_folder: Path) -> Objective:
     return load_objective(request.param, "random", "cpu")
 
@@ -68,8 +75,10 @@ def picked(reference: Reference, numbers: list[int]) -> Reference:
     )
 
 
-def test_it_declares_itself(objective: Objective) -> None:
+def test_it_declares_itself(objective: Objective, request: pytest.FixtureRequest) -> None:
     assert objective.name
+    asked = request.node.callspec.params["objective"]
+    assert ":" in asked or objective.name == asked
     assert objective.weights == "random"
     low, high = objective.value_range
     assert low < high
@@ -191,7 +200,7 @@ def test_goals(example_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("ssim", "is neither boundary_sharpness nor of the form"),
+        ("ssim", "is neither boundary_sharpness, .* nor of the form"),
         ("no_such_module:make", "no_such_module cannot be imported"),
         ("my_objective:missing", "my_objective has no callable missing"),
         ("wrong:nothing", "has no name, direction, value_range, weights, against"),

@@ -121,7 +121,7 @@ def test_the_json_has_the_documented_shape(score, folder: Path) -> None:
     assert ran.code == 0, ran.err
     figures = json.loads((folder / "out.json").read_text())
     assert set(figures) == {
-        "score", "n", "n_scored", "weights", "lpips_reference", "components", "images"
+        "score", "n", "n_scored", "objective", "weights", "lpips_reference", "components", "images"
     }  # fmt: skip
     assert (figures["n"], figures["n_scored"], figures["weights"]) == (6, 6, "random")
     assert "blurred" in figures["lpips_reference"]
@@ -132,6 +132,30 @@ def test_the_json_has_the_documented_shape(score, folder: Path) -> None:
     assert scores == sorted(scores, reverse=True)
     assert figures["score"] == pytest.approx(sum(scores) / 6)
     assert figures["components"]["worst_tenth"] == pytest.approx(scores[-1])
+
+
+def test_another_network_of_lpips_is_another_metric_by_name(score, folder: Path) -> None:
+    words = flags(folder, "pred", "target", "mask")
+    assert score(*words, "--json", folder / "a.json").code == 0
+    other = ("--objective", "boundary_sharpness_squeeze")
+    ran = score(*words, *other, "--json", folder / "b.json")
+    assert ran.code == 0, ran.err
+    assert "boundary_sharpness_squeeze 0." in ran.out
+    a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
+    assert a["objective"] == "boundary_sharpness"
+    assert b["objective"] == "boundary_sharpness_squeeze"
+    assert b["components"]["D"] == pytest.approx(a["components"]["D"], rel=1e-6)
+    assert b["components"]["lpips"] != pytest.approx(a["components"]["lpips"], rel=0.01)
+
+
+def test_the_weights_of_the_network_that_is_asked_for_must_be_there(
+    score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    words = flags(folder, "pred", "target", "mask")
+    asked = ("--objective", "boundary_sharpness_vgg", "--weights", "pretrained")
+    refused(score(*words, *asked), "vgg16-397923af.pth are missing", folder)
 
 
 def test_the_page_explains_every_figure(score, folder: Path) -> None:
