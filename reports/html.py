@@ -1,11 +1,10 @@
 """The report as one HTML file that needs nothing beside it."""
 
 import json
-import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,10 +14,35 @@ from optuna import Study
 from reports.export import best_config
 from reports.figures import all_figures, short
 from reports.pictures import boundaries
-from reports.record import RECOMMENDED, recipe_trial, winning_trial
+from reports.record import winning_trial
 from reports.summary import Summary, summarise
 from reports.table import PARAMS, trials_frame
-from reports.texts import Translate, translator
+from reports.texts import translator
+from reports.wording import (
+    how_confirmed,
+    levels,
+    number,
+    progress,
+    remarks,
+    setting_name,
+    signed,
+    verdict,
+)
+
+
+class View(NamedTuple):
+    """One way to see a picture: its key among the texts, and its data URI."""
+
+    key: str
+    uri: str
+
+
+class Picture(NamedTuple):
+    """A validation picture around its retouched region, in all its views of one size."""
+
+    width: int
+    height: int
+    views: tuple[View, ...]
 
 
 def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None = None) -> None:
@@ -62,124 +86,47 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         say=say,
         lang=lang,
         s=summary,
+        progress=progress(summary, say),
         verdict=verdict(summary, say),
         remarks=remarks(summary, study.user_attrs, say),
         levels=levels(summary, say),
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
-        finalist_name=partial(finalist_name, say=say),
+        setting_name=partial(setting_name, say=say),
         params=PARAMS,
         config=config,
         noted=study.user_attrs,
         provenance=provenance(study.user_attrs),
-        pictures=pictures(study, summary, panels),
+        rival=setting_name(summary.rival.recipe, say) if summary.rival else "",
+        pictures=pictures(summary, panels),
         table=table(frame),
+        front=frame[frame["front"]].to_dict("records") if summary.front else [],
         plotly=Markup(get_plotlyjs()),
         figures=Markup(script_json(figures)),
         drawn=set(figures),
     )
 
 
-def verdict(summary: Summary, say: Translate) -> str:
-    """The first sentence: what the finalists showed, or else what one run each did."""
-    if summary.finals and summary.finals["difference"]:
-        return confirmed_verdict(summary.finals, say)
-    best, other = summary.winner, summary.baseline
-    return say(
-        f"verdict_{summary.outcome}",
-        trial=best.trial if best else "",
-        score=number(best.score) if best else "",
-        baseline=number(other.score) if other else "",
-        difference=number(summary.difference),
-    )
-
-
-def confirmed_verdict(finals: Mapping[str, Any], say: Translate) -> str:
-    """Better, no difference shown, or the baseline is the best, with the interval."""
-    lead = finals["difference"]
-    ends = (lead["low"], lead["high"])
-    found = "better" if lead["low"] > 0 else "worse" if lead["high"] < 0 else "undecided"
-    if found == "worse":
-        ends = (-lead["high"], -lead["low"])
-    challenger = next(row["name"] for row in finals["rows"] if row["name"] != finals["baseline"])
-    return say(
-        f"verdict_{found}",
-        one=challenger,
-        other=finalist_name(finals["baseline"], say),
-        difference=signed(lead["mean"]) if found == "undecided" else number(abs(lead["mean"])),
-        low=number(ends[0]),
-        high=number(ends[1]),
-    )
-
-
-def finalist_name(name: str, say: Translate) -> str:
-    return say("recommended_short") if name == RECOMMENDED else name
-
-
-def remarks(summary: Summary, noted: Mapping[str, Any], say: Translate) -> list[str]:
-    """What a reader must know beside the first sentence."""
-    said = [say("so_far")] if summary.running else []
-    if summary.outcome == "only_failures":
-        said.append(say("failures_first"))
-    if summary.outcome == "no_baseline":
-        said.append(say("no_baseline_note"))
-    if summary.finals is not None:
-        said.append(say("confirmed", **how_confirmed(summary.finals)))
-    elif summary.outcome == "ahead":
-        said.append(say("not_confirmed"))
-    if summary.winner and summary.winner.score is not None and summary.noop is not None:
-        above = summary.sign * summary.winner.score > summary.sign * summary.noop
-        said.append(say("above_noop" if above else "below_noop", noop=number(summary.noop)))
-    if noted.get("weights") == "random":
-        said.append(say("random_weights"))
-    return said
-
-
-def how_confirmed(finals: Mapping[str, Any]) -> dict[str, Any]:
-    """Steps, seeds and pairs of the confirmation, as its sentences name them."""
-    return {
-        "steps": finals["steps"],
-        "seeds": len(finals["seeds"]),
-        "pairs": finals["pairs"],
-        "noop": number(finals["noop"]),
-    }
-
-
-def levels(summary: Summary, say: Translate) -> list[tuple[str, float]]:
-    """The scores of the first screen, by name."""
-    named = [
-        (say("winner"), summary.winner.score if summary.winner else None),
-        (say("recommended_short"), summary.baseline.score if summary.baseline else None),
-        (say("warm_start_short"), summary.warm_start),
-        (say("noop_short"), summary.noop),
-        (say("oracle_short"), summary.oracle),
-    ]
-    return [(name, score) for name, score in named if score is not None]
-
-
-def pictures(study: Study, summary: Summary, panels: Path | None) -> list[dict[str, Any]]:
-    """The winner's boundaries beside the recommended recipe's, each as the page takes it."""
+def pictures(summary: Summary, panels: Path | None) -> list[Picture]:
+    """The winner's boundaries beside its rival's."""
     if panels is None or summary.winner is None:
         return []
-    recommended = recipe_trial(study, RECOMMENDED)
-    other = recommended and recommended.number != summary.winner.trial
+    rival = summary.rival
     found = boundaries(
         panels / panel_name(summary.winner.trial),
-        panels / panel_name(recommended.number) if recommended and other else None,
+        panels / panel_name(rival.trial) if rival else None,
     )
+    by_rival = f"by_{rival.recipe}" if rival else ""
     return [
-        {
-            "side": row.side,
-            "views": [
-                (key, uri)
-                for key, uri in (
-                    ("retouched", row.retouched),
-                    ("by_baseline", row.baseline),
-                    ("by_winner", row.winner),
-                    ("original", row.original),
-                )
-                if uri is not None
-            ],
-        }
+        Picture(
+            row.width,
+            row.height,
+            (
+                View("retouched", row.retouched),
+                *([View(by_rival, row.rival)] if row.rival else []),
+                View("by_winner", row.winner),
+                View("original", row.original),
+            ),
+        )
         for row in found
     ]
 
@@ -210,15 +157,6 @@ def provenance(noted: Mapping[str, Any]) -> list[tuple[str, str]]:
         *((noted.get("train") or {}).items()),
     ]
     return [(key, value(entry)) for key, entry in rows if entry is not None]
-
-
-def number(score: float | None) -> str:
-    """A score to four decimals; a dash where there is none."""
-    return "-" if score is None or math.isnan(score) else f"{score:.4f}"
-
-
-def signed(difference: float) -> str:
-    return f"{difference:+.4f}"
 
 
 def value(entry: object) -> str:

@@ -16,8 +16,10 @@ HEADING = 16
 GAP = 2
 COLUMNS = 4
 OUTLINE = (255, 64, 64)
-MARGIN = 0.12
+MARGIN = 0.03
 """How much is shown around the scored region, as a part of the picture's side."""
+LONGEST = 1.6
+"""A view's longer side is at most so many times the shorter one."""
 MOST_ROWS = 4
 
 
@@ -25,23 +27,24 @@ MOST_ROWS = 4
 class Boundary:
     """One validation picture around its retouched region, as data URIs of one size.
 
-    `baseline` is None where the recommended recipe left no panel.
+    `rival` is None where the other setting left no panel. `width` and `height` in pixels.
     """
 
     retouched: str
-    baseline: str | None
+    rival: str | None
     winner: str
     original: str
-    side: int
+    width: int
+    height: int
 
 
-def boundaries(winner: Path, baseline: Path | None) -> tuple[Boundary, ...]:
+def boundaries(winner: Path, rival: Path | None) -> tuple[Boundary, ...]:
     """The pictures of two trials' panels, cut to the scored region and its surroundings.
 
     Empty where the winner's panel is missing or is not shaped as a panel is.
     """
     rows = cells(winner)
-    others = cells(baseline) if baseline is not None else []
+    others = cells(rival) if rival is not None else []
     found = []
     for place, (retouched, restored, original, outlined) in enumerate(rows[:MOST_ROWS]):
         box = region(outlined)
@@ -50,10 +53,11 @@ def boundaries(winner: Path, baseline: Path | None) -> tuple[Boundary, ...]:
         found.append(
             Boundary(
                 retouched=data_uri(retouched.crop(box)),
-                baseline=data_uri(other.crop(box)) if other is not None and fits else None,
+                rival=data_uri(other.crop(box)) if other is not None and fits else None,
                 winner=data_uri(restored.crop(box)),
                 original=data_uri(original.crop(box)),
-                side=box[2] - box[0],
+                width=box[2] - box[0],
+                height=box[3] - box[1],
             )
         )
     return tuple(found)
@@ -81,17 +85,18 @@ def cells(panel: Path) -> list[list[Image.Image]]:
 
 
 def region(outlined: Image.Image) -> tuple[int, int, int, int]:
-    """The square around the outline drawn on a picture: left, top, right, bottom."""
+    """The rectangle around the outline drawn on a picture: left, top, right, bottom."""
     side = outlined.width
     drawn = (np.asarray(outlined) == np.array(OUTLINE)).all(axis=2)
     ys, xs = np.nonzero(drawn)
     if len(xs) == 0:
         return (0, 0, side, side)
-    reach = max(xs.max() - xs.min(), ys.max() - ys.min()) + 1 + 2 * round(MARGIN * side)
-    width = min(side, int(reach))
+    margin = round(MARGIN * side)
+    wide, high = (min(side, int(at.max() - at.min()) + 1 + 2 * margin) for at in (xs, ys))
+    width, height = max(wide, round(high / LONGEST)), max(high, round(wide / LONGEST))
     left = clamp(int(xs.min() + xs.max() + 1 - width) // 2, side - width)
-    top = clamp(int(ys.min() + ys.max() + 1 - width) // 2, side - width)
-    return (left, top, left + width, top + width)
+    top = clamp(int(ys.min() + ys.max() + 1 - height) // 2, side - height)
+    return (left, top, left + width, top + height)
 
 
 def clamp(value: int, most: int) -> int:

@@ -27,6 +27,8 @@ from reports.record import (
     winning_trial,
 )
 
+BLURRING = "problem"
+"""The recipe that blurs today."""
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
 FELL_BACK = 0.02
@@ -87,7 +89,9 @@ class Ending:
 class Summary:
     """Everything the report says in words and tables.
 
-    `finals` is what the finalists showed (the study's fact of that name), None before it is known.
+    `baseline` is the guide's recommended setting, `problem` the one that blurs, and `rival` that of
+    the two which the winner is shown beside. `finals` is what the finalists showed (the study's
+    fact of that name), None before it is known.
     `objectives` are a Pareto search's two, and `front` its trials that are beaten in neither.
     `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
     better than the baseline the winner is.
@@ -101,6 +105,8 @@ class Summary:
     outcome: Outcome
     winner: Standing | None
     baseline: Standing | None
+    problem: Standing | None
+    rival: Standing | None
     difference: float | None
     noop: float | None
     warm_start: float | None
@@ -122,7 +128,8 @@ def summarise(study: Study) -> Summary:
     noted = study.user_attrs
     scores = noted.get("baseline") or {}
     best = winning_trial(study)
-    recommended = recipe_trial(study, RECOMMENDED)
+    recommended, problem = recipe_trial(study, RECOMMENDED), recipe_trial(study, BLURRING)
+    named = [trial for trial in (recommended, problem) if trial is not None]
     counts = {state.name.lower(): 0 for state in TrialState}
     for trial in trials:
         counts[trial.state.name.lower()] += 1
@@ -136,6 +143,8 @@ def summarise(study: Study) -> Summary:
         outcome=outcome(best, recommended, counts),
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
+        problem=standing(problem) if problem else None,
+        rival=next((standing(trial) for trial in named if best and trial != best), None),
         difference=sign * (score_of(best) - score_of(recommended))
         if best and recommended
         else None,

@@ -8,7 +8,8 @@ ENGLISH = {
     "title": "Search for the setting that removes the blur",
     "study": "Study",
     "so_far": "The search is running: this is how it stands so far.",
-    "progress": "{complete} completed, {pruned} pruned, {fail} failed, {running} running",
+    "progress": "{count} {state}",
+    "progress_none": "no trials yet",
     "progress_of": "of {budget} trials",
     "verdict_nothing": "No trial has been completed yet.",
     "verdict_only_failures": "No trial was completed: all were stopped or failed.",
@@ -28,6 +29,7 @@ ENGLISH = {
     " {steps} steps, {seeds} fresh seeds, {pairs} held-out pairs. There the input unchanged scores"
     " {noop}.",
     "claims": "What the guide says, and what the trials say",
+    "claims_few": "Too few completed trials to hold them against what the guide says.",
     "claims_note": "Each setting's effect on the score with the others held, from a straight line"
     " through the completed trials, and its 95 % interval. The search chose these trials, and they"
     " are short: a direction, not a law.",
@@ -57,13 +59,15 @@ ENGLISH = {
     "failures_first": "The reasons are listed under “Trials that ended early”.",
     "winner": "Winner",
     "recommended_short": "Guide's recommended",
+    "problem_short": "Guide's blurring setting",
     "noop_short": "Input unchanged",
     "oracle_short": "Warp undone (best possible)",
     "warm_start_short": "Warm start",
     "setting": "Setting",
     "pictures": "At the retouched boundary",
-    "pictures_note": "Validation pictures that no trial was trained on, magnified around the"
+    "pictures_note": "A validation picture that no trial was trained on, magnified around the"
     " scored region. Pull the handle, or use the arrow keys.",
+    "pictures_more": "More pictures",
     "no_pictures": "No pictures: the study's folder has no panel of the winner.",
     "side_by_side": "Every picture, its views side by side",
     "left": "Left",
@@ -71,7 +75,8 @@ ENGLISH = {
     "picture": "Picture",
     "split": "Where the left picture ends, in percent",
     "retouched": "Retouched (input)",
-    "by_baseline": "Restored, guide's recommended",
+    "by_best": "Restored, guide's recommended",
+    "by_problem": "Restored, guide's blurring setting",
     "by_winner": "Restored, winner",
     "original": "Original",
     "recipes": "The guide's settings",
@@ -97,7 +102,11 @@ ENGLISH = {
     "parallel_note": "Each line is a completed trial; the bolder, the better. The best eighth is"
     " drawn in green.",
     "front": "Not beaten in both",
-    "front_title": "Two objectives",
+    "front_title": "Two goals weighed",
+    "front_note": "Every completed trial by both goals. The green ones are the front: no other"
+    " trial is better in one and as good in the other. Which to take is a matter of taste.",
+    "on_the_front": "The search weighed two goals: {trials} trials are beaten by none in both, and"
+    " of these the winner has the best score.",
     "band_sharper": "sharper, colours may shift",
     "band_balanced": "balanced",
     "band_accurate": "accurate, may blur",
@@ -156,7 +165,8 @@ KOREAN = {
     "title": "흐림을 없애는 설정 찾기",
     "study": "탐색",
     "so_far": "탐색이 진행 중입니다. 지금까지의 결과입니다.",
-    "progress": "완료 {complete}, 중단(가지치기) {pruned}, 실패 {fail}, 실행 중 {running}",
+    "progress": "{state} {count}",
+    "progress_none": "아직 시도 없음",
     "progress_of": "/ 전체 {budget}회",
     "verdict_nothing": "아직 완료된 시도가 없습니다.",
     "verdict_only_failures": "완료된 시도가 없습니다. 모두 중단되었거나 실패했습니다.",
@@ -176,6 +186,7 @@ KOREAN = {
     " {steps}단계, 새로운 시드 {seeds}개, 따로 남겨 둔 {pairs}쌍."
     " 입력을 그대로 두면 {noop}점입니다.",
     "claims": "가이드의 주장과 실험 결과",
+    "claims_few": "완료된 시도가 적어 가이드의 주장을 확인할 수 없습니다.",
     "claims_note": "완료된 시도에 직선을 맞추어, 다른 설정을 고정했을 때 각 설정이 점수에 주는"
     " 영향과 95 % 구간입니다. 탐색이 고른 짧은 시도이므로 방향만 참고하십시오.",
     "claim": "가이드의 주장",
@@ -203,11 +214,13 @@ KOREAN = {
     "failures_first": "이유는 “일찍 끝난 시도”에 있습니다.",
     "winner": "가장 좋은 시도",
     "recommended_short": "가이드 권장",
+    "problem_short": "가이드의 흐린 설정",
     "noop_short": "입력 그대로",
     "oracle_short": "변형을 되돌린 결과(상한)",
     "warm_start_short": "공통 시작 모델",
     "setting": "설정",
     "pictures": "보정된 경계의 모습",
+    "pictures_more": "다른 사진",
     "pictures_note": "어떤 시도도 학습하지 않은 검증용 사진을 평가 영역 주변으로 확대했습니다."
     " 손잡이를 끌거나 화살표 키를 쓰십시오.",
     "no_pictures": "사진이 없습니다. 탐색 폴더에 가장 좋은 시도의 패널이 없습니다.",
@@ -217,7 +230,8 @@ KOREAN = {
     "picture": "사진",
     "split": "왼쪽 사진이 끝나는 위치(퍼센트)",
     "retouched": "보정본(입력)",
-    "by_baseline": "복원, 가이드 권장",
+    "by_best": "복원, 가이드 권장",
+    "by_problem": "복원, 가이드의 흐린 설정",
     "by_winner": "복원, 가장 좋은 시도",
     "original": "원본",
     "recipes": "가이드의 설정들",
@@ -244,6 +258,10 @@ KOREAN = {
     " 초록색입니다.",
     "front": "둘 다에서 뒤지지 않음",
     "front_title": "두 가지 목표",
+    "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색은 다른 어떤 시도도 한쪽에서 더"
+    " 좋으면서 다른 쪽에서 뒤지지 않는 시도입니다. 그중 무엇을 쓸지는 취향입니다.",
+    "on_the_front": "두 가지 목표를 함께 본 탐색입니다. 두 목표 모두에서 뒤지지 않는 시도가"
+    " {trials}개이며, 그중 점수가 가장 높은 것이 가장 좋은 시도입니다.",
     "band_sharper": "선명, 색 왜곡 가능",
     "band_balanced": "균형",
     "band_accurate": "정확, 흐림 가능",

@@ -290,7 +290,7 @@ def test_the_winner_shown_is_the_confirmed_one() -> None:
 
 def test_random_weights_are_said_in_the_first_screen() -> None:
     text = Page(render(make_study(8, weights="random"))).text
-    assert "random networks" in text[: text.index("At the retouched boundary")]
+    assert "random networks" in text[: text.index("What the guide says")]
 
 
 def test_the_file_is_written_whole_or_not_at_all(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.pictures import GAP, HEADING, OUTLINE, boundaries, region
+from reports.pictures import GAP, HEADING, LONGEST, MARGIN, OUTLINE, boundaries, region
 
 SIDE = 64
 COLOURS = [(200, 10, 10), (10, 200, 10), (10, 10, 200), (120, 120, 120)]
@@ -41,21 +41,21 @@ def test_every_view_is_its_own_cell(tmp_path: Path) -> None:
     rows = boundaries(winner, baseline)
     assert len(rows) == 2
     for number, row in enumerate(rows):
-        views = [row.retouched, row.winner, row.original, row.baseline]
+        views = [row.retouched, row.winner, row.original, row.rival]
         colours = [*COLOURS[:3], (250, 250, 0)]
         for uri, colour in zip(views, colours, strict=True):
             assert uri is not None
             pixels = decoded(uri)
-            assert pixels.shape == (row.side, row.side, 3)
+            assert pixels.shape == (row.height, row.width, 3)
             assert tuple(pixels[0, 0]) == colour
             assert (pixels == number).all(axis=2).sum() == 1
 
 
 def test_the_cut_is_around_the_region_and_inside_the_picture(tmp_path: Path) -> None:
     (row,) = boundaries(panel(tmp_path / "t.png", 1), None)
-    margin = round(0.12 * SIDE)
-    assert row.side == 20 + 2 * margin
-    assert row.baseline is None
+    margin = round(MARGIN * SIDE)
+    assert row.width == row.height == 20 + 2 * margin
+    assert row.rival is None
     ys, xs = np.nonzero((decoded(row.original) == 0).all(axis=2))
     assert (ys[0], xs[0]) == (40 - (30 - margin), 30 - (20 - margin))
 
@@ -70,7 +70,21 @@ def test_a_region_at_the_edge(corner: tuple[int, int]) -> None:
     assert x + 10 <= right <= SIDE
     assert 0 <= top <= y
     assert y + 10 <= bottom <= SIDE
-    assert right - left == bottom - top
+    assert right - left == bottom - top == 10 + 2 * round(MARGIN * SIDE)
+
+
+@pytest.mark.parametrize(("width", "height"), [(50, 6), (6, 50), (40, 30)])
+def test_a_long_region_is_shown_as_large_as_a_page_can(width: int, height: int) -> None:
+    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
+    pixels[8 : 8 + height, 8 : 8 + width] = OUTLINE
+    left, top, right, bottom = region(Image.fromarray(pixels))
+    assert left <= 8
+    assert top <= 8
+    assert 8 + width <= right
+    assert 8 + height <= bottom
+    across, down = right - left, bottom - top
+    assert max(across, down) == max(width, height) + 2 * round(MARGIN * SIDE)
+    assert max(across, down) / min(across, down) <= LONGEST * 1.02
 
 
 def test_no_outline_shows_the_whole_picture() -> None:
@@ -84,4 +98,4 @@ def test_missing_broken_and_foreign_panels_show_nothing(tmp_path: Path) -> None:
     for file in (tmp_path / "missing.png", broken, foreign):
         assert boundaries(file, None) == ()
     (row,) = boundaries(tmp_path / "t.png", broken)
-    assert row.baseline is None
+    assert row.rival is None
