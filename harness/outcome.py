@@ -159,10 +159,26 @@ def as_markdown(outcome: SearchOutcome) -> str:
         for row in standings(outcome)
     ]
     rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
-    return "\n".join([headline(outcome), "", *MARKDOWN_HEAD, *rows, *finals_markdown(outcome)])
+    parts = (["", *MARKDOWN_HEAD, *rows], front_markdown(outcome), finals_markdown(outcome))
+    return "\n".join([headline(outcome), *(line for part in parts for line in part)])
 
 
 MARKDOWN_HEAD = ("| | trial | score | settings |", "|---|---|---|---|")
+
+
+def front_markdown(outcome: SearchOutcome) -> list[str]:
+    """A Pareto search's front as a table; nothing of any other search."""
+    if not outcome.front:
+        return []
+    names = list(outcome.front[0].values)
+    rows = [
+        f"| {starred(outcome, point.number, f't{point.number:03d}')} | "
+        + " | ".join(f"{value:.4f}" for value in (*point.values.values(), point.score))
+        + f" | {' '.join(settings(point.params).split())} |"
+        for point in outcome.front
+    ]
+    head = [f"| trial | {' | '.join(names)} | score | settings |", "|---" * (len(names) + 3) + "|"]
+    return ["", "### The front: beaten by none in both", "", *head, *rows]
 
 
 def finals_markdown(outcome: SearchOutcome) -> list[str]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from reports.record import RECOMMENDED
 from reports.summary import Summary
 from reports.texts import Translate
 
@@ -52,14 +53,16 @@ def confirmed_verdict(finals: Mapping[str, Any], say: Translate) -> str:
     if found == "worse":
         ends = (-lead["high"], -lead["low"])
     challenger = next(row["name"] for row in finals["rows"] if row["name"] != finals["baseline"])
-    return say(
+    other = finals["baseline"]
+    said = say(
         f"verdict_{found}",
         one=challenger,
-        other=setting_name(finals["baseline"], say),
+        other=say("recommended_long") if other == RECOMMENDED else other,
         difference=signed(lead["mean"]) if found == "undecided" else number(abs(lead["mean"])),
         low=number(ends[0]),
         high=number(ends[1]),
     )
+    return said[0].upper() + said[1:] if found == "worse" else said
 
 
 def setting_name(name: str, say: Translate) -> str:

@@ -21,7 +21,8 @@ from benchmarks.synthetic_studies import (
 from reports.export import best_config
 from reports.html import render, write_report
 from reports.summary import standing, summarise
-from reports.texts import LANGUAGES
+from reports.texts import LANGUAGES, translator
+from reports.wording import levels
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
 HOSTILE = (
@@ -86,16 +87,20 @@ def running() -> optuna.Study:
 
 
 def two_objectives() -> optuna.Study:
+    """A Pareto search as the driver notes it: every other trial is beaten by the one before it."""
     study = optuna.create_study(study_name="pareto", directions=["maximize", "minimize"])
+    study.set_metric_names(["sharpness", "lpips"])
     for key, value in study_attrs("pareto").items():
         study.set_user_attr(key, value)
     for number in range(12):
+        beaten = number % 2
+        params = BEST | {"lambda_L1": 50.0 + number}
         study.add_trial(
             optuna.trial.create_trial(
-                values=[0.2 + number / 100, 0.1 + number / 50],
-                params=BEST | {"lambda_L1": 50.0 + number},
+                values=[0.4 + (number - 2 * beaten) / 100, 0.1 + (number + beaten) / 50],
+                params=params,
                 distributions=SPACE,
-                user_attrs={"params": BEST | {"lambda_L1": 50.0 + number}},
+                user_attrs={"params": params, "score": 0.3 - (number - 4) ** 2 / 1000},
             )
         )
     return study
@@ -173,6 +178,26 @@ def test_every_text_is_used() -> None:
         if f'"{key}"' not in sources and not key.startswith(built)
     ]  # fmt: skip
     assert unused == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_pareto_search_shows_its_front(language: str) -> None:
+    study = two_objectives()
+    html = render(study, language)
+    page = Page(html)
+    assert summarise(study).front == (4, 2, 6, 0, 8, 10)  # the best score first
+    front = html.partition('aria-labelledby="front-title"')[2].partition("</section>")[0]
+    rows = re.findall(r'<th scope="row">(\d+)</th>\s*<td>([\d.]+)</td>', front)
+    assert {int(trial): float(sharp) for trial, sharp in rows} == pytest.approx(
+        {trial: 0.4 + trial / 100 for trial in (0, 2, 4, 6, 8, 10)}
+    )
+    assert re.findall(r'<tr class="winner"><th scope="row">(\d+)</th>', front) == ["4"]
+    others, ahead = page.figures["front"]["data"]
+    assert ahead["x"] == sorted(study.trials[trial].values[0] for trial in (0, 2, 4, 6, 8, 10))
+    assert len(others["x"]) == 6
+    assert LANGUAGES[language]["on_the_front"].format(trials=6) in page.text
+    assert "sharpness" in page.text
+    assert 'aria-labelledby="front-title"' not in render(make_study(12), language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -259,11 +284,19 @@ def finals_of(low: float, high: float, **changed: Any) -> dict[str, Any]:
     [
         (
             (0.01, 0.03),
-            "t003 is better than Guide's recommended by 0.0200 [0.0100, 0.0300]",
+            "t003 is better than the guide's recommended setting by 0.0200 [0.0100, 0.0300]",
             "더 좋",
         ),
-        ((-0.01, 0.03), "No difference between t003 and Guide's recommended", "확인되지"),
-        ((-0.03, -0.01), "t003, the best of the others, is worse by 0.0200 [0.0100", "더 낮"),
+        (
+            (-0.01, 0.03),
+            "No difference between t003 and the guide's recommended setting",
+            "확인되지",
+        ),
+        (
+            (-0.03, -0.01),
+            "The guide's recommended setting is the best: t003, the best of the others, is worse",
+            "더 낮",
+        ),
     ],
 )
 def test_the_finalists_have_the_first_word(
@@ -286,6 +319,29 @@ def test_the_winner_shown_is_the_confirmed_one() -> None:
     assert summarise(study).winner == standing(study.trials[3])
     assert best_config(study)["trial"] == 3
     assert best_config(study, 5)["confirmed"] is False
+
+
+def test_the_first_screen_has_the_scores_of_the_verdicts_own_pictures() -> None:
+    finals = finals_of(0.01, 0.03)
+    shown = levels(summarise(make_study(12, finalists=finals)), translator("en"))
+    assert [(level.score, level.wins) for level in shown] == [
+        (0.31, True), (0.29, False), (0.317, False)
+    ]  # fmt: skip
+    assert [level.name for level in shown] == ["t003", "Guide's recommended", "Input unchanged"]
+    text = Page(render(make_study(12, finalists=finals))).text
+    assert "does not reach the score of returning the input unchanged (0.3170)" in text
+
+
+def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:
+    study = make_study(8)
+    summary = summarise(study)
+    assert summary.winner == summary.baseline
+    assert summary.rival == summary.problem != summary.winner
+    shown = levels(summary, translator("en"))
+    assert shown[0].name == "Winner: Guide's recommended"
+    assert shown[1] == ("Guide's blurring setting", summary.problem.score, False)
+    ahead = summarise(make_study(50))
+    assert ahead.rival == ahead.baseline != ahead.winner
 
 
 def test_random_weights_are_said_in_the_first_screen() -> None:
