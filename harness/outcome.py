@@ -160,10 +160,22 @@ def as_markdown(outcome: SearchOutcome) -> str:
     ]
     rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
     parts = (["", *MARKDOWN_HEAD, *rows], front_markdown(outcome), finals_markdown(outcome))
-    return "\n".join([headline(outcome), *(line for part in parts for line in part)])
+    return "\n".join([*first_words(outcome), *(line for part in parts for line in part)])
 
 
 MARKDOWN_HEAD = ("| | trial | score | settings |", "|---|---|---|---|")
+
+
+def first_words(outcome: SearchOutcome) -> list[str]:
+    """What MLflow shows of a description that is not opened: the verdict or the lead, the count."""
+    lead = outcome.best
+    if outcome.finalists is not None:
+        said = f"**{confirmation(outcome)[-1]}**"
+    elif lead is not None:
+        said = f"**★ t{lead.number:03d} leads with {lead.value:.4f}**: {settings(lead.params)}"
+    else:
+        return [headline(outcome)]
+    return [" ".join(said.split()), "", headline(outcome)]
 
 
 def front_markdown(outcome: SearchOutcome) -> list[str]:
@@ -182,7 +194,7 @@ def front_markdown(outcome: SearchOutcome) -> list[str]:
 
 
 def finals_markdown(outcome: SearchOutcome) -> list[str]:
-    """The verdict and the finalists' table; nothing before they are known."""
+    """The finalists' table; nothing before they are known."""
     shown = outcome.finalists
     if shown is None:
         return []
@@ -195,8 +207,7 @@ def finals_markdown(outcome: SearchOutcome) -> list[str]:
         )
         for row in shown["rows"]
     ]
-    heading, *_, verdict = confirmation(outcome)
-    return ["", "### Finalists", "", f"**{verdict}**", "", heading, "", *MARKDOWN_HEAD, *rows]
+    return ["", "### Finalists", "", confirmation(outcome)[0], "", *MARKDOWN_HEAD, *rows]
 
 
 def markdown_row(label: str, trial: int | None, value: float | None, params: dict[str, Any]) -> str:

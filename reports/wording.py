@@ -65,9 +65,9 @@ def confirmed_verdict(finals: Mapping[str, Any], say: Translate) -> str:
     return said[0].upper() + said[1:] if found == "worse" else said
 
 
-def setting_name(name: str, say: Translate) -> str:
+def setting_name(name: str | None, say: Translate) -> str:
     """A recipe or a finalist as a reader knows it."""
-    return say(NAMED[name]) if name in NAMED else name
+    return say(NAMED[name]) if name in NAMED else name or ""
 
 
 def remarks(summary: Summary, noted: Mapping[str, Any], say: Translate) -> list[str]:
@@ -130,7 +130,7 @@ def levels(summary: Summary, say: Translate) -> list[Level]:
             own = f"{own}: {setting_name(winner.recipe, say)}"
         rows = [(own, winner.score if winner else None, True)]
         rows += [
-            (setting_name(other.recipe or "", say), other.score, False)
+            (setting_name(other.recipe, say), other.score, False)
             for other in (summary.baseline, problem)
             if other is not None and other != winner
         ]

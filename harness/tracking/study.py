@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from harness.mlflow_view import experiment_tags
+from harness.mlflow_view import HELD_OUT, SCORE, experiment_tags
 from harness.registration import Left, keep_weights, register
 from harness.tracking.deliveries import Deliveries
 from harness.tracking.outbox import Entry
@@ -17,7 +17,6 @@ from search_spaces.params import TrialParams
 
 SAMPLED_EVERY = 10.0  # seconds between two looks at how busy the machine is
 LOSSES = "loss/"
-COMPONENTS = "score/"
 # The words that MLflow's page of a machine looks for.
 MACHINE = "system/"
 # The tag that holds a run's number in its stage.
@@ -217,10 +216,14 @@ class MlflowTracker(Deliveries):
         )
 
     def rung(self, trial: str, rung: Rung) -> None:
-        """Every loss and component of a rung, and its picture."""
+        """Every loss and component of a rung, and its picture.
+
+        A finalist is scored on other pictures than a trial: its score has a name of its own.
+        """
+        score = HELD_OUT if trial.startswith("f") else SCORE  # see trial_name
         values = {
-            "score": rung.value,
-            **{COMPONENTS + key: value for key, value in rung.components.items()},
+            score: rung.value,
+            **{f"{score}/{key}": value for key, value in rung.components.items()},
             **{LOSSES + key: value for key, value in rung.losses.items()},
         }
         self.put(Entry(trial, metrics=values, step=rung.step, panel=rung.panel))

@@ -77,11 +77,16 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert len(found) == 1 + 24
     finals = [run for run in found if "finalist_run" in run.data.tags]
     assert len(finals) == 9
+    searched = [run for run in found if "trial" in run.data.tags]
+    assert all("score" in run.data.metrics for run in searched)
+    assert not any("held_out_score" in run.data.metrics for run in searched)
+    assert all({"held_out_score", "held_out_score/D"} <= run.data.metrics.keys() for run in finals)
+    assert not any("score" in run.data.metrics for run in finals)
     (tagged,) = [run for run in found if run.data.tags.get("best") == "true"]
     assert int(tagged.data.tags["trial"]) == held["trial"]
     (parent,) = [run for run in found if run.data.tags.get("role") == "study"]
     note = parent.data.tags["mlflow.note.content"]
-    assert f"**Verdict: {held['verdict']}.**" in note
+    assert note.startswith(f"**Verdict: {held['verdict']}.**")
     finalists = note.partition("### Finalists")[2].partition("###")[0]
     assert (
         f"| ★ t{held['trial']:03d} | t{held['trial']:03d} | {held['score']['mean']:.4f}"
