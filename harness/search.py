@@ -14,7 +14,7 @@ from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
 from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName, trial_name
-from harness.view import Note, Opened, View
+from harness.view import Note, Opened, View, leading
 from harness.worker import RunnerFactory, trial_runner
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run_search(
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)
-        announce(plan, record.counted(study), view)
+        announce(plan, study, view)
         return drive(plan, study, view, stop, make_runner)
 
 
@@ -142,21 +142,26 @@ def ended(status: str, state: str, reason: str = "") -> "Ending":
     return Ending(status, state, reason)
 
 
-def announce(plan: SearchPlan, done: int, view: View) -> None:
-    """What is about to be done, before it is."""
-    facts = plan.facts
+def announce(plan: SearchPlan, study: "Study", view: View) -> None:
+    """What is about to be done, before it is; and how a study that goes on stands."""
+    from harness.study import counted
+    from reports.record import best_trial, completed, score_of, settings_of
+
+    facts, best = plan.facts, best_trial(study)
     data = facts["data"]
     view.show(
         Opened(
             study=plan.config.study,
             budget=plan.config.budget,
-            done=done,
+            done=counted(study),
             profile=facts["profile"],
             device=facts["device"],
             jobs=plan.jobs,
             weights=facts["weights"],
             data=f"{data['n_train']} + {data['n_val']} pairs of {data['source']}",
             folder=str(plan.paths.folder),
+            best=leading(score_of(best), f"t{best.number:03d}", settings_of(best)) if best else "",
+            scores=tuple(score_of(trial) for trial in completed(study)),
         )
     )
     for sentence in plan.remarks:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """A search begins or goes on."""
+    """A search begins or goes on.
+
+    Attributes:
+        best: of an earlier part of it, as `leading` says it; "" where there is none.
+        scores: of the trials that are complete, in order.
+    """
 
     study: str
     budget: int
@@ -26,6 +31,8 @@ class Opened:
     weights: str
     data: str
     folder: str
+    best: str = ""
+    scores: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class Shown:
     prepared: Prepared | None = None
     running: dict[str, RungReached | None] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    best: TrialEnded | None = None
+    best: str = ""
     history: list[float] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     done: int = 0
@@ -195,6 +202,7 @@ class LiveView:
         match event:
             case Opened():
                 now.opened, now.done = event, event.done
+                now.best, now.history = event.best, list(event.scores)
                 self.console.print(opening(event), markup=False, highlight=False)
                 self.live.start()
             case Note():
@@ -216,8 +224,8 @@ class LiveView:
         now.running.pop(event.name, None)
         now.counts[event.state] = now.counts.get(event.state, 0) + 1
         now.done = event.done
-        if event.best:
-            now.best = event
+        if event.best and event.value is not None:
+            now.best = leading(event.value, event.name, event.params)
         if event.state == "complete" and event.value is not None:
             now.history.append(event.value)
         if event.state in ("complete", "failed"):
@@ -242,10 +250,8 @@ class LiveView:
         bar.add_row(ProgressBar(total=total, completed=share, width=30), Text(said))
         counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
         lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
-        if now.best is not None and now.best.value is not None:
-            lines.append(
-                Text(f"best {now.best.value:.4f}  {now.best.name} {settings(now.best.params)}")
-            )
+        if now.best:
+            lines.append(Text(f"best {now.best}"))
         if now.running:
             lines.append(Text("running " + ", ".join(map(at_rung, now.running.items()))))
         return Group(*lines)
@@ -269,10 +275,11 @@ def at_rung(entry: tuple[str, RungReached | None]) -> str:
 
 def opening(event: Opened) -> str:
     begun = f", {event.done} of them done" if event.done else ""
+    best = f"\nBest so far: {event.best}" if event.best else ""
     return (
         f"Study {event.study}: {event.budget} trials{begun}; profile {event.profile}, "
         f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
-        f"Everything goes to {event.folder}"
+        f"Everything goes to {event.folder}{best}"
     )
 
 
@@ -280,6 +287,11 @@ def standing(event: Prepared) -> str:
     start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
     best = "" if event.oracle is None else f", warping it back (the oracle) {event.oracle:.4f}"
     return f"The input unchanged (no-op) scores {event.noop:.4f}{start}{best}."
+
+
+def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
+    """The trial that leads, in one line."""
+    return f"{value:.4f}  {name} {settings(params)}"
 
 
 def ended(event: TrialEnded, budget: int) -> str:

@@ -28,6 +28,7 @@ from harness.view import (
     TrialBegan,
     TrialEnded,
     View,
+    leading,
     make_view,
     sparkline,
 )
@@ -76,6 +77,20 @@ def test_the_live_view_shows_every_word_and_keeps_its_place() -> None:
     printed = out.getvalue()
     for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
         assert words in printed, words
+
+
+def test_a_search_that_goes_on_shows_where_it_stands() -> None:
+    console = Console(file=io.StringIO(), width=120, record=True)
+    view = LiveView(console)
+    earlier = {"best": leading(0.31, "t007", PARAMS), "scores": (0.2, 0.31, 0.25)}
+    view.show(Opened("s", 9, 4, "quick", "cpu", 2, "random", "pairs", "runs", **earlier))  # type: ignore[arg-type]
+    view.show(ended(4, "complete", 0.26))
+    console.print(view.render())
+    view.close()
+    shown = console.export_text()
+    assert "Best so far: 0.3100  t007 L1=82" in shown
+    assert "best 0.3100  t007 L1=82" in shown
+    assert sparkline([0.2, 0.31, 0.25, 0.26]) in shown
 
 
 def test_lines_in_a_file_hold_no_colour_codes() -> None:
