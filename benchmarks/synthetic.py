@@ -11,9 +11,10 @@ names after 50 full trials. docs/search.md tells what came out.
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from benchmarks.machine import describe_machine
-from harness.choices import choose_recipes
+from harness.choices import available_cores, choose_recipes
 from harness.config import PrunerName, SamplerName
 from harness.profiles import QUICK, STANDARD
 from harness.sampling import hopeless, make_pruner
@@ -34,9 +35,9 @@ from search_spaces.space import load_space
 RESULTS = Path(__file__).parent / "results" / "synthetic.json"
 SPACE = load_space("default")
 TRIALS = 50
-GO_ON = 3  # trials that the simple rival trains to their end
 FINALISTS, REPEATS = 3, 3
 SEARCHES = 2000  # simulated random searches a landscape
+RESAMPLES = 400  # of the landscapes, for the interval of a share
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,24 @@ FINALIST_CORRELATIONS = (0.71, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Strategy:
-    """A way to search; `first_rung` trains all to their first rung and then only the best on."""
+    """A way to search.
+
+    Attributes:
+        go_on: all trials are trained to their first rung, and then only the best of them on: so
+            many, or this share of them. None: the pruner decides.
+    """
 
     sampler: SamplerName
     pruner: PrunerName
     recipes: bool = True
-    first_rung: bool = False
+    go_on: int | float | None = None
+
+    def chosen(self, ran: "Sequence[Ran]") -> "list[Ran]":
+        """The trials that have been trained to their end once these have been run."""
+        if self.go_on is None:
+            return [each for each in ran if each.score is not None]
+        count = self.go_on if isinstance(self.go_on, int) else round(self.go_on * len(ran))
+        return sorted(ran, key=lambda each: -each.first)[: max(1, count)]
 
 
 STRATEGIES = {
@@ -108,8 +121,9 @@ STRATEGIES = {
     "tpe, asha": Strategy("tpe", "asha"),
     "tpe, hyperband": Strategy("tpe", "hyperband"),
     "random, median": Strategy("random", "median"),
-    "random, first rung, then the best": Strategy("random", "none", first_rung=True),
-    "tpe, first rung, then the best": Strategy("tpe", "none", first_rung=True),
+    "random, first rung, then the best": Strategy("random", "none", go_on=3),
+    "tpe, first rung, then the best": Strategy("tpe", "none", go_on=3),
+    "tpe, first rung, then the best quarter": Strategy("tpe", "none", go_on=0.25),
     "qmc, median": Strategy("qmc", "median"),
     "cmaes, median": Strategy("cmaes", "median"),
     "gp, median": Strategy("gp", "median"),
@@ -124,11 +138,11 @@ class Landscape:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.random = np.random.default_rng([seed, 7])
-        self.top = self.random.uniform(0.1, 0.9, 5)
-        self.weight = self.random.exponential(1, 5)
-        self.lean = self.random.uniform(-0.5, 0.5)
-        heights = self.raw(self.random.uniform(size=(20_000, 5)))
+        random = np.random.default_rng([seed, 7])
+        self.top = random.uniform(0.1, 0.9, 5)
+        self.weight = random.exponential(1, 5)
+        self.lean = random.uniform(-0.5, 0.5)
+        heights = self.raw(random.uniform(size=(20_000, 5)))
         self.mean, self.deviation = heights.mean(), heights.std()
         self.heights = (heights - self.mean) / self.deviation
 
@@ -152,8 +166,9 @@ class Landscape:
 
     def random_search(self, scenario: Scenario) -> np.ndarray:
         """True quality of what random search would name after each trial, `[searches, trials]`."""
-        truth = self.random.choice(self.heights, (SEARCHES, TRIALS))
-        noise = scenario.noise[-1] * self.random.standard_normal(truth.shape)
+        random = np.random.default_rng([self.seed, 17])
+        truth = random.choice(self.heights, (SEARCHES, TRIALS))
+        noise = scenario.noise[-1] * random.standard_normal(truth.shape)
         return np.array([named(*row) for row in zip(truth, truth + noise, strict=True)])
 
     @cached_property
@@ -197,7 +212,7 @@ def run_search(landscape: Landscape, scenario: Scenario, how: Strategy) -> Itera
         truth = landscape.truth(SPACE.params(trial.params))
         (scores,) = scenario.scores(np.array([truth]), random)
         first = float(scores[0])
-        if how.first_rung:
+        if how.go_on is not None:
             study.tell(trial, first)
             yield Ran(scenario.rungs[0], truth, first, float(scores[-1]))
             continue
@@ -224,12 +239,10 @@ def course(
     points: list[tuple[int, float]] = []
     for trial in run_search(landscape, scenario, how):
         ran.append(trial)
+        chosen = how.chosen(ran)
         spent = sum(each.steps for each in ran)
-        if how.first_rung:
-            chosen = sorted(ran, key=lambda each: -each.first)[:GO_ON]
+        if how.go_on is not None:
             spent += len(chosen) * (end - scenario.rungs[0])
-        else:
-            chosen = [each for each in ran if each.score is not None]
         if spent > TRIALS * end:
             return points, ran[:-1]
         if chosen:
@@ -237,52 +250,96 @@ def course(
     raise AssertionError("a search does not end by itself")
 
 
-def judge_strategy(
-    landscapes: Sequence[Landscape], scenario: Scenario, how: Strategy
-) -> dict[str, Any]:
-    """How soon a strategy is where random search is after 50 full trials, and where it ends.
+@dataclass(frozen=True)
+class Searched:
+    """One search: at every step of `grid_of`, how far what it names is ahead of random search's."""
+
+    ahead: np.ndarray
+    short: float
+    trials: int
+    steps_of_50_trials: int
+
+
+def grid_of(scenario: Scenario) -> np.ndarray:
+    return np.arange(scenario.rungs[0], TRIALS * scenario.rungs[-1] + 1, 20)
+
+
+def search_once(seed: int, scenario: Scenario, how: Strategy) -> Searched:
+    """A strategy on the landscape of that seed."""
+    landscape = Landscape(seed)
+    target = np.median(landscape.random_search(scenario)[:, -1])
+    points, ran = course(landscape, scenario, how)
+    steps, truth = np.array(points).T
+    at = np.searchsorted(steps, grid_of(scenario), side="right") - 1
+    ahead = np.where(at < 0, -np.inf, truth[at] - target)
+    spent = sum(each.steps for each in ran[:TRIALS])
+    return Searched(ahead, float(landscape.best - truth[-1]), len(ran), spent)
+
+
+def level_at(ahead: np.ndarray, scenario: Scenario) -> float:
+    """The share of random search's steps at which the median of searches `[n, steps]` is level.
 
     Noise lets any search name something good for a moment: what counts is when the median over
     the searches, of what is named then against random search's on the same landscape, is level.
+    Infinite where it never is.
     """
-    full = TRIALS * scenario.rungs[-1]
-    grid = np.arange(scenario.rungs[0], full + 1, 20)
-    ahead, short, trials, spent = [], [], [], []
-    for landscape in landscapes:
-        target = np.median(landscape.random_search(scenario)[:, -1])
-        points, ran = course(landscape, scenario, how)
-        steps, truth = np.array(points).T
-        at = np.searchsorted(steps, grid, side="right") - 1
-        ahead.append(np.where(at < 0, -np.inf, truth[at] - target))
-        short.append(landscape.best - truth[-1])
-        trials.append(len(ran))
-        spent.append(sum(each.steps for each in ran[:TRIALS]))
     level = np.flatnonzero(np.median(ahead, axis=0) >= 0)
-    reached = float(grid[level[0]]) if level.size else None
+    full = TRIALS * scenario.rungs[-1]
+    return float(grid_of(scenario)[level[0]]) / full if level.size else np.inf
+
+
+def judge_strategy(
+    seeds: Sequence[int], scenario: Scenario, how: Strategy, run: Callable[..., Iterable[Searched]]
+) -> dict[str, Any]:
+    """How soon a strategy is where random search is after 50 full trials, and where it ends.
+
+    Args:
+        seeds: of the landscapes; resampled, they give the share's 90 % interval.
+        run: `map`, or one that shares its work out.
+    """
+    times = len(seeds)
+    found = list(run(search_once, seeds, [scenario] * times, [how] * times))
+    ahead = np.array([each.ahead for each in found])
+    short = [each.short for each in found]
+    random = np.random.default_rng(19)
+    draws = random.integers(times, size=(RESAMPLES, times))
+    shares = np.sort([level_at(ahead[draw], scenario) for draw in draws])
+    share = level_at(ahead, scenario)
+    ends = shares[[round(0.05 * RESAMPLES), round(0.95 * RESAMPLES) - 1]]
     return {
-        "searches": len(landscapes),
-        "steps_to_reach": reached,
-        "share_of_random": reached and reached / full,
+        "searches": times,
+        "share_of_random": finite(share),
+        "share_90": [finite(end) for end in ends],
         "shortfall_at_equal_steps": {
             "median": float(np.median(short)),
             "mean": float(np.mean(short)),
             "standard_error": float(np.std(short) / np.sqrt(len(short))),
         },
-        "trials_at_equal_steps": float(np.median(trials)),
-        "steps_of_50_trials": float(np.median(spent)),
+        "trials_at_equal_steps": float(np.median([each.trials for each in found])),
+        "steps_of_50_trials": float(np.median([each.steps_of_50_trials for each in found])),
     }
 
 
-def judge_finalists(landscapes: Sequence[Landscape], scenario: Scenario) -> dict[str, Any]:
+def finite(value: float) -> float | None:
+    """A share as JSON has it; None: never."""
+    return float(value) if np.isfinite(value) else None
+
+
+def top_of(seed: int, scenario: Scenario) -> list[float]:
+    """The true qualities of a search's best three, the one with the best score first."""
+    _, ran = course(Landscape(seed), scenario, Strategy("tpe", "asha"))
+    done = [(each.score, each.truth) for each in ran[:TRIALS] if each.score is not None]
+    return [truth for _, truth in sorted(done, reverse=True)[:FINALISTS]]
+
+
+def judge_finalists(
+    seeds: Sequence[int], scenario: Scenario, run: Callable[..., Iterable[list[float]]]
+) -> dict[str, Any]:
     """How often the truly best of the top three is named: by its one score, by mean of repeats.
 
     Also how much true quality naming by repeats gains, in deviations over random settings.
     """
-    tops = []
-    for landscape in landscapes:
-        _, ran = course(landscape, scenario, Strategy("tpe", "asha"))
-        done = [(each.score, each.truth) for each in ran[:TRIALS] if each.score is not None]
-        tops.append([truth for _, truth in sorted(done, reverse=True)[:FINALISTS]])
+    tops = list(run(top_of, seeds, [scenario] * len(seeds)))
     truth = np.array(tops)[:, None]
     random = np.random.default_rng(13)
     best = truth.argmax(2)
@@ -298,15 +355,21 @@ def judge_finalists(landscapes: Sequence[Landscape], scenario: Scenario) -> dict
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=40, help="landscapes for the strategies")
+    parser.add_argument("--seeds", type=int, default=100, help="landscapes for the strategies")
     parser.add_argument("--finalist-seeds", type=int, default=100, help="and for the finalists")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--scenario", action="append", help="one by name; default: all")
     parser.add_argument("--out", type=Path, default=RESULTS, help="added to, where it is there")
     parser.add_argument("--only", action="append", help="a strategy by name; default: all")
     asked = parser.parse_args()
-    count = max(asked.seeds, asked.finalist_seeds)
-    landscapes = [Landscape(asked.first_seed + number) for number in range(count)]
+    with ProcessPoolExecutor(available_cores()) as pool:
+        compare(asked, partial(pool.map, chunksize=4))
+
+
+def compare(asked: argparse.Namespace, run: Callable[..., Iterable[Any]]) -> None:
+    """Every strategy that was asked for under every scenario, written down one by one."""
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    finalist_seeds = range(asked.first_seed, asked.first_seed + asked.finalist_seeds)
     kept: dict[str, Any] = json.loads(asked.out.read_text()) if asked.out.exists() else {}
     kept |= {"machine": describe_machine("cpu"), "trials": TRIALS}
     for name in asked.scenario or SCENARIOS:
@@ -315,18 +378,18 @@ def main() -> None:
         found["scenario"] = asdict(scenario)
         print(f"\n{name}: {scenario}", flush=True)
         for label in asked.only or STRATEGIES:
-            row = judge_strategy(landscapes[: asked.seeds], scenario, STRATEGIES[label])
+            row = judge_strategy(seeds, scenario, STRATEGIES[label], run)
             found["strategies"][label] = row
             short = row["shortfall_at_equal_steps"]
             print(
-                f"  {label:<34} level after {row['steps_to_reach'] or 'never':>7} "
-                f"({row['share_of_random'] or 0:.2f}), short by {short['median']:.2f} / "
+                f"  {label:<38} level at {row['share_of_random']} {row['share_90']} of random's "
+                f"steps, short by {short['median']:.2f} / "
                 f"{short['mean']:.2f} +- {short['standard_error']:.2f}, "
                 f"{row['trials_at_equal_steps']:.0f} trials",
                 flush=True,
             )
         if asked.finalist_seeds:
-            found["finalists"] = judge_finalists(landscapes[: asked.finalist_seeds], scenario)
+            found["finalists"] = judge_finalists(finalist_seeds, scenario, run)
             print(f"  finalists: {found['finalists']}", flush=True)
         asked.out.write_text(json.dumps(kept, indent=1) + "\n")
 

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from benchmarks.synthetic import SCENARIOS, TRIALS, Landscape, Strategy, course, named
+from benchmarks.synthetic import (
+    SCENARIOS,
+    TRIALS,
+    Landscape,
+    Strategy,
+    course,
+    grid_of,
+    level_at,
+    named,
+)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -36,10 +45,21 @@ def test_the_trial_with_the_best_score_is_named_whatever_its_truth() -> None:
 @pytest.mark.parametrize("first_rung", [False, True])
 def test_a_search_spends_no_more_than_fifty_full_trials(first_rung: bool) -> None:
     scenario = SCENARIOS["as aimed"]
-    how = Strategy("random", "none" if first_rung else "asha", first_rung=first_rung)
+    how = Strategy("random", "none" if first_rung else "asha", go_on=3 if first_rung else None)
     points, ran = course(Landscape(0), scenario, how)
     spent = [steps for steps, _ in points]
     assert spent == sorted(spent)
     assert spent[-1] <= TRIALS * scenario.rungs[-1] < spent[-1] + 2 * scenario.rungs[-1]
     assert len(ran) > TRIALS
     assert {trial.steps for trial in ran[:8]} == {scenario.rungs[0 if first_rung else -1]}
+
+
+def test_level_is_where_the_median_search_first_is() -> None:
+    scenario = SCENARIOS["as aimed"]
+    steps = grid_of(scenario)
+    ahead = np.full((3, len(steps)), -1.0)
+    ahead[0] = 1.0  # lucky from the start
+    ahead[1, steps >= 5000] = 0.0
+    assert level_at(ahead, scenario) == 5000 / (TRIALS * scenario.rungs[-1])
+    ahead[1] = -1.0
+    assert level_at(ahead, scenario) == np.inf
