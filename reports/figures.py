@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from reports.guide import BANDS, LOG_SCALE, Band
+from reports.interactions import Interaction, strongest
 from reports.summary import Summary
 from reports.table import PARAMS
 
@@ -41,6 +42,9 @@ def all_figures(
             figures[f"slice-{name}"] = slice_of(done, name, summary, say)
     if len(done) > 1:
         figures["parallel"] = parallel(done, say)
+    pair = strongest(done)
+    if pair is not None:
+        figures["interaction"] = interaction(done, pair, say)
     if summary.objectives and len(done):
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:
@@ -257,6 +261,36 @@ def parallel(done: pd.DataFrame, say: Translate) -> Figure:
         for at, label in ticks
     ]
     return {"data": data, "layout": layout}
+
+
+def interaction(done: pd.DataFrame, pair: Interaction, say: Translate) -> Figure:
+    """Two settings against one another; the better a trial's quarter, the larger its point."""
+    quarter = (done["score"].rank(pct=True) * 4).apply(math.ceil)
+    data = []
+    for level in range(1, 5):
+        rows = done[quarter == level]
+        best = level == 4
+        trace = points(rows, "score", say(f"quarter_{level}"), "good" if best else "accent", 0)
+        trace["text"] = [f"{hover(row)}<br>{row['score']:.4f}" for row in rows.to_dict("records")]
+        trace["hovertemplate"] = "%{text}<extra></extra>"
+        trace["marker"] |= {"size": 4 + 2 * level, "opacity": 0.25 + 0.18 * level}
+        trace["x"], trace["y"] = ([plain(v) for v in rows[name]] for name in (pair.one, pair.other))
+        data.append(trace)
+    layout = axes(pair.one, pair.other, xaxis=slice_axis(done, pair.one))
+    layout["yaxis"] |= slice_axis(done, pair.other)
+    layout["annotations"] = [
+        {
+            "xref": "paper",
+            "yref": "paper",
+            "x": 0,
+            "y": 1,
+            "yanchor": "bottom",
+            "text": safe(say("interaction_share", share=f"{pair.share:.0%}")),
+            "showarrow": False,
+            "font": {"size": 11},
+        }
+    ]
+    return {"data": data, "layout": layout | {"showlegend": True}}
 
 
 def scale(

@@ -1,0 +1,58 @@
+"""The pair of settings that the report shows together is the one that interacts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.synthetic_studies import make_study
+from reports.interactions import strongest
+from reports.table import PARAMS, trials_frame
+
+
+def trials(count: int, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "lambda_L1": 10 * 50 ** random.uniform(size=count),
+            "lambda_perceptual": 2.5 * random.integers(0, 13, count),
+            "n_layers_D": random.integers(2, 6, count),
+            "gan_mode": random.choice(["vanilla", "lsgan"], count),
+            "lr": 5e-5 * 8 ** random.uniform(size=count),
+            "score": random.normal(0, 0.002, count),
+        }
+    )
+
+
+@pytest.mark.parametrize("pair", [("lambda_L1", "lr"), ("n_layers_D", "gan_mode")])
+def test_the_planted_pair_is_found(pair: tuple[str, str]) -> None:
+    done = trials(50)
+    numbers = done.assign(gan_mode=(done["gan_mode"] == "vanilla").astype(float))
+    numbers[["lambda_L1", "lr"]] = np.log(numbers[["lambda_L1", "lr"]])
+    one, other = ((numbers[name] - numbers[name].mean()) / numbers[name].std() for name in pair)
+    # Strong effects of single settings do not hide it.
+    done["score"] += 0.02 * one * other + 0.1 * numbers["lambda_perceptual"]
+    found = strongest(done)
+    assert found is not None
+    assert (found.one, found.other) == pair
+    assert 0.9 < found.share <= 1
+
+
+def test_noise_alone_is_explained_little() -> None:
+    found = strongest(trials(200))
+    assert found is not None
+    assert found.share < 0.1
+
+
+def test_too_few_trials_or_settings_show_nothing() -> None:
+    assert strongest(trials(12)) is None
+    assert strongest(trials(13)) is not None
+    pinned = trials(50).assign(**{name: 1.0 for name in PARAMS[1:] if name != "gan_mode"})
+    assert strongest(pinned.assign(gan_mode="lsgan")) is None
+    assert strongest(trials(50).assign(score=0.2)) is None
+
+
+def test_of_a_study_s_own_table() -> None:
+    frame = trials_frame(make_study(50))
+    found = strongest(frame[frame["score"].notna()])
+    assert found is not None
+    assert {found.one, found.other} < set(PARAMS)
