@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.data.pool import each, processes_for
 from harness.data.reading import shown
 from harness.data.samples import built_in_pairs
 from harness.data.sizing import TrainingPair, centred_crop, sized_pair
+from harness.data.spill import spilled
 from harness.errors import UserInputError
 from harness.paths import write_aside
 from search_spaces.checks import GENERATOR_MULTIPLE
@@ -28,7 +30,7 @@ MOST_VAL = 32
 VAL_SHARE = 0.2
 # Fewer different pictures than these are all needed to train on.
 LEAST_TRAIN_GROUPS = 4
-# Training pairs stay in memory, as bytes.
+# A short trial sees no more training pairs than these; a full training takes them all.
 MOST_TRAIN_BYTES = 4 << 30
 
 
@@ -68,12 +70,14 @@ def prepare_data(
     cache: Path,
     skip_bad: bool = False,
     seed: int = 0,
+    every_pair: bool = False,
 ) -> PreparedData:
     """Prepare the pairs of `data` (None: the built-in ones) for `train`, or find them prepared.
 
     Training pairs keep the size that `preprocess` and `load_size` give them; validation and test
     pairs are cut to `crop_size`, around the warped region. `seed` matters only where the folder
-    has no split of its own, or more pairs than are used.
+    has no split of its own, or more pairs than are used: without `every_pair` no more than
+    `MOST_TRAIN_BYTES` to train on.
 
     Raises:
         UserInputError: the pairs cannot be used; the sentence names the file. Nothing is written.
@@ -94,18 +98,21 @@ def prepare_data(
     if data is None:
         digest = digest_of([json.dumps({"built-in": shape}, sort_keys=True)])
         file = prepared_file(cache, digest)
-        dataset = cached(file) or written(built_in(train, digest), file)
+        dataset = cached(file) or written(lambda: built_in(train, digest), file)
         source = "built-in photographs of scikit-image, liquified"
         return prepared(file, digest, source, dataset)
     found = find_pairs(data)
-    folder = with_held_out(found, train, seed, cache)
-    limited = limit(folder, train, seed)
+    most = sys.maxsize if every_pair else most_train(train)
+    folder = with_held_out(found, most, seed, cache)
+    limited = limit(folder, most, seed)
     digest = digest_of(
         [json.dumps(shape | {"direction": direction, "skip_bad": skip_bad}, sort_keys=True)],
         fingerprints(limited),
     )
     file = prepared_file(cache, digest)
-    dataset = cached(file) or written(read_all(limited, direction, train, skip_bad, digest), file)
+    dataset = cached(file) or written(
+        lambda: read_all(limited, direction, train, skip_bad, digest, file.parent), file
+    )
     return prepared(file, digest, described(found, folder, dataset), dataset)
 
 
@@ -126,13 +133,14 @@ def cached(file: Path) -> Dataset | None:
         return None
 
 
-def written(dataset: Dataset, file: Path) -> Dataset:
-    """Save `dataset` as `file`.
+def written(made: Callable[[], Dataset], file: Path) -> Dataset:
+    """Save what `made` makes as `file`.
 
     Raises:
         UserInputError: the cache folder cannot be written.
     """
     try:
+        dataset = made()
         save_dataset(dataset, file)
     except (OSError, RuntimeError) as error:
         raise UserInputError(
@@ -174,11 +182,14 @@ def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
     )
 
 
-def with_held_out(folder: PairFolder, train: TrainSettings, seed: int, cache: Path) -> PairFolder:
+def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> PairFolder:
     """Draw what a folder lacks of `val` and `test` from `train`, by whole pictures.
 
     `val` is what the search is scored on, `test` what its finalists are: a folder too small for
     both does without `test`.
+
+    Args:
+        most: training pairs that are used.
 
     Raises:
         UserInputError: there are too few pairs to hold one out.
@@ -192,7 +203,7 @@ def with_held_out(folder: PairFolder, train: TrainSettings, seed: int, cache: Pa
     if not wanting:
         return folder
     # Of many pairs only those that can be used are opened.
-    pairs = drawn(splits["train"], most_train(train) + len(wanting) * MOST_VAL, seed)
+    pairs = drawn(splits["train"], most + len(wanting) * MOST_VAL, seed)
     if "val" in wanting and len(pairs) < 2:
         raise UserInputError(
             f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
@@ -248,15 +259,17 @@ def stamp(file: Path) -> str:
     return f"{file.absolute()}\n{known.st_size}\n{known.st_mtime_ns}"
 
 
-def limit(folder: PairFolder, train: TrainSettings, seed: int) -> PairFolder:
-    """As many pairs as memory and time allow, drawn with `seed`."""
-    most = {"train": most_train(train), "val": MOST_VAL, "test": MOST_VAL}
-    splits = {split: drawn(pairs, most[split], seed) for split, pairs in folder.splits.items()}
+def limit(folder: PairFolder, most: int, seed: int) -> PairFolder:
+    """At most so many training pairs, and as many others as time allows, drawn with `seed`."""
+    splits = {
+        split: drawn(pairs, most if split == "train" else MOST_VAL, seed)
+        for split, pairs in folder.splits.items()
+    }
     return PairFolder(folder.root, folder.layout, splits)
 
 
 def most_train(train: TrainSettings) -> int:
-    """Training pairs that fit into memory, squares of `load_size` being assumed."""
+    """Training pairs in `MOST_TRAIN_BYTES`, squares of `load_size` being assumed."""
     return max(1, MOST_TRAIN_BYTES // (6 * train.load_size**2))
 
 
@@ -269,16 +282,20 @@ def drawn(pairs: tuple[PairFiles, ...], most: int, seed: int) -> tuple[PairFiles
 
 
 def read_all(
-    folder: PairFolder, direction: Direction, train: TrainSettings, skip_bad: bool, digest: str
+    folder: PairFolder,
+    direction: Direction,
+    train: TrainSettings,
+    skip_bad: bool,
+    digest: str,
+    place: Path,
 ) -> Dataset:
-    """Read every pair of `folder`.
+    """Read every pair of `folder`; those to train on stay in files of `place`, not in memory.
 
     Raises:
         UserInputError: a file cannot be used and `skip_bad` is not given, or none is left.
     """
 
-    def read(split: Split) -> PairSet:
-        pairs = []
+    def pairs_of(split: Split) -> Iterator[TrainingPair]:
         for files in folder.splits.get(split, ()):
             try:
                 pair = sized_pair(files, direction, train, "quick" if split == "train" else "fine")
@@ -286,7 +303,10 @@ def read_all(
                 if skip_bad:
                     continue
                 raise UserInputError(f"{error} (--skip-bad leaves such files out.)") from error
-            pairs.append(pair if split == "train" else centred_crop(pair, train.crop_size))
+            yield pair if split == "train" else centred_crop(pair, train.crop_size)
+
+    def read(split: Split) -> PairSet:
+        pairs = spilled(pairs_of(split), place) if split == "train" else list(pairs_of(split))
         if not pairs and split in ("train", "val"):
             raise UserInputError(f"{shown(folder.root)} has no readable pair left for {split}.")
         return pair_set(pairs)

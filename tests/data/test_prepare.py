@@ -1,6 +1,7 @@
 """Prepared data: right pixels in the right split, cached by what they were made from."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from harness.data import prepare
 from harness.data.folders import find_pairs
 from harness.data.pairs import load_dataset
 from harness.data.prepare import default_cache, digest_of, fingerprints, prepare_data
+from harness.data.sizing import TrainingPair
+from harness.data.spill import spilled
 from harness.errors import UserInputError
 from harness.profiles import QUICK
 
@@ -279,3 +282,35 @@ def test_cache_can_be_placed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.delenv("HARNESS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
     assert default_cache().parent == tmp_path / "x"
+
+
+def test_pairs_lie_in_files_that_go_with_them(tmp_path: Path, halves) -> None:
+    def pairs() -> Iterator[TrainingPair]:
+        for number, (a, b) in enumerate(halves):
+            retouched, original = (torch.tensor(half).permute(2, 0, 1) for half in (a, b))
+            mask = (retouched != original).any(0, keepdim=True)
+            undone = original if number else None
+            yield TrainingPair(f"{number}", retouched, original, mask, undone)
+
+    kept = spilled(pairs(), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    for pair, wanted in zip(kept, pairs(), strict=True):
+        assert pair.name == wanted.name
+        for name in ("retouched", "original", "mask"):
+            assert torch.equal(getattr(pair, name), getattr(wanted, name))
+        assert (pair.undone is None) == (wanted.undone is None)
+    # One mapping for all pictures: none of them is in memory of its own.
+    assert len({pair.retouched.untyped_storage().data_ptr() for pair in kept}) == 1
+    assert spilled(iter(()), tmp_path) == []
+
+
+def test_a_full_training_takes_every_pair_where_a_trial_takes_a_few(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    monkeypatch.setattr(prepare, "MOST_TRAIN_BYTES", 2 * 6 * QUICK.load_size**2)
+    few, all_of_them = (
+        prepared(folder, tmp_path / "cache", every_pair=every) for every in (False, True)
+    )
+    assert (few.n_train, all_of_them.n_train) == (2, 4)
+    assert few.digest != all_of_them.digest
