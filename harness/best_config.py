@@ -28,6 +28,7 @@ class Provenance(BaseModel):
 
     data: str | None = None
     direction: Direction = "AtoB"
+    objective: str = "boundary_sharpness"
 
 
 class BestConfig(BaseModel):

@@ -194,6 +194,7 @@ class TrainConfig(Frozen):
     device: str = "auto"
     seed: int = Field(default=0, ge=0)
     weights: Literal["auto", "pretrained", "random"] = "auto"
+    objective: str | None = None
     check_every: int | None = Field(default=None, ge=1, description="epochs between two scores")
     save_every: int | None = Field(default=None, ge=1, description="epochs between kept files")
     patience: int = Field(default=20, ge=0, description="scores without a better one; 0: no end")

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Sequence
@@ -49,6 +50,7 @@ def train_with(
         ExternalError: the program crashed, hung, or left out a result.
         DivergedError: a loss of its log is not finite.
     """
+    lay_pictures(dataset, paths.external)
     run = paths.external.run(task.name)
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
@@ -197,7 +199,7 @@ def drop_before(run: Path, epoch: int) -> None:
 
 
 def lay_pictures(dataset: Dataset, paths: ExternalPaths) -> None:
-    """What an external program reads, once a study, already scaled as it is here."""
+    """What an external program reads, once a study and machine, already scaled as it is here."""
     write_pairs(dataset.train, paths.pairs)
     write_pictures(dataset.val.retouched, paths.inputs("search"), ".")
     write_pictures(dataset.test.retouched, paths.inputs("final"), ".")
@@ -213,12 +215,16 @@ def write_pictures(pictures: Sequence[Tensor], folder: Path, under: str) -> None
     """Pictures as `folder`/`under`/00000.png; all of them or none, and not again."""
     if folder.exists():
         return
-    aside = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    (aside / under).mkdir(parents=True)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    (aside / under).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(aside / under / file_name(number))
-    aside.rename(folder)
+    try:
+        aside.rename(folder)
+    except OSError:  # another worker was faster
+        shutil.rmtree(aside)
+        if not folder.exists():
+            raise
 
 
 def file_name(number: int) -> str:

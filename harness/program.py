@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from harness.config import Frozen, Program, TrainSettings
 from harness.errors import UserInputError
@@ -30,7 +30,7 @@ MARKS: tuple[Mark, ...] = get_args(Mark)
 class ProgramFile(Frozen):
     """The file as it is written. Paths of `checkpoint`, `restored` and `log` are inside {out}."""
 
-    command: str = Field(min_length=1)
+    command: str
     folder: Path = Path()
     checkpoint: str | None = None
     restored: str | None = None
@@ -51,6 +51,8 @@ def read_program(file: Path, silence: float) -> Program:
         held = read_mapping(file.read_text(encoding="utf-8"), str(file))
         told = ProgramFile.model_validate(held)
         words = shlex.split(told.command)
+        if not words:
+            raise ValueError("command names no program")
         mark = mark_of(told)
         check_names(told, mark)
         check_losses(told.losses, mark)

@@ -1,26 +1,21 @@
 """From what the user asked `harness train` for to what will be done, checked before it begins."""
 
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from harness.best_config import BestConfig, Stage, read_best_config
-from harness.choices import choose_weights, weights_remark
+from harness.choices import choose_objective, choose_weights, weights_remark
 from harness.config import Direction, TrainConfig, TrainSettings, Weights
 from harness.errors import UserInputError
 from harness.paths import (
     RunPaths,
     TrainingPaths,
     TrainingStagePaths,
-    check_writable,
-    write_aside,
 )
+from harness.training_folder import check_out
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
-from search_spaces.strict_yaml import read_mapping
 
 if TYPE_CHECKING:
     from harness.data.prepare import PreparedData
@@ -31,14 +26,6 @@ GUIDE_EPOCHS = 1000
 # A training is scored a hundred times and keeps twenty of its states, unless the user says else.
 CHECKS = 100
 SAVES = 20
-
-# What a training may not change midway, where its own name would not tell a reader.
-WORDS = {
-    "params": "settings (params)",
-    "train": "settings (train)",
-    "stages": "epochs, picture sizes or learning rates",
-    "data": "pairs",
-}
 
 
 @dataclass(frozen=True)
@@ -66,6 +53,7 @@ class TrainingPlan:
     """A full training, ready to begin or to go on.
 
     Attributes:
+        objective: what it is scored by, as `--objective` names it.
         data: one line about the pairs, for people.
         remarks: sentences that the user should read first.
         facts: all that decides the outcome; a folder holds one training only.
@@ -74,6 +62,7 @@ class TrainingPlan:
     config: TrainConfig
     best: BestConfig
     stages: tuple[StagePlan, ...]
+    objective: str
     weights: Weights
     device: str
     data: str
@@ -110,6 +99,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
 
     device = resolve_device(config.device)
     weights = choose_weights(config.weights)
+    objective = config.objective or best.provenance.objective
+    choose_objective(objective, weights)
     if config.init_from:
         from harness.init_from import check_fits
 
@@ -125,6 +116,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         config=config,
         best=best,
         stages=plans,
+        objective=objective,
         weights=weights,
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
@@ -137,6 +129,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
             "lr_decay_iters": config.lr_decay_iters,
             "data": [data.digest for data in prepared],
             "direction": direction,
+            "objective": objective,
             "weights": weights,
             "init_from": [str(file.absolute()) for file in config.init_from],
             "seed": config.seed,
@@ -251,41 +244,6 @@ def prepare(
 ) -> "PreparedData":
     from harness.data.prepare import default_cache, prepare_data
 
-    return prepare_data(folder, direction, train, default_cache(), seed=config.seed)
-
-
-def check_out(folder: Path) -> None:
-    """Refuse a folder that cannot be written, or that holds somebody else's networks."""
-    check_writable(folder, "--out")
-    if not TrainingPaths(folder).settings.exists() and any(folder.glob("*_net_[GD].pth")):
-        raise UserInputError(
-            f"{folder} holds checkpoints of another program: choose another folder with --out DIR, "
-            "or continue from them with --init-from."
-        )
-
-
-def take_up(plan: TrainingPlan) -> str:
-    """Note down what the folder's training is, or find that it is this one; return its key.
-
-    Raises:
-        UserInputError: another training has been begun there; the first difference is named.
-    """
-    file = plan.paths.settings
-    if not file.exists():
-        key = uuid.uuid4().hex
-        with write_aside(file) as aside:
-            text = yaml.safe_dump({"key": key, **plan.facts}, sort_keys=False, allow_unicode=True)
-            aside.write_text(text, encoding="utf-8")
-        return key
-    try:
-        held = read_mapping(file.read_text(encoding="utf-8"), str(file))
-    except ValueError as error:
-        raise UserInputError(f"{error} Choose another folder with --out DIR.") from error
-    for name, value in plan.facts.items():
-        if held.get(name) != value:
-            words = WORDS.get(name, name.replace("_", " "))
-            raise UserInputError(
-                f"{plan.config.out} holds a training with other {words}: repeat "
-                "the command that began it to go on, or choose another folder with --out DIR."
-            )
-    return str(held["key"])
+    return prepare_data(
+        folder, direction, train, default_cache(), seed=config.seed, every_pair=True
+    )

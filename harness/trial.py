@@ -12,7 +12,7 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
-from harness.external_trial import lay_pictures, train_with
+from harness.external_trial import train_with
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
@@ -52,8 +52,6 @@ class Trials:
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
         """
-        if self.plan.external is not None:
-            lay_pictures(self.dataset, self.paths.external)
         noop, oracle = self.val.noop(), self.val.oracle()
         held_out_noop = self.test.noop() if len(self.dataset.test) else None
         if self.plan.warm_start == "none":

@@ -87,7 +87,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             *(
                 program_notes(program)
                 if program
-                else notes(params, train, data, noted["weights"], trainer)
+                else notes(params, train, data, noted["weights"], trainer, noted["device"])
             ),
             *([ON_THE_FRONT] if objectives_of(study) else []),
         ],
@@ -99,6 +99,7 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
             "n_train": data["n_train"],
             "n_val": data["n_val"],
             "profile": noted["profile"],
+            "objective": noted.get("objective", "boundary_sharpness"),
             "trainer": trainer,
             "program": program and program["file"],
             "space": noted["space_name"],
@@ -221,7 +222,9 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     )
 
 
-def notes(params: Config, train: Config, data: Config, weights: str, trainer: str) -> list[str]:
+def notes(
+    params: Config, train: Config, data: Config, weights: str, trainer: str, device: str
+) -> list[str]:
     """What the commands cannot say, and what to do about it."""
     epoch = steps_per_epoch(train, data)
     said = [
@@ -233,6 +236,11 @@ def notes(params: Config, train: Config, data: Config, weights: str, trainer: st
         said.append(
             "The study used built-in pictures: put your own folder of side-by-side pairs in place "
             "of the --dataroot."
+        )
+    if device == "cpu":
+        said.append(
+            "Without a GPU, a train.py of before August 2025 needs --gpu_ids -1 as well; later "
+            "ones know no such option."
         )
     if train["warm_start"] == "shared":
         said.append(

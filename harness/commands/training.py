@@ -44,6 +44,10 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the networks, the order and the crops.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
+    objective: Annotated[
+        str | None,
+        typer.Option(help="What ends it early, as package.module:factory; else the search's."),
+    ] = None,
     run_dir: Annotated[Path, typer.Option(help="Whose MLflow shows the training.")] = Path("runs"),
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
@@ -76,6 +80,7 @@ def train(
             device=device,
             seed=seed,
             weights=weights,  # type: ignore[arg-type]
+            objective=objective,
             run_dir=run_dir,
             tracking_uri=tracking_uri,
         )

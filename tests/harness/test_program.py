@@ -184,7 +184,7 @@ def test_a_program_that_leaves_checkpoints_continues_from_the_warm_start(
 
 
 REFUSALS: list[tuple[dict[str, Any], str]] = [
-    ({"command": ""}, "command cannot be used"),
+    ({"command": " "}, "command names no program"),
     ({"comand": "x"}, "comand cannot be used"),
     ({"restored": None}, "name either checkpoint or restored"),
     ({"checkpoint": "G.pth"}, "name either checkpoint or restored"),

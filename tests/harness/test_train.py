@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from benchmarks.synthetic_studies import make_study
 from harness.best_config import read_best_config
 from harness.config import TrainConfig
 from harness.errors import HarnessError, UserInputError
-from harness.full_training import StageRun, as_csv, closing, overfits, train_fully
+from harness.full_training import closing, train_fully
 from harness.tracking import quiet_client
 from harness.training.networks import build_discriminator, build_generator
+from harness.training_history import History
+from harness.training_stage import StageRun
 from harness.training_view import (
     Checked,
     EpochEnded,
@@ -275,16 +278,50 @@ def test_it_stops_early_when_nothing_improves(tmp_path: Path, pairs: Path) -> No
     assert train_fully(config, Heard()).epoch == 3
 
 
-def test_overfitting_is_when_validation_falls_while_training_rises() -> None:
-    def history(val: list[float], train: list[float]) -> list[dict[str, float]]:
-        return [{"score": v, "train_score": t} for v, t in zip(val, train, strict=True)]
+@pytest.mark.parametrize("sign", [1, -1])
+def test_overfitting_is_when_validation_worsens_while_training_improves(sign: int) -> None:
+    def overfits(val: list[float], train: list[float]) -> bool:
+        pairs = zip(val, train, strict=True)
+        rows = [{"score": sign * v, "train_score": sign * t} for v, t in pairs]
+        return History(sign, rows).overfits()
 
     fallen, risen = [0.3, 0.4, 0.38, 0.37, 0.36], [0.3, 0.4, 0.45, 0.5, 0.55]
-    assert overfits(history(fallen, risen))
-    assert not overfits(history(risen, risen))
-    assert not overfits(history(fallen, fallen))
-    assert not overfits(history([0.3, 0.4, 0.38, 0.395, 0.36], risen))
-    assert not overfits(history(fallen, risen)[:4])
+    assert overfits(fallen, risen)
+    assert not overfits(risen, risen)
+    assert not overfits(fallen, fallen)
+    assert not overfits([0.3, 0.4, 0.38, 0.395, 0.36], risen)
+    assert not overfits(fallen[:4], risen[:4])
+
+
+def test_the_best_is_the_least_where_less_is_better() -> None:
+    history = History(-1)
+    led = []
+    for score in (0.5, 0.3, 0.4, 0.35):
+        led.append(history.leads(score))
+        history.rows.append({"score": score})
+    assert led == [True, True, False, False]
+    assert history.best == {"score": 0.3}
+    assert history.since_best() == 2
+
+
+def test_the_search_s_own_objective_chooses_the_best_epoch(
+    tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The documented one, of which less is better, where the command is run."""
+    page = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert code is not None
+    (tmp_path / "by_mean_error.py").write_text(code[1], encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_best(tmp_path / "best.yaml", provenance={"objective": "by_mean_error:make"})
+    outcome = train_fully(asked(tmp_path, pairs, epochs=3, epochs_decay=0), Heard())
+    scores = [row["score"] for row in outcome.history.rows]
+    assert outcome.history.best is not None
+    assert outcome.history.best["score"] == min(scores) < max(scores)
+    other = asked(tmp_path, pairs, epochs=3, epochs_decay=0, objective="boundary_sharpness")
+    with pytest.raises(UserInputError, match="a training with other objective"):
+        train_fully(other, Heard())
 
 
 def test_divergence_ends_in_one_sentence_and_keeps_the_checkpoints(
@@ -324,6 +361,7 @@ REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"provenance": {"data": "/gone/pairs"}}, {"data": None}, "/gone/pairs, which is not there"),
     ({}, {"out": Path("/proc/nothing")}, "cannot be written"),
     ({}, {"init_from": [Path("nothing.pth")]}, "nothing.pth cannot be read"),
+    ({}, {"objective": "by_eye"}, "--objective by_eye is neither"),
 ]
 
 
@@ -413,4 +451,4 @@ def test_what_a_search_exports_is_read_back(tmp_path: Path) -> None:
 
 def test_history_is_a_table() -> None:
     rows = [{"epoch": 1, "score": 0.2}, {"epoch": 2, "score": 0.3, "train_score": 0.4}]
-    assert as_csv(rows) == "epoch,score,train_score\n1,0.2,\n2,0.3,0.4\n"
+    assert History(1, rows).as_csv() == "epoch,score,train_score\n1,0.2,\n2,0.3,0.4\n"

@@ -46,7 +46,9 @@ def test_the_size_that_the_message_advises_is_enough() -> None:
         ({"preprocess": "none", "batch_size": 2}, r"preprocess none .* batch_size 2"),
     ],
 )
-def test_other_impossible_pairs(changed: dict[str, object], named: str) -> None:
+def test_trap_sides_that_the_u_net_cannot_halve_and_other_impossible_pairs(
+    changed: dict[str, object], named: str
+) -> None:
     with pytest.raises(ValueError, match=named):
         check_combination(3, TRAIN | changed)
 
@@ -56,13 +58,13 @@ def test_built_in_spaces_fit_the_smallest_profile(name: str) -> None:
     load_space(name).check_against(TRAIN)
 
 
-def test_a_space_is_refused_for_its_deepest_discriminator() -> None:
+def test_trap_a_discriminator_too_deep_for_the_crop_is_refused_in_any_trial() -> None:
     with pytest.raises(ValueError, match="n_layers_D 6 is too deep for crop_size 128"):
         load_space("default", {"n_layers_D": "6"}).check_against(TRAIN)
 
 
 @pytest.mark.parametrize("netD", ["basic", "pixel"])
-def test_a_discriminator_that_does_not_read_its_depth_is_refused_one(netD: str) -> None:
+def test_trap_net_d_basic_always_has_three_layers(netD: str) -> None:
     """The guide's trap: `--netD basic --n_layers_D 4` has three layers all the same."""
     check_combination(3, TRAIN | {"netD": netD})
     with pytest.raises(ValueError, match=rf"netD {netD} does not read n_layers_D 4"):
