@@ -52,7 +52,7 @@ class Groups:
 
 
 def signature(a: Picture, b: Picture) -> Signature:
-    """The signature of a pair of pictures `[h, w, 3]`."""
+    """The signature of a pair of pictures `[h, w, 3]`, or of their lumas `[h, w]`."""
     return Signature((difference_hash(a), difference_hash(b)), landmarks(b))
 
 

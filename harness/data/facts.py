@@ -2,13 +2,14 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter, laplace, shift, uniform_filter
+from scipy.ndimage import gaussian_filter, shift, uniform_filter
 from skimage.registration import phase_cross_correlation
 
 from harness.data.duplicates import Signature, signature
@@ -16,6 +17,7 @@ from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, Split
 from harness.data.halves import read_halves
 from harness.data.reading import Picture
+from harness.data.texture import BAND, Texture, texture
 from harness.errors import UserInputError
 
 # Steps of up to this many of 255 are noise and compression, not retouching.
@@ -23,6 +25,7 @@ SLIGHT = 8
 # Pixels of the part that global measures look at: enough for them, whatever the picture's size.
 PART = 512
 CLOSER = 0.8
+FEWEST_OUTSIDE = 1000
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,6 @@ class PairFacts:
         sharper_outside: the same where nothing was retouched; 0 when copied untouched.
         blocks: ln of A's over B's 8 x 8 JPEG block edges.
         warp_largest: the largest displacement, share of the side.
-        warp_area: share of the picture displaced by more than 0.4% of the side.
         signature: by what the picture is known again, also in a crop.
         same: A and B are the same bytes.
     """
@@ -58,7 +60,6 @@ class PairFacts:
     sharper_outside: float
     blocks: float
     warp_largest: float
-    warp_area: float
     signature: Signature
     same: bool
 
@@ -80,25 +81,24 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
         notes = tuple(note for file in files.files for note in file_notes(file, root))
     except UserInputError as error:
         return Unreadable(files.name, split, str(error))
+    # Every measure but one looks at luma alone; it is made once.
     luma_a, luma_b = luma(a), luma(b)
-    largest, area = warp_size(a, b)
-    outside = ~retouched_region(luma_a, luma_b)
-    details = tuple(np.square(laplace(picture)) for picture in (luma_a, luma_b))
+    textures = texture(luma_a), texture(luma_b)
+    whole, outside = detail_ratios(*textures)
     return PairFacts(
         name=files.name,
         split=split,
         notes=notes,
         width=a.shape[1],
         height=a.shape[0],
-        likeness=likeness(luma_a, luma_b),
+        likeness=likeness(*textures),
         shift=global_shift(luma_a, luma_b),
-        changed=float((np.abs(a.astype(np.int16) - b).max(axis=2) > SLIGHT).mean()),
-        sharper=energy_ratio(*details),
-        sharper_outside=energy_ratio(*(detail[outside] for detail in details)),
-        blocks=math.log(block_edges(luma_a) / block_edges(luma_b)),
-        warp_largest=largest,
-        warp_area=area,
-        signature=signature(a, b),
+        changed=changed_share(a, b),
+        sharper=whole,
+        sharper_outside=outside,
+        blocks=math.log(textures[0].blocks / textures[1].blocks),
+        warp_largest=largest_displacement(luma_a, luma_b),
+        signature=signature(luma_a, luma_b),
         same=bool(np.array_equal(a, b)),
     )
 
@@ -118,32 +118,48 @@ def file_notes(file: Path, root: Path) -> list[str]:
     return notes
 
 
-def luma(picture: Picture) -> NDArray[np.float32]:
-    return np.asarray(Image.fromarray(picture).convert("L"), np.float32)
+def luma(picture: Picture) -> Picture:
+    """The picture's luma `[h, w]`, bytes."""
+    return np.asarray(Image.fromarray(picture).convert("L"))
 
 
-def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def likeness(a: Texture, b: Texture) -> float:
     """Correlation at 32 x 32; 1 where either is flat and they are equal, else 0."""
-    small = [np.asarray(Image.fromarray(x).resize((32, 32), Image.Resampling.BOX)) for x in (a, b)]
-    if min(x.std() for x in small) < 0.5:
+    small = [
+        np.asarray(Image.fromarray(one.tone).resize((32, 32), Image.Resampling.BOX))
+        for one in (a, b)
+    ]
+    if min(one.std() for one in small) < 0.5:
         return float(np.abs(small[0] - small[1]).max() < SLIGHT)
     return float(np.corrcoef(small[0].ravel(), small[1].ravel())[0, 1])
 
 
-def global_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[float, float]:
+def changed_share(a: Picture, b: Picture) -> float:
+    """Share of pixels `[h, w, 3]` that some channel changes visibly."""
+    changed = 0
+    for top in range(0, len(a), BAND):
+        rows = slice(top, top + BAND)
+        steps = np.maximum(a[rows], b[rows]) - np.minimum(a[rows], b[rows]) > SLIGHT
+        changed += int(np.count_nonzero(steps[..., 0] | steps[..., 1] | steps[..., 2]))
+    return changed / a[..., 0].size
+
+
+def global_shift(a: Picture, b: Picture) -> tuple[float, float]:
     """(x, y) pixels by which B's content lies right of and below A's, to about 0.1.
 
     Phase correlation of the middles proposes; it stands only if moving B back brings the pictures
     clearly closer, which it does not when only a part of B was moved.
     """
     rows, columns = (slice(max(0, (n - PART) // 2), (n + PART) // 2) for n in a.shape)
-    part_a, part_b = a[rows, columns], b[rows, columns]
+    part_a, part_b = (luma[rows, columns].astype(np.float32) for luma in (a, b))
     if min(part_a.std(), part_b.std()) < 0.5:
         return 0.0, 0.0
-    window = np.outer(*(np.hanning(n) for n in part_a.shape))
-    offset, _, _ = phase_cross_correlation(  # type: ignore[no-untyped-call]
-        (part_b - part_b.mean()) * window, (part_a - part_a.mean()) * window, upsample_factor=10
-    )
+    window = np.outer(*(np.hanning(n) for n in part_a.shape)).astype(np.float32)
+    windowed = [(part - part.mean()) * window for part in (part_b, part_a)]
+    # To whole pixels first: most pairs are aligned, and need no closer look.
+    if not offset_between(windowed, 1).any():
+        return 0.0, 0.0
+    offset = offset_between(windowed, 10)
     margin = int(np.abs(offset).max()) + 1
     if margin > min(part_a.shape) // 4:
         return 0.0, 0.0  # the two have too little in common to say
@@ -154,30 +170,34 @@ def global_shift(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[float,
     return float(offset[1]), float(offset[0])
 
 
-def retouched_region(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where A and B differ after a slight blur, with a margin of 1% of the side."""
-    differs = np.abs(gaussian_filter(a - b, 1.0)) > SLIGHT / 2
-    around = uniform_filter(differs.astype(np.float32), max(3, round(0.03 * min(a.shape))))
+def offset_between(pair: Sequence[NDArray[np.float32]], parts: int) -> NDArray[np.float64]:
+    """(rows, columns) from the second to the first, to so many parts of a pixel."""
+    offset, _, _ = phase_cross_correlation(*pair, upsample_factor=parts)  # type: ignore[no-untyped-call]
+    return np.asarray(offset, np.float64)
+
+
+def detail_ratios(a: Texture, b: Texture) -> tuple[float, float]:
+    """ln of A's over B's fine detail: everywhere, and where nothing was retouched."""
+    outside = ~retouched_cells(a, b)
+    whole = energy_ratio(a.detail, b.detail)
+    if outside.sum() * a.cell**2 < FEWEST_OUTSIDE:
+        return whole, 0.0
+    return whole, energy_ratio(a.detail[outside], b.detail[outside])
+
+
+def retouched_cells(a: Texture, b: Texture) -> NDArray[np.bool_]:
+    """Where A and B differ after a slight blur (of a pixel), with a margin of 1% of the side."""
+    blurred = gaussian_filter(a.tone - b.tone, 1 / a.cell)
+    differs = (np.abs(blurred) > SLIGHT / 2).astype(np.float32)
+    around = uniform_filter(differs, max(3, round(0.03 * min(differs.shape))))
     return np.asarray(around > 0.05)
 
 
 def energy_ratio(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """ln of A's over B's mean, of squared Laplacians; 0 of fewer than 1,000 pixels."""
-    if a.size < 1000:
-        return 0.0
+    """ln of A's over B's mean."""
     return math.log((float(a.mean()) + 1) / (float(b.mean()) + 1))
 
 
-def block_edges(picture: NDArray[np.float32]) -> float:
-    """Steps across the 8-pixel grid beside all steps; 1 where there is no grid to be seen."""
-    ratios = []
-    for axis in (0, 1):
-        steps = np.abs(np.diff(picture, axis=axis)).mean(axis=1 - axis)
-        ratios.append((steps[7::8].mean() + 0.1) / (steps.mean() + 0.1))
-    return float(np.mean(ratios))
-
-
-def warp_size(a: Picture, b: Picture) -> tuple[float, float]:
-    """The largest displacement (its 99.5th percentile) and the displaced area, as shares."""
-    distance = np.hypot(*estimated_displacement(a, b))
-    return float(np.percentile(distance, 99.5)), float((distance > 0.004).mean())
+def largest_displacement(a: Picture, b: Picture) -> float:
+    """The longest way that things moved (its 99.5th percentile), a share of the side."""
+    return float(np.percentile(np.hypot(*estimated_displacement(a, b)), 99.5))

@@ -12,13 +12,14 @@ SIDE = 128
 
 
 def estimated_displacement(moved: Picture, still: Picture) -> NDArray[np.float32]:
-    """A rough field `[2, 128, 128]` (x first, shares of the side): moved(p) = still(p + field).
+    """A rough field `[2, 128, 128]` (x first, shares of the side): moved(p) = still(p + field),
+    of pictures `[h, w, 3]` or lumas `[h, w]`.
 
     TV-L1 optical flow between lumas whose local contrast is evened out, so that a change of tone
     or sharpness is not taken for movement. Good to about 0.3% of the side.
     """
     rows, columns = optical_flow_tvl1(  # type: ignore[no-untyped-call]
-        evened(moved), evened(still), num_warp=3, num_iter=5
+        evened(moved), evened(still), num_warp=2, num_iter=3
     )
     return np.stack([columns, rows]).astype(np.float32) / np.float32(SIDE)
 

@@ -24,7 +24,7 @@ def is_picture(file: Path) -> bool:
 
 
 def read_picture(file: Path) -> Picture:
-    """A picture as it is meant to be seen: upright, in sRGB, 8 bits, `[h, w, 3]`.
+    """A picture as it is meant to be seen: upright, in sRGB, 8 bits, `[h, w, 3]`, read-only.
 
     16 bits are scaled to 8, grey and CMYK converted, EXIF orientation applied, alpha laid over
     white, an embedded colour profile converted.
@@ -69,19 +69,20 @@ def read_picture(file: Path) -> Picture:
 
 
 def to_rgb(picture: Image.Image) -> Picture:
-    """Any mode Pillow opens -> upright sRGB bytes."""
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I"):
-        wide = np.asarray(upright).astype(np.float64)
+    """Any mode Pillow opens -> upright sRGB bytes. `picture` itself may be turned."""
+    # A copy less is 240 MB of the largest picture.
+    ImageOps.exif_transpose(picture, in_place=True)
+    if picture.mode.startswith("I"):
+        wide = np.asarray(picture).astype(np.float32)
         grey = np.clip(np.rint(wide / 257), 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
-    if upright.mode == "F":
+    if picture.mode == "F":
         raise ValueError("floating-point pixels, whose range is not known")
-    if "A" in upright.getbands() or "transparency" in upright.info:
-        layered = upright.convert("RGBA")
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
         white = Image.new("RGBA", layered.size, "white")
-        return np.array(Image.alpha_composite(white, layered).convert("RGB"))
-    return np.array(in_srgb(upright))
+        return np.asarray(Image.alpha_composite(white, layered).convert("RGB"))
+    return np.asarray(in_srgb(picture))
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:
@@ -97,7 +98,7 @@ def in_srgb(picture: Image.Image) -> Image.Image:
                     return converted
         except (ImageCms.PyCMSError, OSError):
             pass  # a broken profile: the pixels are still there
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:

@@ -110,4 +110,4 @@ def centred_crop(pair: TrainingPair, crop_size: int) -> TrainingPair:
 
 def to_tensor(picture: Picture) -> Tensor:
     """Bytes `[h, w, 3]` -> uint8 `[3, h, w]`."""
-    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+    return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))
