@@ -35,7 +35,8 @@ def check_command(
 
     pairs = find_pairs(folder)
 
-    from harness.data.check import LEVELS, check, measure_all
+    from harness.data.check import check, measure_all
+    from harness.data.findings import LEVELS
     from harness.data.pool import processes_for
 
     total = sum(map(len, pairs.splits.values()))

@@ -13,10 +13,11 @@ from scipy.ndimage import gaussian_filter, shift, uniform_filter
 from skimage.registration import phase_cross_correlation
 
 from harness.data.duplicates import Signature, signature
+from harness.data.fields import read_field
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, Split
 from harness.data.halves import read_halves
-from harness.data.reading import Picture
+from harness.data.reading import Picture, read_mask
 from harness.data.texture import BAND, Texture, texture
 from harness.errors import UserInputError
 
@@ -46,6 +47,7 @@ class PairFacts:
         warp_largest: the largest displacement, share of the side.
         signature: by what the picture is known again, also in a crop.
         same: A and B are the same bytes.
+        masked: share of the picture that the user's own mask holds; None without one.
     """
 
     name: str
@@ -62,6 +64,7 @@ class PairFacts:
     warp_largest: float
     signature: Signature
     same: bool
+    masked: float | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,11 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
     files, split, root = entry
     try:
         a, b = read_halves(files)
-        notes = tuple(note for file in files.files for note in file_notes(file, root))
+        mask = None if files.mask is None else read_mask(files.mask, *a.shape[:2])
+        if files.field is not None and split != "train":
+            read_field(files.field, "inverse", *a.shape[:2])
+        pictures = [file for file in (files.a, files.b) if file is not None]
+        notes = tuple(note for file in pictures for note in file_notes(file, root))
     except UserInputError as error:
         return Unreadable(files.name, split, str(error))
     # Every measure but one looks at luma alone; it is made once.
@@ -100,6 +107,7 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
         warp_largest=largest_displacement(luma_a, luma_b),
         signature=signature(luma_a, luma_b),
         same=bool(np.array_equal(a, b)),
+        masked=None if mask is None else float(mask.mean()),
     )
 
 

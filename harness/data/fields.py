@@ -1,6 +1,7 @@
 """Displacement fields kept beside made pairs: what was done to a picture, and what undoes it."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -15,15 +16,12 @@ def save_fields(file: Path, field: Field, inverse: Field) -> None:
     np.savez_compressed(file, field=field.astype(np.float16), inverse=inverse.astype(np.float16))
 
 
-def warped_back(retouched: Picture, file: Path, direction: Direction) -> Picture:
-    """The oracle: the retouched picture `[h, w, 3]` with its known warp undone.
-
-    Made pairs have the retouched picture at A; where B is taken for it, A is what undoes it.
+def read_field(file: Path, kind: Literal["field", "inverse"], height: int, width: int) -> Field:
+    """One of the two fields of `save_fields`, `[2, h, w]`.
 
     Raises:
         UserInputError: `file` does not hold the fields of a picture of this size.
     """
-    kind = "inverse" if direction == "AtoB" else "field"
     try:
         with np.load(file) as held:
             field = np.asarray(held[kind], np.float32)
@@ -32,9 +30,21 @@ def warped_back(retouched: Picture, file: Path, direction: Direction) -> Picture
             f"{shown(file)} is not a file of displacement fields as `harness data make` keeps "
             "them: remove it."
         ) from error
-    if field.shape != (2, *retouched.shape[:2]) or not np.isfinite(field).all():
+    if field.shape != (2, height, width) or not np.isfinite(field).all():
         raise UserInputError(
-            f"{shown(file)} does not fit its pair of {retouched.shape[1]} x {retouched.shape[0]}: "
-            "remove it, or make the pairs again."
+            f"{shown(file)} does not fit its pair of {width} x {height}: remove it, or make the "
+            "pairs again."
         )
-    return resample(retouched, field)
+    return field
+
+
+def warped_back(retouched: Picture, file: Path, direction: Direction) -> Picture:
+    """The oracle: the retouched picture `[h, w, 3]` with its known warp undone.
+
+    Made pairs have the retouched picture at A; where B is taken for it, A is what undoes it.
+
+    Raises:
+        UserInputError: as `read_field`.
+    """
+    kind: Literal["field", "inverse"] = "inverse" if direction == "AtoB" else "field"
+    return resample(retouched, read_field(file, kind, *retouched.shape[:2]))

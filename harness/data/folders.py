@@ -85,7 +85,7 @@ def find_pairs(folder: Path) -> PairFolder:
 def listed(folder: Path, split: str) -> Iterator[PairFiles]:
     """Side-by-side pictures of one split, in the order of their names."""
     masks = by_stem(folder / "masks" / split) or by_stem(folder / "masks")
-    fields = {stem_of(file): file for file in (folder / "fields").glob("*.npz")}
+    fields = fields_in(folder / "fields" / split) or fields_in(folder / "fields")
     for file in pictures_in(folder / split):
         name, stem = file.relative_to(folder).as_posix(), stem_of(file)
         yield PairFiles(name, file, None, masks.get(stem), fields.get(stem))
@@ -141,6 +141,11 @@ def by_stem(folder: Path) -> dict[str, Path]:
             )
         found[stem] = file
     return found
+
+
+def fields_in(folder: Path) -> dict[str, Path]:
+    """The displacement fields of a folder by their pair's name."""
+    return {stem_of(file): file for file in folder.glob("*.npz")}
 
 
 def stem_of(file: Path) -> str:

@@ -1,5 +1,6 @@
 """A mended copy of a data folder: only what is safe to mend, never in place."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
 
 
 def mend(result: CheckResult, out: Path) -> str:
-    """Write the usable pairs as upright 8-bit sRGB PNG files side by side, by split.
+    """Write the usable pairs as upright 8-bit sRGB PNG files side by side, by split, with their
+    masks and displacement fields.
 
     Left out: pairs with the findings of `LEFT_OUT`, and training pairs whose picture is held out
     as well. Halves are never swapped and pictures never shifted: that needs eyes. Returns a line
@@ -40,6 +42,9 @@ def mend(result: CheckResult, out: Path) -> str:
             if files.mask is not None:
                 mask = read_mask(files.mask, *a.shape[:2])
                 save(mask.astype(np.uint8) * 255, out / "masks" / split / name)
+            if files.field is not None:
+                with write_aside((out / "fields" / split / name).with_suffix(".npz")) as aside:
+                    shutil.copyfile(files.field, aside)
             written += 1
     total = sum(map(len, result.folder.splits.values()))
     return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"

@@ -8,7 +8,8 @@ from pathlib import Path
 from jinja2 import Environment
 from PIL import Image
 
-from harness.data.check import CheckResult, Finding
+from harness.data.check import CheckResult
+from harness.data.findings import Finding
 from harness.data.folders import PairFiles
 from harness.data.halves import read_halves
 from harness.data.reading import Picture

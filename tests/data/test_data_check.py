@@ -16,10 +16,12 @@ from harness.data.duplicates import (
     close_hashes,
     difference_hash,
 )
+from harness.data.fields import read_field, save_fields
 from harness.data.folders import find_pairs
 from harness.data.mend import mend
 from harness.data.page import write_page
 from harness.data.prepare import prepare_data
+from harness.data.reading import read_mask
 from harness.errors import UserInputError
 from harness.profiles import QUICK
 
@@ -271,3 +273,49 @@ def test_close_hashes_equal_a_search_of_all_pairs() -> None:
             if (hashes[i] ^ hashes[j]).bit_count() <= 5:
                 assert together[i] == together[j]
     assert len(groups) >= 40
+
+
+def test_masks_and_fields_that_cannot_be_used_are_found(folder: Path, tmp_path: Path) -> None:
+    masks, fields = folder / "masks", folder / "fields"
+    for split in ("train", "val"):
+        (masks / split).mkdir(parents=True)
+    (masks / "train" / "train0.png").write_text("no picture")
+    Image.new("L", (128, 128)).save(masks / "train" / "train1.png")
+    Image.new("L", (128, 128), 255).save(masks / "train" / "train2.png")
+    fields.mkdir()
+    small = np.zeros((2, 8, 8), np.float32)
+    save_fields(fields / "val0.npz", small, small)
+    result = checked(folder)
+    (mask, field) = (finding for finding in result.findings if finding.kind == "unreadable")
+    assert (mask.name, field.name) == ("train/train0.png", "val/val0.png")
+    assert "masks/train/train0.png is no picture" in mask.what
+    assert "val0.npz does not fit its pair of 128 x 128" in field.what
+    assert [finding.name for finding in result.findings if finding.kind == "mask"] == [
+        "train/train1.png"
+    ]
+
+
+def test_mended_copy_keeps_masks_and_fields(folder: Path, tmp_path: Path) -> None:
+    """By split: two pairs of one name each keep their own."""
+    shutil.move(folder / "val" / "val0.png", folder / "val" / "train0.png")
+    for number, split in enumerate(("train", "val")):
+        mask = np.zeros((128, 128), np.uint8)
+        mask[:, : 40 + 40 * number] = 255
+        (folder / "masks" / split).mkdir(parents=True)
+        (folder / "fields" / split).mkdir(parents=True)
+        Image.fromarray(mask).save(folder / "masks" / split / "train0.png")
+        field = np.full((2, 128, 128), 1 + number, np.float32)
+        save_fields(folder / "fields" / split / "train0.npz", field, -field)
+    mend(checked(folder), tmp_path / "mended")
+    splits = find_pairs(tmp_path / "mended").splits
+    kept = {
+        split: next(pair for pair in pairs if pair.name.endswith("-train0.png"))
+        for split, pairs in splits.items()
+    }
+    for number, split in enumerate(("train", "val")):
+        files = kept[split]
+        assert files.mask is not None
+        assert files.field is not None
+        assert read_mask(files.mask, 128, 128).mean() == (40 + 40 * number) / 128
+        assert (read_field(files.field, "inverse", 128, 128) == -1 - number).all()
+    assert sum(pair.field is not None for pairs in splits.values() for pair in pairs) == 2
