@@ -1,7 +1,8 @@
 """Pairs to look at: A, B, their difference, where things moved, and the mask's outline."""
 
+import math
 from collections.abc import Sequence
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +13,24 @@ from harness.config import Direction
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, PairFolder
 from harness.data.halves import read_halves
-from harness.data.reading import Picture, read_mask
+from harness.data.reading import Picture, read_mask, shown
 from harness.data.sizing import to_tensor
 from objectives.masks import region_from_pair
 
 SIDE = 256
+CAPTION = 24
+FONT_SIZE = 14
 MOST_ROWS = 8
 ARROWS = 16
 # Arrows are drawn longer than the movement, which is a few pixels only.
 ARROW_SCALE = 3.0
-COLUMNS: tuple[Literal["A", "B", "difference", "displacement", "mask"], ...] = (
+ARROW_HEAD = 5.0
+DIFFERENCE_SCALE = 4
+COLUMNS = (
     "A",
     "B",
-    "difference",
-    "displacement",
+    f"difference (x {DIFFERENCE_SCALE})",
+    f"displacement (x {ARROW_SCALE:g})",
     "mask",
 )
 
@@ -38,23 +43,25 @@ def spread(folder: PairFolder) -> list[PairFiles]:
 
 
 def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
-    """One row a pair: A | B | difference | displacement arrows | mask outline.
+    """One row a pair under its name: A | B | difference | displacement arrows | mask outline.
 
     Raises:
         UserInputError: a pair cannot be read.
     """
     rows = [preview_row(files, direction) for files in pairs]
-    caption = 16
     sheet = Image.new(
-        "RGB", (SIDE * len(COLUMNS), caption + sum(row.shape[0] for row in rows)), "white"
+        "RGB", (SIDE * len(COLUMNS), CAPTION + sum(CAPTION + len(row) for row in rows)), "white"
     )
     draw = ImageDraw.Draw(sheet)
+    said = {direction[0]: "retouched", direction[-1]: "original"}
     for number, title in enumerate(COLUMNS):
-        draw.text((number * SIDE + 4, 2), title, fill="black")
-    top = caption
-    for row in rows:
-        sheet.paste(Image.fromarray(row), (0, top))
-        top += row.shape[0]
+        caption = f"{title}: {said[title]}" if title in said else title
+        draw.text((number * SIDE + 6, 4), caption, "black", font_size=FONT_SIZE)
+    top = CAPTION
+    for files, row in zip(pairs, rows, strict=True):
+        draw.text((6, top + 4), shown(Path(files.name)), "black", font_size=FONT_SIZE)
+        sheet.paste(Image.fromarray(row), (0, top + CAPTION))
+        top += CAPTION + len(row)
     return sheet
 
 
@@ -67,7 +74,7 @@ def preview_row(files: PairFiles, direction: Direction) -> Picture:
         mask = read_mask(files.mask, height, width)
     else:
         mask = region_from_pair(to_tensor(retouched), to_tensor(original))[0].numpy()
-    difference = np.clip(np.abs(a.astype(np.int16) - b) * 4, 0, 255).astype(np.uint8)
+    difference = np.clip(np.abs(a.astype(np.int16) - b) * DIFFERENCE_SCALE, 0, 255).astype(np.uint8)
     return np.hstack([a, b, difference, arrows(retouched, original), outlined(original, mask)])
 
 
@@ -89,9 +96,28 @@ def arrows(retouched: Picture, original: Picture) -> Picture:
             dx, dy = -field[cell] * (width, height) * ARROW_SCALE
             if np.hypot(dx, dy) < 0.004 * ARROW_SCALE * width:
                 continue
-            draw.line((column, row, column + dx, row + dy), fill="red", width=2)
-            draw.ellipse((column - 2, row - 2, column + 2, row + 2), fill="red")
+            draw_arrow(draw, (column, row), (dx, dy))
     return np.array(canvas)
+
+
+def draw_arrow(
+    draw: ImageDraw.ImageDraw, start: tuple[float, float], reach: tuple[float, float]
+) -> None:
+    """A red arrow, its head at `start` + `reach`."""
+    (x, y), (dx, dy) = start, reach
+    length = math.hypot(dx, dy)
+    head = min(ARROW_HEAD, length) / length
+    neck_x, neck_y = x + dx * (1 - head), y + dy * (1 - head)
+    side_x, side_y = -dy * head / 2, dx * head / 2
+    draw.line((x, y, neck_x, neck_y), fill="red", width=1)
+    draw.polygon(
+        (
+            (x + dx, y + dy),
+            (neck_x + side_x, neck_y + side_y),
+            (neck_x - side_x, neck_y - side_y),
+        ),
+        fill="red",
+    )
 
 
 def outlined(picture: Picture, mask: NDArray[np.bool_]) -> Picture:

@@ -181,7 +181,7 @@ def test_bad_input_leaves_nothing_behind(originals: Path, tmp_path: Path, fault:
 def test_preview_rows_show_the_warp(made: Path) -> None:
     found = find_pairs(made)
     sheet = np.asarray(preview(spread(found), "AtoB"))
-    assert sheet.shape == (16 + 6 * 256, 5 * 256, 3)
+    assert sheet.shape == (24 + 6 * (24 + 256), 5 * 256, 3)
     red = (sheet == (255, 0, 0)).all(axis=2)
     green = (sheet == (0, 230, 0)).all(axis=2)
     assert red[:, 768:1024].sum() > 200
