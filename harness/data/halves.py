@@ -1,8 +1,12 @@
 """Both pictures of one pair, however its files hold them. Needs no torch."""
 
+import numpy as np
+
 from harness.data.folders import PairFiles
 from harness.data.reading import MIN_SIDE, Picture, read_picture, shown, split_halves
 from harness.errors import UserInputError
+
+DIFFERENCE_SCALE = 4
 
 
 def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
@@ -23,3 +27,9 @@ def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
     if min(a.shape[:2]) < MIN_SIDE:
         raise UserInputError(f"{shown(files.a)} is under {MIN_SIDE} pixels a side: too small.")
     return a, b
+
+
+def difference(a: Picture, b: Picture) -> Picture:
+    """How far A and B lie apart in every channel, times 4: to be looked at."""
+    apart = np.abs(a.astype(np.int16) - b) * DIFFERENCE_SCALE
+    return np.asarray(np.clip(apart, 0, 255), np.uint8)

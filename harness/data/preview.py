@@ -12,7 +12,7 @@ from scipy.ndimage import binary_erosion
 from harness.config import Direction
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, PairFolder
-from harness.data.halves import read_halves
+from harness.data.halves import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.reading import Picture, read_mask, shown
 from harness.data.sizing import to_tensor
 from objectives.masks import region_from_pair
@@ -25,7 +25,6 @@ ARROWS = 16
 # Arrows are drawn longer than the movement, which is a few pixels only.
 ARROW_SCALE = 3.0
 ARROW_HEAD = 5.0
-DIFFERENCE_SCALE = 4
 COLUMNS = (
     "A",
     "B",
@@ -74,8 +73,9 @@ def preview_row(files: PairFiles, direction: Direction) -> Picture:
         mask = read_mask(files.mask, height, width)
     else:
         mask = region_from_pair(to_tensor(retouched), to_tensor(original))[0].numpy()
-    difference = np.clip(np.abs(a.astype(np.int16) - b) * DIFFERENCE_SCALE, 0, 255).astype(np.uint8)
-    return np.hstack([a, b, difference, arrows(retouched, original), outlined(original, mask)])
+    return np.hstack(
+        [a, b, difference(a, b), arrows(retouched, original), outlined(original, mask)]
+    )
 
 
 def fitted(picture: Picture) -> Picture:

@@ -229,7 +229,7 @@ def test_page_shows_every_finding_and_survives_names(folder: Path, tmp_path: Pat
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<b>\"&'" not in text
     assert "A and B are the same picture" in text
-    assert text.count("data:image/jpeg") == 2
+    assert text.count("data:image/jpeg") == 3
     assert text.index('class="error"') < text.index('class="warning"')
 
 
