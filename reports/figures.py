@@ -282,10 +282,13 @@ def interaction(done: pd.DataFrame, pair: Interaction, say: Translate) -> Figure
         {
             "xref": "paper",
             "yref": "paper",
-            "x": 0,
+            "x": 1,
             "y": 1,
+            "xanchor": "right",
             "yanchor": "bottom",
-            "text": safe(say("interaction_share", share=f"{pair.share:.0%}")),
+            "text": safe(
+                say("interaction_share", share=f"{pair.share:.0%}", chance=f"{pair.chance:.0%}")
+            ),
             "showarrow": False,
             "font": {"size": 11},
         }

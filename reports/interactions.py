@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import f as fisher
 
 from reports.claims import SPARE
 from reports.guide import LOG_SCALE
@@ -19,11 +20,18 @@ from reports.table import PARAMS
 
 @dataclass(frozen=True)
 class Interaction:
-    """Two settings, and what share their product explains of what lines leave open."""
+    """Two settings that depend on one another.
+
+    Attributes:
+        share: of what lines leave open, explained by their product.
+        chance: how often one pair of all would explain as much where none depends on another (the
+            F test, times the number of pairs: Bonferroni).
+    """
 
     one: str
     other: str
     share: float
+    chance: float
 
 
 def strongest(done: pd.DataFrame) -> Interaction | None:
@@ -45,8 +53,11 @@ def strongest(done: pd.DataFrame) -> Interaction | None:
         product = columns[pair[0]] * columns[pair[1]]
         return 1 - rest(np.column_stack([lines, product]), scores) / open_yet
 
-    pair = max(itertools.combinations(columns, 2), key=share)
-    return Interaction(*pair, share(pair))
+    pairs = list(itertools.combinations(columns, 2))
+    pair = max(pairs, key=share)
+    left = len(scores) - lines.shape[1] - 1
+    ratio = share(pair) / max(1 - share(pair), 1e-12) * left
+    return Interaction(*pair, share(pair), min(1.0, len(pairs) * float(fisher.sf(ratio, 1, left))))
 
 
 def spread(values: "pd.Series[Any]", name: str) -> np.ndarray:

@@ -104,9 +104,9 @@ ENGLISH = {
     " drawn in green.",
     "interaction": "The two settings that depend on one another most",
     "interaction_note": "Where the good trials lie here: a slope says that the best value of one"
-    " setting changes with the other. Every pair was looked at; among few trials the choice may be"
-    " chance.",
-    "interaction_share": "explains {share} of what the settings leave open by themselves",
+    " setting changes with the other. Every pair was looked at.",
+    "interaction_share": "explains {share} of what the settings leave open by themselves; where"
+    " none depends on another, some pair does in {chance} of studies",
     "quarter_1": "worst quarter",
     "quarter_2": "third quarter",
     "quarter_3": "second quarter",
@@ -269,9 +269,9 @@ KOREAN = {
     " 초록색입니다.",
     "interaction": "서로 가장 많이 얽힌 두 설정",
     "interaction_note": "좋은 시도가 어디에 있는지 보십시오. 기울어져 있으면 한 설정의 가장 좋은"
-    " 값이 다른 설정에 따라 달라진다는 뜻입니다. 모든 쌍을 살펴 골랐으므로, 시도가 적으면 우연일"
-    " 수 있습니다.",
-    "interaction_share": "설정을 따로 볼 때 설명되지 않는 부분의 {share}를 설명",
+    " 값이 다른 설정에 따라 달라진다는 뜻입니다. 모든 쌍을 살펴 골랐습니다.",
+    "interaction_share": "설정을 따로 볼 때 설명되지 않는 부분의 {share}를 설명 (서로 무관해도"
+    " 이만큼 나올 확률 {chance})",
     "quarter_1": "하위 4분의 1",
     "quarter_2": "중하위 4분의 1",
     "quarter_3": "중상위 4분의 1",
