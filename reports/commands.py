@@ -110,19 +110,24 @@ def full_commands(
 
 
 def progressive_commands(
-    params: Mapping[str, Any], data: Mapping[str, Any], name: str
+    params: Mapping[str, Any], data: Mapping[str, Any], name: str, extras: Mapping[str, Any]
 ) -> list[Command]:
-    """The guide's method 5: small pictures first, then full size from the first stage's weights."""
+    """The guide's method 5: small pictures first, then full size from the first stage's weights.
+
+    `extras` are training settings of the user's, in place of the guide's.
+    """
     name = folder_name(name)
     first, second = f"./checkpoints/{name}_stage1", f"./checkpoints/{name}"
     weights = [f"{first}/latest_net_{net}.pth" for net in "GD"]
     return [
-        train_command(params, FIRST_STAGE, data, f"{name}_stage1", schedule(STAGE_EPOCHS)),
+        train_command(
+            params, {**FIRST_STAGE, **extras}, data, f"{name}_stage1", schedule(STAGE_EPOCHS)
+        ),
         ["mkdir", "-p", second],
         ["cp", *weights, second],
         train_command(
             {**params, "lr": SECOND_STAGE_LR},
-            FULL_TRAINING,
+            {**FULL_TRAINING, **extras},
             data,
             name,
             [*schedule(STAGE_EPOCHS), "--continue_train"],

@@ -56,11 +56,8 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
     run_name = folder_name(f"{name}-t{trial.number:03d}")
     warm_start = noted["warm_start_folder"]
     command = train_commands(params, train, data, run_name, warm_start)
-    full = (
-        progressive_commands(params, data, f"{run_name}-full")
-        if is_progressive(trial)
-        else full_commands(params, data, f"{run_name}-full", searched(trial, noted))
-    )
+    in_full = progressive_commands if is_progressive(trial) else full_commands
+    full = in_full(params, data, f"{run_name}-full", searched(trial, noted))
     program = noted.get("program")
     if program:
         seed = trial.user_attrs.get("seed", noted["seed"])

@@ -2,6 +2,9 @@
 
 import math
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,7 +175,7 @@ def test_full_training_is_the_guides() -> None:
 
 
 def test_trap_second_stage_finds_the_first_ones_weights() -> None:
-    first, mkdir, copy, second = progressive_commands(params_of("progressive"), DATA, "study")
+    first, mkdir, copy, second = progressive_commands(params_of("progressive"), DATA, "study", {})
     one, two = parsed(first), parsed(second)
     assert (one["load_size"], one["crop_size"], one["lr"]) == ("512", "256", "0.0002")
     assert (two["load_size"], two["crop_size"], two["lr"]) == ("1024", "1024", "0.0001")
@@ -185,6 +188,33 @@ def test_trap_second_stage_finds_the_first_ones_weights() -> None:
     assert copy == [
         "cp", f"{earlier}/latest_net_G.pth", f"{earlier}/latest_net_D.pth", run
     ]  # fmt: skip
+
+
+STAGES = """
+import sys
+from pathlib import Path
+
+run = Path("checkpoints") / sys.argv[sys.argv.index("--name") + 1]
+run.mkdir(parents=True, exist_ok=True)
+for net in "GD":
+    file = run / f"latest_net_{net}.pth"
+    begun = file.read_text() if "--continue_train" in sys.argv else "nothing"
+    file.write_text(f"{begun}, then {net} at {sys.argv[sys.argv.index('--crop_size') + 1]}")
+"""
+
+
+def test_trap_the_second_stage_begins_with_what_the_first_one_left(tmp_path: Path) -> None:
+    """The script as a shell runs it, with a train.py that only notes what it began with."""
+    (tmp_path / "train.py").write_text(STAGES)
+    params, nets = params_of("progressive"), {"netG": "resnet_9blocks"}
+    commands = progressive_commands(params, DATA, "study", nets)
+    assert [parsed(c)["netG"] for c in (commands[0], commands[-1])] == ["resnet_9blocks"] * 2
+    script = "\n".join(map(shell, commands))
+    path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=path, check=True)
+    for net in "GD":
+        held = (tmp_path / "checkpoints" / "study" / f"latest_net_{net}.pth").read_text()
+        assert held == f"nothing, then {net} at 256, then {net} at 1024"
 
 
 @pytest.mark.parametrize(
