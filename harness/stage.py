@@ -15,7 +15,7 @@ from harness.sampling import hopeless, make_pruner
 from harness.study import ask, counted
 from harness.study_page import study_note
 from harness.tracking import Tracker
-from harness.trial_messages import Rung, TrialResult, TrialTask
+from harness.trial_messages import Rung, TrialResult, TrialTask, trial_name
 from reports.record import recipe_trial
 from search_spaces.recipes import RECOMMENDED
 
@@ -138,7 +138,9 @@ class SearchStage:
         self.keeper.keep(task.number, recipe, result)
         if self.leads(task):
             outcome = outcome_of(self.study, self.run_dir, self.keeper.paths)
-            self.tracker.lead(task.name, study_note(self.study, outcome))
+            # A winner that an earlier part of the search confirmed keeps its place until the end.
+            assert outcome.winner is not None
+            self.tracker.lead(trial_name(outcome.winner), study_note(self.study, outcome))
 
     def leads(self, task: TrialTask) -> bool:
         return task.number in self.keeper.top[:1]

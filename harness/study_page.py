@@ -5,12 +5,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.keep import KEPT
-from harness.outcome import MARKDOWN_HEAD, SearchOutcome, as_markdown, markdown_row, starred
+from harness.outcome import (
+    NAMED_RECIPES,
+    SearchOutcome,
+    bounds,
+    confirmation,
+    headline,
+    standings,
+)
 from harness.paths import StudyPaths
 from harness.registration import Left, Model
+from harness.view import settings
 
 if TYPE_CHECKING:
     from optuna import Study
+
+HEAD = ("| | trial | score | settings |", "|---|---|---|---|")
 
 log = logging.getLogger(__name__)
 
@@ -21,17 +31,80 @@ def study_note(study: "Study", outcome: SearchOutcome) -> str:
 
     named = {trial.user_attrs.get("recipe"): trial for trial in completed(study)}
     rows = [
-        markdown_row(
+        row_of(
             starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)
         )
         for recipe, trial in sorted(named.items(), key=lambda pair: pair[1].number)
         if recipe is not None
     ]
     if not rows:
-        return as_markdown(outcome)
-    return "\n".join(
-        [as_markdown(outcome), "", "### The guide's settings", "", *MARKDOWN_HEAD, *rows]
-    )
+        return outcome_note(outcome)
+    return "\n".join([outcome_note(outcome), "", "### The guide's settings", "", *HEAD, *rows])
+
+
+def outcome_note(outcome: SearchOutcome) -> str:
+    """The outcome in Markdown; a star at what best.yaml holds."""
+    rows = [
+        row_of(starred(outcome, row.number, row.label), row.number, row.value, row.params)
+        for row in standings(outcome)
+    ]
+    rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
+    parts = (["", *HEAD, *rows], front_table(outcome), finals_table(outcome))
+    return "\n".join([*first_words(outcome), *(line for part in parts for line in part)])
+
+
+def first_words(outcome: SearchOutcome) -> list[str]:
+    """What MLflow shows of a description that is not opened: the verdict or the lead, the count."""
+    lead = outcome.best
+    if outcome.finalists is not None:
+        said = f"**{confirmation(outcome)[-1]}**"
+    elif lead is not None:
+        said = f"**★ t{lead.number:03d} leads with {lead.value:.4f}**: {settings(lead.params)}"
+    else:
+        return [headline(outcome)]
+    return [" ".join(said.split()), "", headline(outcome)]
+
+
+def front_table(outcome: SearchOutcome) -> list[str]:
+    """A Pareto search's front as a table; nothing of any other search."""
+    if not outcome.front:
+        return []
+    names = list(outcome.front[0].values)
+    rows = [
+        f"| {starred(outcome, point.number, f't{point.number:03d}')} | "
+        + " | ".join(f"{value:.4f}" for value in (*point.values.values(), point.score))
+        + f" | {' '.join(settings(point.params).split())} |"
+        for point in outcome.front
+    ]
+    head = [f"| trial | {' | '.join(names)} | score | settings |", "|---" * (len(names) + 3) + "|"]
+    return ["", "### The front: beaten by none in both", "", *head, *rows]
+
+
+def finals_table(outcome: SearchOutcome) -> list[str]:
+    """The finalists' table; nothing before they are known."""
+    shown = outcome.finalists
+    if shown is None:
+        return []
+    rows = [
+        row_of(
+            starred(outcome, row["trial"], NAMED_RECIPES.get(row["name"], row["name"])),
+            row["trial"],
+            row["mean"],
+            row["params"],
+        )
+        for row in shown["rows"]
+    ]
+    return ["", "### Finalists", "", confirmation(outcome)[0], "", *HEAD, *rows]
+
+
+def row_of(label: str, trial: int | None, value: float | None, params: dict[str, Any]) -> str:
+    number = "" if trial is None else f"t{trial:03d}"
+    score = "diverged" if value is None else f"{value:.4f}"
+    return f"| {label} | {number} | {score} | {' '.join(settings(params).split())} |"
+
+
+def starred(outcome: SearchOutcome, trial: int | None, label: str) -> str:
+    return f"★ {label}" if trial is not None and trial == outcome.winner else label
 
 
 def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 import harness.search
 from harness.cli import app
 from harness.errors import UserInputError
-from harness.outcome import SearchOutcome, as_data, as_lines, as_markdown
+from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.pareto import check_pareto, values_of
 from harness.stopping import StopSwitch
 from harness.study import read_study
+from harness.study_page import outcome_note
 from harness.tracking import NullTracker
 from harness.trial_messages import Rung, TrialTask
 from harness.view import QuietView
@@ -81,7 +82,7 @@ def test_the_front_is_what_nothing_beats_in_both(found: Found) -> None:
     said = [line for line in as_lines(outcome) if "sharpness" in line]
     assert len(said) == 1 + len(numbers)
     assert {point["number"] for point in as_data(outcome)["front"]} == set(numbers)
-    table = as_markdown(outcome).partition("### The front")[2].partition("###")[0]
+    table = outcome_note(outcome).partition("### The front")[2].partition("###")[0]
     assert f"| ★ t{outcome.winner:03d} |" in table
     for point in outcome.front:
         assert f"t{point.number:03d} | {point.values['sharpness']:.4f} | " in table

@@ -1,0 +1,111 @@
+"""The pictures of the pages, from a search: `python docs/make_pictures.py runs boundary-sharpness`.
+
+Needs Debian's `chromium` and the [dev] extra. Takes MLflow's list of trials and a comparison of
+five, the report's first screen, and the best trial's panel, and leaves them small in this folder.
+"""
+
+import argparse
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from harness.outcome import outcome_of
+from harness.paths import RunPaths
+from harness.study import read_study
+from reports.html import write_report
+
+HERE = Path(__file__).parent
+COLOURS = 128
+SIDEBAR = 198  # pixels of MLflow's page
+PATIENCE = 180_000  # milliseconds
+# MLflow's page offers its assistant once, over a third of the screen.
+NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
+
+
+@contextmanager
+def mlflow_at(run_dir: Path, study: str) -> Iterator[str]:
+    """The address that `harness ui` prints."""
+    words = ["ui", "--no-browser", "--run-dir", str(run_dir), "--study", study]
+    command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield [process.stdout.readline().strip() for _ in range(3)][1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
+def keep(page: Any, name: str, left: int = 0) -> None:
+    """A screenshot with few colours, without the page's leftmost pixels."""
+    page.wait_for_timeout(2000)
+    file = HERE / f"{name}.png"
+    page.screenshot(path=file, timeout=PATIENCE)
+    with Image.open(file) as picture:
+        shown = picture.convert("RGB").crop((left, 0, picture.width, picture.height))
+    shown.quantize(COLOURS).save(file, optimize=True)
+
+
+def take_mlflow(page: Any, address: str) -> None:
+    page.goto(address)
+    boxes = page.locator(".ag-selection-checkbox input")
+    boxes.nth(4).wait_for()
+    keep(page, "mlflow-runs", SIDEBAR)
+    for place in range(5):
+        boxes.nth(place).click()
+    page.get_by_role("button", name="Compare").click()
+    page.locator(".parcoords, .plot-container").first.wait_for()
+    keep(page, "mlflow-compare", SIDEBAR)
+
+
+def take_report(page: Any, file: Path) -> None:
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    keep(page, "report")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run_dir", type=Path)
+    parser.add_argument("study")
+    asked = parser.parse_args()
+    paths = RunPaths(asked.run_dir).study(asked.study)
+    study = read_study(asked.run_dir, asked.study)
+    best = outcome_of(study, asked.run_dir, paths).best
+    if best is None:
+        raise SystemExit("The study has no completed trial yet.")
+    with Image.open(paths.panel(best.number)) as panel:
+        panel.crop((0, 0, panel.width, panel.height // 2)).save(HERE / "panel.png", optimize=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mlflow_at(asked.run_dir, asked.study) as address,
+        sync_playwright() as playwright,
+    ):
+        report = Path(folder) / "report.html"
+        write_report(study, report, panels=paths.panels)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for take, source, size in (
+            (take_report, report, (1280, 900)),
+            (take_mlflow, address, (1700, 700)),
+        ):
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+            context.add_init_script(NO_ASSISTANT)
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE)
+            take(page, source)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
