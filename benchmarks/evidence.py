@@ -1,10 +1,12 @@
 """Do short trials predict long ones? Settings trained `--times` longer, scored on the way.
 
-    python -m benchmarks.evidence --profile quick --settings 12 --times 4
+    python -m benchmarks.evidence --profile quick --settings 16 --times 8
 
 A trial's learning rate is constant, so the short trial is the beginning of the long one: a single
-long run gives the score at every step of interest. Each finished setting is kept in the results
-file at once; the same command goes on where it stopped.
+long run gives the score at every step of interest. A score is read in two ways: alone, and as the
+mean of itself and the two before it. Where a setting truly stands is the mean of its last three
+scores, in the last tenth of the long run. Each finished setting is kept in the results file at
+once; the same command goes on where it stopped.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import multiprocessing
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,9 @@ from search_spaces.recipes import load_recipes
 from search_spaces.space import Space, load_space
 
 RESULTS = Path(__file__).parent / "results"
+# A score and the two before it, as shares of its step.
+BESIDE = (0.9, 0.95, 1.0)
+LAST = len(BESIDE)
 
 
 def settings_to_try(space: Space, count: int) -> dict[str, TrialParams]:
@@ -48,11 +54,13 @@ def settings_to_try(space: Space, count: int) -> dict[str, TrialParams]:
 
 
 def steps_to_look_at(train: TrainSettings, times: int) -> tuple[int, ...]:
-    """The profile's own rungs and, beyond them, fractions of the long run."""
-    end = train.steps * times
-    early = [train.rungs[0] // 2, *train.rungs]
-    late = [round(train.steps * times ** (k / 4)) for k in range(1, 5)]
-    return tuple(sorted({*early, *late, end}))
+    """Steps within a trial's length, the profile's own rungs and halfway between them; then
+    fractions of the long run, each after two others close to it; at last its last tenth."""
+    rungs = train.rungs
+    between = [(one + next) // 2 for one, next in pairwise(rungs)]
+    early = [rungs[0] // 2, round(rungs[0] * 0.75), *rungs, *between]
+    late = [train.steps * times ** (k / 4) for k in range(1, 5)]
+    return tuple(sorted({*early, *(round(step * share) for step in late for share in BESIDE)}))
 
 
 def run_setting(plan: TrialPlan, name: str, params: TrialParams) -> tuple[str, dict[str, Any]]:
@@ -89,27 +97,31 @@ def warm_up(plan: TrialPlan) -> dict[str, float | None]:
 
 
 def agreement(runs: dict[str, Any]) -> list[dict[str, float]]:
-    """Spearman's correlation of the scores at each step with those at the end, with a 90%
-    bootstrap interval over settings, and how far the short trial's best is from the true best."""
-    rows = [[rung["value"] for rung in run["rungs"]] for run in runs.values()]
-    scores = np.array(rows)
+    """Spearman's correlation of the scores at each step with where the settings truly stand.
+
+    `single` reads the score alone; `smoothed` the mean with the two before it, of which `low` and
+    `high` are the ends of a 90% bootstrap interval over settings; `regret` is how far the setting
+    that leads by it ends behind the best, `spread` the range of the scores.
+    """
+    scores = np.array([[rung["value"] for rung in run["rungs"]] for run in runs.values()])
     steps = [rung["step"] for rung in next(iter(runs.values()))["rungs"]]
-    end = scores[:, -1]
+    truth = scores[:, -LAST:].mean(1)
     random = np.random.default_rng(0)
+    draws = [random.integers(len(truth), size=len(truth)) for _ in range(2000)]
     found = []
-    for column, step in enumerate(steps[:-1]):
-        short = scores[:, column]
-        draws = [random.integers(len(end), size=len(end)) for _ in range(2000)]
-        resampled = [spearmanr(short[d], end[d]).statistic for d in draws if len(set(d)) > 2]
+    for column in range(LAST - 1, len(steps) - LAST):
+        single, smoothed = scores[:, column], scores[:, column + 1 - LAST : column + 1].mean(1)
+        resampled = [spearmanr(smoothed[d], truth[d]).statistic for d in draws if len(set(d)) > 2]
         low, high = np.nanquantile(resampled, [0.05, 0.95])
         found.append(
             {
-                "step": step,
-                "spearman": float(spearmanr(short, end).statistic),
+                "step": steps[column],
+                "single": float(spearmanr(single, truth).statistic),
+                "smoothed": float(spearmanr(smoothed, truth).statistic),
                 "low": float(low),
                 "high": float(high),
-                "regret": float(end.max() - end[short.argmax()]),
-                "spread": float(np.ptp(short)),
+                "regret": float(truth.max() - truth[smoothed.argmax()]),
+                "spread": float(np.ptp(single)),
             }
         )
     return found
@@ -121,8 +133,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--data", type=Path, help="a folder of pairs; default: the built-in ones")
     parser.add_argument("--direction", default="AtoB")
-    parser.add_argument("--settings", type=int, default=12, help="how many settings")
-    parser.add_argument("--times", type=int, default=4, help="how many times longer than a trial")
+    parser.add_argument("--settings", type=int, default=16, help="how many settings")
+    parser.add_argument("--times", type=int, default=8, help="how many times longer than a trial")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--override", action="append", default=[], help="NAME=JSON of the profile")
@@ -156,7 +168,10 @@ def main() -> None:
 
     file = RESULTS / f"evidence_{profile}_seed{asked.seed}{asked.name}.json"
     kept = json.loads(file.read_text()) if file.exists() else {"runs": {}}
-    kept |= {"machine": describe_machine(device), "profile": profile, "train": long.model_dump()}
+    made = {"profile": profile, "train": long.model_dump(mode="json"), "data_digest": data.digest}
+    if kept["runs"] and {key: kept.get(key) for key in made} != made:
+        parser.error(f"{file} holds runs made otherwise: move it away, or give another --name")
+    kept |= {"machine": describe_machine(device), **made}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.jobs, mp_context=context, max_tasks_per_child=1) as pool:
         kept["baseline"] = pool.submit(warm_up, plan).result()
@@ -177,8 +192,8 @@ def main() -> None:
     file.write_text(json.dumps(kept, indent=1))
     for row in kept["agreement"]:
         print(
-            "step {step:>6}  Spearman {spearman:5.2f} [{low:.2f}, {high:.2f}]"
-            "  regret {regret:.4f}  spread {spread:.4f}".format(**row)
+            "step {step:>6}  Spearman {single:5.2f}, smoothed {smoothed:5.2f} [{low:.2f}, "
+            "{high:.2f}]  regret {regret:.4f}  spread {spread:.4f}".format(**row)
         )
 
 
