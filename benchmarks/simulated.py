@@ -18,7 +18,7 @@ from harness.config import SearchConfig, TrialPlan
 from harness.data.prepare import PreparedData
 from harness.plan import SearchPlan
 from harness.profiles import QUICK
-from harness.study_facts import facts_of
+from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
 from harness.worker import Message, Prepare, Ready, Stopped
@@ -40,7 +40,11 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
         space=space,
         recipes=recipes,
         remarks=remarks,
-        facts=facts_of(config, space, "quick", QUICK, "random", goal, ("cpu",), data),
+        facts={
+            **facts_of(config, space, "quick", QUICK, "random", goal, ("cpu",), data),
+            **facts_of_start(config, "shared"),
+            **facts_of_trainer(config, None),
+        },
         trial_plan=TrialPlan(
             dataset=data.file,
             folder=(folder / "simulated").absolute(),

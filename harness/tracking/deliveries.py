@@ -10,6 +10,7 @@ from typing import Protocol
 from harness.tracking.outbox import Entry, Outbox
 
 RETRY_AFTER = 20.0  # seconds before a store that did not answer is tried again
+LAST_TRIES = 2  # of a store that does not answer when all is over
 TOGETHER = 24  # entries that are delivered in one go, where so many wait
 
 Call = Callable[[], None]
@@ -86,10 +87,11 @@ class Deliveries:
 
     def run(self) -> None:
         """Until the end is near and nothing waits, or what waits cannot be delivered."""
+        last_tries = 0
         while True:
             with self.changed:
                 self.changed.wait_for(lambda: self.queue or self.ending)
-                last_try = self.ending
+                last_tries += self.ending
                 if not self.queue:
                     return
                 taken = self.next()
@@ -97,12 +99,12 @@ class Deliveries:
                 self.deliver(taken)
             except Exception as error:  # whatever a mirror raises, the search goes on
                 self.say_away(error)
-                if last_try:
+                if last_tries >= LAST_TRIES:
                     return
                 with self.changed:
                     self.changed.wait_for(lambda: self.ending, RETRY_AFTER)
                 continue
-            self.away = False
+            self.away, last_tries = False, 0
             with self.changed:
                 for _ in taken:
                     self.queue.popleft()

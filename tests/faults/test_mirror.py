@@ -1,6 +1,7 @@
 """MLflow's server is stopped and started again while a search runs: the mirror catches up."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,15 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from checking import check_finished, check_mirror, wait_until
+from checking import began, check_finished, check_mirror, started, trials, wait_until
 from driving import Slow, make_plan
 
 import harness.search
 import harness.tracking.deliveries
 from harness.stopping import StopSwitch
+from harness.tracking import quiet_client
 from harness.view import Event, Note, TrialEnded, View
 
 BUDGET = 24
+# Without what a server does beside answering.
+QUICKER = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def free_port() -> int:
@@ -50,7 +54,7 @@ def server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **QUICKER},
         )
     try:
         wait_until(lambda: answers(port))
@@ -102,3 +106,44 @@ def test_a_server_that_comes_back_gets_all(tmp_path: Path, monkeypatch: pytest.M
         view.close()
     assert sum("MLflow did not answer" in note for note in view.notes) == 1
     assert not any("could not be told" in note for note in view.notes)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_driver_killed_while_the_server_is_away_loses_nothing_of_the_mirror(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    folder = tmp_path / "runs"
+    options = ("--budget", str(BUDGET), "--tracking-uri", uri)
+    with started(folder, *options) as driver:  # there is no server
+        wait_until(lambda: began(folder) >= 8)
+        os.kill(driver.pid, signal.SIGKILL)
+        driver.wait()
+    waiting = list((folder / "fake" / "mlflow-outbox").glob("*.entry"))
+    assert len(waiting) >= 8
+    with server(tmp_path, port):
+        with started(folder, *options) as driver:
+            assert driver.wait(timeout=600) == 0
+        check_finished(folder, BUDGET, kills=1)
+        check_mirror(folder, uri)
+        check_rungs(folder, uri)
+    assert not (folder / "fake" / "mlflow-outbox").exists()
+
+
+def check_rungs(folder: Path, uri: str) -> None:
+    """Every rung that the record has is in MLflow too, with its picture."""
+    client = quiet_client(uri)
+    experiment = client.get_experiment_by_name("fake")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.trial != ''", max_results=1000)
+    of_trial = {int(run.data.tags["trial"]): run.info.run_id for run in runs}
+    for trial in trials(folder):
+        run = of_trial[trial.number]
+        history = client.get_metric_history(run, "score")
+        told = {(point.step, point.value) for point in history}
+        assert told == {(rung["step"], rung["value"]) for rung in trial.user_attrs["rungs"]}
+        pictures = {file.path for file in client.list_artifacts(run, "images")}
+        for rung in trial.user_attrs["rungs"]:
+            assert any(f"+step+{rung['step']}+" in path for path in pictures)

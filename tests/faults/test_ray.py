@@ -2,36 +2,61 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from checking import began, check_mirror
+from checking import began, check_mirror, wait_until
 from driving import Slow, make_plan
 
 import harness.search
+from harness.config import TrialPlan
 from harness.stopping import StopSwitch
+from harness.trial_messages import Report, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
 
 BUDGET = 20
+WORKERS = 4
 
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """Two nodes of one CPU each, on this machine."""
+    """Two nodes on this machine, of two CPUs and a GPU each. Ray counts GPUs and looks at none."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # actors find the fake runners
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-        made.second = made.add_node(num_cpus=1)
+        node = {"num_cpus": 2, "num_gpus": 1}
+        made = Cluster(initialize_head=True, head_node_args=node)
+        made.second = made.add_node(**node)
         ray.init(address=made.address, log_to_driver=False, logging_level="error")
         yield made
         ray.shutdown()
         made.shutdown()
+
+
+class Placed(Slow):
+    """Notes which node and GPU it has; no trial ends before there are as many as there should be.
+
+    What stands for the pairs is the name of the file to note that in.
+    """
+
+    def __init__(self, plan: TrialPlan) -> None:
+        import ray
+
+        super().__init__(plan)
+        self.file = Path(plan.dataset.read_text())
+        node = ray.get_runtime_context().get_node_id()
+        with self.file.open("a") as file:
+            file.write(f"{node} gpu={os.environ.get('CUDA_VISIBLE_DEVICES', '')}\n")
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        wait_until(lambda: len(self.file.read_text().splitlines()) >= WORKERS)
+        return super().run(task, report)
 
 
 class Removing(View):
@@ -53,14 +78,22 @@ class Removing(View):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_lost_nodes_trials_run_elsewhere(cluster: Any, tmp_path: Path) -> None:
-    plan = make_plan(tmp_path, jobs=2, budget=BUDGET, launcher="ray")
-    (tmp_path / "pairs.pt").write_bytes(b"pairs")
-    trial_plan = plan.trial_plan.model_copy(update={"dataset": tmp_path / "pairs.pt"})
-    noted = replace(plan, trial_plan=trial_plan)
+@pytest.mark.parametrize(("device", "per_gpu", "gpu"), [("cpu", None, ""), ("cuda:0", 2, "0")])
+def test_a_lost_nodes_trials_run_elsewhere(
+    cluster: Any, tmp_path: Path, device: str, per_gpu: int | None, gpu: str
+) -> None:
+    plan = make_plan(tmp_path, jobs=WORKERS, budget=BUDGET, launcher="ray", per_gpu=per_gpu)
+    places = tmp_path / "places.txt"
+    (tmp_path / "pairs.pt").write_text(str(places))
+    own = {"dataset": tmp_path / "pairs.pt", "device": device}
+    noted = replace(plan, trial_plan=plan.trial_plan.model_copy(update=own))
     view = Removing(cluster)
-    outcome = harness.search.run_search(noted, view, StopSwitch(None), Slow)
+    outcome = harness.search.run_search(noted, view, StopSwitch(None), Placed)
     assert outcome.counts.get("complete", 0) + outcome.counts.get("pruned", 0) == BUDGET
     assert view.ended == BUDGET
     assert began(tmp_path) == 0  # nothing was written but through Ray: each node has its own folder
     check_mirror(tmp_path)
+    # Two workers a node at first: of the GPU, half each.
+    found = Counter(places.read_text().splitlines()[:WORKERS])
+    assert sorted(found.values()) == [2, 2]
+    assert {place.rpartition("gpu=")[2] for place in found} == {gpu}
