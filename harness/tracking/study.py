@@ -186,7 +186,8 @@ class StudyStore(MlflowStore):
         assert self.parent is not None
         for file in left.files:
             self.client.log_artifact(self.parent, str(file))
-        place = get_artifact_repository(self.client.get_run(self.parent).info.artifact_uri)
+        held_in = self.client.get_run(self.parent).info.artifact_uri
+        place = get_artifact_repository(held_in, tracking_uri=self.uri)
         keep_weights(self.client, place, self.parent, left.weights)
         if left.model is not None:
             register(self.client, self.parent, left.model)
