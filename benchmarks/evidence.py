@@ -25,7 +25,8 @@ from scipy.stats import spearmanr
 
 from benchmarks.machine import describe_machine
 from harness.config import TrainSettings, TrialPlan
-from harness.data.prepare import default_cache, prepare_data
+from harness.data.cache import default_cache
+from harness.data.prepare import prepare_data
 from harness.devices import resolve_device
 from harness.profiles import choose_profile
 from harness.trial_messages import Rung, TrialTask

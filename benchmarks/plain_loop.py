@@ -99,8 +99,9 @@ def write_pictures(folder: Path) -> None:
 
 def prepared() -> Any:
     """The built-in pairs, as the search prepared them."""
+    from harness.data.cache import default_cache
     from harness.data.pairs import load_dataset
-    from harness.data.prepare import default_cache, prepare_data
+    from harness.data.prepare import prepare_data
     from harness.profiles import QUICK
 
     return load_dataset(prepare_data(None, "AtoB", QUICK, default_cache()).file)

@@ -143,7 +143,7 @@ def weights() -> Iterator[Finding]:
 
 def cache() -> Finding:
     """Whether prepared pairs can be kept."""
-    from harness.data.prepare import default_cache
+    from harness.data.cache import default_cache
 
     folder = default_cache()
     if not writable(folder):

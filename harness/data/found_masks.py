@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from harness.data.prepare import default_cache
+from harness.data.cache import default_cache
 from harness.data.reading import Picture
 from harness.data.sizing import to_tensor
 from harness.paths import write_aside

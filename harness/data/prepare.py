@@ -1,37 +1,25 @@
 """From the user's folder, or from nothing, to one file of prepared pairs, made once and cached."""
 
-import hashlib
 import json
-import os
-import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config import Direction, TrainSettings
-from harness.data.duplicates import read_signature, same_picture_groups
-from harness.data.folders import SPLITS, PairFiles, PairFolder, Split, find_pairs
+from harness.data.cache import digest_of, fingerprints
+from harness.data.folders import PairFolder, Split, find_pairs
+from harness.data.held_out import limit, most_train, with_held_out
 from harness.data.pairs import Dataset, PairSet, load_dataset, save_dataset
-from harness.data.pool import each, processes_for
 from harness.data.reading import shown
 from harness.data.samples import built_in_pairs
 from harness.data.sizing import TrainingPair, centred_crop, sized_pair
 from harness.data.spill import spilled
 from harness.errors import UserInputError
-from harness.paths import write_aside
 from search_spaces.checks import GENERATOR_MULTIPLE
 
 # Raise when the same inputs give other prepared pixels: the digest names what was made.
 RECIPE = 1
-# A rung restores and scores every validation picture, so their number is a trial's cost.
-MOST_VAL = 32
-VAL_SHARE = 0.2
-# Fewer different pictures than these are all needed to train on.
-LEAST_TRAIN_GROUPS = 4
-# A short trial sees no more training pairs than these; a full training takes them all.
-MOST_TRAIN_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -55,14 +43,6 @@ class PreparedData:
     n_test: int
 
 
-def default_cache() -> Path:
-    """`HARNESS_CACHE`, or this user's cache folder."""
-    if chosen := os.environ.get("HARNESS_CACHE"):
-        return Path(chosen)
-    system = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(system) if system else Path.home() / ".cache") / "pix2pix-blur-harness"
-
-
 def prepare_data(
     data: Path | None,
     direction: Direction,
@@ -76,8 +56,8 @@ def prepare_data(
 
     Training pairs keep the size that `preprocess` and `load_size` give them; validation and test
     pairs are cut to `crop_size`, around the warped region. `seed` matters only where the folder
-    has no split of its own, or more pairs than are used: without `every_pair` no more than
-    `MOST_TRAIN_BYTES` to train on.
+    has no split of its own, or more pairs than are used: without `every_pair` those that
+    `most_train` says.
 
     Raises:
         UserInputError: the pairs cannot be used; the sentence names the file. Nothing is written.
@@ -182,105 +162,6 @@ def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
     )
 
 
-def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> PairFolder:
-    """Draw what a folder lacks of `val` and `test` from `train`, by whole pictures.
-
-    `val` is what the search is scored on, `test` what its finalists are: a folder too small for
-    both does without `test`.
-
-    Args:
-        most: training pairs that are used.
-
-    Raises:
-        UserInputError: there are too few pairs to hold one out.
-    """
-    splits = dict(folder.splits)
-    if "train" not in splits:
-        raise UserInputError(
-            f"{shown(folder.root)} has no training pairs: put pictures into train/ there."
-        )
-    wanting: list[Split] = [split for split in ("val", "test") if split not in splits]
-    if not wanting:
-        return folder
-    # Of many pairs only those that can be used are opened.
-    pairs = drawn(splits["train"], most + len(wanting) * MOST_VAL, seed)
-    if "val" in wanting and len(pairs) < 2:
-        raise UserInputError(
-            f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
-            "to validate with."
-        )
-    groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
-    if "val" in wanting and len(groups) < 2:
-        raise UserInputError(
-            f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
-            "to validate with: add pairs of another."
-        )
-    random.Random(seed).shuffle(groups)
-    wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
-    for split in wanting:
-        held_out: list[PairFiles] = []
-        least = 1 if split == "val" else LEAST_TRAIN_GROUPS
-        while len(groups) > least and len(held_out) < wanted:
-            held_out += groups.pop()
-        if held_out:
-            splits[split] = by_name(held_out)
-    splits["train"] = by_name(pair for group in groups for pair in group)
-    ordered = {split: splits[split] for split in SPLITS if split in splits}
-    return PairFolder(folder.root, folder.layout, ordered)
-
-
-def by_name(pairs: Iterable[PairFiles]) -> tuple[PairFiles, ...]:
-    return tuple(sorted(pairs, key=lambda pair: pair.name))
-
-
-def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
-    """Indices of pairs that show one picture, whole or cropped, in one group.
-
-    Kept in the cache by the files' names, sizes and times: a search that goes on opens none.
-    """
-    stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)))
-    file = cache / "groups" / f"{stamps}.json"
-    with suppress(OSError, ValueError):
-        groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
-        return groups
-    groups = same_picture_groups(list(each(read_signature, pairs, processes_for(len(pairs)))))
-    # Without a cache it is found again the next time.
-    with suppress(OSError), write_aside(file) as aside:
-        aside.write_text(json.dumps(groups), encoding="utf-8")
-    return groups
-
-
-def stamp(file: Path) -> str:
-    """What changes when a file does."""
-    try:
-        known = file.stat()
-    except OSError as error:
-        return f"{file.absolute()}\n{type(error).__name__}"
-    return f"{file.absolute()}\n{known.st_size}\n{known.st_mtime_ns}"
-
-
-def limit(folder: PairFolder, most: int, seed: int) -> PairFolder:
-    """At most so many training pairs, and as many others as time allows, drawn with `seed`."""
-    splits = {
-        split: drawn(pairs, most if split == "train" else MOST_VAL, seed)
-        for split, pairs in folder.splits.items()
-    }
-    return PairFolder(folder.root, folder.layout, splits)
-
-
-def most_train(train: TrainSettings) -> int:
-    """Training pairs in `MOST_TRAIN_BYTES`, squares of `load_size` being assumed."""
-    return max(1, MOST_TRAIN_BYTES // (6 * train.load_size**2))
-
-
-def drawn(pairs: tuple[PairFiles, ...], most: int, seed: int) -> tuple[PairFiles, ...]:
-    """At most so many of `pairs`, in their order."""
-    if len(pairs) <= most:
-        return pairs
-    chosen = random.Random(seed).sample(range(len(pairs)), most)
-    return tuple(pairs[index] for index in sorted(chosen))
-
-
 def read_all(
     folder: PairFolder,
     direction: Direction,
@@ -339,26 +220,3 @@ def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
     total = sum(map(len, found.splits.values()))
     drawn_from = f", drawn from {total}" if total > sum(have.values()) else ""
     return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from})"
-
-
-def fingerprints(folder: PairFolder) -> Iterable[str]:
-    """Split, name and bytes of every file that is read, in a fixed order."""
-    for split, pairs in folder.splits.items():
-        for pair in pairs:
-            yield f"{split}\n{pair.name}"
-            fields = () if pair.field is None or split == "train" else (pair.field,)
-            for file in pair.files + fields:
-                try:
-                    with file.open("rb") as opened:
-                        yield hashlib.file_digest(opened, "sha256").hexdigest()
-                except OSError as error:
-                    yield f"unreadable: {type(error).__name__}"
-
-
-def digest_of(*parts: Iterable[str]) -> str:
-    """A digest of 32 hexadecimal digits."""
-    total = hashlib.sha256()
-    for texts in parts:
-        for text in texts:
-            total.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
-    return total.hexdigest()[:32]

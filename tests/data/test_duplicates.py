@@ -121,7 +121,7 @@ def test_crops_of_one_portrait_never_stand_on_both_sides(
     def never(*_: object) -> None:
         raise AssertionError("pictures were opened again")
 
-    monkeypatch.setattr("harness.data.prepare.read_signature", never)
+    monkeypatch.setattr("harness.data.held_out.read_signature", never)
     prepare_data(folder, "AtoB", QUICK, tmp_path / "cache")
 
 

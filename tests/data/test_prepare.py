@@ -11,10 +11,12 @@ from conftest import WritePairs
 from PIL import Image
 
 from harness.config import TrainSettings
-from harness.data import prepare
+from harness.data import held_out, prepare
+from harness.data.cache import default_cache, digest_of, fingerprints
 from harness.data.folders import find_pairs
+from harness.data.held_out import most_train
 from harness.data.pairs import load_dataset
-from harness.data.prepare import default_cache, digest_of, fingerprints, prepare_data
+from harness.data.prepare import prepare_data
 from harness.data.sizing import TrainingPair
 from harness.data.spill import spilled
 from harness.errors import UserInputError
@@ -132,12 +134,12 @@ def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
 def test_of_many_pairs_without_splits_only_those_that_are_used_are_opened(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "MOST_TRAIN_BYTES", 4 * 6 * QUICK.load_size**2)
-    monkeypatch.setattr(prepare, "MOST_VAL", 1)
+    monkeypatch.setattr(held_out, "MOST_TRAIN_BYTES", 4 * 6 * QUICK.load_size**2)
+    monkeypatch.setattr(held_out, "MOST_VAL", 1)
     folder = write_pairs(tmp_path / "data", train=8)
     opened = []
-    really = prepare.read_signature
-    monkeypatch.setattr(prepare, "read_signature", lambda p: opened.append(p.name) or really(p))
+    really = held_out.read_signature
+    monkeypatch.setattr(held_out, "read_signature", lambda p: opened.append(p.name) or really(p))
     made = prepared(folder, tmp_path / "c")
     assert len(opened) == 6
     assert (made.n_train, made.n_val, made.n_test) == (4, 1, 1)
@@ -182,7 +184,7 @@ def test_a_folder_too_small_for_both_does_without_test(tmp_path: Path, halves) -
 def test_more_pairs_than_can_be_used_are_drawn_by_seed(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "MOST_VAL", 2)
+    monkeypatch.setattr(held_out, "MOST_VAL", 2)
     folder = write_pairs(tmp_path / "data", train=3, val=5)
     made = [prepared(folder, tmp_path / "c", seed=seed) for seed in (0, 0, 1, 2, 3)]
     assert {one.n_val for one in made} == {2}
@@ -308,9 +310,18 @@ def test_a_full_training_takes_every_pair_where_a_trial_takes_a_few(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_pairs(tmp_path / "data")
-    monkeypatch.setattr(prepare, "MOST_TRAIN_BYTES", 2 * 6 * QUICK.load_size**2)
+    monkeypatch.setattr(held_out, "MOST_TRAIN_BYTES", 2 * 6 * QUICK.load_size**2)
     few, all_of_them = (
         prepared(folder, tmp_path / "cache", every_pair=every) for every in (False, True)
     )
     assert (few.n_train, all_of_them.n_train) == (2, 4)
     assert few.digest != all_of_them.digest
+
+
+def test_a_study_uses_no_more_pairs_than_its_training_can_show() -> None:
+    """So a folder of 100,000 files costs no more than one of some thousands."""
+    assert most_train(QUICK) == 2000
+    longer = QUICK.model_copy(update={"steps": 3000, "batch_size": 2})
+    assert most_train(longer) == 9000
+    large = QUICK.model_copy(update={"load_size": 4096, "crop_size": 4096})
+    assert most_train(large) == 42

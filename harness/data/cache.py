@@ -1,0 +1,48 @@
+"""Where prepared things are kept, and by what names: digests that are the same on every machine."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.data.folders import PairFolder
+
+
+def default_cache() -> Path:
+    """`HARNESS_CACHE`, or this user's cache folder."""
+    if chosen := os.environ.get("HARNESS_CACHE"):
+        return Path(chosen)
+    system = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(system) if system else Path.home() / ".cache") / "pix2pix-blur-harness"
+
+
+def fingerprints(folder: PairFolder) -> Iterable[str]:
+    """Split, name and bytes of every file that is read, in a fixed order."""
+    for split, pairs in folder.splits.items():
+        for pair in pairs:
+            yield f"{split}\n{pair.name}"
+            fields = () if pair.field is None or split == "train" else (pair.field,)
+            for file in pair.files + fields:
+                try:
+                    with file.open("rb") as opened:
+                        yield hashlib.file_digest(opened, "sha256").hexdigest()
+                except OSError as error:
+                    yield f"unreadable: {type(error).__name__}"
+
+
+def digest_of(*parts: Iterable[str]) -> str:
+    """A digest of 32 hexadecimal digits."""
+    total = hashlib.sha256()
+    for texts in parts:
+        for text in texts:
+            total.update(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
+    return total.hexdigest()[:32]
+
+
+def stamp(file: Path) -> str:
+    """What changes when a file does."""
+    try:
+        known = file.stat()
+    except OSError as error:
+        return f"{file.absolute()}\n{type(error).__name__}"
+    return f"{file.absolute()}\n{known.st_size}\n{known.st_mtime_ns}"
