@@ -1,6 +1,6 @@
 """Reading a study: its trials by state, the best of them, and what the driver noted on each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from optuna import Study
@@ -77,13 +77,19 @@ def trials_by_score(study: Study) -> list[FrozenTrial]:
     broken = breaking(study)
     may_win = [trial for trial in completed(study) if trial.number not in broken]
     if is_pareto(study):
-        may_win = [
-            one
-            for one in may_win
-            if not any(beats(study, two.values, one.values) for two in may_win)
-        ]
+        may_win = front(study, may_win)
     sign = sign_of(study)
     return sorted(may_win, key=lambda trial: (-sign * score_of(trial), trial.number))
+
+
+def front(study: Study, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Those that no other of them beats."""
+    found: list[FrozenTrial] = []
+    for trial in trials:
+        if not any(beats(study, ahead.values, trial.values) for ahead in found):
+            found = [one for one in found if not beats(study, trial.values, one.values)]
+            found.append(trial)
+    return found
 
 
 def beats(study: Study, values: Sequence[float], others: Sequence[float]) -> bool:
