@@ -131,7 +131,7 @@ def match(
 
 def laplacian_variance(picture: Tensor, mask: Tensor) -> float:
     """Variance of the plain Laplacian over the whole mask."""
-    laplacian = laplacians(luma(picture))[:, :1]
+    laplacian = laplacians(luma(picture), (0,))
     mean = masked_mean(laplacian, mask)
     return float(masked_mean(laplacian.square(), mask) - mean.square())
 

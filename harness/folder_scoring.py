@@ -16,7 +16,7 @@ from objectives.score import NothingToScoreError, Objective, Reference, Score, a
 
 LISTED = 5
 # Pictures of one size are scored together, this many pixels at a time: bounds memory.
-BATCH_PIXELS = 2**22
+BATCH_PIXELS = 2**20
 # pytorch-CycleGAN-and-pix2pix's test.py writes NAME_fake_B.png, NAME_real_B.png, NAME_real_A.png.
 RESTORED, ORIGINAL, RETOUCHED = "_fake_B", "_real_B", "_real_A"
 BLURRED_TARGET = "the original, blurred in the mask by 1.25% of its short side"

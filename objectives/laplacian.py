@@ -1,6 +1,7 @@
 """Local Laplacian variance: how much fine detail a picture has, at three scales."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -24,16 +25,16 @@ def luma(pictures: Tensor) -> Tensor:
     return (pictures * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def laplacians(y: Tensor) -> Tensor:
+def laplacians(y: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
     """`s^2 * Laplacian(Gauss_s(y))` for every scale s (0: the plain 4-neighbour Laplacian).
 
     Args:
         y: `[n, 1, h, w]` in [0, 1].
 
     Returns:
-        `[n, 3, h, w]`, one channel a scale. The factor s^2 makes scales alike (Lindeberg 1998).
+        `[n, k, h, w]`, one channel a scale. The factor s^2 makes scales alike (Lindeberg 1998).
     """
-    smooth = [y if s == 0 else gaussian_blur(y, float(s)) for s in SCALES]
+    smooth = [y if s == 0 else gaussian_blur(y, float(s)) for s in scales]
     padded = F.pad(torch.cat(smooth, 1), (1, 1, 1, 1), mode="reflect")
     middle = padded[..., 1:-1, 1:-1]
     neighbours = (
@@ -42,7 +43,7 @@ def laplacians(y: Tensor) -> Tensor:
         + padded[..., 1:-1, :-2]
         + padded[..., 1:-1, 2:]
     )
-    factors = torch.tensor([max(1, s * s) for s in SCALES], device=y.device, dtype=y.dtype)
+    factors = torch.tensor([max(1, s * s) for s in scales], device=y.device, dtype=y.dtype)
     return (neighbours - 4 * middle) * factors.view(1, -1, 1, 1)
 
 

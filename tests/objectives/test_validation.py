@@ -13,9 +13,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 # Which share of 17 photographs; some are fine texture all over, or nothing but dark.
 NOT_ON_EVERY_ONE = {
-    "jitter above ensemble": 0.6,
-    "ensemble above the input": 0.3,
-    "blur outside moves the score by 5% of what it does inside, or less": 0.8,
+    "jitter above ensemble": 0.8,
+    "ensemble above the input": 0.5,
 }
 # Told by the table, and no claim: dirt on a strong blur gains a little.
 KNOWN_WEAKNESS = "disguised blur 2 not above blur 2"
