@@ -18,6 +18,7 @@ PrunerName = Literal["asha", "hyperband", "median", "none"]
 GeneratorName = Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Frozen(BaseModel):
@@ -50,6 +51,9 @@ class TrainSettings(Frozen):
     rungs: tuple[int, ...] = Field(description="steps at which a trial is scored; the last = steps")
     half_size_steps: int = Field(
         default=0, ge=0, description="of them, the first so many at half the picture size"
+    )
+    precision: Precision = Field(
+        default="float32", description="of the convolutions; weights and losses stay float32"
     )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
     ema_every: int = Field(default=1, ge=1, description="steps between updates of that average")

@@ -1,9 +1,11 @@
 """One trial, from its parameters to its score. The page to read first."""
 
+import gc
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,6 +19,7 @@ from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import batches, half_size_first
+from harness.training.captured import CapturedStep, CapturedSteps
 from harness.training.checkpoints import state_of
 from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
@@ -45,6 +48,10 @@ class Trials:
         self.perceptual = PerceptualLoss(
             plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
         ).to(self.device)
+        self.captured = CapturedSteps()
+        # What stands by now stays: the collector need not walk through it while trials run.
+        gc.collect()
+        gc.freeze()
 
     def prepare(self, tell: Tell) -> Baseline:
         """Make the shared warm start unless it is there; score it, the input, and the oracle.
@@ -113,11 +120,31 @@ class Trials:
 
     def train_here(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """This program's own training."""
-        torch.manual_seed(task.seed)
-        generator, discriminator = self.networks(task)
-        model = Pix2Pix.start(generator, discriminator, task.params, settings, self.perceptual)
         stream = batches(self.dataset.train, settings, self.device, task.seed)
-        yield from train(model, half_size_first(stream, settings.half_size_steps), settings)
+        stream = half_size_first(stream, settings.half_size_steps)
+        nets = self.networks(task)
+
+        def start() -> Pix2Pix:
+            return Pix2Pix.start(*nets, task.params, settings, self.perceptual)
+
+        model: Pix2Pix | CapturedStep
+        one_shape = settings.preprocess != "none" and not settings.half_size_steps
+        if self.device.type == "cuda" and one_shape:
+            first = next(stream)
+            stream = chain([first], stream)
+            weights = (state_of(nets[0]), state_of(nets[1]))
+            params = task.params
+            structure = (
+                params.n_layers_D,
+                params.gan_mode,
+                params.lambda_perceptual > 0,
+                tuple(sorted(task.extras.items())),
+            )
+            model = self.captured.begin(structure, start, first, weights, params)
+        else:
+            model = start()
+        torch.manual_seed(task.seed)
+        yield from train(model, stream, settings)
 
     def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """The user's own program, from the same warm start where it continues from one."""

@@ -18,6 +18,7 @@ from harness.data.pairs import PairSet
 from harness.paths import WarmStartPaths
 from harness.training.batches import batches
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
+from harness.training.few_pixels import by_channel
 from harness.training.loop import averaging
 from harness.training.networks import (
     UnetGenerator,
@@ -151,12 +152,12 @@ def train_discriminators(
             net.load_state_dict(begun[n_layers])
         net.to(next(generator.parameters()).device)
         params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
-        learners.append((net, params, adam(net, params.lr, settings)))
+        learners.append((by_channel(net), params, adam(net, params.lr, settings)))
     for done, (retouched, original) in enumerate(islice(stream, steps), 1):
         with torch.no_grad():
             restored = generator(retouched)
         for net, params, optimizer in learners:
-            real, fake = discriminator_losses(net, params, retouched, original, restored)
+            real, fake = discriminator_losses(net, params.gan_mode, retouched, original, restored)
             update(optimizer, (real + fake) * 0.5, {"D_real": real, "D_fake": fake})
         tell(done, steps)
     return {(params.n_layers_D, params.gan_mode): state_of(net) for net, params, _ in learners}

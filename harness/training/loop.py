@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from harness.config import TrainSettings
+from harness.training.captured import CapturedStep
 from harness.training.step import Pix2Pix
 
 
@@ -25,7 +26,9 @@ class Progress:
 
 
 def train(
-    model: Pix2Pix, batches: Iterable[tuple[Tensor, Tensor]], settings: TrainSettings
+    model: Pix2Pix | CapturedStep,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    settings: TrainSettings,
 ) -> Iterator[Progress]:
     """Train for `settings.steps`, pausing at every rung. Whoever iterates decides what then.
 
@@ -42,6 +45,7 @@ def train(
         if step % settings.ema_every == 0:
             averaged.update_parameters(model.generator)
         if step in settings.rungs:
+            model.check()
             means = {name: float(total) / since for name, total in sums.items()}
             yield Progress(step, averaged.module, means)
             sums, since = {}, 0

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.config import InitType, TrainSettings
+from harness.training.few_pixels import Conv2d, ConvTranspose2d
 
 Norm = Callable[[int], nn.Module]
 
@@ -58,11 +59,11 @@ class UnetBlock(nn.Module):
         dropout: bool = False,
     ) -> None:
         super().__init__()
-        down = [nn.LeakyReLU(0.2, True), nn.Conv2d(outer, inner, 4, 2, 1, bias=bias)]
+        down = [nn.LeakyReLU(0.2, True), Conv2d(outer, inner, 4, 2, 1, bias=bias)]
         up_from = inner if below is None else inner * 2
         up = [
             nn.ReLU(True),
-            nn.ConvTranspose2d(up_from, outer, 4, 2, 1, bias=bias),
+            ConvTranspose2d(up_from, outer, 4, 2, 1, bias=bias),
             norm(outer),
         ]
         middle = [] if below is None else [norm(inner), below]

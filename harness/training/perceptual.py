@@ -32,7 +32,7 @@ class PerceptualLoss(nn.Module):
             that the sum stays that of all five.
         weights: ImageNet's ("pretrained"), or a seeded random trunk.
         window: side in pixels of the square that is looked at, at a place drawn anew every call
-            by torch's global generator; None: the whole picture. A window's expected value is
+            by the device's global generator; None: the whole picture. A window's expected value is
             that of the picture (away from its rim), at a fraction of the cost.
     """
 
@@ -57,11 +57,15 @@ class PerceptualLoss(nn.Module):
 
     def forward(self, restored: Tensor, original: Tensor) -> Tensor:
         if self.window is not None:
-            height, width = restored.shape[-2:]
-            top = int(torch.randint(height - self.window + 1, ()))
-            left = int(torch.randint(width - self.window + 1, ()))
-            place = (..., slice(top, top + self.window), slice(left, left + self.window))
-            restored, original = restored[place], original[place]
+            rows, columns = (
+                torch.randint(side - self.window + 1, (1,), device=restored.device)
+                + torch.arange(self.window, device=restored.device)
+                for side in restored.shape[-2:]
+            )
+            restored, original = (
+                picture.index_select(-2, rows).index_select(-1, columns)
+                for picture in (restored, original)
+            )
         with torch.no_grad():
             wanted = self.features(original)
         found = self.features(restored)
@@ -89,5 +93,5 @@ class PerceptualLoss(nn.Module):
         for place, module in enumerate(self.trunk):
             x = module(x)
             if place in self.layer_weights:
-                kept.append(x)
+                kept.append(x.float() if x.dtype == torch.bfloat16 else x)
         return kept

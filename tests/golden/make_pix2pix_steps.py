@@ -2,8 +2,9 @@
 
     python tests/golden/make_pix2pix_steps.py PATH_TO_A_COPY_OF_THE_REPOSITORY
 
-Runs that copy's own `Pix2PixModel.optimize_parameters` for ten steps on the CPU in float32, from
-weights and batches that `tests/harness/training/test_parity.py` makes in the same way. Losses are
+Runs that copy's own `Pix2PixModel.optimize_parameters` for ten steps on the CPU, in float64 (in
+float32 ten steps on noise blow up whatever a processor rounds in its own way), from weights and
+batches that `tests/harness/training/test_parity.py` makes in the same way. Losses are
 kept for every step; the networks as the norm of all weights and their product with a fixed random
 direction, after steps 1 and 10. Beside the steps: the keys and shapes of every network's
 `state_dict`, and the learning rates that `get_scheduler` gives. Nothing of the repository's code
@@ -83,11 +84,13 @@ def ten_steps(
     generator, discriminator = case_weights(settings, n_layers)
     model.netG.load_state_dict(generator)
     model.netD.load_state_dict(discriminator)
+    model.netG.double(), model.netD.double(), model.criterionGAN.double()
     torch.manual_seed(0)
     rows, prints = [], {}
     for step in range(1, 11):
         retouched, original = batch(step)
-        model.set_input({"A": retouched, "B": original, "A_paths": "", "B_paths": ""})
+        pictures = {"A": retouched.double(), "B": original.double()}
+        model.set_input({**pictures, "A_paths": "", "B_paths": ""})
         model.optimize_parameters()
         losses = model.get_current_losses()
         rows.append([losses[name] for name in LOSSES])

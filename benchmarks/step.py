@@ -1,0 +1,203 @@
+"""One optimisation step beside the same step as pix2pix's own model writes it.
+
+    python -m benchmarks.step [--device cpu|cuda] [--rounds 5]
+
+256 px, unet_256, ngf 64, batch 1, three layers, L1 and GAN; and the quick profile's step. The
+reference-style step is eager, float32 and contiguous, with the library's convolutions and an Adam
+that is neither fused nor told by tensors. All variants run in turns in one process, from the same
+weights; medians of all rounds, ratios of those. `apart` is the largest relative difference of a
+loss in the first step: float32 must agree to 1e-4, bfloat16 to 2e-2, else there is no result.
+Slopes: seconds for each further megapixel and picture of a batch. Results: `results/step.json`
+(on a GPU `step_gpu.json`).
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.machine import describe_machine
+from harness.config import TrainSettings
+from harness.profiles import QUICK, STANDARD
+from harness.training.captured import CapturedStep
+from harness.training.checkpoints import state_of
+from harness.training.few_pixels import Conv2d, ConvTranspose2d
+from harness.training.losses import gan_loss
+from harness.training.networks import build_discriminator, build_generator
+from harness.training.step import Pix2Pix
+from search_spaces.params import TrialParams
+
+RESULTS = Path(__file__).parent / "results"
+PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "graph": 1e-4, "graph bfloat16": 2e-2}
+NAMES = ("G_GAN", "G_L1", "D_real", "D_fake")
+
+Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
+
+
+def plainly(net: nn.Module) -> nn.Module:
+    """The network with the library's own convolutions."""
+    for module in net.modules():
+        if isinstance(module, Conv2d):
+            module.__class__ = nn.Conv2d
+        elif isinstance(module, ConvTranspose2d):
+            module.__class__ = nn.ConvTranspose2d
+    return net
+
+
+def reference_step(settings: TrainSettings, device: str) -> Step:
+    """What pix2pix's `optimize_parameters` does."""
+    generator = plainly(build_generator(settings, 0)).to(device)
+    critic = plainly(build_discriminator(settings, 3, 1)).to(device)
+    optimizers = [
+        torch.optim.Adam(net.parameters(), PARAMS.lr, betas=(settings.beta1, 0.999))
+        for net in (generator, critic)
+    ]
+
+    def step(real_a: Tensor, real_b: Tensor) -> dict[str, Tensor]:
+        fake_b = generator(real_a)
+        critic.requires_grad_(True)
+        optimizers[1].zero_grad()
+        fake = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1).detach()), real=False)
+        real = gan_loss("lsgan", critic(torch.cat((real_a, real_b), 1)), real=True)
+        ((fake + real) * 0.5).backward()
+        optimizers[1].step()
+        critic.requires_grad_(False)
+        optimizers[0].zero_grad()
+        adversarial = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1)), real=True)
+        distance = F.l1_loss(fake_b, real_b) * PARAMS.lambda_L1
+        (adversarial + distance).backward()
+        optimizers[0].step()
+        losses = dict(zip(NAMES, (adversarial, distance, real, fake), strict=True))
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    return step
+
+
+def our_step(settings: TrainSettings, device: str, captured: bool) -> Step:
+    """The harness's step, eager or as one CUDA graph."""
+    nets = (build_generator(settings, 0), build_discriminator(settings, 3, 1))
+    held = [state_of(net) for net in nets]
+    generator, critic = (net.to(device) for net in nets)
+    model = Pix2Pix.start(generator, critic, PARAMS, settings, None)
+    if not captured:
+        return model.step
+    step = CapturedStep.capture(model, *batch(settings, device))
+    step.restart(held[0], held[1], PARAMS)
+    return step.step
+
+
+def batch(settings: TrainSettings, device: str) -> tuple[Tensor, Tensor]:
+    random = torch.Generator().manual_seed(0)
+    shape = (settings.batch_size, 3, settings.crop_size, settings.crop_size)
+    a, b = (torch.rand(shape, generator=random) * 2 - 1 for _ in range(2))
+    return a.to(device), b.to(device)
+
+
+def seconds(step: Step, pair: tuple[Tensor, Tensor], steps: int) -> float:
+    """Median seconds of one step."""
+    taken = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        step(*pair)
+        if pair[0].is_cuda:
+            torch.cuda.synchronize()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
+def beside(settings: TrainSettings, device: str, rounds: int, steps: int) -> dict[str, object]:
+    """Every variant of one step: its time, its ratio to the reference's, how far apart it is.
+
+    Raises:
+        SystemExit: a variant differs by more than its tolerance.
+    """
+    settings = settings.but({"dropout": False})
+    exact, mixed = (settings.but({"precision": name}) for name in ("float32", "bfloat16"))
+    variants: dict[str, Callable[[], Step]] = {
+        "reference": partial(reference_step, exact, device),
+        "float32": partial(our_step, exact, device, False),
+        "bfloat16": partial(our_step, mixed, device, False),
+    }
+    if device != "cpu":
+        variants["graph"] = partial(our_step, exact, device, True)
+        variants["graph bfloat16"] = partial(our_step, mixed, device, True)
+    pair = batch(settings, device)
+    ready = {name: make() for name, make in variants.items()}
+    first = {
+        name: {key: float(value) for key, value in step(*pair).items()}
+        for name, step in ready.items()
+    }
+    apart = {
+        name: max(abs(losses[key] / first["reference"][key] - 1) for key in NAMES)
+        for name, losses in first.items()
+        if name != "reference"
+    }
+    for name, value in apart.items():
+        if value > TOLERANCE[name]:
+            raise SystemExit(f"{name} differs by {value:g} from the reference: no result.")
+    times: dict[str, list[float]] = {name: [] for name in ready}
+    for _ in range(rounds):
+        for name, step in ready.items():
+            step(*pair)
+            times[name].append(seconds(step, pair, steps))
+    medians = {name: statistics.median(each) for name, each in times.items()}
+    return {
+        "seconds": {name: round(value, 5) for name, value in medians.items()},
+        "ratio": {name: round(medians["reference"] / value, 2) for name, value in medians.items()},
+        "apart": {name: float(f"{value:.1e}") for name, value in apart.items()},
+    }
+
+
+def slopes(device: str, steps: int) -> dict[str, object]:
+    """How the quick step's time grows: by the picture's size and the batch's."""
+
+    def at(**changed: int) -> float:
+        settings = QUICK.but(changed)
+        step = our_step(settings, device, False)
+        pair = batch(settings, device)
+        seconds(step, pair, 2)
+        return round(seconds(step, pair, steps), 5)
+
+    sizes = {side: at(crop_size=side) for side in (128, 256, 384)}
+    batches = {count: at(batch_size=count) for count in (1, 2, 4)}
+    megapixels = (384**2 - 128**2) / 1e6
+    return {
+        "seconds_by_side": sizes,
+        "seconds_a_megapixel": round((sizes[384] - sizes[128]) / megapixels, 4),
+        "seconds_by_batch": batches,
+        "seconds_a_further_picture": round((batches[4] - batches[1]) / 3, 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    torch.set_flush_denormal(True)
+    large, small = (3, 10) if asked.device == "cpu" else (30, 30)
+    held = {
+        "machine": describe_machine(asked.device) | {"threads": asked.threads},
+        "256 px, ngf 64": beside(STANDARD, asked.device, asked.rounds, large),
+        "128 px, ngf 12": beside(QUICK, asked.device, asked.rounds, small),
+        "growth of the quick step": slopes(asked.device, small),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(held, indent=1)
+    name = "step.json" if asked.device == "cpu" else "step_gpu.json"
+    (RESULTS / name).write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""pix2pix's 4 x 4 convolutions, done as one matrix product where a picture is only a few pixels.
+
+Deep in a U-Net a level has a hundred times more weights than pixels. The libraries' convolutions
+then spend their time on bringing the weights into an order of their own, at every step anew; a
+matrix product reads them once, as they lie. The same sums, in another order.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Weights for each number that comes in, from which on the product is the faster way: measured at
+# ngf 12 and 64, on one and on two threads.
+WEIGHTS_TO_INPUT = 20
+
+
+def few_pixels(x: Tensor, weight: Tensor) -> bool:
+    """Whether `x` is so small beside `weight` that their convolution is better a product."""
+    return weight.numel() >= WEIGHTS_TO_INPUT * x.numel()
+
+
+class Conv2d(nn.Conv2d):
+    """`nn.Conv2d(..., 4, stride, 1)`: `[n, i, h, w]` -> `[n, o, h', w']`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not few_pixels(input, self.weight):
+            return super().forward(input)
+        n, channels = input.shape[:2]
+        size, stride = self.kernel_size[0], self.stride[0]
+        margin = self.padding[0]
+        assert isinstance(margin, int)
+        padded = F.pad(input.permute(0, 2, 3, 1), (0, 0, *[margin] * 4))
+        patches = padded.unfold(1, size, stride).unfold(2, size, stride)
+        height, width = patches.shape[1:3]
+        rows = patches.permute(0, 1, 2, 4, 5, 3).reshape(n * height * width, -1)
+        columns = self.weight.permute(0, 2, 3, 1).reshape(-1, size * size * channels)
+        product = F.linear(rows, columns, self.bias)
+        return product.view(n, height, width, -1).permute(0, 3, 1, 2)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """`nn.ConvTranspose2d(..., 4, 2, 1)`: `[n, i, h, w]` -> `[n, o, 2h, 2w]`."""
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if not few_pixels(input, self.weight):
+            return super().forward(input, output_size)
+        n, channels, height, width = input.shape
+        size, stride, margin = self.kernel_size[0], self.stride[0], self.padding[0]
+        assert isinstance(margin, int)
+        pixels = input.permute(0, 2, 3, 1).reshape(n * height * width, channels)
+        product = pixels @ self.weight.permute(0, 2, 3, 1).reshape(channels, -1)
+        patches = product.view(n, height * width, size * size, -1).permute(0, 3, 2, 1)
+        rows, columns = ((side - 1) * stride - 2 * margin + size for side in (height, width))
+        whole = F.fold(
+            patches.reshape(n, -1, height * width),
+            (rows, columns),
+            size,
+            padding=margin,
+            stride=stride,
+        )
+        return whole if self.bias is None else whole + self.bias.view(1, -1, 1, 1)
+
+
+def by_channel(net: nn.Module) -> nn.Module:
+    """Lay a network's weights out with the channels last, the order that is read fastest."""
+    return net.to(memory_format=torch.channels_last)
