@@ -11,8 +11,8 @@ import typer
 if TYPE_CHECKING:
     from harness.folder_scoring import FolderScore, PictureFiles
 
-# The columns of the table of the worst pictures.
-SHOWN = ("score", "D", "E", "Lrel", "lpips", "laplacian_ratio", "ciede2000")
+# The columns of the table of the worst pictures: as many as stand beside a name in 80 columns.
+SHOWN = ("score", "D", "E", "Lrel", "ciede2000")
 WORST = 5
 
 
