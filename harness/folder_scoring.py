@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +13,10 @@ from harness.data.found_masks import found_mask
 from harness.data.reading import Picture, is_picture, read_picture, shown
 from harness.errors import UserInputError
 from objectives.laplacian import luma
+from objectives.masks import region_by_difference
 from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
+
+Region = Literal["flow", "difference"]
 
 LISTED = 5
 # Pictures of one size are scored together, this many pixels at a time: bounds memory.
@@ -148,8 +152,13 @@ def listing(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
-def score_files(files: Sequence[PictureFiles], objective: Objective) -> FolderScore:
+def score_files(
+    files: Sequence[PictureFiles], objective: Objective, region: Region = "flow"
+) -> FolderScore:
     """Read and score every picture; sizes may differ between pictures, not within one.
+
+    Args:
+        region: how it is found where no mask is given.
 
     Raises:
         UserInputError: a picture cannot be read, its files differ in size, or nothing is to score.
@@ -160,7 +169,7 @@ def score_files(files: Sequence[PictureFiles], objective: Objective) -> FolderSc
         step = max(1, BATCH_PIXELS // (width * height))
         for start in range(0, len(same), step):
             batch = same[start : start + step]
-            rows |= {str(row["name"]): row for row in score_batch(batch, objective)}
+            rows |= {str(row["name"]): row for row in score_batch(batch, objective, region)}
     try:
         score = aggregate([rows[file.name] for file in files], objective.direction)
     except NothingToScoreError as error:
@@ -184,10 +193,10 @@ def picture_size(files: PictureFiles) -> tuple[int, int]:
 
 
 def score_batch(
-    files: Sequence[PictureFiles], objective: Objective
+    files: Sequence[PictureFiles], objective: Objective, region: Region
 ) -> Sequence[dict[str, float | str]]:
     """The rows of pictures of one size."""
-    sets = [read_set(one) for one in files]
+    sets = [read_set(one, region) for one in files]
     retouched = [one.retouched for one in sets if one.retouched is not None]
     reference = Reference(
         names=tuple(one.name for one in files),
@@ -214,7 +223,7 @@ class PictureSet:
     mask: Tensor
 
 
-def read_set(files: PictureFiles) -> PictureSet:
+def read_set(files: PictureFiles, region: Region) -> PictureSet:
     """Read one picture's files; the mask is the user's, else found between input and original."""
     original = read_picture(files.original)
     restored = read_like(files.restored, files.original, original)
@@ -226,7 +235,11 @@ def read_set(files: PictureFiles) -> PictureSet:
         mask = luma(unit(read_like(files.mask, files.original, original)).unsqueeze(0))[0] > 0.5
     else:
         assert retouched is not None
-        mask = found_mask(retouched, original)
+        mask = (
+            found_mask(retouched, original)
+            if region == "flow"
+            else region_by_difference(unit(retouched), unit(original))
+        )
     undone = None if retouched is None else unit(retouched)
     return PictureSet(unit(restored), unit(original), undone, mask)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from harness.folder_scoring import FolderScore, PictureFiles
+    from harness.folder_scoring import FolderScore, PictureFiles, Region
 
 # The columns of the table of the worst pictures: as many as stand beside a name in 80 columns.
 SHOWN = ("score", "D", "E", "Lrel", "ciede2000")
@@ -26,6 +26,12 @@ def score(
         Path | None,
         typer.Option("--input", help="Retouched pictures; without --mask it is found from them."),
     ] = None,
+    region: Annotated[
+        Literal["flow", "difference"],
+        typer.Option(
+            help="How it is found without --mask: by movement, or quickly, by every difference."
+        ),
+    ] = "flow",
     results: Annotated[
         Path | None, typer.Option(help="A folder that pix2pix's test.py wrote, instead of these.")
     ] = None,
@@ -54,7 +60,7 @@ def score(
     check_writable("--json", json_file)
     check_writable("--csv", csv_file)
     files = chosen_files(pred, target, mask, input_, results)
-    chosen, found = scored(files, objective, device, weights)
+    chosen, found = scored(files, objective, device, weights, region)
     figures = as_json(found, chosen.name, chosen.weights)
     if json_file is not None:
         write_text(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
@@ -91,7 +97,7 @@ def chosen_files(
 
 
 def scored(
-    files: "list[PictureFiles]", name: str, device: str, policy: str
+    files: "list[PictureFiles]", name: str, device: str, policy: str, region: "Region"
 ) -> "tuple[Any, FolderScore]":
     """The objective that was chosen, and what it finds."""
     from harness.devices import resolve_device
@@ -106,7 +112,7 @@ def scored(
         chosen = load_objective(name, weights, place)
     except (ValueError, FileNotFoundError) as error:
         raise UserInputError(str(error)) from error
-    return chosen, score_files(files, chosen)
+    return chosen, score_files(files, chosen, region)
 
 
 def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:

@@ -205,6 +205,20 @@ def test_without_masks_the_region_is_found_from_the_input(score, folder: Path) -
     assert b["score"] == pytest.approx(a["score"], abs=0.05)
 
 
+def test_the_region_can_be_found_quickly_by_difference(
+    score, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.folder_scoring.found_mask", None)  # no flow
+    words = (*flags(folder, "pred", "target", "input"), "--region", "difference")
+    ran = score(*words, "--json", folder / "out.json")
+    assert ran.code == 0, ran.err
+    assert score(*flags(folder, "pred", "target", "mask"), "--json", folder / "b.json").code == 0
+    a, b = (json.loads((folder / name).read_text()) for name in ("out.json", "b.json"))
+    fractions = [each["components"]["mask_fraction"] for each in (a, b)]
+    assert fractions[0] == pytest.approx(fractions[1], rel=0.3)
+    assert fractions[0] != fractions[1]
+
+
 def test_masks_are_found_once_and_again_where_what_was_kept_is_no_use(
     score, folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
