@@ -94,7 +94,10 @@ def choose_half_size(config: SearchConfig, space: Space, train: TrainSettings) -
     try:
         space.check_against({**train.model_dump(), **half})
     except ValueError as error:
-        raise UserInputError(f"--half-size-first: {error}") from error
+        raise UserInputError(
+            f"--half-size-first: {error} (--profile full can begin so, and in every profile "
+            "ResNets can: --set netG=resnet_6blocks.)"
+        ) from error
     return train.model_copy(update={"half_size_steps": train.rungs[0]})
 
 
