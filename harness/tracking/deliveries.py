@@ -120,12 +120,18 @@ class Deliveries:
         files = [item for item in taken if isinstance(item, Path)]
         for item in taken:
             if not isinstance(item, Path):
-                item()
+                self.call(item)
         try:
             self.write(files)
         except RefusedError:
             for file in files:
                 self.write_or_refuse(file)
+
+    def call(self, call: Call) -> None:
+        try:
+            call()
+        except RefusedError as error:
+            self.said.append(f"MLflow refuses what it was told: {error}")
 
     def write(self, files: Sequence[Path]) -> None:
         """Deliver files and remove them. Those of an earlier try may be gone already."""

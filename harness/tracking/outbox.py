@@ -62,8 +62,7 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        waiting = self.waiting()
-        self.last = int(waiting[-1].stem) if waiting else 0
+        self.last = max((int(file.stem) for file in folder.rglob("*.entry")), default=0)
 
     def waiting(self) -> list[Path]:
         """What has not been delivered, the oldest first."""

@@ -11,7 +11,7 @@ from harness.mlflow_view import HELD_OUT, SCORE, experiment_tags
 from harness.registration import Left, keep_weights, register
 from harness.tracking.deliveries import Deliveries
 from harness.tracking.outbox import Entry
-from harness.tracking.store import RUNNING, Ending, MlflowStore
+from harness.tracking.store import RUNNING, Ending, MlflowStore, refusals_named
 from harness.trial_messages import Rung, StageName, TrialTask, trial_name
 from search_spaces.params import TrialParams
 
@@ -162,21 +162,23 @@ class StudyStore(MlflowStore):
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         """Close the runs of trials that the record says are not run any more."""
         names = {run: name for name, run in self.runs.items()}
-        for run in self.search("attributes.status = 'RUNNING'"):
-            name = names.get(run.info.run_id)
-            if name is not None and name in endings:
-                self.end(run.info.run_id, endings[name])
+        with refusals_named():
+            for run in self.search("attributes.status = 'RUNNING'"):
+                name = names.get(run.info.run_id)
+                if name is not None and name in endings:
+                    self.end(run.info.run_id, endings[name])
 
     def lead(self, best: str | None, note: str) -> None:
         """Tag the best trial and no other; describe the study on its parent run."""
         own = None if best is None else self.runs.get(best)
-        for run in self.search("tags.best = 'true'"):
-            if run.info.run_id != own:
-                self.client.delete_tag(run.info.run_id, "best")
-        if own is not None:
-            self.client.set_tag(own, "best", "true")
         assert self.parent is not None
-        self.client.set_tag(self.parent, "mlflow.note.content", note)
+        with refusals_named():
+            for run in self.search("tags.best = 'true'"):
+                if run.info.run_id != own:
+                    self.client.delete_tag(run.info.run_id, "best")
+            if own is not None:
+                self.client.set_tag(own, "best", "true")
+            self.client.set_tag(self.parent, "mlflow.note.content", note)
 
     def conclude(self, ending: Ending, left: Left) -> None:
         """Say which trial is the best, keep what the search leaves, and end the parent run."""
