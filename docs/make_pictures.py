@@ -97,7 +97,7 @@ def main() -> None:
         )
         for take, source, size in (
             (take_report, report, (1280, 900)),
-            (take_mlflow, address, (1700, 700)),
+            (take_mlflow, address, (1700, 800)),
         ):
             context = browser.new_context(viewport={"width": size[0], "height": size[1]})
             context.add_init_script(NO_ASSISTANT)
