@@ -45,10 +45,9 @@ Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
 def plainly(net: nn.Module) -> nn.Module:
     """The network with the library's own convolutions."""
     for module in net.modules():
-        if isinstance(module, Conv2d):
-            module.__class__ = nn.Conv2d
-        elif isinstance(module, ConvTranspose2d):
-            module.__class__ = nn.ConvTranspose2d
+        for ours, library in ((Conv2d, nn.Conv2d), (ConvTranspose2d, nn.ConvTranspose2d)):
+            if isinstance(module, ours):
+                object.__setattr__(module, "__class__", library)
     return net
 
 
@@ -67,13 +66,13 @@ def reference_step(settings: TrainSettings, device: str) -> Step:
         optimizers[1].zero_grad()
         fake = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1).detach()), real=False)
         real = gan_loss("lsgan", critic(torch.cat((real_a, real_b), 1)), real=True)
-        ((fake + real) * 0.5).backward()
+        torch.autograd.backward((fake + real) * 0.5)
         optimizers[1].step()
         critic.requires_grad_(False)
         optimizers[0].zero_grad()
         adversarial = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1)), real=True)
         distance = F.l1_loss(fake_b, real_b) * PARAMS.lambda_L1
-        (adversarial + distance).backward()
+        torch.autograd.backward(adversarial + distance)
         optimizers[0].step()
         losses = dict(zip(NAMES, (adversarial, distance, real, fake), strict=True))
         return {name: loss.detach() for name, loss in losses.items()}
