@@ -144,6 +144,7 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     from torchvision.utils import save_image
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
+    from benchmarks.step import plainly
     from harness.paths import StudyPaths
     from harness.profiles import QUICK
     from harness.training.losses import gan_loss
@@ -169,9 +170,9 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     torch.manual_seed(0)
     warm = StudyPaths(folder / "boundary-sharpness").warm_start
     mode, layers = params["gan_mode"], params["n_layers_D"]
-    generator = build_generator(QUICK, 0)
+    generator = plainly(build_generator(QUICK, 0))
     generator.load_state_dict(torch.load(warm.generator, weights_only=True))
-    critic = build_discriminator(QUICK, layers, 0)
+    critic = plainly(build_discriminator(QUICK, layers, 0))
     critic.load_state_dict(torch.load(warm.discriminator(layers, mode), weights_only=True))
     perceptual = PerceptualLoss(QUICK.perceptual_layers, "random", QUICK.perceptual_window)
     optimizers = [

@@ -1,0 +1,52 @@
+"""The benchmarks' one command: what it runs again, and its table."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import __main__ as command
+from benchmarks.machine import describe_machine
+from benchmarks.step import plainly
+from harness.profiles import QUICK
+from harness.training.networks import build_generator
+
+
+@pytest.fixture
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, **changed: str) -> None:
+    held = {"machine": describe_machine("cpu") | changed, "ratio": 3.21}
+    (folder / "plain_loop.json").write_text(json.dumps(held))
+
+
+def test_only_a_result_of_today_and_of_this_machine_is_fresh(results: Path) -> None:
+    one = command.CPU["plain_loop"]
+    assert not command.fresh(one, "cpu")
+    write(results)
+    assert command.fresh(one, "cpu")
+    for changed in ({"date": "2001-01-01"}, {"device": "another"}, {"torch": "1.0"}):
+        write(results, **changed)
+        assert not command.fresh(one, "cpu")
+
+
+def test_the_table_has_a_line_for_each_result_there_is(results: Path) -> None:
+    assert command.table(command.CPU) == ""
+    write(results)
+    (line,) = command.table(command.CPU).splitlines()
+    assert line.startswith("plain_loop")
+    assert "3.21x" in line
+
+
+def test_the_peer_s_network_is_the_library_s_and_computes_the_same() -> None:
+    ours = build_generator(QUICK, 0).eval()
+    theirs = plainly(build_generator(QUICK, 0)).eval()
+    assert not [m for m in theirs.modules() if "few_pixels" in type(m).__module__]
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 128, 128) * 2 - 1
+    with torch.no_grad():
+        torch.testing.assert_close(ours(picture), theirs(picture), rtol=1e-4, atol=1e-5)
