@@ -8,6 +8,7 @@ import torch
 from harness.data.fields import warped_back
 from harness.data.folders import find_pairs
 from harness.data.halves import read_halves
+from harness.data.pairs import PairSet
 from harness.data.preview import spread
 from harness.data.reading import read_mask
 from harness.data.sizing import to_tensor
@@ -40,10 +41,15 @@ def made_bounds(folder: Path, weights: str) -> Bounds:
         originals.append(to_tensor(b))
         undone.append(to_tensor(warped_back(a, files.field, "AtoB")))
         masks.append(torch.from_numpy(read_mask(files.mask, *a.shape[:2]).copy())[None])
+    kinds = (tuple(kind) for kind in (retouched, originals, masks, undone))
+    return bounds(PairSet(tuple(files.name for files in pairs), *kinds), weights)
+
+
+def bounds(pairs: PairSet, weights: str) -> Bounds:
+    """Score the retouched pictures of pairs of one size, and the same warped back (`undone`)."""
     inputs, targets, restored = (
-        torch.stack(kind).float() / 255 for kind in (retouched, originals, undone)
+        torch.stack(kind).float() / 255 for kind in (pairs.retouched, pairs.originals, pairs.undone)
     )
-    names = tuple(files.name for files in pairs)
-    reference = Reference(names, targets, torch.stack(masks), inputs)
+    reference = Reference(pairs.names, targets, torch.stack(pairs.masks), inputs)
     score = BoundarySharpness(weights).against(reference)
     return Bounds(score(inputs).value, score(restored).value, weights)
