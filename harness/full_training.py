@@ -73,12 +73,12 @@ def run_stages(
 
 def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTracker:
     """The training's run in MLflow, beside the search's own."""
-    from harness.study import one_at_a_time, sqlite_url
+    from harness.study import one_at_a_time
 
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
     store = TrainingStore(
-        uri=uri or sqlite_url(plan.run_paths.mlflow_db),
+        uri=uri or f"sqlite:///{plan.run_paths.mlflow_db.absolute()}",
         experiment_name=plan.best.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),

@@ -190,12 +190,12 @@ def open_finals(
 
 def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
     """The study's mirror in MLflow, with what an earlier driver left open put in order."""
-    from harness.study import one_at_a_time, sqlite_url
+    from harness.study import one_at_a_time
     from harness.tracking import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
     store = StudyStore(
-        uri=uri or sqlite_url(plan.run_paths.mlflow_db),
+        uri=uri or f"sqlite:///{plan.run_paths.mlflow_db.absolute()}",
         experiment_name=plan.config.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),

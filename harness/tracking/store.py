@@ -3,20 +3,23 @@
 import io
 import logging
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
+from harness.paths import write_aside
 from harness.tracking.deliveries import RefusedError
 from harness.tracking.outbox import Entry, now
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+SQLITE = "sqlite:///"
 PANEL = "panel"
 THUMBNAIL = 256  # pixels: the longer side of what MLflow's grid of pictures shows
 METRICS_AT_ONCE = 1000  # MLflow takes no more
@@ -54,6 +57,16 @@ def quiet_client(uri: str) -> "MlflowClient":
     return load_client()(tracking_uri=uri)
 
 
+def make_database(file: Path) -> None:
+    """MLflow's database in a file, whole or not at all: it never mends one that is half made."""
+    with write_aside(file) as aside:
+        quiet_client(f"{SQLITE}{aside}")
+        with closing(sqlite3.connect(aside)) as made:
+            made.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(file)) as made:
+        made.execute("PRAGMA journal_mode=WAL")  # readers never wait
+
+
 @dataclass
 class MlflowStore:
     """Runs of one experiment. Every method may raise when the store is away.
@@ -80,6 +93,8 @@ class MlflowStore:
     def open(self) -> None:
         """Find or make the experiment."""
         with self.opening():
+            if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
+                make_database(Path(self.uri.removeprefix(SQLITE)))
             self.client = quiet_client(self.uri)
             found = self.client.get_experiment_by_name(self.experiment_name)
             if found:

@@ -41,6 +41,8 @@ STAGES = [
 
 # Those of the thread that tells MLflow.
 MIRROR_STAGES = [
+    "mlflow.store.db.utils:_upgrade_db:before:1",
+    "alembic.operations:Operations.create_table:after:2",
     "mlflow:MlflowClient.create_experiment:after:1",
     "mlflow:MlflowClient.create_run:after:1",
     "mlflow:MlflowClient.create_run:after:2",

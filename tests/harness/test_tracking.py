@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 from driving import PIXEL, make_plan
 
-from harness.study import sqlite_url
 from harness.tracking import Ending, MlflowTracker, StudyStore, deliveries, run_name, tags_of
 from harness.tracking.deliveries import Deliveries, RefusedError
 from harness.tracking.outbox import Entry, Outbox
@@ -144,9 +143,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def study_store(runs: Path, name: str) -> StudyStore:
     facts = make_plan(runs, study=name).facts
-    url = sqlite_url(runs / "mlflow.db")
     return StudyStore(
-        url, name, runs / "artifacts", tags=tags_of(facts) | {"study": ""}, space=facts["space"]
+        f"sqlite:///{runs}/mlflow.db",
+        name,
+        runs / "artifacts",
+        tags=tags_of(facts) | {"study": ""},
+        space=facts["space"],
     )
 
 
