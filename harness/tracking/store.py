@@ -59,6 +59,8 @@ def quiet_client(uri: str) -> "MlflowClient":
 
 def make_database(file: Path) -> None:
     """MLflow's database in a file, whole or not at all: it never mends one that is half made."""
+    for left in file.parent.glob(f".{file.name}.*.tmp*"):
+        left.unlink()
     with write_aside(file) as aside:
         quiet_client(f"{SQLITE}{aside}")
         with closing(sqlite3.connect(aside)) as made:
