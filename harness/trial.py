@@ -4,7 +4,7 @@ import gc
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from harness.external_trial import train_with
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import batches, half_size_first
-from harness.training.captured import CapturedStep, CapturedSteps
+from harness.training.batches import Batch, batches, half_size_first
+from harness.training.captured import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.checkpoints import state_of
 from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
@@ -122,29 +122,22 @@ class Trials:
         """This program's own training."""
         stream = batches(self.dataset.train, settings, self.device, task.seed)
         stream = half_size_first(stream, settings.half_size_steps)
-        nets = self.networks(task)
-
-        def start() -> Pix2Pix:
-            return Pix2Pix.start(*nets, task.params, settings, self.perceptual)
-
-        model: Pix2Pix | CapturedStep
-        one_shape = settings.preprocess != "none" and not settings.half_size_steps
-        if self.device.type == "cuda" and one_shape:
-            first = next(stream)
-            stream = chain([first], stream)
-            weights = (state_of(nets[0]), state_of(nets[1]))
-            params = task.params
-            structure = (
-                params.n_layers_D,
-                params.gan_mode,
-                params.lambda_perceptual > 0,
-                tuple(sorted(task.extras.items())),
-            )
-            model = self.captured.begin(structure, start, first, weights, params)
-        else:
-            model = start()
+        first = next(stream)
+        model = self.model(task, settings, first)
         torch.manual_seed(task.seed)
-        yield from train(model, stream, settings)
+        yield from train(model, chain([first], stream), settings)
+
+    def model(
+        self, task: TrialTask, settings: TrainSettings, batch: Batch
+    ) -> Pix2Pix | CapturedStep:
+        """The networks and their optimisers; on a GPU with their step captured, where it can be."""
+        nets = self.networks(task)
+        start = partial(Pix2Pix.start, *nets, task.params, settings, self.perceptual)
+        if not capturable(settings, self.device):
+            return start()
+        structure = structure_of(task.params, task.extras)
+        weights = state_of(nets[0]), state_of(nets[1])
+        return self.captured.begin(structure, start, batch, weights, task.params)
 
     def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """The user's own program, from the same warm start where it continues from one."""

@@ -11,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
 from harness.paths import WarmStartPaths
-from harness.training.batches import batches
+from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
 from harness.training.few_pixels import by_channel
 from harness.training.loop import averaging
@@ -138,7 +138,7 @@ def train_discriminators(
     generator: nn.Module,
     begun: Mapping[int, NetWeights],
     settings: TrainSettings,
-    stream: Iterator[tuple[Tensor, Tensor]],
+    stream: Iterator[Batch],
     kinds: tuple[Kind, ...],
     seed: int,
     tell: Tell,

@@ -11,13 +11,16 @@ from torch.nn import functional as F
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
 
+Batch = tuple[Tensor, Tensor]
+"""Retouched pictures and their originals, float `[n, 3, h, w]` in [-1, 1]."""
+
 # More pictures than this stay where they were read from, and each batch is brought over.
 MOST_DEVICE_BYTES = 8 << 30
 
 
 def batches(
     pairs: PairSet, settings: TrainSettings, device: torch.device, seed: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Batch]:
     """Endless `(retouched, original)` batches, float `[n, 3, crop, crop]` in [-1, 1].
 
     Every picture comes once an epoch, in an order drawn anew; both halves of a pair get the same
@@ -33,9 +36,7 @@ def batches(
         yield cut_batch(pairs, chosen, settings, device, random)
 
 
-def half_size_first(
-    stream: Iterator[tuple[Tensor, Tensor]], steps: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+def half_size_first(stream: Iterator[Batch], steps: int) -> Iterator[Batch]:
     """The first `steps` batches at half their size, the rest as they come.
 
     Training that begins with small pictures: Karras et al. (2018), and the guide's method 5. The
@@ -48,7 +49,7 @@ def half_size_first(
 
 def epoch_batches(
     pairs: PairSet, settings: TrainSettings, device: torch.device, random: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[Batch]:
     """Every picture once, as `batches` gives them; the last batch may be a small one.
 
     All chance is drawn from `random`: with its state restored, the same epochs follow.
@@ -77,7 +78,7 @@ def cut_batch(
     settings: TrainSettings,
     device: torch.device,
     random: torch.Generator,
-) -> tuple[Tensor, Tensor]:
+) -> Batch:
     """The chosen pairs, cropped and flipped, as a batch on `device`."""
     a, b = [], []
     for index in chosen:

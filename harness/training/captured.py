@@ -3,12 +3,15 @@
 A batch-1 step is some thousand small kernels, whose launching costs more than their running.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from harness.config import TrainSettings
+from harness.training.batches import Batch
 from harness.training.checkpoints import NetWeights
 from harness.training.step import Pix2Pix
 from search_spaces.params import TrialParams
@@ -81,26 +84,53 @@ class CapturedStep:
         self.model.check()
 
 
+def capturable(settings: TrainSettings, device: torch.device) -> bool:
+    """Whether every step of such a training is the same to a GPU: one shape, nothing drawn by the
+    CPU on the way."""
+    one_shape = settings.preprocess != "none" and not settings.half_size_steps
+    return device.type == "cuda" and one_shape and settings.perceptual_window is None
+
+
+def structure_of(params: TrialParams, extras: Mapping[str, Any]) -> object:
+    """What two trials must have in common for one captured step to serve both."""
+    perceptual = params.lambda_perceptual > 0
+    return params.n_layers_D, params.gan_mode, perceptual, tuple(sorted(extras.items()))
+
+
 class CapturedSteps:
     """The captured steps of one process, one for each of the structures that it met last."""
 
     def __init__(self) -> None:
         self.held: dict[object, CapturedStep] = {}
+        self.refused = False
 
     def begin(
         self,
         structure: object,
         start: Callable[[], Pix2Pix],
-        batch: tuple[Tensor, Tensor],
+        batch: Batch,
         weights: tuple[NetWeights, NetWeights],
         params: TrialParams,
-    ) -> CapturedStep:
-        """The step for a trial: captured if none of its structure is held, then begun anew."""
+    ) -> CapturedStep | Pix2Pix:
+        """The step for a trial: captured if none of its structure is held, then begun anew.
+
+        Where the GPU's libraries refuse to be captured, the model itself: slower, and the same.
+        """
+        if self.refused:
+            return start()
         step = self.held.pop(structure, None)
         if step is None:
             while len(self.held) >= MOST_HELD:
                 self.held.pop(next(iter(self.held)))
-            step = CapturedStep.capture(start(), *batch)
+            model = start()
+            try:
+                step = CapturedStep.capture(model, *batch)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:
+                self.refused = True
+                model.restart(*weights, params)
+                return model
         self.held[structure] = step
         step.restart(*weights, params)
         return step

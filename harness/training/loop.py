@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from harness.config import TrainSettings
+from harness.training.batches import Batch
 from harness.training.captured import CapturedStep
 from harness.training.step import Pix2Pix
 
@@ -27,7 +28,7 @@ class Progress:
 
 def train(
     model: Pix2Pix | CapturedStep,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[Batch],
     settings: TrainSettings,
 ) -> Iterator[Progress]:
     """Train for `settings.steps`, pausing at every rung. Whoever iterates decides what then.

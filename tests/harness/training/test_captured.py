@@ -109,6 +109,27 @@ def test_bfloat16_stays_near_float32() -> None:
         assert float(losses["bfloat16"][name]) == pytest.approx(float(loss), rel=2e-2)
 
 
+def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
+        model.optimize(*pictures)  # as a capture does before it fails
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(CapturedStep, "capture", refuse)
+    steps, wanted = CapturedSteps(), fresh(SECOND)
+    held = (state_of(wanted.generator), state_of(wanted.discriminator))
+    for _ in range(2):  # found out once, then known
+        found = steps.begin("one", partial(fresh, SECOND), batch(9), held, SECOND)
+        assert isinstance(found, Pix2Pix)
+        assert torch.equal(weights(found), weights(wanted))
+        assert steps.refused
+    for model in (found, wanted):
+        torch.manual_seed(0)
+        model.step(*batch(1))
+    assert torch.equal(weights(found), weights(wanted))
+
+
 def on_gpu(number: int) -> tuple[torch.Tensor, torch.Tensor]:
     retouched, original = batch(number)
     return retouched.cuda(), original.cuda()
