@@ -43,7 +43,8 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
     """A plan as `plan_search` makes it, of pairs that nobody reads."""
     config = SearchConfig(**{"run_dir": folder, "study": "fake", "jobs": jobs, **settings})
     space = load_space(config.space, config.pinned)
-    recipes, left_out = choose_recipes(space, TRAIN)
+    train = TRAIN.but(space.pinned)
+    recipes, left_out = choose_recipes(space, train)
     paths_folder = RunPaths(folder.absolute()).study(config.study).folder
     return SearchPlan(
         config=config,
@@ -61,7 +62,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             "space": space.text,
             "space_name": space.name,
             "profile": "quick",
-            "train": TRAIN.model_dump(mode="json"),
+            "train": train.model_dump(mode="json"),
             "data": {
                 "digest": "d" * 64,
                 "source": "nothing",
@@ -87,7 +88,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
         trial_plan=TrialPlan(
             dataset=folder / "none.pt",
             folder=paths_folder,
-            train=TRAIN,
+            train=train,
             weights="random",
             device="cpu",
             threads=1,
