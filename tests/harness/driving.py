@@ -63,6 +63,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             "space_name": space.name,
             "profile": "quick",
             "train": train.model_dump(mode="json"),
+            "pinned": space.pinned,
             "data": {
                 "digest": "d" * 64,
                 "source": "nothing",
