@@ -85,10 +85,9 @@ class CapturedStep:
 
 
 def capturable(settings: TrainSettings, device: torch.device) -> bool:
-    """Whether every step of such a training is the same to a GPU: one shape, nothing drawn by the
-    CPU on the way."""
+    """Whether every step of such a training is the same to a GPU: its batches have one shape."""
     one_shape = settings.preprocess != "none" and not settings.half_size_steps
-    return device.type == "cuda" and one_shape and settings.perceptual_window is None
+    return device.type == "cuda" and one_shape
 
 
 def structure_of(params: TrialParams, extras: Mapping[str, Any]) -> object:
