@@ -8,6 +8,8 @@ import torch
 import yaml
 from PIL import Image
 
+from harness.config import SearchConfig
+
 SIZE = 128
 
 BEST = {
@@ -69,3 +71,20 @@ def write_best(file: Path, **changes: Any) -> Path:
         held[key] = {**held[key], **value} if key in ("params", "train") else value
     file.write_text(yaml.safe_dump(held), encoding="utf-8")
     return file
+
+
+def external_search(folder: Path, repo: Path, **settings: Any) -> SearchConfig:
+    """A short search on the CPU whose trials another program runs, all to their end."""
+    return SearchConfig(
+        data=write_pairs(folder / "my pairs"),
+        run_dir=folder / "runs",
+        profile="quick",
+        device="cpu",
+        jobs=1,
+        weights="random",
+        finalists=0,
+        pruner="none",
+        trainer="external",
+        repo=repo,
+        **settings,
+    )

@@ -31,7 +31,7 @@ from harness.training.external import Followed, follow, losses_between
 from harness.view import QuietView
 from harness.worker import trial_runner
 from search_spaces.params import TrialParams
-from tests.harness.portraits import write_pairs
+from tests.harness.portraits import external_search
 
 STAND_IN = Path(__file__).with_name("stand_in_train.py")
 PARAMS = TrialParams(lambda_L1=80, lambda_perceptual=10, n_layers_D=4, gan_mode="lsgan", lr=1e-4)
@@ -62,20 +62,12 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     """Four trials complete; a crash, a hang, a missing checkpoint and a wrong flag do not count."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     faults = {"t001": "crash", "t002": "hang", "t003": "no checkpoint", "t005": "wrong flag"}
-    config = SearchConfig(
+    config = external_search(
+        tmp_path,
+        copy_of_pix2pix(tmp_path / "pix2pix", **faults),
         budget=4,
-        data=write_pairs(tmp_path / "my pairs"),
         pinned={"n_layers_D": "4", "gan_mode": "lsgan"},
-        run_dir=tmp_path / "runs",
         study="external",
-        profile="quick",
-        device="cpu",
-        jobs=1,
-        weights="random",
-        finalists=0,
-        pruner="none",
-        trainer="external",
-        repo=copy_of_pix2pix(tmp_path / "pix2pix", **faults),
         trial_timeout=120,
     )
     plan = plan_search(config)

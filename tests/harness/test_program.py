@@ -12,7 +12,6 @@ import yaml
 from test_trial import PARAMS, ignore, make_trials, pairs
 
 import harness.search
-from harness.config import SearchConfig
 from harness.data.pairs import Dataset, save_dataset
 from harness.errors import DivergedError, UserInputError
 from harness.plan import plan_search
@@ -27,7 +26,7 @@ from harness.view import QuietView
 from harness.worker import trial_runner
 from reports.export import as_script
 from search_spaces.space import load_space
-from tests.harness.portraits import write_pairs
+from tests.harness.portraits import external_search
 
 PAGE = Path(__file__).parents[2] / "docs" / "train.md"
 STAND_IN = Path(__file__).with_name("stand_in_program.py")
@@ -51,20 +50,7 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
     file = described(tmp_path / "my program")
-    config = SearchConfig(
-        budget=3,
-        data=write_pairs(tmp_path / "pairs"),
-        run_dir=tmp_path / "runs",
-        study="program",
-        profile="quick",
-        device="cpu",
-        jobs=1,
-        weights="random",
-        finalists=0,
-        pruner="none",
-        trainer="external",
-        repo=file,
-    )
+    config = external_search(tmp_path, file, budget=3, study="program")
     plan = plan_search(config)
     train = plan.trial_plan.train.but({"steps": 6, "rungs": (3, 6)})
     assert plan.trial_plan.warm_start == "none"
