@@ -80,8 +80,9 @@ def open_study(folder: Path) -> Any:
 
 
 def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
-    """What the search tried, and how it scored."""
-    return [(t.user_attrs["params"], t.values[0]) for t in open_study(folder).trials]
+    """What the search tried, and how it scored; recipes past the budget still wait."""
+    tried = [trial for trial in open_study(folder).trials if trial.values]
+    return [(trial.user_attrs["params"], trial.values[0]) for trial in tried]
 
 
 def write_pictures(folder: Path) -> None:
