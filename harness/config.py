@@ -82,7 +82,7 @@ class Repository(Frozen):
 
 
 class Program(Frozen):
-    """Any other program that runs the trials; `harness.program` reads it off the user's YAML."""
+    """Any other program that runs the trials, read off a YAML by `harness.external.program`."""
 
     file: Path = Field(description="the YAML that describes it")
     folder: Path = Field(description="where it runs")

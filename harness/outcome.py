@@ -53,7 +53,8 @@ class SearchOutcome:
         final_runs: of the finalists, done.
         front: of a Pareto search: the trials that no other beats in both objectives, the best
             score first, with their values.
-        finalists: what they showed, as `harness.verdict.conclude` has it; None before it is known.
+        finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
+            None before it is known.
     """
 
     study: str
@@ -76,7 +77,7 @@ def outcome_of(
     study: "Study", run_dir: Path, paths: StudyPaths, stopped: StopReason = ""
 ) -> SearchOutcome:
     """Read the outcome off the record."""
-    from harness.finalists import finished_runs
+    from harness.confirmation.finalists import finished_runs
     from reports.record import best_trial, recipe_trial, winning_trial
 
     counts: dict[str, int] = {}

@@ -24,11 +24,11 @@ from harness.choices import (
     weights_remark,
 )
 from harness.config import SearchConfig, TrainSettings, TrialPlan
+from harness.confirmation.verdict import Finalist
+from harness.external.trainer import choose_trainer, start_of
 from harness.pareto import check_pareto
 from harness.paths import RunPaths, StudyPaths, check_writable
 from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
-from harness.trainer import choose_trainer, start_of
-from harness.verdict import Finalist
 from search_spaces.space import Space
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from harness.worker import RunnerFactory, trial_runner
 if TYPE_CHECKING:
     from optuna import Study
 
-    from harness.finalists import FinalStage
+    from harness.confirmation.finalists import FinalStage
     from harness.launch.launcher import Launcher
     from harness.tracking import Ending, Tracker
 
@@ -172,7 +172,7 @@ def open_finals(
     plan: SearchPlan, study: "Study", view: View, tracker: "Tracker", searched: int
 ) -> "FinalStage":
     """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
-    from harness.finalists import FinalStage, choose, final_study
+    from harness.confirmation.finalists import FinalStage, choose, final_study
 
     finalists = plan.compared or choose(study, plan.finalists)
     if not plan.compared:

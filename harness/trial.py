@@ -14,7 +14,7 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
-from harness.external_trial import train_with
+from harness.external.trial import train_with
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside

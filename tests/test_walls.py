@@ -13,6 +13,7 @@ FORBIDDEN = {
     "objectives": {"harness", "search_spaces", "reports", "optuna", "mlflow"},
     "reports": {"harness", "search_spaces", "objectives", "torch", "torchvision", "mlflow"},
     "harness/training": {"optuna", "mlflow", "reports"},
+    "harness/external": {"optuna", "mlflow"},
     "harness/data": {"optuna", "mlflow", "reports"},
 }
 

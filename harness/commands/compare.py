@@ -34,8 +34,8 @@ def compare(
     from pydantic import ValidationError
 
     from harness.commands.search import refusal
-    from harness.compare import plan_comparison
     from harness.config import SearchConfig
+    from harness.confirmation.compare import plan_comparison
     from harness.outcome import as_data, confirmation
     from harness.search import run_search
     from harness.stopping import STOPPED_BY_USER, StopSwitch

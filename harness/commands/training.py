@@ -91,9 +91,9 @@ def train(
 
 def run(config: "TrainConfig") -> None:
     """Train, show it, and say how it ended."""
-    from harness.full_training import closing, train_fully
+    from harness.full_training.train import closing, train_fully
+    from harness.full_training.view import make_training_view
     from harness.stopping import STOPPED_BY_USER
-    from harness.training_view import make_training_view
 
     view = make_training_view()
     try:

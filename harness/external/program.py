@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from harness.config import Frozen, Program, TrainSettings
 from harness.errors import UserInputError
-from harness.repository import python_of
+from harness.external.repository import python_of
 from reports.programs import PLACES, SETTINGS, filled, named_in
 from search_spaces.params import USED, TrialParams
 from search_spaces.space import Space

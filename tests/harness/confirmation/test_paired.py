@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
 from benchmarks.verdict import SIZES, SOURCES, bootstrap_says_better, leads, said_better
-from harness.paired import mean_interval, paired_interval
+from harness.confirmation.paired import mean_interval, paired_interval
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)

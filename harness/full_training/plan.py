@@ -8,12 +8,12 @@ from harness.best_config import BestConfig, Stage, read_best_config
 from harness.choices import choose_objective, choose_weights, weights_remark
 from harness.config import Direction, TrainConfig, TrainSettings, Weights
 from harness.errors import UserInputError
+from harness.full_training.folder import check_out
 from harness.paths import (
     RunPaths,
     TrainingPaths,
     TrainingStagePaths,
 )
-from harness.training_folder import check_out
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
 

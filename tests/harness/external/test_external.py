@@ -19,15 +19,15 @@ from optuna.trial import TrialState
 from harness.config import Repository, SearchConfig
 from harness.data.reading import read_picture
 from harness.errors import DivergedError, HarnessError, UserInputError
-from harness.external_trial import pix2pix_line, scored_at
+from harness.external.process import Followed, follow, losses_between
+from harness.external.repository import check_options, read_repository, spelt, trial_command
+from harness.external.trial import pix2pix_line, scored_at
 from harness.paths import RunPaths
 from harness.plan import plan_search
 from harness.profiles import QUICK
-from harness.repository import check_options, read_repository, spelt, trial_command
 from harness.search import run_search
 from harness.stopping import StopSwitch
 from harness.study import open_existing
-from harness.training.external import Followed, follow, losses_between
 from harness.view import QuietView
 from harness.worker import trial_runner
 from search_spaces.params import TrialParams
@@ -175,11 +175,11 @@ def test_it_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
     )
     worker = (
         "from pathlib import Path\n"
-        "from harness.training.external import follow\n"
-        "from tests.harness.test_external import followed\n"
+        "from harness.external.process import follow\n"
+        "from tests.harness.external.test_external import followed\n"
         "next(follow(followed(Path.cwd(), Path.cwd() / 'run'), {1: 1}, 'cpu'))"
     )
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     ended = subprocess.run(
         [sys.executable, "-c", worker], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}
     )

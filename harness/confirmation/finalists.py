@@ -2,7 +2,7 @@
 
 The best of fifty single runs is partly luck ("Overtuning", arXiv 2506.19540). So the leaders and
 the guide's recommendation are trained anew, longer, on seeds that the search has not seen, and
-scored on pictures that it has not seen; see `harness.verdict` for what is made of that.
+scored on pictures that it has not seen; `harness.confirmation.verdict` says what is made of that.
 
 Their runs are a study of their own beside the search's: the sampler does not learn from them.
 """
@@ -18,12 +18,12 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config import FINAL_TIMES
+from harness.confirmation.verdict import Finalist, conclude
 from harness.plan import SearchPlan
 from harness.sampling import derived_seed
 from harness.study import put_back
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
-from harness.verdict import Finalist, conclude
 from reports.record import recipe_trial, settings_of, sign_of, trials_by_score
 from search_spaces.params import FIVE, TrialParams
 from search_spaces.recipes import RECOMMENDED, load_recipes

@@ -12,19 +12,19 @@ from torch import nn
 from harness.data.pairs import Dataset, PairSet, load_dataset
 from harness.data.prepare import cut_all
 from harness.errors import DivergedError, HarnessError, UserInputError
+from harness.full_training.history import History, Row
+from harness.full_training.plan import StagePlan, TrainingPlan
+from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
 from harness.judge import Judge
 from harness.panels import panel_png
 from harness.paths import TrainingStagePaths, write_aside
 from harness.stopping import StopSwitch
 from harness.tracking import TrainingTracker
-from harness.train_plan import StagePlan, TrainingPlan
 from harness.training.batches import on_device
 from harness.training.checkpoints import load_weights, read_checkpoint, state_of
 from harness.training.epochs import EpochDone, Training, train_epochs
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
-from harness.training_history import History, Row
-from harness.training_view import Checked, EpochEnded, Remark, StageBegan, TrainingView
 from objectives.score import NothingToScoreError, Objective
 
 STATE_FORMAT = 1

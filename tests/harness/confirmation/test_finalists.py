@@ -15,8 +15,8 @@ from test_search import run, trials, unmirrored
 
 from harness.choices import choose_finalists
 from harness.config import TrialPlan
+from harness.confirmation.finalists import SUFFIX
 from harness.errors import DivergedError, UserInputError
-from harness.finalists import SUFFIX
 from harness.guards import broken, excess
 from harness.outcome import as_lines
 from harness.study import read_study

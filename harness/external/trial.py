@@ -17,12 +17,12 @@ from harness.data.pairs import Dataset, PairSet
 from harness.data.reading import read_picture
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
+from harness.external.process import Followed, Judged, follow, said_in
+from harness.external.program import parsed_line, program_command
+from harness.external.repository import trial_command
 from harness.paths import ExternalPaths, StudyPaths
-from harness.program import parsed_line, program_command
-from harness.repository import trial_command
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
-from harness.training.external import Followed, Judged, follow, said_in
 from harness.training.loop import Progress
 from harness.training.networks import build_generator
 from harness.trial_messages import TrialTask

@@ -8,10 +8,10 @@ from pathlib import Path
 from harness.best_config import BestConfig, read_best_config
 from harness.choices import check_space, choose_places
 from harness.config import SearchConfig, TrainSettings
+from harness.confirmation.verdict import Finalist
 from harness.errors import UserInputError
 from harness.paths import check_writable
 from harness.plan import SearchPlan, assemble
-from harness.verdict import Finalist
 from search_spaces.parameters import Choice, Fixed, Parameter
 from search_spaces.params import Value
 from search_spaces.space import Space

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.paired import Interval, level_for, mean_interval, paired_interval
+from harness.confirmation.paired import Interval, level_for, mean_interval, paired_interval
 
 
 @dataclass(frozen=True)

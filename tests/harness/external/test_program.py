@@ -14,12 +14,12 @@ from test_trial import PARAMS, ignore, make_trials, pairs
 import harness.search
 from harness.data.pairs import Dataset, save_dataset
 from harness.errors import DivergedError, UserInputError
+from harness.external.process import ExternalError
+from harness.external.program import check_program, parsed_line, read_program
 from harness.plan import plan_search
-from harness.program import check_program, parsed_line, read_program
 from harness.search import run_search
 from harness.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.training.external import ExternalError
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
 from harness.view import QuietView
@@ -28,7 +28,7 @@ from reports.export import as_script
 from search_spaces.space import load_space
 from tests.harness.portraits import external_search
 
-PAGE = Path(__file__).parents[2] / "docs" / "train.md"
+PAGE = Path(__file__).parents[3] / "docs" / "train.md"
 STAND_IN = Path(__file__).with_name("stand_in_program.py")
 
 

@@ -6,12 +6,12 @@ import torch
 
 from harness.config import TrainConfig
 from harness.errors import HarnessError, disk_full
+from harness.full_training.folder import sole_trainer, take_up
+from harness.full_training.plan import TrainingPlan, plan_training
+from harness.full_training.stage import StageOutcome, StageRun
+from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, TrainingStore, TrainingTracker
-from harness.train_plan import TrainingPlan, plan_training
-from harness.training_folder import sole_trainer, take_up
-from harness.training_stage import StageOutcome, StageRun
-from harness.training_view import Remark, TrainingBegan, TrainingView
 from objectives.loading import load_objective
 
 

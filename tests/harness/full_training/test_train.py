@@ -18,12 +18,10 @@ from benchmarks.synthetic_studies import make_study
 from harness.best_config import read_best_config
 from harness.config import TrainConfig
 from harness.errors import HarnessError, UserInputError
-from harness.full_training import closing, train_fully
-from harness.tracking import quiet_client
-from harness.training.networks import build_discriminator, build_generator
-from harness.training_history import History
-from harness.training_stage import StageRun
-from harness.training_view import (
+from harness.full_training.history import History
+from harness.full_training.stage import StageRun
+from harness.full_training.train import closing, train_fully
+from harness.full_training.view import (
     Checked,
     EpochEnded,
     Event,
@@ -31,10 +29,12 @@ from harness.training_view import (
     Remark,
     StageBegan,
 )
+from harness.tracking import quiet_client
+from harness.training.networks import build_discriminator, build_generator
 from reports.export import as_yaml, best_config
 from tests.harness.portraits import write_best, write_pairs
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 class Heard:

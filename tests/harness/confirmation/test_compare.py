@@ -9,8 +9,8 @@ from driving import TRAIN, Instant
 from test_search import run, unmirrored
 
 import harness.plan
-from harness.compare import plan_comparison
 from harness.config import SearchConfig
+from harness.confirmation.compare import plan_comparison
 from harness.data.prepare import PreparedData
 from harness.errors import UserInputError
 from harness.outcome import confirmation

@@ -2,8 +2,8 @@
 
 from harness.config import External, Program, SearchConfig, TrainSettings
 from harness.errors import UserInputError
-from harness.program import check_program, read_program
-from harness.repository import check_options, read_repository
+from harness.external.program import check_program, read_program
+from harness.external.repository import check_options, read_repository
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.verdict import Finalist, conclude
+from harness.confirmation.verdict import Finalist, conclude
 
 SEEDS = (11, 12, 13)
 

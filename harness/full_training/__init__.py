@@ -1,0 +1,1 @@
+"""`harness train`: a found setting trained in full, in stages, kept and gone on with."""
