@@ -49,7 +49,7 @@ def of_gpu(held: dict[str, Any]) -> str:
 
 
 CPU = {
-    "step": Benchmark("step", 4, of_step),
+    "step": Benchmark("step", 6, of_step),
     "plain_loop": Benchmark(
         "plain_loop",
         5,

@@ -2,11 +2,13 @@
 
     python -m benchmarks.step [--device cpu|cuda] [--rounds 5]
 
-256 px, unet_256, ngf 64, batch 1, three layers, L1 and GAN; and the quick profile's step. The
-reference-style step is eager, float32 and contiguous, with the library's convolutions and an Adam
-that is neither fused nor told by tensors. All variants run in turns in one process, from the same
-weights; medians of all rounds, ratios of those. `apart` is the largest relative difference of a
-loss in the first step: float32 must agree to 1e-4, bfloat16 to 2e-2, else there is no result.
+256 px, unet_256, ngf 64, batch 1, three layers, L1 and GAN; the same with the perceptual term,
+whose features of the original the reference computes at every step and the harness once; and the
+quick profile's step. The reference-style step is eager, float32 and contiguous, with the library's
+convolutions and an Adam that is neither fused nor told by tensors. All variants run in turns in one
+process, from the same weights; medians of all rounds, ratios of those. `apart` is the largest
+relative difference of a loss in the first step: float32 must agree to 1e-4, bfloat16 to 2e-2, else
+there is no result.
 Slopes: seconds for each further megapixel and picture of a batch. Results: `results/step.json`
 (on a GPU `step_gpu.json`).
 """
@@ -31,14 +33,15 @@ from harness.training.checkpoints import state_of
 from harness.training.few_pixels import Conv2d, ConvTranspose2d
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
+from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix
+from harness.training.targets import MOST_BYTES, TargetFeatures
 from search_spaces.params import TrialParams
 
 RESULTS = Path(__file__).parent / "results"
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
+WITH_PERCEPTUAL = PARAMS.model_copy(update={"lambda_perceptual": 10.0})
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "graph": 1e-4, "graph bfloat16": 2e-2}
-NAMES = ("G_GAN", "G_L1", "D_real", "D_fake")
-
 Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
 
 
@@ -51,8 +54,9 @@ def plainly(net: nn.Module) -> nn.Module:
     return net
 
 
-def reference_step(settings: TrainSettings, device: str) -> Step:
+def reference_step(settings: TrainSettings, device: str, perceptual: bool) -> Step:
     """What pix2pix's `optimize_parameters` does."""
+    vgg = looked_through(settings, device) if perceptual else None
     generator = plainly(build_generator(settings, 0)).to(device)
     critic = plainly(build_discriminator(settings, 3, 1)).to(device)
     optimizers = [
@@ -72,25 +76,42 @@ def reference_step(settings: TrainSettings, device: str) -> Step:
         optimizers[0].zero_grad()
         adversarial = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1)), real=True)
         distance = F.l1_loss(fake_b, real_b) * PARAMS.lambda_L1
-        torch.autograd.backward(adversarial + distance)
+        losses = {"G_GAN": adversarial, "G_L1": distance}
+        if vgg is not None:
+            losses["G_Perceptual"] = vgg(fake_b, real_b) * WITH_PERCEPTUAL.lambda_perceptual
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         optimizers[0].step()
-        losses = dict(zip(NAMES, (adversarial, distance, real, fake), strict=True))
+        losses |= {"D_real": real, "D_fake": fake}
         return {name: loss.detach() for name, loss in losses.items()}
 
     return step
 
 
-def our_step(settings: TrainSettings, device: str, captured: bool) -> Step:
+def looked_through(settings: TrainSettings, device: str) -> PerceptualLoss:
+    return PerceptualLoss(settings.perceptual_layers, "random", None).to(device)
+
+
+def our_step(
+    settings: TrainSettings, device: str, captured: bool, perceptual: bool = False
+) -> Step:
     """The harness's step, eager or as one CUDA graph."""
+    params = WITH_PERCEPTUAL if perceptual else PARAMS
+    vgg = looked_through(settings, device) if perceptual else None
+    targets = None if vgg is None else TargetFeatures(vgg, settings.precision, MOST_BYTES)
     nets = (build_generator(settings, 0), build_discriminator(settings, 3, 1))
     held = [state_of(net) for net in nets]
     generator, critic = (net.to(device) for net in nets)
-    model = Pix2Pix.start(generator, critic, PARAMS, settings, None)
-    if not captured:
-        return model.step
-    step = CapturedStep.capture(model, *batch(settings, device))
-    step.restart(held[0], held[1], PARAMS)
-    return step.step
+    model = Pix2Pix.start(generator, critic, params, settings, vgg)
+
+    def wanted(b: Tensor) -> Features | None:
+        return None if targets is None else targets([(0, False)], b)
+
+    step: Pix2Pix | CapturedStep = model
+    if captured:
+        a, b = batch(settings, device)
+        step = CapturedStep.capture(model, a, b, wanted(b))
+        step.restart(held[0], held[1], params)
+    return lambda a, b: step.step(a, b, wanted(b))
 
 
 def batch(settings: TrainSettings, device: str) -> tuple[Tensor, Tensor]:
@@ -112,7 +133,9 @@ def seconds(step: Step, pair: tuple[Tensor, Tensor], steps: int) -> float:
     return statistics.median(taken)
 
 
-def beside(settings: TrainSettings, device: str, rounds: int, steps: int) -> dict[str, object]:
+def beside(
+    settings: TrainSettings, device: str, rounds: int, steps: int, perceptual: bool = False
+) -> dict[str, object]:
     """Every variant of one step: its time, its ratio to the reference's, how far apart it is.
 
     Raises:
@@ -121,13 +144,13 @@ def beside(settings: TrainSettings, device: str, rounds: int, steps: int) -> dic
     settings = settings.but({"dropout": False})
     exact, mixed = (settings.but({"precision": name}) for name in ("float32", "bfloat16"))
     variants: dict[str, Callable[[], Step]] = {
-        "reference": partial(reference_step, exact, device),
-        "float32": partial(our_step, exact, device, False),
-        "bfloat16": partial(our_step, mixed, device, False),
+        "reference": partial(reference_step, exact, device, perceptual),
+        "float32": partial(our_step, exact, device, False, perceptual),
+        "bfloat16": partial(our_step, mixed, device, False, perceptual),
     }
     if device != "cpu":
-        variants["graph"] = partial(our_step, exact, device, True)
-        variants["graph bfloat16"] = partial(our_step, mixed, device, True)
+        variants["graph"] = partial(our_step, exact, device, True, perceptual)
+        variants["graph bfloat16"] = partial(our_step, mixed, device, True, perceptual)
     pair = batch(settings, device)
     ready = {name: make() for name, make in variants.items()}
     first = {
@@ -135,7 +158,7 @@ def beside(settings: TrainSettings, device: str, rounds: int, steps: int) -> dic
         for name, step in ready.items()
     }
     apart = {
-        name: max(abs(losses[key] / first["reference"][key] - 1) for key in NAMES)
+        name: max(abs(losses[key] / first["reference"][key] - 1) for key in losses)
         for name, losses in first.items()
         if name != "reference"
     }
@@ -188,6 +211,7 @@ def main() -> None:
     held = {
         "machine": describe_machine(asked.device) | {"threads": asked.threads},
         "256 px, ngf 64": beside(STANDARD, asked.device, asked.rounds, large),
+        "256 px, ngf 64, perceptual": beside(STANDARD, asked.device, asked.rounds, large, True),
         "128 px, ngf 12": beside(QUICK, asked.device, asked.rounds, small),
         "growth of the quick step": slopes(asked.device, small),
     }

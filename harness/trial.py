@@ -25,6 +25,7 @@ from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
+from harness.training.targets import target_features
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialRunner, TrialTask
 from harness.warmstart import WarmStart, from_user_model, make_warm_start
 from objectives.loading import load_objective
@@ -48,6 +49,7 @@ class Trials:
         self.perceptual = PerceptualLoss(
             plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
         ).to(self.device)
+        self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
         self.captured = CapturedSteps()
         # What stands by now stays: the collector need not walk through it while trials run.
         gc.collect()
@@ -120,7 +122,8 @@ class Trials:
 
     def train_here(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """This program's own training."""
-        stream = batches(self.dataset.train, settings, self.device, task.seed)
+        targets = self.targets if task.params.lambda_perceptual > 0 else None
+        stream = batches(self.dataset.train, settings, self.device, task.seed, targets)
         stream = half_size_first(stream, settings.half_size_steps)
         first = next(stream)
         model = self.model(task, settings, first)

@@ -15,6 +15,7 @@ from torch import nn
 
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
+from harness.errors import DivergedError
 from harness.paths import WarmStartPaths
 from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
@@ -27,7 +28,7 @@ from harness.training.networks import (
     init_as_copy,
 )
 from harness.training.shapes import discriminator_shape
-from harness.training.step import Pix2Pix, adam, discriminator_losses, update
+from harness.training.step import Pix2Pix, adam, descend, discriminator_losses
 from harness.trial_messages import Tell
 from search_spaces.params import GanMode, TrialParams
 
@@ -85,8 +86,8 @@ def make_warm_start(
     model = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
     averaged = averaging(generator, settings)
     stream = batches(pairs, settings, device, seed)
-    for done, (retouched, original) in enumerate(islice(stream, settings.warm_start_steps), 1):
-        model.step(retouched, original)
+    for done, batch in enumerate(islice(stream, settings.warm_start_steps), 1):
+        model.step(*batch)
         if done % settings.ema_every == 0:
             averaged.update_parameters(generator)
         tell(done, total)
@@ -143,21 +144,29 @@ def train_discriminators(
     seed: int,
     tell: Tell,
 ) -> dict[Kind, NetWeights]:
-    """One discriminator of each kind, trained `warm_discriminator_steps` against `generator`."""
+    """One discriminator of each kind, trained `warm_discriminator_steps` against `generator`.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
     steps = settings.warm_discriminator_steps
+    device = next(generator.parameters()).device
+    failed = torch.zeros((), device=device)
     learners = []
     for n_layers, gan_mode in kinds:
         net = build_discriminator(settings, n_layers, seed)
         if n_layers in begun:
             net.load_state_dict(begun[n_layers])
-        net.to(next(generator.parameters()).device)
+        net.to(device)
         params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
-        learners.append((by_channel(net), params, adam(net, params.lr, settings)))
-    for done, (retouched, original) in enumerate(islice(stream, steps), 1):
+        learners.append((by_channel(net), params, adam(net, params.lr, settings, failed)))
+    for done, (retouched, original, _) in enumerate(islice(stream, steps), 1):
         with torch.no_grad():
             restored = generator(retouched)
         for net, params, optimizer in learners:
             real, fake = discriminator_losses(net, params.gan_mode, retouched, original, restored)
-            update(optimizer, (real + fake) * 0.5, {"D_real": real, "D_fake": fake})
+            descend(optimizer, (real + fake) * 0.5)
         tell(done, steps)
+    if failed:
+        raise DivergedError("the loss of a discriminator of the warm start is no longer finite")
     return {(params.n_layers_D, params.gan_mode): state_of(net) for net, params, _ in learners}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,18 +11,34 @@ from torch.nn import functional as F
 
 from harness.config import TrainSettings
 from harness.data.pairs import PairSet
+from harness.training.perceptual import Features
+from harness.training.targets import TargetFeatures
 
-Batch = tuple[Tensor, Tensor]
-"""Retouched pictures and their originals, float `[n, 3, h, w]` in [-1, 1]."""
+
+class Batch(NamedTuple):
+    """Retouched pictures and their originals, float `[n, 3, h, w]` in [-1, 1].
+
+    Attributes:
+        wanted: the perceptual term's deep features of `original`, where they are known.
+    """
+
+    retouched: Tensor
+    original: Tensor
+    wanted: Features | None = None
+
 
 # More pictures than this stay where they were read from, and each batch is brought over.
 MOST_DEVICE_BYTES = 8 << 30
 
 
 def batches(
-    pairs: PairSet, settings: TrainSettings, device: torch.device, seed: int
+    pairs: PairSet,
+    settings: TrainSettings,
+    device: torch.device,
+    seed: int,
+    targets: TargetFeatures | None = None,
 ) -> Iterator[Batch]:
-    """Endless `(retouched, original)` batches, float `[n, 3, crop, crop]` in [-1, 1].
+    """Endless batches, float `[n, 3, crop, crop]`, with the features that `targets` gives them.
 
     Every picture comes once an epoch, in an order drawn anew; both halves of a pair get the same
     crop and flip. The same seed gives the same batches, whatever the trial's parameters.
@@ -33,7 +50,7 @@ def batches(
         while len(waiting) < settings.batch_size:
             waiting += torch.randperm(len(pairs), generator=random).tolist()
         chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
-        yield cut_batch(pairs, chosen, settings, device, random)
+        yield cut_batch(pairs, chosen, settings, device, random, targets)
 
 
 def half_size_first(stream: Iterator[Batch], steps: int) -> Iterator[Batch]:
@@ -42,13 +59,17 @@ def half_size_first(stream: Iterator[Batch], steps: int) -> Iterator[Batch]:
     Training that begins with small pictures: Karras et al. (2018), and the guide's method 5. The
     same pictures, crops and flips come as without it. Sides must be even.
     """
-    for a, b in islice(stream, steps):
-        yield F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+    for a, b, _ in islice(stream, steps):
+        yield Batch(F.avg_pool2d(a, 2), F.avg_pool2d(b, 2))
     yield from stream
 
 
 def epoch_batches(
-    pairs: PairSet, settings: TrainSettings, device: torch.device, random: torch.Generator
+    pairs: PairSet,
+    settings: TrainSettings,
+    device: torch.device,
+    random: torch.Generator,
+    targets: TargetFeatures | None = None,
 ) -> Iterator[Batch]:
     """Every picture once, as `batches` gives them; the last batch may be a small one.
 
@@ -57,7 +78,7 @@ def epoch_batches(
     order: list[int] = torch.randperm(len(pairs), generator=random).tolist()
     for start in range(0, len(order), settings.batch_size):
         chosen = order[start : start + settings.batch_size]
-        yield cut_batch(pairs, chosen, settings, device, random)
+        yield cut_batch(pairs, chosen, settings, device, random, targets)
 
 
 def on_device(pairs: PairSet, device: torch.device) -> PairSet:
@@ -78,14 +99,18 @@ def cut_batch(
     settings: TrainSettings,
     device: torch.device,
     random: torch.Generator,
+    targets: TargetFeatures | None,
 ) -> Batch:
     """The chosen pairs, cropped and flipped, as a batch on `device`."""
-    a, b = [], []
-    for index in chosen:
-        cut = draw_cut(pairs.retouched[index].shape, settings, random)
-        a.append(cut(pairs.retouched[index]))
-        b.append(cut(pairs.originals[index]))
-    return to_signed(torch.stack(a).to(device)), to_signed(torch.stack(b).to(device))
+    cuts = [draw_cut(pairs.retouched[index].shape, settings, random) for index in chosen]
+    retouched, original = (
+        to_signed(
+            torch.stack([cut(side[k]) for k, cut in zip(chosen, cuts, strict=True)]).to(device)
+        )
+        for side in (pairs.retouched, pairs.originals)
+    )
+    views = [(index, cut.flip) for index, cut in zip(chosen, cuts, strict=True)]
+    return Batch(retouched, original, None if targets is None else targets(views, original))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harness.config import TrainSettings
 from harness.training.batches import Batch
 from harness.training.checkpoints import NetWeights
+from harness.training.perceptual import Features
 from harness.training.step import Pix2Pix
 from search_spaces.params import TrialParams
 
@@ -36,23 +37,27 @@ class CapturedStep:
     graph: torch.cuda.CUDAGraph
     retouched: Tensor
     original: Tensor
+    wanted: Features | None
     losses: dict[str, Tensor]
     steps: int = 0
 
     @classmethod
-    def capture(cls, model: Pix2Pix, retouched: Tensor, original: Tensor) -> "CapturedStep":
+    def capture(
+        cls, model: Pix2Pix, retouched: Tensor, original: Tensor, wanted: Features | None = None
+    ) -> "CapturedStep":
         """Capture `model.optimize` on a batch like this one."""
         retouched, original = retouched.clone(), original.clone()
+        wanted = wanted and tuple(layer.clone() for layer in wanted)
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
-                model.optimize(retouched, original)
+                model.optimize(retouched, original, wanted)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            losses = model.optimize(retouched, original)
-        return cls(model, graph, retouched, original, losses)
+            losses = model.optimize(retouched, original, wanted)
+        return cls(model, graph, retouched, original, wanted, losses)
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
@@ -61,14 +66,20 @@ class CapturedStep:
         self.model.restart(generator, discriminator, params)
         self.steps = 0
 
-    def step(self, retouched: Tensor, original: Tensor) -> dict[str, Tensor]:
+    def step(
+        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+    ) -> dict[str, Tensor]:
         """As `Pix2Pix.step`; what it returns is overwritten by the next step.
+
+        `wanted` must be there where it was when the step was captured.
 
         Raises:
             DivergedError: within `CHECK_EVERY` steps of the loss that was not finite.
         """
         self.retouched.copy_(retouched)
         self.original.copy_(original)
+        for held, layer in zip(self.wanted or (), wanted or (), strict=True):
+            held.copy_(layer)
         self.graph.replay()
         self.steps += 1
         if self.steps % CHECK_EVERY == 0:

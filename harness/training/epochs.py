@@ -16,6 +16,7 @@ from harness.training.loop import averaging
 from harness.training.perceptual import PerceptualLoss
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
+from harness.training.targets import target_features
 from search_spaces.params import TrialParams
 
 
@@ -126,11 +127,15 @@ def train_epochs(
     Raises:
         DivergedError: a loss stopped being finite.
     """
+    perceptual = training.model.perceptual
+    targets = None
+    if perceptual is not None:
+        targets = target_features(perceptual, pairs, settings, device)
     while training.epoch < total:
         sums: dict[str, Tensor] = {}
         count = 0
-        for retouched, original in epoch_batches(pairs, settings, device, training.random):
-            losses = training.model.step(retouched, original)
+        for batch in epoch_batches(pairs, settings, device, training.random, targets):
+            losses = training.model.step(*batch)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
             count += 1
             training.steps += 1

@@ -39,8 +39,8 @@ def train(
     averaged = averaging(model.generator, settings)
     sums: dict[str, Tensor] = {}
     since = 0
-    for step, (retouched, original) in enumerate(batches, 1):
-        losses = model.step(retouched, original)
+    for step, batch in enumerate(batches, 1):
+        losses = model.step(*batch)
         sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
         since += 1
         if step % settings.ema_every == 0:

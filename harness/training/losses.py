@@ -1,10 +1,15 @@
-"""pix2pix's adversarial losses, on the discriminator's map of logits."""
+"""pix2pix's adversarial losses, on the discriminator's map of logits, and their precision."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from search_spaces.params import GanMode
+
+
+def as_losses_are(x: Tensor) -> Tensor:
+    """Losses are never taken in less than float32."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def gan_loss(gan_mode: GanMode, logits: Tensor, real: bool) -> Tensor:

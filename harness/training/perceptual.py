@@ -9,7 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.config import Weights
+from harness.training.losses import as_losses_are
 from objectives.weights import build_trunk
+
+Features = tuple[Tensor, ...]
+"""The compared activations of a batch, `[n, c, h, w]` each, in the precision that they had."""
 
 # Where each named activation stands in torchvision's `vgg19().features`, and pix2pixHD's weights.
 VGG19_LAYERS = {"relu1_1": 1, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20, "relu5_1": 29}
@@ -26,6 +30,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 class PerceptualLoss(nn.Module):
     """`(restored, original)`, both `[n, 3, h, w]` in [-1, 1] -> a scalar, 0 for equal pictures.
+
+    `wanted`, where it is given, are the `deep_features` of `original`, known already: the same loss
+    for most of a forward pass less. They must be of the whole picture.
 
     Args:
         layers: the VGG19 activations compared; where only some are, their weights are scaled so
@@ -55,7 +62,7 @@ class PerceptualLoss(nn.Module):
         if weights == "random":
             self.even_out()
 
-    def forward(self, restored: Tensor, original: Tensor) -> Tensor:
+    def forward(self, restored: Tensor, original: Tensor, wanted: Features | None = None) -> Tensor:
         if self.window is not None:
             rows, columns = (
                 torch.randint(side - self.window + 1, (1,), device=restored.device)
@@ -67,11 +74,14 @@ class PerceptualLoss(nn.Module):
                 for picture in (restored, original)
             )
         with torch.no_grad():
-            wanted = self.features(original)
+            if wanted is None:
+                goal = self.features(original)
+            else:
+                goal = (*self.features(original, most=1), *wanted)
         found = self.features(restored)
         terms = [
-            weight * F.l1_loss(a, b)
-            for a, b, weight in zip(found, wanted, self.layer_weights.values(), strict=True)
+            weight * F.l1_loss(as_losses_are(a), as_losses_are(b))
+            for a, b, weight in zip(found, goal, self.layer_weights.values(), strict=True)
         ]
         return torch.stack(terms).sum()
 
@@ -86,12 +96,22 @@ class PerceptualLoss(nn.Module):
             for place, activation in zip(self.layer_weights, self.features(noise), strict=True):
                 self.layer_weights[place] /= float(activation.mean())
 
-    def features(self, picture: Tensor) -> list[Tensor]:
-        """The compared activations of pictures in [-1, 1], after ImageNet's normalisation."""
+    def deep_features(self, picture: Tensor) -> Features:
+        """Those worth keeping: all but the first, which is the largest and the quickest made."""
+        return self.features(picture)[1:]
+
+    def features(self, picture: Tensor, most: int | None = None) -> Features:
+        """The compared activations of pictures in [-1, 1], after ImageNet's normalisation.
+
+        Args:
+            most: so many of them, from the first on; None: all.
+        """
         x = ((picture + 1) / 2 - self.mean) / self.std
         kept = []
         for place, module in enumerate(self.trunk):
             x = module(x)
             if place in self.layer_weights:
-                kept.append(x.float() if x.dtype == torch.bfloat16 else x)
-        return kept
+                kept.append(x)
+            if len(kept) == most:
+                break
+        return tuple(kept)

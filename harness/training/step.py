@@ -15,9 +15,9 @@ from harness.config import Precision, TrainSettings
 from harness.errors import DivergedError
 from harness.training.checkpoints import NetWeights
 from harness.training.few_pixels import by_channel
-from harness.training.losses import gan_loss
+from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import UnetGenerator
-from harness.training.perceptual import PerceptualLoss
+from harness.training.perceptual import Features, PerceptualLoss
 from search_spaces.params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
@@ -60,26 +60,24 @@ class Pix2Pix:
         # is to be the reference's.
         if isinstance(generator, UnetGenerator):
             by_channel(generator)
-        model = cls(
+        failed = torch.zeros((), device=device)
+        return cls(
             generator,
             by_channel(discriminator),
             params.gan_mode,
             settings.precision,
-            adam(generator, params.lr, settings),
-            adam(discriminator, params.lr, settings),
+            adam(generator, params.lr, settings, failed),
+            adam(discriminator, params.lr, settings, failed),
             perceptual if params.lambda_perceptual > 0 else None,
             torch.tensor(params.lambda_L1, dtype=torch.float32, device=device),
             torch.tensor(params.lambda_perceptual, dtype=torch.float32, device=device),
-            torch.zeros((), device=device),
+            failed,
             {
                 name: torch.zeros((), device=device)
                 for name in LOSS_NAMES
                 if name != "G_Perceptual" or params.lambda_perceptual > 0
             },
         )
-        for optimizer in (model.optimizer_G, model.optimizer_D):
-            optimizer.found_inf = model.failed  # type: ignore[attr-defined]
-        return model
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
@@ -101,15 +99,20 @@ class Pix2Pix:
                 for value in state.values():
                     value.zero_()
 
-    def step(self, retouched: Tensor, original: Tensor) -> dict[str, Tensor]:
+    def step(
+        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+    ) -> dict[str, Tensor]:
         """One step on a batch of `[n, 3, h, w]` in [-1, 1]; returns each loss, detached.
 
         As in pix2pix's own log, `G_L1` and `G_Perceptual` carry their lambda.
 
+        Args:
+            wanted: the perceptual term's deep features of `original`, where they are known.
+
         Raises:
             DivergedError: a loss is not finite; that network has not been updated.
         """
-        losses = self.optimize(retouched, original)
+        losses = self.optimize(retouched, original, wanted)
         self.check()
         return losses
 
@@ -123,30 +126,33 @@ class Pix2Pix:
             told = ", ".join(f"{name} {loss.item():.4g}" for name, loss in self.told.items())
             raise DivergedError(f"a loss is no longer finite ({told})")
 
-    def optimize(self, retouched: Tensor, original: Tensor) -> dict[str, Tensor]:
+    def optimize(
+        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+    ) -> dict[str, Tensor]:
         """What `step` does, without asking the device how it went."""
         failed_before = self.failed.clone()
-        with self.mixed():
+        device = self.failed.device
+        with mixed(device, self.precision):
             restored = self.generator(retouched)
         restored = as_losses_are(restored)
 
-        with self.mixed():
+        with mixed(device, self.precision):
             real, fake = discriminator_losses(
                 self.discriminator, self.gan_mode, retouched, original, restored.detach()
             )
-        self.descend(self.optimizer_D, (real + fake) * 0.5)
+        descend(self.optimizer_D, (real + fake) * 0.5)
 
         self.discriminator.requires_grad_(False)
-        with self.mixed():
+        with mixed(device, self.precision):
             logits = self.discriminator(torch.cat([retouched, restored], 1))
             losses = {
                 "G_GAN": gan_loss(self.gan_mode, as_losses_are(logits), real=True),
                 "G_L1": F.l1_loss(restored, original) * self.lambda_L1,
             }
             if self.perceptual is not None:
-                term = self.perceptual(restored, original)
+                term = self.perceptual(restored, original, wanted)
                 losses["G_Perceptual"] = term * self.lambda_perceptual
-        self.descend(self.optimizer_G, torch.stack(list(losses.values())).sum())
+        descend(self.optimizer_G, torch.stack(list(losses.values())).sum())
         self.discriminator.requires_grad_(True)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
@@ -155,39 +161,47 @@ class Pix2Pix:
             self.told[name].copy_(torch.where(failed_before > 0, self.told[name], loss))
         return losses
 
-    def mixed(self) -> AbstractContextManager[None]:
-        """Where the convolutions run in the settings' precision; weights stay float32.
 
-        Entered anew for each network's turn: it keeps cast weights, and an update outdates them.
-        """
-        device = self.failed.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16")
+def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """Where the convolutions run in the settings' precision; weights stay float32.
 
-    def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-        """One optimiser step down `loss`, which does nothing once a loss was not finite."""
-        torch.maximum(self.failed, (~torch.isfinite(loss.detach())).float(), out=self.failed)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    Entered anew for each network's turn: it keeps cast weights, and an update outdates them.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def adam(net: nn.Module, lr: float, settings: TrainSettings) -> torch.optim.Optimizer:
-    """pix2pix's optimiser: Adam with betas (beta1, 0.999), its rate a tensor beside the weights."""
+def adam(
+    net: nn.Module, lr: float, settings: TrainSettings, failed: Tensor
+) -> torch.optim.Optimizer:
+    """pix2pix's optimiser: Adam with betas (beta1, 0.999), its rate a tensor beside the weights.
+
+    Args:
+        failed: 0; from 1 on it updates nothing. Several optimisers may share one.
+    """
     device = next(net.parameters()).device
     # Fused kernels on a GPU read a float32 rate; those of the CPU a double.
     kind = torch.float64 if device.type == "cpu" else torch.float32
-    return torch.optim.Adam(
+    optimizer = torch.optim.Adam(
         net.parameters(),
         torch.tensor(lr, dtype=kind, device=device),
         betas=(settings.beta1, 0.999),
         fused=True,
         capturable=device.type == "cuda",
     )
+    optimizer.found_inf = failed  # type: ignore[attr-defined]
+    return optimizer
 
 
-def as_losses_are(x: Tensor) -> Tensor:
-    """Losses are never taken in less than float32."""
-    return x.float() if x.dtype == torch.bfloat16 else x
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step down `loss` of an optimiser that `adam` made.
+
+    A loss that is not finite is noted in its `failed`, and moves nothing.
+    """
+    failed: Tensor = optimizer.found_inf  # type: ignore[attr-defined]
+    torch.maximum(failed, (~torch.isfinite(loss.detach())).float(), out=failed)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 def discriminator_losses(
@@ -201,13 +215,3 @@ def discriminator_losses(
     fake = as_losses_are(discriminator(torch.cat([retouched, restored], 1)))
     real = as_losses_are(discriminator(torch.cat([retouched, original], 1)))
     return gan_loss(gan_mode, real, real=True), gan_loss(gan_mode, fake, real=False)
-
-
-def update(optimizer: torch.optim.Optimizer, loss: Tensor, parts: dict[str, Tensor]) -> None:
-    """One optimiser step down `loss`; refused where `loss` is not finite, naming its `parts`."""
-    if not torch.isfinite(loss):
-        told = ", ".join(f"{name} {part.item():.4g}" for name, part in parts.items())
-        raise DivergedError(f"a loss is no longer finite ({told})")
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()

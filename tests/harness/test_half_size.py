@@ -25,7 +25,7 @@ def test_the_same_pictures_come_smaller_at_first() -> None:
         islice(half_size_first(batches(pairs(4, 0), settings, torch.device("cpu"), 0), 3), 5)
     )
     for place, (whole, mine) in enumerate(zip(plain, begun, strict=True)):
-        for one, other in zip(whole, mine, strict=True):
+        for one, other in zip(whole[:2], mine[:2], strict=True):
             wanted = F.interpolate(one, scale_factor=0.5, mode="area") if place < 3 else one
             torch.testing.assert_close(other, wanted)
 

@@ -30,7 +30,7 @@ def bytes_of(picture: torch.Tensor) -> torch.Tensor:
 
 def test_every_picture_once_an_epoch_in_a_new_order() -> None:
     stream = batches(gradient_pairs(5), SETTINGS, CPU, seed=0)
-    seen = [int(bytes_of(a)[0, 2, 0, 0]) for a, _ in islice(stream, 15)]
+    seen = [int(bytes_of(a)[0, 2, 0, 0]) for a, _, _ in islice(stream, 15)]
     epochs = [seen[start : start + 5] for start in (0, 5, 10)]
     assert all(sorted(epoch) == [0, 1, 2, 3, 4] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
@@ -40,7 +40,7 @@ def test_every_picture_once_an_epoch_in_a_new_order() -> None:
 def test_both_halves_get_the_same_crop_and_flip(flip: bool) -> None:
     settings = SETTINGS.model_copy(update={"flip": flip, "batch_size": 2})
     flipped = set()
-    for a, b in islice(batches(gradient_pairs(3), settings, CPU, seed=1), 20):
+    for a, b, _ in islice(batches(gradient_pairs(3), settings, CPU, seed=1), 20):
         assert a.shape == (2, 3, 16, 16)
         assert torch.equal(bytes_of(b), bytes_of(a) + 100)
         columns = bytes_of(a)[:, 1, 0]
@@ -52,14 +52,16 @@ def test_both_halves_get_the_same_crop_and_flip(flip: bool) -> None:
 def test_crops_reach_every_corner() -> None:
     corners = {
         tuple(bytes_of(a)[0, :2, 0, 0].tolist())
-        for a, _ in islice(batches(gradient_pairs(1), SETTINGS, CPU, seed=0), 400)
+        for a, _, _ in islice(batches(gradient_pairs(1), SETTINGS, CPU, seed=0), 400)
     }
     assert corners == {(top, left) for top in range(9) for left in range(5)}
 
 
 def test_same_seed_same_batches() -> None:
     def first(seed: int) -> torch.Tensor:
-        return torch.cat([a for a, _ in islice(batches(gradient_pairs(4), SETTINGS, CPU, seed), 8)])
+        return torch.cat(
+            [a for a, _, _ in islice(batches(gradient_pairs(4), SETTINGS, CPU, seed), 8)]
+        )
 
     assert torch.equal(first(3), first(3))
     assert not torch.equal(first(3), first(4))
@@ -76,7 +78,7 @@ def test_signed_and_unit_are_inverse_on_bytes() -> None:
 def test_without_preprocessing_pictures_stay_whole() -> None:
     settings = SETTINGS.model_copy(update={"preprocess": "none"})
     pairs = gradient_pairs(1, height=24, width=20)
-    ((a, b),) = islice(batches(pairs, settings, CPU, seed=0), 1)
+    ((a, b, _),) = islice(batches(pairs, settings, CPU, seed=0), 1)
     assert torch.equal(bytes_of(a)[0], pairs.retouched[0].int())
     assert torch.equal(bytes_of(b)[0], pairs.originals[0].int())
 

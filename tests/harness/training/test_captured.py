@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from harness.config import Precision
 from harness.errors import DivergedError
 from harness.training.captured import CapturedStep, CapturedSteps
 from harness.training.checkpoints import state_of
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
-from harness.training.perceptual import PerceptualLoss
-from harness.training.step import Pix2Pix, discriminator_losses, update
+from harness.training.perceptual import Features, PerceptualLoss
+from harness.training.step import Pix2Pix, discriminator_losses
+from harness.training.targets import TargetFeatures
 from search_spaces.params import TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
@@ -30,6 +32,12 @@ def fresh(
     return Pix2Pix.start(generator, discriminator, params, settings, vgg)
 
 
+def down(optimizer: torch.optim.Adam, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    optimizer.step()
+
+
 def plain_step(model: Pix2Pix, params: TrialParams, rates: list[torch.optim.Adam]) -> list[float]:
     """The same step with Python's numbers for settings, as the reference writes it."""
     retouched, original = batch(1)
@@ -37,14 +45,14 @@ def plain_step(model: Pix2Pix, params: TrialParams, rates: list[torch.optim.Adam
     real, fake = discriminator_losses(
         model.discriminator, params.gan_mode, retouched, original, restored.detach()
     )
-    update(rates[1], (real + fake) * 0.5, {})
+    down(rates[1], (real + fake) * 0.5)
     model.discriminator.requires_grad_(False)
     logits = model.discriminator(torch.cat([retouched, restored], 1))
     adversarial = gan_loss(params.gan_mode, logits, real=True)
     l1 = F.l1_loss(restored, original) * params.lambda_L1
     assert model.perceptual is not None
     perceptual = model.perceptual(restored, original) * params.lambda_perceptual
-    update(rates[0], adversarial + l1 + perceptual, {})
+    down(rates[0], adversarial + l1 + perceptual)
     model.discriminator.requires_grad_(True)
     return [float(loss.detach()) for loss in (adversarial, l1, perceptual, real, fake)]
 
@@ -144,16 +152,24 @@ def test_a_gpu_s_step_is_the_cpu_s() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_captured_step_is_the_eager_one(precision: str) -> None:
+def test_a_captured_step_is_the_eager_one(precision: Precision, known: bool) -> None:
+    """Also where the features of the originals are known already."""
     make = partial(fresh, device="cuda", precision=precision, dropout=False)
     eager, model = make(SECOND), make(FIRST)
     held = [state_of(net) for net in (model.generator, model.discriminator)]
-    captured = CapturedStep.capture(model, *on_gpu(9))
+    assert model.perceptual is not None
+    targets = TargetFeatures(model.perceptual, precision, 1 << 30)
+
+    def features(number: int) -> Features | None:
+        return targets([(number, False)], on_gpu(number)[1]) if known else None
+
+    captured = CapturedStep.capture(model, *on_gpu(9), features(9))
     captured.restart(held[0], held[1], SECOND)
-    for number in range(1, 6):
+    for number in (1, 2, 3, 1, 2):
         wanted = eager.step(*on_gpu(number))
-        found = captured.step(*on_gpu(number))
+        found = captured.step(*on_gpu(number), features(number))
         for name, loss in wanted.items():
             assert float(found[name]) == pytest.approx(float(loss), rel=5e-3), (number, name)
 
