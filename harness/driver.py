@@ -74,7 +74,7 @@ class Driver:
         """
         heard = time.monotonic()
         while not stop():
-            self.fill()
+            self.fill(stop)
             if self.finished():
                 return True
             self.excuse(time.monotonic() - heard)
@@ -109,14 +109,14 @@ class Driver:
 
     # -- handing out ------------------------------------------------------------------------
 
-    def fill(self) -> None:
-        """Give every idle worker a trial, while there are any."""
+    def fill(self, stop: Callable[[], bool]) -> None:
+        """Give every idle worker a trial, while there are any; for many that takes a while."""
         if self.baseline is None:
             return
         for worker in sorted(self.idle):
             if self.waits(worker):
                 continue
-            job = self.next_job()
+            job = None if stop() else self.next_job()
             if job is None:
                 return
             self.begin(worker, job)
@@ -141,7 +141,7 @@ class Driver:
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
         self.jobs[worker] = job
-        job.worker, job.began, job.excused, job.rungs = worker, time.monotonic(), 0.0, []
+        job.begin_on(worker)
         write_down(self.stage.study)
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
@@ -194,7 +194,8 @@ class Driver:
             if rung.step not in job.known:
                 self.stage.report(job.trial, rung.step, rung.value)
                 job.known.add(rung.step)
-            if self.stage.hopeless(job.trial, rung):
+            # A pruner looks at the furthest rung: those before it have been passed already.
+            if rung.step == max(job.known) and self.stage.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
                 job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)

@@ -50,6 +50,11 @@ class Job:
     verdict: str = ""
     alone: bool = False
 
+    def begin_on(self, worker: int) -> None:
+        """Run by a worker from its start; what an earlier attempt came to counts no more."""
+        self.worker, self.began, self.excused = worker, time.monotonic(), 0.0
+        self.rungs, self.verdict = [], ""
+
     @property
     def seconds(self) -> float:
         """Since it was given to its worker."""

@@ -1,6 +1,9 @@
 """Whole searches with runners that answer at once: the budget, the faults, going on."""
 
 import json
+import math
+import os
+import signal
 import sqlite3
 import time
 from collections import Counter
@@ -11,7 +14,17 @@ import driving
 import optuna
 import pytest
 import yaml
-from driving import TRAIN, Failing, Faulty, Instant, Refusing, Unmakeable, make_plan, runs_of
+from driving import (
+    TRAIN,
+    Failing,
+    Faulty,
+    Instant,
+    Refusing,
+    Unmakeable,
+    make_plan,
+    note_run,
+    runs_of,
+)
 from optuna.trial import FrozenTrial, TrialState
 
 import harness.search
@@ -21,6 +34,7 @@ from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.plan import SearchPlan
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, NullTracker, quiet_client
+from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
 from harness.worker import RunnerFactory
 
@@ -264,6 +278,26 @@ def test_one_worker_repeats_and_a_resumed_search_equals_an_unbroken_one(tmp_path
     assert [essence(trial) for trial in trials(tmp_path / "parts")] == whole
 
 
+class DiesWhenStopped(Instant):
+    """Trial 1 has no score the first time, and its worker dies as it is told to stop for that."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        if task.number == 1 and runs_of(self.plan.folder, 1) == 0:
+            note_run(self.plan, task)
+            assert not report(Rung(10, math.nan, {}, {}, b""))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(task, report)
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_trial_that_runs_again_is_judged_anew(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=3), DiesWhenStopped)
+    assert runs_of(tmp_path / "fake", 1) == 2
+    again = trials(tmp_path)[1]
+    assert again.state == TrialState.COMPLETE
+    assert [rung["step"] for rung in again.user_attrs["rungs"]] == [10, 20, 30]
+
+
 @pytest.mark.usefixtures("unmirrored")
 def test_another_seed_tries_other_settings(tmp_path: Path) -> None:
     run(make_plan(tmp_path / "a", budget=10))
@@ -399,8 +433,6 @@ def test_a_time_limit_puts_running_trials_back(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unmirrored")
 def test_a_second_driver_is_refused_by_the_firsts_name(tmp_path: Path) -> None:
-    import os
-
     from harness.study import only_driver
 
     plan = make_plan(tmp_path, budget=1)
