@@ -178,6 +178,25 @@ class OnlyWriter(_CachedStorage):
         trials = [trial for trial in known if states is None or trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        self._read_trials_from_remote_storage(study_id)
+        made = super().create_new_trial(study_id, template_trial)
+        self.take_in_unanswered(study_id, made)
+        return made
+
+    def take_in_unanswered(self, study_id: int, made: int) -> None:
+        """Queue the trials that were made before `made` in calls whose answers were lost."""
+        known = self._studies[study_id].trials
+        if self.get_trial(made).number == len(known) - 1:
+            return
+        found = self.database._get_trials(study_id, None, set(), -1)
+        unanswered = [trial for trial in found if trial.number not in known]
+        self._add_trials_to_cache(study_id, unanswered)
+        self._studies[study_id].trials = dict(sorted(known.items()))
+        for trial in unanswered:
+            if trial.state == TrialState.RUNNING:
+                self.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
     def get_trial(self, trial_id: int) -> FrozenTrial:
         if trial_id not in self._trial_id_to_study_id_and_number:
             return self._backend.get_trial(trial_id)

@@ -114,6 +114,19 @@ def test_a_database_that_comes_back_loses_nothing(
         assert study.get_trials()[trial.number].value == 0.5
 
 
+def test_a_trial_whose_making_was_not_answered_runs_next(tmp_path: Path) -> None:
+    mine, others = open_both(tmp_path)
+    space = make_plan(tmp_path).space
+    recipes = len(mine.get_trials())
+    for _ in range(recipes):
+        record.ask(mine, space, "tpe", seed=0)
+    others._storage.create_new_trial(others._study_id)  # as if it were mine, and nobody said so
+    asked = [record.ask(mine, space, "tpe", seed=0).number for _ in range(3)]
+    assert asked == [recipes + 1, recipes, recipes + 2]
+    record.write_down(mine)
+    assert [essence(t) for t in mine.get_trials()] == [essence(t) for t in others.get_trials()]
+
+
 def test_a_database_that_stays_away_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
