@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from harness.paths import write_aside
 from harness.tracking.deliveries import RefusedError
 from harness.tracking.outbox import Entry, now
 
@@ -59,12 +59,15 @@ def quiet_client(uri: str) -> "MlflowClient":
 
 def make_database(file: Path) -> None:
     """MLflow's database in a file, whole or not at all: it never mends one that is half made."""
-    for left in file.parent.glob(f".{file.name}.*.tmp*"):
-        left.unlink()
-    with write_aside(file) as aside:
+    for left in file.parent.glob(f".{file.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # By a name that was never used: MLflow goes on with what it once opened under a name.
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+        aside = Path(folder) / file.name
         quiet_client(f"{SQLITE}{aside}")
         with closing(sqlite3.connect(aside)) as made:
             made.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        aside.replace(file)
     with closing(sqlite3.connect(file)) as made:
         made.execute("PRAGMA journal_mode=WAL")  # readers never wait
 
