@@ -16,6 +16,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.tracking import quiet_client
+from reports.record import trials_by_score
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -26,7 +27,7 @@ Process = subprocess.Popen[bytes]
 @contextmanager
 def started(folder: Path, *options: str) -> Iterator[Process]:
     """A driver process: see drive.py for its options. What it prints is in `folder`.out."""
-    path = os.pathsep.join([str(ROOT), str(HERE.parent / "harness")])
+    path = os.pathsep.join([str(ROOT), str(HERE.parent / "harness"), str(HERE)])
     with folder.with_suffix(".out").open("ab") as out:
         driver = subprocess.Popen(
             [sys.executable, str(HERE / "drive.py"), str(folder), *options],
@@ -98,11 +99,11 @@ def check_finished(folder: Path, budget: int, kills: int) -> None:
     assert sum(runs.values()) <= budget + 2 * kills
     assert len(set(lines)) == budget, "a trial ran again with other values"
 
-    complete = [trial for trial in done if trial.state == TrialState.COMPLETE]
-    top = sorted(complete, key=lambda trial: (-(trial.value or 0), trial.number))[:3]
+    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{folder}/optuna.db")
+    top = trials_by_score(study)[:3]
     best = yaml.safe_load((folder / "fake" / "best.yaml").read_text())
     assert best["trial"] == top[0].number
-    kept = {file.name for file in (folder / "fake" / "checkpoints").iterdir()}
+    kept = {file.name for file in (folder / "fake" / "checkpoints").glob("t*")}
     assert kept == {f"t{trial.number:03d}_net_G.pth" for trial in top}
 
 

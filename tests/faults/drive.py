@@ -1,15 +1,12 @@
 """One search in a process of its own, to be ended by force; `started` starts it."""
 
 import argparse
-import functools
-import importlib
-import os
-import signal
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import driving
+import striking
 
 import harness.search
 from harness.outcome import as_lines
@@ -17,30 +14,6 @@ from harness.search import run_search
 from harness.stopping import STOPPED_BY_USER, StopSwitch
 from harness.tracking import NullTracker
 from harness.view import PlainView
-
-
-def die_in(place: str) -> None:
-    """Make this process kill itself in `MODULE:FUNCTION:before|after:NTH`, at the n-th call."""
-    module, path, when, nth = place.split(":")
-    owner: Any = importlib.import_module(module)
-    *owners, name = path.split(".")
-    for each in owners:
-        owner = getattr(owner, each)
-    function = getattr(owner, name)
-    left = int(nth)
-
-    @functools.wraps(function)
-    def deadly(*args: Any, **named: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = function(*args, **named)
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, deadly)
 
 
 def main() -> int:
@@ -52,21 +25,33 @@ def main() -> int:
     parser.add_argument("--storage")
     parser.add_argument("--tracking-uri")
     parser.add_argument("--unmirrored", action="store_true", help="without MLflow")
-    parser.add_argument("--die-in", metavar="MODULE:FUNCTION:before|after:NTH")
+    parser.add_argument("--finalists", type=int, default=0)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--victims", choices=striking.VICTIMS, default="driver")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--strike-at", metavar=striking.PLACE, help="in this process")
+    where.add_argument("--strike-in-worker-at", metavar=striking.PLACE)
     asked = parser.parse_args()
     if asked.unmirrored:
         harness.search.open_tracker = lambda *_: NullTracker()
-    if asked.die_in:
-        die_in(asked.die_in)
+    runner = getattr(driving, asked.runner, None) or getattr(striking, asked.runner)
+    victims, mark = asked.victims, asked.folder.with_suffix(".struck")
+    if asked.strike_at:
+        strike = partial(striking.strike_from_driver, victims, mark)
+        striking.strike_at(asked.strike_at, strike)
+    if asked.strike_in_worker_at:
+        runner = partial(striking.struck, runner, victims, asked.strike_in_worker_at, mark)
     plan = driving.make_plan(
         asked.folder,
         jobs=asked.jobs,
         budget=asked.budget,
         storage=asked.storage,
         tracking_uri=asked.tracking_uri,
+        finalists=asked.finalists,
+        repeats=asked.repeats,
     )
     view = PlainView(sys.stdout)
-    outcome = run_search(plan, view, StopSwitch(None), getattr(driving, asked.runner))
+    outcome = run_search(plan, view, StopSwitch(None), runner)
     print("\n".join(as_lines(outcome)))
     return STOPPED_BY_USER if outcome.stopped == "user" else 0
 

@@ -61,8 +61,9 @@ def die_one_after_the_other(folder: Path, stages: list[str], *options: str) -> i
     Each has some more trials to do, whatever those before it came to do; all are counted.
     """
     for number, stage in enumerate(stages):
+        folder.with_suffix(".struck").unlink(missing_ok=True)
         budget = ("--budget", str(MORE * (number + 1)))
-        with started(folder, "--die-in", stage, *budget, *options) as driver:
+        with started(folder, "--strike-at", stage, *budget, *options) as driver:
             assert driver.wait(timeout=300) == -signal.SIGKILL, stage
         check_whole(folder)
     budget = ("--budget", str(MORE * (len(stages) + 1)))

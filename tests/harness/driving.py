@@ -24,7 +24,7 @@ from search_spaces.space import load_space
 
 TRAIN = TrainSettings(
     netG="unet_128",
-    ngf=4,
+    ngf=12,
     ndf=4,
     preprocess="none",
     load_size=128,
