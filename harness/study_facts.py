@@ -76,10 +76,15 @@ def facts_of_start(config: SearchConfig, start: str) -> dict[str, Any]:
 def facts_of_trainer(config: SearchConfig, external: External | None) -> dict[str, Any]:
     """What the record says of who trains; exported commands are made of it."""
     if not isinstance(external, Program):
-        return {"trainer": config.trainer, "program": None}
+        return {
+            "trainer": config.trainer,
+            "program": None,
+            "repository": external and external.model_dump(mode="json", exclude={"silence"}),
+        }
     paths = RunPaths(config.run_dir).study(config.study).external
     return {
         "trainer": config.trainer,
+        "repository": None,
         "program": {
             "file": str(external.file),
             "folder": str(external.folder),

@@ -1,6 +1,9 @@
 """The best configuration of a study: as data, YAML, a `train.py` command, or a script."""
 
+import shlex
 import textwrap
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -8,6 +11,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands import (
+    PLACEHOLDER_DATA,
     PROGRESSIVE_STAGES,
     folder_name,
     full_commands,
@@ -28,6 +32,7 @@ from reports.record import (
     trials_by_score,
     winning_trial,
 )
+from reports.repositories import in_its_words
 
 ON_THE_FRONT = (
     "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "
@@ -38,11 +43,18 @@ ON_THE_FRONT = (
 Config = dict[str, Any]
 
 
-def best_config(study: Study, trial_number: int | None = None) -> Config:
+def best_config(
+    study: Study, trial_number: int | None = None, repository: Mapping[str, Any] | None = None
+) -> Config:
     """The best trial of a study, or the one named, with all that made its number (schema 1).
 
+    Args:
+        repository: the copy of pix2pix that the commands are for, as `in_its_words` takes it; None:
+            the one that ran the trials, else commands that copies of all ages share.
+
     Raises:
-        ValueError: one sentence: there is no such trial, or none with a final score.
+        ValueError: one sentence: there is no such trial, or none with a final score, or the copy
+            cannot train it.
     """
     noted = study.user_attrs
     finals = noted.get("finalists") if trial_number is None else None
@@ -63,6 +75,15 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         seed = trial.user_attrs.get("seed", noted["seed"])
         command = program_commands(program, params, train, data, run_name, warm_start, seed)
         full = command
+    if program and repository:
+        raise ValueError(
+            f"The trials of study {name} were run by the program that {program['file']} describes, "
+            "which is no train.py: leave --repo out."
+        )
+    repository = repository or noted.get("repository")
+    if repository:
+        command, full = (in_its_words(one, repository, noted["device"]) for one in (command, full))
+    needs = program_needs(program) if program else before(params, data, noted["device"], repository)
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -80,12 +101,9 @@ def best_config(study: Study, trial_number: int | None = None) -> Config:
         "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
         "command": as_lines(command),
         "full_command": as_lines(full),
+        "needs": needs,
         "notes": [
-            *(
-                program_notes(program)
-                if program
-                else notes(params, train, data, noted["weights"], trainer, noted["device"])
-            ),
+            *([] if program else notes(params, train, data, noted["weights"], trainer)),
             *([ON_THE_FRONT] if objectives_of(study) else []),
         ],
         "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
@@ -219,26 +237,46 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     )
 
 
-def notes(
-    params: Config, train: Config, data: Config, weights: str, trainer: str, device: str
+def before(
+    params: Config, data: Config, device: str, repository: Mapping[str, Any] | None
 ) -> list[str]:
-    """What the commands cannot say, and what to do about it."""
+    """What must be there, or put in, before the commands can run."""
+    said = []
+    folder = data["folder"]
+    if folder is None:
+        said.append(
+            "The study used built-in pictures: put your own folder of side-by-side pairs in place "
+            f"of {PLACEHOLDER_DATA}."
+        )
+    elif Path(folder).exists() and not Path(folder, "train").is_dir():
+        said.append(
+            "train.py reads pairs side by side in a folder train/, and yours lie otherwise: "
+            f"harness data check {shlex.quote(folder)} --fix NEW writes them so; put NEW in place "
+            "of the --dataroot."
+        )
+    if repository is None:
+        without = " and, without a GPU, --gpu_ids -1" if device == "cpu" else ""
+        said.append(
+            "The commands hold what copies of pytorch-CycleGAN-and-pix2pix of 2020 to today share. "
+            f"One of before August 2025 also wants --display_id -1 (or a visdom server){without}. "
+            "harness export --repo DIR writes them for your copy, and runs them there."
+        )
+    if params["lambda_perceptual"] > 0:
+        said.append(
+            "pix2pix_with_perceptual is the guide's own model file, not part of the public "
+            "repository: it must be in the copy's models/."
+        )
+    return said
+
+
+def notes(params: Config, train: Config, data: Config, weights: str, trainer: str) -> list[str]:
+    """What else the commands cannot say."""
     epoch = steps_per_epoch(train, data)
     said = [
         f"command repeats the trial: {train['steps']} steps, whole epochs of {epoch} each, at a "
         "constant learning rate. full_command trains the same settings as the guide trains: "
         "1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
     ]
-    if data["folder"] is None:
-        said.append(
-            "The study used built-in pictures: put your own folder of side-by-side pairs in place "
-            "of the --dataroot."
-        )
-    if device == "cpu":
-        said.append(
-            "Without a GPU, a train.py of before August 2025 needs --gpu_ids -1 as well; later "
-            "ones know no such option."
-        )
     if train["warm_start"] == "shared":
         said.append(
             f"The trial continued from the study's shared warm start ({train['warm_start_steps']} "
@@ -262,10 +300,7 @@ def notes(
         )
     if params["lambda_perceptual"] > 0:
         layers = ", ".join(train["perceptual_layers"])
-        said.append(
-            "pix2pix_with_perceptual is the guide's own model file, not part of the public "
-            f"repository; the trial's perceptual term compared VGG19's {layers}."
-        )
+        said.append(f"The trial's perceptual term compared VGG19's {layers}.")
         if weights == "random":
             said.append(
                 "The perceptual term and LPIPS looked through random networks, for no pretrained "
@@ -274,7 +309,7 @@ def notes(
     return said
 
 
-def program_notes(program: Config) -> list[str]:
+def program_needs(program: Config) -> list[str]:
     """What the command of another program cannot say."""
     return [
         f"The trial was run by the program that {program['file']} describes, and command runs it "
@@ -317,10 +352,11 @@ def as_command(config: Config) -> str:
 def as_script(config: Config) -> str:
     """A bash script of the full training with the found settings, and what to know before it."""
     head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
-    remarks = "".join(f"# {line}\n" for text in [head, *config["notes"]] for line in wrap(text))
+    said = [head, *config["needs"], *config["notes"]]
+    remarks = "".join(f"# {line}\n" for text in said for line in wrap(text))
     there = (
         ""
-        if config["provenance"]["program"]
+        if config["full_command"].startswith("cd ")
         else "# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
     )
     return f"#!/usr/bin/env bash\n{remarks}{there}set -euo pipefail\n\n{config['full_command']}"

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,21 +26,36 @@ def export(
             "script: train.py, the same settings in full training.",
         ),
     ] = "yaml",
+    repo: Annotated[
+        Path | None,
+        typer.Option(help="Your copy of pix2pix: the commands in its words, run there."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file; else print.")] = None,
 ) -> None:
     """Print or write a study's best configuration.
 
-    Example: harness export --format command
+    Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
     """
     from harness.study import read_study
     from reports.export import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
     try:
-        config = best_config(found, trial)
+        config = best_config(found, trial, None if repo is None else copy_in(repo))
     except ValueError as error:
         raise UserInputError(str(error)) from error
+    if form == "command":
+        for need in config["needs"]:
+            print(need, file=sys.stderr)
     write(out, {"yaml": as_yaml, "command": as_command, "script": as_script}[form](config))
+
+
+def copy_in(folder: Path) -> dict[str, Any]:
+    """The user's copy of pix2pix, as `best_config` takes it."""
+    from harness.external.repository import read_repository
+    from harness.external.trainer import SILENCE
+
+    return read_repository(folder, SILENCE).model_dump(mode="json")
 
 
 def report(

@@ -3,19 +3,15 @@
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from harness.config import Repository, TrainSettings
 from harness.errors import UserInputError
 from reports.commands import train_commands
+from reports.repositories import Switches, missing, options_of, unattended, words_of
 from search_spaces.params import TrialParams
 
-# What an option was called before the middle of 2020.
-OLDER = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
 HELP_TIMEOUT = 300
-
-Switches = Mapping[str, str | None]
 
 
 def read_repository(folder: Path, silence: float) -> Repository:
@@ -78,15 +74,8 @@ def check_options(repository: Repository, params: TrialParams, train: TrainSetti
     """
     data = {"folder": "pairs", "direction": "AtoB", "n_train": 1}
     command = train_commands(params.model_dump(), train.model_dump(), data, "check", "warm")[-1]
-    for option in options_of(command):
-        if spelt(repository, option) is None:
-            why = (
-                "the guide's pix2pix_with_perceptual is not in its models/; add it, or search "
-                "with --set lambda_perceptual=0"
-                if "perceptual" in option
-                else "it is older than 2019; use a newer copy"
-            )
-            raise UserInputError(f"{repository.folder}/train.py knows no --{option}: {why}.")
+    if lacking := missing(options_of(command), repository.options):
+        raise UserInputError(f"{repository.folder}/train.py knows no {lacking}")
 
 
 def trial_command(
@@ -110,40 +99,18 @@ def trial_command(
     command = train_commands(params.model_dump(), train.model_dump(), data, run.name, warm_start)[
         -1
     ]
-    wanted: dict[str, str | None] = {
+    options = repository.options
+    wanted: Switches = {
         **options_of(command),
+        **unattended(device, options),
         "save_epoch_freq": "1",
         "checkpoints_dir": str(run.parent),
     }
-    # Taken where a copy has them: no server of pictures, no processes beside, a line an epoch.
+    # Taken where a copy has them: no page of pictures, no processes beside, a line an epoch.
     beside: Switches = {
-        "gpu_ids": "-1" if device == "cpu" else "0",
-        "display_id": "-1",
         "no_html": None,
         "num_threads": "0",
         "print_freq": str(max(1, n_train // 2)),
     }
-    wanted |= {name: value for name, value in beside.items() if name in repository.options}
-    words = [repository.python, "-u", "train.py"]
-    for name, value in wanted.items():
-        words.append(f"--{spelt(repository, name)}")
-        words += [] if value is None else [value]
-    return words
-
-
-def options_of(command: list[str]) -> dict[str, str | None]:
-    """`python train.py --a 1 --b` -> {a: "1", b: None}."""
-    found: dict[str, str | None] = {}
-    for word in command[2:]:
-        if word.startswith("--"):
-            name = word.removeprefix("--")
-            found[name] = None
-        else:
-            found[name] = word
-    return found
-
-
-def spelt(repository: Repository, option: str) -> str | None:
-    """An option as this copy has it; None if it has none."""
-    names = (option, OLDER.get(option, option))
-    return next((name for name in names if name in repository.options), None)
+    wanted |= {name: value for name, value in beside.items() if name in options}
+    return [repository.python, "-u", "train.py", *words_of(wanted, options)]

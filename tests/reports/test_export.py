@@ -131,15 +131,80 @@ def test_what_cannot_be_exported(study: optuna.Study, number: int | None, senten
     ],
 )
 def test_what_the_commands_cannot_say_is_said(changed: dict[str, Any], said: str) -> None:
-    assert said in " ".join(best_config(make_study(12, **changed), 1)["notes"])
+    config = best_config(make_study(12, **changed), 1)
+    assert said in " ".join([*config["needs"], *config["notes"]])
 
 
 def test_notes_say_nothing_that_does_not_hold() -> None:
     data = study_attrs()["data"] | {"folder": "/pairs"}
     study = make_study(12, warm_start="none", data=data)
-    said = " ".join(best_config(study, 0)["notes"])
-    for absent in ("built-in", "warm start", "your own model", "perceptual", "random"):
+    config = best_config(study, 0)
+    said = " ".join([*config["needs"], *config["notes"]])
+    for absent in ("built-in", "warm start", "your own model", "perceptual", "random", "lie other"):
         assert absent not in said
+
+
+def test_pairs_that_train_py_cannot_read_are_said_to_be_so(tmp_path: Path) -> None:
+    """It wants both halves in one picture, under train/."""
+
+    def needs() -> str:
+        data = study_attrs()["data"] | {"folder": str(tmp_path)}
+        return " ".join(best_config(make_study(12, data=data), 0)["needs"])
+
+    (tmp_path / "trainA").mkdir()
+    assert f"harness data check {tmp_path} --fix NEW" in needs()
+    (tmp_path / "train").mkdir()
+    assert "--fix" not in needs()
+
+
+SHARED = {"folder": "/the copy", "python": "/the copy/.venv/bin/python"}
+
+
+def known(config: dict[str, Any], *others: str) -> set[str]:
+    """The options of an exported full training, and others."""
+    words = shlex.split(config["full_command"].replace("\\\n", " "))
+    return {word[2:] for word in words if word.startswith("--")} | set(others)
+
+
+@pytest.mark.parametrize(
+    ("device", "others", "said"),
+    [
+        ("cpu", ("gpu_ids", "display_id"), ["--gpu_ids -1", "--display_id -1"]),
+        ("cuda:0", ("gpu_ids", "display_id"), ["--display_id -1"]),
+        ("cpu", ("use_wandb",), []),
+    ],
+)
+def test_commands_for_a_copy_are_in_its_words(
+    device: str, others: tuple[str, ...], said: list[str]
+) -> None:
+    study = make_study(12, device=device)
+    options = known(best_config(study, 1), "lr_decay_iters", "continue_train", *others)
+    config = best_config(study, 1, {**SHARED, "options": options})
+    for text in (config["command"], config["full_command"]):
+        assert text.startswith("cd '/the copy'\n")
+        assert "'/the copy/.venv/bin/python' train.py" in text
+        for option in ("--gpu_ids -1", "--display_id -1"):
+            assert (option in text) == (option in said)
+    assert not any("gpu_ids" in need for need in config["needs"])
+
+
+def test_the_copy_that_ran_the_trials_is_the_one_that_commands_are_for() -> None:
+    plain = best_config(make_study(12), 1)
+    options = sorted(known(plain, "lr_decay_iters", "continue_train"))
+    older = ["niter" if o == "n_epochs" else "niter_decay" if o == "n_epochs_decay" else o
+             for o in options]  # fmt: skip
+    study = make_study(12, repository={**SHARED, "options": older})
+    assert "--niter 1000" in best_config(study, 1)["full_command"]
+    assert "--n_epochs" not in best_config(study, 1)["full_command"]
+    asked_for = best_config(study, 1, {**SHARED, "options": options})
+    assert "--n_epochs 1000" in asked_for["full_command"]
+
+
+def test_a_copy_without_the_perceptual_model_cannot_train_with_it() -> None:
+    study = make_study(12)
+    options = known(best_config(study, 0), "lr_decay_iters", "continue_train")
+    with pytest.raises(ValueError, match=r"no --use_perceptual: .* not in its models/"):
+        best_config(study, 6, {**SHARED, "options": options})
 
 
 def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) -> None:

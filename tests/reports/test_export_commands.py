@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from harness.commands.export import export, report
 from harness.commands.spaces import spaces
 from harness.errors import UserInputError
 from harness.study import open_storage, sqlite_url
+from tests.reports.test_commands import SHARED, SWITCHES
 
 Run = Callable[..., Result]
 
@@ -74,6 +76,55 @@ def test_export_prints_the_best(run: Run, run_dir: Path) -> None:
     assert command == config["command"]
     script = run("export", "--run-dir", run_dir, "--format", "script").stdout
     assert script.endswith(config["full_command"])
+
+
+# A copy of before August 2025 on a machine without a GPU and without visdom.
+OLD_COPY = """
+import argparse
+from pathlib import Path
+
+parser = argparse.ArgumentParser()
+for name in OPTIONS:
+    parser.add_argument(f"--{name}")
+for name in ("no_flip", "no_dropout", "continue_train"):
+    parser.add_argument(f"--{name}", action="store_true")
+parser.add_argument("--gpu_ids", default="0")
+parser.add_argument("--display_id", type=int, default=1)
+opt = parser.parse_args()
+assert opt.gpu_ids == "-1", "no CUDA here"
+assert opt.display_id < 1, "no module named visdom"
+run = Path("checkpoints") / opt.name
+run.mkdir(parents=True, exist_ok=True)
+epochs = int(opt.niter) + int(opt.niter_decay)
+(run / "latest_net_G.pth").write_text(f"{epochs} epochs, lambda_L1 {opt.lambda_L1}")
+"""
+
+
+def test_what_is_exported_for_a_copy_runs_there_as_printed(
+    run: Run, run_dir: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "my copy"
+    copy.mkdir()
+    names = [name.replace("n_epochs", "niter") for name in SHARED - SWITCHES]
+    (copy / "train.py").write_text(OLD_COPY.replace("OPTIONS", repr(names)))
+    words = ("export", "--run-dir", run_dir, "--trial", 1, "--format", "script")
+    exported = run(*words, "--repo", copy)
+    assert exported.exit_code == 0, exported.exception
+    script = exported.stdout
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    (made,) = (copy / "checkpoints").glob("*/latest_net_G.pth")
+    assert made.read_text() == "2000 epochs, lambda_L1 50"
+    told = run("export", "--run-dir", run_dir, "--format", "command", "--repo", tmp_path)
+    assert "There is no train.py" in refused(told)
+
+
+def test_a_command_comes_with_what_it_needs_beside_it(run: Run, run_dir: Path) -> None:
+    """On the standard error: what is printed can be piped into a shell."""
+    told = run("export", "--run-dir", run_dir, "--format", "command")
+    assert "train.py" in told.stdout
+    assert "--gpu_ids" not in told.stdout
+    assert "pix2pix_with_perceptual is the guide's own model file" in told.stderr
+    assert "--repo DIR" in told.stderr
 
 
 def test_export_writes_a_file(run: Run, run_dir: Path, tmp_path: Path) -> None:
