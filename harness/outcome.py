@@ -1,7 +1,7 @@
 """How a search ended: the best setting beside the guide's own, and where everything is."""
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -168,7 +168,13 @@ def headline(outcome: SearchOutcome) -> str:
 
 
 def standings(outcome: SearchOutcome) -> list[Standing]:
-    return [*([outcome.best] if outcome.best else []), *outcome.recipes]
+    """The best trial, then the guide's named ones: a row for each trial, whatever it is called."""
+    rows: dict[int, Standing] = {}
+    for row in (outcome.best, *outcome.recipes):
+        if row is not None:
+            known = rows.get(row.number)
+            rows[row.number] = replace(row, label=f"{known.label}, {row.label}") if known else row
+    return list(rows.values())
 
 
 def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:

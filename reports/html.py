@@ -12,8 +12,9 @@ from markupsafe import Markup
 from optuna import Study
 
 from reports.export import best_config
-from reports.figures import all_figures, short
+from reports.figures import all_figures
 from reports.pictures import boundaries
+from reports.plotting import short
 from reports.record import winning_trial
 from reports.summary import Summary, summarise
 from reports.table import PARAMS, trials_frame

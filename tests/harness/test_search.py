@@ -318,6 +318,14 @@ def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -
     assert any("warped back" in line and "0.9000" in line for line in as_lines(outcome))
 
 
+@pytest.mark.usefixtures("unmirrored")
+def test_a_recipe_that_leads_has_one_row(tmp_path: Path) -> None:
+    """The guide's recommendation runs first, alone: it is the best so far as well."""
+    said = as_lines(run(make_plan(tmp_path, budget=1)))
+    (row,) = (line for line in said if " t000 " in line)
+    assert row.split("t000")[0].strip() == "best, the guide's recommendation"
+
+
 def test_a_reached_budget_runs_nothing(tmp_path: Path) -> None:
     run(make_plan(tmp_path, budget=3))
     outcome = run(make_plan(tmp_path, budget=2))
