@@ -36,18 +36,23 @@ class Keeper:
         if self.top:
             self.write_best()
 
-    def leaders(self) -> list[int]:
-        """Numbers of the best completed trials, the best first: all of a Pareto search's front."""
+    def leaders(self, among: "Sequence[FrozenTrial] | None" = None) -> list[int]:
+        """Numbers of the best completed trials, the best first: all of a Pareto search's front.
+
+        Args:
+            among: those that can be, where they are known: the leaders, and what completed since.
+        """
         from reports.record import is_pareto, trials_by_score
 
-        leading = [trial.number for trial in trials_by_score(self.study)]
+        leading = [trial.number for trial in trials_by_score(self.study, among)]
         return leading if is_pareto(self.study) else leading[:KEPT]
 
     def would_lead(self, value: float, values: Sequence[float]) -> bool:
         """Whether a trial that ends with this score, and these values, is to be kept."""
-        from reports.record import beats, is_pareto, score_of, sign_of, trials_by_score
+        from reports.record import beats, is_pareto, score_of, sign_of
 
-        leading = trials_by_score(self.study)
+        trials = self.study.get_trials(deepcopy=False)
+        leading = [trials[number] for number in self.top]
         if is_pareto(self.study):
             return not any(beats(self.study, trial.values, values) for trial in leading)
         sign = sign_of(self.study)
@@ -56,11 +61,16 @@ class Keeper:
 
     def keep(self, number: int, recipe: str | None, result: TrialResult) -> None:
         """After a trial completed: keep or drop its files, drop those it displaced."""
-        earlier, self.top = self.top, self.leaders()
+        from reports.record import RECOMMENDED
+
+        trials = self.study.get_trials(deepcopy=False)
+        candidates = [trials[each] for each in {*self.top, number}]
+        # By the guide's recommendation the guards are judged: with it, others may come to lead.
+        leading = self.leaders(None if recipe == RECOMMENDED else candidates)
+        earlier, self.top = self.top, leading
         if (number in self.top or recipe is not None) and result.rung.panel:
             with write_aside(self.paths.panel(number)) as aside:
                 aside.write_bytes(result.rung.panel)
-        trials = self.study.get_trials(deepcopy=False)
         for dropped in {*earlier, number} - set(self.top):
             self.drop(trials[dropped])
         if number in self.top[:1] or recipe is not None or not self.paths.best_yaml.exists():
@@ -76,7 +86,7 @@ class Keeper:
         """`best.yaml`, whole at every moment; none before a trial that keeps the guards."""
         from reports.export import as_yaml, best_config
 
-        if not self.leaders():
+        if not self.top:
             return
         with write_aside(self.paths.best_yaml) as aside:
             aside.write_text(as_yaml(best_config(self.study)), encoding="utf-8")

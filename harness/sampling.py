@@ -7,6 +7,8 @@ study, so that going on with a study repeats no suggestion and equals never havi
 import warnings
 from collections.abc import Sequence
 
+from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import (
     BasePruner,
@@ -23,7 +25,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config import PrunerName, SamplerName
 
@@ -39,17 +41,36 @@ WHY_PRUNED = {
 """What a pruner's verdict means, after the score that it judged."""
 
 
-def make_sampler(name: SamplerName, seed: int, number: int) -> BaseSampler:
+class FlatTPESampler(TPESampler):
+    """Optuna's TPE in a space of which every trial has every setting.
+
+    It suggests what Optuna's would, which first reads the space off every trial there is.
+    """
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        space = ended[0].distributions if ended else {}
+        return {name: space[name] for name in sorted(space) if not space[name].single()}
+
+
+def make_sampler(name: SamplerName, seed: int, number: int, flat: bool) -> BaseSampler:
     """The sampler of trial `number` in a study of `seed`.
 
     The recipes count among the trials that TPE and GP begin with (10) and do not learn from. TPE
     learns the settings of each branch of a conditional space together (`group`); the others draw
     a conditional setting at random.
+
+    Args:
+        flat: no setting of the space depends on another.
     """
     own = derived_seed(seed, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
+            case "tpe" if flat:
+                return FlatTPESampler(seed=own, multivariate=True)
             case "tpe":
                 return TPESampler(seed=own, multivariate=True, group=True)
             case "gp":

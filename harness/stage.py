@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from optuna import Study
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from harness.config import TrainSettings
 from harness.guards import broken, excess
@@ -94,6 +94,7 @@ class SearchStage:
         self.sampler = plan.config.sampler
         self.run_dir = plan.config.run_dir
         self.keeper = Keeper(plan.paths, study)
+        self.recommended: FrozenTrial | None = None  # once it has completed
 
     def exhausted(self) -> bool:
         return self.done >= self.budget
@@ -123,10 +124,11 @@ class SearchStage:
         return values_of(rung.components) if self.pareto else [rung.value]
 
     def guard(self, trial: Trial, rung: Rung) -> str:
-        recommended = recipe_trial(self.study, RECOMMENDED)
-        if recommended is None:
+        if self.recommended is None:
+            self.recommended = recipe_trial(self.study, RECOMMENDED)
+        if self.recommended is None:
             return ""
-        beyond = excess(rung.components, recommended.user_attrs["components"])
+        beyond = excess(rung.components, self.recommended.user_attrs["components"])
         for name, over in beyond.items():
             trial.set_constraint(name, over)
         return broken(beyond)

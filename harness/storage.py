@@ -148,6 +148,9 @@ class OnlyWriter(_CachedStorage):
         super().__init__(backend)
         self.database = backend
         self.read: set[int] = set()
+        # By study: its trials in some states, in order, until one of them changes.
+        self.listed: dict[int, dict[frozenset[TrialState], list[FrozenTrial]]] = defaultdict(dict)
+        self.study_attrs: dict[int, dict[str, Any]] = {}
         self.unwritten: dict[int, Unwritten] = defaultdict(Unwritten)
 
     def flush(self) -> None:
@@ -174,13 +177,38 @@ class OnlyWriter(_CachedStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         self._read_trials_from_remote_storage(study_id)
-        known: Iterable[FrozenTrial] = self._studies[study_id].trials.values()
-        trials = [trial for trial in known if states is None or trial.state in states]
-        return copy.deepcopy(trials) if deepcopy else trials
+        wanted = frozenset(state for state in TrialState if states is None or state in states)
+        listed = self.listed[study_id]
+        if wanted not in listed:
+            known: Iterable[FrozenTrial] = self._studies[study_id].trials.values()
+            listed[wanted] = [trial for trial in known if trial.state in wanted]
+        return copy.deepcopy(listed[wanted]) if deepcopy else list(listed[wanted])
+
+    def forget_lists(self, study_id: int, *states: TrialState) -> None:
+        """Of trials in any of these states."""
+        listed = self.listed[study_id]
+        for wanted in [each for each in listed if not each.isdisjoint(states)]:
+            del listed[wanted]
+
+    def delete_study(self, study_id: int) -> None:
+        super().delete_study(study_id)
+        for held in (self.listed, self.study_attrs):
+            held.pop(study_id, None)
+        self.read.discard(study_id)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        if study_id not in self.study_attrs:
+            self.study_attrs[study_id] = self._backend.get_study_user_attrs(study_id)
+        return self.study_attrs[study_id]
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        super().set_study_user_attr(study_id, key, value)
+        self.study_attrs.pop(study_id, None)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         self._read_trials_from_remote_storage(study_id)
         made = super().create_new_trial(study_id, template_trial)
+        self.listed[study_id].clear()
         self.take_in_unanswered(study_id, made)
         return made
 
@@ -193,6 +221,7 @@ class OnlyWriter(_CachedStorage):
         unanswered = [trial for trial in found if trial.number not in known]
         self._add_trials_to_cache(study_id, unanswered)
         self._studies[study_id].trials = dict(sorted(known.items()))
+        self.listed[study_id].clear()
         for trial in unanswered:
             if trial.state == TrialState.RUNNING:
                 self.set_trial_state_values(trial._trial_id, TrialState.WAITING)
@@ -272,6 +301,7 @@ class OnlyWriter(_CachedStorage):
             setattr(changed, name, value)
         study_id, number = self._trial_id_to_study_id_and_number[trial._trial_id]
         self._studies[study_id].trials[number] = changed
+        self.forget_lists(study_id, trial.state, changed.state)
 
 
 def as_stored(value: Any) -> Any:

@@ -21,8 +21,8 @@ def completed(study: Study) -> list[FrozenTrial]:
     return trials_of(study, TrialState.COMPLETE)
 
 
-def breaking(study: Study) -> set[int]:
-    """Numbers of the completed trials that break a guard, and so may not win.
+def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[int]:
+    """Numbers of the completed trials, or of some of them, that break a guard: they may not win.
 
     A trial that ended before the guide's recommendation carries no constraint: it is read against
     that one's components here.
@@ -38,7 +38,7 @@ def breaking(study: Study) -> set[int]:
 
     return {
         trial.number
-        for trial in completed(study)
+        for trial in (completed(study) if among is None else among)
         if any(value > 0 for value in trial.constraints.values()) or beyond(trial)
     }
 
@@ -68,14 +68,15 @@ def rungs_of(trial: FrozenTrial) -> dict[int, float]:
     return trial.intermediate_values or noted
 
 
-def trials_by_score(study: Study) -> list[FrozenTrial]:
-    """The completed trials that may win, the best first: those that keep the guards.
+def trials_by_score(study: Study, among: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
+    """The completed trials, or some of them, that may win, the best first: they keep the guards.
 
     With several objectives they are the front's: no other trial is better in one of them and as
     good in the rest.
     """
-    broken = breaking(study)
-    may_win = [trial for trial in completed(study) if trial.number not in broken]
+    candidates = completed(study) if among is None else among
+    broken = breaking(study, candidates)
+    may_win = [trial for trial in candidates if trial.number not in broken]
     if is_pareto(study):
         may_win = front(study, may_win)
     sign = sign_of(study)

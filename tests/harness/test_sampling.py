@@ -1,5 +1,7 @@
 """Samplers and pruners by name: no suggestion twice, no recipe stopped, the hopeless stopped."""
 
+import copy
+import warnings
 from pathlib import Path
 from typing import get_args
 
@@ -7,12 +9,14 @@ import optuna
 import pytest
 from driving import make_plan, quality
 from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from harness import study as record
 from harness.config import PrunerName, SamplerName
-from harness.sampling import WHY_PRUNED, derived_seed, hopeless, make_pruner
+from harness.sampling import WHY_PRUNED, FlatTPESampler, derived_seed, hopeless, make_pruner
 from search_spaces.space import load_space
 
 SPACE = load_space("default")
@@ -50,6 +54,23 @@ def test_going_on_repeats_nothing_and_equals_never_having_stopped(
         run_trials(opened, sampler, until)
     assert suggestions(parts) == suggestions(whole)
     assert len(set(suggestions(whole))) == BUDGET - 8
+
+
+def test_tpe_that_knows_its_space_suggests_what_optunas_does(tmp_path: Path) -> None:
+    study = fresh(tmp_path)
+    run_trials(study, "tpe", 25)
+    for number in range(25, 30):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            optunas = TPESampler(seed=derived_seed(3, number), multivariate=True, group=True)
+        beside = copy.deepcopy(study)
+        beside.sampler = optunas
+        wanted = beside.ask()
+        SPACE.suggest(wanted)
+        trial = record.ask(study, SPACE, "tpe", seed=3)
+        assert isinstance(study.sampler, FlatTPESampler)
+        assert trial.params == wanted.params
+        study.tell(trial, quality(SPACE.params(trial.params)))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])
