@@ -1,0 +1,75 @@
+"""What tests of a full training share: how one is asked for, heard, and its files compared."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from harness.config import TrainConfig
+from harness.full_training.view import (
+    Event,
+)
+from harness.tracking import quiet_client
+from tests.harness.portraits import write_best
+
+
+class Heard:
+    """A view that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def show(self, event: Event) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        pass
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def asked(folder: Path, pairs: Path, out: str = "out", **settings: Any) -> TrainConfig:
+    file = folder / "best.yaml"
+    if not file.exists():
+        write_best(file)
+    given = {
+        "config": file,
+        "out": folder / out,
+        "data": pairs,
+        "epochs": 2,
+        "epochs_decay": 2,
+        "check_every": 1,
+        "save_every": 2,
+        "weights": "random",
+        "device": "cpu",
+        "run_dir": os.environ["TRAIN_TEST_RUNS"],
+    }
+    return TrainConfig.model_validate({**given, **settings})
+
+
+def weights(file: Path) -> dict[str, torch.Tensor]:
+    held: dict[str, torch.Tensor] = torch.load(file, weights_only=True)
+    return held
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def mlflow_run(run_dir: Path, out: Path) -> tuple[Any, Any]:
+    """The client, and the one run of the training in `out`."""
+    client = quiet_client(f"sqlite:///{run_dir / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("portraits")
+    assert experiment is not None
+    key = yaml.safe_load((out / "training.yaml").read_text())["key"]
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.training = '{key}'")
+    return client, run
+
+
+STAGES = [
+    {"load_size": 136, "crop_size": 128, "lr": 4e-4, "epochs": 1, "epochs_decay": 0},
+    {"load_size": 256, "crop_size": 256, "lr": 1e-4, "epochs": 1, "epochs_decay": 1},
+]

@@ -1,0 +1,36 @@
+"""The scores of a training: the best, overfitting, the table."""
+
+import pytest
+
+from harness.full_training.history import History
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_overfitting_is_when_validation_worsens_while_training_improves(sign: int) -> None:
+    def overfits(val: list[float], train: list[float]) -> bool:
+        pairs = zip(val, train, strict=True)
+        rows = [{"score": sign * v, "train_score": sign * t} for v, t in pairs]
+        return History(sign, rows).overfits()
+
+    fallen, risen = [0.3, 0.4, 0.38, 0.37, 0.36], [0.3, 0.4, 0.45, 0.5, 0.55]
+    assert overfits(fallen, risen)
+    assert not overfits(risen, risen)
+    assert not overfits(fallen, fallen)
+    assert not overfits([0.3, 0.4, 0.38, 0.395, 0.36], risen)
+    assert not overfits(fallen[:4], risen[:4])
+
+
+def test_the_best_is_the_least_where_less_is_better() -> None:
+    history = History(-1)
+    led = []
+    for score in (0.5, 0.3, 0.4, 0.35):
+        led.append(history.leads(score))
+        history.rows.append({"score": score})
+    assert led == [True, True, False, False]
+    assert history.best == {"score": 0.3}
+    assert history.since_best() == 2
+
+
+def test_history_is_a_table() -> None:
+    rows = [{"epoch": 1, "score": 0.2}, {"epoch": 2, "score": 0.3, "train_score": 0.4}]
+    assert History(1, rows).as_csv() == "epoch,score,train_score\n1,0.2,\n2,0.3,0.4\n"

@@ -1,0 +1,46 @@
+"""What `harness train` cannot use is refused in a sentence, and nothing is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UserInputError
+from harness.full_training.train import train_fully
+from tests.harness.full_training.following import STAGES, Heard, asked
+from tests.harness.portraits import write_best
+
+REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"config": Path("missing.yaml")}, "missing.yaml cannot be read"),
+    ({"schema": 2}, {}, "schema cannot be used"),
+    ({"params": {"lambda_L1": -1}}, {}, "params.lambda_L1 cannot be used"),
+    ({"train": {"netH": "unet"}}, {}, "train.netH cannot be used"),
+    ({}, {"crop_size": 100}, "needs a crop_size that is a multiple of 128"),
+    ({}, {"load_size": 64}, "load_size 64 is smaller than crop_size 128"),
+    ({"params": {"n_layers_D": 7}}, {}, "n_layers_D 7 is too deep"),
+    ({"stages": STAGES}, {}, "--epochs and the stages"),
+    ({}, {"epochs": 0, "epochs_decay": 0}, "no epochs"),
+    ({}, {"data": Path("nowhere")}, "nowhere"),
+    ({"provenance": {"data": "/gone/pairs"}}, {"data": None}, "/gone/pairs, which is not there"),
+    ({}, {"out": Path("/proc/nothing")}, "cannot be written"),
+    ({}, {"init_from": [Path("nothing.pth")]}, "nothing.pth cannot be read"),
+    ({}, {"objective": "by_eye"}, "--objective by_eye is neither"),
+]
+
+
+@pytest.mark.parametrize(("file", "options", "said"), REFUSALS)
+def test_what_cannot_be_used_is_refused_and_nothing_is_written(
+    tmp_path: Path, pairs: Path, file: dict[str, Any], options: dict[str, Any], said: str
+) -> None:
+    write_best(tmp_path / "best.yaml", **file)
+    with pytest.raises(UserInputError, match=said):
+        train_fully(asked(tmp_path, pairs, **options), Heard())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best.yaml"]
+
+
+def test_somebody_else_s_checkpoints_are_not_written_over(tmp_path: Path, pairs: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "latest_net_G.pth").write_bytes(b"theirs")
+    with pytest.raises(UserInputError, match="checkpoints of another program"):
+        train_fully(asked(tmp_path, pairs), Heard())
+    assert (tmp_path / "out" / "latest_net_G.pth").read_bytes() == b"theirs"
