@@ -6,6 +6,7 @@ tensors on the device, and a step reads nothing back from it: so a captured step
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -181,7 +182,7 @@ def adam(
     device = next(net.parameters()).device
     # Fused kernels on a GPU read a float32 rate; those of the CPU a double.
     kind = torch.float64 if device.type == "cpu" else torch.float32
-    optimizer = torch.optim.Adam(
+    optimizer = Adam(
         net.parameters(),
         torch.tensor(lr, dtype=kind, device=device),
         betas=(settings.beta1, 0.999),
@@ -190,6 +191,23 @@ def adam(
     )
     optimizer.found_inf = failed  # type: ignore[attr-defined]
     return optimizer
+
+
+class Adam(torch.optim.Adam):
+    """Adam that hands its kernel weights, gradients and means as they lie in memory.
+
+    The fused kernel of a CPU copies whatever is in another order, at every step; weights with
+    their channels last are. The state keeps the shape of the weights.
+    """
+
+    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
+        found = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
+        turned = [weight.dim() == 4 and not weight.is_contiguous() for weight in lists[0]]
+        for held in lists:
+            for place, (turn, value) in enumerate(zip(turned, held, strict=False)):
+                if turn and value.dim() == 4:
+                    held[place] = value.permute(0, 2, 3, 1)
+        return found
 
 
 def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

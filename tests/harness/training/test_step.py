@@ -7,7 +7,7 @@ from harness.errors import DivergedError
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
-from harness.training.step import Pix2Pix
+from harness.training.step import Pix2Pix, adam
 from search_spaces.params import GanMode, TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
@@ -110,3 +110,22 @@ class TestPerceptual:
         once, again = (PerceptualLoss(("relu1_1",), "random", None) for _ in range(2))
         one, other = batch(1)
         assert once(one, other) == again(one, other)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_optimiser_moves_weights_as_torch_s_own(layout: torch.memory_format) -> None:
+    """Whatever order weights and gradients lie in; and its state is torch's own as well."""
+    nets = [build_discriminator(SETTINGS, 3, 2).double().to(memory_format=layout) for _ in range(2)]
+    ours = adam(nets[0], 1e-3, SETTINGS, torch.zeros(()))
+    plain = torch.optim.Adam(nets[1].parameters(), 1e-3, betas=(SETTINGS.beta1, 0.999))
+    for seed in range(3):
+        for net, optimizer in zip(nets, (ours, plain), strict=True):
+            random = torch.Generator().manual_seed(seed)
+            for weight in net.parameters():
+                drawn = torch.randn(weight.shape, generator=random, dtype=torch.float64)
+                weight.grad = torch.empty_like(weight).copy_(drawn)
+            optimizer.step()
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+        for name in ("exp_avg", "exp_avg_sq"):
+            torch.testing.assert_close(ours.state[a][name], plain.state[b][name])
