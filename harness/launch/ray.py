@@ -27,6 +27,7 @@ Files = Mapping[str, bytes]
 """Contents by path, relative to the study's folder."""
 
 DATASET = "dataset.pt"
+LEAVING = 3.0  # seconds that ended actors are given to clear their folders
 
 
 def connect(address: str | None) -> None:
@@ -124,6 +125,11 @@ class RayWorker:
             return self.with_checkpoint(word)
         return word, {}
 
+    def leave(self) -> None:
+        """End, whatever a trial is doing, with nothing left on this node."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os._exit(0)
+
     def with_checkpoint(self, result: TrialResult) -> tuple[TrialResult, Files]:
         """A result whose checkpoint is named relative to the folder, and travels with it."""
         if result.checkpoint is None:
@@ -204,8 +210,8 @@ class RayLauncher:
         ready, _ = self.ray.wait(waiting, num_returns=1, timeout=timeout)
         if ready:
             ready, _ = self.ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        numbers = {self.hearing.pop(said): said for said in ready}
-        return [(number, self.heard(number, numbers[number])) for number in sorted(numbers)]
+        said_by = {self.hearing.pop(said): said for said in ready}
+        return [(number, self.heard(number, said_by[number])) for number in sorted(said_by)]
 
     def heard(self, number: int, said: Any) -> Message | Died:
         """A worker's word, its files put where the driver looks for them."""
@@ -240,10 +246,18 @@ class RayLauncher:
         aside.rename(folder)
 
     def kill(self, number: int) -> None:
-        if number in self.workers:
-            self.ray.kill(self.workers.pop(number))
-            self.hearing = {said: n for said, n in self.hearing.items() if n != number}
+        self.end([number])
 
     def close(self) -> None:
-        for number in list(self.workers):
-            self.kill(number)
+        self.end(list(self.workers))
+
+    def end(self, numbers: Iterable[int]) -> None:
+        """End actors; those that do not in time, by force."""
+        ending = {number: self.workers.pop(number) for number in numbers if number in self.workers}
+        if not ending:
+            return
+        self.hearing = {said: n for said, n in self.hearing.items() if n not in ending}
+        leaving = [worker.leave.remote() for worker in ending.values()]
+        self.ray.wait(leaving, num_returns=len(leaving), timeout=LEAVING)
+        for worker in ending.values():
+            self.ray.kill(worker)

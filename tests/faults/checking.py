@@ -26,7 +26,10 @@ Process = subprocess.Popen[bytes]
 
 @contextmanager
 def started(folder: Path, *options: str) -> Iterator[Process]:
-    """A driver process: see drive.py for its options. What it prints is in `folder`.out."""
+    """A driver process: see drive.py for its options. What it prints is in `folder`.out.
+
+    It leads a process group of its own, as a command in a terminal does.
+    """
     path = os.pathsep.join([str(ROOT), str(HERE.parent / "harness"), str(HERE)])
     with folder.with_suffix(".out").open("ab") as out:
         driver = subprocess.Popen(
@@ -34,6 +37,7 @@ def started(folder: Path, *options: str) -> Iterator[Process]:
             env={**os.environ, "PYTHONPATH": path},
             stdout=out,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         yield driver

@@ -9,6 +9,7 @@ import driving
 import striking
 
 import harness.search
+from harness.launch.ray import connect
 from harness.outcome import as_lines
 from harness.search import run_search
 from harness.stopping import STOPPED_BY_USER, StopSwitch
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--budget", type=int, default=20)
     parser.add_argument("--runner", default="Slow")
+    parser.add_argument("--launcher", choices=["local", "ray"], default="local")
     parser.add_argument("--storage")
     parser.add_argument("--tracking-uri")
     parser.add_argument("--unmirrored", action="store_true", help="without MLflow")
@@ -41,10 +43,13 @@ def main() -> int:
         striking.strike_at(asked.strike_at, strike)
     if asked.strike_in_worker_at:
         runner = partial(striking.struck, runner, victims, asked.strike_in_worker_at, mark)
+    if asked.launcher == "ray":
+        connect(None)
     plan = driving.make_plan(
         asked.folder,
         jobs=asked.jobs,
         budget=asked.budget,
+        launcher=asked.launcher,
         storage=asked.storage,
         tracking_uri=asked.tracking_uri,
         finalists=asked.finalists,

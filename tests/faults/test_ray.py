@@ -1,6 +1,7 @@
 """A search on a Ray cluster of two nodes that loses one of them in the middle."""
 
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checking import began, check_mirror, wait_until
+from checking import began, check_mirror, check_whole, started, trials, wait_until
 from driving import Slow, make_plan
+from optuna.trial import TrialState
 
 import harness.search
 from harness.config import TrialPlan
-from harness.stopping import StopSwitch
+from harness.stopping import STOPPED_BY_USER, StopSwitch
 from harness.trial_messages import Report, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
 
@@ -97,3 +99,24 @@ def test_a_lost_nodes_trials_run_elsewhere(
     found = Counter(places.read_text().splitlines()[:WORKERS])
     assert sorted(found.values()) == [2, 2]
     assert {place.rpartition("gpu=")[2] for place in found} == {gpu}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ctrl_c_puts_the_actors_trials_back(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    folder, options = tmp_path / "runs", ("--budget", "12", "--launcher", "ray", "--unmirrored")
+    folder.mkdir()
+    (folder / "none.pt").write_bytes(b"pairs")
+    with started(folder, *options) as driver:
+        wait_until(lambda: " 3/12 " in folder.with_suffix(".out").read_text())
+        os.killpg(driver.pid, signal.SIGINT)  # as a terminal does, Ray's own processes too
+        assert driver.wait(timeout=120) == STOPPED_BY_USER
+    check_whole(folder)
+    left = {trial.state for trial in trials(folder)}
+    assert TrialState.RUNNING not in left
+    assert TrialState.WAITING in left
+    with started(folder, *options) as driver:
+        assert driver.wait(timeout=300) == 0
+    ended = [trial.number for trial in trials(folder) if trial.state.is_finished()]
+    assert ended == list(range(12))

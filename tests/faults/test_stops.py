@@ -28,7 +28,7 @@ def stop(folder: Path, number: int, *options: str, times: int = 1) -> None:
         wait_until(lambda: began(folder) >= before + 3)
         workers = workers_of(driver)
         for _ in range(times):
-            os.kill(driver.pid, number)
+            os.killpg(driver.pid, number)  # terminals and schedulers signal the workers too
         assert driver.wait(timeout=120) == STOPPED_BY_USER
         _, outlived = psutil.wait_procs(workers, timeout=10)
         assert not outlived, "a worker outlived its driver"

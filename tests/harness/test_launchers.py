@@ -43,9 +43,10 @@ class Sharing(Instant):
             os.kill(os.getpid(), signal.SIGKILL)
         result = super().run(task, report)
         warm = (StudyPaths(self.plan.folder).warm_start.folder / "latest_net_G.pth").read_bytes()
-        if result is not None:
-            result.checkpoint.write_bytes(b"trained, " + warm)
-        return result
+        if result is None:
+            return None
+        result.checkpoint.write_bytes(b"trained, " + warm)
+        return replace(result, per_image=({"folder": str(self.plan.folder)},))
 
 
 Make = Callable[[TrialPlan], Launcher]
@@ -171,3 +172,17 @@ def test_a_worker_that_is_killed_says_nothing_more(make: Make, plan: TrialPlan) 
         launcher.kill(0)
         assert launcher.wait(0.2) == []
         ready(launcher, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("ray_cluster")
+def test_actors_leave_nothing_on_their_node(plan: TrialPlan) -> None:
+    with make_ray(plan) as launcher:
+        prepared(launcher, 0)
+        result = run(launcher, 0, trial=1, answers=[True] * 3)
+        assert isinstance(result, TrialResult)
+        folder = Path(result.per_image[0]["folder"])
+        assert folder.exists()
+        assert folder != plan.folder
+    assert not folder.exists()
