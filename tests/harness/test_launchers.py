@@ -68,7 +68,8 @@ def ray_cluster() -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # actors find the runners above
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+        ray.init(address="local", num_cpus=2, **quiet)
         yield
         ray.shutdown()
 
