@@ -6,7 +6,7 @@ Style Transfer" (2016): the residual generator. Module names follow that reposit
 keys, so `latest_net_G.pth` and `latest_net_D.pth` load both ways.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -26,19 +26,15 @@ class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that can also take each picture's own statistics.
 
     With `per_picture` set, a batch is treated as pictures that pass one by one, which is how
-    pix2pix restores pictures (batch 1, statistics of the picture at hand). `batches` says how many
-    batches the input is made up of: each is treated as if it passed alone, one after the other.
+    pix2pix restores pictures (batch 1, statistics of the picture at hand).
     """
 
     per_picture = False
-    batches = 1
 
     def forward(self, input: Tensor) -> Tensor:
         if self.per_picture:
             return F.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
-        if self.batches == 1:
-            return super().forward(input)
-        return torch.cat([nn.BatchNorm2d.forward(self, part) for part in input.chunk(self.batches)])
+        return super().forward(input)
 
 
 def norm_layer(kind: str) -> tuple[Norm, bool]:
@@ -307,22 +303,6 @@ def build_discriminator(settings: TrainSettings, n_layers: int, seed: int) -> nn
         net = PatchDiscriminator(n_layers, settings.ndf, settings.norm)
     init_weights(net, seed, settings.init_type, settings.init_gain)
     return net
-
-
-def pass_together(net: nn.Module, batches: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """What `net` makes of batches of one size: the same as one after the other, in one pass.
-
-    Batch normalisation takes each batch's own statistics, and tracks them in that order.
-    """
-    norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
-    for norm in norms:
-        norm.batches = len(batches)
-    try:
-        made: Tensor = net(torch.cat(list(batches)))
-    finally:
-        for norm in norms:
-            norm.batches = 1
-    return made.chunk(len(batches))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from harness.errors import DivergedError
 from harness.training.checkpoints import NetWeights
 from harness.training.few_pixels import by_channel
 from harness.training.losses import as_losses_are, gan_loss
-from harness.training.networks import UnetGenerator, pass_together
+from harness.training.networks import UnetGenerator
 from harness.training.perceptual import Features, PerceptualLoss
 from search_spaces.params import GanMode, TrialParams
 
@@ -230,6 +230,6 @@ def discriminator_losses(
     restored: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """The discriminator's loss on the true pair and on the restored one."""
-    pairs = [torch.cat([retouched, candidate], 1) for candidate in (restored, original)]
-    fake, real = (as_losses_are(logits) for logits in pass_together(discriminator, pairs))
+    fake = as_losses_are(discriminator(torch.cat([retouched, restored], 1)))
+    real = as_losses_are(discriminator(torch.cat([retouched, original], 1)))
     return gan_loss(gan_mode, real, real=True), gan_loss(gan_mode, fake, real=False)

@@ -4,12 +4,7 @@ import pytest
 import torch
 
 from harness.profiles import QUICK
-from harness.training.networks import (
-    build_discriminator,
-    build_generator,
-    pass_together,
-    restoring,
-)
+from harness.training.networks import build_discriminator, build_generator, restoring
 
 SMALL = QUICK.model_copy(update={"ngf": 4, "ndf": 4})
 
@@ -85,24 +80,6 @@ def test_restoring_puts_the_mode_back_and_leaves_the_statistics_alone() -> None:
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert all(module.training for module in net.modules())
     assert not any(getattr(module, "per_picture", False) for module in net.modules())
-
-
-@pytest.mark.parametrize("changes", [{}, {"norm": "instance"}, {"norm": "none"}, {"netD": "pixel"}])
-def test_two_batches_pass_together_as_one_after_the_other(changes: dict[str, str]) -> None:
-    settings = SMALL.model_copy(update=changes)
-    apart, together = (build_discriminator(settings, 3, seed=0).double() for _ in range(2))
-    torch.manual_seed(0)
-    batches = [torch.randn(2, 6, 64, 64, dtype=torch.float64) * (1 + k) + k for k in range(2)]
-    wanted = [apart(batch) for batch in batches]
-    found = pass_together(together, batches)
-    for one, other in zip(wanted, found, strict=True):
-        torch.testing.assert_close(one, other)
-    (wanted[0].square().mean() + wanted[1].mean()).backward()
-    (found[0].square().mean() + found[1].mean()).backward()
-    for one, other in zip(apart.parameters(), together.parameters(), strict=True):
-        torch.testing.assert_close(one.grad, other.grad)
-    for one, other in zip(apart.buffers(), together.buffers(), strict=True):
-        torch.testing.assert_close(one, other)
 
 
 def test_a_pixel_discriminator_looks_at_each_pixel_alone() -> None:
