@@ -28,15 +28,17 @@ from driving import (
 from optuna.trial import FrozenTrial, TrialState
 
 import harness.search
+from benchmarks.simulated import SimulatedLauncher
 from harness.best_config import read_best_config
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.plan import SearchPlan
+from harness.stage import SearchStage
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, NullTracker, quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
-from harness.worker import RunnerFactory
+from harness.worker import Prepare, RunnerFactory
 
 
 class Heard(View):
@@ -296,6 +298,61 @@ def test_a_trial_that_runs_again_is_judged_anew(tmp_path: Path) -> None:
     again = trials(tmp_path)[1]
     assert again.state == TrialState.COMPLETE
     assert [rung["step"] for rung in again.user_attrs["rungs"]] == [10, 20, 30]
+
+
+class DiesLate(Instant):
+    """Trial 1's worker dies after its second rung, the first time."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        if task.number == 1 and runs_of(self.plan.folder, 1) == 0:
+            note_run(self.plan, task)
+            assert report(self.rung(task, 10))
+            assert report(self.rung(task, 20))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(task, report)
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_trial_that_runs_again_passes_the_rungs_that_it_had_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[tuple[int, int]] = []
+
+    def note(_: SearchStage, trial: optuna.Trial, rung: Rung) -> bool:
+        judged.append((trial.number, rung.step))
+        return False
+
+    monkeypatch.setattr(SearchStage, "hopeless", note)
+    run(make_plan(tmp_path, budget=2), DiesLate)
+    assert [step for number, step in judged if number == 1] == [10, 20, 20, 30]
+
+
+class Handing(SimulatedLauncher):
+    """Many workers, all ready at once; the user stops the search as the third is given a trial."""
+
+    def __init__(self, folder: Path, stop: StopSwitch) -> None:
+        super().__init__(folder, b"")
+        self.stop = stop
+
+    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+        super().send(number, order)
+        if len(self.running) == 3:
+            self.stop.reason = "user"
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_ctrl_c_is_heard_while_trials_are_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = StopSwitch(None)
+    launcher = Handing(tmp_path, stop)
+    monkeypatch.setattr(harness.search, "make_launcher", lambda *_: launcher)
+    outcome = harness.search.run_search(
+        make_plan(tmp_path, jobs=40, budget=40), Heard(stop), stop, Instant
+    )
+    assert outcome.stopped == "user"
+    assert len(launcher.running) == 3
+    assert outcome.counts == {"waiting": 8}  # the guide's recipes, three of them put back
 
 
 @pytest.mark.usefixtures("unmirrored")

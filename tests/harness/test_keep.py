@@ -1,0 +1,53 @@
+"""Which trials lead, told from those that led: the same as told from all trials."""
+
+import random
+from pathlib import Path
+
+import optuna
+import pytest
+from driving import make_plan
+from optuna.storages import InMemoryStorage
+
+from harness import study as record
+from harness.guards import MARGINS
+from harness.keep import KEPT, Keeper
+from harness.pareto import OBJECTIVES
+from harness.trial_messages import Rung, TrialResult
+
+
+def complete(
+    study: optuna.Study, keeper: Keeper, trial: optuna.Trial, chance: random.Random
+) -> bool:
+    """Tell a trial with chance's scores and guards; True: it was expected to be kept."""
+    score = chance.random()
+    components = {name: chance.uniform(0, 3 * margin) for name, margin in MARGINS.items()}
+    values = [score, chance.random()] if len(study.directions) > 1 else [score]
+    trial.set_user_attr("components", components)
+    trial.set_user_attr("score", score)
+    trial.set_user_attr("params", trial.params)
+    expected = keeper.would_lead(score, values)
+    study.tell(trial, values)
+    result = TrialResult(Rung(30, score, components, {}, b""), (), None)
+    keeper.keep(trial.number, trial.user_attrs.get("recipe"), result)
+    return expected
+
+
+@pytest.mark.parametrize("pareto", [False, True], ids=["one objective", "pareto"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_leaders_are_those_of_all_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pareto: bool, seed: int
+) -> None:
+    monkeypatch.setattr(Keeper, "write_best", lambda _: None)
+    plan = make_plan(tmp_path, pareto=pareto, pruner="none")
+    study = record.create_study(InMemoryStorage(), "s", plan.facts, plan.recipes)
+    assert list(study.user_attrs["objectives"] or ()) == (list(OBJECTIVES) if pareto else [])
+    keeper, chance = Keeper(plan.paths, study), random.Random(seed)
+    waiting = [record.ask(study, plan.space, "random", seed) for _ in range(40)]
+    chance.shuffle(waiting)  # the guide's recommendation, by which guards are judged, ends anywhere
+    led = 0
+    for trial in waiting:
+        expected = complete(study, keeper, trial, chance)
+        assert keeper.top == keeper.leaders()
+        led += trial.number in keeper.top
+        assert expected or trial.number not in keeper.top
+    assert KEPT <= led < 40
