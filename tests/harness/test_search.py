@@ -327,6 +327,32 @@ def test_a_trial_that_runs_again_passes_the_rungs_that_it_had_passed(
     assert [step for number, step in judged if number == 1] == [10, 20, 20, 30]
 
 
+class Crowded(driving.Slow):
+    """Notes when each run begins and ends; trial 2 finds too little memory the first time."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        file, begun = self.plan.folder / "times.txt", time.monotonic()
+        try:
+            if task.number == 2 and runs_of(self.plan.folder, 2) == 0:
+                note_run(self.plan, task)
+                raise MemoryError("16 GiB")
+            return super().run(task, report)
+        finally:
+            with file.open("a") as opened:
+                opened.write(f"{task.number} {begun} {time.monotonic()}\n")
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_trial_out_of_memory_runs_again_while_nothing_else_does(tmp_path: Path) -> None:
+    outcome = run(make_plan(tmp_path, jobs=3, budget=8), Crowded)
+    assert outcome.counts == {"complete": 8}
+    rows = [line.split() for line in (tmp_path / "fake" / "times.txt").read_text().splitlines()]
+    times = [(int(number), float(begun), float(ended)) for number, begun, ended in rows]
+    (again,) = [row for row in times if row[0] == 2][1:]
+    beside = [row for row in times if row[1] < again[2] and again[1] < row[2]]
+    assert beside == [again]
+
+
 class Handing(SimulatedLauncher):
     """Many workers, all ready at once; the user stops the search as the third is given a trial."""
 
