@@ -47,7 +47,8 @@ def shared_memory() -> set[str]:
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(psutil.Process, "num_fds"), reason="counts POSIX descriptors")
 def test_200_instant_trials_leave_nothing_behind(tmp_path: Path) -> None:
-    search(tmp_path / "before", 3)  # what stays for good: MLflow's modules, Python's helper process
+    # What stays for good: MLflow's modules and its connection, Python's helper process.
+    search(tmp_path / "runs", 3)
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     segments = shared_memory()
     view = search(tmp_path / "runs", 200)

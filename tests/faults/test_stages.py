@@ -26,7 +26,7 @@ FINAL_STAGES = {
     "a finalist trains": ("worker", "harness.training.step:Pix2Pix.step:after:10"),
     "between a finalist's report and tell": ("driver", "harness.recorder:Recorder.tell:before:2"),
 }
-MORE = 3  # trials that each driver has to do
+MORE = 2  # trials that each driver has to do, beside what those before it left
 FINALISTS, REPEATS = 2, 2
 FINAL_RUNS = (FINALISTS + 1) * REPEATS
 
@@ -43,7 +43,7 @@ def make_pairs(file: Path) -> None:
 def run(folder: Path, budget: int, *options: str) -> int:
     """A driver's exit code."""
     with started(folder, "--runner", "Real", "--budget", str(budget), *options) as driver:
-        return driver.wait(timeout=300)
+        return driver.wait(timeout=900)
 
 
 def strike(folder: Path, victims: Victims, where: str, place: str, budget: int, *more: str) -> None:
