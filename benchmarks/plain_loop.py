@@ -25,6 +25,7 @@ from benchmarks.machine import describe_machine
 RESULT = Path(__file__).parent / "results" / "plain_loop.json"
 LOG_EVERY = 100  # steps between two log lines: pix2pix's own print_freq
 LOADERS = 2
+STUDY = "plain"
 
 
 def main() -> None:
@@ -66,17 +67,22 @@ def main() -> None:
 
 
 def search(folder: Path, budget: int) -> None:
-    """`harness search`, as a user starts it."""
-    arguments = ["search", "--budget", str(budget), "--finalists", "0", "--pruner", "none"]
-    arguments += ["--weights", "random", "--device", "cpu", "--run-dir", str(folder), "--quiet"]
-    start = "from harness.cli import main; main()"
-    subprocess.run([sys.executable, "-c", start, *arguments], check=True, capture_output=True)
+    """`harness search`, as a user starts it; none of its trials is pruned."""
+    command = search_command(folder, budget, "--pruner", "none")
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def search_command(folder: Path, budget: int, *more: str) -> list[str]:
+    """`harness search` of so many quick trials."""
+    arguments = ["search", "--budget", str(budget), "--finalists", "0", "--weights", "random"]
+    arguments += ["--device", "cpu", "--run-dir", str(folder), "--study", STUDY, "--quiet"]
+    return [sys.executable, "-c", "from harness.cli import main; main()", *arguments, *more]
 
 
 def open_study(folder: Path) -> Any:
     from harness import read_study
 
-    return read_study(folder, "boundary-sharpness")
+    return read_study(folder, STUDY)
 
 
 def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
@@ -169,7 +175,7 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
             return (hflip(a), hflip(b)) if torch.rand(()) < 0.5 else (a, b)
 
     torch.manual_seed(0)
-    warm = StudyPaths(folder / "boundary-sharpness").warm_start
+    warm = StudyPaths(folder / STUDY).warm_start
     mode, layers = params["gan_mode"], params["n_layers_D"]
     generator = plainly(build_generator(QUICK, 0))
     generator.load_state_dict(torch.load(warm.generator, weights_only=True))

@@ -178,27 +178,6 @@ def beside(
     }
 
 
-def slopes(device: str, steps: int) -> dict[str, object]:
-    """How the quick step's time grows: by the picture's size and the batch's."""
-
-    def at(**changed: int) -> float:
-        settings = QUICK.but(changed)
-        step = our_step(settings, device, False)
-        pair = batch(settings, device)
-        seconds(step, pair, 2)
-        return round(seconds(step, pair, steps), 5)
-
-    sizes = {side: at(crop_size=side) for side in (128, 256, 384)}
-    batches = {count: at(batch_size=count) for count in (1, 2, 4)}
-    megapixels = (384**2 - 128**2) / 1e6
-    return {
-        "seconds_by_side": sizes,
-        "seconds_a_megapixel": round((sizes[384] - sizes[128]) / megapixels, 4),
-        "seconds_by_batch": batches,
-        "seconds_a_further_picture": round((batches[4] - batches[1]) / 3, 4),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu")
@@ -213,7 +192,6 @@ def main() -> None:
         "256 px, ngf 64": beside(STANDARD, asked.device, asked.rounds, large),
         "256 px, ngf 64, perceptual": beside(STANDARD, asked.device, asked.rounds, large, True),
         "128 px, ngf 12": beside(QUICK, asked.device, asked.rounds, small),
-        "growth of the quick step": slopes(asked.device, small),
     }
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(held, indent=1)

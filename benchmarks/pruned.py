@@ -1,0 +1,148 @@
+"""How soon a search that prunes has what the plain loop finds, at an equal best score.
+
+    python -m benchmarks.pruned [--trials 16] [--seeds 0 1]
+
+The plain loop (`benchmarks.plain_loop`) trains `--trials` settings to their end, one after the
+other. What it finds is read off a search of ours that prunes nothing, with the same sampler and
+seed: trained by either, a setting's score is the same but for the luck of its batches. What it
+takes is that many times the plain trial's seconds in `results/plain_loop.json`, which must be of
+this machine. Then `harness search`, as a user starts it, pruner and all, runs until its best
+reaches the plain loop's, or for twice as many trials. Both find the warm start ready; a search's
+seconds count from its command, start-up included.
+
+`ratio` is the plain loop's seconds over the search's, at that best score; None where twice the
+trials did not reach it. `ratio_at_as_many` is the same at equal numbers of trials, whatever their
+scores: there is less luck in it. About seven minutes a seed on two cores.
+Results: `results/pruned.json`.
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plain_loop
+from benchmarks.machine import describe_machine
+from benchmarks.plain_loop import STUDY, open_study, search_command
+from harness.errors import HarnessError
+from harness.paths import StudyPaths
+
+RESULT = Path(__file__).parent / "results" / "pruned.json"
+POLL = 3.0  # seconds between two looks at the search's record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=16, help="of the plain loop")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    asked = parser.parse_args()
+    machine = describe_machine("cpu")
+    each = seconds_of_plain_trial(machine)
+    rows = []
+    for seed in asked.seeds:
+        with tempfile.TemporaryDirectory() as made:
+            rows.append(one_seed(Path(made), seed, asked.trials, each))
+        print(json.dumps(rows[-1]), flush=True)
+    reached = [row["ratio"] for row in rows if row["ratio"] is not None]
+    held = {
+        "machine": machine,
+        "trials": asked.trials,
+        "plain_trial_seconds": each,
+        "seeds": rows,
+        "reached": f"{len(reached)} of {len(rows)}",
+        # A search that was not reached is the slowest of all: no median without a majority.
+        "ratio": statistics.median_low(reached + [0.0] * (len(rows) - len(reached))) or None,
+        "ratio_at_as_many": statistics.median(row["ratio_at_as_many"] for row in rows),
+    }
+    RESULT.write_text(json.dumps(held, indent=1) + "\n")
+    print(json.dumps(held, indent=1))
+
+
+def seconds_of_plain_trial(machine: dict[str, str | int]) -> float:
+    """What the plain loop takes for a trial on this machine.
+
+    Raises:
+        SystemExit: that has not been measured here.
+    """
+    held = json.loads(plain_loop.RESULT.read_text(encoding="utf-8"))
+    if any(held["machine"][key] != machine[key] for key in ("device", "cores", "torch")):
+        raise SystemExit("plain_loop.json is of another machine: run benchmarks.plain_loop first.")
+    return float(held["seconds"]["plain"] / held["trials"])
+
+
+def one_seed(folder: Path, seed: int, trials: int, each: float) -> dict[str, Any]:
+    """The plain loop's best with this seed, and when the search that prunes has it."""
+    whole, pruned = folder / "whole", folder / "pruned"
+    subprocess.run(
+        search_command(whole, trials, "--pruner", "none", "--seed", str(seed)),
+        check=True,
+        capture_output=True,
+    )
+    target = max(value for _, value in finished(whole, 0.0))
+    shutil.copytree(*(StudyPaths(place / STUDY).warm_start.folder for place in (whole, pruned)))
+    began = time.time()
+    process = subprocess.Popen(
+        search_command(pruned, 2 * trials, "--seed", str(seed)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None:
+        time.sleep(POLL)
+        if ended(pruned) >= trials and any(value >= target for _, value in finished(pruned, 0.0)):
+            process.send_signal(signal.SIGINT)
+            process.wait()
+    done = finished(pruned, began)
+    at = next((seconds for seconds, value in done if value >= target), None)
+    as_many = sorted(ends(pruned, began))[trials - 1]
+    return {
+        "seed": seed,
+        "plain": {"best": target, "seconds": round(trials * each, 1)},
+        "ours": {
+            "seconds_to_that_best": None if at is None else round(at, 1),
+            "seconds_for_as_many_trials": round(as_many, 1),
+            "best_of_as_many": max(value for seconds, value in done if seconds <= as_many),
+            "trials": ended(pruned),
+        },
+        "ratio": None if at is None else round(trials * each / at, 2),
+        "ratio_at_as_many": round(trials * each / as_many, 2),
+    }
+
+
+def finished(folder: Path, began: float) -> list[tuple[float, float]]:
+    """Every trial that ran to its end: its seconds since `began`, its score; in that order."""
+    return sorted(
+        (trial.datetime_complete.timestamp() - began, trial.values[0])
+        for trial in recorded(folder)
+        if trial.state.name == "COMPLETE"
+    )
+
+
+def ends(folder: Path, began: float) -> list[float]:
+    """When every trial ended, in whatever way."""
+    return [
+        trial.datetime_complete.timestamp() - began
+        for trial in recorded(folder)
+        if trial.state.is_finished()
+    ]
+
+
+def ended(folder: Path) -> int:
+    return len(ends(folder, 0.0))
+
+
+def recorded(folder: Path) -> list[Any]:
+    """The trials on record; none before the study is made."""
+    try:
+        return list(open_study(folder).trials)
+    except HarnessError:
+        return []
+
+
+if __name__ == "__main__":
+    main()
