@@ -4,7 +4,7 @@ import gc
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from harness.panels import panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import Batch, batches, half_size_first
 from harness.training.captured import CapturedStep, CapturedSteps, capturable, structure_of
-from harness.training.checkpoints import state_of
+from harness.training.checkpoints import NetWeights, state_of
 from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
@@ -44,6 +44,9 @@ class Trials:
         self.plan = plan
         self.paths = StudyPaths(plan.folder)
         self.device = torch.device(plan.device)
+        if self.device.type == "cuda":
+            # Streams and graphs belong to the current device, whatever their tensors lie on.
+            torch.cuda.set_device(self.device)
         self.dataset = load_dataset(plan.dataset)
         self.objective = load_objective(plan.objective, plan.weights, plan.device)
         self.perceptual = PerceptualLoss(
@@ -134,13 +137,14 @@ class Trials:
         self, task: TrialTask, settings: TrainSettings, batch: Batch
     ) -> Pix2Pix | CapturedStep:
         """The networks and their optimisers; on a GPU with their step captured, where it can be."""
-        nets = self.networks(task)
-        start = partial(Pix2Pix.start, *nets, task.params, settings, self.perceptual)
+
+        def start() -> Pix2Pix:
+            return Pix2Pix.start(*self.networks(task), task.params, settings, self.perceptual)
+
         if not capturable(settings, self.device):
             return start()
         structure = structure_of(task.params, task.extras)
-        weights = state_of(nets[0]), state_of(nets[1])
-        return self.captured.begin(structure, start, batch, weights, task.params)
+        return self.captured.begin(structure, start, batch, self.weights(task), task.params)
 
     def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """The user's own program, from the same warm start where it continues from one."""
@@ -158,13 +162,22 @@ class Trials:
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
         """The two networks as this trial begins with them: warm, or fresh from its seed."""
         settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
-        generator = build_generator(settings, task.seed)
-        discriminator = build_discriminator(settings, n_layers, task.seed)
+        nets = (
+            build_generator(settings, task.seed),
+            build_discriminator(settings, n_layers, task.seed),
+        )
         if self.plan.warm_start == "shared":
-            warm = self.warm_start
-            generator.load_state_dict(warm.generator)
-            discriminator.load_state_dict(warm.discriminators[n_layers, task.params.gan_mode])
-        return generator.to(self.device), discriminator.to(self.device)
+            for net, weights in zip(nets, self.weights(task), strict=True):
+                net.load_state_dict(weights)
+        return nets[0].to(self.device), nets[1].to(self.device)
+
+    def weights(self, task: TrialTask) -> tuple[NetWeights, NetWeights]:
+        """What the two networks begin with."""
+        if self.plan.warm_start == "shared":
+            kind = (task.params.n_layers_D, task.params.gan_mode)
+            return self.warm_start.generator, self.warm_start.discriminators[kind]
+        generator, discriminator = self.networks(task)
+        return state_of(generator), state_of(discriminator)
 
     def of_stage(self, task: TrialTask) -> tuple[TrainSettings, Judge, Path]:
         """How a task of its stage is trained, what it is scored on, where its weights go."""

@@ -7,7 +7,7 @@ model that works but blurs, they measure what the searched settings change.
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from harness.data.pairs import PairSet
 from harness.errors import DivergedError
 from harness.paths import WarmStartPaths
 from harness.training.batches import Batch, batches
+from harness.training.captured import CapturedStep, CapturedSteps, capturable
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
 from harness.training.few_pixels import by_channel
 from harness.training.loop import averaging
@@ -83,14 +84,21 @@ def make_warm_start(
         init_as_copy(generator)
     generator.to(device)
     discriminator = build_discriminator(settings, BLURRING.n_layers_D, seed).to(device)
-    model = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
+    model: Pix2Pix | CapturedStep
+    model = started = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
     averaged = averaging(generator, settings)
     stream = batches(pairs, settings, device, seed)
+    if capturable(settings, device):
+        first = next(stream)
+        stream = chain([first], stream)
+        begun = state_of(generator), state_of(discriminator)
+        model = CapturedSteps().begin("warm start", lambda: started, first, begun, BLURRING)
     for done, batch in enumerate(islice(stream, settings.warm_start_steps), 1):
         model.step(*batch)
         if done % settings.ema_every == 0:
             averaged.update_parameters(generator)
         tell(done, total)
+    model.check()
     generator.load_state_dict(averaged.module.state_dict())
 
     def tell_rest(done: int, total: int) -> None:

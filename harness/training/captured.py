@@ -22,8 +22,10 @@ WARM_UPS = 3
 # Steps after which the device is asked whether a loss was not finite. Asking waits for the device;
 # meanwhile nothing is lost, since from that loss on nothing is updated.
 CHECK_EVERY = 50
-# Each holds its networks, their gradients and their activations on the device.
+# Each holds its networks, their gradients and their activations on the device: fewer are kept where
+# other workers' trials leave less than this share of it free.
 MOST_HELD = 4
+LEAST_FREE = 0.25
 
 
 @dataclass
@@ -107,6 +109,14 @@ def structure_of(params: TrialParams, extras: Mapping[str, Any]) -> object:
     return params.n_layers_D, params.gan_mode, perceptual, tuple(sorted(extras.items()))
 
 
+def crowded() -> bool:
+    """Whether the device has little memory left, whoever took it."""
+    if not torch.cuda.is_available():
+        return False
+    free, there = torch.cuda.mem_get_info()
+    return free < LEAST_FREE * there
+
+
 class CapturedSteps:
     """The captured steps of one process, one for each of the structures that it met last."""
 
@@ -130,8 +140,9 @@ class CapturedSteps:
             return start()
         step = self.held.pop(structure, None)
         if step is None:
-            while len(self.held) >= MOST_HELD:
+            while self.held and (len(self.held) >= MOST_HELD or crowded()):
                 self.held.pop(next(iter(self.held)))
+                torch.cuda.empty_cache()
             model = start()
             try:
                 step = CapturedStep.capture(model, *batch)

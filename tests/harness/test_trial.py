@@ -11,8 +11,10 @@ from pydantic import TypeAdapter
 from harness.config import TrainSettings, TrialPlan
 from harness.data.pairs import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
+from harness.training.captured import CapturedStep
 from harness.training.checkpoints import state_of
 from harness.training.networks import build_generator, init_as_copy, restoring
+from harness.training.step import Pix2Pix
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
 from harness.warmstart import WarmStart
@@ -250,3 +252,48 @@ def test_a_generator_begun_as_a_copy_returns_nearly_its_input() -> None:
         with restoring(net) as restore:
             distances.append(float((restore(grey) - grey).abs().mean()))
     assert distances[1] < 0.06 < distances[0]
+
+
+class Replayed:
+    """Stands in for a CUDA graph: trains on what lies in the captured tensors."""
+
+    def __init__(self, model: Pix2Pix, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self.model, self.batch = model, batch
+        self.losses = {name: value.clone() for name, value in model.told.items()}
+
+    def replay(self) -> None:
+        for name, loss in self.model.optimize(*self.batch).items():
+            self.losses[name].copy_(loss)
+
+
+def test_trials_on_captured_steps_are_those_on_eager_ones(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warm start too; the second trial of a structure begins anew in the first one's place."""
+    captures = []
+
+    def capture(
+        model: Pix2Pix, retouched: torch.Tensor, original: torch.Tensor, wanted: None = None
+    ) -> CapturedStep:
+        batch = (retouched.clone(), original.clone())
+        model.optimize(*batch)  # as a capture's warm-up does
+        captures.append(graph := Replayed(model, batch))
+        return CapturedStep(model, graph, *batch, wanted, graph.losses)  # type: ignore[arg-type]
+
+    found = {}
+    for way in ("eager", "captured"):
+        trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
+        if way == "captured":
+            monkeypatch.setattr(CapturedStep, "capture", capture)
+            for module in ("harness.trial", "harness.warmstart"):
+                monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)
+        baseline = trials.prepare(lambda done, total: None)
+        scores = [baseline.warm_start]
+        for number, rate in enumerate((2e-4, 5e-4)):
+            params = PARAMS.model_copy(update={"lr": rate})
+            result = trials.run(TrialTask(number, params, seed=number), lambda rung: True)
+            assert result is not None
+            scores.append(result.rung.value)
+        found[way] = scores
+    assert found["captured"] == pytest.approx(found["eager"], rel=1e-6)
+    assert len(captures) == 2  # the warm start's, and one for both trials
