@@ -30,7 +30,7 @@ def read_repository(folder: Path, silence: float) -> Repository:
             f"There is no train.py in {folder}: name your copy of pytorch-CycleGAN-and-pix2pix "
             "with --repo DIR, or a YAML file that describes another program."
         )
-    folder = folder.absolute()
+    folder = folder.resolve()
     python = python_of(folder)
     try:
         asked = subprocess.run(

@@ -2,14 +2,18 @@
 
     python tests/golden/make_pix2pix_steps.py PATH_TO_A_COPY_OF_THE_REPOSITORY
 
-Runs that copy's own `Pix2PixModel.optimize_parameters` for ten steps on the CPU, in float64 (in
-float32 ten steps on noise blow up whatever a processor rounds in its own way), from weights and
-batches that `tests/harness/training/test_parity.py` makes in the same way. Losses are
-kept for every step; the networks as the norm of all weights and their product with a fixed random
-direction, after steps 1 and 10. Beside the steps: the keys and shapes of every network's
-`state_dict`, and the learning rates that `get_scheduler` gives. Nothing of the repository's code
-is kept. Last made with the public copy `lazyniv/pytorch-CycleGAN-and-pix2pix` (2020) under torch
-2.15.
+Runs that copy's own `Pix2PixModel.optimize_parameters` for ten steps on the CPU, from weights and
+batches of noise that `tests/harness/training/test_parity.py` makes in the same way: at the default
+learning rate, and at a twentieth of it. In float64, so that no processor's way of rounding is in
+the numbers. In float32 ten steps at the default rate differ by 1e-3 between processors, whoever
+runs them, for Adam moves a weight by the sign of a gradient that is nearly 0; at a twentieth the
+weights differ by 1e-5 (with one thread or two, without oneDNN, with channels first).
+
+Losses are kept for every step; the networks as the norm of all weights and their product with a
+fixed random direction, after steps 1 and 10. Beside the steps: the keys and shapes of every
+network's `state_dict`, and the learning rates that `get_scheduler` gives. Nothing of the
+repository's code is kept. Last made with the public copy `lazyniv/pytorch-CycleGAN-and-pix2pix`
+(2020) under torch 2.14.
 """
 
 import contextlib
@@ -27,6 +31,7 @@ from tests.golden.pix2pix_case import (
     CASES,
     COURSE,
     DISCRIMINATORS,
+    EVERY,
     GENERATORS,
     LR,
     NETWORKS,
@@ -34,6 +39,7 @@ from tests.golden.pix2pix_case import (
     PLATEAU_LOSSES,
     RESTORERS,
     SETTINGS,
+    SLOW_LR,
     batch,
     case_weights,
     fingerprint,
@@ -137,6 +143,7 @@ def write(name: str, golden: dict[str, object], indent: int | None) -> None:
 with contextlib.redirect_stdout(io.StringIO()):
     steps = {f"{mode}-{n}": ten_steps(SETTINGS, mode, n, LR) for mode, n in CASES}
     steps |= {name: ten_steps(network_settings(name), "lsgan", 3, NETWORKS_LR) for name in NETWORKS}
+    slow = {name: ten_steps(settings, mode, n, SLOW_LR) for name, settings, mode, n in EVERY}
     state_dicts = {
         named(case): shapes(define_G(3, 3, 4, case["netG"], case["norm"], case["dropout"]))
         for case in GENERATORS
@@ -147,6 +154,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     pictures = {name: restored(restorer(name)) for name in RESTORERS}
 write("pix2pix_restored.json", pictures, None)
 write("pix2pix_steps.json", steps, 1)
+write("pix2pix_slow_steps.json", slow, 1)
 write("pix2pix_state_dicts.json", state_dicts, None)
 policies = ("linear", "step", "plateau", "cosine")
 write("pix2pix_rates.json", {policy: rates(policy) for policy in policies}, None)

@@ -12,6 +12,8 @@ CASES = [(mode, n) for mode in ("vanilla", "lsgan", "wgangp") for n in (2, 3, 4,
 
 
 LR = 2e-4
+# At a twentieth of that rounding errors hardly grow over ten steps: there float32 is compared.
+SLOW_LR = 1e-5
 # Other networks than the profiles', each trained with lsgan and three layers, at the guide's rate:
 # at twice that, ten steps on noise blow rounding errors up beyond the tolerance.
 NETWORKS_LR = 1e-4
@@ -51,6 +53,13 @@ PLATEAU_LOSSES = [1.0, 0.5, *[0.499] * 14]
 
 def network_settings(name: str) -> TrainSettings:
     return SETTINGS.model_copy(update=NETWORKS[name])
+
+
+EVERY = [
+    *((f"{mode}-{n}", SETTINGS, mode, n) for mode, n in CASES),
+    *((name, network_settings(name), "lsgan", 3) for name in NETWORKS),
+]
+"""Every case: its name, settings, gan_mode, n_layers_D."""
 
 
 def restorer(name: str) -> TrainSettings:
