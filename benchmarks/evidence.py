@@ -29,6 +29,7 @@ from harness.data.cache import default_cache
 from harness.data.prepare import prepare_data
 from harness.devices import resolve_device
 from harness.profiles import choose_profile
+from harness.sampling import hopeless, make_pruner
 from harness.trial_messages import Rung, TrialTask
 from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes
@@ -38,6 +39,8 @@ RESULTS = Path(__file__).parent / "results"
 # A score and the two before it, as shares of its step.
 BESIDE = (0.9, 0.95, 1.0)
 LAST = len(BESIDE)
+# In which the pruner meets the settings.
+ORDERS = 200
 
 
 def settings_to_try(space: Space, count: int) -> dict[str, TrialParams]:
@@ -128,6 +131,51 @@ def agreement(runs: dict[str, Any]) -> list[dict[str, float]]:
     return found
 
 
+def pruned(runs: dict[str, Any], rungs: tuple[int, ...]) -> dict[str, float]:
+    """What the default pruner would do to these settings as trials, over random orders of them.
+
+    Every setting is a trial like any other, scored at the profile's `rungs`; one runs at a time.
+    `saved`: share of the steps not trained. `regret`: by how much the leader of the trials left
+    ends behind that of all, by a trial's own last score, and `long_regret`: in the long run.
+    `best_survives`: how often the setting that is the best in the long run is not pruned.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    scores = np.array(
+        [[r["value"] for r in run["rungs"] if r["step"] in rungs] for run in runs.values()]
+    )
+    truth = np.array([[r["value"] for r in run["rungs"][-LAST:]] for run in runs.values()]).mean(1)
+    last, leader = scores[:, -1], scores[:, -1].argmax()
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(ORDERS):
+        study = optuna.create_study(direction="maximize", pruner=make_pruner("asha", rungs))
+        steps, left = 0, []
+        for setting in random.permutation(len(scores)):
+            trial = study.ask()
+            for step, score in zip(rungs, scores[setting], strict=True):
+                trial.report(score, step)
+                if hopeless(trial, step, rungs[-1]):
+                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                    break
+            else:
+                study.tell(trial, score)
+                left.append(setting)
+            steps += step
+        named = max(left, key=lambda setting: last[setting])
+        found.append(
+            (
+                1 - steps / (len(scores) * rungs[-1]),
+                last[leader] - last[named],
+                truth[leader] - truth[named],
+                truth.argmax() in left,
+            )
+        )
+    names = ("saved", "regret", "long_regret", "best_survives")
+    return dict(zip(names, np.mean(found, axis=0).round(5).tolist(), strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="auto", help="quick, standard, full or auto")
@@ -190,12 +238,19 @@ def main() -> None:
             values = " ".join(f"{rung['step']}:{rung['value']:.3f}" for rung in run["rungs"])
             print(f"{name:<20} {run['seconds']:>6} s  {values}", flush=True)
     kept["agreement"] = agreement(kept["runs"])
+    kept["pruned"] = pruned(kept["runs"], train.rungs)
     file.write_text(json.dumps(kept, indent=1))
     for row in kept["agreement"]:
         print(
             "step {step:>6}  Spearman {single:5.2f}, smoothed {smoothed:5.2f} [{low:.2f}, "
             "{high:.2f}]  regret {regret:.4f}  spread {spread:.4f}".format(**row)
         )
+    print(
+        "pruned: {saved:.0%} of the steps saved; regret {regret:.4f}, in the long run "
+        "{long_regret:.4f}; the best in the long run survives {best_survives:.0%}".format(
+            **kept["pruned"]
+        )
+    )
 
 
 if __name__ == "__main__":
