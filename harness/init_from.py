@@ -36,7 +36,9 @@ def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None
     Raises:
         UserInputError: a file is no checkpoint, or does not fit; the first difference is named.
     """
-    load_weights(build_generator(train, seed=0), read_checkpoint(files[0]), files[0], train)
+    weights = read_checkpoint(files[0])
+    shape_of(weights, files[0])  # refuses what is no generator at all, in plainer words
+    load_weights(build_generator(train, seed=0), weights, files[0], train)
     if len(files) > 1:
         weights = read_checkpoint(files[1])
         depth = n_layers_D or discriminator_shape(weights, files[1])[0]

@@ -20,7 +20,7 @@ from harness.config import Repository, SearchConfig
 from harness.data.reading import read_picture
 from harness.errors import DivergedError, HarnessError, UserInputError
 from harness.external.process import Followed, follow, losses_between
-from harness.external.repository import check_options, read_repository, spelt, trial_command
+from harness.external.repository import check_options, read_repository, trial_command
 from harness.external.trial import pix2pix_line, scored_at
 from harness.paths import RunPaths
 from harness.plan import plan_search
@@ -30,6 +30,8 @@ from harness.stopping import StopSwitch
 from harness.study import open_existing
 from harness.view import QuietView
 from harness.worker import trial_runner
+from reports.export import best_config
+from reports.repositories import spelt
 from search_spaces.params import TrialParams
 from tests.harness.portraits import external_search
 
@@ -97,6 +99,8 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
         (3, 10.0),
         (6, 5.0),
     ]
+    # What it exports is for that copy.
+    assert best_config(study)["command"].startswith(f"cd {tmp_path / 'pix2pix'}\n")
     folder = paths.study("external")
     assert not list(folder.external.folder.glob("t*/*.pth"))
     # What it was given to train on is what the search scores by.
@@ -249,7 +253,7 @@ class TestRepositories:
         older = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
         options = tuple(older.get(o, o) for o in repository.options)
         old = repository.model_copy(update={"options": options})
-        assert spelt(old, "n_epochs") == "niter"
+        assert spelt("n_epochs", old.options) == "niter"
         command = trial_command(old, PARAMS, QUICK, tmp_path, 3, tmp_path, "cpu", warm=False)
         assert "--niter" in command
         assert "--n_epochs" not in command

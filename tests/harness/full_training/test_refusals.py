@@ -38,6 +38,14 @@ def test_what_cannot_be_used_is_refused_and_nothing_is_written(
     assert [entry.name for entry in tmp_path.iterdir()] == ["best.yaml"]
 
 
+def test_a_discriminator_is_no_generator_to_begin_from(
+    whole: tuple[Path, Heard], tmp_path: Path, pairs: Path
+) -> None:
+    given = whole[0] / "latest_net_D.pth"
+    with pytest.raises(UserInputError, match=r"latest_net_D\.pth is not .* a pix2pix generator"):
+        train_fully(asked(tmp_path, pairs, init_from=[given]), Heard())
+
+
 def test_somebody_else_s_checkpoints_are_not_written_over(tmp_path: Path, pairs: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "latest_net_G.pth").write_bytes(b"theirs")
