@@ -8,7 +8,7 @@ import logging
 import math
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -37,7 +37,7 @@ from harness.worker import (
 TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
 MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
 MEASURED = 2  # trials whose memory says how many fit a GPU
-MOST_STARTS = 3  # workers that end before they are ready, in a row
+MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Driver:
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
-        self.starts_lost = 0
+        self.starts_lost: Counter[int] = Counter()
         self.measured: list[Memory] = []
         self.recorder = Recorder(plan, stage, view)
 
@@ -157,7 +157,7 @@ class Driver:
             case Died():
                 self.lost(worker, message.reason)
             case Ready() if worker != 0 or self.baseline is not None:
-                self.starts_lost = 0
+                del self.starts_lost[worker]
                 self.idle.add(worker)
             case Ready():  # the first: its preparation was ordered with its start
                 pass
@@ -179,7 +179,7 @@ class Driver:
 
     def prepared(self, worker: int, baseline: Baseline) -> None:
         self.baseline = baseline
-        self.starts_lost = 0
+        del self.starts_lost[worker]
         self.idle.add(worker)
         self.stage.searched.set_user_attr("baseline", asdict(baseline))
         self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
@@ -236,10 +236,10 @@ class Driver:
         self.idle.discard(worker)
         log.error("worker %d: %s", worker, reason)
         if was_starting:
-            self.starts_lost += 1
-            if self.starts_lost >= MOST_STARTS:
+            self.starts_lost[worker] += 1
+            if self.starts_lost[worker] >= MOST_STARTS:
                 raise HarnessError(
-                    f"{MOST_STARTS} workers in a row ended before they were ready ({reason}): see "
+                    f"A worker ended {MOST_STARTS} times before it was ready ({reason}): see "
                     f"{self.plan.paths.driver_log}."
                 )
         self.start(worker)

@@ -31,6 +31,7 @@ import harness.search
 from benchmarks.simulated import SimulatedLauncher
 from harness.best_config import read_best_config
 from harness.errors import HarnessError, SearchFailedError, UserInputError
+from harness.launch.launcher import Died
 from harness.outcome import SearchOutcome, as_data, as_lines
 from harness.plan import SearchPlan
 from harness.stage import SearchStage
@@ -38,7 +39,7 @@ from harness.stopping import StopSwitch
 from harness.tracking import Ending, NullTracker, quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 from harness.view import Event, TrialEnded, View
-from harness.worker import Prepare, RunnerFactory
+from harness.worker import Message, Prepare, Ready, RunnerFactory
 
 
 class Heard(View):
@@ -327,6 +328,33 @@ def test_a_trial_that_runs_again_passes_the_rungs_that_it_had_passed(
     assert [step for number, step in judged if number == 1] == [10, 20, 20, 30]
 
 
+class Losing(SimulatedLauncher):
+    """Four of its workers are lost at once before they are ready, as with a node of a cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, b"")
+        self.again: set[int] = set()
+
+    def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
+        said: list[tuple[int, Message | Died]] = [*super().wait(timeout)]
+        if lost := {1, 2, 3, 4} & {number for number, word in said if word == Ready()} - self.again:
+            self.again |= lost
+            return [(n, Died("node lost") if n in lost else word) for n, word in said]
+        return said
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_lost_node_is_not_a_worker_that_cannot_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, stop = make_plan(tmp_path, jobs=6, budget=8), StopSwitch(None)
+    launcher = Losing(plan.trial_plan.folder)
+    monkeypatch.setattr(harness.search, "make_launcher", lambda *_: launcher)
+    outcome = harness.search.run_search(plan, Heard(stop), stop, Instant)
+    assert launcher.again == {1, 2, 3, 4}
+    assert outcome.counts == {"complete": 8}
+
+
 class Crowded(driving.Slow):
     """Notes when each run begins and ends; trial 2 finds too little memory the first time."""
 
@@ -448,7 +476,7 @@ def test_a_search_that_only_fails_ends_with_the_commonest_reason(tmp_path: Path)
 def test_a_preparation_that_fails_ends_the_search(tmp_path: Path) -> None:
     with pytest.raises(UserInputError, match=r"model\.pth does not fit"):
         run(make_plan(tmp_path), Refusing)
-    with pytest.raises(HarnessError, match=r"3 workers in a row .*exit code 7"):
+    with pytest.raises(HarnessError, match=r"ended 3 times before .*exit code 7"):
         run(make_plan(tmp_path), Unmakeable)
 
 
