@@ -253,7 +253,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     torch.set_flush_denormal(True)
     on_cpu = asked.device == "cpu"
-    settings, rounds = (QUICK, 16) if on_cpu else (STANDARD, 60)
+    settings, rounds = (QUICK, 10) if on_cpu else (STANDARD, 60)
     layers, window = settings.perceptual_layers, settings.perceptual_window
     vgg = PerceptualLoss(layers, "random", window).to(asked.device)
     held = {
