@@ -3,6 +3,7 @@
     python -m benchmarks                  # those of this machine that have no result of today
     python -m benchmarks step report      # these, whatever there is
     python -m benchmarks --table          # nothing is run: the table of the results there are
+    python -m benchmarks --list           # nor here: each benchmark, its minutes, what it measures
 
 Each is a command of its own, and writes `results/NAME.json` with machine, versions and date. What
 was interrupted is taken up by the same command: a result of today from this machine is not made
@@ -10,6 +11,7 @@ again. Minutes are those of two quiet cores.
 """
 
 import argparse
+import ast
 import json
 import subprocess
 import sys
@@ -41,10 +43,31 @@ def of_step(held: dict[str, Any]) -> str:
 
 
 def of_gpu(held: dict[str, Any]) -> str:
-    shares = held["graph bfloat16"]
+    step, trials = held["steps"]["graph bfloat16"], held["trials_an_hour"]
     return (
-        f"{shares['steps_a_second']} steps/s, {shares['of_matmul']:.0%} of the matmul rate, "
-        f"{shares['of_copy']:.0%} of the copy bandwidth"
+        f"{step['of_reference']}x the reference's step, {step['of_matmul']:.0%} of the matmul "
+        f"rate, {step['of_copy']:.0%} of the copy bandwidth; trials an hour with several workers "
+        f"{trials['bfloat16 of plain']}x"
+    )
+
+
+def of_fused(held: dict[str, Any]) -> str:
+    ratios = {n: row["ratio"] for n, row in held["without the perceptual term"].items()}
+    told = ", ".join(f"{count} models {ratio}x" for count, ratio in ratios.items())
+    return f"trained as one, against apart: {told}"
+
+
+def of_growth(held: dict[str, Any]) -> str:
+    by_steps = held["a trial by its steps"]["slope"]
+    power = held["a step by the picture's side"]["exponent"]
+    two = held["a search by its trials, for each number of workers"]["2"]["speedup"]
+    return f"{1000 * by_steps:.0f} ms a step of a trial; pixels^{power}; two workers {two}x one"
+
+
+def of_pruned(held: dict[str, Any]) -> str:
+    return (
+        f"to the plain loop's best: {held['ratio']}x ({held['reached']} seeds reached it); "
+        f"for as many trials {held['ratio_at_as_many']}x"
     )
 
 
@@ -55,12 +78,15 @@ CPU = {
         5,
         lambda held: f"trials an hour against the plain loop: {held['ratio']}x",
     ),
+    "pruned": Benchmark("pruned", 15, of_pruned),
+    "growth": Benchmark("growth", 6, of_growth),
+    "fused": Benchmark("fused", 1, of_fused),
     "score": Benchmark(
         "score",
         4,
         lambda held: (
             "against lpips and scikit-image: "
-            f"{held['beside_the_plain_way']['ratio']['seconds']['every_rung']}x"
+            f"{held['beside_the_plain_way']['ratio']['seconds']['a_rung']}x"
         ),
     ),
     "report": Benchmark(
@@ -73,10 +99,26 @@ CPU = {
         6,
         lambda held: f"milliseconds a trial, processor: {held['driver_ms']['1000']['cpu']}",
     ),
+    "share": Benchmark(
+        "share",
+        5,
+        lambda held: f"of a short search's wall time {held['trains']:.0%} trains or scores",
+    ),
 }
 GPU = {
     "step_gpu": Benchmark("step_gpu", 2, of_step, ("--device", "cuda"), "step"),
-    "gpu": Benchmark("gpu", 2, of_gpu),
+    "gpu": Benchmark("gpu", 8, of_gpu),
+    "fused_gpu": Benchmark("fused_gpu", 3, of_fused, ("--device", "cuda"), "fused"),
+}
+
+# Run by themselves, with arguments of their own; minutes where they are known.
+ALONE = {
+    "data": "5",
+    "validate_score": "5",
+    "evidence": "17",
+    "scale": "60 and more",
+    "synthetic": "not timed",
+    "verdict": "not timed",
 }
 
 
@@ -110,13 +152,32 @@ def table(known: dict[str, Benchmark]) -> str:
     return "\n".join(rows)
 
 
+def listing() -> str:
+    """Every benchmark, its minutes, and what it measures."""
+    rows = [(name, str(one.minutes), one.module or name) for name, one in {**CPU, **GPU}.items()]
+    rows += [(name, minutes, name) for name, minutes in ALONE.items()]
+    return "\n".join(
+        f"{name:<15} {minutes:>11} min  {first_line(module)}" for name, minutes, module in rows
+    )
+
+
+def first_line(module: str) -> str:
+    """What a benchmark's file says of itself."""
+    tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
 def main() -> None:
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join([*CPU, *GPU]))
     parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--list", action="store_true", help="run nothing: names and minutes")
     asked = parser.parse_args()
+    if asked.list:
+        print(listing())
+        return
     known = {**CPU, **GPU}
     if unknown := [name for name in asked.names if name not in known]:
         parser.error(f"no benchmark is called {unknown[0]}: choose from {', '.join(known)}")

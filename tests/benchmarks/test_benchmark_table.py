@@ -42,6 +42,22 @@ def test_the_table_has_a_line_for_each_result_there_is(results: Path) -> None:
     assert "3.21x" in line
 
 
+def test_every_benchmark_is_listed_with_its_minutes_and_its_subject() -> None:
+    listed = {line.split()[0]: line for line in command.listing().splitlines()}
+    folder = Path(command.__file__).parent
+    commands = {f.stem for f in folder.glob("*.py") if "\nif __name__" in f.read_text("utf-8")}
+    assert commands - {"__main__"} <= set(listed)
+    for name, line in listed.items():
+        assert line.partition(" min  ")[2], name
+
+
+def test_the_committed_results_have_their_line() -> None:
+    for name, one in command.CPU.items():
+        held = command.result_of(one)
+        if held is not None:
+            assert command.table({name: one}).startswith(name)
+
+
 def test_the_peer_s_network_is_the_library_s_and_computes_the_same() -> None:
     ours = build_generator(QUICK, 0).eval()
     theirs = plainly(build_generator(QUICK, 0)).eval()
