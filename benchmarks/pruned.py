@@ -3,12 +3,12 @@
     python -m benchmarks.pruned [--trials 16] [--seeds 0 1]
 
 The plain loop (`benchmarks.plain_loop`) trains `--trials` settings to their end, one after the
-other. What it finds is read off a search of ours that prunes nothing, with the same sampler and
-seed: trained by either, a setting's score is the same but for the luck of its batches. What it
-takes is that many times the plain trial's seconds in `results/plain_loop.json`, which must be of
-this machine. Then `harness search`, as a user starts it, pruner and all, runs until its best
-reaches the plain loop's, or for twice as many trials. Both find the warm start ready; a search's
-seconds count from its command, start-up included.
+other. What it finds, and at which trial, is read off a search of ours that prunes nothing, with the
+same sampler and seed: trained by either, a setting's score is the same but for the luck of its
+batches. What it takes is a plain trial's seconds in `results/plain_loop.json`, which must be of
+this machine, for each trial up to that one. Then `harness search`, as a user starts it, pruner and
+all, runs until its best reaches the plain loop's, or for twice as many trials. Both find the warm
+start ready; a search's seconds count from its command, start-up included.
 
 `ratio` is the plain loop's seconds over the search's, at that best score; None where twice the
 trials did not reach it. `ratio_at_as_many` is the same at equal numbers of trials, whatever their
@@ -84,7 +84,7 @@ def one_seed(folder: Path, seed: int, trials: int, each: float) -> dict[str, Any
         check=True,
         capture_output=True,
     )
-    target = max(value for _, value in finished(whole, 0.0))
+    found_at, target = max(enumerate(scores(whole), 1), key=lambda numbered: numbered[1])
     shutil.copytree(*(StudyPaths(place / STUDY).warm_start.folder for place in (whole, pruned)))
     began = time.time()
     process = subprocess.Popen(
@@ -102,14 +102,19 @@ def one_seed(folder: Path, seed: int, trials: int, each: float) -> dict[str, Any
     as_many = sorted(ends(pruned, began))[trials - 1]
     return {
         "seed": seed,
-        "plain": {"best": target, "seconds": round(trials * each, 1)},
+        "plain": {
+            "best": target,
+            "found_at": found_at,
+            "seconds_to_that_best": round(found_at * each, 1),
+            "seconds": round(trials * each, 1),
+        },
         "ours": {
             "seconds_to_that_best": None if at is None else round(at, 1),
             "seconds_for_as_many_trials": round(as_many, 1),
             "best_of_as_many": max(value for seconds, value in done if seconds <= as_many),
             "trials": ended(pruned),
         },
-        "ratio": None if at is None else round(trials * each / at, 2),
+        "ratio": None if at is None else round(found_at * each / at, 2),
         "ratio_at_as_many": round(trials * each / as_many, 2),
     }
 
@@ -121,6 +126,11 @@ def finished(folder: Path, began: float) -> list[tuple[float, float]]:
         for trial in recorded(folder)
         if trial.state.name == "COMPLETE"
     )
+
+
+def scores(folder: Path) -> list[float]:
+    """Those of a search that prunes nothing, in the order of its trials."""
+    return [trial.values[0] for trial in recorded(folder) if trial.values]
 
 
 def ends(folder: Path, began: float) -> list[float]:
