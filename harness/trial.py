@@ -102,8 +102,11 @@ class Trials:
         return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """One trial, and what it needed of a GPU, which is free again after it."""
-        result, memory = with_memory(self.plan.device, lambda: self.one(task, report))
+        """One trial, and what it needed of a GPU, which has room again after it."""
+        try:
+            result, memory = with_memory(self.plan.device, lambda: self.one(task, report))
+        finally:
+            self.captured.make_room()
         return result and replace(result, memory=memory)
 
     def one(self, task: TrialTask, report: Report) -> TrialResult | None:

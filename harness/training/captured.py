@@ -140,9 +140,7 @@ class CapturedSteps:
             return start()
         step = self.held.pop(structure, None)
         if step is None:
-            while self.held and (len(self.held) >= MOST_HELD or crowded()):
-                self.held.pop(next(iter(self.held)))
-                torch.cuda.empty_cache()
+            self.make_room(MOST_HELD - 1)
             model = start()
             try:
                 step = CapturedStep.capture(model, *batch)
@@ -155,3 +153,9 @@ class CapturedSteps:
         self.held[structure] = step
         step.restart(*weights, params)
         return step
+
+    def make_room(self, most: int = MOST_HELD) -> None:
+        """Let go of those met longest ago: down to `most`, and on while the device is crowded."""
+        while self.held and (len(self.held) > most or crowded()):
+            self.held.pop(next(iter(self.held)))
+            torch.cuda.empty_cache()

@@ -138,6 +138,32 @@ def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
     assert torch.equal(weights(found), weights(wanted))
 
 
+def test_steps_are_held_for_the_structures_met_last_and_fewer_where_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = fresh(FIRST)
+    weights = (state_of(model.generator), state_of(model.discriminator))
+
+    def capture(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
+        return CapturedStep(model, None, *pictures, None, {})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CapturedStep, "capture", capture)
+    short = False
+    monkeypatch.setattr("harness.training.captured.crowded", lambda: short)
+    steps = CapturedSteps()
+    met = {
+        name: steps.begin(name, lambda: model, batch(1), weights, FIRST)
+        for name in ("a", "b", "c", "d", "b", "e")
+    }
+    assert list(steps.held) == ["c", "d", "b", "e"]
+    assert steps.begin("c", lambda: model, batch(1), weights, FIRST) is met["c"]
+    short = True
+    steps.begin("f", lambda: model, batch(1), weights, FIRST)
+    assert list(steps.held) == ["f"]
+    steps.make_room()
+    assert not steps.held
+
+
 def on_gpu(number: int) -> tuple[torch.Tensor, torch.Tensor]:
     retouched, original = batch(number)
     return retouched.cuda(), original.cuda()
