@@ -111,12 +111,12 @@ GPU = {
     "fused_gpu": Benchmark("fused_gpu", 3, of_fused, ("--device", "cuda"), "fused"),
 }
 
-# Run by themselves, with arguments of their own; minutes where they are known.
+# Run by themselves, with arguments of their own.
 ALONE = {
-    "data": "5",
-    "validate_score": "5",
-    "evidence": "17",
-    "scale": "60 and more",
+    "data": "5 min",
+    "validate_score": "5 min",
+    "evidence": "17 min",
+    "scale": "hours",
     "synthetic": "not timed",
     "verdict": "not timed",
 }
@@ -154,10 +154,12 @@ def table(known: dict[str, Benchmark]) -> str:
 
 def listing() -> str:
     """Every benchmark, its minutes, and what it measures."""
-    rows = [(name, str(one.minutes), one.module or name) for name, one in {**CPU, **GPU}.items()]
+    rows = [
+        (name, f"{one.minutes} min", one.module or name) for name, one in {**CPU, **GPU}.items()
+    ]
     rows += [(name, minutes, name) for name, minutes in ALONE.items()]
     return "\n".join(
-        f"{name:<15} {minutes:>11} min  {first_line(module)}" for name, minutes, module in rows
+        f"{name:<15}{minutes:>10}  {first_line(module)}" for name, minutes, module in rows
     )
 
 
