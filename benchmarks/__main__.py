@@ -75,10 +75,10 @@ CPU = {
     "step": Benchmark("step", 6, of_step),
     "plain_loop": Benchmark(
         "plain_loop",
-        5,
+        8,
         lambda held: f"trials an hour against the plain loop: {held['ratio']}x",
     ),
-    "pruned": Benchmark("pruned", 15, of_pruned),
+    "pruned": Benchmark("pruned", 18, of_pruned),
     "growth": Benchmark("growth", 6, of_growth),
     "fused": Benchmark("fused", 1, of_fused),
     "score": Benchmark(

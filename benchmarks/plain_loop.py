@@ -6,13 +6,16 @@ The peer: Optuna's `optimize`, a subprocess a trial that imports torch, builds t
 from the same warm start, trains them eagerly in float32 as many steps with the usual data loader
 from PNG files, restores and saves the validation pictures at the same steps, and scores them with
 lpips, scipy and scikit-image; `mlflow.log_metric` one by one. The same settings on both sides, none
-pruned; both find the warm start ready. The times are of whole commands, start-up included.
+pruned; both find the warm start ready. The times are of whole commands, start-up included; the two
+sides take turns, and medians of the rounds are told.
 
 Results: `results/plain_loop.json`.
 """
 
 import argparse
 import json
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
+from harness.paths import StudyPaths
 
 RESULT = Path(__file__).parent / "results" / "plain_loop.json"
 LOG_EVERY = 100  # steps between two log lines: pix2pix's own print_freq
@@ -30,7 +34,8 @@ STUDY = "plain"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=4, help="of each side")
+    parser.add_argument("--trials", type=int, default=4, help="of each side, in each round")
+    parser.add_argument("--rounds", type=int, default=3, help="of one side after the other")
     parser.add_argument("--trial", nargs=2, metavar=("FOLDER", "PARAMS"), help="one of the peer's")
     asked = parser.parse_args()
     if asked.trial:
@@ -40,30 +45,53 @@ def main() -> None:
         folder = Path(made)
         search(folder, 1)  # makes the pairs and the warm start that both sides begin with
         write_pictures(folder)
-        began = time.perf_counter()
-        search(folder, 1 + asked.trials)
-        ours = time.perf_counter() - began
-        settings = settings_of(folder)[1:]
-        began = time.perf_counter()
-        scores = plain_loop(folder, [params for params, _ in settings])
-        theirs = time.perf_counter() - began
-    rows = [
-        {"params": params, "ours": score, "plain": plain}
-        for (params, score), plain in zip(settings, scores, strict=True)
-    ]
+        rounds = [one_round(folder, number, asked.trials) for number in range(asked.rounds)]
+    ours, theirs = (statistics.median(one[side] for one in rounds) for side in ("ours", "plain"))
     held = {
         "machine": describe_machine("cpu"),
         "trials": asked.trials,
-        "seconds": {"ours": round(ours, 1), "plain": round(theirs, 1)},
+        "seconds": {"ours": ours, "plain": theirs},
         "trials_per_hour": {
             "ours": round(3600 * asked.trials / ours, 1),
             "plain": round(3600 * asked.trials / theirs, 1),
         },
-        "ratio": round(theirs / ours, 2),
-        "scores": rows,
+        "ratio": statistics.median(one["ratio"] for one in rounds),
+        "rounds": rounds,
     }
     RESULT.write_text(json.dumps(held, indent=1) + "\n")
     print(json.dumps(held, indent=1))
+
+
+def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
+    """A search of ours, then the plain loop over the settings that it tried; seconds and scores."""
+    mine = folder / f"round {number}"
+    share_warm_start(folder, mine)
+    began = time.perf_counter()
+    search(mine, trials)
+    ours = time.perf_counter() - began
+    settings = settings_of(mine)
+    theirs, scores = timed_plain_loop(folder, [params for params, _ in settings])
+    return {
+        "ours": round(ours, 1),
+        "plain": round(theirs, 1),
+        "ratio": round(theirs / ours, 2),
+        "scores": [
+            {"params": params, "ours": score, "plain": plain}
+            for (params, score), plain in zip(settings, scores, strict=True)
+        ],
+    }
+
+
+def share_warm_start(made: Path, other: Path) -> None:
+    """Let the search in another folder begin with the warm start that one made."""
+    shutil.copytree(*(StudyPaths(place / STUDY).warm_start.folder for place in (made, other)))
+
+
+def timed_plain_loop(folder: Path, settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
+    """Its seconds and its scores."""
+    began = time.perf_counter()
+    scores = plain_loop(folder, settings)
+    return time.perf_counter() - began, scores
 
 
 def search(folder: Path, budget: int) -> None:
@@ -152,7 +180,6 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
     from benchmarks.step import plainly
-    from harness.paths import StudyPaths
     from harness.profiles import QUICK
     from harness.training.losses import gan_loss
     from harness.training.networks import build_discriminator, build_generator, restoring

@@ -5,8 +5,8 @@
 The plain loop (`benchmarks.plain_loop`) trains `--trials` settings to their end, one after the
 other. What it finds, and at which trial, is read off a search of ours that prunes nothing, with the
 same sampler and seed: trained by either, a setting's score is the same but for the luck of its
-batches. What it takes is a plain trial's seconds in `results/plain_loop.json`, which must be of
-this machine, for each trial up to that one. Then `harness search`, as a user starts it, pruner and
+batches. What it takes is, for each trial up to that one, a plain trial's seconds: the mean of
+`PLAIN` of them, run in between. Then `harness search`, as a user starts it, pruner and
 all, runs until its best reaches the plain loop's, or for twice as many trials. Both find the warm
 start ready; a search's seconds count from its command, start-up included.
 
@@ -18,7 +18,6 @@ Results: `results/pruned.json`.
 
 import argparse
 import json
-import shutil
 import signal
 import statistics
 import subprocess
@@ -27,13 +26,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plain_loop
 from benchmarks.machine import describe_machine
-from benchmarks.plain_loop import STUDY, open_study, search_command
+from benchmarks.plain_loop import (
+    open_study,
+    search_command,
+    settings_of,
+    share_warm_start,
+    timed_plain_loop,
+    write_pictures,
+)
 from harness.errors import HarnessError
-from harness.paths import StudyPaths
 
 RESULT = Path(__file__).parent / "results" / "pruned.json"
+PLAIN = 4  # plain trials that are timed
 POLL = 3.0  # seconds between two looks at the search's record
 
 
@@ -42,18 +47,15 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=16, help="of the plain loop")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     asked = parser.parse_args()
-    machine = describe_machine("cpu")
-    each = seconds_of_plain_trial(machine)
     rows = []
     for seed in asked.seeds:
         with tempfile.TemporaryDirectory() as made:
-            rows.append(one_seed(Path(made), seed, asked.trials, each))
+            rows.append(one_seed(Path(made), seed, asked.trials))
         print(json.dumps(rows[-1]), flush=True)
     reached = [row["ratio"] for row in rows if row["ratio"] is not None]
     held = {
-        "machine": machine,
+        "machine": describe_machine("cpu"),
         "trials": asked.trials,
-        "plain_trial_seconds": each,
         "seeds": rows,
         "reached": f"{len(reached)} of {len(rows)}",
         # A search that was not reached is the slowest of all: no median without a majority.
@@ -64,19 +66,7 @@ def main() -> None:
     print(json.dumps(held, indent=1))
 
 
-def seconds_of_plain_trial(machine: dict[str, str | int]) -> float:
-    """What the plain loop takes for a trial on this machine.
-
-    Raises:
-        SystemExit: that has not been measured here.
-    """
-    held = json.loads(plain_loop.RESULT.read_text(encoding="utf-8"))
-    if any(held["machine"][key] != machine[key] for key in ("device", "cores", "torch")):
-        raise SystemExit("plain_loop.json is of another machine: run benchmarks.plain_loop first.")
-    return float(held["seconds"]["plain"] / held["trials"])
-
-
-def one_seed(folder: Path, seed: int, trials: int, each: float) -> dict[str, Any]:
+def one_seed(folder: Path, seed: int, trials: int) -> dict[str, Any]:
     """The plain loop's best with this seed, and when the search that prunes has it."""
     whole, pruned = folder / "whole", folder / "pruned"
     subprocess.run(
@@ -85,7 +75,10 @@ def one_seed(folder: Path, seed: int, trials: int, each: float) -> dict[str, Any
         capture_output=True,
     )
     found_at, target = max(enumerate(scores(whole), 1), key=lambda numbered: numbered[1])
-    shutil.copytree(*(StudyPaths(place / STUDY).warm_start.folder for place in (whole, pruned)))
+    share_warm_start(whole, pruned)
+    write_pictures(whole)
+    settings = [params for params, _ in settings_of(whole)[:PLAIN]]
+    each = timed_plain_loop(whole, settings)[0] / len(settings)
     began = time.time()
     process = subprocess.Popen(
         search_command(pruned, 2 * trials, "--seed", str(seed)),
@@ -103,6 +96,7 @@ def one_seed(folder: Path, seed: int, trials: int, each: float) -> dict[str, Any
     return {
         "seed": seed,
         "plain": {
+            "trial_seconds": round(each, 1),
             "best": target,
             "found_at": found_at,
             "seconds_to_that_best": round(found_at * each, 1),
