@@ -14,7 +14,6 @@ Results: `results/plain_loop.json`.
 
 import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
-from harness.paths import StudyPaths
 
 RESULT = Path(__file__).parent / "results" / "plain_loop.json"
 LOG_EVERY = 100  # steps between two log lines: pix2pix's own print_freq
@@ -63,13 +61,12 @@ def main() -> None:
 
 
 def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
-    """A search of ours, then the plain loop over the settings that it tried; seconds and scores."""
-    mine = folder / f"round {number}"
-    share_warm_start(folder, mine)
+    """The search goes on by so many trials, then the plain loop runs the same settings."""
+    before = 1 + number * trials
     began = time.perf_counter()
-    search(mine, trials)
+    search(folder, before + trials)
     ours = time.perf_counter() - began
-    settings = settings_of(mine)
+    settings = settings_of(folder)[before:]
     theirs, scores = timed_plain_loop(folder, [params for params, _ in settings])
     return {
         "ours": round(ours, 1),
@@ -80,11 +77,6 @@ def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
             for (params, score), plain in zip(settings, scores, strict=True)
         ],
     }
-
-
-def share_warm_start(made: Path, other: Path) -> None:
-    """Let the search in another folder begin with the warm start that one made."""
-    shutil.copytree(*(StudyPaths(place / STUDY).warm_start.folder for place in (made, other)))
 
 
 def timed_plain_loop(folder: Path, settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
@@ -180,6 +172,7 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
     from benchmarks.step import plainly
+    from harness.paths import StudyPaths
     from harness.profiles import QUICK
     from harness.training.losses import gan_loss
     from harness.training.networks import build_discriminator, build_generator, restoring

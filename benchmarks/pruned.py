@@ -31,7 +31,6 @@ from benchmarks.plain_loop import (
     open_study,
     search_command,
     settings_of,
-    share_warm_start,
     timed_plain_loop,
     write_pictures,
 )
@@ -69,30 +68,26 @@ def main() -> None:
 def one_seed(folder: Path, seed: int, trials: int) -> dict[str, Any]:
     """The plain loop's best with this seed, and when the search that prunes has it."""
     whole, pruned = folder / "whole", folder / "pruned"
-    subprocess.run(
-        search_command(whole, trials, "--pruner", "none", "--seed", str(seed)),
-        check=True,
-        capture_output=True,
-    )
+    search(whole, trials, seed, "--pruner", "none")
     found_at, target = max(enumerate(scores(whole), 1), key=lambda numbered: numbered[1])
-    share_warm_start(whole, pruned)
+    search(pruned, 1, seed)  # makes the warm start; its one trial counts for nothing
     write_pictures(whole)
     settings = [params for params, _ in settings_of(whole)[:PLAIN]]
     each = timed_plain_loop(whole, settings)[0] / len(settings)
     began = time.time()
     process = subprocess.Popen(
-        search_command(pruned, 2 * trials, "--seed", str(seed)),
+        search_command(pruned, 1 + 2 * trials, "--seed", str(seed)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     while process.poll() is None:
         time.sleep(POLL)
-        if ended(pruned) >= trials and any(value >= target for _, value in finished(pruned, 0.0)):
+        if ended(pruned) > trials and any(value >= target for _, value in finished(pruned, 0.0)):
             process.send_signal(signal.SIGINT)
             process.wait()
     done = finished(pruned, began)
     at = next((seconds for seconds, value in done if value >= target), None)
-    as_many = sorted(ends(pruned, began))[trials - 1]
+    as_many = sorted(ends(pruned, began))[trials]
     return {
         "seed": seed,
         "plain": {
@@ -106,11 +101,16 @@ def one_seed(folder: Path, seed: int, trials: int) -> dict[str, Any]:
             "seconds_to_that_best": None if at is None else round(at, 1),
             "seconds_for_as_many_trials": round(as_many, 1),
             "best_of_as_many": max(value for seconds, value in done if seconds <= as_many),
-            "trials": ended(pruned),
+            "trials": ended(pruned) - 1,
         },
         "ratio": None if at is None else round(found_at * each / at, 2),
         "ratio_at_as_many": round(trials * each / as_many, 2),
     }
+
+
+def search(folder: Path, budget: int, seed: int, *more: str) -> None:
+    command = search_command(folder, budget, "--seed", str(seed), *more)
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def finished(folder: Path, began: float) -> list[tuple[float, float]]:
