@@ -53,7 +53,7 @@ def main() -> None:
             "ours": round(3600 * asked.trials / ours, 1),
             "plain": round(3600 * asked.trials / theirs, 1),
         },
-        "ratio": statistics.median(one["ratio"] for one in rounds),
+        "ratio": round(statistics.median(one["ratio"] for one in rounds), 2),
         "rounds": rounds,
     }
     RESULT.write_text(json.dumps(held, indent=1) + "\n")
