@@ -145,16 +145,7 @@ class Fused:
 def perceptual(term: PerceptualLoss, restored: Tensor, original: Tensor) -> Tensor:
     """The term of `[k, n, 3, h, w]` against one `[n, 3, h, w]`, whose features serve all."""
     count = len(restored)
-    if term.window is not None:
-        rows, columns = (
-            torch.randint(side - term.window + 1, (1,), device=restored.device)
-            + torch.arange(term.window, device=restored.device)
-            for side in restored.shape[-2:]
-        )
-        restored, original = (
-            picture.index_select(-2, rows).index_select(-1, columns)
-            for picture in (restored, original)
-        )
+    restored, original = term.looked_at(restored, original)
     with torch.no_grad():
         goal = term.features(original)
     found = term.features(restored.flatten(0, 1))

@@ -8,9 +8,7 @@ quick profile's step. The reference-style step is eager, float32 and contiguous,
 convolutions and an Adam that is neither fused nor told by tensors. All variants run in turns in one
 process, from the same weights; medians of all rounds, ratios of those. `apart` is the largest
 relative difference of a loss in the first step: float32 must agree to 1e-4, bfloat16 to 2e-2, else
-there is no result.
-Slopes: seconds for each further megapixel and picture of a batch. Results: `results/step.json`
-(on a GPU `step_gpu.json`).
+there is no result. Results: `results/step.json` (on a GPU `step_gpu.json`).
 """
 
 import argparse

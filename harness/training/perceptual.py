@@ -63,16 +63,7 @@ class PerceptualLoss(nn.Module):
             self.even_out()
 
     def forward(self, restored: Tensor, original: Tensor, wanted: Features | None = None) -> Tensor:
-        if self.window is not None:
-            rows, columns = (
-                torch.randint(side - self.window + 1, (1,), device=restored.device)
-                + torch.arange(self.window, device=restored.device)
-                for side in restored.shape[-2:]
-            )
-            restored, original = (
-                picture.index_select(-2, rows).index_select(-1, columns)
-                for picture in (restored, original)
-            )
+        restored, original = self.looked_at(restored, original)
         with torch.no_grad():
             if wanted is None:
                 goal = self.features(original)
@@ -84,6 +75,17 @@ class PerceptualLoss(nn.Module):
             for a, b, weight in zip(found, goal, self.layer_weights.values(), strict=True)
         ]
         return torch.stack(terms).sum()
+
+    def looked_at(self, *pictures: Tensor) -> tuple[Tensor, ...]:
+        """The window, drawn anew, out of pictures `[..., h, w]` of one size; all where none is."""
+        if self.window is None:
+            return pictures
+        rows, columns = (
+            torch.randint(side - self.window + 1, (1,), device=pictures[0].device)
+            + torch.arange(self.window, device=pictures[0].device)
+            for side in pictures[0].shape[-2:]
+        )
+        return tuple(each.index_select(-2, rows).index_select(-1, columns) for each in pictures)
 
     def even_out(self) -> None:
         """Scale the layers of a random trunk to a mean activation of 1 on a fixed noise picture.
