@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -11,6 +11,7 @@ from search_spaces.params import FIVE
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.live import Live
 
 
 @dataclass(frozen=True)
@@ -184,18 +185,23 @@ class Shown:
     done: int = 0
 
 
+def live_lines(render: "Callable[[], RenderableType]", console: "Console | None") -> "Live":
+    """Lines at the bottom of a terminal, drawn anew four times a second once they are started."""
+    from rich.console import Console
+    from rich.live import Live
+
+    return Live(
+        console=console or Console(), get_renderable=render, refresh_per_second=4, transient=True
+    )
+
+
 class LiveView:
     """A few lines at the bottom of the terminal that keep up with the search."""
 
     def __init__(self, console: "Console | None" = None) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self.console = console or Console()
         self.now = Shown()
-        self.live: Live = Live(
-            console=self.console, get_renderable=self.render, refresh_per_second=4, transient=True
-        )
+        self.live = live_lines(self.render, console)
+        self.console = self.live.console
 
     def show(self, event: Event) -> None:
         now = self.now

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.view import duration, sparkline
+from harness.view import duration, live_lines, sparkline
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -110,14 +110,9 @@ class LiveTrainingView:
     """A few lines at the bottom of the terminal that keep up with the training."""
 
     def __init__(self, console: "Console | None" = None) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self.console = console or Console()
         self.now = Shown()
-        self.live: Live = Live(
-            console=self.console, get_renderable=self.render, refresh_per_second=4, transient=True
-        )
+        self.live = live_lines(self.render, console)
+        self.console = self.live.console
 
     def show(self, event: Event) -> None:
         now = self.now
