@@ -1,15 +1,22 @@
-"""A few real photographs, each warped as a retoucher warps a jaw."""
+"""A few real photographs, each warped as a retoucher warps a jaw; and `harness score` on such."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scoring import SIGMAS, Ran, save
 
-from benchmarks.ladders import as_pictures
+from benchmarks.ladders import as_pictures, blur, inside
+from harness import cli
 from harness.data.liquify import displacement, resample
 from harness.data.retouch import slim_jaw
 from harness.data.samples import middle_face, photograph_file
-from objectives.masks import region_from_field
+from objectives.masks import dilate, region_from_field
 from objectives.score import Reference
 
 SIDE = 128
@@ -35,3 +42,50 @@ def reference() -> Reference:
     return Reference(
         tuple(CROPS), as_pictures(originals), torch.stack(masks), as_pictures(retouched)
     )
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where found masks are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def score(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
+) -> Callable[..., Ran]:
+    """`harness score` with random weights, on the CPU, in a wide terminal."""
+
+    def run(*words: str | Path) -> Ran:
+        fixed = ["--weights", "random", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", ["harness", "score", *fixed, *map(str, words)])
+        monkeypatch.setenv("COLUMNS", "160")
+        monkeypatch.setenv("HARNESS_CACHE", str(cache))
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return Ran(int(end.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six pictures, each blurred more than the one before, under pred, target, mask and input."""
+    root = tmp_path_factory.mktemp("made")
+    assert reference.inputs is not None
+    for number, sigma in enumerate(SIGMAS):
+        chosen = slice(number % 4, number % 4 + 1)
+        original, mask = reference.targets[chosen], reference.masks[chosen]
+        restored = inside(blur(sigma)(original), original, dilate(mask))
+        kinds = (restored, original, mask, reference.inputs[chosen])
+        for kind, picture in zip(("pred", "target", "mask", "input"), kinds, strict=True):
+            turned = picture if number < 4 else picture.flip(3)
+            save(turned[0], root / kind / f"face {number}.png")
+    return root
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """The same, for one test to do with as it likes."""
+    return shutil.copytree(made, tmp_path / "faces")

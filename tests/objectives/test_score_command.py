@@ -1,100 +1,20 @@
-"""`harness score` from folders of pictures to figures, and its refusals."""
+"""`harness score` from folders of pictures to figures."""
 
 import csv
 import json
-import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scoring import SIGMAS, assert_same, flags, save
 
-from benchmarks.ladders import blur, inside
-from harness import cli
 from objectives.boundary_sharpness import BoundarySharpness
-from objectives.masks import dilate, region_from_pair
+from objectives.masks import region_from_pair
 from objectives.score import Reference
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "score.md"
-SIGMAS = (0.4, 0.5, 0.8, 1.5, 2.5, 5.0)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where found masks are kept."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def score(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
-) -> Callable[..., Ran]:
-    """`harness score` with random weights, on the CPU, in a wide terminal."""
-
-    def run(*words: str | Path) -> Ran:
-        fixed = ["--weights", "random", "--device", "cpu"]
-        monkeypatch.setattr(sys, "argv", ["harness", "score", *fixed, *map(str, words)])
-        monkeypatch.setenv("COLUMNS", "160")
-        monkeypatch.setenv("HARNESS_CACHE", str(cache))
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return Ran(int(end.value.code or 0), said.out, said.err)
-
-    return run
-
-
-def save(picture: torch.Tensor, file: Path) -> None:
-    """A float `[3, h, w]` or bool `[1, h, w]` tensor as a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    pixels = (picture.float() * 255).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(pixels.squeeze()).save(file)
-
-
-@pytest.fixture(scope="module")
-def made(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures, each blurred more than the one before, under pred, target, mask and input."""
-    root = tmp_path_factory.mktemp("made")
-    assert reference.inputs is not None
-    for number, sigma in enumerate(SIGMAS):
-        chosen = slice(number % 4, number % 4 + 1)
-        original, mask = reference.targets[chosen], reference.masks[chosen]
-        restored = inside(blur(sigma)(original), original, dilate(mask))
-        kinds = (restored, original, mask, reference.inputs[chosen])
-        for kind, picture in zip(("pred", "target", "mask", "input"), kinds, strict=True):
-            turned = picture if number < 4 else picture.flip(3)
-            save(turned[0], root / kind / f"face {number}.png")
-    return root
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Path:
-    """The same, for one test to do with as it likes."""
-    return shutil.copytree(made, tmp_path / "faces")
-
-
-def assert_same(found: dict[str, float | str], wanted: dict[str, float | str]) -> None:
-    """The rows of one picture: names and figures alike."""
-    assert found.pop("name") == wanted["name"]
-    figures = {key: value for key, value in wanted.items() if key != "name"}
-    assert found == pytest.approx(figures, rel=1e-4, abs=1e-6)
-
-
-def flags(folder: Path, *kinds: str) -> list[str]:
-    return [word for kind in kinds for word in (f"--{kind}", str(folder / kind))]
 
 
 def test_the_figures_are_those_of_the_objective_itself(score, folder: Path) -> None:
@@ -146,16 +66,6 @@ def test_another_network_of_lpips_is_another_metric_by_name(score, folder: Path)
     assert b["objective"] == "boundary_sharpness_squeeze"
     assert b["components"]["D"] == pytest.approx(a["components"]["D"], rel=1e-6)
     assert b["components"]["lpips"] != pytest.approx(a["components"]["lpips"], rel=0.01)
-
-
-def test_the_weights_of_the_network_that_is_asked_for_must_be_there(
-    score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
-    words = flags(folder, "pred", "target", "mask")
-    asked = ("--objective", "boundary_sharpness_vgg", "--weights", "pretrained")
-    refused(score(*words, *asked), "vgg16-397923af.pth are missing", folder)
 
 
 def test_the_page_explains_every_figure(score, folder: Path) -> None:
@@ -335,161 +245,3 @@ def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None
     assert score(*words, "--json", folder / "b.json").code == 0
     a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
     assert a == b
-
-
-def cut(folder: Path, kind: str) -> None:
-    file = folder / kind / "face 3.png"
-    with Image.open(file) as picture:
-        picture.crop((0, 0, 128, 96)).save(file)
-
-
-def all_small(folder: Path, kind: str) -> None:
-    for each in ("pred", "target", "mask"):
-        for file in (folder / each).iterdir():
-            with Image.open(file) as picture:
-                picture.resize((16, 16)).save(file)
-
-
-def all_black(folder: Path, kind: str) -> None:
-    for file in (folder / kind).iterdir():
-        Image.new("L", (128, 128)).save(file)
-
-
-def remove(folder: Path, kind: str) -> None:
-    (folder / kind / "face 3.png").unlink()
-
-
-def remove_all(folder: Path, kind: str) -> None:
-    for file in (folder / kind).iterdir():
-        file.unlink()
-
-
-def remove_folder(folder: Path, kind: str) -> None:
-    (folder / kind).rename(folder / "elsewhere")
-
-
-def no_picture(folder: Path, kind: str) -> None:
-    (folder / kind / "face 3.png").write_bytes(b"this is no picture")
-
-
-def truncate(folder: Path, kind: str) -> None:
-    file = folder / kind / "face 3.png"
-    file.write_bytes(file.read_bytes()[:900])
-
-
-def empty(folder: Path, kind: str) -> None:
-    (folder / kind / "face 3.png").write_bytes(b"")
-
-
-def animate(folder: Path, kind: str) -> None:
-    frames = [Image.new("RGB", (128, 128), colour) for colour in ("red", "blue")]
-    frames[0].save(folder / kind / "face 3.png", save_all=True, append_images=frames[1:])
-
-
-def floats(folder: Path, kind: str) -> None:
-    (folder / kind / "face 3.png").unlink()
-    Image.fromarray(np.zeros((128, 128), np.float32)).save(folder / kind / "face 3.tiff")
-
-
-def twice(folder: Path, kind: str) -> None:
-    Image.new("RGB", (128, 128)).save(folder / kind / "face 3.jpg")
-
-
-@pytest.mark.parametrize("kind", ["pred", "target"])
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (cut, "face 3.png is 128 x "),
-        (remove, "lacks the counterparts of face 3.png"),
-        (remove_all, "holds no pictures"),
-        (remove_folder, "is no folder"),
-        (no_picture, "face 3.png is no picture"),
-        (truncate, "face 3.png cannot be read as a picture"),
-        (empty, "face 3.png is empty"),
-        (animate, "face 3.png holds 2 frames"),
-        (floats, "face 3.tiff cannot be read as a picture (floating-point"),
-        (twice, "holds both face 3.jpg and face 3.png"),
-    ],
-)
-def test_bad_pictures_are_one_sentence_and_nothing_is_written(
-    score, folder: Path, spoil: Callable[[Path, str], None], kind: str, said: str
-) -> None:
-    spoil(folder, kind)
-    refused(
-        score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json"), said, folder
-    )
-
-
-@pytest.mark.parametrize(
-    ("kind", "spoil", "said"),
-    [
-        ("mask", cut, "mask/face 3.png is 128 x 96 and its original"),
-        ("mask", remove, "lacks the counterparts of face 3.png"),
-        ("mask", no_picture, "mask/face 3.png is no picture"),
-        ("mask", all_black, "None of the 6 pictures has a warped region"),
-        ("mask", all_small, "too small for LPIPS"),
-        ("input", cut, "input/face 3.png is 128 x 96 and its original"),
-        ("input", remove, "lacks the counterparts of face 3.png"),
-        ("input", truncate, "input/face 3.png cannot be read"),
-    ],
-)
-def test_bad_masks_and_inputs_are_one_sentence(
-    score, folder: Path, kind: str, spoil: Callable[[Path, str], None], said: str
-) -> None:
-    spoil(folder, kind)
-    words = flags(folder, "pred", "target", kind)
-    refused(score(*words, "--json", folder / "out.json"), said, folder)
-
-
-def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -> None:
-    (folder / "target" / "face 0.png").rename(folder / "target" / "other.png")
-    for number in range(1, 6):
-        (folder / "target" / f"face {number}.png").unlink()
-    names = ", ".join(f"face {number}.png" for number in range(5))
-    refused(score(*flags(folder, "pred", "target", "mask")), f"of {names} and 1 more in", folder)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "Give --pred and --target, or --results"),
-        (["--pred", "pred"], "Give --pred and --target, or --results"),
-        (["--pred", "pred", "--target", "target"], "give --mask"),
-        (["--results", "pred", "--pred", "pred"], "leave out"),
-        (["--results", "pred"], "holds no *_fake_B.png"),
-        (["--pred", "pred", "--target", "target", "--mask", "mask", "--device", "tpu"], "--device"),
-        (
-            ["--pred", "pred", "--target", "target", "--mask", "mask", "--objective", "ssim"],
-            "--objective ssim is neither",
-        ),
-        (
-            ["--pred", "pred", "--target", "target", "--mask", "mask", "--json", "pred"],
-            "--json pred is a folder",
-        ),
-        (
-            ["--pred", "pred", "--target", "target", "--mask", "mask", "--csv", "mask.txt/a.csv"],
-            "--csv mask.txt/a.csv cannot be written",
-        ),
-    ],
-)
-def test_flags_that_do_not_go_together_are_refused(
-    score, folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
-) -> None:
-    monkeypatch.chdir(folder)
-    (folder / "mask.txt").write_text("a file, no folder")
-    refused(score(*words), said, folder)
-
-
-def test_results_that_lack_a_part_are_listed(score, folder: Path) -> None:
-    for ending in ("fake_B", "real_B"):
-        Image.new("RGB", (64, 64)).save(folder / "pred" / f"p_{ending}.png")
-    refused(score("--results", folder / "pred"), "lacks p_real_A", folder)
-
-
-def refused(ran: Ran, said: str, folder: Path) -> None:
-    assert ran.code == 2, ran.out
-    assert ran.err.startswith("harness: ")
-    assert ran.err.count("\n") == 1
-    assert said in ran.err
-    assert ran.out == ""
-    assert not list(folder.glob("out.*"))
