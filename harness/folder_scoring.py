@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from harness.data.folders import by_stem
 from harness.data.found_masks import found_mask
-from harness.data.reading import Picture, is_picture, read_picture, shown
+from harness.data.reading import Picture, read_picture, shown
 from harness.errors import UserInputError
 from objectives.laplacian import luma
 from objectives.masks import region_by_difference
@@ -66,7 +67,9 @@ def match_folders(
             "retouched pictures, from which it is found)."
         )
     kinds = {"--pred": pred, "--target": target, "--mask": mask, "--input": retouched}
-    found = {flag: by_stem(folder, flag) for flag, folder in kinds.items() if folder is not None}
+    found = {
+        flag: pictures_of(folder, flag) for flag, folder in kinds.items() if folder is not None
+    }
     stems = found["--pred"]
     for flag, files in found.items():
         refuse_missing(stems, files, f"{flag} {kinds[flag]}", f"--pred {pred}")
@@ -92,7 +95,7 @@ def match_results(folder: Path) -> list[PictureFiles]:
         UserInputError: there are none, or a restored picture lacks its real_A or real_B.
     """
     inner = folder / "images"
-    files = by_stem(inner if inner.is_dir() else folder, "--results")
+    files = pictures_of(inner if inner.is_dir() else folder, "--results")
     stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
     if not stems:
         raise UserInputError(
@@ -119,21 +122,17 @@ def match_results(folder: Path) -> list[PictureFiles]:
     ]
 
 
-def by_stem(folder: Path, flag: str) -> dict[str, Path]:
-    """The pictures of a folder by the stem of their name."""
+def pictures_of(folder: Path, flag: str) -> dict[str, Path]:
+    """The pictures of a folder by the stem of their name.
+
+    Raises:
+        UserInputError: there is no such folder, or nothing in it, or a name twice.
+    """
     if not folder.is_dir():
         raise UserInputError(f"{flag} {shown(folder)} is no folder.")
-    pictures = sorted(file for file in folder.iterdir() if is_picture(file))
-    if not pictures:
+    stems = by_stem(folder)
+    if not stems:
         raise UserInputError(f"{flag} {shown(folder)} holds no pictures.")
-    stems: dict[str, Path] = {}
-    for file in pictures:
-        if file.stem in stems:
-            raise UserInputError(
-                f"{shown(folder)} holds both {stems[file.stem].name} and {file.name}: which one is "
-                "meant is not known; remove one."
-            )
-        stems[file.stem] = file
     return stems
 
 
@@ -181,7 +180,7 @@ def score_files(
 
 
 def picture_size(files: PictureFiles) -> tuple[int, int]:
-    """(width, height) of the original, from the head of its file."""
+    """(width, height) of the original as its file holds it, from the head of the file."""
     from PIL import Image
 
     try:
@@ -194,12 +193,20 @@ def picture_size(files: PictureFiles) -> tuple[int, int]:
 
 def score_batch(
     files: Sequence[PictureFiles], objective: Objective, region: Region
+) -> list[dict[str, float | str]]:
+    """The rows of pictures whose files have one size; EXIF may turn some of them."""
+    sets = sorted((read_set(one, region) for one in files), key=shape_of)
+    alike = [list(group) for _, group in groupby(sets, key=shape_of)]
+    return [row for group in alike for row in score_sets(group, objective)]
+
+
+def score_sets(
+    sets: "Sequence[PictureSet]", objective: Objective
 ) -> Sequence[dict[str, float | str]]:
     """The rows of pictures of one size."""
-    sets = [read_set(one, region) for one in files]
     retouched = [one.retouched for one in sets if one.retouched is not None]
     reference = Reference(
-        names=tuple(one.name for one in files),
+        names=tuple(one.files.name for one in sets),
         targets=torch.stack([one.original for one in sets]),
         masks=torch.stack([one.mask for one in sets]),
         inputs=torch.stack(retouched) if retouched else None,
@@ -207,9 +214,9 @@ def score_batch(
     try:
         score = objective.against(reference)(torch.stack([one.restored for one in sets]))
     except NothingToScoreError as error:
-        return [{"name": one.name, "skipped": str(error)} for one in files]
+        return [{"name": one.files.name, "skipped": str(error)} for one in sets]
     except ValueError as error:
-        raise UserInputError(f"{shown(files[0].restored)}: {error}") from error
+        raise UserInputError(f"{shown(sets[0].files.restored)}: {error}") from error
     return score.per_image
 
 
@@ -217,6 +224,7 @@ def score_batch(
 class PictureSet:
     """One picture's tensors: floats `[3, h, w]` in [0, 1], mask bool `[1, h, w]`."""
 
+    files: PictureFiles
     restored: Tensor
     original: Tensor
     retouched: Tensor | None
@@ -241,7 +249,11 @@ def read_set(files: PictureFiles, region: Region) -> PictureSet:
             else region_by_difference(unit(retouched), unit(original))
         )
     undone = None if retouched is None else unit(retouched)
-    return PictureSet(unit(restored), unit(original), undone, mask)
+    return PictureSet(files, unit(restored), unit(original), undone, mask)
+
+
+def shape_of(one: PictureSet) -> tuple[int, ...]:
+    return tuple(one.original.shape)
 
 
 def read_like(file: Path, of: Path, original: Picture) -> Picture:

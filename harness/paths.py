@@ -217,6 +217,27 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         UserInputError: it cannot; the sentence names the option that chooses another.
     """
+    if why := refusal_to_hold(folder):
+        raise UserInputError(
+            f"The folder {folder} cannot be written ({why}): choose another with {option} DIR."
+        )
+
+
+def check_file(file: Path, option: str) -> None:
+    """Refuse a file that cannot be written, without making it or its folder.
+
+    Raises:
+        UserInputError: it cannot; the sentence names the option that names another.
+    """
+    why = "it is a folder" if file.is_dir() else refusal_to_hold(file.absolute().parent)
+    if why:
+        raise UserInputError(
+            f"{file} cannot be written ({why}): name another file with {option} FILE."
+        )
+
+
+def refusal_to_hold(folder: Path) -> str:
+    """Why nothing can be written in a folder, or where it would be made; "" where it can."""
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
@@ -224,7 +245,5 @@ def check_writable(folder: Path, option: str) -> None:
         # Trying is the only sure way: permissions say nothing of read-only and special places.
         tempfile.TemporaryDirectory(dir=existing).cleanup()
     except OSError as error:
-        raise UserInputError(
-            f"The folder {folder} cannot be written ({error.strerror}): choose another with "
-            f"{option} DIR."
-        ) from error
+        return error.strerror or type(error).__name__
+    return ""

@@ -78,7 +78,7 @@ def report(
 
     Example: harness report --lang ko -o report.html
     """
-    from harness.paths import RunPaths
+    from harness.paths import RunPaths, check_file
     from harness.study import read_study
 
     found = read_study(run_dir, study, storage)
@@ -87,7 +87,7 @@ def report(
 
         paths = RunPaths(run_dir).study(found.study_name)
         file = out or paths.report_html
-        check_place(file)
+        check_file(file, "-o")
         write_report(found, file, lang, paths.panels)
         print(file)
         return
@@ -102,26 +102,8 @@ def write(file: Path | None, text: str) -> None:
     if file is None:
         sys.stdout.write(text)
         return
-    from harness.paths import write_aside
+    from harness.paths import check_file, write_aside
 
-    check_place(file)
+    check_file(file, "-o")
     with write_aside(file) as aside:
         aside.write_text(text, encoding="utf-8")
-
-
-def check_place(file: Path) -> None:
-    """Refuse a file that cannot be written.
-
-    Raises:
-        UserInputError: it is a folder, or its folder cannot be made or written.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if file.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        (file.parent / f".{file.name}.probe").touch()
-        (file.parent / f".{file.name}.probe").unlink()
-    except OSError as error:
-        raise UserInputError(
-            f"{file} cannot be written ({error.strerror}): name another file with -o FILE."
-        ) from None

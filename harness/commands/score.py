@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -57,8 +56,11 @@ def score(
 
     Example: harness score --pred restored --target originals --input retouched --json score.json
     """
-    check_writable("--json", json_file)
-    check_writable("--csv", csv_file)
+    from harness.paths import check_file
+
+    for flag, file in (("--json", json_file), ("--csv", csv_file)):
+        if file is not None:
+            check_file(file, flag)
     files = chosen_files(pred, target, mask, input_, results)
     chosen, found = scored(files, objective, device, weights, region)
     figures = as_json(found, chosen.name, chosen.weights)
@@ -128,23 +130,6 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
         "components": components,
         "images": list(found.score.per_image),
     }
-
-
-def check_writable(flag: str, file: Path | None) -> None:
-    """Refuse, before anything is scored, a file that could not be written afterwards.
-
-    Raises:
-        UserInputError: it is a folder, or lies under what is none.
-    """
-    from harness.errors import UserInputError
-
-    if file is None:
-        return
-    if file.is_dir():
-        raise UserInputError(f"{flag} {file} is a folder: name a file.")
-    nearest = next(folder for folder in file.absolute().parents if folder.exists())
-    if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
-        raise UserInputError(f"{flag} {file} cannot be written: {nearest} is no writable folder.")
 
 
 def write_text(file: Path, text: str) -> None:

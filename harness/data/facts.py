@@ -23,6 +23,7 @@ from harness.errors import UserInputError
 
 # Steps of up to this many of 255 are noise and compression, not retouching.
 SLIGHT = 8
+ORIENTATION = 0x0112  # of EXIF; 1 is upright
 # Pixels of the part that global measures look at: enough for them, whatever the picture's size.
 PART = 512
 CLOSER = 0.8
@@ -119,7 +120,7 @@ def file_notes(file: Path, root: Path) -> list[str]:
             notes.append("16 bits")
         elif opened.mode in ("CMYK", "LA", "RGBA", "P"):
             notes.append(opened.mode)
-        if opened.getexif().get(0x0112, 1) != 1:
+        if opened.getexif().get(ORIENTATION, 1) != 1:
             notes.append("turned by EXIF")
     if not os.path.realpath(file).startswith(os.path.realpath(root) + os.sep):
         notes.append("a link out of the folder")

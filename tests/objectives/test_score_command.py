@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,41 @@ def test_pictures_of_several_sizes_keep_their_order_and_their_scores(score, fold
             assert cut["mask_fraction"] != whole["mask_fraction"]
         else:
             assert_same(cut, whole)
+
+
+def test_a_picture_that_exif_turns_stands_beside_upright_ones(score, folder: Path) -> None:
+    """Both files are as wide; what is to be seen is high in one and wide in the other."""
+    for kind in ("pred", "target", "mask"):
+        with Image.open(folder / kind / "face 0.png") as picture:
+            picture.crop((0, 0, 128, 120)).save(folder / kind / "face 0.png")
+        file = folder / kind / "face 1.png"
+        with Image.open(file) as picture:
+            upright = picture.crop((0, 0, 120, 128))
+        upright.save(file)
+    words = (*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
+    assert score(*words).code == 0
+    wanted = json.loads((folder / "out.json").read_text())["images"]
+    for kind in ("pred", "target", "mask"):
+        file = folder / kind / "face 1.png"
+        exif = Image.Exif()
+        exif[0x0112] = 6  # shown turned right by a quarter
+        with Image.open(file) as picture:
+            picture.transpose(Image.Transpose.ROTATE_90).save(file, exif=exif)
+    ran = score(*words)
+    assert ran.code == 0, ran.err
+    found = json.loads((folder / "out.json").read_text())["images"]
+    for row, other in zip(found, wanted, strict=True):
+        assert_same(row, other)
+
+
+def test_names_in_hangul_are_paired_however_a_system_writes_them(score, folder: Path) -> None:
+    for kind, form in (("pred", "NFC"), ("target", "NFD"), ("mask", "NFD")):
+        name = unicodedata.normalize(form, "얼굴.png")
+        (folder / kind / "face 0.png").rename(folder / kind / name)
+    ran = score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
+    assert ran.code == 0, ran.err
+    names = [row["name"] for row in json.loads((folder / "out.json").read_text())["images"]]
+    assert "얼굴.png" in names
 
 
 def test_a_picture_without_a_region_is_named_and_left_out(score, folder: Path) -> None:

@@ -91,7 +91,7 @@ def twice(folder: Path, kind: str) -> None:
         (empty, "face 3.png is empty"),
         (animate, "face 3.png holds 2 frames"),
         (floats, "face 3.tiff cannot be read as a picture (floating-point"),
-        (twice, "holds both face 3.jpg and face 3.png"),
+        (twice, "face 3.png and 'face 3.jpg' have the same name"),
     ],
 )
 def test_bad_pictures_are_one_sentence_and_nothing_is_written(
@@ -147,11 +147,11 @@ def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -
         ),
         (
             ["--pred", "pred", "--target", "target", "--mask", "mask", "--json", "pred"],
-            "--json pred is a folder",
+            "pred cannot be written (it is a folder): name another file with --json",
         ),
         (
             ["--pred", "pred", "--target", "target", "--mask", "mask", "--csv", "mask.txt/a.csv"],
-            "--csv mask.txt/a.csv cannot be written",
+            "mask.txt/a.csv cannot be written (Not a directory)",
         ),
     ],
 )
