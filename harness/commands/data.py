@@ -32,13 +32,19 @@ def check_command(
     Example: harness data check photos --direction AtoB -o check.html
     """
     from harness.data.folders import find_pairs
+    from harness.paths import check_file
 
     pairs = find_pairs(folder)
+    if page is not None:
+        check_file(page, "-o")
 
     from harness.data.check import check, measure_all
     from harness.data.findings import LEVELS
+    from harness.data.mend import check_new, mend
     from harness.data.pool import processes_for
 
+    if fix is not None:
+        check_new(fix)
     total = sum(map(len, pairs.splits.values()))
     result = check(pairs, measure_all(pairs, processes_for(total)), direction)
     typer.echo(result.summary())
@@ -51,8 +57,6 @@ def check_command(
         write_page(result, page)
         typer.echo(f"page: {page}")
     if fix is not None:
-        from harness.data.mend import mend
-
         typer.echo(mend(result, fix))
     if result.worst == "error":
         raise typer.Exit(2)
@@ -104,8 +108,9 @@ def preview_command(
     """
     from harness.data.folders import find_pairs
     from harness.data.preview import preview, spread
-    from harness.paths import write_aside
+    from harness.paths import check_file, write_aside
 
+    check_file(out, "-o")
     sheet = preview(spread(find_pairs(folder)), direction)
     with write_aside(out) as aside:
         sheet.save(aside, "PNG")

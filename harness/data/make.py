@@ -74,11 +74,18 @@ def make_pairs(originals: Path, pairs: int, plan: MakePlan, processes: int) -> P
     """
     files = pictures_in(originals)
     if not files:
-        raise UserInputError(f"{shown(originals)} holds no pictures to make pairs from.")
-    if plan.out.exists() and any(plan.out.iterdir() if plan.out.is_dir() else [plan.out]):
+        lacking = "holds no pictures to make pairs from" if originals.is_dir() else "is no folder"
+        raise UserInputError(
+            f"{shown(originals)} {lacking}: name a folder of portraits with --originals."
+        )
+    # The current folder, even an empty one, cannot be put in place under whoever stands in it.
+    if plan.out.resolve() == Path.cwd() or (
+        plan.out.exists() and any(plan.out.iterdir() if plan.out.is_dir() else [plan.out])
+    ):
         raise UserInputError(f"{shown(plan.out)} is there already: name a new folder with --out.")
     sources = [files[number % len(files)] for number in range(pairs)]
     aside = plan.out.with_name(f".{plan.out.name}.making")
+    shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
     try:
         (aside / "fields").mkdir(parents=True)
         with (aside / "made.jsonl").open("w", encoding="utf-8") as record:

@@ -10,7 +10,7 @@ from harness.data.check import CheckResult
 from harness.data.halves import read_halves
 from harness.data.reading import read_mask, shown
 from harness.errors import UserInputError
-from harness.paths import write_aside
+from harness.paths import check_writable, write_aside
 
 # Findings after which a pair is left out: it cannot be read, or teaches or measures nothing.
 LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
@@ -25,10 +25,9 @@ def mend(result: CheckResult, out: Path) -> str:
     that says what was done.
 
     Raises:
-        UserInputError: `out` is not a new folder.
+        UserInputError: `out` is not a new folder, or cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserInputError(f"{shown(out)} is there already: name a new folder with --fix.")
+    check_new(out)
     unusable = {finding.name for finding in result.findings if finding.kind in LEFT_OUT}
     unusable |= result.seen_in_training
     written = 0
@@ -48,6 +47,17 @@ def mend(result: CheckResult, out: Path) -> str:
             written += 1
     total = sum(map(len, result.folder.splits.values()))
     return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"
+
+
+def check_new(out: Path) -> None:
+    """Refuse a folder that holds something, or that cannot be written.
+
+    Raises:
+        UserInputError: it does, or it cannot.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserInputError(f"{shown(out)} is there already: name a new folder with --fix.")
+    check_writable(out, "--fix")
 
 
 def save(pixels: np.ndarray, file: Path) -> None:

@@ -1,16 +1,14 @@
 """Pairs to plant faults into: windows of the built-in photographs, as files."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from planting import WritePairs
 
 from harness.data.pairs import PairSet
 from harness.data.samples import built_in_pairs
-
-WritePairs = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import WritePairs
 from PIL import Image
+from planting import WritePairs
 from scipy.ndimage import gaussian_filter
 
 from harness.data.check import CheckResult, check, distribution, measure_all

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import WritePairs
 from PIL import Image
+from planting import WritePairs
 from typer.testing import CliRunner
 
 from harness.commands.data import app
@@ -161,14 +161,19 @@ def test_check_finds_made_pairs_sound(made: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("fault", ["no folder", "too small", "out exists"])
-def test_bad_input_leaves_nothing_behind(originals: Path, tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["no folder", "too small", "out exists", "out is here"])
+def test_bad_input_leaves_nothing_behind(
+    originals: Path, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     source, size = originals, 96
     if fault == "no folder":
         source = tmp_path / "nowhere"
     elif fault == "too small":
         size = 2048
+    elif fault == "out is here":
+        monkeypatch.chdir(tmp_path)
+        out = Path()
     else:
         out.mkdir()
         (out / "mine.txt").write_text("keep")
@@ -176,6 +181,13 @@ def test_bad_input_leaves_nothing_behind(originals: Path, tmp_path: Path, fault:
     with pytest.raises(UserInputError):
         make_pairs(source, 2, MakePlan(out, size, 0), processes=1)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_killed_process_left_is_no_hindrance(originals: Path, tmp_path: Path) -> None:
+    (tmp_path / ".out.making" / "fields").mkdir(parents=True)
+    (tmp_path / ".out.making" / "fields" / "00007.npz").touch()
+    out = make_pairs(originals, 1, MakePlan(tmp_path / "out", 96, 0), processes=1)
+    assert [file.name for file in (out / "fields").iterdir()] == ["00000.npz"]
 
 
 def test_preview_rows_show_the_warp(made: Path) -> None:
@@ -229,3 +241,21 @@ def test_commands(
     assert len(find_pairs(out).splits["train"]) == 2
     missing = run(app, ["check", str(tmp_path / "nowhere")])
     assert isinstance(missing.exception, UserInputError)
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "-o"], ["check", "--fix"], ["preview", "-o"]], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("place", ["a folder", "a file/x"])
+def test_what_cannot_be_written_is_refused_before_any_picture_is_read(
+    tmp_path: Path, made: Path, words: list[str], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a folder" / "held").mkdir(parents=True)
+    (tmp_path / "a file").touch()
+    monkeypatch.setattr("harness.data.check.measure_all", None)
+    monkeypatch.setattr("harness.data.preview.preview", None)
+    command, option = words
+    result = CliRunner().invoke(app, [command, str(made), option, str(tmp_path / place)])
+    assert isinstance(result.exception, UserInputError)
+    assert place in str(result.exception)
+    assert option in str(result.exception)

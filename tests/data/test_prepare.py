@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import WritePairs
 from PIL import Image
+from planting import WritePairs
 
 from harness.config import TrainSettings
 from harness.data import held_out, prepare
