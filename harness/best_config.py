@@ -62,6 +62,10 @@ def read_best_config(file: Path) -> BestConfig:
     try:
         held = read_mapping(file.read_text(encoding="utf-8"), str(file))
         return BestConfig.model_validate(held)
+    except UnicodeDecodeError as error:
+        raise UserInputError(
+            f"{file} is no text: name a best.yaml, as a search leaves it in its study's folder."
+        ) from error
     except OSError as error:
         raise UserInputError(
             f"{file} cannot be read ({error.strerror}): name a best.yaml, as a search leaves it in "

@@ -52,6 +52,9 @@ def root(
         bool,
         typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand behind any command.")
+    ] = False,
 ) -> None:
     """Finds the pix2pix settings that remove the blur around retouched regions."""
 
@@ -62,18 +65,20 @@ def main() -> None:
     Exit codes: 0 done, 2 the user's input, 3 trials only failed, 130 stopped by the user,
     1 a fault of ours.
     """
+    debug = "--debug" in sys.argv
+    words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        sys.exit(app(prog_name="harness", standalone_mode=False))
+        sys.exit(app(words, prog_name="harness", standalone_mode=False))
     except MISUSE as error:
         print(correction(error), file=sys.stderr)
         sys.exit(2)
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
-        if "--debug" in sys.argv:
+        if debug:
             traceback.print_exc()
         sys.exit(error.exit_code)
     except Exception as error:
-        if "--debug" in sys.argv:
+        if debug:
             raise
         print(fault(error), file=sys.stderr)
         sys.exit(1)

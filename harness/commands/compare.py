@@ -44,7 +44,7 @@ def compare(
 
     try:
         config = SearchConfig(
-            budget=2 * repeats,
+            budget=max(1, 2 * repeats),
             repeats=repeats,
             data=data,
             direction=direction,  # type: ignore[arg-type]  # pydantic checks the words

@@ -34,11 +34,13 @@ def pins(entries: list[str]) -> dict[str, str]:
     """`--set NAME=VALUE` as a mapping.
 
     Raises:
-        UserInputError: an entry has no `=`.
+        UserInputError: an entry has no `=`, or nothing before it.
     """
     for entry in entries:
-        if "=" not in entry:
-            raise UserInputError(f"--set {entry} has no value: write --set NAME=VALUE.")
+        name, equals, _ = entry.partition("=")
+        if not (equals and name.strip()):
+            lacking = "name" if equals else "value"
+            raise UserInputError(f"--set {entry} has no {lacking}: write --set NAME=VALUE.")
     return {name.strip(): value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
@@ -234,8 +236,12 @@ def explain(config: "SearchConfig") -> None:
 
 
 def refusal(error: "ValidationError") -> str:
-    """pydantic's first objection as a sentence with the option's own name."""
-    first = error.errors()[0]
-    said = first["msg"].removeprefix("Value error, ")
+    """pydantic's objections to the first bad option as a sentence with the option's own name."""
+    first, *others = error.errors()
+    reasons = [first, *(other for other in others if other["loc"][0] == first["loc"][0])]
+    said = ", or ".join(reason["msg"].removeprefix("Value error, ") for reason in reasons)
+    said = said.replace(", or Input should be ", ", or ")
     name = {"pinned": "set"}.get(str(first["loc"][0]), str(first["loc"][0])).replace("_", "-")
-    return f"--{name} {first['input']} cannot be used: {said}."
+    given = first["input"]
+    shown = " ".join(map(str, given)) if isinstance(given, tuple) else given
+    return f"--{name} {shown} cannot be used: {said}."

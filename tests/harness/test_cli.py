@@ -69,13 +69,14 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
     [
         (["--budget", "0"], "--budget 0 cannot be used"),
         (["--direction", "CtoD"], "--direction CtoD cannot be used"),
-        (["--jobs", "many"], "--jobs many cannot be used"),
+        (["--jobs", "many"], "unable to parse string as an integer, or 'auto'."),
         (["--sampler", "magic"], "--sampler magic cannot be used"),
         (["--pruner", "shears"], "--pruner shears cannot be used"),
         (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
         (["--enqueue", "missing.yaml"], "missing.yaml cannot be read"),
         (["--timeout", "soon"], "--timeout soon is no duration"),
         (["--set", "lr"], "--set lr has no value"),
+        (["--set", "=1"], "--set =1 has no name"),
         (["--set", "momentum=1"], "momentum is no setting"),
         (["--space", "missing.yaml"], "missing.yaml"),
         (["--objective", "ssim"], "--objective ssim is neither"),
@@ -84,6 +85,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--device", "cuda:99"], "--device cuda:99"),
         (["--data", "nowhere"], "nowhere"),
         (["--init-from", "missing.pth"], "missing.pth"),
+        (["--init-from", "a", "--init-from", "b", "--init-from", "c"], "--init-from a b c cannot"),
         (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
         (["--run-dir", "/proc/nothing"], "cannot be written"),
     ],
@@ -153,11 +155,31 @@ def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
     report.unlink()
 
 
+@pytest.mark.parametrize("words", [("--debug", "spaces"), ("spaces", "--debug")])
+def test_any_command_shows_its_traceback_where_asked(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserInputError("no such space")
+
+    monkeypatch.setattr("search_spaces.space.load_space", refuse)
+    assert in_process("spaces")[::2] == (2, "harness: no such space\n")
+    code, _, said = in_process(*words)
+    assert code == 2
+    assert "in refuse" in said
+
+
 @pytest.mark.parametrize(
     ("text", "value"), [("90m", 5400), ("8h", 28800), ("45", 45), ("1.5 h", 5400), ("2d", 172800)]
 )
 def test_durations(text: str, value: float) -> None:
     assert seconds(text, "--timeout") == value
+
+
+def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
+    code, _, said = in_process("compare", "a.yaml", "b.yaml", "--repeats", "0")
+    assert code == 2
+    assert "--repeats 0 cannot be used" in said
 
 
 @pytest.mark.parametrize("text", ["", "0", "h", "-5m", "10 parsecs"])
