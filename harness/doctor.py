@@ -1,6 +1,5 @@
 """What a search needs of this machine, looked at one by one; a fix for whatever is not well."""
 
-import os
 import re
 import shutil
 import sqlite3
@@ -10,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError
-from harness.paths import RunPaths
+from harness.errors import HarnessError, UserInputError
+from harness.paths import RunPaths, check_run_dir, nearest, refusal_to_hold
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -146,18 +145,20 @@ def cache() -> Finding:
     from harness.data.cache import default_cache
 
     folder = default_cache()
-    if not writable(folder):
+    if why := refusal_to_hold(folder):
         fix = "make it writable, or name another in the environment variable HARNESS_CACHE."
-        return Finding("problem", "cache", f"{folder} cannot be written", fix)
+        return Finding("problem", "cache", f"{folder} cannot be written ({why})", fix)
     held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     return Finding("ok", "cache", f"{folder} holds {held / 1e6:.0f} MB; it may be deleted")
 
 
 def run_folder(folder: Path) -> Finding:
     """Whether results can be written, and for how long."""
-    if not writable(folder):
-        fix = "choose another folder with --run-dir DIR."
-        return Finding("problem", "run folder", f"{folder} cannot be written", fix)
+    try:
+        check_run_dir(folder)
+    except UserInputError as error:
+        said, _, fix = str(error).rpartition(": ")
+        return Finding("problem", "run folder", said, fix)
     free = shutil.disk_usage(nearest(folder)).free
     said = f"{folder}: {free / GIB:.1f} GiB free on its disk"
     if free >= LITTLE_SPACE:
@@ -194,8 +195,11 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
 
 def damage(file: Path) -> str:
     """What SQLite finds wrong with a database, which is not changed; "" where nothing is."""
+    from harness.study import lies_still
+
+    how = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=60)
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=60)
         try:
             (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         finally:
@@ -203,17 +207,3 @@ def damage(file: Path) -> str:
     except sqlite3.Error as error:
         return str(error)
     return "" if said == "ok" else str(said)
-
-
-def nearest(folder: Path) -> Path:
-    """The folder, or the innermost one above it that exists."""
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
-def writable(folder: Path) -> bool:
-    """Whether a file could be made in a folder, which need not exist yet."""
-    there = nearest(folder)
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

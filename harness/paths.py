@@ -223,6 +223,20 @@ def check_writable(folder: Path, option: str) -> None:
         )
 
 
+def check_run_dir(folder: Path) -> None:
+    """Refuse a run folder that cannot be written, or whose databases could not be addressed.
+
+    Raises:
+        UserInputError: so it is.
+    """
+    check_writable(folder, "--run-dir")
+    if "?" in str(folder.absolute()):
+        raise UserInputError(
+            f"The folder {folder.absolute()} has a question mark in its path, where the address of "
+            "a database ends: choose another with --run-dir DIR."
+        )
+
+
 def check_file(file: Path, option: str) -> None:
     """Refuse a file that cannot be written, without making it or its folder.
 
@@ -238,12 +252,17 @@ def check_file(file: Path, option: str) -> None:
 
 def refusal_to_hold(folder: Path) -> str:
     """Why nothing can be written in a folder, or where it would be made; "" where it can."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
     try:
-        # Trying is the only sure way: permissions say nothing of read-only and special places.
-        tempfile.TemporaryDirectory(dir=existing).cleanup()
+        # Trying is the only sure way: permissions say nothing of special places.
+        tempfile.TemporaryDirectory(dir=nearest(folder)).cleanup()
     except OSError as error:
         return error.strerror or type(error).__name__
     return ""
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the innermost one above it that exists."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder

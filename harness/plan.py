@@ -27,7 +27,7 @@ from harness.config import SearchConfig, TrainSettings, TrialPlan
 from harness.confirmation.verdict import Finalist
 from harness.external.trainer import choose_trainer, start_of
 from harness.pareto import check_pareto
-from harness.paths import RunPaths, StudyPaths, check_writable
+from harness.paths import RunPaths, StudyPaths, check_run_dir
 from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
 from search_spaces.space import Space
 
@@ -99,7 +99,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     if config.pareto:
         check_pareto(config)
         config = config.model_copy(update={"pruner": "none"})
-    check_writable(config.run_dir, "--run-dir")
+    check_run_dir(config.run_dir)
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     pinned = choose_pinned(config, space)

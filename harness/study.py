@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 from filelock import FileLock, Timeout
@@ -92,6 +93,22 @@ def sqlite_url(file: Path) -> str:
     return f"sqlite:///{file.absolute()}"
 
 
+def reading_url(file: Path) -> str:
+    """The URL of a SQLite file that is only read, also where nothing can be written beside it."""
+    if not lies_still(file):
+        return f"sqlite:///{file.absolute()}"
+    return f"sqlite:///file:{quote(str(file.absolute()))}?mode=ro&immutable=1&uri=true"
+
+
+def lies_still(file: Path) -> bool:
+    """Whether a SQLite file is in a folder that cannot be written, with no log beside it.
+
+    SQLite reads one made with a write-ahead log only where it can put, or finds, that log.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    return not os.access(file.parent, os.W_OK) and not log.exists()
+
+
 def without_password(url: str) -> str:
     """A database or tracking URL as it may be shown."""
     try:
@@ -123,7 +140,7 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
             f"There is no study in {where}: name the folder of a search with --run-dir DIR, or run "
             "harness search first."
         )
-    storage = open_storage(storage_url or f"sqlite:///{paths.optuna_db.absolute()}")
+    storage = open_storage(storage_url or reading_url(paths.optuna_db))
     names = optuna.get_all_study_names(storage) if name is None else [name]
     found = [study for each in names if (study := find_study(storage, each)) is not None]
     if name is not None and not found:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from harness.errors import HarnessError, UserInputError
 from harness.mlflow_view import VIEW
-from harness.paths import RunPaths
+from harness.paths import RunPaths, check_writable
 
 HOST = "127.0.0.1"
 TRIED_PORTS = 100
@@ -33,9 +33,10 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
         study: the one to open; None: the one that was searched last.
 
     Raises:
-        UserInputError: the run folder has no such study.
+        UserInputError: the run folder has no such study, or MLflow could not write there.
         HarnessError: no port is free, or the server does not start.
     """
+    check_writable(paths.root, "--run-dir")
     # A shell starts what runs in its background with Ctrl-C ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)

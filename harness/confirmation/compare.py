@@ -10,7 +10,7 @@ from harness.choices import check_space, choose_places
 from harness.config import SearchConfig, TrainSettings
 from harness.confirmation.verdict import Finalist
 from harness.errors import UserInputError
-from harness.paths import check_writable
+from harness.paths import check_run_dir
 from harness.plan import SearchPlan, assemble
 from search_spaces.parameters import Choice, Fixed, Parameter
 from search_spaces.params import Value
@@ -32,7 +32,7 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
     if one.params == other.params:
         raise UserInputError(f"{files[0]} and {files[1]} hold the same settings: name two.")
     train = common_training(one, other, files)
-    check_writable(config.run_dir, "--run-dir")
+    check_run_dir(config.run_dir)
     space = Space("compared", "", both(one, other))
     check_space(space, train, config.from_scratch)
     named = config.model_copy(update={"study": study_name(one, other)})

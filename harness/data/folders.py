@@ -153,11 +153,21 @@ def stem_of(file: Path) -> str:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Picture files directly in `folder`, sorted by name; empty where there is no such folder."""
+    """Picture files directly in `folder`, sorted by name; empty where there is no such folder.
+
+    Raises:
+        UserInputError: it may not be read.
+    """
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not entry.is_dir())
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.is_dir())
+    except PermissionError as error:
+        raise UserInputError(
+            f"The folder {shown(folder)} may not be read ({error.strerror}): give yourself the "
+            "right to."
+        ) from error
     return [file for name in names if is_picture(file := folder / name)]
 
 

@@ -61,6 +61,11 @@ def read_picture(file: Path) -> Picture:
         ) from error
     except FileNotFoundError as error:
         raise UserInputError(f"{shown(file)} is not there (or its link leads nowhere).") from error
+    except PermissionError as error:
+        raise UserInputError(
+            f"{shown(file)} may not be read ({error.strerror}): give yourself the right to, or "
+            "remove it."
+        ) from error
     except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
         raise UserInputError(
             f"{shown(file)} cannot be read as a picture ({reason(error)}): it is damaged or "

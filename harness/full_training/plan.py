@@ -13,6 +13,7 @@ from harness.paths import (
     RunPaths,
     TrainingPaths,
     TrainingStagePaths,
+    check_run_dir,
 )
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
@@ -95,6 +96,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     for stage in stages:
         check_stage(best, stage)
     check_out(config.out)
+    if config.tracking_uri is None:
+        check_run_dir(config.run_dir)
     from harness.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)

@@ -1,5 +1,6 @@
 """`harness train`: a found setting trained in full, scored and kept, stopped in time or gone on."""
 
+import shlex
 from typing import Any
 
 import torch
@@ -82,7 +83,7 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
         experiment_name=plan.best.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),
-        name=f"train {plan.config.out.name}",
+        name=f"train {plan.config.out.absolute().name}",
         key=key,
         tags={
             "study": plan.best.study,
@@ -138,4 +139,4 @@ def closing(outcome: StageOutcome) -> list[str]:
     if outcome.history.sign * (best["score"] - outcome.noop) <= 0:
         lines.append("That is no better than returning the input: train longer, or on more pairs.")
     file = outcome.paths.net("best", "G")
-    return [*lines, f"Use it: harness restore {file} PICTURES --out restored"]
+    return [*lines, f"Use it: harness restore {shlex.quote(str(file))} PICTURES --out restored"]

@@ -115,6 +115,18 @@ def test_bad_folder(tmp_path: Path, sentence: str) -> None:
         find_pairs(tmp_path / "data")
 
 
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    touch(tmp_path, "train/1.png")
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(UserInputError, match=r"train may not be read \(Permission denied\)"):
+        find_pairs(tmp_path)
+
+
 BAD_MANIFESTS = {
     "lists no pairs": "a,b\n",
     "no file named under": "a,b\n,2.png\n",

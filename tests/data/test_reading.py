@@ -160,6 +160,17 @@ def test_planted_fault_is_one_sentence(tmp_path: Path, sentence: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(UserInputError, match=r"a\.png may not be read \(Permission denied\)"):
+        read_picture(tmp_path / "a.png")
+
+
 def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
     make_float(tmp_path / "p.tif")
     with pytest.raises(UserInputError, match="floating-point"):

@@ -88,6 +88,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--init-from", "a", "--init-from", "b", "--init-from", "c"], "--init-from a b c cannot"),
         (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
         (["--run-dir", "/proc/nothing"], "cannot be written"),
+        (["--run-dir", "which?"], "which? has a question mark in its path"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(

@@ -69,6 +69,13 @@ def test_a_filling_disk_is_told_in_time(
     assert doctor.run_folder(tmp_path / "runs").level == level
 
 
+def test_a_run_folder_in_which_a_search_would_be_refused_is_a_problem() -> None:
+    for folder in ("/proc/nothing", "which?"):
+        found = doctor.run_folder(Path(folder))
+        assert found.level == "problem"
+        assert found.fix == "choose another with --run-dir DIR."
+
+
 def test_jobs_that_fit_are_named_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     Memory = namedtuple("Memory", "available")
     monkeypatch.setattr("harness.choices.available_cores", lambda: 8)

@@ -19,6 +19,22 @@ def new_study(folder: Path, **settings: Any) -> Study:
     return record.create_study(storage, "fake", plan.facts, plan.recipes)
 
 
+def test_a_copy_in_a_folder_that_cannot_be_written_is_read_as_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "빈 칸 100%"
+    folder.mkdir()
+    new_study(folder)._storage._backend.engine.dispose()  # type: ignore[attr-defined]
+    left = sorted(file.name for file in folder.iterdir())
+    # As root a test may write everywhere: the folder is only said to be read-only.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    study = record.read_study(folder, "fake")
+    assert len(study.trials) == len(make_plan(tmp_path).recipes)
+    assert sorted(file.name for file in folder.iterdir()) == left
+    (folder / "optuna.db-wal").touch()
+    assert "immutable" not in record.reading_url(folder / "optuna.db")
+
+
 def test_a_trial_put_back_keeps_its_number_and_values(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     study = new_study(tmp_path)
