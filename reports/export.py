@@ -36,7 +36,7 @@ from reports.repositories import in_its_words
 
 ON_THE_FRONT = (
     "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "
-    "beats in both, the one with the best boundary_sharpness; harness export --trial N gives any "
+    "beats in both, the one with the best score; harness export --trial N gives any "
     "other."
 )
 
@@ -57,13 +57,16 @@ def best_config(
             cannot train it.
     """
     noted = study.user_attrs
-    finals = noted.get("finalists") if trial_number is None else None
     trial = chosen_trial(study, trial_number)
+    # What the finalists showed is said of the winner alone.
+    winner = winning_trial(study)
+    finals = noted.get("finalists") if winner and trial.number == winner.number else None
     name = noted["name"]
     params = params_of(trial)
     extras = extras_of(trial)
     train = {**noted["train"], **extras, "warm_start": noted["warm_start"]}
     data = noted["data"]
+    device = kind_of_device(noted["device"])
     trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
     warm_start = noted["warm_start_folder"]
@@ -73,7 +76,7 @@ def best_config(
     program = noted.get("program")
     if program:
         seed = trial.user_attrs.get("seed", noted["seed"])
-        command = program_commands(program, params, train, data, run_name, warm_start, seed)
+        command = program_commands(program, params, train, data, run_name, warm_start, seed, device)
         full = command
     if program and repository:
         raise ValueError(
@@ -82,8 +85,8 @@ def best_config(
         )
     repository = repository or noted.get("repository")
     if repository:
-        command, full = (in_its_words(one, repository, noted["device"]) for one in (command, full))
-    needs = program_needs(program) if program else before(params, data, noted["device"], repository)
+        command, full = (in_its_words(one, repository, device) for one in (command, full))
+    needs = program_needs(program) if program else before(params, data, device, repository)
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -127,6 +130,11 @@ def best_config(
             "created": noted["created"],
         },
     }
+
+
+def kind_of_device(noted: str) -> str:
+    """cpu or cuda, of a study's devices: `cpu`, `cuda:0, cuda:1`, `cpu on ray`."""
+    return "cuda" if noted.startswith("cuda") else "cpu"
 
 
 def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config:
@@ -197,6 +205,8 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
             )
         return best
     trials = study.get_trials(deepcopy=False)
+    if not trials:
+        raise ValueError(f"Study {name} has no trial yet: let the search go on, then export.")
     if not 0 <= number < len(trials):
         raise ValueError(
             f"Study {name} has no trial {number}: its trials are 0 to {len(trials) - 1}."
@@ -364,4 +374,4 @@ def as_script(config: Config) -> str:
 
 def wrap(text: str) -> list[str]:
     """Lines for a comment; control characters cannot break out of it."""
-    return textwrap.wrap(" ".join(text.split()), 97, break_long_words=False)
+    return textwrap.wrap(" ".join(text.split()), 97, break_long_words=False, break_on_hyphens=False)

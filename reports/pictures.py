@@ -68,7 +68,7 @@ def cells(panel: Path) -> list[list[Image.Image]]:
     try:
         with Image.open(panel) as file:
             sheet = file.convert("RGB")
-    except OSError:
+    except (OSError, SyntaxError):  # Pillow says the latter of some damaged files
         return []
     side, odd = divmod(sheet.width + GAP, COLUMNS)
     side -= GAP

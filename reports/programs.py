@@ -73,12 +73,14 @@ def program_commands(
     name: str,
     warm_start: str | None,
     seed: int,
+    device: str,
 ) -> list[Command]:
     """What repeats a trial of another program; its results go into ./NAME of its folder.
 
     Args:
         program: `command`, `folder`, `pairs` and `inputs` of the study's record.
         warm_start: the folder of checkpoints that the trial continued from.
+        device: cpu or cuda.
     """
     kind = f"{params['n_layers_D']}_{params['gan_mode']}"
     values = {
@@ -90,7 +92,7 @@ def program_commands(
         "out": f"./{name}",
         "epochs": math.ceil(train["steps"] / steps_per_epoch(train, data)),
         "seed": seed,
-        "device": "cpu",
+        "device": device,
         "start_G": f"{warm_start}/latest_net_G.pth",
         "start_D": f"{warm_start}/latest_net_D_{kind}.pth",
     }

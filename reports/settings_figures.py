@@ -70,7 +70,7 @@ def slice_of(done: pd.DataFrame, name: str, summary: Summary, say: Translate) ->
 
 
 def slice_axis(done: pd.DataFrame, name: str) -> dict[str, Any]:
-    if name in LOG_SCALE:
+    if name in LOG_SCALE and done[name].min() > 0:
         ticks = {"lr": [5e-5, 1e-4, 2e-4, 4e-4]}.get(name, [1, 10, 20, 50, 100, 200, 500, 1000])
         labels = [short(tick) for tick in ticks]
         return {"type": "log", "tickvals": ticks, "ticktext": labels}
@@ -163,7 +163,7 @@ def scale(
     low, high = float(values.min()), float(values.max())
     if low == high:
         return (lambda value: 0.5), [(0.5, short(low))]
-    if log:
+    if log and low > 0:
         ratio = math.log(high / low)
         middle = math.sqrt(low * high)
         return (

@@ -32,7 +32,7 @@ BLURRING = "problem"
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
 FELL_BACK = 0.02
-"""A score has fallen back when it ends this fraction below its best rung."""
+"""A score has fallen back when it ends worse than its best rung by this fraction of it."""
 ENOUGH_FOR_IMPORTANCE = 10
 
 Outcome = Literal["nothing", "only_failures", "no_baseline", "is_baseline", "ahead"]
@@ -64,16 +64,17 @@ class LossCheck:
 
 @dataclass(frozen=True)
 class Overfitting:
-    """Where a trial's validation score was highest, and whether it fell back from there."""
+    """Where a trial's validation score was best, and how far it fell back from there (`loss`)."""
 
     best_step: int
     best_value: float
     last_step: int
     last_value: float
+    loss: float
 
     @property
     def fell_back(self) -> bool:
-        return self.last_value < self.best_value * (1 - FELL_BACK)
+        return self.loss > FELL_BACK * abs(self.best_value)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def summarise(study: Study) -> Summary:
         recipes=tuple(standing(trial) for trial in trials if trial.user_attrs.get("recipe")),
         importance=importance(study),
         losses=loss_checks(best) if best else (),
-        overfitting=overfitting(best) if best else None,
+        overfitting=overfitting(best, sign) if best else None,
         endings=endings(trials),
         objectives=objectives_of(study),
         front=tuple(trial.number for trial in trials_by_score(study)) if is_pareto(study) else (),
@@ -233,13 +234,14 @@ def loss_check(
     return LossCheck(loss, expected, first, last, abs(last - first) <= STEADY * abs(first))
 
 
-def overfitting(trial: FrozenTrial) -> Overfitting | None:
-    """The validation score's course over the rungs."""
+def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
+    """The validation score's course over the rungs; `sign` is -1 where less is better."""
     rungs = rungs_of(trial)
     if not rungs:
         return None
-    best_step, last_step = max(rungs, key=lambda step: rungs[step]), max(rungs)
-    return Overfitting(best_step, rungs[best_step], last_step, rungs[last_step])
+    best_step, last_step = max(rungs, key=lambda step: sign * rungs[step]), max(rungs)
+    best, last = rungs[best_step], rungs[last_step]
+    return Overfitting(best_step, best, last_step, last, sign * (best - last))
 
 
 def endings(trials: Sequence[FrozenTrial]) -> tuple[Ending, ...]:

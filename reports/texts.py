@@ -15,8 +15,8 @@ ENGLISH = {
     "verdict_only_failures": "No trial was completed: all were stopped or failed.",
     "verdict_no_baseline": "Trial {trial} has the best score, {score}.",
     "verdict_is_baseline": "The guide's recommended setting itself has the best score, {score}.",
-    "verdict_ahead": "Trial {trial} scores {score}: {difference} more than the guide's recommended"
-    " setting ({baseline}).",
+    "verdict_ahead": "Trial {trial} scores {score}: {difference} better than the guide's"
+    " recommended setting ({baseline}).",
     "verdict_better": "{one} is better than {other} by {difference} [{low}, {high}].",
     "verdict_undecided": "No difference between {one} and {other} is shown: {difference}"
     " [{low}, {high}].",
@@ -136,9 +136,9 @@ ENGLISH = {
     "not_measured": "not used",
     "from_to": "{first} to {last}",
     "course": "Score on the validation pictures",
-    "fell_back": "The score was highest at step {best_step} ({best}) and ended at {last}: a sign of"
+    "fell_back": "The score was best at step {best_step} ({best}) and ended at {last}: a sign of"
     " overfitting, or of unsteady training.",
-    "held_up": "The score ended at {last}, its highest was {best} at step {best_step}: no sign of"
+    "held_up": "The score ended at {last}, its best was {best} at step {best_step}: no sign of"
     " overfitting.",
     "endings": "Trials that ended early",
     "endings_none": "Every trial ran to its end.",
@@ -183,7 +183,7 @@ KOREAN = {
     "verdict_no_baseline": "시도 {trial}의 점수가 {score}로 가장 높습니다.",
     "verdict_is_baseline": "가이드의 권장 설정 자체가 {score}로 가장 높습니다.",
     "verdict_ahead": "시도 {trial}의 점수는 {score}로, 가이드의 권장 설정({baseline})보다"
-    " {difference} 높습니다.",
+    " {difference} 더 좋습니다.",
     "verdict_better": "{one}이(가) {other}보다 {difference} 더 좋습니다 [{low}, {high}].",
     "verdict_undecided": "{one}와(과) {other}의 차이는 확인되지 않았습니다: {difference}"
     " [{low}, {high}].",
@@ -301,7 +301,7 @@ KOREAN = {
     "not_measured": "사용 안 함",
     "from_to": "{first} → {last}",
     "course": "검증용 사진의 점수",
-    "fell_back": "점수는 {best_step}단계에서 {best}로 가장 높았고 {last}로 끝났습니다. 과적합이거나"
+    "fell_back": "점수는 {best_step}단계에서 {best}로 가장 좋았고 {last}로 끝났습니다. 과적합이거나"
     " 불안정한 학습의 징후입니다.",
     "held_up": "점수는 {last}로 끝났고, 최고는 {best_step}단계의 {best}였습니다. 과적합의 징후가"
     " 없습니다.",

@@ -68,6 +68,29 @@ def test_a_named_trial() -> None:
     assert config["verdict"].startswith("behind best-recipe by 0.0")
 
 
+def test_a_study_without_a_trial_has_none_by_any_number() -> None:
+    with pytest.raises(ValueError, match="has no trial yet"):
+        best_config(empty_study(), 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "kind"),
+    [("cpu", "cpu"), ("cpu on ray", "cpu"), ("cuda:0, cuda:1", "cuda"), ("cuda:0 on ray", "cuda")],
+)
+def test_another_program_is_told_the_kind_of_device_that_ran_the_trials(
+    device: str, kind: str
+) -> None:
+    program = {
+        "file": "mine.yaml",
+        "folder": "/mine",
+        "command": ["./train", "{pairs}", "{out}", "{device}"],
+        "pairs": "pairs",
+        "inputs": "inputs",
+    }
+    config = best_config(make_study(12, device=device, program=program))
+    assert config["command"].splitlines()[-1].endswith(f" {kind}")
+
+
 def test_the_progressive_recipe_exports_both_stages() -> None:
     config = best_config(make_study(12), 5)
     assert config["recipe"] == "progressive"
@@ -170,6 +193,7 @@ def known(config: dict[str, Any], *others: str) -> set[str]:
     ("device", "others", "said"),
     [
         ("cpu", ("gpu_ids", "display_id"), ["--gpu_ids -1", "--display_id -1"]),
+        ("cpu on ray", ("gpu_ids", "display_id"), ["--gpu_ids -1", "--display_id -1"]),
         ("cuda:0", ("gpu_ids", "display_id"), ["--display_id -1"]),
         ("cpu", ("use_wandb",), []),
     ],

@@ -138,7 +138,7 @@ SAYS = {
     "only failures": "No trial was completed",
     "one trial": "Trial 0 has the best score",
     "recipes": "The guide's recommended setting itself has the best score",
-    "fifty": "more than the guide's recommended setting",
+    "fifty": "better than the guide's recommended setting",
     "running": "The search is running",
     "two objectives": "Not beaten in both",
     "fixed settings": "Trial 1 has the best score",
@@ -375,3 +375,21 @@ def test_the_file_is_written_whole_or_not_at_all(
 def test_a_thousand_trials_stay_under_ten_megabytes() -> None:
     page = render(make_study(1000))
     assert len(page.encode()) < 10e6
+
+
+def test_a_weight_of_zero_has_a_place_on_every_figure() -> None:
+    """lambda_L1 stands on a logarithmic scale, which has no 0."""
+    study = empty_study()
+    for value in (0.0, 50.0, 100.0):
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=0.2 + value / 1000,
+                params={},
+                distributions={},
+                user_attrs={"params": BEST | {"lambda_L1": value}},
+            )
+        )
+    page = Page(render(study))
+    assert {"parallel", "slice-lambda_L1"} <= set(page.figures)
+    axis = page.figures["slice-lambda_L1"]["layout"]["xaxis"]
+    assert axis.get("type") != "log"

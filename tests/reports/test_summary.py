@@ -90,6 +90,23 @@ def test_overfitting(last: float, fell_back: bool) -> None:
     assert found.fell_back is fell_back
 
 
+def test_a_score_of_which_less_is_better_falls_back_upwards() -> None:
+    study = empty_study(direction="minimize")
+    rungs = {100: 0.4, 200: 0.2, 300: 0.3}
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=0.3,
+            params=BEST,
+            distributions=SPACE,
+            intermediate_values=rungs,
+            user_attrs={"params": BEST},
+        )
+    )
+    found = summarise(study).overfitting
+    assert found is not None
+    assert (found.best_step, found.best_value, found.fell_back) == (200, 0.2, True)
+
+
 def test_endings_are_gathered_by_reason() -> None:
     study = empty_study()
     for step in (160, 220):
