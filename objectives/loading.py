@@ -53,7 +53,7 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
         raise ValueError(f"--objective {name}: {module_name} has no callable {factory_name}.")
     try:
         made = factory(weights=weights, device=device)
-    except TypeError as error:
+    except Exception as error:  # whatever the user's own factory raises
         raise ValueError(
             f"--objective {name}: it cannot be made ({first_line(error)}); {factory_name} is "
             "called with weights= and device=."
@@ -98,8 +98,14 @@ def checked(name: str, made: Any) -> Objective:
             f"--objective {name}: its direction is {made.direction!r}; it must be 'maximize' or "
             "'minimize'."
         )
-    low, high = made.value_range
-    if math.isnan(low) or math.isnan(high) or not low < high:
-        raise ValueError(f"--objective {name}: its value_range {made.value_range} is no range.")
+    try:
+        low, high = map(float, made.value_range)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not low < high:  # also false for NaN
+        raise ValueError(
+            f"--objective {name}: its value_range {made.value_range} is no range: give the worst "
+            "and the best value there can be, the lower first."
+        )
     objective: Objective = made
     return objective

@@ -7,6 +7,7 @@ be had, a seeded random trunk stands in: LPIPS through random features still ran
 
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 
@@ -69,7 +70,7 @@ def downloaded(arch: str) -> bool:
         file.parent.mkdir(parents=True, exist_ok=True)
         digest = file.stem.rpartition("-")[2]
         torch.hub.download_url_to_file(URLS[arch], str(file), hash_prefix=digest, progress=False)
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, HTTPException):  # the last of what lies between, a proxy
         return False
     return True
 
@@ -82,7 +83,8 @@ def build_trunk(arch: str, weights: str) -> nn.Sequential:
 
     Raises:
         FileNotFoundError: pretrained weights that are not in the cache.
-        ValueError: no such `arch`, or `weights` is neither "pretrained" nor "random".
+        ValueError: no such `arch`, `weights` is neither "pretrained" nor "random", or their file
+            is damaged.
     """
     if arch not in URLS:
         raise ValueError(f"{arch!r} is no known network: use one of {', '.join(URLS)}.")
@@ -100,17 +102,30 @@ def build_trunk(arch: str, weights: str) -> nn.Sequential:
 
 
 def load_pretrained(trunk: nn.Sequential, arch: str) -> None:
-    """Put the cached ImageNet weights into `trunk`."""
+    """Put the cached ImageNet weights into `trunk`.
+
+    Raises:
+        FileNotFoundError: they are not in the cache.
+        ValueError: the file is damaged.
+    """
     file = weights_file(arch)
     if not file.exists():
         raise FileNotFoundError(
             f"The pretrained weights {file.name} are not in {file.parent}: fetch {URLS[arch]} "
             "and put it there, or use --weights random."
         )
-    whole = torch.load(file, map_location="cpu", weights_only=True)
     prefix = "features."
-    kept = {name.removeprefix(prefix): w for name, w in whole.items() if name.startswith(prefix)}
-    trunk.load_state_dict(kept, assign=True)
+    try:
+        whole = torch.load(file, map_location="cpu", weights_only=True)
+        kept = {
+            name.removeprefix(prefix): w for name, w in whole.items() if name.startswith(prefix)
+        }
+        trunk.load_state_dict(kept, assign=True)
+    except Exception as error:  # torch raises many kinds on damaged bytes
+        raise ValueError(
+            f"The pretrained weights {file} are damaged ({type(error).__name__}): remove the file, "
+            "so that it is fetched again, or use --weights random."
+        ) from error
 
 
 def draw_random(trunk: nn.Sequential) -> None:

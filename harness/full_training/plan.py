@@ -101,8 +101,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     from harness.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)
-    weights = choose_weights(config.weights)
     objective = config.objective or best.provenance.objective
+    weights = choose_weights(config.weights, objective)
     choose_objective(objective, weights)
     if config.init_from:
         from harness.init_from import check_fits
@@ -123,7 +123,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         weights=weights,
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
-        remarks=weights_remark(weights),
+        remarks=weights_remark(weights, objective),
         facts={
             "params": best.params.model_dump(mode="json"),
             "train": best.train.model_dump(mode="json"),

@@ -207,6 +207,8 @@ def test_goals(example_folder: Path) -> None:
         ("wrong:sideways", "its direction is 'sideways'"),
         ("wrong:empty", "is no range"),
         ("wrong:unasked", "cannot be made"),
+        ("wrong:failing", r"cannot be made \(division by zero\)"),
+        ("wrong:pointless", "is no range"),
         ("broken:make", "broken cannot be imported"),
     ],
 )
@@ -220,6 +222,8 @@ def test_what_is_no_objective_is_refused(name: str, said: str, example_folder: P
         "sideways = lambda weights, device: SimpleNamespace(**whole | {'direction': 'sideways'})\n"
         "empty = lambda weights, device: SimpleNamespace(**whole | {'value_range': (1, 1)})\n"
         "unasked = lambda: SimpleNamespace(**whole)\n"
+        "failing = lambda weights, device: 1 / 0\n"
+        "pointless = lambda weights, device: SimpleNamespace(**whole | {'value_range': (1,)})\n"
     )
     importlib.invalidate_caches()
     with pytest.raises(ValueError, match=said) as refused:

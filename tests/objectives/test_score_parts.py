@@ -1,5 +1,8 @@
 """The parts of the score against the libraries they stem from, and the masks."""
 
+from http.client import BadStatusLine
+from pathlib import Path
+
 import lpips
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from objectives.masks import (
     ring,
 )
 from objectives.score import Reference
-from objectives.weights import build_trunk, resolve_weights
+from objectives.weights import build_trunk, resolve_weights, weights_file
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -220,3 +223,24 @@ def test_weights_policy(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth").write_bytes(b"there")
     assert resolve_weights("pretrained", ["alexnet"]) == "pretrained"
     assert resolve_weights("auto", ["alexnet", "vgg19"]) == "random"
+
+
+def test_what_a_proxy_answers_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(*_: object, **__: object) -> None:
+        raise BadStatusLine("<html>")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    assert resolve_weights("auto", ["alexnet"]) == "random"
+
+
+@pytest.mark.parametrize("held", [b"<html>no such file</html>", b""])
+def test_damaged_weights_are_named(
+    held: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    file = weights_file("alexnet")
+    file.parent.mkdir()
+    file.write_bytes(held)
+    with pytest.raises(ValueError, match=r"alexnet-owt-7be5be79\.pth are damaged .*: remove"):
+        build_trunk("alexnet", "pretrained")

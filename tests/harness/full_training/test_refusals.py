@@ -52,3 +52,14 @@ def test_somebody_else_s_checkpoints_are_not_written_over(tmp_path: Path, pairs:
     with pytest.raises(UserInputError, match="checkpoints of another program"):
         train_fully(asked(tmp_path, pairs), Heard())
     assert (tmp_path / "out" / "latest_net_G.pth").read_bytes() == b"theirs"
+
+
+def test_the_weights_that_must_be_there_are_those_of_the_network_that_scores(
+    tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    write_best(tmp_path / "best.yaml")
+    wish = asked(tmp_path, pairs, objective="boundary_sharpness_vgg", weights="pretrained")
+    with pytest.raises(UserInputError, match=r"vgg16-397923af\.pth are missing"):
+        train_fully(wish, Heard())
