@@ -105,20 +105,32 @@ class PatientStorage(RDBStorage):
     _get_trials = patient(RDBStorage._get_trials)
     _get_best_trial_id = patient(RDBStorage._get_best_trial_id)
 
-    @patient
     def write(self, trial_id: int, unwritten: Unwritten) -> None:
-        """All of it in one transaction."""
-        with _create_scoped_session(self.scoped_session) as session:
-            for name, (value, distribution) in unwritten.params.items():
-                self._set_trial_param_without_commit(
-                    session, trial_id, name, value, distribution, distribution
-                )
-            for model, attrs in (
-                (models.TrialUserAttributeModel, unwritten.user_attrs),
-                (models.TrialSystemAttributeModel, unwritten.system_attrs),
-            ):
-                for key, value in attrs.items():
-                    self._set_trial_attr_without_commit(session, model, trial_id, key, value)
+        """All of it in one transaction; one that landed although its answer was lost is no error.
+
+        A parameter, unlike an attribute, cannot be written twice.
+        """
+        tried = 0
+
+        @patient
+        def put(self: PatientStorage) -> None:
+            nonlocal tried
+            tried += 1
+            landed = self.get_trial(trial_id).params if tried > 1 else {}
+            with _create_scoped_session(self.scoped_session) as session:
+                for name, (value, distribution) in unwritten.params.items():
+                    if name not in landed:
+                        self._set_trial_param_without_commit(
+                            session, trial_id, name, value, distribution, distribution
+                        )
+                for model, attrs in (
+                    (models.TrialUserAttributeModel, unwritten.user_attrs),
+                    (models.TrialSystemAttributeModel, unwritten.system_attrs),
+                ):
+                    for key, value in attrs.items():
+                        self._set_trial_attr_without_commit(session, model, trial_id, key, value)
+
+        put(self)
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None

@@ -1,5 +1,7 @@
 """The only writer's memory and the database say the same; a database that is away is waited for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,32 @@ def test_a_database_that_comes_back_loses_nothing(
     mine.tell(trial, 0.5)
     for study in (mine, others):
         assert study.get_trials()[trial.number].value == 0.5
+
+
+def test_what_landed_although_its_answer_was_lost_is_not_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, others = open_both(tmp_path)
+    trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
+    trial.set_user_attr("seen", 1)
+    lost = iter([True])
+    session = harness.storage._create_scoped_session
+
+    @contextmanager
+    def answering(*args: Any) -> Iterator[Any]:
+        with session(*args) as open_one:
+            yield open_one
+        if next(lost, False):
+            cause = OperationalError("COMMIT", {}, Exception("server closed the connection"))
+            raise StorageInternalError("An exception is raised") from cause
+
+    monkeypatch.setattr(harness.storage, "_create_scoped_session", answering)
+    monkeypatch.setattr(harness.storage, "RETRY_AFTER", 0.0)
+    record.write_down(mine)
+    assert next(lost, None) is None
+    mine.tell(trial, 0.5)
+    assert essence(others.get_trials()[trial.number]) == essence(mine.get_trials()[trial.number])
+    assert others.get_trials()[trial.number].params == trial.params
 
 
 def test_a_trial_whose_making_was_not_answered_runs_next(tmp_path: Path) -> None:
