@@ -11,6 +11,9 @@ from pathlib import Path
 
 from harness.errors import UserInputError
 
+TAKEN = ("optuna.db", "mlflow.db", "mlflow-artifacts", "mlflow-server.log")
+"""What stands in a run folder beside its studies' folders."""
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -192,9 +195,9 @@ class TrainingStagePaths:
 
 
 def safe_name(name: str) -> str:
-    """A folder name for a study's name: itself where it is plain, else made plain and unique."""
+    """A folder name for a study's name: itself where it is plain and free, else made so."""
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
-    if plain == name:
+    if plain == name and plain not in TAKEN:
         return plain
     return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 

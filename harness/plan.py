@@ -100,6 +100,10 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         check_pareto(config)
         config = config.model_copy(update={"pruner": "none"})
     check_run_dir(config.run_dir)
+    if config.storage is not None:
+        from harness.study import check_url
+
+        check_url(config.storage)
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     pinned = choose_pinned(config, space)

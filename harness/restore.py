@@ -11,7 +11,7 @@ from harness.data.folders import pictures_in
 from harness.data.reading import Picture, read_picture, shown
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
-from harness.paths import write_aside
+from harness.paths import check_writable, write_aside
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import read_checkpoint
 from harness.training.networks import bare_generator, restoring
@@ -31,14 +31,14 @@ def restore_pictures(
     """Restore each picture, or all of a folder, into `out`/NAME.png; yield each as it is written.
 
     Raises:
-        UserInputError: the checkpoint is no generator, or a picture cannot be read; nothing has
-            been written.
+        UserInputError: the checkpoint is no generator, a picture cannot be read, or `out` cannot be
+            written; nothing has been.
     """
     files = all_files(pictures, out)
+    check_writable(out, "--out")
     generator, multiple = load_generator(checkpoint)
     for file in files:
         read_picture(file)
-    make_folder(out)
     generator.to(device)
     for file in files:
         restored = restore(generator, read_picture(file), multiple, torch.device(device))
@@ -74,18 +74,6 @@ def all_files(pictures: Sequence[Path], out: Path) -> list[Path]:
                 f"{shown(file)} would be written over: choose another folder with --out DIR."
             )
     return files
-
-
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".probe").touch()
-        (folder / ".probe").unlink()
-    except OSError as error:
-        raise UserInputError(
-            f"The folder {folder} cannot be written ({error.strerror}): choose another with "
-            "--out DIR."
-        ) from error
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:

@@ -70,11 +70,7 @@ def open_storage(url: str) -> PatientStorage:
     try:
         storage = PatientStorage(url, engine_kwargs=arguments)
     except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        shown = without_password(url)
-        raise UserInputError(
-            f"The study's database {shown} cannot be opened ({type(error).__name__}): check the "
-            "address, the server and the driver package."
-        ) from None
+        raise unopened(url, error) from None
     if is_sqlite:
         # A process that dies loses nothing either way; waiting for the disk costs most of a write.
         def relax(connection: Any, _: Any) -> None:
@@ -83,6 +79,25 @@ def open_storage(url: str) -> PatientStorage:
         event.listen(storage.engine, "connect", relax)
         storage.engine.dispose()
     return storage
+
+
+def check_url(url: str) -> None:
+    """Refuse the address of a database of a kind that is not known here; opens nothing.
+
+    Raises:
+        UserInputError: it is none, or its driver package is missing.
+    """
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError) as error:
+        raise unopened(url, error) from None
+
+
+def unopened(url: str, error: Exception) -> UserInputError:
+    return UserInputError(
+        f"The study's database {without_password(url)} cannot be opened ({type(error).__name__}): "
+        "check the address, the server and the driver package."
+    )
 
 
 def sqlite_url(file: Path) -> str:

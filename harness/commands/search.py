@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
     from harness.config import SearchConfig
+    from harness.plan import SearchPlan
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -217,6 +218,7 @@ def explain(config: "SearchConfig") -> None:
     from harness.plan import plan_search
 
     plan = plan_search(config)
+    done = trials_there(plan)
     facts = {
         key: plan.facts[key]
         for key in (
@@ -230,9 +232,37 @@ def explain(config: "SearchConfig") -> None:
             "train",
         )
     }
-    said = {"study": config.study, "folder": str(plan.paths.folder), "jobs": plan.jobs, **facts}
+    said = {
+        "study": config.study,
+        "folder": str(plan.paths.folder),
+        "budget": config.budget,
+        **({} if done is None else {"done": done}),
+        "jobs": plan.jobs,
+        **facts,
+    }
     print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
     print("\n".join([plan.space.text.rstrip(), *plan.remarks]))
+
+
+def trials_there(plan: "SearchPlan") -> int | None:
+    """How many trials of its budget the study has already; None where its database is another's,
+    which is not opened, for that would make its tables.
+
+    Raises:
+        UserInputError: the study was made with something else.
+    """
+    from harness.study import check_same, counted, find_study, open_storage, reading_url
+
+    if plan.config.storage is not None:
+        return None
+    file = plan.run_paths.optuna_db
+    if not file.exists():
+        return 0
+    study = find_study(open_storage(reading_url(file)), plan.config.study)
+    if study is None:
+        return 0
+    check_same(study, plan.facts)
+    return counted(study)
 
 
 def refusal(error: "ValidationError") -> str:

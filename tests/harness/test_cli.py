@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from driving import make_plan
 
+from harness import study as record
 from harness.cli import main
 from harness.commands.search import pins, seconds
 from harness.errors import UserInputError
@@ -88,6 +90,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--init-from", "a", "--init-from", "b", "--init-from", "c"], "--init-from a b c cannot"),
         (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
         (["--run-dir", "/proc/nothing"], "cannot be written"),
+        (["--storage", "foo://bar", "--dry-run"], "foo://bar cannot be opened"),
         (["--run-dir", "which?"], "which? has a question mark in its path"),
     ],
 )
@@ -154,6 +157,22 @@ def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
     report = Path(said.partition("the report is in ")[2].partition(";")[0])
     assert "ZeroDivisionError: oh" in report.read_text()
     report.unlink()
+
+
+def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(tmp_path)
+    monkeypatch.setattr("harness.plan.plan_search", lambda _: plan)
+    assert "done: 0\n" in in_process("search", "--dry-run")[1]
+    storage = record.open_storage(record.sqlite_url(tmp_path / "optuna.db"))
+    study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
+    record.ask(study, plan.space, "tpe", 0)
+    assert "done: 1\n" in in_process("search", "--dry-run")[1]
+    plan = make_plan(tmp_path, seed=1)
+    code, out, said = in_process("search", "--dry-run")
+    assert (code, out) == (2, "")
+    assert "another seed (0, now 1)" in said
 
 
 @pytest.mark.parametrize("words", [("--debug", "spaces"), ("spaces", "--debug")])

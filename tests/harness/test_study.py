@@ -37,6 +37,17 @@ def test_a_copy_in_a_folder_that_cannot_be_written_is_read_as_it_lies(
     assert "immutable" not in record.reading_url(folder / "optuna.db")
 
 
+def test_a_study_has_a_folder_of_its_own_whatever_it_is_called(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    own = {paths.optuna_db, paths.mlflow_db, paths.mlflow_artifacts, paths.mlflow_log}
+    names = [*(file.name for file in own), "a/b", "a b", "..", "plain"]
+    folders = {paths.study(name).folder for name in names}
+    assert len(folders) == len(names)
+    assert not folders & own
+    assert {folder.parent for folder in folders} == {tmp_path}
+    assert paths.study("plain").folder.name == "plain"
+
+
 def test_a_trial_put_back_keeps_its_number_and_values(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     study = new_study(tmp_path)
