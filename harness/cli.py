@@ -3,6 +3,7 @@
 import sys
 import tempfile
 import traceback
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -65,6 +66,10 @@ def main() -> None:
     Exit codes: 0 done, 2 the user's input, 3 trials only failed, 130 stopped by the user,
     1 a fault of ours.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that a terminal cannot show ends no search: it is shown escaped.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:

@@ -13,16 +13,24 @@ from harness import study as record
 from harness.cli import main
 from harness.commands.search import pins, seconds
 from harness.errors import UserInputError
+from search_spaces.space import space_text
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def harness(*words: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """Run the command in `folder`."""
+def harness(
+    *words: str, folder: Path, encoding: str = "utf-8"
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command in `folder`, in a terminal of this encoding."""
     return subprocess.run(
         [sys.executable, "-c", "from harness.cli import main; main()", *words],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": "", "HARNESS_CACHE": str(folder / "cache")},
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PATH": "",
+            "HARNESS_CACHE": str(folder / "cache"),
+            "PYTHONIOENCODING": encoding,
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -157,6 +165,16 @@ def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
     report = Path(said.partition("the report is in ")[2].partition(";")[0])
     assert "ZeroDivisionError: oh" in report.read_text()
     report.unlink()
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    space = f"# 얼굴\n{space_text('narrow')}"
+    (tmp_path / "mine.yaml").write_text(space, encoding="utf-8")
+    shown = harness("spaces", "mine.yaml", folder=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, space)
+    escaped = harness("spaces", "mine.yaml", folder=tmp_path, encoding="ascii")
+    assert escaped.returncode == 0
+    assert escaped.stdout.startswith("# \\uc5bc\\uad74\n")
 
 
 def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
