@@ -24,10 +24,10 @@ def all_figures(
         if done[name].nunique() > 1:
             figures[f"slice-{name}"] = slice_of(done, name, summary, say)
     if len(done) > 1:
-        figures["parallel"] = parallel(done, say)
+        figures["parallel"] = parallel(done, summary.sign, say)
     pair = strongest(done)
     if pair is not None:
-        figures["interaction"] = interaction(done, pair, say)
+        figures["interaction"] = interaction(done, pair, summary.sign, say)
     if summary.objectives and len(done):
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:

@@ -96,12 +96,16 @@ def middle(low: float, high: float, name: str) -> float:
     return math.log10(low * high) / 2 if name in LOG_SCALE else (low + high) / 2
 
 
-def parallel(done: pd.DataFrame, say: Translate) -> Figure:
-    """Every completed trial as a line over its settings to its score, shaded by score."""
+def parallel(done: pd.DataFrame, sign: int, say: Translate) -> Figure:
+    """Every completed trial as a line over its settings to its score, the better the bolder.
+
+    Args:
+        sign: 1 where a higher score is better, -1 where a lower one is.
+    """
     scales = [scale(done[name], name in LOG_SCALE) for name in PARAMS]
     scales.append(scale(done["score"], False))
     names = [*PARAMS, say("score")]
-    ranks = done["score"].rank(pct=True)
+    ranks = (sign * done["score"]).rank(pct=True)
     shade = ((ranks * SHADES).apply(math.ceil) - 1).clip(0, SHADES - 1)
     columns = [
         [place(value) for value in done[name]]
@@ -176,9 +180,13 @@ def scale(
     )
 
 
-def interaction(done: pd.DataFrame, pair: Interaction, say: Translate) -> Figure:
-    """Two settings against one another; the better a trial's quarter, the larger its point."""
-    quarter = (done["score"].rank(pct=True) * 4).apply(math.ceil)
+def interaction(done: pd.DataFrame, pair: Interaction, sign: int, say: Translate) -> Figure:
+    """Two settings against one another; the better a trial's quarter, the larger its point.
+
+    Args:
+        sign: as `parallel` takes it.
+    """
+    quarter = ((sign * done["score"]).rank(pct=True) * 4).apply(math.ceil)
     data = []
     for level in range(1, 5):
         rows = done[quarter == level]

@@ -393,3 +393,13 @@ def test_a_weight_of_zero_has_a_place_on_every_figure() -> None:
     assert {"parallel", "slice-lambda_L1"} <= set(page.figures)
     axis = page.figures["slice-lambda_L1"]["layout"]["xaxis"]
     assert axis.get("type") != "log"
+
+
+def test_the_best_are_marked_where_less_is_better_too() -> None:
+    for direction, best in (("maximize", 1.0), ("minimize", 0.0)):
+        figures = Page(render(make_study(40, direction=direction))).figures
+        boldest = figures["parallel"]["data"][-1]
+        assert boldest["line"] == {"color": "good", "width": 2}
+        at_the_score = list(boldest["y"][5::7])  # type: ignore[index]
+        assert abs(best - at_the_score[0]) < 0.5
+        assert any(y == best for y in at_the_score)
