@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from optuna.trial import FrozenTrial
-from scipy.stats import t as student
+from scipy.special import stdtrit as students_t  # scipy.stats takes most of a second to import
 
 from reports.record import params_of, score_of
 
@@ -77,7 +77,7 @@ def fit(design: np.ndarray, scores: np.ndarray) -> list[tuple[float, float, floa
     leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
     rest = (scores - design @ found) / np.clip(1 - leverage, 1e-6, None)
     errors = np.sqrt(np.diag(inverse @ (design.T * rest**2) @ design @ inverse))
-    half = student.ppf(0.975, len(scores) - design.shape[1]) * errors
+    half = students_t(len(scores) - design.shape[1], 0.975) * errors
     return [(float(b), float(b - h), float(b + h)) for b, h in zip(found, half, strict=True)]
 
 

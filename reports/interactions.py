@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import f as fisher
+from scipy.special import fdtrc as above_f  # scipy.stats takes most of a second to import
 
 from reports.claims import SPARE
 from reports.guide import LOG_SCALE
@@ -56,8 +56,9 @@ def strongest(done: pd.DataFrame) -> Interaction | None:
     pairs = list(itertools.combinations(columns, 2))
     pair = max(pairs, key=share)
     left = len(scores) - lines.shape[1] - 1
-    ratio = share(pair) / max(1 - share(pair), 1e-12) * left
-    return Interaction(*pair, share(pair), min(1.0, len(pairs) * float(fisher.sf(ratio, 1, left))))
+    ratio = max(0.0, share(pair)) / max(1 - share(pair), 1e-12) * left
+    chance = len(pairs) * float(above_f(1, left, ratio))
+    return Interaction(*pair, share(pair), min(1.0, chance))
 
 
 def spread(values: "pd.Series[Any]", name: str) -> np.ndarray:

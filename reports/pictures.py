@@ -106,5 +106,5 @@ def clamp(value: int, most: int) -> int:
 def data_uri(picture: Image.Image) -> str:
     """A picture without loss, to be written into a page."""
     file = io.BytesIO()
-    picture.save(file, "WEBP", lossless=True, quality=60, method=4)
+    picture.save(file, "WEBP", lossless=True, quality=60, method=1)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
