@@ -12,6 +12,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict
 
+from optuna import Study
+
 from harness.devices import trials_that_fit
 from harness.errors import HarnessError, UserInputError
 from harness.launch.launcher import Died, Launcher
@@ -42,28 +44,47 @@ MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
 log = logging.getLogger(__name__)
 
 
-def start_workers(launcher: Launcher, jobs: int) -> None:
-    """Start them all; the first makes the warm start, and needs no further word for it."""
+def start_workers(launcher: Launcher, jobs: int, prepared: bool = False) -> None:
+    """Start them all; the first makes the warm start where there is none, and needs no further
+    word for it.
+    """
     for number in range(jobs):
         launcher.start(number)
-    launcher.send(0, Prepare())
+    if not prepared:
+        launcher.send(0, Prepare())
+
+
+def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
+    """What an earlier driver's preparation found, where all that it made is still there."""
+    found = study.user_attrs.get("baseline")
+    made = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
+    return Baseline(**found) if found and made else None
 
 
 class Driver:
     """Runs one stage after the other on a launcher's workers."""
 
-    def __init__(self, plan: SearchPlan, stage: Stage, launcher: Launcher, view: View) -> None:
+    def __init__(
+        self,
+        plan: SearchPlan,
+        stage: Stage,
+        launcher: Launcher,
+        view: View,
+        baseline: Baseline | None = None,
+    ) -> None:
         self.plan = plan
         self.stage = stage
         self.launcher = launcher
         self.view = view
-        self.baseline: Baseline | None = None
+        self.baseline = baseline
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
         self.starts_lost: Counter[int] = Counter()
         self.measured: list[Memory] = []
         self.recorder = Recorder(plan, stage, view)
+        if baseline is not None:
+            self.show_baseline(baseline)
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Run the stage's trials until there are no more (True) or `stop` says so (False).
@@ -182,6 +203,9 @@ class Driver:
         del self.starts_lost[worker]
         self.idle.add(worker)
         self.stage.searched.set_user_attr("baseline", asdict(baseline))
+        self.show_baseline(baseline)
+
+    def show_baseline(self, baseline: Baseline) -> None:
         self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:

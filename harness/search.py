@@ -3,14 +3,15 @@
 import logging
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
+from harness.launch.local import LocalLauncher, import_for_workers
 from harness.outcome import SearchOutcome, outcome_of
-from harness.plan import SearchPlan, plan_search
 from harness.stopping import StopSwitch
 from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName, trial_name
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.confirmation.finalists import FinalStage
     from harness.launch.launcher import Launcher
+    from harness.plan import SearchPlan
     from harness.tracking import Ending, Tracker
 
 
@@ -36,11 +38,15 @@ def search(
         HarnessError: another failure with a known cause; what was done is kept.
     """
     stop = StopSwitch(config.timeout)
+    if config.launcher == "local" and make_runner is trial_runner:
+        import_for_workers()  # which takes longer than all else until the first trial
+    from harness.plan import plan_search
+
     return run_search(plan_search(config), view, stop, make_runner)
 
 
 def run_search(
-    plan: SearchPlan, view: View, stop: StopSwitch, make_runner: RunnerFactory
+    plan: "SearchPlan", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
@@ -76,20 +82,23 @@ def run_search(
 
 
 def drive(
-    plan: SearchPlan, study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
+    plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
-    from harness.driver import Driver, start_workers
+    from harness.driver import Driver, known_baseline, start_workers
     from harness.stage import SearchStage
 
     with ExitStack() as held:
         launcher = held.enter_context(make_launcher(plan, make_runner))
-        # They import torch and make the warm start while MLflow opens its database here.
-        start_workers(launcher, plan.jobs)
-        tracker = open_tracker(plan, study, view)
-        held.callback(tracker.finish)
+        baseline = known_baseline(plan, study)
+        # What workers need may still be being imported; MLflow takes a second as well.
+        with ThreadPoolExecutor(1) as beside:
+            started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
+            tracker = open_tracker(plan, study, view)
+            held.callback(tracker.finish)
+        started.result()
         stage = SearchStage(plan, study, tracker, plan.search_budget)
-        driver = Driver(plan, stage, launcher, view)
+        driver = Driver(plan, stage, launcher, view, baseline)
         ending = ended("FAILED", "failed", "the driver failed")
         try:
             finished = driver.run(stop)
@@ -123,7 +132,7 @@ def drive(
     return result
 
 
-def make_launcher(plan: SearchPlan, make_runner: RunnerFactory) -> "Launcher":
+def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
     """Whatever runs the plan's workers."""
     if plan.config.launcher == "ray":
         from harness.launch.ray import RayLauncher
@@ -131,8 +140,6 @@ def make_launcher(plan: SearchPlan, make_runner: RunnerFactory) -> "Launcher":
         on_gpu = plan.trial_plan.device != "cpu"
         gpus = 1 / (plan.config.per_gpu or 1) if on_gpu else 0
         return RayLauncher(make_runner, plan.trial_plan, gpus)
-    from harness.launch.local import LocalLauncher
-
     return LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log, plan.devices)
 
 
@@ -142,7 +149,7 @@ def ended(status: str, state: str, reason: str = "") -> "Ending":
     return Ending(status, state, reason)
 
 
-def announce(plan: SearchPlan, study: "Study", view: View) -> None:
+def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     """What is about to be done, before it is; and how a study that goes on stands."""
     from harness.study import counted
     from reports.record import best_trial, completed, score_of, settings_of
@@ -169,7 +176,7 @@ def announce(plan: SearchPlan, study: "Study", view: View) -> None:
 
 
 def open_finals(
-    plan: SearchPlan, study: "Study", view: View, tracker: "Tracker", searched: int
+    plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
 ) -> "FinalStage":
     """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
     from harness.confirmation.finalists import FinalStage, choose, final_study
@@ -188,7 +195,7 @@ def open_finals(
     return FinalStage(plan, study, record, finalists, tracker, searched)
 
 
-def open_tracker(plan: SearchPlan, study: "Study", view: View) -> "Tracker":
+def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's mirror in MLflow, with what an earlier driver left open put in order."""
     from harness.study import one_at_a_time
     from harness.tracking import MlflowTracker, StudyStore, tags_of

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -107,12 +107,22 @@ def trial_runner(plan: TrialPlan) -> TrialRunner:
     return make_runner(plan)
 
 
-def serve(pipe: Connection, factory: RunnerFactory, plan: TrialPlan, log: Path) -> None:
-    """A worker process's whole life."""
+def serve(
+    pipe: Connection,
+    factory: RunnerFactory,
+    plan: TrialPlan,
+    log: Path,
+    environment: Mapping[str, str],
+) -> None:
+    """A worker process's whole life.
+
+    Args:
+        environment: the driver's; the process that this one is forked from may have an older one.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    # Torch's threads spin while they wait for one another: on a busy machine that takes the very
-    # core that the other one needs. They spin only shortly. Read when torch loads.
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ.clear()
+    os.environ.update(environment)
+    spin_shortly()
     end_with_driver()
     silence(log)
     obey(pipe, factory, plan)
@@ -196,14 +206,26 @@ def silence(log: Path) -> None:
     faulthandler.enable(log.open("a"))
 
 
-def end_with_driver() -> None:
-    """See to it that this process ends when the driver does, however that ends."""
+def spin_shortly() -> None:
+    """Torch's threads spin while they wait for one another: on a busy machine that takes the very
+    core that the other one needs. Read when torch loads.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+
+def die_with_parent() -> None:
+    """Let Linux end this process when the one that started it ends."""
     if sys.platform == "linux":
         import ctypes
 
         libc: Any = ctypes.CDLL(None)
         pr_set_pdeathsig = 1
         libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def end_with_driver() -> None:
+    """See to it that this process ends when the driver does, however that ends."""
+    die_with_parent()
     driver = parent_process()
     assert driver is not None
 

@@ -36,6 +36,7 @@ def compare(
     from harness.commands.search import refusal
     from harness.config import SearchConfig
     from harness.confirmation.compare import plan_comparison
+    from harness.launch.local import import_for_workers
     from harness.outcome import as_data, confirmation
     from harness.search import run_search
     from harness.stopping import STOPPED_BY_USER, StopSwitch
@@ -56,6 +57,7 @@ def compare(
         )
     except ValidationError as error:
         raise UserInputError(refusal(error)) from error
+    import_for_workers()
     plan = plan_comparison((one, other), config)
     view = make_view(quiet, as_json)
     try:

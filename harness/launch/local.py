@@ -1,11 +1,19 @@
-"""Workers as processes of this machine."""
+"""Workers as processes of this machine.
 
+On Linux they are forked from a server that has imported what they need, which takes seconds and is
+done once, while the search is planned. Elsewhere libraries do not survive a fork, and each worker
+imports for itself.
+"""
+
+import contextlib
 import multiprocessing
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,13 +22,29 @@ from harness.launch.launcher import Died
 from harness.trial_messages import TrialTask
 from harness.worker import Message, Prepare, RunnerFactory, serve
 
+FORKED = sys.platform == "linux"
+
+
+def import_for_workers() -> None:
+    """Begin to import what workers will need; returns at once."""
+    if FORKED:
+        multiprocessing.set_forkserver_preload(["harness.launch.preload"])
+        start_server()
+
+
+def start_server() -> None:
+    """Start what workers are forked from, unless it runs; it ends with the thread that does."""
+    # Before Python 3.12.8 it looks for what it imports in the folder that it is started in.
+    with contextlib.chdir(Path(__file__).parents[2]):
+        forkserver.ensure_running()
+
 
 @dataclass
 class Worker:
     """One slot's present process."""
 
     number: int
-    process: SpawnProcess
+    process: BaseProcess
     pipe: Connection
 
 
@@ -34,8 +58,10 @@ class LocalLauncher:
         self.plan = plan
         self.log = log
         self.devices = devices
-        self.context = multiprocessing.get_context("spawn")
+        self.context: Any = multiprocessing.get_context("forkserver" if FORKED else "spawn")
         self.workers: dict[int, Worker] = {}
+        if FORKED:
+            start_server()
 
     def __enter__(self) -> Self:
         return self
@@ -50,7 +76,7 @@ class LocalLauncher:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
             target=serve,
-            args=(theirs, self.factory, plan, self.log),
+            args=(theirs, self.factory, plan, self.log, dict(os.environ)),
             name=f"harness-worker-{number}",
         )
         process.start()

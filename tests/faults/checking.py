@@ -14,6 +14,7 @@ import optuna
 import psutil
 import yaml
 from optuna.trial import FrozenTrial, TrialState
+from striking import forked_by
 
 from harness.tracking import quiet_client
 from reports.record import trials_by_score
@@ -56,11 +57,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 240.0) -> None:
 
 def workers_of(driver: Process) -> list[psutil.Process]:
     """The worker processes of a driver that lives."""
-    return [
-        child
-        for child in psutil.Process(driver.pid).children()
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
+    return forked_by(driver.pid)
 
 
 def began(folder: Path) -> int:

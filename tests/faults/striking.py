@@ -49,6 +49,16 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+def forked_by(driver: int) -> list[psutil.Process]:
+    """A driver's workers: forked from a server, which is its child."""
+    return [
+        worker
+        for child in psutil.Process(driver).children()
+        if "forkserver" in " ".join(child.cmdline())
+        for worker in child.children()
+    ]
+
+
 def first_here(mark: Path) -> bool:
     """Whether nobody of this search has struck before; from now on somebody has."""
     try:
@@ -63,9 +73,8 @@ def strike_from_driver(victims: Victims, mark: Path) -> None:
     if not first_here(mark):
         return
     if victims != "driver":
-        for child in psutil.Process().children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                kill(child.pid)
+        for worker in forked_by(os.getpid()):
+            kill(worker.pid)
     if victims != "worker":
         kill(os.getpid())
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from driving import Instant, make_plan
 
 from harness.config import TrialPlan
 from harness.launch.launcher import Died, Launcher
-from harness.launch.local import LocalLauncher
+from harness.launch.local import FORKED, LocalLauncher
 from harness.paths import StudyPaths
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from harness.worker import Message, Prepare, Ready, Stopped
@@ -173,6 +174,42 @@ def test_a_worker_that_is_killed_says_nothing_more(make: Make, plan: TrialPlan) 
         launcher.kill(0)
         assert launcher.wait(0.2) == []
         ready(launcher, 0)
+
+
+class Telling(Instant):
+    """Says what it finds in its environment."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        rung = self.rung(task, 30)
+        return TrialResult(rung, ({"found": os.environ.get("FOR_WORKERS", "")},), None)
+
+
+def test_a_worker_has_the_environment_of_the_moment_it_is_started(
+    plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalLauncher(Telling, plan, plan.folder / "log", ("cpu",)) as launcher:
+        for text in ("one", "another"):
+            monkeypatch.setenv("FOR_WORKERS", text)
+            prepared(launcher, 0)
+            result = run(launcher, 0, trial=0, answers=[])
+            assert isinstance(result, TrialResult)
+            assert result.per_image[0]["found"] == text
+            launcher.kill(0)
+
+
+@pytest.mark.skipif(not FORKED, reason="workers are spawned here")
+def test_what_workers_are_forked_from_has_their_imports_and_no_cuda() -> None:
+    code = """
+import signal, sys
+from harness.launch import preload
+import torch
+assert {"lpips", "torchvision", "torch._dynamo", "harness.trial"} <= set(sys.modules)
+assert not torch.cuda.is_initialized()
+assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

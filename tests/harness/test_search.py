@@ -27,9 +27,11 @@ import harness.search
 from harness.best_config import read_best_config
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.outcome import SearchOutcome, as_data, as_lines
+from harness.paths import StudyPaths
 from harness.plan import SearchPlan
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, NullTracker, quiet_client
+from harness.trial_messages import Baseline, Tell
 from harness.view import Event, TrialEnded, View
 from harness.worker import RunnerFactory
 
@@ -291,6 +293,30 @@ def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -
     baseline = {"noop": 0.2, "warm_start": 0.22, "oracle": 0.9, "held_out_noop": 0.21}
     assert study.user_attrs["baseline"] == baseline
     assert any("warped back" in line and "0.9000" in line for line in as_lines(outcome))
+
+
+class Prepared(Instant):
+    """Makes a warm start, and notes each time that it was asked for one."""
+
+    def prepare(self, tell: Tell) -> Baseline:
+        StudyPaths(self.plan.folder).warm_start.folder.mkdir(parents=True, exist_ok=True)
+        with (self.plan.folder / "prepared.txt").open("a") as file:
+            file.write("once more\n")
+        return super().prepare(tell)
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_study_that_goes_on_is_prepared_again_only_without_its_warm_start(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=1)
+    prepared = plan.paths.folder / "prepared.txt"
+    first = run(plan, Prepared)
+    again = run(make_plan(tmp_path, budget=2), Prepared)
+    assert len(prepared.read_text().splitlines()) == 1
+    assert (again.noop, again.oracle) == (first.noop, first.oracle) == (0.2, 0.9)
+    plan.paths.warm_start.folder.rmdir()
+    run(make_plan(tmp_path, budget=3), Prepared)
+    assert len(prepared.read_text().splitlines()) == 2
+    assert len(trials(tmp_path)) == 3 + 5
 
 
 @pytest.mark.usefixtures("unmirrored")
