@@ -33,6 +33,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.step import batch
 from harness.config import TrainSettings
 from harness.profiles import QUICK, STANDARD
+from harness.training.adam import Adam
 from harness.training.captured import CapturedStep
 from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import build_discriminator, build_generator
@@ -69,17 +70,12 @@ class Stack:
 
         return vmap(one, (0, 0, 0 if apart else None), randomness="same")(weights, self.buffers, x)
 
-    def descend(self, optimizers: Sequence[torch.optim.Optimizer], losses: Tensor) -> None:
+    def descend(self, optimizers: Sequence[Adam], losses: Tensor) -> None:
         """Each network one step down its own loss, by its own optimiser."""
-        for weight in self.weights.values():
-            weight.grad = None
-        losses.sum().backward()
-        for k, (net, optimizer) in enumerate(zip(self.nets, optimizers, strict=True)):
-            failed = optimizer.found_inf
-            torch.maximum(failed, (~torch.isfinite(losses[k].detach())).float(), out=failed)
-            for name, weight in net.named_parameters():
-                weight.grad = self.weights[name].grad[k]
-            optimizer.step()
+        gradients = torch.autograd.grad(losses.sum(), list(self.weights.values()))
+        for k, optimizer in enumerate(optimizers):
+            optimizer.note(losses[k])
+            optimizer.step([gradient[k] for gradient in gradients])
 
 
 def stacked(tensors: Sequence[Tensor]) -> Tensor:

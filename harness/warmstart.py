@@ -17,6 +17,7 @@ from harness.config import TrainSettings
 from harness.data.pairs import PairSet
 from harness.errors import DivergedError
 from harness.paths import WarmStartPaths
+from harness.training.adam import Adam
 from harness.training.batches import Batch, batches
 from harness.training.captured import CapturedStep, CapturedSteps, capturable
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
@@ -29,7 +30,7 @@ from harness.training.networks import (
     init_as_copy,
 )
 from harness.training.shapes import discriminator_shape
-from harness.training.step import Pix2Pix, adam, descend, discriminator_losses
+from harness.training.step import Pix2Pix, discriminator_losses
 from harness.trial_messages import Tell
 from search_spaces.params import GanMode, TrialParams
 
@@ -167,13 +168,13 @@ def train_discriminators(
             net.load_state_dict(begun[n_layers])
         net.to(device)
         params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
-        learners.append((by_channel(net), params, adam(net, params.lr, settings, failed)))
+        learners.append((by_channel(net), params, Adam(net, params.lr, settings, failed)))
     for done, (retouched, original, _) in enumerate(islice(stream, steps), 1):
         with torch.no_grad():
             restored = generator(retouched)
         for net, params, optimizer in learners:
             real, fake = discriminator_losses(net, params.gan_mode, retouched, original, restored)
-            descend(optimizer, (real + fake) * 0.5)
+            optimizer.descend((real + fake) * 0.5)
         tell(done, steps)
     if failed:
         raise DivergedError("the loss of a discriminator of the warm start is no longer finite")

@@ -105,7 +105,9 @@ def cut_batch(
     cuts = [draw_cut(pairs.retouched[index].shape, settings, random) for index in chosen]
     retouched, original = (
         to_signed(
-            torch.stack([cut(side[k]) for k, cut in zip(chosen, cuts, strict=True)]).to(device)
+            torch.stack([cut(side[k]) for k, cut in zip(chosen, cuts, strict=True)]).to(
+                device, memory_format=torch.channels_last
+            )
         )
         for side in (pairs.retouched, pairs.originals)
     )

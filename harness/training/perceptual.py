@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.config import Weights
+from harness.training.few_pixels import by_channel
 from harness.training.losses import as_losses_are
 from objectives.weights import build_trunk
 
@@ -54,6 +55,7 @@ class PerceptualLoss(nn.Module):
             if isinstance(module, nn.ReLU):
                 module.inplace = False
         self.trunk = trunk.eval().requires_grad_(False)
+        by_channel(self.trunk)
         scale = sum(LAYER_WEIGHTS.values()) / sum(LAYER_WEIGHTS[layer] for layer in layers)
         self.layer_weights = {VGG19_LAYERS[name]: LAYER_WEIGHTS[name] * scale for name in layers}
         self.window = window
@@ -71,7 +73,7 @@ class PerceptualLoss(nn.Module):
                 goal = (*self.features(original, most=1), *wanted)
         found = self.features(restored)
         terms = [
-            weight * F.l1_loss(as_losses_are(a), as_losses_are(b))
+            weight * distance(as_losses_are(a), as_losses_are(b))
             for a, b, weight in zip(found, goal, self.layer_weights.values(), strict=True)
         ]
         return torch.stack(terms).sum()
@@ -111,9 +113,15 @@ class PerceptualLoss(nn.Module):
         x = ((picture + 1) / 2 - self.mean) / self.std
         kept = []
         for place, module in enumerate(self.trunk):
-            x = module(x)
+            # A small picture's first convolution gives it back with the channels first.
+            x = module(x).contiguous(memory_format=torch.channels_last)
             if place in self.layer_weights:
                 kept.append(x)
             if len(kept) == most:
                 break
         return tuple(kept)
+
+
+def distance(a: Tensor, b: Tensor) -> Tensor:
+    """The L1 distance of `[n, c, h, w]`, a scalar, whose gradient has its channels last as well."""
+    return F.l1_loss(a.permute(0, 2, 3, 1), b.permute(0, 2, 3, 1))

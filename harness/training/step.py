@@ -6,7 +6,6 @@ tensors on the device, and a step reads nothing back from it: so a captured step
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from torch.nn import functional as F
 
 from harness.config import Precision, TrainSettings
 from harness.errors import DivergedError
+from harness.training.adam import Adam
 from harness.training.checkpoints import NetWeights
 from harness.training.few_pixels import by_channel
 from harness.training.losses import as_losses_are, gan_loss
@@ -38,8 +38,8 @@ class Pix2Pix:
     discriminator: nn.Module
     gan_mode: GanMode
     precision: Precision
-    optimizer_G: torch.optim.Optimizer
-    optimizer_D: torch.optim.Optimizer
+    optimizer_G: Adam
+    optimizer_D: Adam
     perceptual: PerceptualLoss | None
     lambda_L1: Tensor
     lambda_perceptual: Tensor
@@ -67,8 +67,8 @@ class Pix2Pix:
             by_channel(discriminator),
             params.gan_mode,
             settings.precision,
-            adam(generator, params.lr, settings, failed),
-            adam(discriminator, params.lr, settings, failed),
+            Adam(generator, params.lr, settings, failed),
+            Adam(discriminator, params.lr, settings, failed),
             perceptual if params.lambda_perceptual > 0 else None,
             torch.tensor(params.lambda_L1, dtype=torch.float32, device=device),
             torch.tensor(params.lambda_perceptual, dtype=torch.float32, device=device),
@@ -141,7 +141,7 @@ class Pix2Pix:
             real, fake = discriminator_losses(
                 self.discriminator, self.gan_mode, retouched, original, restored.detach()
             )
-        descend(self.optimizer_D, (real + fake) * 0.5)
+        self.optimizer_D.descend((real + fake) * 0.5)
 
         self.discriminator.requires_grad_(False)
         with mixed(device, self.precision):
@@ -153,7 +153,7 @@ class Pix2Pix:
             if self.perceptual is not None:
                 term = self.perceptual(restored, original, wanted)
                 losses["G_Perceptual"] = term * self.lambda_perceptual
-        descend(self.optimizer_G, torch.stack(list(losses.values())).sum())
+        self.optimizer_G.descend(torch.stack(list(losses.values())).sum())
         self.discriminator.requires_grad_(True)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
@@ -169,57 +169,6 @@ def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[
     Entered anew for each network's turn: it keeps cast weights, and an update outdates them.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def adam(
-    net: nn.Module, lr: float, settings: TrainSettings, failed: Tensor
-) -> torch.optim.Optimizer:
-    """pix2pix's optimiser: Adam with betas (beta1, 0.999), its rate a tensor beside the weights.
-
-    Args:
-        failed: 0; from 1 on it updates nothing. Several optimisers may share one.
-    """
-    device = next(net.parameters()).device
-    # Fused kernels on a GPU read a float32 rate; those of the CPU a double.
-    kind = torch.float64 if device.type == "cpu" else torch.float32
-    optimizer = Adam(
-        net.parameters(),
-        torch.tensor(lr, dtype=kind, device=device),
-        betas=(settings.beta1, 0.999),
-        fused=True,
-        capturable=device.type == "cuda",
-    )
-    optimizer.found_inf = failed  # type: ignore[attr-defined]
-    return optimizer
-
-
-class Adam(torch.optim.Adam):
-    """Adam that hands its kernel weights, gradients and means as they lie in memory.
-
-    The fused kernel of a CPU copies whatever is in another order, at every step; weights with
-    their channels last are. The state keeps the shape of the weights.
-    """
-
-    def _init_group(self, group: dict[str, Any], *lists: list[Tensor]) -> Any:
-        found = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]
-        turned = [weight.dim() == 4 and not weight.is_contiguous() for weight in lists[0]]
-        for held in lists:
-            for place, (turn, value) in enumerate(zip(turned, held, strict=False)):
-                if turn and value.dim() == 4:
-                    held[place] = value.permute(0, 2, 3, 1)
-        return found
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down `loss` of an optimiser that `adam` made.
-
-    A loss that is not finite is noted in its `failed`, and moves nothing.
-    """
-    failed: Tensor = optimizer.found_inf  # type: ignore[attr-defined]
-    torch.maximum(failed, (~torch.isfinite(loss.detach())).float(), out=failed)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
 
 
 def discriminator_losses(

@@ -1,13 +1,16 @@
 """One optimisation step: what it moves, what it refuses, what it counts."""
 
+import copy
+
 import pytest
 import torch
 
 from harness.errors import DivergedError
+from harness.training.adam import Adam
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
-from harness.training.step import Pix2Pix, adam
+from harness.training.step import Pix2Pix
 from search_spaces.params import GanMode, TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
@@ -116,16 +119,47 @@ class TestPerceptual:
 def test_the_optimiser_moves_weights_as_torch_s_own(layout: torch.memory_format) -> None:
     """Whatever order weights and gradients lie in; and its state is torch's own as well."""
     nets = [build_discriminator(SETTINGS, 3, 2).double().to(memory_format=layout) for _ in range(2)]
-    ours = adam(nets[0], 1e-3, SETTINGS, torch.zeros(()))
+    ours = Adam(nets[0], 1e-3, SETTINGS, torch.zeros(()))
     plain = torch.optim.Adam(nets[1].parameters(), 1e-3, betas=(SETTINGS.beta1, 0.999))
     for seed in range(3):
-        for net, optimizer in zip(nets, (ours, plain), strict=True):
-            random = torch.Generator().manual_seed(seed)
-            for weight in net.parameters():
-                drawn = torch.randn(weight.shape, generator=random, dtype=torch.float64)
-                weight.grad = torch.empty_like(weight).copy_(drawn)
-            optimizer.step()
+        random = torch.Generator().manual_seed(seed)
+        gradients = [
+            torch.randn(weight.shape, generator=random, dtype=torch.float64)
+            for weight in nets[0].parameters()
+        ]
+        ours.step(gradients)
+        for weight, gradient in zip(nets[1].parameters(), gradients, strict=True):
+            weight.grad = gradient
+        plain.step()
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
-        for name in ("exp_avg", "exp_avg_sq"):
+        for name in ("exp_avg", "exp_avg_sq", "step"):
             torch.testing.assert_close(ours.state[a][name], plain.state[b][name])
+
+
+def test_the_optimiser_takes_up_its_state() -> None:
+    """As a training that goes on after it was stopped does: with what torch saved and loaded."""
+    ends = []
+    for stops in (False, True):
+        net = build_discriminator(SETTINGS, 3, 2).to(memory_format=torch.channels_last)
+        optimizer = Adam(net, 1e-3, SETTINGS, torch.zeros(()))
+        for seed in range(4):
+            if stops and seed == 2:
+                held = copy.deepcopy(optimizer.state_dict())
+                optimizer = Adam(net, 7.0, SETTINGS, torch.zeros(()))
+                optimizer.load_state_dict(held)
+            torch.manual_seed(seed)
+            optimizer.descend(net(torch.randn(1, 6, 64, 64)).square().mean())
+        ends.append(float(net(torch.ones(1, 6, 64, 64)).detach().mean()))
+    assert ends[0] == ends[1]
+
+
+def test_the_optimiser_notes_a_loss_that_is_not_finite_and_moves_nothing_from_then_on() -> None:
+    net = build_discriminator(SETTINGS, 3, 2)
+    failed = torch.zeros(())
+    optimizer = Adam(net, 1e-3, SETTINGS, failed)
+    before = [weight.detach().clone() for weight in net.parameters()]
+    for scale in (float("inf"), 1.0):
+        optimizer.descend(net(torch.ones(1, 6, 64, 64)).mean() * scale)
+        assert failed == 1
+    assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
