@@ -4,13 +4,14 @@
 
 Built-in pairs, random weights, the quick profile's networks and steps but for what is varied:
 a trial's seconds by its steps (one thread, two rungs); a step's by the picture's side and by the
-batch (one thread, no perceptual term); and the seconds of a whole search, from call to outcome, by
-its trials and its workers. Such a search has short trials (`SHORT`), so that many fit. A slope is
-that of the least-squares line; by the side, `exponent` is that of the power of the pixels.
+batch (one thread, no perceptual term); and the seconds of a whole search, from the command to its
+end, by its trials and its workers. Such a search has short trials (`SHORT`), so that many fit. A
+slope is that of the least-squares line; by the side, `exponent` is that of the power of the pixels.
 About six minutes on two cores. Results: `results/growth.json`.
 """
 
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,14 +23,12 @@ import torch
 
 from benchmarks.machine import describe_machine
 from benchmarks.step import batch, our_step, seconds
-from harness.config import SearchConfig, TrialPlan
+from harness.config import TrialPlan
 from harness.data.cache import default_cache
 from harness.data.prepare import prepare_data
-from harness.profiles import PROFILES, QUICK
-from harness.search import search
+from harness.profiles import QUICK
 from harness.trial import Trials
 from harness.trial_messages import TrialTask
-from harness.view import PlainView
 from search_spaces.params import TrialParams
 
 RESULT = Path(__file__).parent / "results" / "growth.json"
@@ -97,25 +96,23 @@ def by_side() -> dict[str, Any]:
 
 
 def seconds_of_search(folder: Path, trials: int, workers: int) -> float:
-    config = SearchConfig(
-        run_dir=folder,
-        study=f"{trials}-trials-{workers}-workers",
-        budget=trials,
-        profile="short",
-        jobs=workers,
-        finalists=0,
-        pruner="none",
-        weights="random",
-        device="cpu",
+    """Of the whole command, whose own code is that of `harness` but for one profile more."""
+    code = (
+        "from harness.profiles import PROFILES, QUICK\n"
+        f"PROFILES['short'] = QUICK.but({SHORT})\n"
+        "from harness.cli import main\n"
+        "main()"
     )
+    arguments = ["search", "--profile", "short", "--budget", str(trials), "--jobs", str(workers)]
+    arguments += ["--finalists", "0", "--pruner", "none", "--weights", "random", "--device", "cpu"]
+    arguments += ["--run-dir", str(folder), "--study", f"{trials}-trials-{workers}-workers"]
     began = time.perf_counter()
-    search(config, PlainView(sys.stderr))
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     return round(time.perf_counter() - began, 2)
 
 
 def by_trials_and_workers(folder: Path) -> dict[str, Any]:
     """Slopes: seconds of a search for each further trial; `speedup` of that against one worker."""
-    PROFILES["short"] = QUICK.but(SHORT)
     rows = {
         workers: line({n: seconds_of_search(folder, n, workers) for n in TRIALS})
         for workers in WORKERS

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config import SearchConfig, TrialPlan
+from harness.launch.local import import_for_workers
 from harness.search import search
 from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from harness.view import PlainView
@@ -106,6 +107,7 @@ def main() -> None:
             run_dir=Path(folder), study="share", budget=asked.budget, profile="quick", **jobs
         )
         began = time.time()
+        import_for_workers()  # as a search does for its own runner
         outcome = search(config, PlainView(sys.stdout), Watched)
         wall = time.time() - began
         file = outcome.paths.folder / "spans.jsonl"

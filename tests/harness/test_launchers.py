@@ -197,16 +197,19 @@ def test_a_worker_has_the_environment_of_the_moment_it_is_started(
             launcher.kill(0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FORKED, reason="workers are spawned here")
-def test_what_workers_are_forked_from_has_their_imports_and_no_cuda() -> None:
+def test_workers_can_use_cuda_and_need_not_import_what_they_are_forked_with() -> None:
     code = """
-import signal, sys
+import os, signal, sys
 from harness.launch import preload
 import torch
 assert {"lpips", "torchvision", "torch._dynamo", "harness.trial"} <= set(sys.modules)
-assert not torch.cuda.is_initialized()
 assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
+if os.fork() == 0:
+    os._exit(torch.cuda._is_in_bad_fork())  # so it is once CUDA was as much as asked for
+assert os.wait()[1] == 0
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
