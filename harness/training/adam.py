@@ -1,11 +1,14 @@
 """pix2pix's optimiser as one call of the libraries' fused kernel, told its gradients."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.config import TrainSettings
+
+MEANS = ("exp_avg", "exp_avg_sq")  # as torch names them
 
 
 class Adam(torch.optim.Adam):
@@ -25,17 +28,35 @@ class Adam(torch.optim.Adam):
         rate = torch.tensor(lr, dtype=kind, device=device)
         super().__init__(net.parameters(), rate, betas=(settings.beta1, 0.999), fused=True)
         self.failed = failed
-        for weight in self.weights:
-            self.state[weight] = {
-                "step": torch.zeros((), device=device),
-                "exp_avg": torch.zeros_like(weight),
-                "exp_avg_sq": torch.zeros_like(weight),
-            }
+        count = torch.zeros((), device=device)
+        for weight in self.param_groups[0]["params"]:
+            means = {name: torch.zeros_like(weight) for name in MEANS}
+            self.state[weight] = {"step": count, **means}
+        with torch.no_grad():
+            self.arrange()
 
-    @property
-    def weights(self) -> list[Tensor]:
-        """What it moves."""
-        return list(self.param_groups[0]["params"])
+    def arrange(self) -> None:
+        """List what a step hands to the kernel, the state brought into the order of the weights.
+
+        Tensors in different orders the kernel would mix up, silently.
+        """
+        self.weights: list[Tensor] = self.param_groups[0]["params"]
+        self.places = places(self.weights)
+        states = [self.state[weight] for weight in self.weights]
+        for weight, state in zip(self.weights, states, strict=True):
+            for name in MEANS:
+                if state[name].stride() != weight.stride():
+                    state[name] = torch.empty_like(weight).copy_(state[name])
+        # All weights move together: the first one's count is that of all.
+        self.count: Tensor = states[0]["step"]
+        held = [self.weights, *([state[name] for state in states] for name in MEANS)]
+        self.moved = [as_they_lie(each, self.weights) for each in held]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        with torch.no_grad():
+            self.arrange()
 
     def descend(self, loss: Tensor) -> None:
         """One step down `loss`, by these weights alone: whatever else it depends on stays.
@@ -52,17 +73,18 @@ class Adam(torch.optim.Adam):
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:  # type: ignore[override]
         """Move every weight by its gradient."""
-        weights, group = self.weights, self.param_groups[0]
-        states = [self.state[weight] for weight in weights]
-        steps = [state["step"] for state in states]
-        torch._foreach_add_(steps, 1)
+        if places(self.weights) != self.places:
+            self.arrange()
+        group = self.param_groups[0]
+        weights, means, squares = self.moved
+        self.count += 1
         torch._fused_adam_(
-            as_they_lie(weights, weights),
-            [each.contiguous() for each in as_they_lie(gradients, weights)],
-            as_they_lie([state["exp_avg"] for state in states], weights),
-            as_they_lie([state["exp_avg_sq"] for state in states], weights),
+            weights,
+            [each.contiguous() for each in as_they_lie(gradients, self.weights)],
+            means,
+            squares,
             [],
-            steps,
+            [self.count] * len(weights),
             lr=group["lr"],
             beta1=group["betas"][0],
             beta2=group["betas"][1],
@@ -74,11 +96,15 @@ class Adam(torch.optim.Adam):
         )
 
 
+def places(weights: Sequence[Tensor]) -> list[int]:
+    """Where they lie: elsewhere after they were replaced, or laid out anew."""
+    return [weight.data_ptr() for weight in weights]
+
+
 def as_they_lie(held: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
     """Tensors shaped as the weights, seen in the order in which each weight lies in memory.
 
-    The fused kernel of a CPU copies whatever is in another order, at every step; weights with
-    their channels last are.
+    Of weights with their channels last a CPU's kernel would take a copy otherwise, at every step.
     """
     return [
         each.permute(0, 2, 3, 1) if weight.dim() == 4 and not weight.is_contiguous() else each

@@ -163,3 +163,22 @@ def test_the_optimiser_notes_a_loss_that_is_not_finite_and_moves_nothing_from_th
         optimizer.descend(net(torch.ones(1, 6, 64, 64)).mean() * scale)
         assert failed == 1
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_the_optimiser_notices_weights_that_were_laid_out_anew() -> None:
+    ends = []
+    for moves in (False, True):
+        net = build_discriminator(SETTINGS, 3, 2).double()
+        optimizer = Adam(net, 1e-3, SETTINGS, torch.zeros(()))
+        for seed in range(4):
+            if moves and seed == 2:
+                net.to(memory_format=torch.channels_last)
+            torch.manual_seed(seed)
+            optimizer.step([torch.randn_like(weight) for weight in map(packed, net.parameters())])
+        ends.append([weight.detach() for weight in net.parameters()])
+    for a, b in zip(*ends, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def packed(weight: torch.Tensor) -> torch.Tensor:
+    return weight.detach().contiguous()
