@@ -38,7 +38,7 @@ class Finding:
 
 
 def examine(run_dir: Path) -> Iterator[Finding]:
-    """Look at everything, one finding after another. Changes nothing, downloads nothing."""
+    """Look at everything, one finding after another. Leaves nothing changed, downloads nothing."""
     yield packages()
     yield device()
     yield memory()

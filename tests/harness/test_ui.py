@@ -30,7 +30,7 @@ from harness.tracking import (
 )
 from harness.tracking.outbox import Entry
 from harness.trial_messages import Rung, TrialTask
-from harness.ui import chosen_experiment, free_port, page_of
+from harness.ui import chosen_experiment, free_port, page_of, serve_ui
 from search_spaces.params import TrialParams
 
 ROOT = Path(__file__).parent.parent.parent
@@ -192,3 +192,8 @@ def test_a_taken_port_gives_way_to_the_next_and_none_is_one_sentence() -> None:
         assert free_port(taken) > taken
     with pytest.raises(UserInputError, match=r"No port from 65536 .*--port N"):
         free_port(65536)
+
+
+def test_a_folder_that_mlflow_could_not_write_is_refused() -> None:
+    with pytest.raises(UserInputError, match="/proc/nothing cannot be written"):
+        serve_ui(RunPaths(Path("/proc/nothing")), 5000, None, open_browser=False)
