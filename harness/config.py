@@ -139,7 +139,7 @@ class SearchConfig(Frozen):
     pareto: bool = Field(default=False, description="weigh sharpness against LPIPS")
     sampler: SamplerName = "tpe"
     pruner: PrunerName = "asha"
-    study: str = Field(default="boundary-sharpness", min_length=1)
+    study: str = Field(default="boundary-sharpness", min_length=1, max_length=200)
     run_dir: Path = Path("runs")
     profile: str = "auto"
     half_size_first: bool = Field(

@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ from sqlalchemy import event, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.config import SamplerName
-from harness.errors import UserInputError
+from harness.errors import UserInputError, disk_full
 from harness.paths import RunPaths, StudyPaths, write_aside
 from harness.sampling import make_sampler
 from harness.storage import OnlyWriter, PatientStorage
@@ -94,18 +94,32 @@ def check_url(url: str) -> None:
 
 
 def unopened(url: str, error: Exception) -> UserInputError:
+    what_to_do = (
+        "it may be damaged, or no database; harness doctor looks at it."
+        if url.startswith("sqlite")
+        else "check the address, the server and the driver package."
+    )
     return UserInputError(
         f"The study's database {without_password(url)} cannot be opened ({type(error).__name__}): "
-        "check the address, the server and the driver package."
+        f"{what_to_do}"
     )
 
 
 def sqlite_url(file: Path) -> str:
-    """The URL of a SQLite file, made with a write-ahead log so that readers never wait."""
-    connection = sqlite3.connect(file)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
-    return f"sqlite:///{file.absolute()}"
+    """The URL of a SQLite file, made with a write-ahead log so that readers never wait.
+
+    Raises:
+        UserInputError: what is there is no such file.
+    """
+    url = f"sqlite:///{file.absolute()}"
+    try:
+        with closing(sqlite3.connect(file, timeout=60)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.DatabaseError as error:
+        if disk_full(error):
+            raise
+        raise unopened(url, error) from None
+    return url
 
 
 def reading_url(file: Path) -> str:

@@ -98,6 +98,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--init-from", "a", "--init-from", "b", "--init-from", "c"], "--init-from a b c cannot"),
         (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
         (["--run-dir", "/proc/nothing"], "cannot be written"),
+        (["--study", "x" * 201], "at most 200 characters"),
         (["--storage", "foo://bar", "--dry-run"], "foo://bar cannot be opened"),
         (["--run-dir", "which?"], "which? has a question mark in its path"),
     ],

@@ -119,6 +119,18 @@ def test_a_database_that_cannot_be_reached_is_one_sentence_without_its_password(
     assert "127.0.0.1" in str(refused.value)
 
 
+@pytest.mark.parametrize("held", ["no database at all, " * 400, None], ids=["text", "folder"])
+def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -> None:
+    file = tmp_path / "optuna.db"
+    file.mkdir() if held is None else file.write_text(held)
+    for opening in (
+        lambda: record.sqlite_url(file),
+        lambda: record.open_existing(RunPaths(tmp_path), None, None),
+    ):
+        with pytest.raises(UserInputError, match=r"optuna\.db cannot be opened .*harness doctor"):
+            opening()
+
+
 def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
     new_study(tmp_path)
     paths = RunPaths(tmp_path)
