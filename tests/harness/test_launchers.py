@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from driving import Instant, make_plan
 
+import harness.launch.local
 from harness.config import TrialPlan
 from harness.launch.launcher import Died, Launcher
 from harness.launch.local import FORKED, LocalLauncher
@@ -57,6 +59,13 @@ def make_local(plan: TrialPlan) -> Launcher:
     return LocalLauncher(Sharing, plan, plan.folder / "log", ("cpu",))
 
 
+def make_spawned(plan: TrialPlan) -> Launcher:
+    """As where libraries do not survive a fork."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.launch.local, "FORKED", False)
+        return make_local(plan)
+
+
 def make_ray(plan: TrialPlan) -> Launcher:
     from harness.launch.ray import RayLauncher
 
@@ -78,6 +87,7 @@ def ray_cluster() -> Iterator[None]:
 @pytest.fixture(
     params=[
         pytest.param(make_local, id="local"),
+        pytest.param(make_spawned, id="spawned"),
         pytest.param(make_ray, id="ray", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
     ]
 )
@@ -195,6 +205,21 @@ def test_a_worker_has_the_environment_of_the_moment_it_is_started(
             assert isinstance(result, TrialResult)
             assert result.per_image[0]["found"] == text
             launcher.kill(0)
+
+
+@pytest.mark.skipif(not FORKED, reason="workers are spawned here")
+def test_workers_die_with_what_they_are_forked_from_and_are_replaced(plan: TrialPlan) -> None:
+    with make_local(plan) as launcher:
+        prepared(launcher, 0)
+        (server,) = (
+            child
+            for child in psutil.Process().children()
+            if "forkserver" in " ".join(child.cmdline())
+        )
+        server.kill()
+        assert isinstance(next_of(launcher)[1], Died)
+        ready(launcher, 0)
+        assert isinstance(run(launcher, 0, trial=1, answers=[True] * 3), TrialResult)
 
 
 @pytest.mark.slow
