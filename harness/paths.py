@@ -4,15 +4,12 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UserInputError
-
-TAKEN = ("optuna.db", "mlflow.db", "mlflow-artifacts", "mlflow-server.log")
-"""What stands in a run folder beside its studies' folders."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class RunPaths:
         return self.root / ".opening.lock"
 
     def study(self, name: str) -> "StudyPaths":
-        return StudyPaths(self.root / safe_name(name))
+        beside = (self.optuna_db, self.mlflow_db, self.mlflow_artifacts, self.mlflow_log)
+        return StudyPaths(self.root / safe_name(name, {file.name for file in beside}))
 
 
 @dataclass(frozen=True)
@@ -194,10 +192,10 @@ class TrainingStagePaths:
         return self.folder / "panels" / f"epoch_{epoch:04d}.png"
 
 
-def safe_name(name: str) -> str:
-    """A folder name for a study's name: itself where it is plain and free, else made so."""
+def safe_name(name: str, taken: Collection[str]) -> str:
+    """A folder name for a study's name: itself where it is plain and not taken, else made so."""
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
-    if plain == name and plain not in TAKEN:
+    if plain == name and plain not in taken:
         return plain
     return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
