@@ -70,6 +70,11 @@ class Adam(torch.optim.Adam):
         """Set `failed` if `loss` is not finite."""
         torch.maximum(self.failed, (~torch.isfinite(loss.detach())).float(), out=self.failed)
 
+    def freeze(self, frozen: bool) -> None:
+        """Whether what is computed with its weights keeps what their gradients need."""
+        for weight in self.weights:
+            weight.requires_grad_(not frozen)
+
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:  # type: ignore[override]
         """Move every weight by its gradient."""

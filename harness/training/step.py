@@ -143,7 +143,7 @@ class Pix2Pix:
             )
         self.optimizer_D.descend((real + fake) * 0.5)
 
-        self.discriminator.requires_grad_(False)
+        self.optimizer_D.freeze(True)
         with mixed(device, self.precision):
             logits = self.discriminator(torch.cat([retouched, restored], 1))
             losses = {
@@ -154,7 +154,7 @@ class Pix2Pix:
                 term = self.perceptual(restored, original, wanted)
                 losses["G_Perceptual"] = term * self.lambda_perceptual
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum())
-        self.discriminator.requires_grad_(True)
+        self.optimizer_D.freeze(False)
 
         losses = {name: loss.detach() for name, loss in losses.items()}
         losses |= {"D_real": real.detach(), "D_fake": fake.detach()}
