@@ -184,8 +184,13 @@ def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:
 
 
 def table(outcome: SearchOutcome) -> list[str]:
-    """One line for the best trial, each named recipe, and the scores that bound them."""
+    """One line for the best trial, each named recipe, and the scores that bound them.
+
+    Nothing of a comparison of two settings, which has no trials of its own.
+    """
     if outcome.best is None:
+        if outcome.finalists is not None:
+            return []
         return ["No trial has completed: there is no best configuration yet."]
     rows = [
         (row.label, f"t{row.number:03d}", f"{row.value:.4f}", settings(row.params))

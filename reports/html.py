@@ -15,7 +15,7 @@ from reports.export import best_config
 from reports.figures import all_figures
 from reports.pictures import boundaries
 from reports.plotting import short
-from reports.record import winning_trial
+from reports.record import RECOMMENDED, winning_trial
 from reports.summary import Summary, summarise
 from reports.table import PARAMS, trials_frame
 from reports.texts import translator
@@ -91,6 +91,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         verdict=verdict(summary, say),
         remarks=remarks(summary, study.user_attrs, say),
         levels=levels(summary, say),
+        recommended=RECOMMENDED,
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
         setting_name=partial(setting_name, say=say),
         params=PARAMS,

@@ -28,6 +28,8 @@ ENGLISH = {
     "finalists_note": "The search's leaders and the guide's recommended setting, trained again:"
     " {steps} steps, {seeds} fresh seeds, {pairs} held-out pairs. There the input unchanged scores"
     " {noop}.",
+    "compared_note": "Two settings trained on the same seeds: {steps} steps, {seeds} fresh seeds,"
+    " {pairs} held-out pairs. There the input unchanged scores {noop}.",
     "claims": "What the guide says, and what the trials say",
     "claims_few": "Too few completed trials to hold them against what the guide says.",
     "claims_note": "Each setting's effect on the score with the others held, from a straight line"
@@ -195,6 +197,8 @@ KOREAN = {
     "finalists_note": "탐색의 상위 설정과 가이드의 권장 설정을 다시 학습한 결과입니다:"
     " {steps}단계, 새로운 시드 {seeds}개, 따로 남겨 둔 {pairs}쌍."
     " 입력을 그대로 두면 {noop}점입니다.",
+    "compared_note": "두 설정을 같은 시드로 학습한 결과입니다: {steps}단계, 새로운 시드 {seeds}개,"
+    " 따로 남겨 둔 {pairs}쌍. 입력을 그대로 두면 {noop}점입니다.",
     "claims": "가이드의 주장과 실험 결과",
     "claims_few": "완료된 시도가 적어 가이드의 주장을 확인할 수 없습니다.",
     "claims_note": "완료된 시도에 직선을 맞추어, 다른 설정을 고정했을 때 각 설정이 점수에 주는"

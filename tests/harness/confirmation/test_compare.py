@@ -13,8 +13,10 @@ from harness.config import SearchConfig
 from harness.confirmation.compare import plan_comparison
 from harness.data.prepare import PreparedData
 from harness.errors import UserInputError
-from harness.outcome import confirmation
+from harness.outcome import as_lines, confirmation
 from harness.plan import SearchPlan
+from harness.study import read_study
+from reports.html import render
 
 __all__ = ["unmirrored"]
 
@@ -61,6 +63,11 @@ def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     said = "\n".join(confirmation(outcome))
     assert str(one) in said
     assert "Verdict: better than" in said
+
+    assert "No trial has completed" not in "\n".join(as_lines(outcome))
+    page = render(read_study(tmp_path / "runs"))
+    assert "Two settings trained on the same seeds" in page
+    assert "search&#39;s leaders" not in page
 
     again = run(plan_of(tmp_path, one, other), Instant)
     assert again.finalists == outcome.finalists
