@@ -32,7 +32,7 @@ STUDY = "plain"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=4, help="of each side, in each round")
+    parser.add_argument("--trials", type=int, default=12, help="of each side, in each round")
     parser.add_argument("--rounds", type=int, default=3, help="of one side after the other")
     parser.add_argument("--trial", nargs=2, metavar=("FOLDER", "PARAMS"), help="one of the peer's")
     asked = parser.parse_args()
@@ -171,7 +171,7 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     from torchvision.utils import save_image
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
-    from benchmarks.step import plainly
+    from benchmarks.step import plain_perceptual, plainly
     from harness.paths import StudyPaths
     from harness.profiles import QUICK
     from harness.training.losses import gan_loss
@@ -201,7 +201,8 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     generator.load_state_dict(torch.load(warm.generator, weights_only=True))
     critic = plainly(build_discriminator(QUICK, layers, 0))
     critic.load_state_dict(torch.load(warm.discriminator(layers, mode), weights_only=True))
-    perceptual = PerceptualLoss(QUICK.perceptual_layers, "random", QUICK.perceptual_window)
+    term = PerceptualLoss(QUICK.perceptual_layers, "random", QUICK.perceptual_window)
+    perceptual = plain_perceptual(term)
     optimizers = [
         torch.optim.Adam(net.parameters(), params["lr"], betas=(QUICK.beta1, 0.999))
         for net in (generator, critic)

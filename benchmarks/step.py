@@ -12,6 +12,7 @@ there is no result. Results: `results/step.json` (on a GPU `step_gpu.json`).
 """
 
 import argparse
+import copy
 import json
 import statistics
 import time
@@ -52,9 +53,32 @@ def plainly(net: nn.Module) -> nn.Module:
     return net
 
 
+def plain_perceptual(term: PerceptualLoss) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same term as one writes it: torchvision's network as it comes, features compared."""
+    trunk = copy.deepcopy(term.trunk).to(memory_format=torch.contiguous_format)
+
+    def features(picture: Tensor) -> list[Tensor]:
+        x = ((picture + 1) / 2 - term.mean) / term.std
+        kept = []
+        for place, module in enumerate(trunk):
+            x = module(x)
+            if place in term.layer_weights:
+                kept.append(x)
+        return kept
+
+    def loss(restored: Tensor, original: Tensor) -> Tensor:
+        restored, original = term.looked_at(restored, original)
+        with torch.no_grad():
+            goal = features(original)
+        pairs = zip(features(restored), goal, term.layer_weights.values(), strict=True)
+        return torch.stack([weight * F.l1_loss(a, b) for a, b, weight in pairs]).sum()
+
+    return loss
+
+
 def reference_step(settings: TrainSettings, device: str, perceptual: bool) -> Step:
     """What pix2pix's `optimize_parameters` does."""
-    vgg = looked_through(settings, device) if perceptual else None
+    vgg = plain_perceptual(looked_through(settings, device)) if perceptual else None
     generator = plainly(build_generator(settings, 0)).to(device)
     critic = plainly(build_discriminator(settings, 3, 1)).to(device)
     optimizers = [
