@@ -1,5 +1,6 @@
 """`harness search`: the main job."""
 
+import gc
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -201,6 +202,8 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
     from harness.stopping import STOPPED_BY_USER
     from harness.view import make_view
 
+    # The packages that a search begins with make many objects and no garbage: look less often.
+    gc.set_threshold(100_000)
     view = make_view(quiet, as_json)
     try:
         outcome = search(config, view)

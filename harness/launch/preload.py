@@ -13,6 +13,8 @@ from harness.worker import die_with_parent, spin_shortly
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
 die_with_parent()
 spin_shortly()
+# Packages make many objects and no garbage: a quarter of the time would go into looking for it.
+gc.disable()
 # A package that cannot be imported is told of by the worker that needs it.
 with contextlib.suppress(Exception):
     import lpips  # noqa: F401  # with torchvision: half of the time
@@ -20,3 +22,4 @@ with contextlib.suppress(Exception):
     import harness.trial  # noqa: F401
 # What is imported stays: a worker's collector need not walk through it, nor copy its pages.
 gc.freeze()
+gc.enable()
