@@ -329,6 +329,9 @@ def test_the_winner_shown_is_the_confirmed_one() -> None:
     assert summarise(study).winner == standing(study.trials[3])
     assert best_config(study)["trial"] == 3
     assert best_config(study, 5)["confirmed"] is False
+    config = best_config(study)
+    assert config["confirmed"] is True
+    assert best_config(study, config["trial"]) == config
 
 
 def test_the_first_screen_has_the_scores_of_the_verdicts_own_pictures() -> None:
