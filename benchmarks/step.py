@@ -29,10 +29,10 @@ from harness.config import TrainSettings
 from harness.profiles import QUICK, STANDARD
 from harness.training.captured import CapturedStep
 from harness.training.checkpoints import state_of
-from harness.training.few_pixels import Conv2d, ConvTranspose2d
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
+from harness.training.products import Conv2d, ConvTranspose2d, ToOneChannel
 from harness.training.step import Pix2Pix
 from harness.training.targets import MOST_BYTES, TargetFeatures
 from search_spaces.params import TrialParams
@@ -47,9 +47,10 @@ Step = Callable[[Tensor, Tensor], dict[str, Tensor]]
 def plainly(net: nn.Module) -> nn.Module:
     """The network with the library's own convolutions."""
     for module in net.modules():
-        for ours, library in ((Conv2d, nn.Conv2d), (ConvTranspose2d, nn.ConvTranspose2d)):
-            if isinstance(module, ours):
-                object.__setattr__(module, "__class__", library)
+        if isinstance(module, Conv2d | ToOneChannel):
+            object.__setattr__(module, "__class__", nn.Conv2d)
+        elif isinstance(module, ConvTranspose2d):
+            object.__setattr__(module, "__class__", nn.ConvTranspose2d)
     return net
 
 

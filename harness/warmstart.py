@@ -21,7 +21,6 @@ from harness.training.adam import Adam
 from harness.training.batches import Batch, batches
 from harness.training.captured import CapturedStep, CapturedSteps, capturable
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
-from harness.training.few_pixels import by_channel
 from harness.training.loop import averaging
 from harness.training.networks import (
     UnetGenerator,
@@ -29,6 +28,7 @@ from harness.training.networks import (
     build_generator,
     init_as_copy,
 )
+from harness.training.products import by_channel
 from harness.training.shapes import discriminator_shape
 from harness.training.step import Pix2Pix, discriminator_losses
 from harness.trial_messages import Tell

@@ -36,7 +36,7 @@ class Adam(torch.optim.Adam):
             self.arrange()
 
     def arrange(self) -> None:
-        """List what a step hands to the kernel, the state brought into the order of the weights.
+        """List what a step hands to the kernel, the state brought into the form of the weights.
 
         Tensors in different orders the kernel would mix up, silently.
         """
@@ -45,7 +45,7 @@ class Adam(torch.optim.Adam):
         states = [self.state[weight] for weight in self.weights]
         for weight, state in zip(self.weights, states, strict=True):
             for name in MEANS:
-                if state[name].stride() != weight.stride():
+                if not alike(state[name], weight):
                     state[name] = torch.empty_like(weight).copy_(state[name])
         # All weights move together: the first one's count is that of all.
         self.count: Tensor = states[0]["step"]
@@ -99,6 +99,11 @@ class Adam(torch.optim.Adam):
             maximize=False,
             found_inf=self.failed,
         )
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors of one shape have one order in memory and one precision."""
+    return one.stride() == other.stride() and one.dtype == other.dtype
 
 
 def places(weights: Sequence[Tensor]) -> list[int]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.config import InitType, TrainSettings
-from harness.training.few_pixels import Conv2d, ConvTranspose2d
+from harness.training.products import Conv2d, ConvTranspose2d, ToOneChannel
 
 Norm = Callable[[int], nn.Module]
 
@@ -174,7 +174,7 @@ class PatchDiscriminator(nn.Module):
                 layer(widths[n]),
                 nn.LeakyReLU(0.2, True),
             ]
-        self.model = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
+        self.model = nn.Sequential(*layers, ToOneChannel(widths[-1], 1, 4, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.model(x)

@@ -1,8 +1,9 @@
-"""pix2pix's 4 x 4 convolutions, done as one matrix product where a picture is only a few pixels.
+"""pix2pix's 4 x 4 convolutions, done as one matrix product where the libraries' are slow.
 
-Deep in a U-Net a level has a hundred times more weights than pixels. The libraries' convolutions
-then spend their time on bringing the weights into an order of their own, at every step anew; a
-matrix product reads them once, as they lie. The same sums, in another order.
+That is where a picture is only a few pixels, and where only one channel comes out. Deep in a U-Net
+a level has a hundred times more weights than pixels: the libraries' convolutions then spend their
+time on bringing the weights into an order of their own, at every step anew; a matrix product reads
+them once, as they lie. And they are made for many channels. The same sums, in another order.
 """
 
 import torch
@@ -59,6 +60,22 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             stride=stride,
         )
         return whole if self.bias is None else whole + self.bias.view(1, -1, 1, 1)
+
+
+class ToOneChannel(nn.Conv2d):
+    """`nn.Conv2d(..., 1, 4, 1, 1)`: `[n, i, h, w]` -> `[n, 1, h - 1, w - 1]`.
+
+    Each pixel times each of the sixteen taps, then what belongs to one place is summed.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        n, channels, height, width = input.shape
+        size = self.kernel_size[0]
+        taps = self.weight.flip(2, 3).permute(2, 3, 0, 1).reshape(size * size, channels)
+        pixels = input.permute(0, 2, 3, 1).reshape(n, height * width, channels)
+        products = taps @ pixels.transpose(1, 2)
+        logits = F.fold(products, (height - 1, width - 1), size, padding=size - 2)
+        return logits if self.bias is None else logits + self.bias.view(1, -1, 1, 1)
 
 
 def by_channel(net: nn.Module) -> nn.Module:

@@ -2,10 +2,16 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.training.few_pixels import Conv2d, ConvTranspose2d, by_channel, few_pixels
+from harness.training.products import (
+    Conv2d,
+    ConvTranspose2d,
+    ToOneChannel,
+    by_channel,
+    few_pixels,
+)
 
 
 @pytest.mark.parametrize("side", [2, 3, 4])
@@ -22,15 +28,26 @@ def test_the_product_is_the_convolution(
     x = torch.randn(2, 40, side, side, dtype=torch.double, requires_grad=True)
     assert few_pixels(x, net.weight)
     library = F.conv2d if kind is Conv2d else F.conv_transpose2d
-    found, wanted = net(x), library(x, net.weight, net.bias, 2, 1)
+    assert_equal(net(x), library(x, net.weight, net.bias, 2, 1), (x, *net.parameters()))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("last", [True, False])
+def test_one_channel_is_the_convolution(bias: bool, last: bool) -> None:
+    torch.manual_seed(0)
+    net = ToOneChannel(24, 1, 4, 1, 1, bias=bias).double()
+    if last:
+        by_channel(net)
+    x = torch.randn(2, 24, 9, 6, dtype=torch.double, requires_grad=True)
+    assert_equal(net(x), F.conv2d(x, net.weight, net.bias, 1, 1), (x, *net.parameters()))
+
+
+def assert_equal(found: Tensor, wanted: Tensor, given: tuple[Tensor, ...]) -> None:
+    """And so are their gradients, for some pull on the result."""
     torch.testing.assert_close(found, wanted)
     pull = torch.randn_like(wanted)
-    given = (x, *net.parameters())
-    for one, other in zip(
-        torch.autograd.grad(found, given, pull),
-        torch.autograd.grad(wanted, given, pull),
-        strict=True,
-    ):
+    gradients = (torch.autograd.grad(each, given, pull) for each in (found, wanted))
+    for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
 
 
