@@ -3,12 +3,13 @@
     python -m benchmarks.step [--device cpu|cuda] [--rounds 5]
 
 256 px, unet_256, ngf 64, batch 1, three layers, L1 and GAN; the same with the perceptual term,
-whose features of the original the reference computes at every step and the harness once; and the
-quick profile's step. The reference-style step is eager, float32 and contiguous, with the library's
-convolutions and an Adam that is neither fused nor told by tensors. All variants run in turns in one
-process, from the same weights; medians of all rounds, ratios of those. `apart` is the largest
-relative difference of a loss in the first step: float32 must agree to 1e-4, bfloat16 to 2e-2, else
-there is no result. Results: `results/step.json` (on a GPU `step_gpu.json`).
+whose features of the original the reference computes at every step and the harness once; and both
+for the quick profile's step, whose perceptual term looks through a window. The reference-style step
+is eager, float32 and contiguous, with the library's convolutions and an Adam that is neither fused
+nor told by tensors. Either is given pictures as its own loader lays them out. All variants run in
+turns in one process, from the same weights; medians of all rounds, ratios of those. `apart` is the
+largest relative difference of a loss in the first step: float32 must agree to 1e-4, bfloat16 to
+2e-2, else there is no result. Results: `results/step.json` (on a GPU `step_gpu.json`).
 """
 
 import argparse
@@ -111,7 +112,8 @@ def reference_step(settings: TrainSettings, device: str, perceptual: bool) -> St
 
 
 def looked_through(settings: TrainSettings, device: str) -> PerceptualLoss:
-    return PerceptualLoss(settings.perceptual_layers, "random", None).to(device)
+    layers, window = settings.perceptual_layers, settings.perceptual_window
+    return PerceptualLoss(layers, "random", window).to(device)
 
 
 def our_step(
@@ -120,7 +122,9 @@ def our_step(
     """The harness's step, eager or as one CUDA graph."""
     params = WITH_PERCEPTUAL if perceptual else PARAMS
     vgg = looked_through(settings, device) if perceptual else None
-    targets = None if vgg is None else TargetFeatures(vgg, settings.precision, MOST_BYTES)
+    targets = None
+    if vgg is not None and vgg.window is None:
+        targets = TargetFeatures(vgg, settings.precision, MOST_BYTES)
     nets = (build_generator(settings, 0), build_discriminator(settings, 3, 1))
     held = [state_of(net) for net in nets]
     generator, critic = (net.to(device) for net in nets)
@@ -144,7 +148,7 @@ def batch(settings: TrainSettings, device: str) -> tuple[Tensor, Tensor]:
     return a.to(device), b.to(device)
 
 
-def seconds(step: Step, pair: tuple[Tensor, Tensor], steps: int) -> float:
+def seconds(step: Step, pair: tuple[Tensor, ...], steps: int) -> float:
     """Median seconds of one step."""
     taken = []
     for _ in range(steps):
@@ -174,12 +178,14 @@ def beside(
     if device != "cpu":
         variants["graph"] = partial(our_step, exact, device, True, perceptual)
         variants["graph bfloat16"] = partial(our_step, mixed, device, True, perceptual)
-    pair = batch(settings, device)
+    plain = batch(settings, device)
+    ours = tuple(picture.to(memory_format=torch.channels_last) for picture in plain)
+    pairs = {name: plain if name == "reference" else ours for name in variants}
     ready = {name: make() for name, make in variants.items()}
-    first = {
-        name: {key: float(value) for key, value in step(*pair).items()}
-        for name, step in ready.items()
-    }
+    first = {}
+    for name, step in ready.items():
+        torch.manual_seed(0)  # the same window
+        first[name] = {key: float(value) for key, value in step(*pairs[name]).items()}
     apart = {
         name: max(abs(losses[key] / first["reference"][key] - 1) for key in losses)
         for name, losses in first.items()
@@ -191,8 +197,8 @@ def beside(
     times: dict[str, list[float]] = {name: [] for name in ready}
     for _ in range(rounds):
         for name, step in ready.items():
-            step(*pair)
-            times[name].append(seconds(step, pair, steps))
+            step(*pairs[name])
+            times[name].append(seconds(step, pairs[name], steps))
     medians = {name: statistics.median(each) for name, each in times.items()}
     return {
         "seconds": {name: round(value, 5) for name, value in medians.items()},
@@ -215,6 +221,7 @@ def main() -> None:
         "256 px, ngf 64": beside(STANDARD, asked.device, asked.rounds, large),
         "256 px, ngf 64, perceptual": beside(STANDARD, asked.device, asked.rounds, large, True),
         "128 px, ngf 12": beside(QUICK, asked.device, asked.rounds, small),
+        "128 px, ngf 12, perceptual": beside(QUICK, asked.device, asked.rounds, small, True),
     }
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(held, indent=1)
