@@ -1,6 +1,5 @@
 """The commands. Parsing, calling and exit codes; what a command needs is imported when it runs."""
 
-import gc
 import sys
 import tempfile
 import traceback
@@ -88,9 +87,6 @@ def main() -> None:
             raise
         print(fault(error), file=sys.stderr)
         sys.exit(1)
-    finally:
-        # Python looks for garbage once more before it ends: with torch and MLflow that is a second.
-        gc.freeze()
 
 
 def correction(error: Any) -> str:

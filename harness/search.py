@@ -78,7 +78,10 @@ def run_search(
         for trial in record.running(study):
             record.put_back(study, trial)
         announce(plan, study, view)
-        return drive(plan, study, view, stop, make_runner)
+        try:
+            return drive(plan, study, view, stop, make_runner)
+        finally:
+            storage.database.engine.dispose()  # leaves one file, with nothing beside it
 
 
 def drive(

@@ -209,6 +209,8 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
         outcome = search(config, view)
     finally:
         view.close()
+    # Python looks for garbage once more before it ends: with torch and MLflow that is a second.
+    gc.freeze()
     print(json.dumps(as_data(outcome)) if as_json else "\n".join(as_lines(outcome)))
     if outcome.stopped == "user":
         raise typer.Exit(STOPPED_BY_USER)

@@ -33,6 +33,8 @@ class Store(Protocol):
         """
         ...
 
+    def close(self) -> None: ...
+
 
 class Deliveries:
     """A thread that brings a store what is put into an outbox, and makes calls in between.
@@ -74,6 +76,7 @@ class Deliveries:
             self.ending = True
             self.changed.notify()
         self.thread.join()
+        self.store.close()
         while self.said:
             self.warn(self.said.popleft())
         self.outbox.tidy()

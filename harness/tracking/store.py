@@ -108,6 +108,16 @@ class MlflowStore:
             location = self.artifacts.absolute().as_uri() if self.artifacts else None
             self.experiment = str(self.client.create_experiment(self.experiment_name, location))
 
+    def close(self) -> None:
+        """Leave a database as one file, with nothing beside it that only its next reader takes in.
+
+        MLflow would do so when Python ends, after a long look for garbage.
+        """
+        client = getattr(self, "client", None)
+        engine = client and getattr(client._tracking_client.store, "engine", None)
+        if engine is not None:
+            engine.dispose()
+
     def tags_of_new(self) -> Mapping[str, str]:
         """What every run that is made here carries."""
         return {}

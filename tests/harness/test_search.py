@@ -295,6 +295,11 @@ def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -
     assert any("warped back" in line and "0.9000" in line for line in as_lines(outcome))
 
 
+def test_a_search_leaves_its_databases_as_one_file_each(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=1))
+    assert {file.name for file in tmp_path.glob("*.db*")} == {"optuna.db", "mlflow.db"}
+
+
 class Prepared(Instant):
     """Makes a warm start, and notes each time that it was asked for one."""
 

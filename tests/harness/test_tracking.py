@@ -38,6 +38,9 @@ class Switched:
     def open(self) -> None:
         self.note("open")
 
+    def close(self) -> None:
+        pass
+
     def write(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             if entry.title == "poison":
