@@ -75,7 +75,7 @@ CPU = {
     "step": Benchmark("step", 6, of_step),
     "plain_loop": Benchmark(
         "plain_loop",
-        8,
+        27,
         lambda held: f"trials an hour against the plain loop: {held['ratio']}x",
     ),
     "pruned": Benchmark("pruned", 18, of_pruned),

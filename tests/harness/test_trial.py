@@ -18,6 +18,7 @@ from harness.training.step import Pix2Pix
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
 from harness.warmstart import WarmStart
+from objectives.weights import weights_file
 from search_spaces.params import EXTRAS, TrialParams, Value
 
 SIZE = 128
@@ -115,6 +116,17 @@ def test_a_trial_reports_its_rungs_and_leaves_a_checkpoint_that_restores(warm: T
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
     _, score = warm.val(generator)
     assert score.value == pytest.approx(rungs[-1].value, abs=1e-6)
+
+
+def test_damaged_weights_are_a_user_s_error(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    file = weights_file("alexnet")
+    file.parent.mkdir()
+    file.write_bytes(b"<html>no such file</html>")
+    with pytest.raises(UserInputError, match=r"alexnet.*damaged .*: remove the file"):
+        make_trials(dataset, tmp_path, weights="pretrained")
 
 
 def test_same_task_same_scores_whatever_ran_before(warm: Trials) -> None:
