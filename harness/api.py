@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from harness.config import SearchConfig
-from harness.errors import UserInputError
+from harness.errors import for_the_user
 from harness.outcome import SearchOutcome
 from harness.search import search
 from harness.view import make_view
@@ -39,7 +39,5 @@ def best_configuration(study: "Study", trial: int | None = None) -> dict[str, An
     """
     from reports.export import best_config
 
-    try:
+    with for_the_user(ValueError):
         return best_config(study, trial)
-    except ValueError as error:
-        raise UserInputError(str(error)) from error

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import SearchConfig, TrainSettings, Weights
-from harness.errors import UserInputError
+from harness.errors import UserInputError, for_the_user
 from harness.profiles import PROFILES, choose_profile
 from search_spaces.params import GanMode
 from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
@@ -53,10 +53,8 @@ def threads_for(train: TrainSettings, most: int) -> int:
 
 
 def read_space(config: SearchConfig) -> Space:
-    try:
+    with for_the_user(ValueError):
         return load_space(config.space, config.pinned)
-    except ValueError as error:
-        raise UserInputError(str(error)) from error
 
 
 def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
@@ -65,11 +63,9 @@ def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
     except ValueError as error:
         sizes = ", ".join(f"{name} {held.crop_size}" for name, held in PROFILES.items())
         raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
-    try:
-        if not from_scratch:
+    if not from_scratch:
+        with for_the_user(ValueError):
             space.check_shared_start(train.netG)
-    except ValueError as error:
-        raise UserInputError(str(error)) from error
 
 
 def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
@@ -106,20 +102,16 @@ def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weight
     from objectives.loading import trunk_of
     from objectives.weights import resolve_weights
 
-    try:
+    with for_the_user(FileNotFoundError):
         return resolve_weights(policy, (trunk_of(objective), TRUNKS[1]))
-    except FileNotFoundError as error:
-        raise UserInputError(str(error)) from error
 
 
 def choose_objective(name: str, weights: Weights) -> "Goal":
     """What is searched for, by an objective's own word."""
     from objectives.loading import goal_of
 
-    try:
+    with for_the_user(ValueError, FileNotFoundError):
         return goal_of(name, weights)
-    except (ValueError, FileNotFoundError) as error:
-        raise UserInputError(str(error)) from error
 
 
 def weights_remark(weights: Weights, objective: str = "boundary_sharpness") -> tuple[str, ...]:

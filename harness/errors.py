@@ -1,6 +1,8 @@
 """Errors that a user can meet. Each message says what was wrong, where, and what to do."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
 
@@ -25,6 +27,19 @@ class SearchFailedError(HarnessError):
 
 class DivergedError(HarnessError):
     """A loss or score stopped being finite; the message holds the losses that led there."""
+
+
+@contextmanager
+def for_the_user(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds say already what the user is to know: let them be the user's.
+
+    Raises:
+        UserInputError: one was raised; it says the same.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise UserInputError(str(error)) from error
 
 
 def disk_full(error: BaseException | None) -> bool:

@@ -14,7 +14,7 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
-from harness.errors import UserInputError
+from harness.errors import for_the_user
 from harness.external.trial import train_with
 from harness.judge import Judge
 from harness.panels import panel_png
@@ -49,13 +49,11 @@ class Trials:
             # Streams and graphs belong to the current device, whatever their tensors lie on.
             torch.cuda.set_device(self.device)
         self.dataset = load_dataset(plan.dataset)
-        try:
+        with for_the_user(FileNotFoundError, ValueError):  # weights that are gone or damaged
             self.objective = load_objective(plan.objective, plan.weights, plan.device)
             self.perceptual = PerceptualLoss(
                 plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
             ).to(self.device)
-        except (FileNotFoundError, ValueError) as error:  # weights gone or damaged, says the text
-            raise UserInputError(str(error)) from error
         self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
         self.captured = CapturedSteps()
         # What stands by now stays: the collector need not walk through it while trials run.

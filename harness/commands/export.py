@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from harness.errors import UserInputError
+from harness.errors import for_the_user
 
 RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 StudyName = Annotated[str | None, typer.Option(help="The study; needed where there are several.")]
@@ -40,10 +40,8 @@ def export(
     from reports.export import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
-    try:
+    with for_the_user(ValueError):
         config = best_config(found, trial, None if repo is None else copy_in(repo))
-    except ValueError as error:
-        raise UserInputError(str(error)) from error
     if form == "command":
         for need in config["needs"]:
             print(need, file=sys.stderr)

@@ -103,17 +103,15 @@ def scored(
 ) -> "tuple[Any, FolderScore]":
     """The objective that was chosen, and what it finds."""
     from harness.devices import resolve_device
-    from harness.errors import UserInputError
+    from harness.errors import for_the_user
     from harness.folder_scoring import score_files
     from objectives.loading import load_objective, trunk_of
     from objectives.weights import resolve_weights
 
     place = resolve_device(device)
-    try:
+    with for_the_user(ValueError, FileNotFoundError):
         weights = resolve_weights(policy, (trunk_of(name),))
         chosen = load_objective(name, weights, place)
-    except (ValueError, FileNotFoundError) as error:
-        raise UserInputError(str(error)) from error
     return chosen, score_files(files, chosen, region)
 
 

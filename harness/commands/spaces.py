@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from harness.errors import UserInputError
+from harness.errors import for_the_user
 
 
 def spaces(
@@ -20,10 +20,8 @@ def spaces(
     from search_spaces.space import BUILT_IN, load_space, space_text
 
     if space is not None:
-        try:
+        with for_the_user(ValueError):
             load_space(space)
-        except ValueError as error:
-            raise UserInputError(str(error)) from error
         print(space_text(space), end="")
         return
     known = {name: load_space(name) for name in BUILT_IN}

@@ -15,7 +15,7 @@ from harness.data.reading import shown
 from harness.data.samples import built_in_pairs
 from harness.data.sizing import TrainingPair, centred_crop, sized_pair
 from harness.data.spill import spilled
-from harness.errors import UserInputError
+from harness.errors import UserInputError, for_the_user
 from search_spaces.checks import GENERATOR_MULTIPLE
 
 # Raise when the same inputs give other prepared pixels: the digest names what was made.
@@ -137,10 +137,8 @@ def built_in(train: TrainSettings, digest: str) -> Dataset:
         UserInputError: they are too small for it.
     """
     scaled = train.preprocess not in ("crop", "none")
-    try:
+    with for_the_user(ValueError):
         splits = built_in_pairs(train.load_size if scaled else train.crop_size)
-    except ValueError as error:
-        raise UserInputError(str(error)) from error
     held_out = {split: cut_all(splits[split], train.crop_size) for split in ("val", "test")}
     return Dataset(splits["train"], held_out["val"], held_out["test"], digest)
 

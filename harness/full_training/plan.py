@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.best_config import BestConfig, Stage, read_best_config
 from harness.choices import choose_objective, choose_weights, weights_remark
 from harness.config import Direction, TrainConfig, TrainSettings, Weights
-from harness.errors import UserInputError
+from harness.errors import UserInputError, for_the_user
 from harness.full_training.folder import check_out
 from harness.paths import (
     RunPaths,
@@ -194,10 +194,8 @@ def sized(train: TrainSettings, stage: Stage) -> TrainSettings:
 
 
 def check_stage(best: BestConfig, stage: Stage) -> None:
-    try:
+    with for_the_user(ValueError):
         check_combination(best.params.n_layers_D, sized(best.train, stage).model_dump())
-    except ValueError as error:
-        raise UserInputError(str(error)) from error
 
 
 def stage_plan(
