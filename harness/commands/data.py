@@ -40,11 +40,11 @@ def check_command(
 
     from harness.data.check import check, measure_all
     from harness.data.findings import LEVELS
-    from harness.data.mend import check_new, mend
+    from harness.data.mend import check_place, mend
     from harness.data.pool import processes_for
 
     if fix is not None:
-        check_new(fix)
+        check_place(fix)
     total = sum(map(len, pairs.splits.values()))
     result = check(pairs, measure_all(pairs, processes_for(total)), direction)
     typer.echo(result.summary())

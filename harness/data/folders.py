@@ -152,6 +152,21 @@ def stem_of(file: Path) -> str:
     return unicodedata.normalize("NFC", file.stem)
 
 
+def check_new(out: Path, option: str, here: bool = True) -> None:
+    """Refuse a folder that holds something already.
+
+    Args:
+        here: whether it may be the current folder, if that is empty. One that is put in place as a
+            whole cannot: not under whoever stands in it.
+
+    Raises:
+        UserInputError: so it is; the sentence names the option that names another.
+    """
+    held = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if held or (not here and out.resolve() == Path.cwd()):
+        raise UserInputError(f"{shown(out)} is there already: name a new folder with {option}.")
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """Picture files directly in `folder`, sorted by name; empty where there is no such folder.
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.data.faces import find_face
 from harness.data.fields import save_fields
-from harness.data.folders import Split, pictures_in
+from harness.data.folders import Split, check_new, pictures_in
 from harness.data.liquify import (
     Field,
     Stroke,
@@ -78,11 +78,7 @@ def make_pairs(originals: Path, pairs: int, plan: MakePlan, processes: int) -> P
         raise UserInputError(
             f"{shown(originals)} {lacking}: name a folder of portraits with --originals."
         )
-    # The current folder, even an empty one, cannot be put in place under whoever stands in it.
-    if plan.out.resolve() == Path.cwd() or (
-        plan.out.exists() and any(plan.out.iterdir() if plan.out.is_dir() else [plan.out])
-    ):
-        raise UserInputError(f"{shown(plan.out)} is there already: name a new folder with --out.")
+    check_new(plan.out, "--out", here=False)
     sources = [files[number % len(files)] for number in range(pairs)]
     aside = plan.out.with_name(f".{plan.out.name}.making")
     shutil.rmtree(aside, ignore_errors=True)  # what a killed process left

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from harness.data.check import CheckResult
+from harness.data.folders import check_new
 from harness.data.halves import read_halves
 from harness.data.reading import read_mask, shown
-from harness.errors import UserInputError
 from harness.paths import check_writable, write_aside
 
 # Findings after which a pair is left out: it cannot be read, or teaches or measures nothing.
@@ -27,7 +27,7 @@ def mend(result: CheckResult, out: Path) -> str:
     Raises:
         UserInputError: `out` is not a new folder, or cannot be written.
     """
-    check_new(out)
+    check_place(out)
     unusable = {finding.name for finding in result.findings if finding.kind in LEFT_OUT}
     unusable |= result.seen_in_training
     written = 0
@@ -49,14 +49,13 @@ def mend(result: CheckResult, out: Path) -> str:
     return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"
 
 
-def check_new(out: Path) -> None:
-    """Refuse a folder that holds something, or that cannot be written.
+def check_place(out: Path) -> None:
+    """Refuse a folder that is not new, or that cannot be written.
 
     Raises:
-        UserInputError: it does, or it cannot.
+        UserInputError: so it is.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserInputError(f"{shown(out)} is there already: name a new folder with --fix.")
+    check_new(out, "--fix")
     check_writable(out, "--fix")
 
 
