@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
 
-from harness.errors import HarnessError, UserInputError
-from harness.paths import RunPaths, check_run_dir, nearest, refusal_to_hold
+from harness.errors import HarnessError
+from harness.paths import RunPaths, nearest, refusal_to_hold, unfit_to_run_in
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -154,11 +154,8 @@ def cache() -> Finding:
 
 def run_folder(folder: Path) -> Finding:
     """Whether results can be written, and for how long."""
-    try:
-        check_run_dir(folder)
-    except UserInputError as error:
-        said, _, fix = str(error).rpartition(": ")
-        return Finding("problem", "run folder", said, fix)
+    if why := unfit_to_run_in(folder):
+        return Finding("problem", "run folder", why, "choose another with --run-dir DIR.")
     free = shutil.disk_usage(nearest(folder)).free
     said = f"{folder}: {free / GIB:.1f} GiB free on its disk"
     if free >= LITTLE_SPACE:

@@ -230,12 +230,20 @@ def check_run_dir(folder: Path) -> None:
     Raises:
         UserInputError: so it is.
     """
-    check_writable(folder, "--run-dir")
+    if why := unfit_to_run_in(folder):
+        raise UserInputError(f"{why}: choose another with --run-dir DIR.")
+
+
+def unfit_to_run_in(folder: Path) -> str:
+    """What is wrong with a run folder; "" where nothing is."""
+    if why := refusal_to_hold(folder):
+        return f"The folder {folder} cannot be written ({why})"
     if "?" in str(folder.absolute()):
-        raise UserInputError(
+        return (
             f"The folder {folder.absolute()} has a question mark in its path, where the address of "
-            "a database ends: choose another with --run-dir DIR."
+            "a database ends"
         )
+    return ""
 
 
 def check_file(file: Path, option: str) -> None:
