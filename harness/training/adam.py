@@ -32,9 +32,9 @@ class Adam(torch.optim.Adam):
         for weight in self.param_groups[0]["params"]:
             means = {name: torch.zeros_like(weight) for name in MEANS}
             self.state[weight] = {"step": count, **means}
-        with torch.no_grad():
-            self.arrange()
+        self.arrange()
 
+    @torch.no_grad()
     def arrange(self) -> None:
         """List what a step hands to the kernel, the state brought into the form of the weights.
 
@@ -55,8 +55,7 @@ class Adam(torch.optim.Adam):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         super().load_state_dict(state_dict)
-        with torch.no_grad():
-            self.arrange()
+        self.arrange()
 
     def descend(self, loss: Tensor) -> None:
         """One step down `loss`, by these weights alone: whatever else it depends on stays.
