@@ -1,6 +1,7 @@
 """A trial from its parameters to its score, with everything real but small."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from harness.training.step import Pix2Pix
 from harness.trial import Trials
 from harness.trial_messages import Rung, TrialTask
 from harness.warmstart import WarmStart
-from objectives.weights import weights_file
 from search_spaces.params import EXTRAS, TrialParams, Value
 
 SIZE = 128
@@ -119,12 +119,9 @@ def test_a_trial_reports_its_rungs_and_leaves_a_checkpoint_that_restores(warm: T
 
 
 def test_damaged_weights_are_a_user_s_error(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Path, tmp_path: Path, plant_weights: Callable[[str, bytes], None]
 ) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    file = weights_file("alexnet")
-    file.parent.mkdir()
-    file.write_bytes(b"<html>no such file</html>")
+    plant_weights("alexnet", b"<html>no such file</html>")
     with pytest.raises(UserInputError, match=r"alexnet.*damaged .*: remove the file"):
         make_trials(dataset, tmp_path, weights="pretrained")
 

@@ -1,5 +1,6 @@
 """The parts of the score against the libraries they stem from, and the masks."""
 
+from collections.abc import Callable
 from http.client import BadStatusLine
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from objectives.masks import (
     ring,
 )
 from objectives.score import Reference
-from objectives.weights import build_trunk, resolve_weights, weights_file
+from objectives.weights import build_trunk, resolve_weights
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -236,11 +237,8 @@ def test_what_a_proxy_answers_is_no_fault(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("held", [b"<html>no such file</html>", b""])
 def test_damaged_weights_are_named(
-    held: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: bytes, plant_weights: Callable[[str, bytes], None]
 ) -> None:
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    file = weights_file("alexnet")
-    file.parent.mkdir()
-    file.write_bytes(held)
+    plant_weights("alexnet", held)
     with pytest.raises(ValueError, match=r"alexnet-owt-7be5be79\.pth are damaged .*: remove"):
         build_trunk("alexnet", "pretrained")
