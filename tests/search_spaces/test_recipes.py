@@ -5,20 +5,7 @@ import pytest
 from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes, read_recipes, recipe_for_space
 from search_spaces.space import load_space
-
-# A profile's training settings, as far as a space may hold them.
-TRAIN = {
-    "beta1": 0.5,
-    "batch_size": 1,
-    "flip": True,
-    "dropout": True,
-    "netG": "unet_128",
-    "ngf": 12,
-    "ndf": 12,
-    "norm": "batch",
-    "init_type": "normal",
-    "init_gain": 0.02,
-}
+from tests.search_spaces.written import TRAIN
 
 GUIDE = [
     ("problem", 500, 0, 3, "vanilla", 1e-4),
