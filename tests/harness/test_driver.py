@@ -11,7 +11,7 @@ import optuna
 import pytest
 from driving import Instant, make_plan, note_run, runs_of
 from optuna.trial import TrialState
-from test_search import Heard, run, trials
+from searching import Heard, run, trials
 
 import harness.search
 from benchmarks.simulated import SimulatedLauncher

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from driving import TRAIN, Instant
-from test_search import run, unmirrored
+from searching import run
 
 import harness.plan
 from harness.config import SearchConfig
@@ -17,8 +17,6 @@ from harness.outcome import as_lines, confirmation
 from harness.plan import SearchPlan
 from harness.study import read_study
 from reports.html import render
-
-__all__ = ["unmirrored"]
 
 PARAMS = {"lambda_perceptual": 0, "n_layers_D": 3, "gan_mode": "lsgan", "lr": 2e-4}
 

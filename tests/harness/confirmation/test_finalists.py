@@ -11,7 +11,7 @@ import pytest
 import yaml
 from driving import Instant, make_plan
 from optuna.trial import FrozenTrial, TrialState
-from test_search import run, trials, unmirrored
+from searching import run, trials
 
 from harness.choices import choose_finalists
 from harness.config import TrialPlan
@@ -23,8 +23,6 @@ from harness.study import read_study
 from harness.tracking import quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 from reports.record import breaking, trials_by_score
-
-__all__ = ["unmirrored"]
 
 
 def final_runs(folder: Path) -> list[FrozenTrial]:

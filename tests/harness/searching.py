@@ -1,0 +1,49 @@
+"""Whole searches with runners that answer at once, for tests of what they leave."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from driving import Instant
+from optuna.trial import FrozenTrial
+
+import harness.search
+from harness.outcome import SearchOutcome
+from harness.plan import SearchPlan
+from harness.stopping import StopSwitch
+from harness.view import Event, TrialEnded, View
+from harness.worker import RunnerFactory
+
+
+class Heard(View):
+    """Keeps every event; stops the search after some trials, where asked to."""
+
+    def __init__(self, stop: StopSwitch, stop_after: int | None = None) -> None:
+        self.events: list[Event] = []
+        self.stop = stop
+        self.stop_after = stop_after
+
+    def show(self, event: Event) -> None:
+        self.events.append(event)
+        ended = sum(isinstance(event, TrialEnded) for event in self.events)
+        if ended == self.stop_after:
+            self.stop.reason = "user"
+
+    def close(self) -> None:
+        pass
+
+
+def run(
+    plan: SearchPlan, runner: RunnerFactory = Instant, stop_after: int | None = None
+) -> SearchOutcome:
+    stop = StopSwitch(plan.config.timeout)
+    return harness.search.run_search(plan, Heard(stop, stop_after), stop, runner)
+
+
+def trials(folder: Path) -> list[FrozenTrial]:
+    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{folder}/optuna.db")
+    return study.get_trials()
+
+
+def essence(trial: FrozenTrial) -> tuple[Any, ...]:
+    return trial.number, trial.state, trial.params, trial.value, trial.intermediate_values
