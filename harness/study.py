@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import optuna
 from filelock import FileLock, Timeout
@@ -54,6 +55,9 @@ FIXED_FACTS = {
 }
 
 DRIVER = "driver"
+
+# Names repeat, in other databases and after a deletion; this does not.
+IDENTITY = "identity"
 
 # Written last: a study without it was never finished being made, and holds no trial.
 FINISHED_MAKING = "created"
@@ -223,6 +227,7 @@ def create_study(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
+    study.set_user_attr(IDENTITY, uuid4().hex)
     for key, value in facts.items():
         if key != FINISHED_MAKING:
             study.set_user_attr(key, value)
@@ -230,6 +235,14 @@ def create_study(
         study.enqueue_trial(dict(values), user_attrs={"recipe": recipe})
     study.set_user_attr(FINISHED_MAKING, facts[FINISHED_MAKING])
     return study
+
+
+def identity_of(study: Study) -> str:
+    """32 hex digits that no other study has; a study of an earlier version gets its own now."""
+    if IDENTITY not in study.user_attrs:
+        study.set_user_attr(IDENTITY, uuid4().hex)
+    identity: str = study.user_attrs[IDENTITY]
+    return identity
 
 
 def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> None:
