@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
 
-from search_spaces.params import GanMode
+from search_spaces.params import GanMode, GeneratorName
 
 # A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
 FINAL_TIMES = 1.5
@@ -15,7 +15,6 @@ Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
 SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
 PrunerName = Literal["asha", "hyperband", "median", "none"]
-GeneratorName = Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
 Precision = Literal["float32", "bfloat16"]

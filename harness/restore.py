@@ -12,9 +12,10 @@ from harness.data.reading import Picture, read_picture, shown
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
 from harness.paths import check_writable, write_aside
+from harness.restore_by_field import restore_by_field
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import read_checkpoint
-from harness.training.networks import bare_generator, restoring
+from harness.training.networks import WarpUnet, bare_generator, restoring
 from harness.training.shapes import shape_of
 from search_spaces.checks import GENERATOR_MULTIPLE
 
@@ -104,6 +105,11 @@ def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch
         multiple: what the generator's sides must divide by; the picture is mirrored at its rims
             up to that and cut back.
     """
+
+    if isinstance(generator, WarpUnet):
+        return restore_by_field(
+            generator, picture, lambda small, run: padded(small, multiple, run), device
+        )
 
     def run(part: Tensor) -> Tensor:
         with restoring(generator) as restored:

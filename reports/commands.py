@@ -55,6 +55,25 @@ SAVE_EVERY = 100
 Command = list[str]
 
 
+def moves_pixels(train: Mapping[str, Any]) -> bool:
+    """Whether the generator moves pixels; no copy of pix2pix has one that does."""
+    return str(train["netG"]).startswith("warp_")
+
+
+def harness_train(data: Mapping[str, Any], name: str, epochs: int | None) -> list[Command]:
+    """The command that trains what `best.yaml` holds with this program.
+
+    Args:
+        epochs: at the constant rate; None: as long as the guide trains, the rate falling.
+    """
+    command = ["harness", "train", "best.yaml", "--out", folder_name(name)]
+    if data["folder"] is not None:
+        command += ["--data", data["folder"], "--direction", data["direction"]]
+    if epochs is not None:
+        command += ["--epochs", f"{epochs}", "--epochs-decay", "0"]
+    return [command]
+
+
 def train_commands(
     params: Mapping[str, Any],
     train: Mapping[str, Any],

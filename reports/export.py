@@ -1,5 +1,6 @@
 """The best configuration of a study: as data, YAML, a `train.py` command, or a script."""
 
+import math
 import shlex
 import textwrap
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from reports.commands import (
     PROGRESSIVE_STAGES,
     folder_name,
     full_commands,
+    harness_train,
+    moves_pixels,
     progressive_commands,
     shell,
     steps_per_epoch,
@@ -38,6 +41,12 @@ ON_THE_FRONT = (
     "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "
     "beats in both, the one with the best score; harness export --trial N gives any "
     "other."
+)
+
+NEEDS_HARNESS = (
+    "The generator moves pixels, and no train.py has one that does: the commands train it with "
+    "this program, from this best.yaml. command trains about as long as the trial, from nothing "
+    "and at a constant learning rate; full_command as long as the guide, the rate falling."
 )
 
 Config = dict[str, Any]
@@ -74,6 +83,15 @@ def best_config(
     in_full = progressive_commands if is_progressive(trial) else full_commands
     full = in_full(params, data, f"{run_name}-full", searched(trial, noted))
     program = noted.get("program")
+    if moves_pixels(train):
+        if repository:
+            raise ValueError(
+                f"The best of study {name} has netG {train['netG']}, which no train.py knows: "
+                "leave --repo out, and train it with harness train."
+            )
+        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+        command = harness_train(data, run_name, epochs)
+        full = harness_train(data, f"{run_name}-full", None)
     if program:
         seed = trial.user_attrs.get("seed", noted["seed"])
         command = program_commands(program, params, train, data, run_name, warm_start, seed, device)
@@ -86,7 +104,10 @@ def best_config(
     repository = repository or noted.get("repository")
     if repository:
         command, full = (in_its_words(one, repository, device) for one in (command, full))
-    needs = program_needs(program) if program else before(params, data, device, repository)
+    if moves_pixels(train):
+        needs = [NEEDS_HARNESS]
+    else:
+        needs = program_needs(program) if program else before(params, data, device, repository)
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -106,7 +127,11 @@ def best_config(
         "full_command": as_lines(full),
         "needs": needs,
         "notes": [
-            *([] if program else notes(params, train, data, noted["weights"], trainer)),
+            *(
+                []
+                if program or moves_pixels(train)
+                else notes(params, train, data, noted["weights"], trainer)
+            ),
             *([ON_THE_FRONT] if objectives_of(study) else []),
         ],
         "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
@@ -366,7 +391,7 @@ def as_script(config: Config) -> str:
     remarks = "".join(f"# {line}\n" for text in said for line in wrap(text))
     there = (
         ""
-        if config["full_command"].startswith("cd ")
+        if config["full_command"].startswith(("cd ", "harness "))
         else "# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
     )
     return f"#!/usr/bin/env bash\n{remarks}{there}set -euo pipefail\n\n{config['full_command']}"

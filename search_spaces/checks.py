@@ -8,7 +8,11 @@ GENERATOR_MULTIPLE = {
     "unet_256": 256,
     "resnet_6blocks": 4,
     "resnet_9blocks": 4,
+    "warp_unet_128": 128,
+    "warp_unet_256": 256,
 }
+# Generators that move pixels; pix2pix has none.
+MOVING = ("warp_unet_128", "warp_unet_256")
 # netD basic always has three layers, whatever --n_layers_D says, and netD pixel has none.
 FIXED_LAYERS = 3
 

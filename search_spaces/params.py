@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
+GeneratorName = Literal[
+    "unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks", "warp_unet_128", "warp_unet_256"
+]
 Value = float | int | str | bool
 
 
@@ -31,7 +34,7 @@ EXTRAS: dict[str, Any] = {
     "batch_size": Annotated[int, Field(ge=1)],
     "flip": bool,
     "dropout": bool,
-    "netG": Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"],
+    "netG": GeneratorName,
     "ngf": Annotated[int, Field(gt=0)],
     "ndf": Annotated[int, Field(gt=0)],
     "norm": Literal["batch", "instance", "none"],

@@ -4,6 +4,7 @@ from harness.config import External, Program, SearchConfig, TrainSettings
 from harness.errors import UserInputError
 from harness.external.program import check_program, read_program
 from harness.external.repository import check_options, read_repository
+from search_spaces.checks import MOVING
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 
@@ -24,6 +25,11 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
         )
     if config.repo is None:
         return None
+    if train.netG in MOVING:
+        raise UserInputError(
+            f"netG {train.netG} moves pixels, and only this program trains it: leave --trainer and "
+            "--repo out, or choose another netG."
+        )
     silence = SILENCE if config.trial_timeout is None else config.trial_timeout / 2
     if config.repo.suffix in (".yaml", ".yml"):
         program = read_program(config.repo, silence)

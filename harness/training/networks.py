@@ -15,10 +15,12 @@ from torch.nn import functional as F
 
 from harness.config import InitType, TrainSettings
 from harness.training.products import Conv2d, ConvTranspose2d, ToOneChannel
+from harness.training.warping import move
 
 Norm = Callable[[int], nn.Module]
 
 UNET_DOWNS = {"unet_128": 7, "unet_256": 8}
+WARP_UNET_DOWNS = {f"warp_{netG}": downs for netG, downs in UNET_DOWNS.items()}
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
@@ -74,12 +76,12 @@ class UnetBlock(nn.Module):
 
 
 class UnetOutermost(nn.Module):
-    """The U-Net's first and last level, from picture to picture."""
+    """The U-Net's first and last level, from a picture to `channels` maps in [-1, 1]."""
 
     def __init__(self, channels: int, inner: int, below: nn.Module, bias: bool) -> None:
         super().__init__()
         self.model = nn.Sequential(
-            nn.Conv2d(channels, inner, 4, 2, 1, bias=bias),
+            nn.Conv2d(3, inner, 4, 2, 1, bias=bias),
             below,
             nn.ReLU(True),
             nn.ConvTranspose2d(inner * 2, channels, 4, 2, 1),
@@ -87,8 +89,19 @@ class UnetOutermost(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        picture: Tensor = self.model(x)
-        return picture
+        maps: Tensor = self.model(x)
+        return maps
+
+
+def unet(downs: int, ngf: int, norm: str, dropout: bool, channels: int) -> UnetOutermost:
+    """pix2pix's U-Net: `[n, 3, h, w]` -> `[n, channels, h, w]` in [-1, 1]."""
+    layer, bias = norm_layer(norm)
+    block: nn.Module = UnetBlock(ngf * 8, ngf * 8, None, layer, bias)
+    for _ in range(downs - 5):
+        block = UnetBlock(ngf * 8, ngf * 8, block, layer, bias, dropout)
+    for outer in (ngf * 4, ngf * 2, ngf):
+        block = UnetBlock(outer, outer * 2, block, layer, bias)
+    return UnetOutermost(channels, ngf, block, bias)
 
 
 class UnetGenerator(nn.Module):
@@ -96,17 +109,55 @@ class UnetGenerator(nn.Module):
 
     def __init__(self, downs: int, ngf: int, norm: str, dropout: bool) -> None:
         super().__init__()
-        layer, bias = norm_layer(norm)
-        block: nn.Module = UnetBlock(ngf * 8, ngf * 8, None, layer, bias)
-        for _ in range(downs - 5):
-            block = UnetBlock(ngf * 8, ngf * 8, block, layer, bias, dropout)
-        for outer in (ngf * 4, ngf * 2, ngf):
-            block = UnetBlock(outer, outer * 2, block, layer, bias)
-        self.model = UnetOutermost(3, ngf, block, bias)
+        self.model = unet(downs, ngf, norm, dropout, channels=3)
 
     def forward(self, x: Tensor) -> Tensor:
         picture: Tensor = self.model(x)
         return picture
+
+
+# The longest displacement, as a share of `field_size`, and the most that is painted over, of 2.
+LONGEST = 0.06
+MOST_PAINTED = 0.5
+
+
+class WarpUnet(nn.Module):
+    """`warp_unet_128`, `warp_unet_256`: a U-Net that moves pixels instead of painting them.
+
+    `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 2^downs. The U-Net predicts a
+    displacement field, by which the picture is sampled, and a small correction of what a tool
+    smooths besides. Initialised by `build_generator` it returns its input.
+
+    Args:
+        field_size: the width in pixels of the pictures it is trained on: displacements are at most
+            6 % of it, and larger pictures are restored by the field found at this size.
+    """
+
+    field_size: Tensor
+
+    def __init__(
+        self, downs: int, ngf: int, norm: str, dropout: bool, field_size: int = 256
+    ) -> None:
+        super().__init__()
+        self.model = unet(downs, ngf, norm, dropout, channels=5)
+        self.register_buffer("field_size", torch.tensor(float(field_size)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        field, painted = self.predict(x)
+        return (move(x, field) + painted).clamp(-1, 1)
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The displacement `[n, 2, h, w]` in pixels that restores `x`, and what is added to it."""
+        maps = self.model(x).float()
+        return maps[:, :2] * (LONGEST * self.field_size), maps[:, 2:] * MOST_PAINTED
+
+    def begin_as_identity(self) -> None:
+        """Predict no displacement and no correction."""
+        head = self.model.model[3]
+        assert isinstance(head, nn.ConvTranspose2d)
+        nn.init.zeros_(head.weight)
+        assert head.bias is not None
+        nn.init.zeros_(head.bias)
 
 
 class ResnetBlock(nn.Module):
@@ -280,6 +331,9 @@ def build_generator(settings: TrainSettings, seed: int) -> nn.Module:
     """A freshly initialised generator; the same seed gives the same weights."""
     net = bare_generator(settings.netG, settings.ngf, settings.norm, settings.dropout)
     init_weights(net, seed, settings.init_type, settings.init_gain)
+    if isinstance(net, WarpUnet):
+        net.field_size.fill_(settings.load_size)
+        net.begin_as_identity()
     return net
 
 
@@ -287,6 +341,8 @@ def bare_generator(netG: str, ngf: int, norm: str, dropout: bool) -> nn.Module:
     """A generator of that shape, to be initialised or loaded."""
     if netG in RESNET_BLOCKS:
         return ResnetGenerator(RESNET_BLOCKS[netG], ngf, norm, dropout)
+    if netG in WARP_UNET_DOWNS:
+        return WarpUnet(WARP_UNET_DOWNS[netG], ngf, norm, dropout)
     return UnetGenerator(UNET_DOWNS[netG], ngf, norm, dropout)
 
 

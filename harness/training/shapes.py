@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from harness.errors import UserInputError
 from harness.training.checkpoints import NetWeights
 from harness.training.networks import RESNET_BLOCKS, UNET_DOWNS
+
+LARGEST_WIDTH = 8192
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,21 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     resnets = {count: netG for netG, count in RESNET_BLOCKS.items()}
     unet, resnet = "model.model.0", "model.1"
     if f"{unet}.weight" in weights and convolutions in unets:
-        first, netG = unet, unets[convolutions]
+        # Only one that moves pixels keeps the width of the pictures that it was trained on.
+        kind = "warp_" if "field_size" in weights else ""
+        first, netG = unet, kind + unets[convolutions]
     elif f"{resnet}.weight" in weights and blocks in resnets:
         first, netG = resnet, resnets[blocks]
     else:
         raise UserInputError(
             f"{file} is not the checkpoint of a pix2pix generator (unet_128, unet_256, "
-            "resnet_6blocks or resnet_9blocks): name a latest_net_G.pth."
+            "resnet_6blocks or resnet_9blocks), nor of one of ours that moves pixels: name a "
+            "latest_net_G.pth."
+        )
+    if "field_size" in weights and not is_width(weights["field_size"]):
+        raise UserInputError(
+            f"{file} names no width in pixels as its field_size: name a checkpoint that harness "
+            "search or harness train wrote."
         )
     ngf, channels = weights[f"{first}.weight"].shape[:2]
     if channels != 3:
@@ -50,6 +62,11 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     second = [value for name, value in weights.items() if name.endswith("conv_block.6.weight")]
     dropout = any(value.dim() == 4 for value in second)
     return Shape(netG, ngf, norm, dropout)
+
+
+def is_width(value: Tensor) -> bool:
+    """Whether a number may be the width of a picture, in pixels."""
+    return value.numel() == 1 and float(value) in range(1, LARGEST_WIDTH + 1)
 
 
 def discriminator_shape(weights: NetWeights, file: Path) -> tuple[int, int]:

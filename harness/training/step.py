@@ -16,7 +16,7 @@ from harness.errors import DivergedError
 from harness.training.adam import Adam
 from harness.training.checkpoints import NetWeights
 from harness.training.losses import as_losses_are, gan_loss
-from harness.training.networks import UnetGenerator
+from harness.training.networks import ResnetGenerator
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.products import by_channel
 from search_spaces.params import GanMode, TrialParams
@@ -57,9 +57,9 @@ class Pix2Pix:
     ) -> "Pix2Pix":
         """Give both networks an optimiser each."""
         device = next(generator.parameters()).device
-        # Not the residual generators: dropout draws its mask in the order of the memory, and theirs
-        # is to be the reference's.
-        if isinstance(generator, UnetGenerator):
+        # Dropout draws its mask in the order of the memory, and that of the residual generators is
+        # to be the reference's.
+        if not isinstance(generator, ResnetGenerator):
             by_channel(generator)
         failed = torch.zeros((), device=device)
         return cls(
