@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
 
 from benchmarks.machine import describe_machine
 from harness.config import TrainSettings, TrialPlan
@@ -61,7 +63,12 @@ def train_remedy(
     trials = Trials(plan)
     baseline = trials.prepare(lambda done, total: None)
     rungs: list[Rung] = []
-    result = trials.run(TrialTask(0, params, seed, "final"), lambda rung: not rungs.append(rung))
+
+    def report(rung: Rung) -> bool:
+        rungs.append(rung)
+        return True
+
+    result = trials.run(TrialTask(0, params, seed, "final"), report)
     assert result is not None
     assert result.checkpoint is not None
     return {
@@ -74,23 +81,23 @@ def train_remedy(
     }, result.checkpoint
 
 
-def at_larger_sizes(checkpoint: Path, pairs_at: dict[int, PairSet]) -> dict[str, dict[str, float]]:
-    """A generator on the same pairs at other sizes, as `harness restore` applies it."""
+def restored_by(checkpoint: Path, pairs: PairSet) -> Tensor:
+    """The retouched pictures as `harness restore` restores them, bytes `[n, 3, h, w]`."""
     generator, multiple = load_generator(checkpoint)
+    found = [
+        restore(generator, picture.permute(1, 2, 0).numpy(), multiple, torch.device("cpu"))
+        for picture in pairs.retouched
+    ]
+    return torch.stack([torch.from_numpy(picture).permute(2, 0, 1) for picture in found])
+
+
+def at_larger_sizes(checkpoint: Path, pairs_at: dict[int, PairSet]) -> dict[str, dict[str, float]]:
+    """A generator on the same pairs at other sizes."""
     objective = load_objective("boundary_sharpness", "random", "cpu")
-    device = torch.device("cpu")
     found = {}
     for size, pairs in pairs_at.items():
-        judge = Judge(pairs, objective, device)
-        restored = torch.stack(
-            [
-                torch.from_numpy(
-                    restore(generator, picture.permute(1, 2, 0).numpy(), multiple, device)
-                ).permute(2, 0, 1)
-                for picture in pairs.retouched
-            ]
-        )
-        score = judge.score(restored.float() / 255)
+        judge = Judge(pairs, objective, torch.device("cpu"))
+        score = judge.score(restored_by(checkpoint, pairs).float() / 255)
         found[f"{size}"] = {
             "score": score.value,
             "noop": judge.noop(),
@@ -107,12 +114,21 @@ def lead(runs: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> dict[str
     return {key: round(value, 4) for key, value in asdict(paired_interval(differences)).items()}
 
 
+def strip(pairs: PairSet, restored: list[Tensor], count: int = 2) -> Image.Image:
+    """The first pairs, a row each: retouched, restored in each way, original; twice as large."""
+    columns = [torch.stack(pairs.retouched), *restored, torch.stack(pairs.originals)]
+    rows = [torch.cat([column[row] for column in columns], 2) for row in range(count)]
+    picture = Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy())
+    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.LANCZOS)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="at least 2")
     parser.add_argument("--data", type=Path, help="a folder of pairs; default: the built-in ones")
     parser.add_argument("--direction", default="AtoB")
     parser.add_argument("--name", default="", help="added to the results file's name")
+    parser.add_argument("--strip", type=Path, help="a picture of what seed 0 restores")
     asked = parser.parse_args()
 
     prepared = {
@@ -126,6 +142,8 @@ def main() -> None:
     }
     larger = {size: load_dataset(prepared[size].file).test for size in LARGER}
     data = prepared[QUICK.crop_size]
+    held_out = load_dataset(data.file).test
+    restored: list[Tensor] = []
     kept: dict[str, Any] = {
         "machine": describe_machine("cpu"),
         "profile": "quick",
@@ -142,8 +160,13 @@ def main() -> None:
                 run, checkpoint = train_remedy(QUICK.but(changes), data.file, seed, Path(folder))
                 if str(changes.get("netG", "")).startswith("warp_"):
                     run["sizes"] = at_larger_sizes(checkpoint, larger)
+                if seed == 0:
+                    restored.append(restored_by(checkpoint, held_out))
             runs.append(run)
-            print(f"{name:<36} seed {seed}  {run['score']:.4f} (unchanged {run['noop']:.4f})")
+            print(
+                f"{name:<36} seed {seed}  {run['score']:.4f} (unchanged {run['noop']:.4f})",
+                flush=True,
+            )
         entry: dict[str, Any] = {"changes": changes, "runs": runs}
         if name != BASELINE:
             entry["lead"] = lead(runs, kept["remedies"][BASELINE]["runs"])
@@ -154,6 +177,8 @@ def main() -> None:
             )
         kept["remedies"][name] = entry
         file.write_text(json.dumps(kept, indent=1))
+    if asked.strip is not None:
+        strip(held_out, restored).save(asked.strip)
 
 
 if __name__ == "__main__":
