@@ -192,7 +192,7 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
 
 def damage(file: Path) -> str:
     """What SQLite finds wrong with a database, which is not changed; "" where nothing is."""
-    from harness.study import lies_still
+    from harness.database import lies_still
 
     how = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
     try:

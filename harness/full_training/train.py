@@ -74,7 +74,7 @@ def run_stages(
 
 def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTracker:
     """The training's run in MLflow, beside the search's own."""
-    from harness.study import one_at_a_time
+    from harness.locks import one_at_a_time
 
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
