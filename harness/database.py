@@ -77,9 +77,8 @@ def understood(url: str) -> str:
     """A URL as SQLAlchemy has it: `postgres://` is PostgreSQL too, by the driver that is there."""
     scheme, found, rest = url.partition("://")
     if scheme in ("postgres", "postgresql"):
-        scheme = "postgresql"
-        if find_spec("psycopg2") is None and find_spec("psycopg") is not None:
-            scheme = "postgresql+psycopg"
+        installed = [name for name in ("psycopg", "psycopg2") if find_spec(name)]
+        scheme = f"postgresql+{(installed or ['psycopg'])[0]}"
     return f"{scheme}{found}{rest}"
 
 

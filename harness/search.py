@@ -159,7 +159,9 @@ def drive(
             driver.give_up()
             if parent := tracker.parent():
                 study.set_user_attr("mlflow_run", parent)
-            result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
+            result = outcome_of(
+                study, plan.config.run_dir, plan.paths, stop.reason, plan.config.storage
+            )
             if ending.status == "FINISHED":
                 write_page(study, plan.paths)
             name = plan.config.register_model if ending.status == "FINISHED" else None

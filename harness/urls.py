@@ -1,8 +1,9 @@
 """Addresses of databases and servers: what they name, and how they may be shown."""
 
+import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 HIDDEN = "***"
 
@@ -75,7 +76,7 @@ def sqlite_file(url: str) -> Path | None:
     if scheme.partition("+")[0] != "sqlite" or not path or ":memory:" in path:
         return None
     if path.startswith("file:"):
-        path = unquote(path.removeprefix("file:"))
+        path = os.fsdecode(unquote_to_bytes(path.removeprefix("file:")))
         if "mode=memory" in query:
             return None
         path = re.sub("^//[^/]*", "", path)

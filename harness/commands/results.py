@@ -29,7 +29,8 @@ def status(
 
     studies = open_existing(RunPaths(run_dir), storage, study)
     outcomes = [
-        outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name)) for found in studies
+        outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name), storage=storage)
+        for found in studies
     ]
     if as_json:
         print(json.dumps([as_data(outcome) for outcome in outcomes]))

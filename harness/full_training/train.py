@@ -1,6 +1,5 @@
 """`harness train`: a found setting trained in full, scored and kept, stopped in time or gone on."""
 
-import shlex
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, TrainingStore, TrainingTracker
 from objectives.loading import load_objective
+from reports.commands import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
@@ -139,4 +139,4 @@ def closing(outcome: StageOutcome) -> list[str]:
     if outcome.history.sign * (best["score"] - outcome.noop) <= 0:
         lines.append("That is no better than returning the input: train longer, or on more pairs.")
     file = outcome.paths.net("best", "G")
-    return [*lines, f"Use it: harness restore {shlex.quote(str(file))} PICTURES --out restored"]
+    return [*lines, f"Use it: harness restore {quoted(str(file))} PICTURES --out restored"]
