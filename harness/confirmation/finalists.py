@@ -47,14 +47,18 @@ def choose(study: Study, count: int) -> tuple[Finalist, ...]:
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
 
-def finished_runs(study: Study) -> int:
-    """Finalists' runs that a study has behind it."""
+def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
+    """The finalists' runs that a study has, in these states or in any."""
     try:
         found = optuna.load_study(study_name=study.study_name + SUFFIX, storage=study._storage)
     except KeyError:
-        return 0
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    return len(found.get_trials(deepcopy=False, states=ended))
+        return []
+    return found.get_trials(deepcopy=False, states=states or None)
+
+
+def finished_runs(study: Study) -> int:
+    """Finalists' runs that a study has behind it."""
+    return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def final_study(study: Study) -> Study:

@@ -44,6 +44,7 @@ def study_store(paths: RunPaths, name: str) -> StudyStore:
         sqlite_url(paths.mlflow_db),
         name,
         paths.mlflow_artifacts,
+        identity=name,
         tags=tags_of(facts),
         space=facts["space"],
     )
@@ -112,7 +113,7 @@ def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
 
 def test_the_best_so_far_is_tagged_while_the_search_goes_on(tmp_path: Path) -> None:
     store = study_store(RunPaths(tmp_path), "live")
-    store.open()
+    store.open(pytest.fail)
     store.write([Entry(f"t{number:03d}", status="RUNNING") for number in range(3)])
     for name in ("t000", "t002", None):
         store.lead(name, f"{name} leads")
