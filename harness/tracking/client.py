@@ -27,7 +27,7 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 DATABRICKS = ("databricks", "databricks-uc", "uc")
 FOLDERS = ("", "file")
 DATABASE_TRIES = 3  # of MLflow's, each twice as long after the last: ten take two minutes
-SENTENCE = 300  # letters of an answer of MLflow's that a user is shown
+SENTENCE = 500  # letters of an answer of MLflow's that a user is shown
 
 # MLflow understood what it was given and will never take it. Everything else may pass.
 REFUSALS = (
@@ -77,6 +77,8 @@ def bypass_proxies(uri: str) -> None:
 
 def scheme_of(uri: str) -> str:
     """`postgresql` of `postgresql+psycopg://...`; "" of a path."""
+    if uri in DATABRICKS:
+        return uri
     return uri.partition(":")[0].partition("+")[0] if ":" in uri else ""
 
 
@@ -93,6 +95,8 @@ def check_tracking_uri(uri: str) -> None:
         "name a server, such as http://127.0.0.1:5000, or a database, such as sqlite:///mlflow.db; "
         "without --tracking-uri the runs are kept in the run folder."
     )
+    if not uri:
+        raise UserInputError(f"--tracking-uri is empty: {instead}")
     if scheme in FOLDERS:
         if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
             return

@@ -183,14 +183,14 @@ class Deliveries:
     def set_aside(self, file: Path, reason: str) -> None:
         """Keep an entry that cannot be delivered out of the way of those behind it."""
         said = f"MLflow was not given {self.outbox.refuse(file)}: {reason}."
-        log.warning(said)
+        log.info(said)
         self.said.append(said)
 
     def say_waiting(self, error: Exception) -> None:
         """Once, until it answers again."""
         if not self.away:
             reason = reason_of(error)
-            log.warning("MLflow takes nothing now: %s", reason)
+            log.info("MLflow takes nothing now: %s", reason)
             self.said.append(
                 f"MLflow takes nothing now ({reason}). What it should hold is kept in "
                 f"{self.outbox.folder} and delivered when it does."
@@ -206,4 +206,4 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, OSError):
         return name
     log.error("a fault of the program, in what it writes to MLflow", exc_info=error)
-    return f"a fault of this program, {name}; driver.log holds its traceback"
+    return f"a fault of this program, {name}; its traceback is in the log"

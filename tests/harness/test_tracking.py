@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from driving import PIXEL, make_plan
+from driving import PIXEL
+from mirroring import PARAMS, study_store
 
-from harness.tracking import Ending, MlflowTracker, StudyStore, deliveries, run_name, tags_of
+from harness.tracking import Ending, MlflowTracker, StudyStore, deliveries, run_name
 from harness.tracking.deliveries import Deliveries, RefusedError, Say
 from harness.tracking.outbox import Entry, Outbox
 from harness.trial_messages import Rung, TrialTask
-from search_spaces.params import TrialParams
-
-PARAMS = TrialParams(
-    lambda_L1=82.13, lambda_perceptual=11.3, n_layers_D=4, gan_mode="lsgan", lr=2e-4
-)
 
 
 class Switched:
@@ -138,24 +134,6 @@ def test_an_entry_is_read_as_it_was_written() -> None:
     assert Entry.of_bytes(entry.as_bytes()) == entry
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for one database of MLflow's: to make it takes longer than all these tests."""
-    return tmp_path_factory.mktemp("runs")
-
-
-def study_store(runs: Path, name: str, identity: str = "1" * 32) -> StudyStore:
-    facts = make_plan(runs, study=name).facts
-    return StudyStore(
-        f"sqlite:///{runs}/mlflow.db",
-        name,
-        runs / "mlflow-artifacts",
-        identity=identity,
-        tags=tags_of(facts) | {"study": ""},
-        space=facts["space"],
-    )
-
-
 def contents(store: StudyStore) -> dict[str, Any]:
     """What the store holds of each trial, without what differs from store to store."""
     held = {}
@@ -166,7 +144,11 @@ def contents(store: StudyStore) -> dict[str, Any]:
             run.info.run_name,
             run.info.status,
             run.data.params,
-            {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.parent")},
+            {
+                key: text
+                for key, text in run.data.tags.items()
+                if key not in ("mlflow.parentRunId", "study")
+            },
             [(m.step, m.value) for m in store.client.get_metric_history(run_id, "score")],
             sorted(path.split("+timestamp")[0] for path in files),
         )
