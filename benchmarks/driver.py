@@ -44,9 +44,10 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     Then the seconds by which the mirror, which is told in the background, was behind at the end.
     """
     from harness import study as record
-    from harness.driver import Driver, start_workers
+    from harness.driver import Driver
     from harness.search import open_tracker
     from harness.stage import SearchStage
+    from harness.starting import start_workers
     from harness.storage import OnlyWriter
 
     plan = make_plan(folder, jobs=1, budget=trials)

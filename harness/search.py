@@ -88,8 +88,10 @@ def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
-    from harness.driver import Driver, known_baseline, start_workers
+    from harness.driver import Driver
+    from harness.resuming import known_baseline
     from harness.stage import SearchStage
+    from harness.starting import start_workers
 
     with ExitStack() as held:
         launcher = held.enter_context(make_launcher(plan, make_runner))

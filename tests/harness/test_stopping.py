@@ -8,7 +8,7 @@ import pytest
 from harness.stopping import SECOND_AFTER, STOPPED_BY_USER, StopSwitch
 
 
-class Exited(Exception):
+class ExitedError(Exception):
     """In place of the end of the test's own process."""
 
 
@@ -18,7 +18,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
 
     def leave(code: int) -> None:
-        raise Exited(code)
+        raise ExitedError(code)
 
     monkeypatch.setattr("harness.stopping.time.monotonic", lambda: now[0])
     monkeypatch.setattr("harness.stopping.os._exit", leave)
@@ -43,7 +43,7 @@ def test_a_second_request_ends_the_process_at_once(clock: list[float], number: i
         os.kill(os.getpid(), signal.SIGINT)
         assert stop()
         clock[0] += SECOND_AFTER + 0.01
-        with pytest.raises(Exited, match=str(STOPPED_BY_USER)):
+        with pytest.raises(ExitedError, match=str(STOPPED_BY_USER)):
             os.kill(os.getpid(), number)
 
 
