@@ -16,9 +16,10 @@ from harness.errors import HarnessError, UserInputError, full_disk
 from harness.launch.launcher import Died, Launcher
 from harness.plan import SearchPlan
 from harness.recorder import Job, Recorder
+from harness.resuming import OUT_OF_MEMORY, check_same_start
 from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
-from harness.starting import Start, check_scores, no_room, no_warm_start
+from harness.starting import Start, check_scores, no_room, no_warm_start, not_prepared
 from harness.study import write_down
 from harness.trial_messages import Baseline, Memory, Rung, TrialResult
 from harness.view import Note, Prepared, RungReached, TrialBegan, View, WarmStart
@@ -194,7 +195,7 @@ class Driver:
                 self.prepared(worker, message)
             case Failed():
                 log.error("worker %d:\n%s", worker, message.traceback)
-                raise (UserInputError if message.user_error else HarnessError)(message.reason)
+                raise not_prepared(message, self.plan)
             case Diverged():
                 raise no_warm_start(message.reason, self.plan)
             case OutOfMemory():
@@ -237,11 +238,10 @@ class Driver:
         )
 
     def without_room(self, worker: int, reason: str) -> None:
-        """A worker found too little memory: the search goes on with the others, where there are any
-        and it is not theirs to wait for.
+        """Go on with the others, unless there are none, or they wait for this one's preparation.
 
         Raises:
-            HarnessError: it cannot.
+            HarnessError: so it is.
         """
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
@@ -262,9 +262,10 @@ class Driver:
         """What all trials share is there.
 
         Raises:
-            HarnessError: its scores are not finite.
+            HarnessError: its scores are not finite, or it is another than it was.
         """
         check_scores(baseline, self.plan)
+        check_same_start(self.stage.searched, self.plan, baseline)
         self.baseline = baseline
         self.takes_trials(worker)
         self.stage.searched.set_user_attr("baseline", asdict(baseline))
@@ -328,7 +329,7 @@ class Driver:
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
         """Once more, alone and in a fresh process; then it is the trial's own fault."""
         if job.alone:
-            self.recorder.failed(job, f"out of memory, also when run alone: {reason}")
+            self.recorder.failed(job, f"{OUT_OF_MEMORY}: {reason}")
             return
         self.restart(worker)
         job.alone = True

@@ -50,6 +50,7 @@ def run_search(
 ) -> SearchOutcome:
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
+    from harness.resuming import requeue_failed
     from harness.storage import OnlyWriter
 
     paths, name = plan.paths, plan.config.study
@@ -77,6 +78,7 @@ def run_search(
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)
+        requeue_failed(study)
         announce(plan, study, view)
         try:
             return drive(plan, study, view, stop, make_runner)
@@ -89,10 +91,12 @@ def drive(
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
     from harness.driver import Driver
-    from harness.resuming import known_baseline
+    from harness.resuming import known_baseline, set_damaged_aside
     from harness.stage import SearchStage
     from harness.starting import start_workers
 
+    if remade := set_damaged_aside(plan):
+        view.show(Note(remade))
     with ExitStack() as held:
         launcher = held.enter_context(make_launcher(plan, make_runner))
         baseline = known_baseline(plan, study)

@@ -7,7 +7,7 @@ from harness.errors import HarnessError, UserInputError
 from harness.launch.launcher import Launcher
 from harness.plan import SearchPlan
 from harness.trial_messages import Baseline
-from harness.worker import Prepare
+from harness.worker import Failed, Prepare
 
 SILENT = 3600.0  # seconds without a word: longer than any step or scoring takes
 
@@ -65,6 +65,15 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
                 f"The objective {plan.config.objective} gives {score} for {name}, which every "
                 "trial is read against: it must give finite scores."
             )
+
+
+def not_prepared(failed: Failed, plan: SearchPlan) -> HarnessError:
+    """A worker raised before its first trial."""
+    if failed.user_error:
+        return UserInputError(failed.reason)
+    return HarnessError(
+        f"The search cannot begin ({failed.reason}): {plan.paths.driver_log} has the details."
+    )
 
 
 def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
