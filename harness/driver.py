@@ -115,8 +115,7 @@ class Driver:
     def give_up(self) -> None:
         """End every worker; what they ran goes back to the queue."""
         self.launcher.close()
-        for job in [*self.jobs.values(), *self.again]:
-            self.recorder.requeue(job)
+        self.recorder.requeue_running()
         self.jobs.clear()
         self.again.clear()
 

@@ -18,9 +18,9 @@ from optuna.trial import Trial, TrialState
 from harness.errors import SearchFailedError
 from harness.plan import SearchPlan
 from harness.stage import Stage
-from harness.study import put_back
+from harness.study import put_back, running
 from harness.tracking import Ending
-from harness.trial_messages import Rung, TrialResult, TrialTask
+from harness.trial_messages import Rung, StageName, TrialResult, TrialTask, trial_name
 from harness.view import TrialEnded, View
 
 HUNG = 10  # times the median trial
@@ -159,10 +159,12 @@ class Recorder:
                 f"{commonest}; mend that and run the same command again, the study goes on."
             )
 
-    def requeue(self, job: Job) -> None:
-        """Given up midway: a later driver runs it."""
-        put_back(self.stage.study, job.trial)
-        self.stage.tracker.end(job.task.name, REQUEUED)
+    def requeue_running(self) -> None:
+        """Given up midway: a later driver runs them; also one whose end could not be written."""
+        stage: StageName = "search" if self.stage.study is self.stage.searched else "final"
+        for trial in running(self.stage.study):
+            put_back(self.stage.study, trial)
+            self.stage.tracker.end(trial_name(trial.number, stage), REQUEUED)
 
     def tell(
         self,
