@@ -45,8 +45,10 @@ def shown(pairs: PairSet, settings: TrainSettings, seed: int) -> Iterator[tuple[
     while True:
         for k in torch.randperm(len(pairs), generator=random).tolist():
             height, width = pairs.originals[k].shape[1:]
-            y = torch.randint(height - size + 1, (), generator=random)
-            x = torch.randint(width - size + 1, (), generator=random)
+            y = x = 0
+            if settings.preprocess != "none":
+                y = int(torch.randint(height - size + 1, (), generator=random))
+                x = int(torch.randint(width - size + 1, (), generator=random))
             flipped = settings.flip and torch.randint(2, (), generator=random) == 1
             halves = []
             for side in (pairs.retouched, pairs.originals):
@@ -177,3 +179,13 @@ def restored_by(generator: nn.Module, pairs: PairSet) -> Tensor:
     with torch.no_grad():
         pictures = [net(picture[None].float() / 127.5 - 1) for picture in pairs.retouched]
     return ((torch.cat(pictures) + 1) / 2).clamp(0, 1)
+
+
+def assert_moved_alike(found: Weights, wanted: Weights, begun: Weights) -> None:
+    """Both went the same way from where they began, but for what rounding does to Adam's steps."""
+    way, apart = (
+        torch.cat([(weights[name] - other[name]).flatten() for name in wanted])
+        for weights, other in ((wanted, begun), (found, wanted))
+    )
+    assert way.norm() > 0
+    assert apart.norm() / way.norm() < 0.03

@@ -67,18 +67,6 @@ def begun(trials: Trials, params: TrialParams) -> tuple[by_hand.Weights, by_hand
     return held.generator, held.discriminators[params.n_layers_D, params.gan_mode]
 
 
-def assert_moved_alike(
-    found: by_hand.Weights, wanted: by_hand.Weights, begun: by_hand.Weights
-) -> None:
-    """Both went the same way from where they began, but for what rounding does to Adam's steps."""
-    way, apart = (
-        torch.cat([(weights[name] - other[name]).flatten() for name in wanted])
-        for weights, other in ((wanted, begun), (found, wanted))
-    )
-    assert way.norm() > 0
-    assert apart.norm() / way.norm() < 0.03
-
-
 def test_the_warm_start_is_the_blurring_recipe_and_then_every_discriminator(
     prepared: tuple[Trials, Baseline],
 ) -> None:
@@ -86,10 +74,12 @@ def test_the_warm_start_is_the_blurring_recipe_and_then_every_discriminator(
     generator, discriminators = by_hand.warm_start(SPLITS.train, SETTINGS, KINDS, PLAN_SEED)
     fresh = build_generator(SETTINGS, PLAN_SEED)
     init_as_copy(fresh)
-    assert_moved_alike(held.generator, generator, fresh.state_dict())
+    by_hand.assert_moved_alike(held.generator, generator, fresh.state_dict())
     for kind in KINDS:
         fresh = build_discriminator(SETTINGS, kind[0], PLAN_SEED)
-        assert_moved_alike(held.discriminators[kind], discriminators[kind], fresh.state_dict())
+        by_hand.assert_moved_alike(
+            held.discriminators[kind], discriminators[kind], fresh.state_dict()
+        )
 
 
 def test_what_trials_are_read_against_is_each_split_s_own(
@@ -134,7 +124,7 @@ def test_a_trial_is_trained_and_scored_as_its_stage_says(
     assert scores == pytest.approx([row["score"] for row in score.per_image], rel=1e-4)
     name = "f04_net_G.pth" if final else "t004_net_G.pth"
     assert result.checkpoint == trials.paths.checkpoints / name
-    assert_moved_alike(
+    by_hand.assert_moved_alike(
         torch.load(result.checkpoint, weights_only=True),
         by_hand.weights_of(generator),
         begun(trials, params)[0],
