@@ -202,12 +202,7 @@ def test_the_generator_descends_the_sum_of_its_three_losses() -> None:
     )
     torch.stack(list(terms.values())).sum().backward()
     optimizer.step()
-    ours, theirs = (
-        torch.cat(
-            [(w - before).flatten() for w, before in zip(net.parameters(), begun, strict=True)]
-        )
-        for net in (trained.generator, beside)
-    )
+    ours, theirs = (flat(net) - begun for net in (trained.generator, beside))
     assert float((ours - theirs).norm() / theirs.norm()) < 0.02
 
 
