@@ -88,6 +88,8 @@ def test_the_guide_may_be_right() -> None:
     assert shown["winner"] == "best"
     assert not shown["better"]
     assert shown["verdict"].startswith("best-recipe is the best: t3, the best of the others, is")
+    assert shown["difference"]["mean"] == pytest.approx(-shown["ahead_of_runner_up"]["mean"])
+    assert shown["ahead_of_runner_up"]["low"] > 0.04
 
 
 def test_who_diverges_once_cannot_win() -> None:
