@@ -26,10 +26,10 @@ from test_trial import pairs
 
 import harness.search
 from harness.choices import discriminators
-from harness.confirmation.finalists import SUFFIX
 from harness.data.pairs import Dataset, PairSet, save_dataset
 from harness.outcome import SearchOutcome
 from harness.plan import SearchPlan
+from harness.study import FINALISTS
 from harness.tracking import NullTracker
 from harness.training.networks import build_generator
 from harness.worker import RunnerFactory, obey, trial_runner
@@ -118,7 +118,7 @@ def confirmed(
         patch.setattr(harness.search, "make_launcher", ThreadLauncher)
         outcome = run(plan, trial_runner)
     finals = optuna.load_study(
-        study_name="fake" + SUFFIX, storage=f"sqlite:///{folder}/optuna.db"
+        study_name="fake" + FINALISTS, storage=f"sqlite:///{folder}/optuna.db"
     ).get_trials()
     yield plan, outcome, finals
     torch.set_num_threads(threads)
