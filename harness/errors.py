@@ -19,6 +19,10 @@ class UserInputError(HarnessError):
     exit_code = 2
 
 
+class NonFiniteWeightsError(UserInputError):
+    """A checkpoint holds NaN or an infinity: the training that saved it had diverged."""
+
+
 class SearchFailedError(HarnessError):
     """The search ended because its trials only failed."""
 
