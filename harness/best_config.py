@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from harness.config import Direction, Frozen, TrainSettings
 from harness.errors import UserInputError
 from search_spaces.params import TrialParams
-from search_spaces.strict_yaml import read_mapping
+from search_spaces.strict_yaml import read_bounded, read_mapping
 
 
 class Stage(Frozen):
@@ -60,7 +60,7 @@ def read_best_config(file: Path) -> BestConfig:
         UserInputError: it cannot be read, or an entry cannot be used; the sentence names it.
     """
     try:
-        held = read_mapping(file.read_text(encoding="utf-8"), str(file))
+        held = read_mapping(read_bounded(file), str(file))
         return BestConfig.model_validate(held)
     except UnicodeDecodeError as error:
         raise UserInputError(
