@@ -46,7 +46,10 @@ def train(
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     objective: Annotated[
         str | None,
-        typer.Option(help="What ends it early, as package.module:factory; else the search's."),
+        typer.Option(
+            help="What ends it early: built in, or package.module:factory; else the search's, "
+            "where that is built in."
+        ),
     ] = None,
     run_dir: Annotated[Path, typer.Option(help="Whose MLflow shows the training.")] = Path("runs"),
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
