@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness.config import Direction, Frozen, TrainSettings
+from harness.config import Direction, Epochs, Frozen, Side, TrainSettings
 from harness.errors import UserInputError
 from search_spaces.params import TrialParams
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -14,11 +14,11 @@ from search_spaces.strict_yaml import read_bounded, read_mapping
 class Stage(Frozen):
     """One stage of a progressive training (the guide's method 5); epochs as pix2pix counts them."""
 
-    load_size: int = Field(gt=0)
-    crop_size: int = Field(gt=0)
+    load_size: Side
+    crop_size: Side
     lr: float = Field(gt=0)
-    epochs: int = Field(ge=0)
-    epochs_decay: int = Field(ge=0)
+    epochs: Epochs
+    epochs_decay: Epochs
 
 
 class Provenance(BaseModel):
@@ -41,7 +41,7 @@ class BestConfig(BaseModel):
     trial: int | None = None
     params: TrialParams
     train: TrainSettings
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[Stage, ...] = Field(default=(), max_length=100)
     provenance: Provenance = Provenance()
 
     @field_validator("train", mode="before")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import UserInputError
+from harness.terminal import printable
 
 if TYPE_CHECKING:
     from harness.config import TrainConfig
@@ -103,7 +104,7 @@ def run(config: "TrainConfig") -> None:
         outcome = train_fully(config, view)
     finally:
         view.close()
-    print("\n".join(closing(outcome)))
+    print(printable("\n".join(closing(outcome))))
     if outcome.ended == "stopped":
         raise typer.Exit(STOPPED_BY_USER)
 
@@ -123,4 +124,4 @@ def restore(
     from harness.restore import restore_pictures
 
     for file in restore_pictures(checkpoint, pictures, out, resolve_device(device)):
-        print(file, flush=True)
+        print(printable(file), flush=True)
