@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import UserInputError
+from harness.terminal import printable
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -36,14 +37,21 @@ def pins(entries: list[str]) -> dict[str, str]:
     """`--set NAME=VALUE` as a mapping.
 
     Raises:
-        UserInputError: an entry has no `=`, or nothing before it.
+        UserInputError: an entry has no `=`, or nothing before it, or a name is given twice.
     """
+    pinned: dict[str, str] = {}
     for entry in entries:
-        name, equals, _ = entry.partition("=")
-        if not (equals and name.strip()):
+        name, equals, value = entry.partition("=")
+        name = name.strip()
+        if not (equals and name):
             lacking = "name" if equals else "value"
             raise UserInputError(f"--set {entry} has no {lacking}: write --set NAME=VALUE.")
-    return {name.strip(): value for name, _, value in (entry.partition("=") for entry in entries)}
+        if name in pinned:
+            raise UserInputError(
+                f"--set {name} is given twice, as {pinned[name]} and as {value}: leave one out."
+            )
+        pinned[name] = value
+    return pinned
 
 
 def search(
@@ -211,7 +219,7 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
         view.close()
     # Python looks for garbage once more before it ends: with torch and MLflow that is a second.
     gc.freeze()
-    print(json.dumps(as_data(outcome)) if as_json else "\n".join(as_lines(outcome)))
+    print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(as_lines(outcome))))
     if outcome.stopped == "user":
         raise typer.Exit(STOPPED_BY_USER)
 
@@ -241,29 +249,32 @@ def explain(config: "SearchConfig") -> None:
         "study": config.study,
         "folder": str(plan.paths.folder),
         "budget": config.budget,
-        **({} if done is None else {"done": done}),
+        "done": done,
         "jobs": plan.jobs,
         **facts,
     }
     print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
-    print("\n".join([plan.space.text.rstrip(), *plan.remarks]))
+    print(printable("\n".join([plan.space.text.rstrip(), *plan.remarks])))
 
 
-def trials_there(plan: "SearchPlan") -> int | None:
-    """How many trials of its budget the study has already; None where its database is another's,
-    which is not opened, for that would make its tables.
+def trials_there(plan: "SearchPlan") -> int:
+    """How many trials of its budget the study has already. Its database is only read.
 
     Raises:
-        UserInputError: the study was made with something else.
+        UserInputError: the study was made with something else; or its name, or its folder, is
+            another's.
     """
-    from harness.study import check_same, counted, find_study, open_storage, reading_url
+    from harness.database import open_to_read, reading_url
+    from harness.study import check_name, check_same, counted, find_study
+    from harness.study_folder import check_folder
 
-    if plan.config.storage is not None:
-        return None
-    file = plan.run_paths.optuna_db
-    if not file.exists():
-        return 0
-    study = find_study(open_storage(reading_url(file)), plan.config.study)
+    name = plan.config.study
+    storage = open_to_read(plan.config.storage or reading_url(plan.run_paths.optuna_db))
+    study = None
+    if storage is not None:
+        check_name(storage, name, plan.facts, bool(plan.finalists or plan.compared))
+        study = find_study(storage, name)
+    check_folder(plan.paths, study)
     if study is None:
         return 0
     check_same(study, plan.facts)
