@@ -1,5 +1,6 @@
 """Addresses of databases: understood, shown without their secrets, refused for what they are."""
 
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -162,17 +163,26 @@ def test_the_tables_of_another_optuna_are_called_so(
     assert "move the file away" not in found.fix
 
 
-def test_a_folder_whose_name_is_no_utf8_is_read_as_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+ODD = {"no UTF-8": os.fsdecode(b"\xbe\xf3"), "escapes": "50%41 off{0}#1", "question": "why?"}
+
+
+@pytest.mark.parametrize("name", ODD.values(), ids=ODD.keys())
+def test_a_database_is_found_by_any_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    folder = tmp_path / b"\xbe\xf3\xb1\xbc".decode(errors="surrogateescape")
+    folder = tmp_path / name
     folder.mkdir()
-    plan = make_plan(folder)
-    storage = open_storage(sqlite_url(folder / "optuna.db"))
+    plan, file = make_plan(folder), folder / "optuna.db"
+    storage = open_storage(sqlite_url(file))
     record.create_study(storage, "fake", plan.facts, plan.recipes)
     storage.engine.dispose()
+    access = os.access
     with monkeypatch.context() as unwritable:
-        unwritable.setattr("os.access", lambda *_: False)
-        assert "immutable" in reading_url(folder / "optuna.db")
+        # As root a test may write everywhere: the folder is only said to be read-only.
+        unwritable.setattr("os.access", lambda at, mode: Path(at) != folder and access(at, mode))
+        assert "immutable" in reading_url(file)
+        assert sqlite_file(reading_url(file)) == file
         assert len(record.read_study(folder).trials) == len(plan.recipes)
+    assert sqlite_file(reading_url(file)) == file
     assert len(record.read_study(folder).trials) == len(plan.recipes)
+    assert list(tmp_path.iterdir()) == [folder]
