@@ -10,6 +10,7 @@ import typer
 
 from harness.commands import compare, data, doctor, export, results, score, search, spaces, training
 from harness.errors import HarnessError
+from harness.urls import scrubbed
 from harness.version import __version__
 
 # What typer raises for words that it cannot parse; of its family it makes only this one public.
@@ -78,14 +79,12 @@ def main() -> None:
         print(correction(error), file=sys.stderr)
         sys.exit(2)
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(scrubbed(f"harness: {error}"), file=sys.stderr)
         if debug:
-            traceback.print_exc()
+            print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
-        if debug:
-            raise
-        print(fault(error), file=sys.stderr)
+        print(scrubbed(traceback.format_exc()) if debug else fault(error), file=sys.stderr)
         sys.exit(1)
 
 
@@ -103,7 +102,7 @@ def fault(error: Exception) -> str:
     with tempfile.NamedTemporaryFile(
         "w", prefix="harness-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
-        traceback.print_exception(error, file=file)
+        file.write(scrubbed("".join(traceback.format_exception(error))))
     return (
         f"harness: a fault of the program ({type(error).__name__}): the report is in {file.name}; "
         "--debug shows it."

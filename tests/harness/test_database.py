@@ -1,5 +1,6 @@
 """Addresses of databases: understood, shown without their secrets, refused for what they are."""
 
+import logging
 import os
 import sqlite3
 import sys
@@ -16,12 +17,13 @@ from typer.testing import CliRunner
 
 import harness.database
 from harness import study as record
-from harness.cli import app
+from harness.cli import app, fault
 from harness.database import check_url, open_storage, reading_url, sqlite_url, understood
 from harness.doctor import stores
 from harness.errors import UserInputError
 from harness.outcome import as_lines
 from harness.paths import RunPaths
+from harness.search import logging_to
 from harness.urls import scrubbed, sqlite_file, without_secrets
 
 SECRETS = [
@@ -49,6 +51,21 @@ def test_no_secret_of_an_address_is_shown(url: str) -> None:
     assert "s3cret" not in said
     assert said.startswith("(psycopg.OperationalError) ")
     assert " refused\n  File 'x' '" in said
+
+
+def test_no_secret_reaches_the_log_or_the_report_of_a_fault(tmp_path: Path) -> None:
+    log, url = tmp_path / "driver.log", "postgresql://me:s3cret@host/db?password=s3cret"
+    try:
+        raise RuntimeError(f"{url} refused")
+    except RuntimeError as error:
+        with logging_to(log):
+            logging.getLogger("harness.x").warning("no answer of %s", url, exc_info=True)
+        report = Path(fault(error).partition("the report is in ")[2].partition(";")[0])
+    for file in (log, report):
+        said = file.read_text(encoding="utf-8")
+        assert "RuntimeError: postgresql://me:***@host/db?password=*** refused" in said
+        assert "s3cret" not in said
+    report.unlink()
 
 
 @pytest.mark.parametrize(
