@@ -14,7 +14,7 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
-from harness.errors import for_the_user
+from harness.errors import SharedInputError, UserInputError, for_the_user
 from harness.external.trial import train_with
 from harness.judge import Judge
 from harness.panels import panel_png
@@ -95,8 +95,18 @@ class Trials:
 
     @cached_property
     def warm_start(self) -> WarmStart:
-        """The study's warm start, read once a worker."""
-        return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
+        """The study's warm start, read once a worker.
+
+        Raises:
+            SharedInputError: a file of it is gone or damaged.
+        """
+        try:
+            return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
+        except UserInputError as error:
+            raise SharedInputError(
+                f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
+                "command again, it is then made again where that gives the same."
+            ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         """One trial, and what it needed of a GPU, which has room again after it."""
