@@ -101,7 +101,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         config = config.model_copy(update={"pruner": "none"})
     check_run_dir(config.run_dir)
     if config.storage is not None:
-        from harness.study import check_url
+        from harness.database import check_url
 
         check_url(config.storage)
     places = choose_places(config)

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from driving import PIXEL, make_plan
 
+from harness.database import sqlite_url
 from harness.errors import UserInputError
 from harness.mlflow_view import VIEW
 from harness.paths import RunPaths
 from harness.registration import Left
-from harness.study import sqlite_url
 from harness.tracking import (
     Ending,
     MlflowTracker,
