@@ -235,6 +235,7 @@ def open_finals(
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's mirror in MLflow, with what an earlier driver left open put in order."""
     from harness.locks import one_at_a_time
+    from harness.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
@@ -243,12 +244,23 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         experiment_name=plan.config.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),
+        identity=identity_of(study),
+        recorded=recorded_runs(study),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )
     tracker = MlflowTracker(store, plan.paths.outbox, lambda said: view.show(Note(said)))
     tracker.reconcile(endings_of(study))
     return tracker
+
+
+def recorded_runs(study: "Study") -> frozenset[str]:
+    """MLflow's ids of the runs that a study's record names as its own."""
+    from harness.confirmation.finalists import final_trials
+
+    noted = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
+    noted += [trial.user_attrs for trial in final_trials(study)]
+    return frozenset(run for each in noted if (run := each.get("mlflow_run")))
 
 
 def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending"]:
@@ -284,6 +296,7 @@ def logging_to(file: Path) -> Iterator[None]:
     handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
