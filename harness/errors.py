@@ -24,6 +24,10 @@ class SharedInputError(UserInputError):
     """What every trial of a study reads is gone or damaged; no trial is to blame."""
 
 
+class NonFiniteWeightsError(UserInputError):
+    """A checkpoint holds NaN or an infinity: the training that saved it had diverged."""
+
+
 class SearchFailedError(HarnessError):
     """The search ended because its trials only failed."""
 

@@ -40,8 +40,6 @@ class Trials:
     """
 
     def __init__(self, plan: TrialPlan) -> None:
-        torch.set_num_threads(plan.threads)
-        torch.set_flush_denormal(True)
         self.plan = plan
         self.paths = StudyPaths(plan.folder)
         self.device = torch.device(plan.device)
@@ -56,9 +54,6 @@ class Trials:
             ).to(self.device)
         self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
         self.captured = CapturedSteps()
-        # What stands by now stays: the collector need not walk through it while trials run.
-        gc.collect()
-        gc.freeze()
 
     def prepare(self, tell: Tell) -> Baseline:
         """Make the shared warm start unless it is there; score it, the input, and the oracle.
@@ -203,5 +198,11 @@ class Trials:
 
 
 def make_runner(plan: TrialPlan) -> TrialRunner:
-    """What a worker calls once, in its own process."""
-    return Trials(plan)
+    """What a worker calls once, in its own process, which is set up for nothing but trials."""
+    torch.set_num_threads(plan.threads)
+    torch.set_flush_denormal(True)
+    trials = Trials(plan)
+    # What stands by now stays: the collector need not walk through it while trials run.
+    gc.collect()
+    gc.freeze()
+    return trials

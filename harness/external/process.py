@@ -130,6 +130,7 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
     """The result at that mark, as soon as it is whole.
 
     Raises:
+        DivergedError: its weights are not finite.
         ExternalError: the program ended, or fell silent, without it.
     """
     file = program.result(mark)
@@ -160,9 +161,15 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
 
 
 def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
-    """What a result holds, a checkpoint then removed; None while it is half written."""
+    """What a result holds, a checkpoint then removed; None while it is half written.
+
+    Raises:
+        DivergedError: it is whole, and its weights are not finite.
+    """
     try:
         judged = load(file)
+    except DivergedError:
+        raise
     except HarnessError:
         return None
     if file.is_file():

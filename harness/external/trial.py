@@ -16,7 +16,12 @@ from harness.config import External, Program, Repository, TrainSettings
 from harness.data.pairs import Dataset, PairSet
 from harness.data.reading import read_picture
 from harness.data.sizing import to_tensor
-from harness.errors import SharedInputError, UserInputError
+from harness.errors import (
+    DivergedError,
+    NonFiniteWeightsError,
+    SharedInputError,
+    UserInputError,
+)
 from harness.external.process import Followed, Judged, end_left_over, follow, said_in
 from harness.external.program import parsed_line, program_command
 from harness.external.repository import trial_command
@@ -142,10 +147,14 @@ def load_generator(file: Path, settings: TrainSettings, device: str) -> nn.Modul
     """A generator from its checkpoint.
 
     Raises:
+        DivergedError: a weight is not finite.
         UserInputError: it is half written, or of another network.
     """
     net = build_generator(settings, seed=0)
-    load_weights(net, read_checkpoint(file), file, settings)
+    try:
+        load_weights(net, read_checkpoint(file), file, settings)
+    except NonFiniteWeightsError as error:
+        raise DivergedError(str(error)) from error
     return net.to(torch.device(device))
 
 
