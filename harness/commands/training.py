@@ -119,5 +119,9 @@ def restore(
     from harness.devices import resolve_device
     from harness.restore import restore_pictures
 
-    for file in restore_pictures(checkpoint, pictures, out, resolve_device(device)):
+    def remark(sentence: str) -> None:
+        typer.echo(sentence, err=True)
+
+    place = resolve_device(device)
+    for file in restore_pictures(checkpoint, pictures, out, place, remark):
         print(file, flush=True)

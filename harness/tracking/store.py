@@ -196,7 +196,7 @@ class MlflowStore:
                 unique = uuid5(NAMESPACE_OID, f"{run_id} {entry.at} {entry.step}")
                 name = f"{PANEL}+step+{entry.step}+timestamp+{entry.at}+{unique}"
                 (Path(folder) / f"{name}.png").write_bytes(entry.panel)
-                small = Image.open(io.BytesIO(entry.panel))
+                small = Image.open(io.BytesIO(entry.panel), formats=("PNG",))
                 small.thumbnail((THUMBNAIL, THUMBNAIL))
                 small.save(Path(folder) / f"{name}+compressed.webp")
             self.client.log_artifacts(run_id, folder, "images")

@@ -139,3 +139,14 @@ def test_the_work_is_bounded_where_everything_looks_alike() -> None:
     assert found
     assert all(len(matches) >= FEWEST_ALIKE for _, _, matches in found)
     assert sum(len(matches) for _, _, matches in found) <= 50 * MOST * ORDERS * FOLLOWING
+
+
+def test_pictures_of_one_tone_are_like_no_other(
+    halves: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    black, noisy = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)
+    noisy[::2, ::3] = 3
+    known = [signature(black, original) for _, original in halves[:4]]
+    known += [signature(noisy, original) for _, original in halves[4:6]]
+    known += [signature(black, black), signature(black, black)]
+    assert same_picture_groups(known) == [[number] for number in range(8)]
