@@ -170,6 +170,8 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from harness.data.reading import shown
+
     console = Console()
     components = figures["components"]
     console.print(
@@ -191,8 +193,8 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     for key, value in components.items():
         means.add_row(key, f"{value:.4f}")
     console.print(means)
-    shown = [key for key in SHOWN if key in ranked[0]]
-    worst = Table("worst pictures", *shown)
+    columns = [key for key in SHOWN if key in ranked[0]]
+    worst = Table("worst pictures", *columns)
     for row in ranked:
-        worst.add_row(escape(str(row["name"])), *(f"{row[key]:.3f}" for key in shown))
+        worst.add_row(escape(shown(str(row["name"]))), *(f"{row[key]:.3f}" for key in columns))
     console.print(worst)

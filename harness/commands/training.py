@@ -116,6 +116,7 @@ def restore(
 
     Example: harness restore model/best_net_G.pth retouched --out restored
     """
+    from harness.data.reading import shown
     from harness.devices import resolve_device
     from harness.restore import restore_pictures
 
@@ -124,4 +125,4 @@ def restore(
 
     place = resolve_device(device)
     for file in restore_pictures(checkpoint, pictures, out, place, remark):
-        print(file, flush=True)
+        print(shown(file), flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from harness.data import depth
 from harness.errors import UserInputError
@@ -21,6 +21,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 # Two halves of 6,000 x 6,000 fit; a file that claims more is refused before it is unpacked.
 MAX_PIXELS = 80_000_000
 MIN_SIDE = 32
+# A TIFF's tag of what a page is: bit 0 a reduced copy, bit 2 a transparency mask.
+SUBFILE_TYPE, SERVING = 254, 0b101
 # Of a mask's grey values; above is white.
 HALF = 127
 
@@ -92,8 +94,8 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
     """A picture as it is meant to be seen: upright, in sRGB, 8 bits, `[h, w, 3]`, read-only.
 
     16 bits are scaled to 8, grey and CMYK converted, EXIF orientation applied, alpha laid over
-    white, an embedded colour profile converted. Of a JPEG that holds several pictures (a phone's
-    preview or depth map beside the photograph) the first is read.
+    white, an embedded colour profile converted. Previews, masks and depth maps that stand behind
+    the picture in the same JPEG or TIFF are not looked at.
 
     Args:
         bits: how many of its 16 bits a wide picture uses (`depth_of`).
@@ -102,8 +104,8 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
         UserInputError: the file is missing, empty, no picture, truncated, animated or too large.
     """
     with opened_picture(file) as opened:
-        frames = getattr(opened, "n_frames", 1)
-        if frames > 1 and opened.format != "MPO":
+        frames = frames_of(opened)
+        if frames > 1:
             raise UserInputError(
                 f"{shown(file)} holds {frames} frames, an animation or several pages: give one "
                 "picture a file."
@@ -112,6 +114,22 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
             depth.narrow_colour(opened, bits)
         opened.load()
         return to_rgb(opened, bits)
+
+
+def frames_of(opened: Image.Image) -> int:
+    """How many pictures of equal standing a file holds: those of a phone's JPEG serve its first,
+    as a TIFF's reduced copies and transparency masks do."""
+    frames = getattr(opened, "n_frames", 1)
+    if opened.format == "MPO":
+        return 1
+    if not isinstance(opened, TiffImagePlugin.TiffImageFile):
+        return frames
+    standing = 1
+    for number in range(1, frames):
+        opened.seek(number)
+        standing += not opened.tag_v2.get(SUBFILE_TYPE, 0) & SERVING
+    opened.seek(0)
+    return standing
 
 
 def to_rgb(picture: Image.Image, bits: int) -> Picture:

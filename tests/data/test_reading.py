@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 import harness
 from harness.data.facts import file_notes
@@ -187,6 +187,26 @@ def test_the_first_picture_of_a_phones_jpeg_is_read(tmp_path: Path) -> None:
         assert opened.n_frames == 2
     assert np.abs(read_picture(file).astype(int) - GRADIENT).max() < 12
     assert file_notes(file, tmp_path) == ["the first of several pictures"]
+
+
+@pytest.mark.parametrize(("kind", "read"), [(1, True), (4, True), (2, False), (0, False)])
+def test_reduced_copies_and_masks_in_a_tiff_are_no_pages(
+    tmp_path: Path, kind: int, read: bool
+) -> None:
+    file = tmp_path / "p.tif"
+    second = TiffImagePlugin.ImageFileDirectory_v2()
+    second[254] = kind
+    with TiffImagePlugin.AppendingTiffWriter(str(file), new=True) as writer:
+        Image.fromarray(GRADIENT).save(writer, "TIFF")
+        writer.newFrame()
+        Image.new("RGB", (16, 12), "blue").save(writer, "TIFF", tiffinfo=second)
+    with Image.open(file) as opened:
+        assert opened.n_frames == 2
+    if read:
+        assert np.array_equal(read_picture(file), GRADIENT)
+        return
+    with pytest.raises(UserInputError, match="holds 2 frames"):
+        read_picture(file)
 
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n%%EOF\n"

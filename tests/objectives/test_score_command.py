@@ -287,7 +287,8 @@ def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None
 def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) -> None:
     """Pictures are paired by their path; every file that is written can hold every name."""
     strange = os.fsdecode("초상".encode("cp949"))
-    names = ("p0/a.png", "p1/a.png", f"{strange}.png", "=1+1.png", "-2.png", "@b.png")
+    red = "\x1b[31m.png"
+    names = ("p0/a.png", "p1/a.png", f"{strange}.png", "=1+1.png", "-2.png", red)
     for kind in ("pred", "target", "mask"):
         for number, name in enumerate(names):
             (folder / kind / name).parent.mkdir(exist_ok=True)
@@ -297,15 +298,17 @@ def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) ->
     ran = score(*flags(folder, "pred", "target", "mask"), *out)
     assert ran.code == 0, ran.err
     assert "--target" in ran.err
+    assert "\x1b" not in ran.out
+    assert r"\x1b[31m.png" in ran.out
     assert "passed over: 1 .txt (notes.txt)" in ran.err
     images = json.loads((folder / "out.json").read_text(encoding="utf-8"))["images"]
     escaped = "\\xc3\\xca\\xbb\\xf3.png"
-    wanted = {"p0/a.png", "p1/a.png", escaped, "=1+1.png", "-2.png", "@b.png"}
+    wanted = {"p0/a.png", "p1/a.png", escaped, "=1+1.png", "-2.png", red}
     assert {row["name"] for row in images} == wanted
     with (folder / "out.csv").open(newline="", encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))
     cells = {row["name"] for row in rows}
-    assert cells == {"p0/a.png", "p1/a.png", escaped, "'=1+1.png", "'-2.png", "'@b.png"}
+    assert cells == {"p0/a.png", "p1/a.png", escaped, "'=1+1.png", "'-2.png", red}
     by_name = {row["name"]: row["score"] for row in images}
     for row in rows:
         assert float(row["score"]) == by_name[row["name"].removeprefix("'")]
