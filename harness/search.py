@@ -14,7 +14,7 @@ from harness.launch.local import LocalLauncher, import_for_workers
 from harness.outcome import SearchOutcome
 from harness.stopping import StopSwitch
 from harness.trial_messages import StageName, trial_name
-from harness.urls import scrubbed
+from harness.urls import scrubbed, sqlite_address
 from harness.view import Note, Opened, View, leading
 from harness.worker import RunnerFactory, trial_runner
 
@@ -205,7 +205,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
 
     uri = plan.config.tracking_uri
     store = StudyStore(
-        uri=uri or f"sqlite:///{plan.run_paths.mlflow_db.absolute()}",
+        uri=uri or sqlite_address(plan.run_paths.mlflow_db),
         experiment_name=plan.config.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),

@@ -70,7 +70,10 @@ def scrubbed(text: str) -> str:
 
 def sqlite_address(file: Path) -> str:
     """The URL of a SQLite file, whatever its path is."""
-    return f"sqlite:///{escaped(str(file.absolute()))}"
+    path = str(file.absolute())
+    # MLflow makes the folder of a `sqlite:` address, and does not decode its name.
+    kind = "sqlite" if escaped(path) == path else "sqlite+pysqlite"
+    return f"{kind}:///{escaped(path)}"
 
 
 def address_of_still(file: Path) -> str:

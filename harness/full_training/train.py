@@ -15,6 +15,7 @@ from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, TrainingStore, TrainingTracker
+from harness.urls import sqlite_address
 from objectives.loading import load_objective
 from reports.commands import quoted
 
@@ -95,7 +96,7 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
     store = TrainingStore(
-        uri=uri or f"sqlite:///{plan.run_paths.mlflow_db.absolute()}",
+        uri=uri or sqlite_address(plan.run_paths.mlflow_db),
         experiment_name=plan.best.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from harness.tracking.client import REFUSALS, SQLITE, load_client, named_errors, quiet_client
+from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
 from harness.tracking.database import damaged, located, make_database, settle
 from harness.tracking.deliveries import AwayError, RefusedError, Say
 from harness.tracking.outbox import Entry, now
+from harness.urls import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,8 +75,9 @@ class MlflowStore:
         try:
             with named_errors():
                 with self.opening():
-                    if self.artifacts is not None:
-                        self.open_file(Path(self.uri.removeprefix(SQLITE)), self.artifacts)
+                    file = sqlite_file(self.uri)
+                    if self.artifacts is not None and file is not None:
+                        self.open_file(file, self.artifacts)
                     self.client = quiet_client(self.uri)
                     self.experiment = self.find_experiment()
                 self.find_runs()
