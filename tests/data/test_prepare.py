@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from harness.data import held_out, prepare
 from harness.data.cache import default_cache, digest_of, fingerprints
 from harness.data.folders import find_pairs
 from harness.data.held_out import most_train
-from harness.data.pairs import load_dataset
+from harness.data.pairs import load_dataset, save_dataset
 from harness.data.prepare import prepare_data
 from harness.data.sizing import TrainingPair
 from harness.data.spill import spilled
@@ -295,6 +296,18 @@ def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
     mask[40:80, 40:80] = 255
     Image.fromarray(mask).save(folder / "masks" / "val" / "val1.png")
     assert prepared(folder, tmp_path / "c").n_val == 2
+
+
+def test_prepared_pairs_that_cannot_be_scored_are_refused_from_the_cache_too(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=1)
+    data = prepared(folder, tmp_path / "c")
+    held = load_dataset(data.file)
+    empty = tuple(torch.zeros_like(mask) for mask in held.val.masks)
+    save_dataset(replace(held, val=replace(held.val, masks=empty)), data.file)
+    with pytest.raises(UserInputError, match="nothing to restore or score"):
+        prepared(folder, tmp_path / "c")
 
 
 def test_halves_of_one_tone_are_no_crops_of_one_another(
