@@ -109,7 +109,7 @@ class MlflowStore:
             self.client.restore_experiment(found.experiment_id)
             self.say(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
-                "with its runs, because this goes on in it."
+                "with its runs, since the study goes on in it."
             )
         return str(found.experiment_id)
 
