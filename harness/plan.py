@@ -102,7 +102,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         config = config.model_copy(update={"pruner": "none"})
     check_run_dir(config.run_dir)
     if config.storage is not None:
-        from harness.study import check_url
+        from harness.database import check_url
 
         check_url(config.storage)
     if config.tracking_uri is not None:

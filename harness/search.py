@@ -1,10 +1,9 @@
 """A search from the user's wish to its outcome: the driver's page to read first."""
 
 import logging
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,11 @@ from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
 from harness.launch.local import LocalLauncher, import_for_workers
 from harness.outcome import SearchOutcome, outcome_of
+from harness.paths import RunPaths
 from harness.stopping import StopSwitch
 from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName, trial_name
+from harness.urls import scrubbed, sqlite_file
 from harness.view import Note, Opened, View, leading
 from harness.worker import RunnerFactory, trial_runner
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.confirmation.finalists import FinalStage
     from harness.launch.launcher import Launcher
     from harness.plan import SearchPlan
+    from harness.storage import PatientStorage
     from harness.tracking import Ending, Tracker
 
 
@@ -50,38 +52,71 @@ def run_search(
 ) -> SearchOutcome:
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
+    from harness.locks import only_driver, only_driver_anywhere, sign
     from harness.storage import OnlyWriter
+    from harness.study_folder import check_folder, claim, set_aside
 
     paths, name = plan.paths, plan.config.study
-    own = plan.config.storage
-    storage = OnlyWriter(record.open_storage(own)) if own else None
     with (
         stop.on_signals(),
-        record.only_driver(paths, name),
-        record.only_driver_anywhere(storage, name) if storage else nullcontext(),
-        logging_to(paths.driver_log),
         named_disk_errors(paths.folder),
+        open_record(plan) as database,
+        only_driver(paths, name),
+        only_driver_anywhere(database, name),
+        logging_to(paths.driver_log),
     ):
-        with record.one_at_a_time(plan.run_paths):
-            if storage is None:
-                url = record.sqlite_url(plan.run_paths.optuna_db)
-                storage = OnlyWriter(record.open_storage(url))
-            study = record.find_study(storage, name)
-            if study is None:
-                # That of a study which is no more.
-                shutil.rmtree(paths.warm_start.folder, ignore_errors=True)
-                study = record.create_study(storage, name, plan.facts, plan.recipes)
+        storage = OnlyWriter(database)
+        study, moved = record.find_study(storage, name), None
+        if study is None:
+            moved = set_aside(paths)
+            study = record.create_study(storage, name, plan.facts, plan.recipes)
+        check_folder(paths, study)
         record.check_same(study, plan.facts)
-        record.sign(study)
+        claim(paths, study)
+        record.note_places(study, plan.facts)
+        sign(study)
         record.enqueue_earlier(study, plan.earlier)
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)
         announce(plan, study, view)
-        try:
-            return drive(plan, study, view, stop, make_runner)
-        finally:
-            storage.database.engine.dispose()  # leaves one file, with nothing beside it
+        if moved is not None:
+            view.show(Note(f"An earlier study of this name left files: they are in {moved} now."))
+        return drive(plan, study, view, stop, make_runner)
+
+
+@contextmanager
+def open_record(plan: "SearchPlan") -> "Iterator[PatientStorage]":
+    """The study's database, made where there is none, in which its name is free or its own.
+
+    Raises:
+        UserInputError: the database cannot be opened; or the name, or the study's folder, is taken.
+    """
+    from harness.database import open_storage, sqlite_url
+    from harness.study import check_name, find_study
+    from harness.study_folder import check_folder
+
+    own, name = plan.config.storage, plan.config.study
+    with opening(plan):
+        database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
+    try:
+        check_name(database, name, plan.facts, bool(plan.finalists or plan.compared))
+        check_folder(plan.paths, find_study(database, name))
+        yield database
+    finally:
+        database.engine.dispose()  # leaves one file, with nothing beside it
+
+
+def opening(plan: "SearchPlan") -> AbstractContextManager[None]:
+    """Held while the study's database is opened: where a file may have to be made."""
+    from harness.locks import one_at_a_time
+
+    if plan.config.storage is None:
+        return one_at_a_time(plan.run_paths)
+    shared = sqlite_file(plan.config.storage)
+    if shared is None or not shared.parent.is_dir():
+        return nullcontext()
+    return one_at_a_time(RunPaths(shared.parent))
 
 
 def drive(
@@ -124,7 +159,9 @@ def drive(
             driver.give_up()
             if parent := tracker.parent():
                 study.set_user_attr("mlflow_run", parent)
-            result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
+            result = outcome_of(
+                study, plan.config.run_dir, plan.paths, stop.reason, plan.config.storage
+            )
             if ending.status == "FINISHED":
                 write_page(study, plan.paths)
             name = plan.config.register_model if ending.status == "FINISHED" else None
@@ -182,7 +219,8 @@ def open_finals(
     plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
 ) -> "FinalStage":
     """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
-    from harness.confirmation.finalists import FinalStage, choose, final_study
+    from harness.confirmation.finalists import FinalStage, choose
+    from harness.study import final_study
 
     finalists = plan.compared or choose(study, plan.finalists)
     if not plan.compared:
@@ -200,7 +238,8 @@ def open_finals(
 
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's mirror in MLflow, with what an earlier driver left open put in order."""
-    from harness.study import identity_of, one_at_a_time
+    from harness.locks import one_at_a_time
+    from harness.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
@@ -247,11 +286,18 @@ def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending
     }
 
 
+class WithoutSecrets(logging.Formatter):
+    """Lines, and tracebacks, with the addresses in them as they may be shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrubbed(super().format(record))
+
+
 @contextmanager
 def logging_to(file: Path) -> Iterator[None]:
     """The harness's log goes to `file` while the block runs, and nowhere else."""
     handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -1,6 +1,5 @@
 """`harness train`: a found setting trained in full, scored and kept, stopped in time or gone on."""
 
-import shlex
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, TrainingStore, TrainingTracker
 from objectives.loading import load_objective
+from reports.commands import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
@@ -74,7 +74,7 @@ def run_stages(
 
 def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTracker:
     """The training's run in MLflow, beside the search's own."""
-    from harness.study import one_at_a_time
+    from harness.locks import one_at_a_time
 
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
@@ -139,4 +139,4 @@ def closing(outcome: StageOutcome) -> list[str]:
     if outcome.history.sign * (best["score"] - outcome.noop) <= 0:
         lines.append("That is no better than returning the input: train longer, or on more pairs.")
     file = outcome.paths.net("best", "G")
-    return [*lines, f"Use it: harness restore {shlex.quote(str(file))} PICTURES --out restored"]
+    return [*lines, f"Use it: harness restore {quoted(str(file))} PICTURES --out restored"]

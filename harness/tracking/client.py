@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError
 from harness.tracking.deliveries import AwayError, RefusedError
+from harness.urls import scrubbed, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,7 @@ def check_tracking_uri(uri: str) -> None:
         UserInputError: it is a folder, of an unknown kind, or its driver package is missing.
     """
     scheme = scheme_of(uri)
-    shown = hidden(uri, uri)
+    shown = without_secrets(uri)
     plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
     instead = (
         "name a server, such as http://127.0.0.1:5000, or a database, such as sqlite:///mlflow.db; "
@@ -113,7 +113,7 @@ def check_tracking_uri(uri: str) -> None:
         except (SQLAlchemyError, ImportError, ValueError) as error:
             raise UserInputError(
                 f"--tracking-uri {shown} cannot be used ({type(error).__name__}: "
-                f"{sentence(error, uri)}): check the address and the driver package."
+                f"{sentence(error)}): check the address and the driver package."
             ) from None
 
 
@@ -123,13 +123,13 @@ def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
     if tracking_uri is not None or not named:
         return ()
     return (
-        f"{VARIABLE} is set ({hidden(named, named)}) and not used: the runs are kept in the run "
+        f"{VARIABLE} is set ({without_secrets(named)}) and not used: the runs are kept in the run "
         f'folder, where harness ui shows them. To use it, add --tracking-uri "${VARIABLE}".',
     )
 
 
 @contextmanager
-def named_errors(uri: str) -> Iterator[None]:
+def named_errors() -> Iterator[None]:
     """MLflow's errors as what they are: a refusal or an absence. Others are faults of ours.
 
     Raises:
@@ -142,21 +142,13 @@ def named_errors(uri: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         kind = RefusedError if error.error_code in REFUSALS else AwayError
-        raise kind(sentence(error, uri)) from error
+        raise kind(sentence(error)) from error
     except (OSError, SQLAlchemyError) as error:
-        raise AwayError(sentence(error, uri)) from error
+        raise AwayError(sentence(error)) from error
 
 
-def sentence(error: Exception, uri: str) -> str:
-    """The first line of an error, without passwords."""
+def sentence(error: Exception) -> str:
+    """The first line of an error, without secrets."""
     lines = str(error).strip().splitlines()
-    said = hidden(lines[0] if lines else type(error).__name__, uri)
+    said = scrubbed(lines[0] if lines else type(error).__name__)
     return said if len(said) <= SENTENCE else f"{said[:SENTENCE]} ..."
-
-
-def hidden(text: str, uri: str) -> str:
-    """A text that may hold the address of a store, without that address's passwords."""
-    from harness.study import without_password
-
-    text = text.replace(uri, without_password(uri))
-    return re.sub(r"//[^/@\s]+@", "//***@", text)

@@ -72,7 +72,7 @@ class MlflowStore:
         """
         self.say = say
         try:
-            with named_errors(self.uri):
+            with named_errors():
                 with self.opening():
                     if self.artifacts is not None:
                         self.open_file(Path(self.uri.removeprefix(SQLITE)), self.artifacts)
@@ -155,7 +155,7 @@ class MlflowStore:
         """
         from mlflow.exceptions import MlflowException
 
-        with named_errors(self.uri):
+        with named_errors():
             try:
                 call()
             except MlflowException as error:

@@ -214,7 +214,7 @@ def test_a_time_limit_puts_running_trials_back(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unmirrored")
 def test_a_second_driver_is_refused_by_the_firsts_name(tmp_path: Path) -> None:
-    from harness.study import only_driver
+    from harness.locks import only_driver
 
     plan = make_plan(tmp_path, budget=1)
     with (
