@@ -77,7 +77,9 @@ def test_foreign_runs_with_our_tags_are_neither_written_nor_deleted(runs: Path) 
 
 def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     store = opened(runs, "first")
-    theirs = store.client.create_experiment("portraits", tags={"mlflow.experimentKind": "genai"})
+    theirs = store.client.create_experiment(
+        "portraits", str(runs.parent / "theirs"), {"mlflow.experimentKind": "genai"}
+    )
     opened(runs, "portraits")
     tags = store.client.get_experiment(theirs).tags
     assert tags["mlflow.experimentKind"] == "genai"
