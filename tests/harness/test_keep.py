@@ -12,7 +12,6 @@ from harness import study as record
 from harness.guards import MARGINS
 from harness.keep import KEPT, Keeper
 from harness.pareto import OBJECTIVES
-from harness.storage import PatientStorage
 from harness.trial_messages import Rung, TrialResult
 
 
@@ -40,7 +39,7 @@ def test_the_leaders_are_those_of_all_trials(
 ) -> None:
     monkeypatch.setattr(Keeper, "write_best", lambda _: None)
     plan = make_plan(tmp_path, pareto=pareto, pruner="none")
-    study = record.create_study(PatientStorage("sqlite:///:memory:"), "s", plan.facts, plan.recipes)
+    study = remembered(plan)
     assert list(study.user_attrs["objectives"] or ()) == (list(OBJECTIVES) if pareto else [])
     keeper, chance = Keeper(plan.paths, study), random.Random(seed)
     waiting = [record.ask(study, plan.space, "random", seed) for _ in range(40)]
