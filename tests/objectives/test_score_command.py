@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
+from harness.folder_scoring import PictureFiles, read_set
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
 from objectives.score import Reference
@@ -281,3 +282,15 @@ def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None
     assert score(*words, "--json", folder / "b.json").code == 0
     a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
     assert a == b
+
+
+def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
+    """Grey levels 127 and 128 of 255; what was drawn with soft edges has its edge there."""
+    picture = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    save(picture, tmp_path / "a.png")
+    levels = torch.tensor([0, 26, 127, 128, 200, 255, 0, 255]) / 255
+    save(levels.expand(1, 8, 8), tmp_path / "mask.png")
+    file = tmp_path / "a.png"
+    found = read_set(PictureFiles("a", file, file, tmp_path / "mask.png", None), "flow")
+    wanted = [False, False, False, True, True, True, False, True]
+    assert found.mask[0].tolist() == [wanted] * 8
