@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.concluding import conclude, ended, finish, outcome, putting_in_order, tidying
 from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
 from harness.launch.local import LocalLauncher, import_for_workers
-from harness.outcome import SearchOutcome, outcome_of
+from harness.outcome import SearchOutcome
 from harness.paths import RunPaths
 from harness.stopping import StopSwitch
-from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName, trial_name
 from harness.urls import scrubbed, sqlite_file
 from harness.view import Note, Opened, View, leading
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from harness.confirmation.finalists import FinalStage
+    from harness.driver import Driver
     from harness.launch.launcher import Launcher
     from harness.plan import SearchPlan
+    from harness.stage import SearchStage
     from harness.storage import PatientStorage
     from harness.tracking import Ending, Tracker
 
@@ -53,6 +55,7 @@ def run_search(
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
     from harness.locks import only_driver, only_driver_anywhere, sign
+    from harness.resuming import requeue_failed
     from harness.storage import OnlyWriter
     from harness.study_folder import check_folder, claim, set_aside
 
@@ -79,6 +82,7 @@ def run_search(
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)
+        requeue_failed(study)
         announce(plan, study, view)
         if moved is not None:
             view.show(Note(f"An earlier study of this name left files: they are in {moved} now."))
@@ -123,9 +127,13 @@ def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
-    from harness.driver import Driver, known_baseline, start_workers
+    from harness.driver import Driver
+    from harness.resuming import known_baseline, set_damaged_aside
     from harness.stage import SearchStage
+    from harness.starting import start_workers
 
+    if remade := set_damaged_aside(plan):
+        view.show(Note(remade))
     with ExitStack() as held:
         launcher = held.enter_context(make_launcher(plan, make_runner))
         baseline = known_baseline(plan, study)
@@ -133,43 +141,37 @@ def drive(
         with ThreadPoolExecutor(1) as beside:
             started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
             tracker = open_tracker(plan, study, view)
-            held.callback(tracker.finish)
+            held.callback(finish, tracker, plan, view)
         started.result()
         stage = SearchStage(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, stage, launcher, view, baseline)
-        ending = ended("FAILED", "failed", "the driver failed")
-        try:
-            finished = driver.run(stop)
-            if finished and (plan.finalists or plan.compared):
-                finals = open_finals(plan, study, view, tracker, stage.done)
-                driver.turn_to(finals)
-                finished = driver.run(stop)
-                if finished:
-                    finals.conclude()
-                    stage.keeper.write_best()
+        with putting_in_order(driver, plan, study, view):
+            finished = run_stages(driver, stage, plan, view, stop)
+        result = outcome(plan, study, stop.reason)
+        with tidying("leaving the outcome in MLflow", plan, view):
             ending = (
                 ended("FINISHED", "finished")
                 if finished
                 else ended("KILLED", "stopped", f"stopped by {stop.reason}")
             )
-        except HarnessError as error:
-            ending = ended("FAILED", "failed", str(error))
-            raise
-        finally:
-            driver.give_up()
-            if parent := tracker.parent():
-                study.set_user_attr("mlflow_run", parent)
-            result = outcome_of(
-                study, plan.config.run_dir, plan.paths, stop.reason, plan.config.storage
-            )
-            if ending.status == "FINISHED":
-                write_page(study, plan.paths)
-            name = plan.config.register_model if ending.status == "FINISHED" else None
-            left = left_by(study, result, name)
-            if left.model is not None:
-                view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
-            tracker.conclude(ending, left)
+            conclude(plan, study, view, tracker, result, ending)
     return result
+
+
+def run_stages(
+    driver: "Driver", stage: "SearchStage", plan: "SearchPlan", view: View, stop: StopSwitch
+) -> bool:
+    """The search, then its finalists where there are any; False: `stop` said so."""
+    if not driver.run(stop):
+        return False
+    if plan.finalists or plan.compared:
+        finals = open_finals(plan, stage.study, view, stage.tracker, stage.done)
+        driver.turn_to(finals)
+        if not driver.run(stop):
+            return False
+        finals.conclude()
+        stage.keeper.write_best()
+    return True
 
 
 def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
@@ -181,12 +183,6 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
         gpus = 1 / (plan.config.per_gpu or 1) if on_gpu else 0
         return RayLauncher(make_runner, plan.trial_plan, gpus)
     return LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log, plan.devices)
-
-
-def ended(status: str, state: str, reason: str = "") -> "Ending":
-    from harness.tracking import Ending
-
-    return Ending(status, state, reason)
 
 
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
@@ -239,6 +235,7 @@ def open_finals(
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's mirror in MLflow, with what an earlier driver left open put in order."""
     from harness.locks import one_at_a_time
+    from harness.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
@@ -247,12 +244,23 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         experiment_name=plan.config.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),
+        identity=identity_of(study),
+        recorded=recorded_runs(study),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )
     tracker = MlflowTracker(store, plan.paths.outbox, lambda said: view.show(Note(said)))
     tracker.reconcile(endings_of(study))
     return tracker
+
+
+def recorded_runs(study: "Study") -> frozenset[str]:
+    """MLflow's ids of the runs that a study's record names as its own."""
+    from harness.confirmation.finalists import final_trials
+
+    noted = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
+    noted += [trial.user_attrs for trial in final_trials(study)]
+    return frozenset(run for each in noted if (run := each.get("mlflow_run")))
 
 
 def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending"]:
@@ -288,6 +296,7 @@ def logging_to(file: Path) -> Iterator[None]:
     handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield

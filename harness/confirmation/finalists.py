@@ -45,11 +45,15 @@ def choose(study: Study, count: int) -> tuple[Finalist, ...]:
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
 
+def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
+    """The finalists' runs that a study has, in these states or in any."""
+    found = finals_of(study)
+    return found.get_trials(deepcopy=False, states=states or None) if found else []
+
+
 def finished_runs(study: Study) -> int:
     """Finalists' runs that a study has behind it."""
-    found = finals_of(study)
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    return len(found.get_trials(deepcopy=False, states=ended)) if found else 0
+    return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
 
 
 class FinalStage:

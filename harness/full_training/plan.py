@@ -15,6 +15,7 @@ from harness.paths import (
     TrainingStagePaths,
     check_run_dir,
 )
+from harness.tracking import check_tracking_uri, ignored_variable
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
 
@@ -98,10 +99,12 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     check_out(config.out)
     if config.tracking_uri is None:
         check_run_dir(config.run_dir)
+    else:
+        check_tracking_uri(config.tracking_uri)
     from harness.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)
-    objective = config.objective or best.provenance.objective
+    objective = config.objective or trusted_objective(config.config, best)
     weights = choose_weights(config.weights, objective)
     choose_objective(objective, weights)
     if config.init_from:
@@ -123,7 +126,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         weights=weights,
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
-        remarks=weights_remark(weights, objective),
+        remarks=(*weights_remark(weights, objective), *ignored_variable(config.tracking_uri)),
         facts={
             "params": best.params.model_dump(mode="json"),
             "train": best.train.model_dump(mode="json"),
@@ -140,6 +143,23 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
             "patience": config.patience,
         },
     )
+
+
+def trusted_objective(file: Path, best: BestConfig) -> str:
+    """The search's objective, where it is built in: another would run code that a file names.
+
+    Raises:
+        UserInputError: it is not; the user must name it himself.
+    """
+    from objectives.loading import BUILT_IN
+
+    name = best.provenance.objective
+    if name not in BUILT_IN:
+        raise UserInputError(
+            f"{file} was found by the objective {name}, which is not built in and runs code of its "
+            f"own: if you trust it, add --objective {name}, else --objective boundary_sharpness."
+        )
+    return name
 
 
 def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:

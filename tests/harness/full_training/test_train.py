@@ -137,6 +137,27 @@ def test_the_second_stage_begins_from_the_first_s_weights(
     ]
 
 
+def test_denormals_count_as_zero_while_it_trains_and_only_then(
+    tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are slow; but a caller from Python gets its own arithmetic back."""
+
+    def flushed() -> bool:
+        return sys.float_info.min / 2 == 0
+
+    during = []
+
+    def train(*_: Any) -> None:
+        during.append(flushed())
+        raise HarnessError("enough")
+
+    monkeypatch.setattr(StageRun, "train", train)
+    before = flushed()
+    with pytest.raises(HarnessError, match="enough"):
+        train_fully(asked(tmp_path, pairs), Heard())
+    assert (before, during, flushed()) == (False, [True], False)
+
+
 def test_it_stops_early_when_nothing_improves(tmp_path: Path, pairs: Path) -> None:
     """At a learning rate of next to nothing, no score after the first is better by chance twice."""
     write_best(tmp_path / "best.yaml", params={"lr": 1e-30, "lambda_perceptual": 0})
@@ -148,7 +169,7 @@ def test_it_stops_early_when_nothing_improves(tmp_path: Path, pairs: Path) -> No
     assert train_fully(config, Heard()).epoch == 3
 
 
-def test_the_search_s_own_objective_chooses_the_best_epoch(
+def test_an_objective_of_one_s_own_chooses_the_best_epoch(
     tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The documented one, of which less is better, where the command is run."""
@@ -159,7 +180,8 @@ def test_the_search_s_own_objective_chooses_the_best_epoch(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     write_best(tmp_path / "best.yaml", provenance={"objective": "by_mean_error:make"})
-    outcome = train_fully(asked(tmp_path, pairs, epochs=3, epochs_decay=0), Heard())
+    own = asked(tmp_path, pairs, epochs=3, epochs_decay=0, objective="by_mean_error:make")
+    outcome = train_fully(own, Heard())
     scores = [row["score"] for row in outcome.history.rows]
     assert outcome.history.best is not None
     assert outcome.history.best["score"] == min(scores) < max(scores)
