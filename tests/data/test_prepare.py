@@ -121,6 +121,32 @@ def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: Wri
     assert prepared(folder, tmp_path / "c", WIDE).digest != digest
 
 
+def test_whatever_shapes_the_pixels_is_in_the_digest(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    """Else a search would go on with pairs that were prepared for another."""
+    folder = write_pairs(tmp_path / "data")
+    none = QUICK.model_copy(update={"preprocess": "none"})
+    settings = [
+        QUICK,
+        WIDE,
+        WIDE.model_copy(update={"crop_size": 120}),
+        WIDE.model_copy(update={"preprocess": "resize_and_crop"}),
+        none,
+        none.model_copy(update={"netG": "resnet_6blocks"}),
+    ]
+    cache = tmp_path / "c"
+    digests = [prepared(folder, cache, train).digest for train in settings]
+    digests += [prepared(folder, cache, skip_bad=True).digest]
+    digests += [prepare_data(folder, "BtoA", QUICK, cache).digest]
+    assert len(set(digests)) == len(settings) + 2
+    again = [prepared(folder, cache, train).digest for train in settings]
+    assert again == digests[: len(settings)]
+    # What does not is not.
+    trained = QUICK.model_copy(update={"steps": 7, "ngf": 9, "flip": False})
+    assert prepared(folder, cache, trained).digest == digests[0]
+
+
 def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
     """Written down once: a study goes on wherever its pairs are."""
     folder = tmp_path / "초상 data"
