@@ -45,9 +45,10 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     """
     from harness import study as record
     from harness.database import open_storage, sqlite_url
-    from harness.driver import Driver, start_workers
+    from harness.driver import Driver
     from harness.search import open_tracker
     from harness.stage import SearchStage
+    from harness.starting import start_workers
     from harness.storage import OnlyWriter
 
     plan = make_plan(folder, jobs=1, budget=trials)

@@ -28,9 +28,10 @@ from benchmarks.machine import describe_machine
 from benchmarks.simulated import Clock, SimulatedLauncher, make_plan
 from harness import study as record
 from harness.database import open_storage, sqlite_url
-from harness.driver import Driver, start_workers
+from harness.driver import Driver
 from harness.search import open_tracker
 from harness.stage import SearchStage
+from harness.starting import start_workers
 from harness.stopping import StopSwitch
 from harness.storage import OnlyWriter
 from harness.tracking import NullTracker

@@ -5,20 +5,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness.config import Direction, Frozen, TrainSettings
+from harness.config import Direction, Epochs, Frozen, Side, TrainSettings
 from harness.errors import UserInputError
 from search_spaces.params import TrialParams
-from search_spaces.strict_yaml import read_mapping
+from search_spaces.strict_yaml import read_bounded, read_mapping
 
 
 class Stage(Frozen):
     """One stage of a progressive training (the guide's method 5); epochs as pix2pix counts them."""
 
-    load_size: int = Field(gt=0)
-    crop_size: int = Field(gt=0)
+    load_size: Side
+    crop_size: Side
     lr: float = Field(gt=0)
-    epochs: int = Field(ge=0)
-    epochs_decay: int = Field(ge=0)
+    epochs: Epochs
+    epochs_decay: Epochs
 
 
 class Provenance(BaseModel):
@@ -41,7 +41,7 @@ class BestConfig(BaseModel):
     trial: int | None = None
     params: TrialParams
     train: TrainSettings
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[Stage, ...] = Field(default=(), max_length=100)
     provenance: Provenance = Provenance()
 
     @field_validator("train", mode="before")
@@ -60,7 +60,7 @@ def read_best_config(file: Path) -> BestConfig:
         UserInputError: it cannot be read, or an entry cannot be used; the sentence names it.
     """
     try:
-        held = read_mapping(file.read_text(encoding="utf-8"), str(file))
+        held = read_mapping(read_bounded(file), str(file))
         return BestConfig.model_validate(held)
     except UnicodeDecodeError as error:
         raise UserInputError(

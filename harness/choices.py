@@ -230,20 +230,25 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
     """`--enqueue`: earlier results as values to enqueue, by the name of where they were found.
 
     Raises:
-        UserInputError: a file cannot be read, or its settings are outside the space.
+        UserInputError: a file cannot be read, its settings are outside the space, or another holds
+            the same.
     """
     from harness.best_config import read_best_config
 
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for file in files:
         best = read_best_config(file)
         name = best.study if best.trial is None else f"{best.study} t{best.trial:03d}"
         try:
-            found[name] = space.suggestion(best.params, best.train.model_dump())
+            values = space.suggestion(best.params, best.train.model_dump())
         except ValueError as error:
             raise UserInputError(
                 f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
             ) from error
+        if values in found.values():
+            raise UserInputError(f"--enqueue {file} holds settings that are named before it.")
+        alike = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found[f"{name} ({alike + 1})" if alike else name] = values
     return found
 
 

@@ -1,5 +1,7 @@
 """The commands. Parsing, calling and exit codes; what a command needs is imported when it runs."""
 
+import errno
+import os
 import sys
 import tempfile
 import traceback
@@ -10,10 +12,14 @@ import typer
 
 from harness.commands import compare, data, doctor, export, results, score, search, spaces, training
 from harness.errors import HarnessError
+from harness.terminal import on_one_line
 from harness.version import __version__
 
 # What typer raises for words that it cannot parse; of its family it makes only this one public.
 MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
+
+# What the system says of a path, which is the user's to choose, and no fault of a program.
+UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 app = typer.Typer(
     name="harness",
@@ -78,11 +84,16 @@ def main() -> None:
         print(correction(error), file=sys.stderr)
         sys.exit(2)
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(f"harness: {on_one_line(error)}", file=sys.stderr)
         if debug:
             traceback.print_exc()
         sys.exit(error.exit_code)
     except Exception as error:
+        if unusable := unusable_place(error):
+            print(unusable, file=sys.stderr)
+            if debug:
+                traceback.print_exc()
+            sys.exit(2)
         if debug:
             raise
         print(fault(error), file=sys.stderr)
@@ -95,7 +106,15 @@ def correction(error: Any) -> str:
     if said.startswith("Usage:"):
         return said
     command = error.ctx.command_path if error.ctx else "harness"
-    return f"harness: {' '.join(said.split()).rstrip('.')}: see {command} --help."
+    return f"harness: {on_one_line(' '.join(said.split())).rstrip('.')}: see {command} --help."
+
+
+def unusable_place(error: Exception) -> str:
+    """A sentence for a path that the system will not have; "" for any other error."""
+    if not isinstance(error, OSError) or error.errno not in UNUSABLE or error.filename is None:
+        return ""
+    place = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
+    return f"harness: {on_one_line(place)} cannot be used ({error.strerror}): choose another."
 
 
 def fault(error: Exception) -> str:

@@ -4,12 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from search_spaces.params import GanMode
+from harness.terminal import on_one_line
+from search_spaces.params import MOST_FILTERS, MOST_IN_BATCH, GanMode
 
 # A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
 FINAL_TIMES = 1.5
+# Beyond these a number is a slip of the keyboard, or meant to harm.
+LARGEST_SIDE = 8192
+MOST_STEPS = 10_000_000
+MOST_EPOCHS = 1_000_000
+MOST_TRIALS = 1_000_000
+MOST_REPEATS = 100
+MOST_WORKERS = 1024
+LARGEST_SEED = 2**32 - 1
+LONGEST_WAIT = 10 * 366 * 86400.0
 
 Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
@@ -19,6 +29,13 @@ GeneratorName = Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9block
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
 Precision = Literal["float32", "bfloat16"]
+PerceptualLayer = Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
+Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
+Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+Epochs = Annotated[int, Field(ge=0, le=MOST_EPOCHS)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Wait = Annotated[float, Field(gt=0, le=LONGEST_WAIT)]
 
 
 class Frozen(BaseModel):
@@ -34,33 +51,37 @@ class TrainSettings(Frozen):
     """
 
     netG: GeneratorName
-    ngf: int = Field(gt=0)
+    ngf: Filters
     netD: Literal["n_layers", "basic", "pixel"] = "n_layers"
-    ndf: int = Field(gt=0)
+    ndf: Filters
     norm: Literal["batch", "instance", "none"] = "batch"
     dropout: bool = True
     init_type: InitType = "normal"
     init_gain: float = Field(default=0.02, gt=0)
     preprocess: Literal["resize_and_crop", "scale_width_and_crop", "crop", "none"]
-    load_size: int = Field(gt=0)
-    crop_size: int = Field(gt=0)
+    load_size: Side
+    crop_size: Side
     flip: bool = True
-    batch_size: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=1, ge=1, le=MOST_IN_BATCH)
     beta1: float = Field(default=0.5, ge=0, lt=1)
-    steps: int = Field(ge=1, description="optimisation steps of one trial")
-    rungs: tuple[int, ...] = Field(description="steps at which a trial is scored; the last = steps")
-    half_size_steps: int = Field(
-        default=0, ge=0, description="of them, the first so many at half the picture size"
+    steps: Steps = Field(ge=1, description="optimisation steps of one trial")
+    rungs: tuple[Steps, ...] = Field(
+        max_length=1000, description="steps at which a trial is scored; the last = steps"
+    )
+    half_size_steps: Steps = Field(
+        default=0, description="of them, the first so many at half the picture size"
     )
     precision: Precision = Field(
         default="float32", description="of the convolutions; weights and losses stay float32"
     )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
-    ema_every: int = Field(default=1, ge=1, description="steps between updates of that average")
-    perceptual_layers: tuple[str, ...] = Field(description="VGG19 activations compared")
-    perceptual_window: int | None = Field(description="side of the square compared; None: all")
-    warm_start_steps: int = Field(ge=0, description="steps of the study's shared warm start")
-    warm_discriminator_steps: int = Field(ge=0, description="the last of them, all depths beside")
+    ema_every: Steps = Field(default=1, ge=1, description="steps between updates of that average")
+    perceptual_layers: tuple[PerceptualLayer, ...] = Field(
+        min_length=1, max_length=5, description="VGG19 activations compared"
+    )
+    perceptual_window: Side | None = Field(description="side of the square compared; None: all")
+    warm_start_steps: Steps = Field(description="steps of the study's shared warm start")
+    warm_discriminator_steps: Steps = Field(description="the last of them, all depths beside")
 
     def longer(self, times: float) -> "TrainSettings":
         """The same training, so many times as long, scored where it ended and where it ends."""
@@ -128,8 +149,10 @@ class TrialPlan(Frozen):
 class SearchConfig(Frozen):
     """What the user asked `harness search` for. Times are in seconds."""
 
-    budget: int = Field(default=50, ge=1, description="trials of the study, earlier ones included")
-    timeout: float | None = Field(default=None, gt=0)
+    budget: int = Field(
+        default=50, ge=1, le=MOST_TRIALS, description="trials of the study, earlier ones included"
+    )
+    timeout: Wait | None = None
     data: Path | None = Field(default=None, description="the user's pairs; None: the built-in ones")
     direction: Direction = "AtoB"
     skip_bad: bool = False
@@ -146,11 +169,13 @@ class SearchConfig(Frozen):
         default=False, description="train at half the picture size until the first rung"
     )
     device: str = "auto"
-    jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    per_gpu: int | None = Field(default=None, ge=1, description="None: by measured memory")
+    jobs: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = "auto"
+    per_gpu: int | None = Field(
+        default=None, ge=1, le=MOST_WORKERS, description="None: by measured memory"
+    )
     launcher: Literal["local", "ray"] = "local"
     address: str | None = Field(default=None, description="of the Ray cluster; None: begin one")
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     weights: Literal["auto", "pretrained", "random"] = "auto"
     objective: str = Field(
         default="boundary_sharpness", description="or the user's own, as package.module:factory"
@@ -161,17 +186,28 @@ class SearchConfig(Frozen):
     repo: Path | None = Field(
         default=None, description="the external trainer: a copy of pix2pix, or a program's YAML"
     )
-    finalists: NonNegativeInt | Literal["auto"] = Field(
+    finalists: Annotated[int, Field(ge=0, le=MOST_TRIALS)] | Literal["auto"] = Field(
         default="auto", description="best settings trained again; auto: 3 where the budget has room"
     )
-    repeats: int = Field(default=3, ge=2, description="fresh seeds that each finalist is given")
+    repeats: int = Field(
+        default=3, ge=2, le=MOST_REPEATS, description="fresh seeds that each finalist is given"
+    )
     storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
     tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
     register_model: str | None = Field(
         default=None, description="the winner becomes a version of this model in MLflow"
     )
-    max_failures: int = Field(default=10, ge=1, description="failures in a row that end a search")
-    trial_timeout: float | None = Field(default=None, gt=0)
+    max_failures: int = Field(
+        default=10, ge=1, le=MOST_TRIALS, description="failures in a row that end a search"
+    )
+    trial_timeout: Wait | None = None
+
+    @field_validator("study", "register_model")
+    @classmethod
+    def name_without_commands(cls, name: str | None) -> str | None:
+        if name is not None and name != on_one_line(name):
+            raise ValueError("a name holds no control characters")
+        return name
 
     @field_validator("register_model")
     @classmethod
@@ -188,19 +224,21 @@ class TrainConfig(Frozen):
     out: Path
     data: Path | None = None
     direction: Direction | None = None
-    epochs: int | None = Field(default=None, ge=0, description="at the full learning rate")
-    epochs_decay: int | None = Field(default=None, ge=0, description="while it falls")
+    epochs: Epochs | None = Field(default=None, description="at the full learning rate")
+    epochs_decay: Epochs | None = Field(default=None, description="while it falls")
     lr_policy: LrPolicy = "linear"
-    lr_decay_iters: int = Field(default=50, ge=1, description="epochs of the step policy's steps")
-    load_size: int | None = Field(default=None, gt=0)
-    crop_size: int | None = Field(default=None, gt=0)
+    lr_decay_iters: Epochs = Field(
+        default=50, ge=1, description="epochs of the step policy's steps"
+    )
+    load_size: Side | None = None
+    crop_size: Side | None = None
     init_from: tuple[Path, ...] = Field(default=(), max_length=2)
     device: str = "auto"
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     weights: Literal["auto", "pretrained", "random"] = "auto"
     objective: str | None = None
-    check_every: int | None = Field(default=None, ge=1, description="epochs between two scores")
-    save_every: int | None = Field(default=None, ge=1, description="epochs between kept files")
-    patience: int = Field(default=20, ge=0, description="scores without a better one; 0: no end")
+    check_every: Epochs | None = Field(default=None, ge=1, description="epochs between two scores")
+    save_every: Epochs | None = Field(default=None, ge=1, description="epochs between kept files")
+    patience: Epochs = Field(default=20, description="scores without a better one; 0: no end")
     run_dir: Path = Path("runs")
     tracking_uri: str | None = None

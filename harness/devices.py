@@ -1,5 +1,6 @@
 """Which devices train, how many trials each takes, and what a trial needs of a GPU."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,6 +10,8 @@ from harness.trial_messages import Memory
 
 CONTEXT = 600 << 20  # bytes of a GPU that a process takes before it allocates anything
 USED = 0.9  # of a GPU that packed trials may fill: settings differ in what they need
+
+CUDA_NUMBER = re.compile("[0-9]{1,4}")
 
 R = TypeVar("R")
 
@@ -44,7 +47,7 @@ def resolve_devices(wanted: str, there: int | None = None) -> tuple[str, ...]:
         return ("cpu",)
     kind, _, listed = wanted.partition(":")
     indices = listed.split(",") if listed or ":" in wanted else ["0"]
-    if kind != "cuda" or not all(index.isdecimal() for index in indices):
+    if kind != "cuda" or not all(map(CUDA_NUMBER.fullmatch, indices)):
         raise UserInputError(f"--device {wanted} is no device: use auto, cpu, cuda or cuda:N[,M].")
     numbers = tuple(dict.fromkeys(int(index) for index in indices))
     if max(numbers) >= there:

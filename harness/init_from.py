@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from harness.config import TrainSettings
-from harness.training.checkpoints import load_weights, read_checkpoint
-from harness.training.networks import RESNET_BLOCKS, build_discriminator, build_generator
+from harness.training.checkpoints import check_weights, read_checkpoint
+from harness.training.networks import RESNET_BLOCKS, bare_discriminator, bare_generator
 from harness.training.shapes import discriminator_shape, shape_of
 
 Files = tuple[Path, ...]
@@ -23,7 +25,7 @@ def networks_of(files: Files) -> dict[str, Any]:
     if shape.netG in RESNET_BLOCKS:  # a U-Net's weights do not say whether it had dropout
         told["dropout"] = shape.dropout
     if len(files) > 1:
-        told["ndf"] = discriminator_shape(read_checkpoint(files[1]), files[1])[1]
+        told["ndf"] = discriminator_shape(read_checkpoint(files[1], "D"), files[1])[1]
     return told
 
 
@@ -38,8 +40,12 @@ def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None
     """
     weights = read_checkpoint(files[0])
     shape_of(weights, files[0])  # refuses what is no generator at all, in plainer words
-    load_weights(build_generator(train, seed=0), weights, files[0], train)
+    with torch.device("meta"):  # for their shapes alone
+        generator = bare_generator(train.netG, train.ngf, train.norm, train.dropout)
+    check_weights(generator, weights, files[0], train)
     if len(files) > 1:
-        weights = read_checkpoint(files[1])
+        weights = read_checkpoint(files[1], "D")
         depth = n_layers_D or discriminator_shape(weights, files[1])[0]
-        load_weights(build_discriminator(train, depth, seed=0), weights, files[1], train)
+        with torch.device("meta"):
+            discriminator = bare_discriminator(train, depth)
+        check_weights(discriminator, weights, files[1], train)

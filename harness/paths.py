@@ -161,6 +161,11 @@ class WarmStartPaths:
     def generator(self) -> Path:
         return self.folder / "latest_net_G.pth"
 
+    @property
+    def aside(self) -> Path:
+        """Where a damaged one is moved."""
+        return self.folder.with_name(f"{self.folder.name}.damaged")
+
     def discriminator(self, n_layers_D: int, gan_mode: str) -> Path:
         return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}.pth"
 

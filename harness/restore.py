@@ -13,7 +13,7 @@ from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
 from harness.paths import check_writable, write_aside
 from harness.training.batches import to_signed, to_unit
-from harness.training.checkpoints import read_checkpoint
+from harness.training.checkpoints import first_difference, read_checkpoint
 from harness.training.networks import bare_generator, restoring
 from harness.training.shapes import shape_of
 from search_spaces.checks import GENERATOR_MULTIPLE
@@ -84,16 +84,17 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
     """
     weights = read_checkpoint(file)
     shape = shape_of(weights, file)
+    # Compared without memory first: a forged shape must not decide how much is allocated.
+    with torch.device("meta"):
+        expected = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
+    if name := first_difference(expected, weights):
+        raise UserInputError(
+            f"{file} looks like a {shape.netG} of ngf {shape.ngf}, but does not hold {name} as "
+            "pix2pix's has it: name a latest_net_G.pth of the unchanged network."
+        )
     net = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
-    wanted = net.state_dict()
-    for name, value in wanted.items():
-        counted = name.endswith("num_batches_tracked")
-        if not counted and (name not in weights or weights[name].shape != value.shape):
-            raise UserInputError(
-                f"{file} looks like a {shape.netG} of ngf {shape.ngf}, but does not hold {name} as "
-                "pix2pix's has it: name a latest_net_G.pth of the unchanged network."
-            )
-    net.load_state_dict({name: weights.get(name, value) for name, value in wanted.items()})
+    own = net.state_dict()
+    net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
     return net, GENERATOR_MULTIPLE[shape.netG]
 
 

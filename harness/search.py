@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
 from harness.launch.local import LocalLauncher, import_for_workers
-from harness.outcome import SearchOutcome, outcome_of
+from harness.outcome import SearchOutcome, StopReason, outcome_of
 from harness.paths import RunPaths
 from harness.stopping import StopSwitch
 from harness.study_page import left_by, write_page
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from harness.confirmation.finalists import FinalStage
+    from harness.driver import Driver
     from harness.launch.launcher import Launcher
     from harness.plan import SearchPlan
+    from harness.stage import SearchStage
     from harness.storage import PatientStorage
     from harness.tracking import Ending, Tracker
+
+log = logging.getLogger(__name__)
 
 
 def search(
@@ -53,6 +57,7 @@ def run_search(
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
     from harness.locks import only_driver, only_driver_anywhere, sign
+    from harness.resuming import requeue_failed
     from harness.storage import OnlyWriter
     from harness.study_folder import check_folder, claim, set_aside
 
@@ -79,6 +84,7 @@ def run_search(
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)
+        requeue_failed(study)
         announce(plan, study, view)
         if moved is not None:
             view.show(Note(f"An earlier study of this name left files: they are in {moved} now."))
@@ -123,9 +129,13 @@ def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
-    from harness.driver import Driver, known_baseline, start_workers
+    from harness.driver import Driver
+    from harness.resuming import known_baseline, set_damaged_aside
     from harness.stage import SearchStage
+    from harness.starting import start_workers
 
+    if remade := set_damaged_aside(plan):
+        view.show(Note(remade))
     with ExitStack() as held:
         launcher = held.enter_context(make_launcher(plan, make_runner))
         baseline = known_baseline(plan, study)
@@ -133,43 +143,112 @@ def drive(
         with ThreadPoolExecutor(1) as beside:
             started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
             tracker = open_tracker(plan, study, view)
-            held.callback(tracker.finish)
+            held.callback(finish, tracker, view, plan.paths.driver_log)
         started.result()
         stage = SearchStage(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, stage, launcher, view, baseline)
-        ending = ended("FAILED", "failed", "the driver failed")
-        try:
-            finished = driver.run(stop)
-            if finished and (plan.finalists or plan.compared):
-                finals = open_finals(plan, study, view, tracker, stage.done)
-                driver.turn_to(finals)
-                finished = driver.run(stop)
-                if finished:
-                    finals.conclude()
-                    stage.keeper.write_best()
+        with putting_in_order(driver, plan, study, view):
+            finished = run_stages(driver, stage, plan, view, stop)
+        result = outcome(plan, study, stop.reason)
+        with tidying("leaving the outcome in MLflow", view, plan.paths.driver_log):
             ending = (
                 ended("FINISHED", "finished")
                 if finished
                 else ended("KILLED", "stopped", f"stopped by {stop.reason}")
             )
-        except HarnessError as error:
-            ending = ended("FAILED", "failed", str(error))
-            raise
-        finally:
-            driver.give_up()
-            if parent := tracker.parent():
-                study.set_user_attr("mlflow_run", parent)
-            result = outcome_of(
-                study, plan.config.run_dir, plan.paths, stop.reason, plan.config.storage
-            )
-            if ending.status == "FINISHED":
-                write_page(study, plan.paths)
-            name = plan.config.register_model if ending.status == "FINISHED" else None
-            left = left_by(study, result, name)
-            if left.model is not None:
-                view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
-            tracker.conclude(ending, left)
+            conclude(plan, study, view, tracker, result, ending)
     return result
+
+
+def run_stages(
+    driver: "Driver", stage: "SearchStage", plan: "SearchPlan", view: View, stop: StopSwitch
+) -> bool:
+    """The search, then its finalists where there are any; False: `stop` said so."""
+    if not driver.run(stop):
+        return False
+    if plan.finalists or plan.compared:
+        finals = open_finals(plan, stage.study, view, stage.tracker, stage.done)
+        driver.turn_to(finals)
+        if not driver.run(stop):
+            return False
+        finals.conclude()
+        stage.keeper.write_best()
+    return True
+
+
+@contextmanager
+def putting_in_order(
+    driver: "Driver", plan: "SearchPlan", study: "Study", view: View
+) -> Iterator[None]:
+    """However the block ends, what runs goes back to the queue; where it fails, MLflow hears why.
+
+    A database that was waited for in vain is not waited for again.
+    """
+    from optuna.exceptions import StorageInternalError
+
+    log_file = plan.paths.driver_log
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error.__cause__, StorageInternalError):
+            with tidying("putting running trials back", view, log_file):
+                driver.give_up()
+            with tidying("telling MLflow of the failure", view, log_file):
+                reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
+                result = outcome(plan, study)
+                tracker = driver.stage.tracker
+                conclude(plan, study, view, tracker, result, ended("FAILED", "failed", reason))
+        raise
+    with tidying("putting running trials back", view, log_file):
+        driver.give_up()
+
+
+def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> SearchOutcome:
+    """What the record says now."""
+    return outcome_of(study, plan.config.run_dir, plan.paths, stopped, plan.config.storage)
+
+
+def conclude(
+    plan: "SearchPlan",
+    study: "Study",
+    view: View,
+    tracker: "Tracker",
+    result: SearchOutcome,
+    ending: "Ending",
+) -> None:
+    """Leave the report, and in MLflow how the search ended and what it found."""
+    if parent := tracker.parent():
+        study.set_user_attr("mlflow_run", parent)
+    name = None
+    if ending.status == "FINISHED":
+        write_page(study, plan.paths)
+        name = plan.config.register_model
+    left = left_by(study, result, name)
+    if left.model is not None:
+        view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
+    tracker.conclude(ending, left)
+
+
+def finish(tracker: "Tracker", view: View, log_file: Path) -> None:
+    """Deliver to MLflow what can be delivered."""
+    with tidying("telling MLflow the rest", view, log_file):
+        tracker.finish()
+
+
+@contextmanager
+def tidying(what: str, view: View, log_file: Path) -> Iterator[None]:
+    """What is done after a search neither fails it nor hides why it failed."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("%s failed", what)
+        with suppress(Exception):
+            view.show(
+                Note(
+                    f"{what[0].upper()}{what[1:]} failed ({type(error).__name__}, see {log_file}): "
+                    "the same command puts that in order."
+                )
+            )
 
 
 def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
+from harness.terminal import printable
 from search_spaces.params import FIVE
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class PlainView:
     def show(self, event: Event) -> None:
         line = self.line(event)
         if line:
-            print(line, file=self.out, flush=True)
+            print(printable(line), file=self.out, flush=True)
 
     def line(self, event: Event) -> str:
         """What an event says in one line; nothing for those that come too often."""
@@ -209,10 +210,10 @@ class LiveView:
             case Opened():
                 now.opened, now.done = event, event.done
                 now.best, now.history = event.best, list(event.scores)
-                self.console.print(opening(event), markup=False, highlight=False)
+                self.console.print(printable(opening(event)), markup=False, highlight=False)
                 self.live.start()
             case Note():
-                self.console.print(event.text, markup=False, highlight=False)
+                self.console.print(printable(event.text), markup=False, highlight=False)
             case WarmStart():
                 now.warm_start = event
             case Prepared():
@@ -236,7 +237,8 @@ class LiveView:
             now.history.append(event.value)
         if event.state in ("complete", "failed"):
             budget = now.opened.budget if now.opened else 0
-            self.console.print(ended(event, budget), markup=False, highlight=False)
+            line = printable(ended(event, budget))
+            self.console.print(line, markup=False, highlight=False)
 
     def render(self) -> "RenderableType":
         from rich.console import Group

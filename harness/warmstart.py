@@ -62,7 +62,7 @@ class WarmStart:
 
     @classmethod
     def load(cls, paths: WarmStartPaths, kinds: tuple[Kind, ...]) -> "WarmStart":
-        nets = {kind: read_checkpoint(paths.discriminator(*kind)) for kind in kinds}
+        nets = {kind: read_checkpoint(paths.discriminator(*kind), "D") for kind in kinds}
         return cls(read_checkpoint(paths.generator), nets)
 
 
@@ -132,10 +132,11 @@ def from_user_model(
     load_weights(generator, read_checkpoint(files[0]), files[0], settings)
     begun: dict[int, NetWeights] = {}
     if len(files) > 1:
-        weights = read_checkpoint(files[1])
+        weights = read_checkpoint(files[1], "D")
         depth, _ = discriminator_shape(weights, files[1])
-        load_weights(build_discriminator(settings, depth, seed), weights, files[1], settings)
-        begun[depth] = weights
+        discriminator = build_discriminator(settings, depth, seed)
+        load_weights(discriminator, weights, files[1], settings)
+        begun[depth] = state_of(discriminator)
     stream = batches(pairs, settings, device, seed)
     generator = generator.to(device)
     weights = state_of(generator)

@@ -7,6 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
 Value = float | int | str | bool
 
+# What a network may ask of memory: far beyond any use, and within what a machine can refuse.
+MOST_LAYERS = 12
+MOST_FILTERS = 256
+MOST_IN_BATCH = 1024
+
 
 class TrialParams(BaseModel):
     """The five searched settings of one trial, in pix2pix's own words.
@@ -18,7 +23,9 @@ class TrialParams(BaseModel):
 
     lambda_L1: float = Field(ge=0, description="weight of the L1 term in the generator's loss")
     lambda_perceptual: float = Field(ge=0, description="weight of the VGG term; 0 = none")
-    n_layers_D: int = Field(ge=1, description="stride-2 layers of the PatchGAN discriminator")
+    n_layers_D: int = Field(
+        ge=1, le=MOST_LAYERS, description="stride-2 layers of the PatchGAN discriminator"
+    )
     gan_mode: GanMode = Field(description="the adversarial loss")
     lr: float = Field(gt=0, description="Adam's initial learning rate, for both networks")
 
@@ -28,12 +35,12 @@ FIVE = tuple(TrialParams.model_fields)
 
 EXTRAS: dict[str, Any] = {
     "beta1": Annotated[float, Field(ge=0, lt=1)],
-    "batch_size": Annotated[int, Field(ge=1)],
+    "batch_size": Annotated[int, Field(ge=1, le=MOST_IN_BATCH)],
     "flip": bool,
     "dropout": bool,
     "netG": Literal["unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks"],
-    "ngf": Annotated[int, Field(gt=0)],
-    "ndf": Annotated[int, Field(gt=0)],
+    "ngf": Annotated[int, Field(gt=0, le=MOST_FILTERS)],
+    "ndf": Annotated[int, Field(gt=0, le=MOST_FILTERS)],
     "norm": Literal["batch", "instance", "none"],
     "init_type": Literal["normal", "xavier", "kaiming", "orthogonal"],
     "init_gain": Annotated[float, Field(gt=0)],

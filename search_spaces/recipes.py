@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from search_spaces.params import TrialParams
 from search_spaces.space import Space
+from search_spaces.strict_yaml import read_mapping
 
 # The recipe that the guide recommends: what every result is compared with.
 RECOMMENDED = "best"
@@ -27,7 +26,7 @@ def read_recipes() -> dict[str, Recipe]:
     text = (files("search_spaces") / "recipes.yaml").read_text(encoding="utf-8")
     return {
         name: Recipe(TrialParams(**entry["params"]), " ".join(entry["description"].split()))
-        for name, entry in yaml.safe_load(text).items()
+        for name, entry in read_mapping(text, "The guide's recipes").items()
     }
 
 

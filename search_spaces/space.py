@@ -33,7 +33,7 @@ from search_spaces.params import (
     TrialParams,
     Value,
 )
-from search_spaces.strict_yaml import read_mapping
+from search_spaces.strict_yaml import read_bounded, read_mapping
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -210,7 +210,7 @@ def space_text(name_or_file: str) -> str:
             "these names, or the path of a YAML file."
         )
     try:
-        return path.read_text(encoding="utf-8")
+        return read_bounded(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"Space {name_or_file} cannot be read as text: {error}.") from error
 

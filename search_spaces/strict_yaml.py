@@ -1,29 +1,103 @@
-"""YAML as a person meant it: a mapping, read safely, with no key said twice."""
+"""YAML as a person meant it: a mapping, read safely, of a sane size, with no key given twice."""
 
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+# What a file of settings may be: far more than any has, and far less than what hurts.
+MOST_BYTES = 1 << 20
+MOST_NODES = 10_000
+DEEPEST = 20
+LONGEST_NUMBER = 50
+LONGEST_PROBLEM = 200  # characters of PyYAML's own words
+LONGEST_WORD = 60
+
 
 class StrictLoader(yaml.SafeLoader):
-    """The safe loader, which also refuses a key said twice (YAML would keep the last, silently)."""
+    """The safe loader, which also refuses what YAML would take silently, or at any price.
+
+    That is a key given twice, where YAML keeps the last, and a document that is too deep or, its
+    aliases written out, too large.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.nodes = 0
+        self.sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        before = self.nodes
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise refusal(f"it is nested deeper than {DEEPEST} levels", event.start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if node is None:
+            return None
+        if isinstance(event, yaml.AliasEvent):
+            if node not in self.sizes:
+                raise refusal(f"the alias {event.anchor} stands inside itself", event.start_mark)
+            self.nodes += self.sizes[node]
+        else:
+            self.nodes += 1
+            self.sizes[node] = self.nodes - before
+        if self.nodes > MOST_NODES:
+            raise refusal(f"it holds more than {MOST_NODES} entries", event.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice} stands twice", node.start_mark
-            )
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise refusal(
+                        f"the key {key.value[:LONGEST_WORD]} stands twice", key.start_mark
+                    )
+                seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        if len(node.value) > LONGEST_NUMBER:
+            raise refusal(f"a number has more than {LONGEST_NUMBER} digits", node.start_mark)
+        whole = node.tag.endswith(":int")
+        read = self.construct_yaml_int if whole else self.construct_yaml_float
+        return read(node)  # a float or an int
+
+
+StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_number)
+StrictLoader.add_constructor("tag:yaml.org,2002:float", StrictLoader.construct_number)
+
+
+def refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
+
+
+def read_bounded(file: Path) -> str:
+    """A file's text, of which no more than it may have is read.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is no UTF-8.
+        ValueError: it is too large; one sentence.
+    """
+    with file.open("rb") as opened:
+        content = opened.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(
+            f"{file} is larger than {MOST_BYTES >> 20} MiB, and so no file of settings."
+        )
+    return content.decode("utf-8")
 
 
 def read_mapping(text: str, where: str) -> dict[Any, Any]:
     """The mapping that `text` holds.
 
     Raises:
-        ValueError: `text` is no YAML or no mapping; the sentence begins with `where`.
+        ValueError: `text` is no YAML, no mapping, or too much; the sentence begins with `where`.
     """
     try:
         data = yaml.load(text, StrictLoader)
@@ -31,7 +105,12 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" on line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ValueError(f"{where} is not valid YAML{line}: {problem}.") from error
+        raise ValueError(
+            f"{where} is not valid YAML{line}: {problem[:LONGEST_PROBLEM]}."
+        ) from error
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        # PyYAML's own, of a date that is none or a value that its tag does not fit.
+        raise ValueError(f"{where} is not valid YAML: a value is not what its tag says.") from error
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a YAML mapping, not {kind(data)}.")
     return data

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from harness.errors import UserInputError
+from harness.terminal import printable
 
 
 def compare(
@@ -34,7 +35,7 @@ def compare(
     from pydantic import ValidationError
 
     from harness.commands.search import refusal
-    from harness.config import SearchConfig
+    from harness.config import MOST_REPEATS, SearchConfig
     from harness.confirmation.compare import plan_comparison
     from harness.launch.local import import_for_workers
     from harness.outcome import as_data, confirmation
@@ -45,7 +46,7 @@ def compare(
 
     try:
         config = SearchConfig(
-            budget=max(1, 2 * repeats),
+            budget=max(1, 2 * min(repeats, MOST_REPEATS)),
             repeats=repeats,
             data=data,
             direction=direction,  # type: ignore[arg-type]  # pydantic checks the words
@@ -64,6 +65,6 @@ def compare(
         outcome = run_search(plan, view, StopSwitch(None), trial_runner)
     finally:
         view.close()
-    print(json.dumps(as_data(outcome)) if as_json else "\n".join(confirmation(outcome)))
+    print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(confirmation(outcome))))
     if outcome.stopped == "user":
         raise typer.Exit(STOPPED_BY_USER)

@@ -66,9 +66,11 @@ def check_command(
 def make_command(
     originals: Annotated[Path, typer.Option(help="A folder of unretouched portraits.")],
     out: Annotated[Path, typer.Option(help="The new data folder.")],
-    pairs: Annotated[int, typer.Option(min=1, help="How many pairs to make.")] = 100,
+    pairs: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many pairs to make.")] = 100,
     size: Annotated[int, typer.Option(min=64, max=4096, help="Side of a picture, pixels.")] = 512,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same pairs.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="The same seed makes the same pairs.")
+    ] = 0,
     jpeg: Annotated[
         int | None,
         typer.Option(min=1, max=100, help="Recompress the retouched half at this quality."),

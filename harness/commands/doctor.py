@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from harness.terminal import printable
+
 
 def doctor(
     run_dir: Annotated[Path, typer.Option(help="The run folder to look at.")] = Path("runs"),
@@ -19,9 +21,9 @@ def doctor(
 
     worst = 0
     for finding in examine(run_dir):
-        print(f"{finding.level:<8} {finding.what:<11} {finding.said}")
+        print(printable(f"{finding.level:<8} {finding.what:<11} {finding.said}"))
         if finding.fix:
-            print(f"{'':<20} fix: {finding.fix}")
+            print(printable(f"{'':<20} fix: {finding.fix}"))
         worst = max(worst, 2 if finding.level == "problem" else 0)
     if worst:
         raise typer.Exit(worst)

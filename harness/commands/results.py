@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.errors import UserInputError
+from harness.terminal import printable
 
 RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 
@@ -39,7 +40,7 @@ def status(
         print(f"No study in {without_secrets(storage) if storage else run_dir} yet.")
         return
     parts = [standing_lines(*pair) for pair in zip(studies, outcomes, strict=True)]
-    print("\n\n".join("\n".join(lines) for lines in parts))
+    print(printable("\n\n".join("\n".join(lines) for lines in parts)))
 
 
 def ui(

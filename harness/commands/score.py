@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness.terminal import printable
+
 if TYPE_CHECKING:
     from harness.folder_scoring import FolderScore, PictureFiles, Region
 
@@ -167,7 +169,8 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     console = Console()
     components = figures["components"]
     console.print(
-        f"[bold]{figures['objective']} {figures['score']:.4f}[/bold]  ({direction}; "
+        f"[bold]{escape(printable(figures['objective']))} {figures['score']:.4f}[/bold]  "
+        f"({direction}; "
         f"{figures['n_scored']} of {figures['n']} pictures scored; median "
         f"{components['median']:.4f}, worst tenth {components['worst_tenth']:.4f}; "
         f"weights: {figures['weights']})"
@@ -183,10 +186,10 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     )[:WORST]
     means = Table("component", "mean")
     for key, value in components.items():
-        means.add_row(key, f"{value:.4f}")
+        means.add_row(escape(printable(key)), f"{value:.4f}")
     console.print(means)
     shown = [key for key in SHOWN if key in ranked[0]]
     worst = Table("worst pictures", *shown)
     for row in ranked:
-        worst.add_row(escape(str(row["name"])), *(f"{row[key]:.3f}" for key in shown))
+        worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in shown))
     console.print(worst)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import UserInputError
+from harness.terminal import printable
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -36,14 +37,21 @@ def pins(entries: list[str]) -> dict[str, str]:
     """`--set NAME=VALUE` as a mapping.
 
     Raises:
-        UserInputError: an entry has no `=`, or nothing before it.
+        UserInputError: an entry has no `=`, or nothing before it, or a name is given twice.
     """
+    pinned: dict[str, str] = {}
     for entry in entries:
-        name, equals, _ = entry.partition("=")
-        if not (equals and name.strip()):
+        name, equals, value = entry.partition("=")
+        name = name.strip()
+        if not (equals and name):
             lacking = "name" if equals else "value"
             raise UserInputError(f"--set {entry} has no {lacking}: write --set NAME=VALUE.")
-    return {name.strip(): value for name, _, value in (entry.partition("=") for entry in entries)}
+        if name in pinned:
+            raise UserInputError(
+                f"--set {name} is given twice, as {pinned[name]} and as {value}: leave one out."
+            )
+        pinned[name] = value
+    return pinned
 
 
 def search(
@@ -211,7 +219,7 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
         view.close()
     # Python looks for garbage once more before it ends: with torch and MLflow that is a second.
     gc.freeze()
-    print(json.dumps(as_data(outcome)) if as_json else "\n".join(as_lines(outcome)))
+    print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(as_lines(outcome))))
     if outcome.stopped == "user":
         raise typer.Exit(STOPPED_BY_USER)
 
@@ -246,7 +254,7 @@ def explain(config: "SearchConfig") -> None:
         **facts,
     }
     print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
-    print("\n".join([plan.space.text.rstrip(), *plan.remarks]))
+    print(printable("\n".join([plan.space.text.rstrip(), *plan.remarks])))
 
 
 def trials_there(plan: "SearchPlan") -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.errors import UserInputError
+from harness.terminal import printable
 
 if TYPE_CHECKING:
     from harness.config import TrainConfig
@@ -46,7 +47,10 @@ def train(
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     objective: Annotated[
         str | None,
-        typer.Option(help="What ends it early, as package.module:factory; else the search's."),
+        typer.Option(
+            help="What ends it early: built in, or package.module:factory; else the search's, "
+            "where that is built in."
+        ),
     ] = None,
     run_dir: Annotated[Path, typer.Option(help="Whose MLflow shows the training.")] = Path("runs"),
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
@@ -100,7 +104,7 @@ def run(config: "TrainConfig") -> None:
         outcome = train_fully(config, view)
     finally:
         view.close()
-    print("\n".join(closing(outcome)))
+    print(printable("\n".join(closing(outcome))))
     if outcome.ended == "stopped":
         raise typer.Exit(STOPPED_BY_USER)
 
@@ -120,4 +124,4 @@ def restore(
     from harness.restore import restore_pictures
 
     for file in restore_pictures(checkpoint, pictures, out, resolve_device(device)):
-        print(file, flush=True)
+        print(printable(file), flush=True)

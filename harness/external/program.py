@@ -20,7 +20,7 @@ from harness.external.repository import python_of
 from reports.programs import PLACES, SETTINGS, filled, named_in
 from search_spaces.params import USED, TrialParams
 from search_spaces.space import Space
-from search_spaces.strict_yaml import read_mapping
+from search_spaces.strict_yaml import read_bounded, read_mapping
 
 Mark = Literal["epoch", "step"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
@@ -48,7 +48,7 @@ def read_program(file: Path, silence: float) -> Program:
         UserInputError: it cannot be used; one sentence names the key.
     """
     try:
-        held = read_mapping(file.read_text(encoding="utf-8"), str(file))
+        held = read_mapping(read_bounded(file), str(file))
         told = ProgramFile.model_validate(held)
         words = shlex.split(told.command)
         if not words:

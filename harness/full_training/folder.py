@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
 from harness.paths import TrainingPaths, check_writable, write_aside
-from search_spaces.strict_yaml import read_mapping
+from search_spaces.strict_yaml import read_bounded, read_mapping
 
 # What a training may not change midway, where its own name would not tell a reader.
 WORDS = {
@@ -67,9 +67,12 @@ def take_up(folder: Path, facts: Mapping[str, Any]) -> str:
             aside.write_text(text, encoding="utf-8")
         return key
     try:
-        held = read_mapping(file.read_text(encoding="utf-8"), str(file))
-    except ValueError as error:
-        raise UserInputError(f"{error} Choose another folder with --out DIR.") from error
+        held = read_mapping(read_bounded(file), str(file))
+        key = held["key"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserInputError(
+            f"{file} cannot be used ({error}): choose another folder with --out DIR."
+        ) from error
     for name, value in facts.items():
         if held.get(name) != value:
             words = WORDS.get(name, name.replace("_", " "))
@@ -77,4 +80,4 @@ def take_up(folder: Path, facts: Mapping[str, Any]) -> str:
                 f"{folder} holds a training with other {words}: repeat "
                 "the command that began it to go on, or choose another folder with --out DIR."
             )
-    return str(held["key"])
+    return str(key)

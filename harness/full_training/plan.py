@@ -104,7 +104,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     from harness.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)
-    objective = config.objective or best.provenance.objective
+    objective = config.objective or trusted_objective(config.config, best)
     weights = choose_weights(config.weights, objective)
     choose_objective(objective, weights)
     if config.init_from:
@@ -143,6 +143,23 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
             "patience": config.patience,
         },
     )
+
+
+def trusted_objective(file: Path, best: BestConfig) -> str:
+    """The search's objective, where it is built in: another would run code that a file names.
+
+    Raises:
+        UserInputError: it is not; the user must name it himself.
+    """
+    from objectives.loading import BUILT_IN
+
+    name = best.provenance.objective
+    if name not in BUILT_IN:
+        raise UserInputError(
+            f"{file} was found by the objective {name}, which is not built in and runs code of its "
+            f"own: if you trust it, add --objective {name}, else --objective boundary_sharpness."
+        )
+    return name
 
 
 def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from harness.data.pairs import Dataset, PairSet, load_dataset
 from harness.data.prepare import cut_all
-from harness.errors import DivergedError, HarnessError, UserInputError
+from harness.errors import DivergedError, HarnessError, NonFiniteWeightsError, UserInputError
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
@@ -21,13 +21,20 @@ from harness.paths import TrainingStagePaths, write_aside
 from harness.stopping import StopSwitch
 from harness.tracking import TrainingTracker
 from harness.training.batches import on_device
-from harness.training.checkpoints import load_weights, read_checkpoint, state_of
+from harness.training.checkpoints import (
+    Network,
+    check_tensor,
+    load_weights,
+    read_checkpoint,
+    state_of,
+)
 from harness.training.epochs import EpochDone, Training, train_epochs
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from objectives.score import NothingToScoreError, Objective
 
 STATE_FORMAT = 1
+NETWORKS: tuple[Network, Network] = ("G", "D")
 # Training pairs that are scored beside the validation pairs, to see whether the two part.
 MOST_SEEN = 8
 
@@ -78,7 +85,7 @@ class StageRun:
         """Take up the kept state.
 
         Raises:
-            UserInputError: it is damaged.
+            UserInputError: it is damaged, or its weights are not finite.
         """
         try:
             held = torch.load(self.paths.state, map_location="cpu", weights_only=True)
@@ -86,6 +93,11 @@ class StageRun:
                 raise ValueError(f"format {held['format']}, expected {STATE_FORMAT}")
             self.training.load_state(held["training"])
             self.history.rows, self.ended = held["history"], held["ended"]
+            for net in (self.training.averaged, self.training.model.discriminator):
+                for name, value in state_of(net).items():
+                    check_tensor(name, value, self.paths.state)
+        except NonFiniteWeightsError:
+            raise
         except Exception as error:
             raise UserInputError(
                 f"{self.paths.state} cannot be gone on from ({type(error).__name__}): remove it to "
@@ -191,8 +203,8 @@ def begin(plan: TrainingPlan, stage: StagePlan, weights_from: tuple[Path, ...]) 
         build_generator(train, seed),
         build_discriminator(train, stage.params.n_layers_D, seed),
     )
-    for net, file in zip(nets, weights_from, strict=False):
-        load_weights(net, read_checkpoint(file), file, train)
+    for net, name, file in zip(nets, NETWORKS, weights_from, strict=False):
+        load_weights(net, read_checkpoint(file, name), file, train)
     generator, discriminator = (net.to(device) for net in nets)
     perceptual = None
     if stage.params.lambda_perceptual > 0:

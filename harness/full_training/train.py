@@ -1,5 +1,8 @@
 """`harness train`: a found setting trained in full, scored and kept, stopped in time or gone on."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -54,11 +57,24 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
             tracker.close(ending)
 
 
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Inside, the smallest numbers count as zero, as they are slow; a caller from Python gets its
+    own arithmetic back.
+    """
+    before = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+@denormals_flushed()
 def run_stages(
     plan: TrainingPlan, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch
 ) -> StageOutcome:
     """Every stage in turn, each from the weights that the one before it left."""
-    torch.set_flush_denormal(True)
     objective = load_objective(plan.objective, plan.weights, plan.device)
     weights_from = plan.config.init_from
     epochs_before = 0

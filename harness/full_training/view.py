@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from harness.terminal import printable
 from harness.view import duration, live_lines, sparkline
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class PlainTrainingView:
             self.last = event
             return
         for line in said(event, self.last):
-            print(line, file=self.out, flush=True)
+            print(printable(line), file=self.out, flush=True)
 
     def close(self) -> None:
         pass
@@ -130,7 +131,7 @@ class LiveTrainingView:
                 now.scores.append(event.score)
                 now.best = event if event.best else now.best
         for line in said(event, now.last):
-            self.console.print(line, highlight=False, markup=False)
+            self.console.print(printable(line), highlight=False, markup=False)
 
     def render(self) -> "RenderableType":
         from rich.console import Group

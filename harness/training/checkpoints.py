@@ -1,14 +1,34 @@
 """Networks as pix2pix's own files: a `state_dict` each, `latest_net_G.pth`, `100_net_D.pth`."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from harness.config import TrainSettings
-from harness.errors import UserInputError
+from harness.errors import NonFiniteWeightsError, UserInputError
 
 NetWeights = dict[str, Tensor]
+Network = Literal["G", "D"]
+
+# Where training scripts keep a network's weights in a file that holds more, the usual place first.
+OWN_NESTS = {
+    "G": ("netG", "net_G", "G", "generator", "netG_state_dict", "generator_state_dict"),
+    "D": ("netD", "net_D", "D", "discriminator", "netD_state_dict", "discriminator_state_dict"),
+}
+COMMON_NESTS = ("state_dict", "model_state_dict", "model", "net", "params")
+DEEPEST_NEST = 4
+# Modules that torch wraps around a network: DataParallel and AveragedModel, torch.compile.
+WRAPPERS = ("module", "_orig_mod")
+# What people give instead of a checkpoint, by the bytes it begins with.
+BEGINNINGS = {
+    b"version https://git-lfs": "it is a Git LFS pointer; fetch the file itself with git lfs pull",
+    b"<": "it is a web page or XML; download the file itself",
+}
+NAME_ONE = "name a latest_net_G.pth or latest_net_D.pth that pix2pix saved"
 
 
 def state_of(net: nn.Module) -> NetWeights:
@@ -16,24 +36,112 @@ def state_of(net: nn.Module) -> NetWeights:
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
 
 
-def read_checkpoint(file: Path) -> NetWeights:
-    """A `state_dict` as pix2pix saves it, also from its DataParallel wrapper.
+def read_checkpoint(file: Path, network: Network = "G") -> NetWeights:
+    """A network's `state_dict` as pix2pix saves it, also wrapped, compiled, or nested in a file.
+
+    Args:
+        network: which one, where the file holds both.
 
     Raises:
-        UserInputError: the file is missing or is no such checkpoint.
+        NonFiniteWeightsError: a weight is NaN or infinite; the first such tensor is named.
+        UserInputError: the file is missing, or is no such checkpoint; the sentence says what it is.
     """
     try:
-        held = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UserInputError(
-            f"{file} cannot be read as a checkpoint ({type(error).__name__}): name a "
-            "latest_net_G.pth or latest_net_D.pth that pix2pix saved."
-        ) from error
-    if not isinstance(held, dict) or not all(isinstance(value, Tensor) for value in held.values()):
-        raise UserInputError(
-            f"{file} is not a state_dict: name a latest_net_G.pth or latest_net_D.pth."
+        if not file.is_file():
+            raise UserInputError(f"{file} cannot be read as a checkpoint: {absent(file)}.")
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserInputError(f"{file} cannot be read as a checkpoint: {reason}.") from error
+    except UserInputError:
+        raise
+    except Exception as error:  # torch raises many kinds on bytes that it did not write
+        reason = unreadable(file, error)
+        raise UserInputError(f"{file} cannot be read as a checkpoint: {reason}.") from error
+    weights = unwrapped(innermost(content, network), network, file)
+    for name, value in weights.items():
+        check_tensor(name, value, file)
+    return weights
+
+
+def absent(file: Path) -> str:
+    """What stands in the place of a file."""
+    if file.is_dir():
+        return f"it is a folder; {NAME_ONE}"
+    return "it is no regular file" if file.exists() else f"there is no such file; {NAME_ONE}"
+
+
+def unreadable(file: Path, error: Exception) -> str:
+    """What a file is of which torch can make nothing, and what to do."""
+    with file.open("rb") as opened:
+        begin = opened.read(256)
+    if not begin:
+        return f"it is empty; {NAME_ONE}"
+    for mark, reason in BEGINNINGS.items():
+        if begin.lstrip().startswith(mark):
+            return reason
+    if re.search("Unsupported (global|class)", str(error)):
+        return (
+            "it holds Python objects, which could run code of their own; save the network's "
+            "state_dict() alone"
         )
-    return {name.removeprefix("module."): value for name, value in held.items()}
+    if begin.startswith((b"PK", b"\x80")):
+        return f"it is damaged or incomplete ({type(error).__name__}); fetch or save it again"
+    return f"it is no file of PyTorch's; {NAME_ONE}"
+
+
+def innermost(content: Any, network: Network) -> Any:
+    """What a file's usual nesting leads to; all of it where there is none."""
+    for _ in range(DEEPEST_NEST):
+        if not isinstance(content, Mapping):
+            break
+        nests = (*OWN_NESTS[network], *COMMON_NESTS)
+        inner = (content[name] for name in nests if isinstance(content.get(name), Mapping))
+        content = next(inner, content)
+    return content
+
+
+def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
+    """A `state_dict` under the names that its network has by itself.
+
+    Raises:
+        UserInputError: it is none.
+    """
+    if not isinstance(content, Mapping) or not content:
+        raise UserInputError(f"{file} holds no state_dict: {NAME_ONE}.")
+    if other := next(
+        (name for name, value in content.items() if not isinstance(value, Tensor)), ""
+    ):
+        raise UserInputError(f"{file} is not a state_dict, for {other} is no tensor: {NAME_ONE}.")
+    weights: NetWeights = {}
+    for name, value in content.items():
+        plain = ".".join(part for part in str(name).split(".") if part not in WRAPPERS)
+        if plain in weights:
+            raise UserInputError(f"{file} holds {plain} twice, once in a wrapper: {NAME_ONE}.")
+        weights[plain] = value
+    for nest in OWN_NESTS[network]:  # both networks as parts of one module
+        prefix = f"{nest}."
+        if own := {name: value for name, value in weights.items() if name.startswith(prefix)}:
+            return {name.removeprefix(prefix): value for name, value in own.items()}
+    return weights
+
+
+def check_tensor(name: str, value: Tensor, file: Path) -> None:
+    """Refuse a tensor that is none of a network's.
+
+    Raises:
+        NonFiniteWeightsError: it holds NaN or an infinity, as a float32 network would see it.
+        UserInputError: it is of a kind that no network has, or larger than what the file holds.
+    """
+    plain = value.layout is torch.strided and value.device.type == "cpu"
+    plain &= not (value.is_complex() or value.is_quantized)
+    if not plain or value.nbytes > value.untyped_storage().nbytes():
+        raise UserInputError(f"{file}: {name} is no tensor of plain numbers: {NAME_ONE}.")
+    if value.is_floating_point() and not value.float().isfinite().all():
+        raise NonFiniteWeightsError(
+            f"{file} holds weights that are not finite (NaN or infinity), first in {name}: the "
+            "training that saved it had diverged; use an earlier checkpoint."
+        )
 
 
 def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
@@ -42,17 +150,34 @@ def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: Trai
     Raises:
         UserInputError: the checkpoint belongs to another network; the first difference is named.
     """
-    wanted = net.state_dict()
-    for name, value in wanted.items():
-        counted = name.endswith("num_batches_tracked")
-        if name not in weights and counted:
-            continue
-        if name not in weights or weights[name].shape != value.shape:
-            found = tuple(weights[name].shape) if name in weights else "nothing"
-            raise UserInputError(
-                f"{file} does not fit netG {settings.netG}, ngf {settings.ngf}, ndf "
-                f"{settings.ndf}, norm {settings.norm}: at {name} it has {found}, "
-                f"expected {tuple(value.shape)}; "
-                "choose the profile or settings that the model was trained with."
-            )
-    net.load_state_dict({name: weights.get(name, value) for name, value in wanted.items()})
+    check_weights(net, weights, file, settings)
+    own = net.state_dict()
+    net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
+
+
+def check_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
+    """Refuse a checkpoint that `net`, which may be on the meta device, cannot load.
+
+    Raises:
+        UserInputError: as `load_weights`.
+    """
+    if (name := first_difference(net, weights)) is None:
+        return
+    found = tuple(weights[name].shape) if name in weights else "nothing"
+    raise UserInputError(
+        f"{file} does not fit netG {settings.netG}, ngf {settings.ngf}, ndf {settings.ndf}, norm "
+        f"{settings.norm}: at {name} it has {found}, expected "
+        f"{tuple(net.state_dict()[name].shape)}; choose the profile or settings that the model "
+        "was trained with."
+    )
+
+
+def first_difference(net: nn.Module, weights: NetWeights) -> str | None:
+    """The first tensor of `net` that `weights` lack or have in another shape."""
+    for name, value in net.state_dict().items():
+        if name not in weights:
+            if not name.endswith("num_batches_tracked"):  # which old files lack
+                return name
+        elif weights[name].shape != value.shape:
+            return name
+    return None

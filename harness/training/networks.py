@@ -296,13 +296,16 @@ def build_discriminator(settings: TrainSettings, n_layers: int, seed: int) -> nn
     With `netD` basic they are always three, and a pixel discriminator has none (`n_layers` is
     then not looked at); `search_spaces.checks` refuses what would not be as it is said.
     """
-    net: nn.Module
-    if settings.netD == "pixel":
-        net = PixelDiscriminator(settings.ndf, settings.norm)
-    else:
-        net = PatchDiscriminator(n_layers, settings.ndf, settings.norm)
+    net = bare_discriminator(settings, n_layers)
     init_weights(net, seed, settings.init_type, settings.init_gain)
     return net
+
+
+def bare_discriminator(settings: TrainSettings, n_layers: int) -> nn.Module:
+    """A discriminator of that shape, to be initialised or loaded."""
+    if settings.netD == "pixel":
+        return PixelDiscriminator(settings.ndf, settings.norm)
+    return PatchDiscriminator(n_layers, settings.ndf, settings.norm)
 
 
 @contextmanager

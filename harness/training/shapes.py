@@ -32,9 +32,9 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     unets = {2 * downs: netG for netG, downs in UNET_DOWNS.items()}
     resnets = {count: netG for netG, count in RESNET_BLOCKS.items()}
     unet, resnet = "model.model.0", "model.1"
-    if f"{unet}.weight" in weights and convolutions in unets:
+    if is_convolution(weights, unet) and convolutions in unets:
         first, netG = unet, unets[convolutions]
-    elif f"{resnet}.weight" in weights and blocks in resnets:
+    elif is_convolution(weights, resnet) and blocks in resnets:
         first, netG = resnet, resnets[blocks]
     else:
         raise UserInputError(
@@ -52,17 +52,22 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     return Shape(netG, ngf, norm, dropout)
 
 
+def is_convolution(weights: NetWeights, module: str) -> bool:
+    weight = weights.get(f"{module}.weight")
+    return weight is not None and weight.dim() == 4
+
+
 def discriminator_shape(weights: NetWeights, file: Path) -> tuple[int, int]:
     """`n_layers_D` and `ndf` of a `latest_net_D.pth` of `--netD n_layers` or `basic`.
 
     Raises:
         UserInputError: these are not the weights of one that looks at colour pictures.
     """
-    first = weights.get("model.0.weight")
-    if first is None or first.dim() != 4 or first.shape[1] != 6:
+    if not is_convolution(weights, "model.0") or weights["model.0.weight"].shape[1] != 6:
         raise UserInputError(
             f"{file} is not the checkpoint of pix2pix's PatchGAN discriminator of colour pictures: "
             "name the latest_net_D.pth that belongs to your generator, or leave it out."
         )
     # Two of its convolutions are no layers of stride 2.
-    return sum(value.dim() == 4 for value in weights.values()) - 2, first.shape[0]
+    depth = sum(value.dim() == 4 for value in weights.values()) - 2
+    return depth, weights["model.0.weight"].shape[0]

@@ -189,6 +189,13 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
     assert scores == [(10, 0.1), (20, 0.2)]
     assert files == [f"images/panel+step+{step}" for step in (10, 10, 20, 20)]
     assert held[0]["f00"][3]["finalist_run"] == "0"
+    for name, score in (("t001", "score"), ("f00", "held_out_score")):
+        run_id = store.runs[name]
+        metrics = store.client.get_run(run_id).data.metrics
+        wanted = {score: 0.2, f"{score}/D": 0.1, "loss/G_L1": 0.2, "param/lambda_L1": 82.13}
+        assert metrics | wanted == metrics
+        history = store.client.get_metric_history(run_id, f"{score}/D")
+        assert [(m.step, m.value) for m in history] == [(10, 0.1), (20, 0.1)]
 
 
 def written_by(folder: Path, tell: Callable[[MlflowTracker], None]) -> list[Entry]:

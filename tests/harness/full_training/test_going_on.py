@@ -121,6 +121,16 @@ def test_a_damaged_state_is_said_by_name(
         train_fully(config, Heard())
 
 
+def test_a_state_with_weights_that_are_not_finite_is_refused(tmp_path: Path, pairs: Path) -> None:
+    config = asked(tmp_path, pairs, epochs=1, epochs_decay=0)
+    train_fully(config, Heard())
+    state = torch.load(tmp_path / "out" / "state.pt", weights_only=True)
+    next(iter(state["training"]["parts"][1].values())).fill_(float("inf"))
+    torch.save(state, tmp_path / "out" / "state.pt")
+    with pytest.raises(UserInputError, match=r"state\.pt holds weights that are not finite"):
+        train_fully(config, Heard())
+
+
 def test_a_full_disk_ends_in_one_sentence_and_the_training_goes_on(
     whole: tuple[Path, Heard], tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

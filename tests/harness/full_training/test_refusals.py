@@ -46,6 +46,21 @@ def test_a_discriminator_is_no_generator_to_begin_from(
         train_fully(asked(tmp_path, pairs, init_from=[given]), Heard())
 
 
+def test_a_file_does_not_choose_what_code_is_run(
+    tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it names stands in the current folder; only the command line may ask for it."""
+    monkeypatch.chdir(tmp_path)
+    Path("stranger.py").write_text("open('ran', 'w').close()\n", encoding="utf-8")
+    write_best(tmp_path / "best.yaml", provenance={"objective": "stranger:make"})
+    with pytest.raises(UserInputError, match="trust it, add --objective stranger:make"):
+        train_fully(asked(tmp_path, pairs), Heard())
+    assert not Path("ran").exists()
+    with pytest.raises(UserInputError, match="stranger has no callable make"):
+        train_fully(asked(tmp_path, pairs, objective="stranger:make"), Heard())
+    assert Path("ran").exists()
+
+
 def test_somebody_else_s_checkpoints_are_not_written_over(tmp_path: Path, pairs: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "latest_net_G.pth").write_bytes(b"theirs")
