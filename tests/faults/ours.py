@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import optuna
@@ -72,8 +72,7 @@ class RunFolder:
         return self.storage or RunPaths(self.root).optuna_db
 
     def copy_at(self, root: Path) -> "RunFolder":
-        known = deepcopy((self.theirs, self.damaged, self.gone, self.mirror_lost))
-        return RunFolder(root, self.storage, *known)
+        return replace(deepcopy(self), root=root, read=None)
 
     def take_in(self, files: Mapping[str, bytes]) -> None:
         """Others put files into it, once."""

@@ -39,7 +39,8 @@ WHOLE = b"a warm start\n"
 # tells MLflow.
 PLACES = [
     "harness.study:create_study",
-    "harness.study:sign",
+    "harness.study_folder:claim",
+    "harness.locks:sign",
     "optuna:Study.enqueue_trial",
     "optuna:Study.ask",
     "harness.driver:Driver.begin",
