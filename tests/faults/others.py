@@ -58,9 +58,9 @@ def make_mlflow(file: Path, artifacts: Path) -> None:
 
 
 def parts_of(file: Path) -> dict[str, bytes]:
-    """A database as it lies on the disk: the file, and the log of changes that a kill leaves."""
-    names = (file, file.with_name(f"{file.name}-wal"))
-    return {part.name: part.read_bytes() for part in names if part.exists()}
+    """A database as it lies on the disk: the file, and what a kill leaves of changes beside it."""
+    parts = [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-journal")]
+    return {part.name: part.read_bytes() for part in parts if part.exists()}
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def check_others(folder: RunFolder) -> None:
 def outside(base: Path, *named: Path) -> dict[str, bytes]:
     """All that lies beside what a session was told to write in."""
     own = [str(path.relative_to(base)) for path in named]
-    may_change = (*own, *(f"{name}{end}" for name in own for end in ("-wal", "-shm")))
+    may_change = (*own, *(f"{name}{end}" for name in own for end in ("-wal", "-shm", "-journal")))
     return {
         path: held
         for path, held in tree(base).items()
