@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
-from harness.folder_scoring import PictureFiles, read_set
+from harness.folder_scoring import Bits, PictureFiles, read_set
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
 from objectives.score import Reference
@@ -341,6 +341,7 @@ def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
     levels = torch.tensor([0, 26, 127, 128, 200, 255, 0, 255]) / 255
     save(levels.expand(1, 8, 8), tmp_path / "mask.png")
     file = tmp_path / "a.png"
-    found = read_set(PictureFiles("a", file, file, tmp_path / "mask.png", None), "flow")
+    files = PictureFiles("a", file, file, tmp_path / "mask.png", None)
+    found = read_set(files, "flow", Bits.of([files]))
     wanted = [False, False, False, True, True, True, False, True]
     assert found.mask[0].tolist() == [wanted] * 8
