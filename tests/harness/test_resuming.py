@@ -8,8 +8,9 @@ import pytest
 import torch
 import yaml
 from driving import WEIGHTS, Failing, Instant, Warm, make_plan, note_run, runs_of
+from in_threads import ThreadLauncher
 from optuna.trial import TrialState
-from searching import Heard, Inline, run, trials
+from searching import Heard, run, trials
 
 import harness.search
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
@@ -22,8 +23,10 @@ pytestmark = pytest.mark.usefixtures("unmirrored")
 
 
 @pytest.fixture(autouse=True)
-def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.search, "make_launcher", Inline)
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        harness.search, "make_launcher", lambda plan, make: ThreadLauncher(make, plan.trial_plan)
+    )
 
 
 class OtherWarm(Warm):
