@@ -162,3 +162,14 @@ def test_eight_landmarks_must_lie_alike(alike: int, same: bool, scale: float, of
     assert len(found[0][2]) == alike + 5
     wanted = same and not off  # one that lies 40 pixels off leaves seven
     assert show_one_picture(one.tobytes(), other.tobytes(), found[0][2]) == wanted
+
+
+def test_pictures_of_one_tone_are_like_no_other(
+    halves: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    black, noisy = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)
+    noisy[::2, ::3] = 3
+    known = [signature(black, original) for _, original in halves[:4]]
+    known += [signature(noisy, original) for _, original in halves[4:6]]
+    known += [signature(black, black), signature(black, black)]
+    assert same_picture_groups(known) == [[number] for number in range(8)]
