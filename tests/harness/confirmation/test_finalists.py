@@ -68,6 +68,12 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     said = "\n".join(as_lines(outcome))
     assert "24 of 24 trials are done" in said
     assert f"Verdict: {held['verdict']}." in said
+    scores = [line.split() for line in said.splitlines() if "the input" in line]
+    assert [" ".join(words) for words in scores] == [
+        "the input unchanged 0.2000",
+        "the input warped back 0.9000",
+        "the input unchanged 0.2100",  # on the pictures held out
+    ]
 
     client = quiet_client(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("fake")
