@@ -304,8 +304,8 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
 }
 
-AnyOrder.TestCase.settings = settings(max_examples=80, stateful_step_count=6, **COMMON)
-TestAnyOrder = AnyOrder.TestCase
+AnyOrder.TestCase.settings = settings(max_examples=75, stateful_step_count=5, **COMMON)
+TestAnyOrder = pytest.mark.timeout(900)(AnyOrder.TestCase)
 
 
 @pytest.mark.slow
