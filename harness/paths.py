@@ -1,9 +1,9 @@
 """The only file that knows file names inside a run folder."""
 
 import hashlib
-import os
 import re
 import tempfile
+import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,12 +204,20 @@ def safe_name(name: str, taken: Collection[str]) -> str:
 def write_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = aside_of(path)
     try:
         yield aside
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def aside_of(path: Path) -> Path:
+    """A name beside `path` that no other process takes, in whatever container it runs.
+
+    `asides` finds it. A long name is cut, for the file system has a limit.
+    """
+    return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
 
 
 def check_writable(folder: Path, option: str) -> None:

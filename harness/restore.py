@@ -11,6 +11,7 @@ from harness.data.folders import pictures_in
 from harness.data.reading import Picture, read_picture, shown
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
+from harness.locks import sole_writer
 from harness.paths import check_writable, write_aside
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import first_difference, read_checkpoint
@@ -23,6 +24,7 @@ MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 # Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
 LEAST_SIDE = 16
+LOCK = ".restoring.lock"
 
 
 def restore_pictures(
@@ -32,7 +34,7 @@ def restore_pictures(
 
     Raises:
         UserInputError: the checkpoint is no generator, a picture cannot be read, or `out` cannot be
-            written; nothing has been.
+            written or another process restores there; nothing has been written.
     """
     files = all_files(pictures, out)
     check_writable(out, "--out")
@@ -40,12 +42,13 @@ def restore_pictures(
     for file in files:
         read_picture(file)
     generator.to(device)
-    for file in files:
-        restored = restore(generator, read_picture(file), multiple, torch.device(device))
-        target = out / f"{file.stem}.png"
-        with write_aside(target) as aside:
-            Image.fromarray(restored).save(aside, "PNG")
-        yield target
+    with sole_writer(out, out / LOCK, "restoring pictures"):
+        for file in files:
+            restored = restore(generator, read_picture(file), multiple, torch.device(device))
+            target = out / f"{file.stem}.png"
+            with write_aside(target) as aside:
+                Image.fromarray(restored).save(aside, "PNG")
+            yield target
 
 
 def all_files(pictures: Sequence[Path], out: Path) -> list[Path]:

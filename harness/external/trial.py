@@ -2,7 +2,6 @@
 
 import functools
 import math
-import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Sequence
@@ -20,7 +19,7 @@ from harness.errors import DivergedError, NonFiniteWeightsError, UserInputError
 from harness.external.process import Followed, Judged, follow, said_in
 from harness.external.program import parsed_line, program_command
 from harness.external.repository import trial_command
-from harness.paths import ExternalPaths, StudyPaths
+from harness.paths import ExternalPaths, StudyPaths, aside_of
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
 from harness.training.loop import Progress
@@ -219,7 +218,7 @@ def write_pictures(pictures: Sequence[Tensor], folder: Path, under: str) -> None
     """Pictures as `folder`/`under`/00000.png; all of them or none, and not again."""
     if folder.exists():
         return
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    aside = aside_of(folder)
     (aside / under).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(aside / under / file_name(number))

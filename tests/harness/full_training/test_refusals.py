@@ -7,6 +7,8 @@ import pytest
 
 from harness.errors import UserInputError
 from harness.full_training.train import train_fully
+from harness.locks import sole_writer
+from harness.paths import TrainingPaths
 from tests.harness.full_training.following import STAGES, Heard, asked
 from tests.harness.portraits import write_best
 
@@ -44,6 +46,17 @@ def test_a_discriminator_is_no_generator_to_begin_from(
     given = whole[0] / "latest_net_D.pth"
     with pytest.raises(UserInputError, match=r"latest_net_D\.pth is not .* a pix2pix generator"):
         train_fully(asked(tmp_path, pairs, init_from=[given]), Heard())
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, pairs: Path) -> None:
+    out = TrainingPaths(tmp_path / "out")
+    write_best(tmp_path / "best.yaml")
+    with (
+        sole_writer(out.folder, out.lock, "training"),
+        pytest.raises(UserInputError, match=r"Another process is training in .*out.* --out DIR"),
+    ):
+        train_fully(asked(tmp_path, pairs), Heard())
+    assert list(out.folder.iterdir()) in ([], [out.lock])
 
 
 def test_a_file_does_not_choose_what_code_is_run(
