@@ -44,16 +44,18 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     Then the seconds by which the mirror, which is told in the background, was behind at the end.
     """
     from harness import study as record
-    from harness.driver import Driver, start_workers
+    from harness.database import open_storage, sqlite_url
+    from harness.driver import Driver
     from harness.search import open_tracker
     from harness.stage import SearchStage
+    from harness.starting import start_workers
     from harness.storage import OnlyWriter
 
     plan = make_plan(folder, jobs=1, budget=trials)
     plan.paths.folder.mkdir(parents=True)
     ends: list[Moment] = []
     view = Clock(lambda _: ends.append(now()))
-    storage = OnlyWriter(record.open_storage(record.sqlite_url(plan.run_paths.optuna_db)))
+    storage = OnlyWriter(open_storage(sqlite_url(plan.run_paths.optuna_db)))
     study = record.create_study(storage, "simulated", plan.facts, plan.recipes)
     tracker = open_tracker(plan, study, view)
     with SimulatedLauncher(plan.paths.folder, panel) as launcher:

@@ -27,9 +27,11 @@ import psutil
 from benchmarks.machine import describe_machine
 from benchmarks.simulated import Clock, SimulatedLauncher, make_plan
 from harness import study as record
-from harness.driver import Driver, start_workers
+from harness.database import open_storage, sqlite_url
+from harness.driver import Driver
 from harness.search import open_tracker
 from harness.stage import SearchStage
+from harness.starting import start_workers
 from harness.stopping import StopSwitch
 from harness.storage import OnlyWriter
 from harness.tracking import NullTracker
@@ -90,7 +92,7 @@ def main() -> None:
         plan = make_plan(Path(folder), jobs=asked.jobs, budget=asked.trials)
         plan.paths.folder.mkdir(parents=True)
         file = plan.run_paths.optuna_db
-        storage = OnlyWriter(record.open_storage(record.sqlite_url(file)))
+        storage = OnlyWriter(open_storage(sqlite_url(file)))
         study = record.create_study(storage, "simulated", plan.facts, plan.recipes)
         began, timed = time.perf_counter(), Timed()
         last_mark, cpu_so_far = 0, time.process_time()

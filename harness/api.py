@@ -1,10 +1,12 @@
 """The search and its result as functions; `harness/__init__.py` lists all that is public."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import SearchConfig
 from harness.errors import for_the_user
 from harness.outcome import SearchOutcome
+from harness.paths import RunPaths
 from harness.search import search
 from harness.view import make_view
 
@@ -31,13 +33,19 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
         view.close()
 
 
-def best_configuration(study: "Study", trial: int | None = None) -> dict[str, Any]:
+def best_configuration(
+    study: "Study", trial: int | None = None, run_dir: Path | str | None = None
+) -> dict[str, Any]:
     """The best trial of a study, or the one named, with all that made its number: `best.yaml`.
+
+    Args:
+        run_dir: the run folder as it lies now; None: where the last search had it.
 
     Raises:
         UserInputError: there is no such trial, or none with a final score.
     """
     from reports.export import best_config
 
+    folder = RunPaths(Path(run_dir)).study(study.study_name).folder if run_dir else None
     with for_the_user(ValueError):
-        return best_config(study, trial)
+        return best_config(study, trial, folder=folder)

@@ -172,12 +172,15 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
     if not paths.optuna_db.exists():
         yield Finding("ok", "studies", f"none yet in {paths.root}")
         return
+    from harness.database import OtherSchemaError
     from harness.study import open_existing
 
     fix = "move the file away and search again, or put a copy of it back."
     broken = damage(paths.optuna_db)
     try:
         names = [] if broken else [each.study_name for each in open_existing(paths, None, None)]
+    except OtherSchemaError as error:
+        broken, fix = "it is whole, and of another version of Optuna", str(error)
     except HarnessError as error:
         broken = str(error)
     if broken:
@@ -195,7 +198,7 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
 
 def damage(file: Path) -> str:
     """What SQLite finds wrong with a database, which is not changed; "" where nothing is."""
-    from harness.study import lies_still
+    from harness.database import lies_still
 
     how = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
     try:

@@ -3,24 +3,23 @@
 How a trial ends is `harness.recorder`'s to write down.
 """
 
-import errno
 import logging
 import math
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict
-
-from optuna import Study
+from typing import assert_never
 
 from harness.devices import trials_that_fit
-from harness.errors import HarnessError, UserInputError
+from harness.errors import HarnessError, UserInputError, full_disk
 from harness.launch.launcher import Died, Launcher
 from harness.plan import SearchPlan
 from harness.recorder import Job, Recorder
+from harness.resuming import OUT_OF_MEMORY, check_same_start
 from harness.sampling import WHY_PRUNED
 from harness.stage import Stage
+from harness.starting import Start, check_scores, no_room, no_warm_start, not_prepared
 from harness.study import write_down
 from harness.trial_messages import Baseline, Memory, Rung, TrialResult
 from harness.view import Note, Prepared, RungReached, TrialBegan, View, WarmStart
@@ -41,28 +40,16 @@ MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
 MEASURED = 2  # trials whose memory says how many fit a GPU
 MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
 
+Ended = TrialResult | Stopped | Diverged | OutOfMemory | Failed
+
 log = logging.getLogger(__name__)
 
 
-def start_workers(launcher: Launcher, jobs: int, prepared: bool = False) -> None:
-    """Start them all; the first makes the warm start where there is none, and needs no further
-    word for it.
-    """
-    for number in range(jobs):
-        launcher.start(number)
-    if not prepared:
-        launcher.send(0, Prepare())
-
-
-def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
-    """What an earlier driver's preparation found, where all that it made is still there."""
-    found = study.user_attrs.get("baseline")
-    made = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
-    return Baseline(**found) if found and made else None
-
-
 class Driver:
-    """Runs one stage after the other on a launcher's workers."""
+    """Runs one stage after the other on a launcher's workers.
+
+    A worker is starting, idle or running a job; what it may say depends on that.
+    """
 
     def __init__(
         self,
@@ -77,6 +64,7 @@ class Driver:
         self.launcher = launcher
         self.view = view
         self.baseline = baseline
+        self.starting = {number: Start() for number in range(plan.jobs)}
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
@@ -93,28 +81,32 @@ class Driver:
             SearchFailedError: too many trials failed in a row.
             HarnessError: no worker can be started or prepared.
         """
-        heard = time.monotonic()
         while not stop():
             self.fill(stop)
             if self.finished():
                 return True
-            self.excuse(time.monotonic() - heard)
             self.end_hung()
+            began = time.monotonic()
             messages = self.launcher.wait(TICK)
-            heard = time.monotonic()
+            self.note_waiting(time.monotonic() - began)
             for number, message in messages:
                 self.hear(number, message)
         return False
 
-    def excuse(self, seconds: float) -> None:
-        """While the driver was busy, or waited for a database, trials may have waited for it."""
+    def note_waiting(self, seconds: float) -> None:
+        """In a wait far beyond `TICK` this process, or the whole machine, stood still."""
+        listened = min(seconds, TICK)
         for job in self.jobs.values():
-            job.excused += seconds
+            job.listened += listened
+            job.away += seconds - listened
+        for start in self.starting.values():
+            start.silent += listened
+            start.stepping += listened
 
     def turn_to(self, stage: Stage) -> None:
         """Go on with another stage's trials, on the same workers."""
         self.stage = stage
-        self.recorder = Recorder(self.plan, stage, self.view)
+        self.recorder = Recorder(self.plan, stage, self.view, self.recorder.pace)
 
     def finished(self) -> bool:
         """There is nothing more to run and nothing runs."""
@@ -123,8 +115,7 @@ class Driver:
     def give_up(self) -> None:
         """End every worker; what they ran goes back to the queue."""
         self.launcher.close()
-        for job in [*self.jobs.values(), *self.again]:
-            self.recorder.requeue(job)
+        self.recorder.requeue_running()
         self.jobs.clear()
         self.again.clear()
 
@@ -172,36 +163,110 @@ class Driver:
     # -- hearing ----------------------------------------------------------------------------
 
     def hear(self, worker: int, message: Message | Died) -> None:
-        """What a worker says, and what follows from it."""
-        job = self.jobs.get(worker)
+        """What a worker says, and what follows from it; whatever it says, something does.
+
+        Raises:
+            HarnessError: it is nothing that a worker says in its state, or the search cannot go on.
+        """
+        if isinstance(message, Died):
+            self.lost(worker, message.reason)
+        elif worker in self.jobs:
+            self.hear_trial(worker, self.jobs[worker], message)
+        elif worker in self.starting:
+            self.hear_start(worker, self.starting[worker], message)
+        else:
+            raise self.unexpected(worker, message)
+
+    def hear_start(self, worker: int, start: Start, message: Message) -> None:
+        """Of a worker that runs no trials yet."""
+        start.silent = 0.0
+        prepares = worker == 0 and self.baseline is None
         match message:
-            case Died():
-                self.lost(worker, message.reason)
-            case Ready() if worker != 0 or self.baseline is not None:
-                del self.starts_lost[worker]
-                self.idle.add(worker)
-            case Ready():  # the first: its preparation was ordered with its start
-                pass
-            case Preparing():
+            case Ready() if prepares:  # that was ordered with its start
+                start.ready = True
+            case Ready():
+                self.takes_trials(worker)
+            case Preparing() if prepares:
+                # A trial shares the machine with others.
+                self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
                 self.view.show(WarmStart(message.done, message.total))
-            case Baseline():
+            case Baseline() if prepares:
                 self.prepared(worker, message)
-            case Failed() if job is None:
+            case Failed():
                 log.error("worker %d:\n%s", worker, message.traceback)
-                raise (UserInputError if message.user_error else HarnessError)(message.reason)
-            case DiskFull():  # no trial's fault: the search ends, and this one runs again
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            case Rung() if job is not None:
+                raise not_prepared(message, self.plan)
+            case Diverged():
+                raise no_warm_start(message.reason, self.plan)
+            case OutOfMemory():
+                self.without_room(worker, message.reason)
+            case DiskFull():
+                raise full_disk()
+            case Preparing() | Baseline() | Rung() | TrialResult() | Stopped():
+                raise self.unexpected(worker, message)
+            case _:
+                assert_never(message)
+
+    def hear_trial(self, worker: int, job: Job, message: Message) -> None:
+        """Of a worker that runs a trial."""
+        match message:
+            case Rung():
                 self.rung(worker, job, message)
-            case _ if job is not None:
+            case DiskFull():  # no trial's fault: the search ends, and this one runs again
+                raise full_disk()
+            case Failed(shared=True):  # nor is this
+                log.error("trial %d:\n%s", job.task.number, message.traceback)
+                raise UserInputError(message.reason)
+            case TrialResult() | Stopped() | Diverged() | OutOfMemory() | Failed():
                 del self.jobs[worker]
                 self.idle.add(worker)
                 self.ended(worker, job, message)
+            case Ready() | Preparing() | Baseline():
+                raise self.unexpected(worker, message)
+            case _:
+                assert_never(message)
 
-    def prepared(self, worker: int, baseline: Baseline) -> None:
-        self.baseline = baseline
+    def unexpected(self, worker: int, message: Message) -> HarnessError:
+        """A fault of ours; what runs goes back to the queue."""
+        log.error("worker %d, out of turn: %r", worker, message)
+        job = self.jobs.get(worker)
+        doing = job.task.name if job else "no trial"
+        return HarnessError(
+            f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, a "
+            f"fault of the harness (see {self.plan.paths.driver_log}): run the same command again, "
+            "the study goes on."
+        )
+
+    def without_room(self, worker: int, reason: str) -> None:
+        """Go on with the others, unless there are none, or they wait for this one's preparation.
+
+        Raises:
+            HarnessError: so it is.
+        """
+        others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
+        if not others or (worker == 0 and self.baseline is None):
+            raise no_room(reason)
+        log.error("worker %d: %s", worker, reason)
+        del self.starting[worker]
+        self.launcher.kill(worker)
+        self.view.show(
+            Note(f"There is too little memory for another worker ({reason}): {len(others)} go on.")
+        )
+
+    def takes_trials(self, worker: int) -> None:
+        del self.starting[worker]
         del self.starts_lost[worker]
         self.idle.add(worker)
+
+    def prepared(self, worker: int, baseline: Baseline) -> None:
+        """What all trials share is there.
+
+        Raises:
+            HarnessError: its scores are not finite, or it is another than it was.
+        """
+        check_scores(baseline, self.plan)
+        check_same_start(self.stage.searched, self.plan, baseline)
+        self.baseline = baseline
+        self.takes_trials(worker)
         self.stage.searched.set_user_attr("baseline", asdict(baseline))
         self.show_baseline(baseline)
 
@@ -210,7 +275,11 @@ class Driver:
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""
+        if job.verdict:  # it was told to stop, and did not
+            self.launcher.send(worker, False)
+            return
         steps = self.stage.train.steps
+        self.recorder.note_pace(job.seconds / rung.step)
         if not math.isfinite(rung.value):
             job.verdict = f"diverged: the score at step {rung.step} is {rung.value}"
         else:
@@ -227,15 +296,21 @@ class Driver:
             self.stage.tracker.rung(job.task.name, rung)
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
-    def ended(self, worker: int, job: Job, message: Message) -> None:
+    def ended(self, worker: int, job: Job, message: Ended) -> None:
         """A trial's own end, in whichever way."""
         match message:
-            case TrialResult() if math.isfinite(message.rung.value):
+            case TrialResult() if not job.verdict and self.is_finite(message.rung):
                 if message.memory is not None:
                     self.pack(message.memory)
                 self.recorder.complete(job, message)
-            case TrialResult() | Stopped():
+            case TrialResult():
+                if message.checkpoint is not None:
+                    message.checkpoint.unlink(missing_ok=True)
                 self.recorder.pruned(job, job.verdict or "diverged: the score is not finite")
+            case Stopped() if job.verdict:
+                self.recorder.pruned(job, job.verdict)
+            case Stopped():
+                self.recorder.failed(job, "it stopped before its end without being told to")
             case Diverged():
                 self.recorder.pruned(job, f"diverged: {message.reason}")
             case OutOfMemory():
@@ -243,11 +318,17 @@ class Driver:
             case Failed():
                 log.error("trial %d:\n%s", job.task.number, message.traceback)
                 self.recorder.failed(job, message.reason)
+            case _:
+                assert_never(message)
+
+    def is_finite(self, rung: Rung) -> bool:
+        """Whether all that the study is told of a trial that ends with this rung is."""
+        return all(map(math.isfinite, [rung.value, *self.stage.values(rung)]))
 
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
         """Once more, alone and in a fresh process; then it is the trial's own fault."""
         if job.alone:
-            self.recorder.failed(job, f"out of memory, also when run alone: {reason}")
+            self.recorder.failed(job, f"{OUT_OF_MEMORY}: {reason}")
             return
         self.restart(worker)
         job.alone = True
@@ -256,7 +337,7 @@ class Driver:
     def lost(self, worker: int, reason: str) -> None:
         """A worker ended by itself: its trial runs again, at most twice, in a new one."""
         job = self.jobs.pop(worker, None)
-        was_starting = job is None and worker not in self.idle
+        was_starting = self.starting.pop(worker, None) is not None
         self.idle.discard(worker)
         log.error("worker %d: %s", worker, reason)
         if was_starting:
@@ -275,6 +356,7 @@ class Driver:
                 self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
 
     def start(self, worker: int) -> None:
+        self.starting[worker] = Start()
         self.launcher.start(worker)
         if worker == 0 and self.baseline is None:
             self.launcher.send(worker, Prepare())
@@ -303,10 +385,15 @@ class Driver:
         self.start(worker)
 
     def end_hung(self) -> None:
-        """Fail the trials that take far longer than trials take."""
+        """Fail the trials that take far longer than trials take; replace silent workers."""
         limit = self.recorder.time_limit()
         for worker, job in list(self.jobs.items()):
-            if job.seconds - job.excused > limit:
+            if job.listened > limit:
                 del self.jobs[worker]
                 self.restart(worker)
                 self.recorder.failed(job, f"hung: no end after {limit:.0f} s")
+        for worker, start in list(self.starting.items()):
+            limit = start.patience(self.plan)
+            if start.silent > limit:
+                self.launcher.kill(worker)
+                self.lost(worker, f"hung: no word for {limit:.0f} s")

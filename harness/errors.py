@@ -1,6 +1,7 @@
 """Errors that a user can meet. Each message says what was wrong, where, and what to do."""
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,10 @@ class UserInputError(HarnessError):
     """The user's input cannot be used. Nothing has been written."""
 
     exit_code = 2
+
+
+class SharedInputError(UserInputError):
+    """What every trial of a study reads is gone or damaged; no trial is to blame."""
 
 
 class NonFiniteWeightsError(UserInputError):
@@ -56,3 +61,8 @@ def disk_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def full_disk() -> OSError:
+    """The error of a full disk, where it was met by another process."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

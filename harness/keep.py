@@ -88,5 +88,6 @@ class Keeper:
 
         if not self.top:
             return
+        config = best_config(self.study, folder=self.paths.folder)
         with write_aside(self.paths.best_yaml) as aside:
-            aside.write_text(as_yaml(best_config(self.study)), encoding="utf-8")
+            aside.write_text(as_yaml(config), encoding="utf-8")

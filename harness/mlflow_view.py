@@ -7,6 +7,9 @@ from search_spaces.params import TrialParams
 VIEW = "harness"
 """The name under which the view is kept; an address that ends in it opens with it."""
 
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+"""The experiment's tag that holds the view."""
+
 SCORE, HELD_OUT = "score", "held_out_score"
 """A trial's score, on the validation pairs; a finalist's, on pairs held out from the search."""
 # Widths of the columns in pixels: with MLflow's own they just fit a window of 1700.
@@ -37,5 +40,5 @@ def experiment_tags() -> dict[str, str]:
     return {
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.experiment.primaryMetric.name": SCORE,
-        f"mlflow.sharedViewState.{VIEW}": json.dumps(view),
+        VIEW_TAG: json.dumps(view),
     }

@@ -1,12 +1,13 @@
 """How a search ended: the best setting beside the guide's own, and where everything is."""
 
-import shlex
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.paths import StudyPaths
+from harness.urls import without_secrets
 from harness.view import settings
+from reports.commands import quoted
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -53,6 +54,7 @@ class SearchOutcome:
         final_runs: of the finalists, done.
         front: of a Pareto search: the trials that no other beats in both objectives, the best
             score first, with their values.
+        storage: the URL of the database, as it may be shown; None: the run folder's.
         finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
             None before it is known.
     """
@@ -71,12 +73,21 @@ class SearchOutcome:
     finalists: dict[str, Any] | None
     run_dir: Path
     paths: StudyPaths
+    storage: str | None = None
 
 
 def outcome_of(
-    study: "Study", run_dir: Path, paths: StudyPaths, stopped: StopReason = ""
+    study: "Study",
+    run_dir: Path,
+    paths: StudyPaths,
+    stopped: StopReason = "",
+    storage: str | None = None,
 ) -> SearchOutcome:
-    """Read the outcome off the record."""
+    """Read the outcome off the record.
+
+    Args:
+        storage: the URL of its database, where it is not the run folder's.
+    """
     from harness.confirmation.finalists import finished_runs
     from reports.record import best_trial, recipe_trial, winning_trial
 
@@ -101,6 +112,7 @@ def outcome_of(
         finalists=study.user_attrs.get("finalists"),
         run_dir=run_dir,
         paths=paths,
+        storage=storage and without_secrets(storage),
     )
 
 
@@ -239,13 +251,13 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
 
 def places(outcome: SearchOutcome) -> list[str]:
     """Where the files are and what to type next."""
-    run_dir = shlex.quote(str(outcome.run_dir))
-    study = shlex.quote(outcome.study)
+    run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
+    stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
     if outcome.best is not None:
         lines += [
             f"Best configuration:           {outcome.paths.best_yaml}",
             f"As a train.py command:        harness export --format command --run-dir {run_dir} "
-            f"--study {study}",
+            f"--study {study}{stored}",
         ]
     return [*lines, f"Compare in MLflow:            harness ui --run-dir {run_dir}"]

@@ -41,8 +41,11 @@ class RunPaths:
         return self.root / ".opening.lock"
 
     def study(self, name: str) -> "StudyPaths":
-        beside = (self.optuna_db, self.mlflow_db, self.mlflow_artifacts, self.mlflow_log)
-        return StudyPaths(self.root / safe_name(name, {file.name for file in beside}))
+        beside = [self.mlflow_artifacts.name, self.mlflow_log.name]
+        for database in (self.optuna_db, self.mlflow_db):
+            # What SQLite puts beside a database has these endings.
+            beside += [database.name + end for end in ("", "-wal", "-shm", "-journal")]
+        return StudyPaths(self.root / safe_name(name, beside))
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,28 @@ class StudyPaths:
     """Files of one study."""
 
     folder: Path
+
+    @property
+    def owner(self) -> Path:
+        """Which study's files these are: its identity, for a name can be that of several."""
+        return self.folder / "study.json"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What a search leaves here of a study, beside the notes of its drivers."""
+        return (
+            self.owner,
+            self.best_yaml,
+            self.report_html,
+            self.panels,
+            self.checkpoints,
+            self.external.folder,
+            self.outbox,
+        )
+
+    def earlier(self, number: int) -> Path:
+        """Where the files of a study go that had this folder before."""
+        return self.folder / f"earlier-{number}"
 
     @property
     def best_yaml(self) -> Path:
@@ -87,7 +112,7 @@ class StudyPaths:
 
     def asides(self) -> list[Path]:
         """Files that `write_aside` began and that nobody will finish."""
-        return [file for file in self.folder.rglob(".*.tmp") if file.is_file()]
+        return begun_aside(self.folder)
 
     @property
     def external(self) -> "ExternalPaths":
@@ -136,6 +161,11 @@ class WarmStartPaths:
     def generator(self) -> Path:
         return self.folder / "latest_net_G.pth"
 
+    @property
+    def aside(self) -> Path:
+        """Where a damaged one is moved."""
+        return self.folder.with_name(f"{self.folder.name}.damaged")
+
     def discriminator(self, n_layers_D: int, gan_mode: str) -> Path:
         return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}.pth"
 
@@ -162,7 +192,7 @@ class TrainingPaths:
 
     def asides(self) -> list[Path]:
         """Files that `write_aside` began and that nobody will finish."""
-        return [file for file in self.folder.rglob(".*.tmp") if file.is_file()]
+        return begun_aside(self.folder)
 
     def stage(self, number: int, of: int) -> "TrainingStagePaths":
         """A training of one stage has its files in the folder itself. `number`: from 1."""
@@ -192,12 +222,33 @@ class TrainingStagePaths:
         return self.folder / "panels" / f"epoch_{epoch:04d}.png"
 
 
+def lock_beside(database: Path, study: str) -> Path:
+    """The lock of one study of a SQLite file, where every driver of that file finds it."""
+    file = database.resolve()
+    known = hashlib.sha256(f"{file.name}\n{study}".encode()).hexdigest()[:16]
+    return file.with_name(f".study-{known}.lock")
+
+
 def safe_name(name: str, taken: Collection[str]) -> str:
-    """A folder name for a study's name: itself where it is plain and not taken, else made so."""
+    """A folder name for a study's name: itself where it is plain and not taken, else made so.
+
+    Args:
+        taken: in small letters; to some disks large ones are the same.
+    """
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
-    if plain == name and plain not in taken:
+    if plain == name and plain.casefold() not in taken:
         return plain
     return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def begun_aside(folder: Path) -> list[Path]:
+    """Files under a folder that `write_aside` began; others' may end in .tmp too."""
+    ours = re.compile(r"\..+\.(\d+|[0-9a-f]{32})\.tmp")  # digits: of an earlier version
+    return [
+        file
+        for file in folder.rglob(".*.tmp")
+        if ours.fullmatch(file.name) and file.is_file() and not file.is_symlink()
+    ]
 
 
 @contextmanager

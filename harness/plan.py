@@ -29,6 +29,7 @@ from harness.external.trainer import choose_trainer, start_of
 from harness.pareto import check_pareto
 from harness.paths import RunPaths, StudyPaths, check_run_dir
 from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
+from harness.tracking import check_tracking_uri, ignored_variable
 from search_spaces.space import Space
 
 if TYPE_CHECKING:
@@ -101,9 +102,11 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         config = config.model_copy(update={"pruner": "none"})
     check_run_dir(config.run_dir)
     if config.storage is not None:
-        from harness.study import check_url
+        from harness.database import check_url
 
         check_url(config.storage)
+    if config.tracking_uri is not None:
+        check_tracking_uri(config.tracking_uri)
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     pinned = choose_pinned(config, space)
@@ -115,7 +118,8 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
     finalists, unconfirmed = choose_finalists(config, plan.facts["data"]["n_test"])
-    remarks = (*plan.remarks, *left_out, *unconfirmed)
+    unused = ignored_variable(config.tracking_uri)
+    remarks = (*plan.remarks, *left_out, *unconfirmed, *unused)
     return replace(
         plan,
         recipes=recipes,

@@ -12,18 +12,22 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from optuna import Study
 from optuna.trial import Trial, TrialState
 
 from harness.errors import SearchFailedError
 from harness.plan import SearchPlan
 from harness.stage import Stage
-from harness.study import put_back
+from harness.study import put_back, running
 from harness.tracking import Ending
-from harness.trial_messages import Rung, TrialResult, TrialTask
+from harness.trial_messages import Rung, StageName, TrialResult, TrialTask, trial_name
 from harness.view import TrialEnded, View
 
 HUNG = 10  # times the median trial
 HUNG_AT_LEAST = 60.0  # seconds
+MEDIAN_OF = 3  # completed trials; before them, the pace of the steps so far says what is long
+HUNG_AT_FIRST = 3600.0  # seconds, at least, by that pace
+HUNG_UNMEASURED = 86400.0  # seconds, before any step was seen
 REQUEUED = Ending("KILLED", "requeued", "given up midway; it runs again")
 
 
@@ -33,7 +37,9 @@ class Job:
 
     Attributes:
         known: steps that the record already has a value for, from an earlier attempt.
-        excused: seconds of its running in which the driver was not listening.
+        listened: seconds of its running in which the driver listened: while the driver was busy,
+            or waited for a database, the trial may have waited for it.
+        away: seconds in which the driver did not run (Ctrl-Z, a paused container): no trial's time.
         verdict: why the driver told the trial to stop.
         alone: it ran out of memory, and is to be run while nothing else is.
     """
@@ -45,20 +51,22 @@ class Job:
     worker: int = 0
     began: float = 0.0
     rungs: list[Rung] = field(default_factory=list)
-    excused: float = 0.0
+    listened: float = 0.0
+    away: float = 0.0
     attempts: int = 0
     verdict: str = ""
     alone: bool = False
 
     def begin_on(self, worker: int) -> None:
         """Run by a worker from its start; what an earlier attempt came to counts no more."""
-        self.worker, self.began, self.excused = worker, time.monotonic(), 0.0
+        self.worker, self.began = worker, time.monotonic()
+        self.listened = self.away = 0.0
         self.rungs, self.verdict = [], ""
 
     @property
     def seconds(self) -> float:
         """Since it was given to its worker."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self.began - self.away
 
 
 class Recorder:
@@ -66,26 +74,38 @@ class Recorder:
 
     Attributes:
         seconds: how long the stage's completed trials took.
+        pace: the most seconds that a step took, as far as is known; 0 before that.
         failures: reasons of the trials that failed since one did not.
         done: trials of the search's budget that have ended.
     """
 
-    def __init__(self, plan: SearchPlan, stage: Stage, view: View) -> None:
+    def __init__(self, plan: SearchPlan, stage: Stage, view: View, pace: float = 0.0) -> None:
         self.plan = plan
         self.stage = stage
         self.view = view
         self.failures: list[str] = []
         self.done = stage.done
-        completed = stage.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        self.seconds: list[float] = [trial.user_attrs["seconds"] for trial in completed]
+        self.seconds = seconds_of(stage.study)
+        steps = plan.trial_plan.train.steps
+        self.pace = max([pace, *(seconds / steps for seconds in seconds_of(stage.searched))])
 
     def time_limit(self) -> float:
-        """Seconds that a trial may take."""
+        """Seconds that a trial may take: far more than trials take on this machine."""
         if self.plan.config.trial_timeout is not None:
             return self.plan.config.trial_timeout
-        if len(self.seconds) < 3:
-            return math.inf
-        return max(HUNG_AT_LEAST, HUNG * median(self.seconds))
+        if len(self.seconds) >= MEDIAN_OF:
+            return max(HUNG_AT_LEAST, HUNG * median(self.seconds))
+        if self.plan.trial_plan.external is not None:
+            return (
+                math.inf
+            )  # how long another program takes is its own; its worker ends a silent one
+        if not self.pace:
+            return HUNG_UNMEASURED
+        return max(HUNG_AT_FIRST, HUNG * self.pace * self.stage.train.steps)
+
+    def note_pace(self, seconds: float) -> None:
+        """A step took so long."""
+        self.pace = max(self.pace, seconds)
 
     def complete(self, job: Job, result: TrialResult) -> None:
         """It ran to its end."""
@@ -139,10 +159,12 @@ class Recorder:
                 f"{commonest}; mend that and run the same command again, the study goes on."
             )
 
-    def requeue(self, job: Job) -> None:
-        """Given up midway: a later driver runs it."""
-        put_back(self.stage.study, job.trial)
-        self.stage.tracker.end(job.task.name, REQUEUED)
+    def requeue_running(self) -> None:
+        """Given up midway: a later driver runs them; also one whose end could not be written."""
+        stage: StageName = "search" if self.stage.study is self.stage.searched else "final"
+        for trial in running(self.stage.study):
+            put_back(self.stage.study, trial)
+            self.stage.tracker.end(trial_name(trial.number, stage), REQUEUED)
 
     def tell(
         self,
@@ -189,3 +211,9 @@ class Recorder:
                 done=self.done,
             )
         )
+
+
+def seconds_of(study: Study) -> list[float]:
+    """How long a study's completed trials took."""
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial.user_attrs["seconds"] for trial in completed]

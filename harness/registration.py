@@ -53,28 +53,27 @@ class Left:
     model: Model | None = None
 
 
-def keep_weights(client: Any, artifacts: Any, run: str, files: Sequence[Path]) -> None:
+def keep_weights(artifacts: Any, files: Sequence[Path]) -> None:
     """The best generators among a run's artifacts, and none that are among them no more.
 
     Args:
-        client: an MlflowClient.
-        artifacts: the run's artifact repository.
-        run: the study's.
+        artifacts: the artifact repository of the study's own run.
     """
-    there = {each.path: each.file_size for each in client.list_artifacts(run, WEIGHTS)}
+    there = {each.path: each.file_size for each in artifacts.list_artifacts(WEIGHTS)}
     wanted = {f"{WEIGHTS}/{file.name}": file for file in files}
     for path in there.keys() - wanted.keys():
         artifacts.delete_artifacts(path)
     for path, file in wanted.items():
         if there.get(path) != file.stat().st_size:
-            client.log_artifact(run, str(file), WEIGHTS)
+            artifacts.log_artifact(str(file), WEIGHTS)
 
 
-def register(client: Any, run: str, model: Model) -> None:
+def register(client: Any, artifacts: Any, run: str, model: Model) -> None:
     """A version of the model from the winner's weights, once for each winner of a study.
 
     Args:
         client: an MlflowClient.
+        artifacts: the run's artifact repository.
         run: the study's; it holds the version's files.
     """
     folder = f"{MODELS}/{model.weights.name.removesuffix('_net_G.pth')}"
@@ -90,7 +89,7 @@ def register(client: Any, run: str, model: Model) -> None:
     with tempfile.TemporaryDirectory() as place:
         shutil.copyfile(model.weights, Path(place) / "latest_net_G.pth")
         shutil.copyfile(model.config, Path(place) / "best.yaml")
-        client.log_artifacts(run, place, folder)
+        artifacts.log_artifacts(place, folder)
     client.create_model_version(
         model.name, source, run, tags=dict(model.tags), description=model.description
     )

@@ -11,7 +11,7 @@ from harness.data.folders import pictures_in
 from harness.data.reading import Picture, read_picture, shown
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
-from harness.locks import sole_writer
+from harness.folder_lock import sole_writer
 from harness.paths import check_writable, write_aside
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import first_difference, read_checkpoint

@@ -1,20 +1,21 @@
 """A search from the user's wish to its outcome: the driver's page to read first."""
 
 import logging
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
 from harness.launch.local import LocalLauncher, import_for_workers
-from harness.outcome import SearchOutcome, outcome_of
+from harness.outcome import SearchOutcome, StopReason, outcome_of
+from harness.paths import RunPaths
 from harness.stopping import StopSwitch
 from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName, trial_name
+from harness.urls import scrubbed, sqlite_file
 from harness.view import Note, Opened, View, leading
 from harness.worker import RunnerFactory, trial_runner
 
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
     from optuna import Study
 
     from harness.confirmation.finalists import FinalStage
+    from harness.driver import Driver
     from harness.launch.launcher import Launcher
     from harness.plan import SearchPlan
+    from harness.stage import SearchStage
+    from harness.storage import PatientStorage
     from harness.tracking import Ending, Tracker
+
+log = logging.getLogger(__name__)
 
 
 def search(
@@ -50,47 +56,86 @@ def run_search(
 ) -> SearchOutcome:
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
+    from harness.locks import only_driver, only_driver_anywhere, sign
+    from harness.resuming import requeue_failed
     from harness.storage import OnlyWriter
+    from harness.study_folder import check_folder, claim, set_aside
 
     paths, name = plan.paths, plan.config.study
-    own = plan.config.storage
-    storage = OnlyWriter(record.open_storage(own)) if own else None
     with (
         stop.on_signals(),
-        record.only_driver(paths, name),
-        record.only_driver_anywhere(storage, name) if storage else nullcontext(),
-        logging_to(paths.driver_log),
         named_disk_errors(paths.folder),
+        open_record(plan) as database,
+        only_driver(paths, name),
+        only_driver_anywhere(database, name),
+        logging_to(paths.driver_log),
     ):
-        with record.one_at_a_time(plan.run_paths):
-            if storage is None:
-                url = record.sqlite_url(plan.run_paths.optuna_db)
-                storage = OnlyWriter(record.open_storage(url))
-            study = record.find_study(storage, name)
-            if study is None:
-                # That of a study which is no more.
-                shutil.rmtree(paths.warm_start.folder, ignore_errors=True)
-                study = record.create_study(storage, name, plan.facts, plan.recipes)
+        storage = OnlyWriter(database)
+        study, moved = record.find_study(storage, name), None
+        if study is None:
+            moved = set_aside(paths)
+            study = record.create_study(storage, name, plan.facts, plan.recipes)
+        check_folder(paths, study)
         record.check_same(study, plan.facts)
-        record.sign(study)
+        claim(paths, study)
+        record.note_places(study, plan.facts)
+        sign(study)
         record.enqueue_earlier(study, plan.earlier)
         study.set_user_attr("budget", plan.config.budget)
         for trial in record.running(study):
             record.put_back(study, trial)
+        requeue_failed(study)
         announce(plan, study, view)
-        try:
-            return drive(plan, study, view, stop, make_runner)
-        finally:
-            storage.database.engine.dispose()  # leaves one file, with nothing beside it
+        if moved is not None:
+            view.show(Note(f"An earlier study of this name left files: they are in {moved} now."))
+        return drive(plan, study, view, stop, make_runner)
+
+
+@contextmanager
+def open_record(plan: "SearchPlan") -> "Iterator[PatientStorage]":
+    """The study's database, made where there is none, in which its name is free or its own.
+
+    Raises:
+        UserInputError: the database cannot be opened; or the name, or the study's folder, is taken.
+    """
+    from harness.database import open_storage, sqlite_url
+    from harness.study import check_name, find_study
+    from harness.study_folder import check_folder
+
+    own, name = plan.config.storage, plan.config.study
+    with opening(plan):
+        database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
+    try:
+        check_name(database, name, plan.facts, bool(plan.finalists or plan.compared))
+        check_folder(plan.paths, find_study(database, name))
+        yield database
+    finally:
+        database.engine.dispose()  # leaves one file, with nothing beside it
+
+
+def opening(plan: "SearchPlan") -> AbstractContextManager[None]:
+    """Held while the study's database is opened: where a file may have to be made."""
+    from harness.locks import one_at_a_time
+
+    if plan.config.storage is None:
+        return one_at_a_time(plan.run_paths)
+    shared = sqlite_file(plan.config.storage)
+    if shared is None or not shared.parent.is_dir():
+        return nullcontext()
+    return one_at_a_time(RunPaths(shared.parent))
 
 
 def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
-    from harness.driver import Driver, known_baseline, start_workers
+    from harness.driver import Driver
+    from harness.resuming import known_baseline, set_damaged_aside
     from harness.stage import SearchStage
+    from harness.starting import start_workers
 
+    if remade := set_damaged_aside(plan):
+        view.show(Note(remade))
     with ExitStack() as held:
         launcher = held.enter_context(make_launcher(plan, make_runner))
         baseline = known_baseline(plan, study)
@@ -98,41 +143,112 @@ def drive(
         with ThreadPoolExecutor(1) as beside:
             started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
             tracker = open_tracker(plan, study, view)
-            held.callback(tracker.finish)
+            held.callback(finish, tracker, view, plan.paths.driver_log)
         started.result()
         stage = SearchStage(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, stage, launcher, view, baseline)
-        ending = ended("FAILED", "failed", "the driver failed")
-        try:
-            finished = driver.run(stop)
-            if finished and (plan.finalists or plan.compared):
-                finals = open_finals(plan, study, view, tracker, stage.done)
-                driver.turn_to(finals)
-                finished = driver.run(stop)
-                if finished:
-                    finals.conclude()
-                    stage.keeper.write_best()
+        with putting_in_order(driver, plan, study, view):
+            finished = run_stages(driver, stage, plan, view, stop)
+        result = outcome(plan, study, stop.reason)
+        with tidying("leaving the outcome in MLflow", view, plan.paths.driver_log):
             ending = (
                 ended("FINISHED", "finished")
                 if finished
                 else ended("KILLED", "stopped", f"stopped by {stop.reason}")
             )
-        except HarnessError as error:
-            ending = ended("FAILED", "failed", str(error))
-            raise
-        finally:
-            driver.give_up()
-            if parent := tracker.parent():
-                study.set_user_attr("mlflow_run", parent)
-            result = outcome_of(study, plan.config.run_dir, plan.paths, stop.reason)
-            if ending.status == "FINISHED":
-                write_page(study, plan.paths)
-            name = plan.config.register_model if ending.status == "FINISHED" else None
-            left = left_by(study, result, name)
-            if left.model is not None:
-                view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
-            tracker.conclude(ending, left)
+            conclude(plan, study, view, tracker, result, ending)
     return result
+
+
+def run_stages(
+    driver: "Driver", stage: "SearchStage", plan: "SearchPlan", view: View, stop: StopSwitch
+) -> bool:
+    """The search, then its finalists where there are any; False: `stop` said so."""
+    if not driver.run(stop):
+        return False
+    if plan.finalists or plan.compared:
+        finals = open_finals(plan, stage.study, view, stage.tracker, stage.done)
+        driver.turn_to(finals)
+        if not driver.run(stop):
+            return False
+        finals.conclude()
+        stage.keeper.write_best()
+    return True
+
+
+@contextmanager
+def putting_in_order(
+    driver: "Driver", plan: "SearchPlan", study: "Study", view: View
+) -> Iterator[None]:
+    """However the block ends, what runs goes back to the queue; where it fails, MLflow hears why.
+
+    A database that was waited for in vain is not waited for again.
+    """
+    from optuna.exceptions import StorageInternalError
+
+    log_file = plan.paths.driver_log
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error.__cause__, StorageInternalError):
+            with tidying("putting running trials back", view, log_file):
+                driver.give_up()
+            with tidying("telling MLflow of the failure", view, log_file):
+                reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
+                result = outcome(plan, study)
+                tracker = driver.stage.tracker
+                conclude(plan, study, view, tracker, result, ended("FAILED", "failed", reason))
+        raise
+    with tidying("putting running trials back", view, log_file):
+        driver.give_up()
+
+
+def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> SearchOutcome:
+    """What the record says now."""
+    return outcome_of(study, plan.config.run_dir, plan.paths, stopped, plan.config.storage)
+
+
+def conclude(
+    plan: "SearchPlan",
+    study: "Study",
+    view: View,
+    tracker: "Tracker",
+    result: SearchOutcome,
+    ending: "Ending",
+) -> None:
+    """Leave the report, and in MLflow how the search ended and what it found."""
+    if parent := tracker.parent():
+        study.set_user_attr("mlflow_run", parent)
+    name = None
+    if ending.status == "FINISHED":
+        write_page(study, plan.paths)
+        name = plan.config.register_model
+    left = left_by(study, result, name)
+    if left.model is not None:
+        view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
+    tracker.conclude(ending, left)
+
+
+def finish(tracker: "Tracker", view: View, log_file: Path) -> None:
+    """Deliver to MLflow what can be delivered."""
+    with tidying("telling MLflow the rest", view, log_file):
+        tracker.finish()
+
+
+@contextmanager
+def tidying(what: str, view: View, log_file: Path) -> Iterator[None]:
+    """What is done after a search neither fails it nor hides why it failed."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("%s failed", what)
+        with suppress(Exception):
+            view.show(
+                Note(
+                    f"{what[0].upper()}{what[1:]} failed ({type(error).__name__}, see {log_file}): "
+                    "the same command puts that in order."
+                )
+            )
 
 
 def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
@@ -182,7 +298,8 @@ def open_finals(
     plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
 ) -> "FinalStage":
     """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
-    from harness.confirmation.finalists import FinalStage, choose, final_study
+    from harness.confirmation.finalists import FinalStage, choose
+    from harness.study import final_study
 
     finalists = plan.compared or choose(study, plan.finalists)
     if not plan.compared:
@@ -200,7 +317,8 @@ def open_finals(
 
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's mirror in MLflow, with what an earlier driver left open put in order."""
-    from harness.study import one_at_a_time
+    from harness.locks import one_at_a_time
+    from harness.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
@@ -209,12 +327,23 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         experiment_name=plan.config.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),
+        identity=identity_of(study),
+        recorded=recorded_runs(study),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )
     tracker = MlflowTracker(store, plan.paths.outbox, lambda said: view.show(Note(said)))
     tracker.reconcile(endings_of(study))
     return tracker
+
+
+def recorded_runs(study: "Study") -> frozenset[str]:
+    """MLflow's ids of the runs that a study's record names as its own."""
+    from harness.confirmation.finalists import final_trials
+
+    noted = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
+    noted += [trial.user_attrs for trial in final_trials(study)]
+    return frozenset(run for each in noted if (run := each.get("mlflow_run")))
 
 
 def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending"]:
@@ -236,13 +365,21 @@ def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending
     }
 
 
+class WithoutSecrets(logging.Formatter):
+    """Lines, and tracebacks, with the addresses in them as they may be shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrubbed(super().format(record))
+
+
 @contextmanager
 def logging_to(file: Path) -> Iterator[None]:
     """The harness's log goes to `file` while the block runs, and nowhere else."""
     handler = logging.FileHandler(file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
     logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield

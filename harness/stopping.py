@@ -11,6 +11,7 @@ from types import FrameType
 from harness.outcome import StopReason
 
 STOPPED_BY_USER = 130
+SECOND_AFTER = 1.0  # seconds: GNU timeout, shells and schedulers send one request as two signals
 
 
 class StopSwitch:
@@ -19,6 +20,7 @@ class StopSwitch:
     def __init__(self, timeout: float | None) -> None:
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.reason: StopReason = ""
+        self.asked = 0.0  # when the user's first signal came
 
     def __call__(self) -> bool:
         if not self.reason and self.deadline is not None and time.monotonic() >= self.deadline:
@@ -28,11 +30,14 @@ class StopSwitch:
     def heard(self, number: int, _: FrameType | None) -> None:
         """The first signal stops the search in order; the second ends the process at once.
 
-        Its workers end with it, and the next search puts the record in order.
+        Its workers end with it, and the next search puts the record in order. What follows the
+        first within `SECOND_AFTER` seconds is the same request.
         """
-        if self.reason == "user":
+        now = time.monotonic()
+        if self.reason != "user":
+            self.reason, self.asked = "user", now
+        elif now - self.asked > SECOND_AFTER:
             os._exit(STOPPED_BY_USER)
-        self.reason = "user"
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

@@ -12,21 +12,27 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import (
+    DuplicatedStudyError,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
 from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from harness.errors import HarnessError, disk_full
+from harness.database_errors import damaged, is_away, is_damage
+from harness.errors import HarnessError
 
 PATIENCE = 300.0  # seconds that a database may be away
 RETRY_AFTER = 0.5  # seconds
@@ -37,21 +43,15 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-def is_away(error: StorageInternalError) -> bool:
-    """Whether a database refused because it is restarting or locked, not because of what was asked.
-
-    A full disk and a missing table do not mend themselves.
-    """
-    cause = error.__cause__
-    if not isinstance(cause, OperationalError | InterfaceError) or disk_full(error):
-        return False
-    return not any(word in str(cause) for word in ("no such table", "readonly", "unable to open"))
-
-
 def patient(
     method: Callable[Concatenate["PatientStorage", P], R],
 ) -> Callable[Concatenate["PatientStorage", P], R]:
-    """The same call, made again while the database is away."""
+    """The same call, made again while the database is away.
+
+    Raises:
+        UserInputError: the database is damaged.
+        HarnessError: it has been away for too long.
+    """
 
     @functools.wraps(method)
     def repeated(self: "PatientStorage", /, *args: P.args, **named: P.kwargs) -> R:
@@ -59,8 +59,10 @@ def patient(
         while True:
             try:
                 return method(self, *args, **named)
-            except StorageInternalError as error:
-                if not is_away(error):
+            except (StorageInternalError, SQLAlchemyError, ValueError, LookupError) as error:
+                if is_damage(error):
+                    raise damaged(self.url, error) from error
+                if not isinstance(error, StorageInternalError) or not is_away(error):
                     raise
                 reason = type(error.__cause__).__name__
                 if time.monotonic() > deadline:
@@ -104,6 +106,37 @@ class PatientStorage(RDBStorage):
     _set_trial_param = patient(RDBStorage._set_trial_param)
     _get_trials = patient(RDBStorage._get_trials)
     _get_best_trial_id = patient(RDBStorage._get_best_trial_id)
+
+    @patient
+    def create_marked_study(
+        self, name: str, directions: Sequence[str], marks: Mapping[str, str]
+    ) -> None:
+        """A study with some attributes, in one transaction; one that landed is no error.
+
+        Args:
+            marks: one of them no other study has.
+
+        Raises:
+            DuplicatedStudyError: there is another study of that name.
+        """
+        study = models.StudyModel(
+            study_name=name,
+            directions=[
+                models.StudyDirectionModel(objective=place, direction=StudyDirection[way.upper()])
+                for place, way in enumerate(directions)
+            ],
+            user_attributes=[
+                models.StudyUserAttributeModel(key=key, value_json=json.dumps(value))
+                for key, value in marks.items()
+            ],
+        )
+        try:
+            with _create_scoped_session(self.scoped_session) as session:
+                session.add(study)
+        except IntegrityError:
+            there = self.get_study_user_attrs(self.get_study_id_from_name(name))
+            if not marks.items() <= there.items():
+                raise DuplicatedStudyError(name) from None
 
     def write(self, trial_id: int, unwritten: Unwritten) -> None:
         """All of it in one transaction; one that landed although its answer was lost is no error.

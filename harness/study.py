@@ -5,31 +5,26 @@ stopped the search) goes back to the queue with its number, its values and its s
 """
 
 import json
-import os
-import socket
-import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from uuid import uuid4
 
 import optuna
-from filelock import FileLock, Timeout
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import BaseStorage
+from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy import event, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from harness.config import SamplerName
-from harness.errors import UserInputError, disk_full
-from harness.paths import RunPaths, StudyPaths, write_aside
+from harness.database import open_to_read, reading_url
+from harness.errors import UserInputError
+from harness.paths import RunPaths
 from harness.sampling import make_sampler
 from harness.storage import OnlyWriter, PatientStorage
+from harness.urls import without_secrets
 from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -54,126 +49,53 @@ FIXED_FACTS = {
     "pruner": "pruner",
 }
 
-DRIVER = "driver"
-
-# Names repeat, in other databases and after a deletion; this does not.
+# Names repeat, in other databases and after a deletion; this does not. A study of ours carries it
+# from its first moment.
 IDENTITY = "identity"
 
-# Written last: a study without it was never finished being made, and holds no trial.
+# Written last: a study of ours without it was never finished being made, and no trial of it ran.
 FINISHED_MAKING = "created"
 
+# What the record of a study's finalists is called, and whose they are: its study's identity.
+FINALISTS = " (finalists)"
+FINALISTS_OF = "finalists_of"
 
-def open_storage(url: str) -> PatientStorage:
-    """Optuna's storage at a database URL, made where there is none.
 
-    Raises:
-        UserInputError: the database cannot be reached or is none.
-    """
-    is_sqlite = url.startswith("sqlite")
-    arguments = {"connect_args": {"timeout": 60}} if is_sqlite else {"pool_pre_ping": True}
+# A study of ours has these at least.
+OURS = {FINISHED_MAKING, "name", "data", "train"}
+
+
+def load_study(storage: BaseStorage, name: str) -> Study | None:
+    """The study of that name, whosever it is."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        storage = PatientStorage(url, engine_kwargs=arguments)
-    except (SQLAlchemyError, ImportError, ValueError, RuntimeError) as error:
-        raise unopened(url, error) from None
-    if is_sqlite:
-        # A process that dies loses nothing either way; waiting for the disk costs most of a write.
-        def relax(connection: Any, _: Any) -> None:
-            connection.execute("PRAGMA synchronous=NORMAL")
-
-        event.listen(storage.engine, "connect", relax)
-        storage.engine.dispose()
-    return storage
-
-
-def check_url(url: str) -> None:
-    """Refuse the address of a database of a kind that is not known here; opens nothing.
-
-    Raises:
-        UserInputError: it is none, or its driver package is missing.
-    """
-    try:
-        make_url(url).get_dialect().import_dbapi()
-    except (SQLAlchemyError, ImportError) as error:
-        raise unopened(url, error) from None
-
-
-def unopened(url: str, error: Exception) -> UserInputError:
-    what_to_do = (
-        "it may be damaged, or no database; harness doctor looks at it."
-        if url.startswith("sqlite")
-        else "check the address, the server and the driver package."
-    )
-    return UserInputError(
-        f"The study's database {without_password(url)} cannot be opened ({type(error).__name__}): "
-        f"{what_to_do}"
-    )
-
-
-def sqlite_url(file: Path) -> str:
-    """The URL of a SQLite file, made with a write-ahead log so that readers never wait.
-
-    Raises:
-        UserInputError: what is there is no such file.
-    """
-    url = f"sqlite:///{file.absolute()}"
-    try:
-        with closing(sqlite3.connect(file, timeout=60)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.DatabaseError as error:
-        if disk_full(error):
-            raise
-        raise unopened(url, error) from None
-    return url
-
-
-def reading_url(file: Path) -> str:
-    """The URL of a SQLite file that is only read, also where nothing can be written beside it."""
-    if not lies_still(file):
-        return f"sqlite:///{file.absolute()}"
-    return f"sqlite:///file:{quote(str(file.absolute()))}?mode=ro&immutable=1&uri=true"
-
-
-def lies_still(file: Path) -> bool:
-    """Whether a SQLite file is in a folder that cannot be written, with no log beside it.
-
-    SQLite reads one made with a write-ahead log only where it can put, or finds, that log.
-    """
-    log = file.with_name(f"{file.name}-wal")
-    return not os.access(file.parent, os.W_OK) and not log.exists()
-
-
-def without_password(url: str) -> str:
-    """A database or tracking URL as it may be shown."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        scheme, found, rest = url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}" if found else url
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return None
 
 
 def find_study(storage: BaseStorage, name: str) -> Study | None:
-    """The study of that name, if the storage has it and its making was finished."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        study = optuna.load_study(study_name=name, storage=storage)
-    except KeyError:
-        return None
-    return study if FINISHED_MAKING in study.user_attrs else None
+    """The study of that name, if it is one of ours and its making was finished."""
+    study = load_study(storage, name)
+    return study if study is not None and study.user_attrs.keys() >= OURS else None
 
 
 def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
     """The finished-making studies of a run folder or database, all or the one named.
 
     Raises:
-        UserInputError: there is no such folder, or no such study in it.
+        UserInputError: there is no such folder or database, or no such study in it.
     """
-    where = without_password(storage_url) if storage_url else str(paths.root)
-    if storage_url is None and not paths.optuna_db.exists():
-        raise UserInputError(
-            f"There is no study in {where}: name the folder of a search with --run-dir DIR, or run "
-            "harness search first."
+    where = without_secrets(storage_url) if storage_url else str(paths.root)
+    storage = open_to_read(storage_url or reading_url(paths.optuna_db))
+    if storage is None:
+        place = (
+            "its database with --storage URL" if storage_url else "its folder with --run-dir DIR"
         )
-    storage = open_storage(storage_url or reading_url(paths.optuna_db))
+        raise UserInputError(
+            f"There is no study in {where}: for another search name {place}, or run harness search "
+            "first."
+        )
     names = optuna.get_all_study_names(storage) if name is None else [name]
     found = [study for each in names if (study := find_study(storage, each)) is not None]
     if name is not None and not found:
@@ -205,29 +127,71 @@ def read_study(
     return studies[0]
 
 
+def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finalists: bool) -> None:
+    """Refuse a name under which the database has what is not ours.
+
+    Args:
+        facts: the user attributes that the study has, or gets.
+        finalists: the study gets a record of its finalists too.
+
+    Raises:
+        UserInputError: another program's study has the name, or that of the finalists' record.
+    """
+    study = load_study(storage, name)
+    if study is None and name.endswith(FINALISTS):
+        raise UserInputError(
+            f"The name {name} is taken: {FINALISTS.strip()} at its end stands for the record of a "
+            "study's finalists; choose another with --study NAME."
+        )
+    ours = study is None or study.user_attrs.keys() >= OURS
+    if study is not None and not ours and not is_half_made(study, facts):
+        raise stranger(name)
+    own_finals = finals_of(study) if study is not None and ours else None
+    if finalists and own_finals is None and load_study(storage, name + FINALISTS) is not None:
+        raise stranger(name + FINALISTS)
+
+
+def stranger(name: str) -> UserInputError:
+    return UserInputError(
+        f"The database has a study {name} that is not of this search, and it is left as it is: "
+        "choose another name with --study NAME, or another database with --storage URL."
+    )
+
+
+def is_half_made(study: Study, facts: Mapping[str, Any]) -> bool:
+    """Whether a study is one that we began to make and did not finish; no trial of it ever ran."""
+    noted = study.user_attrs.keys()
+    ours = IDENTITY in noted and FINISHED_MAKING not in noted and noted <= {IDENTITY, *facts}
+    trials = study.get_trials(deepcopy=False)
+    return ours and all(trial.state == TrialState.WAITING for trial in trials)
+
+
 def create_study(
     storage: BaseStorage,
     name: str,
     facts: Mapping[str, Any],
     recipes: Mapping[str, Mapping[str, Any]],
 ) -> Study:
-    """Make the study, its facts and its first trials; a half-made one is made anew.
+    """Make the study, its facts and its first trials; one that we half made is made anew.
 
     Args:
         facts: the study's user attributes.
         recipes: values to enqueue, by the recipe's name.
+
+    Raises:
+        UserInputError: there is a study of that name which is not our half-made one.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    if name in optuna.get_all_study_names(storage):
+    there = load_study(storage, name)
+    if there is not None:
+        if not is_half_made(there, facts):
+            raise stranger(name)
         optuna.delete_study(study_name=name, storage=storage)
     objectives = facts.get("objectives") or {"score": facts["direction"]}
-    directions = list(objectives.values())
-    study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+    study = create_marked(storage, name, list(objectives.values()), {IDENTITY: uuid4().hex})
     if len(objectives) > 1:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
-    study.set_user_attr(IDENTITY, uuid4().hex)
     for key, value in facts.items():
         if key != FINISHED_MAKING:
             study.set_user_attr(key, value)
@@ -237,12 +201,62 @@ def create_study(
     return study
 
 
+def create_marked(
+    storage: BaseStorage, name: str, directions: Sequence[str], marks: Mapping[str, str]
+) -> Study:
+    """A study that carries some attributes from its first moment, so that it is known as ours.
+
+    Raises:
+        UserInputError: there is another study of that name.
+    """
+    database = storage._backend if isinstance(storage, _CachedStorage) else storage
+    assert isinstance(database, PatientStorage)
+    try:
+        database.create_marked_study(name, directions, marks)
+    except DuplicatedStudyError:
+        raise stranger(name) from None
+    return optuna.load_study(study_name=name, storage=storage)
+
+
 def identity_of(study: Study) -> str:
     """32 hex digits that no other study has; a study of an earlier version gets its own now."""
     if IDENTITY not in study.user_attrs:
-        study.set_user_attr(IDENTITY, uuid4().hex)
-    identity: str = study.user_attrs[IDENTITY]
-    return identity
+        finals = finals_of(study)
+        known = finals and finals.user_attrs.get(FINALISTS_OF)  # ended between the next two steps
+        identity = known or uuid4().hex
+        if finals is not None:
+            finals.set_user_attr(FINALISTS_OF, identity)
+        study.set_user_attr(IDENTITY, identity)
+    noted: str = study.user_attrs[IDENTITY]
+    return noted
+
+
+def finals_of(study: Study) -> Study | None:
+    """The record of a study's finalists; what has its name and is not its own is none.
+
+    Earlier versions marked neither the study nor the record.
+    """
+    found = load_study(study._storage, study.study_name + FINALISTS)
+    if found is None or not found.user_attrs.keys() <= {FINALISTS_OF}:
+        return None
+    identity, owner = study.user_attrs.get(IDENTITY), found.user_attrs.get(FINALISTS_OF)
+    trials = found.get_trials(deepcopy=False)
+    ours = bool(trials or owner) and all("finalist" in trial.user_attrs for trial in trials)
+    return found if ours and identity in (None, owner) else None
+
+
+def final_study(study: Study) -> Study:
+    """The record of a study's finalists, made where there is none.
+
+    Raises:
+        UserInputError: another study has its name.
+    """
+    return finals_of(study) or create_marked(
+        study._storage,
+        study.study_name + FINALISTS,
+        ["maximize"],
+        {FINALISTS_OF: identity_of(study)},
+    )
 
 
 def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> None:
@@ -274,10 +288,21 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
         )
 
 
+def note_places(study: Study, facts: Mapping[str, Any]) -> None:
+    """Note where the study's files are now: its run folder may have been moved."""
+    for key in ("warm_start_folder", "program"):
+        if key in facts and study.user_attrs.get(key) != facts[key]:
+            study.set_user_attr(key, facts[key])
+
+
 def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that must stay, with the data's own taken out of its entry."""
-    data = facts["data"]
+    """The facts that must stay, with the data's own taken out of its entry, and without places in
+    the run folder, which may be moved.
+    """
+    data, program = facts["data"], facts.get("program")
     flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
+    if program:
+        flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
     return {key: json.loads(json.dumps(flat.get(key))) for key in FIXED_FACTS}
 
 
@@ -318,80 +343,3 @@ def running(study: Study) -> list[FrozenTrial]:
 def counted(study: Study) -> int:
     """Trials that a budget counts."""
     return len(study.get_trials(deepcopy=False, states=COUNTED))
-
-
-@contextmanager
-def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
-    """Hold the study's lock; it goes with the process, however that ends.
-
-    Raises:
-        UserInputError: another driver holds it (its host and process id are named), or the folder
-            cannot be written.
-    """
-    lock = FileLock(paths.lock, timeout=0)
-    try:
-        paths.folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise UserInputError(
-            f"Study {name} is being searched already, by {holder(paths)}: wait for it, stop it, or "
-            "give this search a name of its own with --study NAME."
-        ) from None
-    except OSError as error:
-        raise UserInputError(
-            f"The run folder {paths.folder} cannot be written ({error.strerror}): choose another "
-            "with --run-dir DIR."
-        ) from None
-    try:
-        with write_aside(paths.driver) as aside:
-            aside.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def only_driver_anywhere(storage: OnlyWriter, name: str) -> Iterator[None]:
-    """As `only_driver`, for a database that machines share; does nothing for a SQLite file.
-
-    PostgreSQL's advisory lock goes with its session, however that ends.
-
-    Raises:
-        UserInputError: another driver holds it; its host and process id are named.
-    """
-    engine = storage.database.engine
-    if engine.name != "postgresql":
-        yield
-        return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-        session.detach()  # closed at the end, not lent to others with the lock on it
-        lock = text("SELECT pg_try_advisory_lock(hashtext(:name))")
-        if not session.execute(lock, {"name": f"pix2pix-blur-harness {name}"}).scalar():
-            study = find_study(storage, name)
-            by = study.user_attrs.get(DRIVER) if study else None
-            raise UserInputError(
-                f"Study {name} is being searched already, by {by or 'another process'}: wait for "
-                "it, stop it, or give this search a name of its own with --study NAME."
-            )
-        yield
-
-
-def sign(study: Study) -> None:
-    """Note who drives the study now, for whoever is refused."""
-    study.set_user_attr(DRIVER, f"process {os.getpid()} on {socket.gethostname()}")
-
-
-@contextmanager
-def one_at_a_time(paths: RunPaths) -> Iterator[None]:
-    """Let one process at a time make or migrate a run folder's databases."""
-    with FileLock(paths.opening_lock):
-        yield
-
-
-def holder(paths: StudyPaths) -> str:
-    """Who holds the lock, for a message."""
-    try:
-        said = json.loads(paths.driver.read_text())
-        return f"process {said['pid']} on {said['host']}"
-    except (OSError, ValueError, KeyError):
-        return "another process"

@@ -117,7 +117,7 @@ def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
     from reports.record import trials_by_score
 
     paths = outcome.paths
-    config = best_config(study) if outcome.winner is not None else {}
+    config = best_config(study, folder=paths.folder) if outcome.winner is not None else {}
     kept = [paths.checkpoint(trial.number) for trial in trials_by_score(study)[:KEPT]]
     winner = paths.folder / config["checkpoint"] if config.get("checkpoint") else None
     if winner and winner not in kept:

@@ -14,7 +14,7 @@ from torch import nn
 from harness.config import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs import load_dataset
 from harness.devices import with_memory
-from harness.errors import for_the_user
+from harness.errors import SharedInputError, UserInputError, for_the_user
 from harness.external.trial import train_with
 from harness.judge import Judge
 from harness.panels import panel_png
@@ -40,8 +40,6 @@ class Trials:
     """
 
     def __init__(self, plan: TrialPlan) -> None:
-        torch.set_num_threads(plan.threads)
-        torch.set_flush_denormal(True)
         self.plan = plan
         self.paths = StudyPaths(plan.folder)
         self.device = torch.device(plan.device)
@@ -56,9 +54,6 @@ class Trials:
             ).to(self.device)
         self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
         self.captured = CapturedSteps()
-        # What stands by now stays: the collector need not walk through it while trials run.
-        gc.collect()
-        gc.freeze()
 
     def prepare(self, tell: Tell) -> Baseline:
         """Make the shared warm start unless it is there; score it, the input, and the oracle.
@@ -100,8 +95,18 @@ class Trials:
 
     @cached_property
     def warm_start(self) -> WarmStart:
-        """The study's warm start, read once a worker."""
-        return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
+        """The study's warm start, read once a worker.
+
+        Raises:
+            SharedInputError: a file of it is gone or damaged.
+        """
+        try:
+            return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
+        except UserInputError as error:
+            raise SharedInputError(
+                f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
+                "command again, it is then made again where that gives the same."
+            ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         """One trial, and what it needed of a GPU, which has room again after it."""
@@ -193,5 +198,11 @@ class Trials:
 
 
 def make_runner(plan: TrialPlan) -> TrialRunner:
-    """What a worker calls once, in its own process."""
-    return Trials(plan)
+    """What a worker calls once, in its own process, which is set up for nothing but trials."""
+    torch.set_num_threads(plan.threads)
+    torch.set_flush_denormal(True)
+    trials = Trials(plan)
+    # What stands by now stays: the collector need not walk through it while trials run.
+    gc.collect()
+    gc.freeze()
+    return trials

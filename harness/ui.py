@@ -16,78 +16,95 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from harness import ended_with_parent
 from harness.errors import HarnessError, UserInputError
-from harness.mlflow_view import VIEW
-from harness.paths import RunPaths, check_writable
+from harness.mlflow_view import VIEW, VIEW_TAG
+from harness.paths import RunPaths
+from harness.tracking import served
 
 HOST = "127.0.0.1"
 TRIED_PORTS = 100
 STARTS_WITHIN = 180.0  # seconds
 ENDS_WITHIN = 10.0  # seconds
+# A proxy that the environment names would look for this machine's own address on its own.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) -> None:
-    """Serve until Ctrl-C or SIGTERM; what the server says goes to a log in the run folder.
+    """Serve until Ctrl-C, SIGTERM or the end of the terminal; what the server says goes to a log.
 
     Args:
         study: the one to open; None: the one that was searched last.
 
     Raises:
-        UserInputError: the run folder has no such study, or MLflow could not write there.
+        UserInputError: the run folder has no such study, or MLflow's database is damaged.
         HarnessError: no port is free, or the server does not start.
     """
-    check_writable(paths.root, "--run-dir")
     # A shell starts what runs in its background with Ctrl-C ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
+    # That it is ignored is the wish of nohup.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
     base = f"http://{HOST}:{free_port(port)}"
-    print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
-    server = start(paths, base)
-    try:
-        wait_until_it_answers(server, base, paths.mlflow_log)
-        address = base + page_of(chosen_experiment(base, study, paths))
-        print(f"{address}\nCtrl-C ends it.", flush=True)
-        if open_browser:
-            webbrowser.open(address)
-        server.wait()
-        raise HarnessError(died(server, paths.mlflow_log))
-    except KeyboardInterrupt:
-        pass
-    finally:
-        end(server)
+    with served(paths) as (database, log):
+        print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
+        server = start(server_command(database, paths.mlflow_artifacts, base), log)
+        try:
+            wait_until_it_answers(server, base, log)
+            address = base + page_of(chosen_experiment(base, study, paths))
+            print(f"{address}\nCtrl-C ends it.", flush=True)
+            if open_browser:
+                webbrowser.open(address)
+            server.wait()
+            raise HarnessError(died(server, log))
+        except KeyboardInterrupt:
+            pass
+        finally:
+            end(server)
 
 
 def interrupt(*_: object) -> None:
-    """Either signal ends the server."""
+    """Any of the signals ends the server."""
     raise KeyboardInterrupt
 
 
-def start(paths: RunPaths, base: str) -> "subprocess.Popen[bytes]":
-    """The server, in a session of its own: Ctrl-C reaches us alone, and we end it in order."""
-    with paths.mlflow_log.open("wb") as log:
+def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    """The server, in a session of its own: Ctrl-C reaches us alone, and we end it in order.
+
+    It ends with this process in any case, for the pipe to its guard is closed then.
+    """
+    with log.open("wb") as output:
         return subprocess.Popen(
-            server_command(paths, base.rpartition(":")[2]),
+            [sys.executable, ended_with_parent.__file__, *command],
             env=quiet_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdin=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
 
 
-def server_command(paths: RunPaths, port: str) -> list[str]:
+def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
+    store = f"sqlite:///{database.absolute()}"
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--host", HOST, "--port", port, "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{paths.mlflow_db.absolute()}"),
-        *("--default-artifact-root", paths.mlflow_artifacts.absolute().as_uri()),
+        *("--host", HOST, "--port", base.rpartition(":")[2], "--workers", "1"),
+        *("--backend-store-uri", store, "--registry-store-uri", store),
+        *("--default-artifact-root", artifacts.absolute().as_uri()),
         *("--uvicorn-opts", "--log-level warning"),
     ]
 
 
 def quiet_environment() -> dict[str, str]:
+    """Without what would choose another store, another address or other options for MLflow."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MLFLOW_") or name.startswith("MLFLOW_SERVER_")
+    }
     return {
-        **os.environ,
+        **own,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # A file of the user's own that is named as one of Python's must not be taken for it.
@@ -126,7 +143,7 @@ def wait_until_it_answers(server: "subprocess.Popen[bytes]", base: str, log: Pat
         if server.poll() is not None:
             raise HarnessError(died(server, log))
         try:
-            with urllib.request.urlopen(f"{base}/health", timeout=5):
+            with DIRECTLY.open(f"{base}/health", timeout=5):
                 return
         except (OSError, http.client.HTTPException):
             time.sleep(0.1)
@@ -168,7 +185,7 @@ def page_of(experiment: dict[str, Any] | None) -> str:
         return "/"
     tags = {tag["key"] for tag in experiment.get("tags", [])}
     query = {"workflowType": "machine_learning"}
-    if f"mlflow.sharedViewState.{VIEW}" in tags:
+    if VIEW_TAG in tags:
         query["viewStateShareKey"] = VIEW
     return f"/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"
 
@@ -185,7 +202,7 @@ def asked(base: str, what: str, **body: Any) -> dict[str, Any]:
         {"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with DIRECTLY.open(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
     except urllib.error.HTTPError as error:
@@ -194,7 +211,7 @@ def asked(base: str, what: str, **body: Any) -> dict[str, Any]:
 
 def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server and what it started; a second Ctrl-C does not stop this."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     tell(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):

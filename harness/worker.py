@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.config import TrialPlan
-from harness.errors import DivergedError, HarnessError, disk_full
+from harness.errors import DivergedError, HarnessError, SharedInputError, disk_full
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialRunner, TrialTask
 
 TELL_EVERY = 0.25  # seconds between two words on a preparation's progress
@@ -71,11 +71,17 @@ class DiskFull:
 
 @dataclass(frozen=True)
 class Failed:
-    """The trial or the preparation raised. `user_error`: the message is for the user as it is."""
+    """The trial or the preparation raised.
+
+    Attributes:
+        user_error: the reason is a sentence for the user as it is.
+        shared: what every trial reads is damaged, so that the next one would fail as well.
+    """
 
     reason: str
     traceback: str
     user_error: bool = False
+    shared: bool = False
 
 
 Message = (
@@ -135,7 +141,7 @@ def obey(pipe: Pipe, factory: RunnerFactory, plan: TrialPlan) -> None:
         try:
             runner = factory(plan)
         except Exception as error:
-            pipe.send(failure(error))
+            pipe.send(answer_to(error))
             return
         pipe.send(Ready())
         while (order := pipe.recv()) is not None:
@@ -164,18 +170,24 @@ def carry_out(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Me
         return runner.run(order, report) or Stopped()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
-    except DivergedError as error:
-        return Diverged(str(error))
     except Exception as error:
-        if disk_full(error):
-            return DiskFull()
-        return OutOfMemory(one_line(error)) if is_out_of_memory(error) else failure(error)
+        return answer_to(error)
 
 
-def failure(error: Exception) -> Failed:
-    reason = str(error) if isinstance(error, HarnessError) else one_line(error)
-    user_error = isinstance(error, HarnessError) and error.exit_code == 2
-    return Failed(reason, "".join(traceback.format_exception(error)), user_error)
+def answer_to(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
+    """What the driver is told of an error."""
+    if isinstance(error, DivergedError):
+        return Diverged(str(error))
+    if disk_full(error):
+        return DiskFull()
+    if is_out_of_memory(error):
+        return OutOfMemory(one_line(error))
+    return Failed(
+        reason=str(error) if isinstance(error, HarnessError) else one_line(error),
+        traceback="".join(traceback.format_exception(error)),
+        user_error=isinstance(error, HarnessError) and error.exit_code == 2,
+        shared=isinstance(error, SharedInputError),
+    )
 
 
 def one_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ is written out, for its defaults differ between models and versions. What is eas
 """
 
 import math
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -209,4 +210,20 @@ def shell(command: Command) -> str:
         if word.startswith("--"):
             lines.append([])
         lines[-1].append(word)
-    return " \\\n  ".join(shlex.join(line) for line in lines)
+    return " \\\n  ".join(" ".join(map(quoted, line)) for line in lines)
+
+
+def quoted(word: str) -> str:
+    """A word as bash takes it, in characters that every file and terminal can show.
+
+    A path can hold bytes that are no UTF-8, and control characters.
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    kept = {ord(mark): f"\\{mark}" for mark in "'\\"}
+    return f"$'{''.join(kept.get(c) or as_byte(c) for c in os.fsencode(word))}'"
+
+
+def as_byte(code: int) -> str:
+    """A byte between the quotes of $'...'."""
+    return chr(code) if 0x20 <= code < 0x7F else f"\\x{code:02x}"

@@ -1,6 +1,5 @@
 """The best configuration of a study: as data, YAML, a `train.py` command, or a script."""
 
-import shlex
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +15,12 @@ from reports.commands import (
     folder_name,
     full_commands,
     progressive_commands,
+    quoted,
     shell,
     steps_per_epoch,
     train_commands,
 )
+from reports.places import program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
     RECOMMENDED,
@@ -44,13 +45,17 @@ Config = dict[str, Any]
 
 
 def best_config(
-    study: Study, trial_number: int | None = None, repository: Mapping[str, Any] | None = None
+    study: Study,
+    trial_number: int | None = None,
+    repository: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> Config:
     """The best trial of a study, or the one named, with all that made its number (schema 1).
 
     Args:
         repository: the copy of pix2pix that the commands are for, as `in_its_words` takes it; None:
             the one that ran the trials, else commands that copies of all ages share.
+        folder: the study's folder as it lies now; None: where the last search had it.
 
     Raises:
         ValueError: one sentence: there is no such trial, or none with a final score, or the copy
@@ -69,11 +74,11 @@ def best_config(
     device = kind_of_device(noted["device"])
     trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
-    warm_start = noted["warm_start_folder"]
+    warm_start = warm_start_of(noted, folder)
     command = train_commands(params, train, data, run_name, warm_start)
     in_full = progressive_commands if is_progressive(trial) else full_commands
     full = in_full(params, data, f"{run_name}-full", searched(trial, noted))
-    program = noted.get("program")
+    program = program_of(noted, folder)
     if program:
         seed = trial.user_attrs.get("seed", noted["seed"])
         command = program_commands(program, params, train, data, run_name, warm_start, seed, device)
@@ -261,7 +266,7 @@ def before(
     elif Path(folder).exists() and not Path(folder, "train").is_dir():
         said.append(
             "train.py reads pairs side by side in a folder train/, and yours lie otherwise: "
-            f"harness data check {shlex.quote(folder)} --fix NEW writes them so; put NEW in place "
+            f"harness data check {quoted(folder)} --fix NEW writes them so; put NEW in place "
             "of the --dataroot."
         )
     if repository is None:

@@ -1,6 +1,7 @@
 """The report as one HTML file that needs nothing beside it."""
 
 import json
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -53,13 +54,15 @@ def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None
         study: a study as the driver notes it.
         file: where to; replaced in one go.
         lang: `en` or `ko`.
-        panels: the folder with the trials' panels `t007.png`; None: no pictures.
+        panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
+            pictures.
     """
     page = render(study, lang, panels)
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.tmp")
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        aside.write_text(page, encoding="utf-8")
+        # A name that is no UTF-8 is shown escaped.
+        aside.write_text(page, encoding="utf-8", errors="backslashreplace")
         aside.replace(file)
     finally:
         aside.unlink(missing_ok=True)
@@ -73,7 +76,9 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
     frame, summary = trials_frame(study), summarise(study)
     winner = winning_trial(study)
     rungs = winner.user_attrs.get("rungs", []) if winner else []
-    config = best_config(study) if winner and "train" in study.user_attrs else None
+    folder = panels and panels.parent
+    named = winner and "train" in study.user_attrs
+    config = best_config(study, folder=folder) if named else None
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,

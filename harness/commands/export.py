@@ -36,12 +36,14 @@ def export(
 
     Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
     """
+    from harness.paths import RunPaths
     from harness.study import read_study
     from reports.export import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
+    folder = RunPaths(run_dir).study(found.study_name).folder
     with for_the_user(ValueError):
-        config = best_config(found, trial, None if repo is None else copy_in(repo))
+        config = best_config(found, trial, None if repo is None else copy_in(repo), folder)
     if form == "command":
         for need in config["needs"]:
             print(need, file=sys.stderr)
@@ -104,4 +106,4 @@ def write(file: Path | None, text: str) -> None:
 
     check_file(file, "-o")
     with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -25,17 +25,19 @@ def status(
     from harness.outcome import as_data, outcome_of
     from harness.paths import RunPaths
     from harness.standing import standing_lines
-    from harness.study import open_existing, without_password
+    from harness.study import open_existing
+    from harness.urls import without_secrets
 
     studies = open_existing(RunPaths(run_dir), storage, study)
     outcomes = [
-        outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name)) for found in studies
+        outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name), storage=storage)
+        for found in studies
     ]
     if as_json:
         print(json.dumps([as_data(outcome) for outcome in outcomes]))
         return
     if not studies:
-        print(f"No study in {without_password(storage) if storage else run_dir} yet.")
+        print(f"No study in {without_secrets(storage) if storage else run_dir} yet.")
         return
     parts = [standing_lines(*pair) for pair in zip(studies, outcomes, strict=True)]
     print(printable("\n\n".join("\n".join(lines) for lines in parts)))

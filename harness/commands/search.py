@@ -249,7 +249,7 @@ def explain(config: "SearchConfig") -> None:
         "study": config.study,
         "folder": str(plan.paths.folder),
         "budget": config.budget,
-        **({} if done is None else {"done": done}),
+        "done": done,
         "jobs": plan.jobs,
         **facts,
     }
@@ -257,21 +257,24 @@ def explain(config: "SearchConfig") -> None:
     print(printable("\n".join([plan.space.text.rstrip(), *plan.remarks])))
 
 
-def trials_there(plan: "SearchPlan") -> int | None:
-    """How many trials of its budget the study has already; None where its database is another's,
-    which is not opened, for that would make its tables.
+def trials_there(plan: "SearchPlan") -> int:
+    """How many trials of its budget the study has already. Its database is only read.
 
     Raises:
-        UserInputError: the study was made with something else.
+        UserInputError: the study was made with something else; or its name, or its folder, is
+            another's.
     """
-    from harness.study import check_same, counted, find_study, open_storage, reading_url
+    from harness.database import open_to_read, reading_url
+    from harness.study import check_name, check_same, counted, find_study
+    from harness.study_folder import check_folder
 
-    if plan.config.storage is not None:
-        return None
-    file = plan.run_paths.optuna_db
-    if not file.exists():
-        return 0
-    study = find_study(open_storage(reading_url(file)), plan.config.study)
+    name = plan.config.study
+    storage = open_to_read(plan.config.storage or reading_url(plan.run_paths.optuna_db))
+    study = None
+    if storage is not None:
+        check_name(storage, name, plan.facts, bool(plan.finalists or plan.compared))
+        study = find_study(storage, name)
+    check_folder(plan.paths, study)
     if study is None:
         return 0
     check_same(study, plan.facts)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-import optuna
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -21,14 +20,13 @@ from harness.config import FINAL_TIMES
 from harness.confirmation.verdict import Finalist, conclude
 from harness.plan import SearchPlan
 from harness.sampling import derived_seed
-from harness.study import put_back
+from harness.study import finals_of, put_back
 from harness.tracking import Tracker
 from harness.trial_messages import Rung, TrialResult, TrialTask
 from reports.record import recipe_trial, settings_of, sign_of, trials_by_score
 from search_spaces.params import FIVE, TrialParams
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
-SUFFIX = " (finalists)"
 # Seeds of the search are small numbers and its samplers' are derived from trial numbers.
 FIRST_SEED = 1_000_000
 
@@ -47,24 +45,15 @@ def choose(study: Study, count: int) -> tuple[Finalist, ...]:
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
 
+def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
+    """The finalists' runs that a study has, in these states or in any."""
+    found = finals_of(study)
+    return found.get_trials(deepcopy=False, states=states or None) if found else []
+
+
 def finished_runs(study: Study) -> int:
     """Finalists' runs that a study has behind it."""
-    try:
-        found = optuna.load_study(study_name=study.study_name + SUFFIX, storage=study._storage)
-    except KeyError:
-        return 0
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    return len(found.get_trials(deepcopy=False, states=ended))
-
-
-def final_study(study: Study) -> Study:
-    """The record of the finalists' runs, made where there is none."""
-    return optuna.create_study(
-        study_name=study.study_name + SUFFIX,
-        storage=study._storage,
-        direction="maximize",
-        load_if_exists=True,
-    )
+    return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
 
 
 class FinalStage:
@@ -72,7 +61,7 @@ class FinalStage:
 
     Args:
         searched: the search's study; what is found is noted there.
-        study: the finalists' runs, from `final_study`.
+        study: the finalists' runs, from `harness.study.final_study`.
         finalists: the last is what the others are compared with.
         done: trials of the budget that the search itself took.
     """

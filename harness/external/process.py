@@ -1,10 +1,8 @@
 """Another program's training, followed by its files: its log, and what it leaves to be scored."""
 
 import contextlib
-import ctypes
 import math
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,17 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor, nn
 
 from harness.errors import DivergedError, HarnessError
+from harness.external import warden
 from harness.training.loop import Progress
 
-# Looked up before any fork: a child of a process with threads must not load libraries.
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-PR_SET_PDEATHSIG = 1
 LOOK_EVERY = 0.1  # seconds between two looks at the program's files
 LAST_LINES = 3
+TO_END = 30.0  # seconds that a warden is given to end all that it watches over
+MARK = "HARNESS_RUN"
+"""The environment variable by which what was started for a run is known; it holds its folder."""
 
 Judged = nn.Module | Tensor
 """A generator, or pictures that one restored: float `[n, 3, h, w]` in [0, 1]."""
@@ -73,8 +73,8 @@ def said_in(run: Path) -> Path:
 def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterator[Progress]:
     """Run a program that trains, and pause at each of its results that is to be scored.
 
-    It has a process group of its own, which is killed whole when the iterator is closed and when
-    this process ends. A checkpoint is removed once it is loaded.
+    A warden runs it, which ends it with all that it started when the iterator is closed and when
+    this process ends, however that ends. A checkpoint is removed once it is loaded.
 
     Args:
         scored: the trial's step at each mark that is scored, in order.
@@ -84,30 +84,46 @@ def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterato
         DivergedError: a loss of its log is not finite.
     """
     program.run.mkdir(parents=True, exist_ok=True)
-    with program.said.open("wb") as output:
-        process = subprocess.Popen(
-            program.command,
-            cwd=program.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "CUDA_VISIBLE_DEVICES": visible(device),
-                "OMP_NUM_THREADS": str(torch.get_num_threads()),
-            },
-            start_new_session=True,
-            preexec_fn=end_with_parent,
-        )
-    try:
+    with started(program, device) as process:
         after = -1
         for mark, step in scored.items():
             judged = awaited(process, program, mark)
             yield Progress(step, judged, losses_between(program, after, mark))
             after = mark
         wait_for_end(process, program)
+
+
+@contextlib.contextmanager
+def started(program: Followed, device: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """The program's warden; after the block neither it nor anything of the program is left."""
+    reading, lifeline = os.pipe()
+    try:
+        with program.said.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", warden.__file__, str(reading), *program.command],
+                cwd=program.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "CUDA_VISIBLE_DEVICES": visible(device),
+                    "OMP_NUM_THREADS": str(torch.get_num_threads()),
+                    MARK: str(program.run),
+                },
+                start_new_session=True,
+                pass_fds=[reading],
+            )
+    except BaseException:
+        os.close(lifeline)
+        raise
     finally:
-        kill_group(process)
+        os.close(reading)
+    try:
+        yield process
+    finally:
+        os.close(lifeline)
+        end(process)
 
 
 def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) -> Judged:
@@ -118,7 +134,8 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
         ExternalError: the program ended, or fell silent, without it.
     """
     file = program.result(mark)
-    heard, sign = time.monotonic(), signs_of_life(program.run)
+    # Looks are counted, not time: what passes while this process is stopped is nobody's silence.
+    silent, sign = 0.0, signs_of_life(program.run)
     while True:
         # Looked at before the file: what it wrote before it ended is then seen.
         code = process.poll()
@@ -133,13 +150,14 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
             raise ExternalError(f"{program.name} {what}: {last_lines(program.said)}")
         program.pass_by(mark)
         if (now := signs_of_life(program.run)) != sign:
-            heard, sign = time.monotonic(), now
-        if time.monotonic() - heard > program.silence:
+            silent, sign = 0.0, now
+        if silent > program.silence:
             raise ExternalError(
                 f"{program.name} hung: nothing new for {program.silence:.0f} s: "
                 f"{last_lines(program.said)}"
             )
         time.sleep(LOOK_EVERY)
+        silent += LOOK_EVERY
 
 
 def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
@@ -165,11 +183,13 @@ def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
     Raises:
         ExternalError: it does not end, or ends with an error.
     """
-    try:
-        code = process.wait(program.silence)
-    except subprocess.TimeoutExpired:
-        last = last_lines(program.said)
-        raise ExternalError(f"{program.name} hung after its last result: {last}") from None
+    silent = 0.0
+    while (code := process.poll()) is None:
+        if silent > program.silence:
+            last = last_lines(program.said)
+            raise ExternalError(f"{program.name} hung after its last result: {last}")
+        time.sleep(LOOK_EVERY)
+        silent += LOOK_EVERY
     if code:
         last = last_lines(program.said)
         raise ExternalError(f"{program.name} ended with exit code {code}: {last}")
@@ -222,20 +242,27 @@ def last_lines(said: Path) -> str:
     return " | ".join(kept) or "it printed nothing"
 
 
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End the program and all that it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a warden that has lost its lifeline has ended the program and all it started."""
+    try:
+        process.wait(TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def end_left_over(run: Path) -> None:
+    """End what an earlier trial in this folder left behind, where even its warden was killed."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # others' processes, and such as have just ended
+            if process.environ().get(MARK) == str(run):
+                process.kill()
+                found.append(process)
+    psutil.wait_procs(found, timeout=TO_END)
 
 
 def visible(device: str) -> str:
     """`CUDA_VISIBLE_DEVICES` for a program that is to see this device alone."""
     kind, _, index = device.partition(":")
     return "" if kind == "cpu" else index or "0"
-
-
-def end_with_parent() -> None:
-    """In the child, before the program begins: Linux kills it when its parent dies."""
-    if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

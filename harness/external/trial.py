@@ -15,8 +15,13 @@ from harness.config import External, Program, Repository, TrainSettings
 from harness.data.pairs import Dataset, PairSet
 from harness.data.reading import read_picture
 from harness.data.sizing import to_tensor
-from harness.errors import DivergedError, NonFiniteWeightsError, UserInputError
-from harness.external.process import Followed, Judged, follow, said_in
+from harness.errors import (
+    DivergedError,
+    NonFiniteWeightsError,
+    SharedInputError,
+    UserInputError,
+)
+from harness.external.process import Followed, Judged, end_left_over, follow, said_in
 from harness.external.program import parsed_line, program_command
 from harness.external.repository import trial_command
 from harness.paths import ExternalPaths, StudyPaths, aside_of
@@ -51,7 +56,9 @@ def train_with(
     """
     lay_pictures(dataset, paths.external)
     run = paths.external.run(task.name)
-    shutil.rmtree(run, ignore_errors=True)
+    if run.exists():
+        end_left_over(run)
+        shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     n_train = len(dataset.train)
     if isinstance(external, Program):
@@ -168,11 +175,21 @@ def load_restored(folder: Path, shown: PairSet) -> Tensor:
 
 
 def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
-    """Put the study's warm start where `--continue_train` looks for it."""
+    """Put the study's warm start where `--continue_train` looks for it.
+
+    Raises:
+        SharedInputError: a file of it is gone.
+    """
     held = paths.warm_start
-    shutil.copyfile(held.generator, run / "latest_net_G.pth")
     discriminator = held.discriminator(params.n_layers_D, params.gan_mode)
-    shutil.copyfile(discriminator, run / "latest_net_D.pth")
+    try:
+        shutil.copyfile(held.generator, run / "latest_net_G.pth")
+        shutil.copyfile(discriminator, run / "latest_net_D.pth")
+    except FileNotFoundError as error:
+        raise SharedInputError(
+            f"{error.filename} of the warm start is gone: run the same command again, it is then "
+            "made again where that gives the same."
+        ) from error
 
 
 def scored_at(mark: str | None, settings: TrainSettings, n_train: int) -> dict[int, int]:
@@ -216,8 +233,10 @@ def write_pairs(pairs: PairSet, folder: Path) -> None:
 
 def write_pictures(pictures: Sequence[Tensor], folder: Path, under: str) -> None:
     """Pictures as `folder`/`under`/00000.png; all of them or none, and not again."""
-    if folder.exists():
+    held = folder / under
+    if held.is_dir() and len(list(held.iterdir())) == len(pictures):
         return
+    shutil.rmtree(folder, ignore_errors=True)  # some were removed since
     aside = aside_of(folder)
     (aside / under).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):

@@ -15,6 +15,7 @@ from harness.paths import (
     TrainingStagePaths,
     check_run_dir,
 )
+from harness.tracking import check_tracking_uri, ignored_variable
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
 
@@ -98,6 +99,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     check_out(config.out)
     if config.tracking_uri is None:
         check_run_dir(config.run_dir)
+    else:
+        check_tracking_uri(config.tracking_uri)
     from harness.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)
@@ -123,7 +126,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         weights=weights,
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
-        remarks=weights_remark(weights, objective),
+        remarks=(*weights_remark(weights, objective), *ignored_variable(config.tracking_uri)),
         facts={
             "params": best.params.model_dump(mode="json"),
             "train": best.train.model_dump(mode="json"),

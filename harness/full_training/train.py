@@ -1,20 +1,23 @@
 """`harness train`: a found setting trained in full, scored and kept, stopped in time or gone on."""
 
-import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from harness.config import TrainConfig
 from harness.errors import HarnessError, disk_full
+from harness.folder_lock import sole_writer
 from harness.full_training.folder import take_up
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
-from harness.locks import sole_writer
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, TrainingStore, TrainingTracker
 from objectives.loading import load_objective
+from reports.commands import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
@@ -55,11 +58,24 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
             tracker.close(ending)
 
 
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Inside, the smallest numbers count as zero, as they are slow; a caller from Python gets its
+    own arithmetic back.
+    """
+    before = sys.float_info.min / 2 == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+@denormals_flushed()
 def run_stages(
     plan: TrainingPlan, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch
 ) -> StageOutcome:
     """Every stage in turn, each from the weights that the one before it left."""
-    torch.set_flush_denormal(True)
     objective = load_objective(plan.objective, plan.weights, plan.device)
     weights_from = plan.config.init_from
     epochs_before = 0
@@ -75,7 +91,7 @@ def run_stages(
 
 def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTracker:
     """The training's run in MLflow, beside the search's own."""
-    from harness.study import one_at_a_time
+    from harness.locks import one_at_a_time
 
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
@@ -140,4 +156,4 @@ def closing(outcome: StageOutcome) -> list[str]:
     if outcome.history.sign * (best["score"] - outcome.noop) <= 0:
         lines.append("That is no better than returning the input: train longer, or on more pairs.")
     file = outcome.paths.net("best", "G")
-    return [*lines, f"Use it: harness restore {shlex.quote(str(file))} PICTURES --out restored"]
+    return [*lines, f"Use it: harness restore {quoted(str(file))} PICTURES --out restored"]

@@ -1,6 +1,8 @@
 """MLflow, the mirror that people look at. The search and a training never wait for it."""
 
-from harness.tracking.store import Ending, quiet_client
+from harness.tracking.client import check_tracking_uri, ignored_variable, quiet_client
+from harness.tracking.database import served
+from harness.tracking.store import Ending
 from harness.tracking.study import (
     MlflowTracker,
     NullTracker,
@@ -19,7 +21,10 @@ __all__ = [
     "Tracker",
     "TrainingStore",
     "TrainingTracker",
+    "check_tracking_uri",
+    "ignored_variable",
     "quiet_client",
     "run_name",
+    "served",
     "tags_of",
 ]

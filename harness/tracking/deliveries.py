@@ -1,8 +1,10 @@
 """The way to a store that may be slow or away: nobody waits for it, and nothing is lost."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
@@ -14,16 +16,28 @@ LAST_TRIES = 2  # of a store that does not answer when all is over
 TOGETHER = 24  # entries that are delivered in one go, where so many wait
 
 Call = Callable[[], None]
+Say = Callable[[str], None]
+
+log = logging.getLogger(__name__)
 
 
 class RefusedError(Exception):
-    """The store answers, and will never take this."""
+    """The store understood, and will never take this. The message is the store's own."""
+
+
+class AwayError(Exception):
+    """The store takes nothing now, and may later. The message is the store's own."""
 
 
 class Store(Protocol):
-    """What takes entries. Every call may raise while it is away."""
+    """What takes entries. An OSError counts as an `AwayError`; any other error is a fault of ours.
 
-    def open(self) -> None: ...
+    Every call may raise `AwayError`.
+    """
+
+    def open(self, say: Say) -> None:
+        """Get ready. `say` is told what the user should know, now and later."""
+        ...
 
     def write(self, entries: Sequence[Entry]) -> None:
         """Take all of them, in order. One that it had already changes nothing.
@@ -48,7 +62,10 @@ class Deliveries:
         self.outbox = Outbox(outbox)
         self.warn = warn
         self.said: deque[str] = deque()
-        self.queue: deque[Path | Call] = deque([store.open, *self.outbox.waiting()])
+        for file in self.outbox.strangers():
+            self.set_aside(file, "it was not put there by the harness")
+        self.open: Call = partial(store.open, self.said.append)
+        self.queue: deque[Path | Call] = deque([self.open, *self.outbox.waiting()])
         self.changed = threading.Condition()
         self.ending = False
         self.away = False
@@ -82,7 +99,7 @@ class Deliveries:
         self.outbox.tidy()
         if self.queue:
             self.warn(
-                f"MLflow could not be told everything: {len(self.outbox.waiting())} entries wait "
+                f"MLflow does not hold everything yet: {len(self.outbox.waiting())} entries wait "
                 f"in {self.outbox.folder}, and the same command delivers them when it is back."
             )
 
@@ -101,7 +118,7 @@ class Deliveries:
             try:
                 self.deliver(taken)
             except Exception as error:  # whatever a mirror raises, the search goes on
-                self.say_away(error)
+                self.say_waiting(error)
                 if last_tries >= LAST_TRIES:
                     return
                 with self.changed:
@@ -126,38 +143,67 @@ class Deliveries:
                 self.call(item)
         try:
             self.write(files)
-        except RefusedError:
+        except (AwayError, OSError):
+            raise
+        except Exception:  # of one of them: which, is found out one by one
             for file in files:
-                self.write_or_refuse(file)
+                self.write_or_set_aside(file)
 
     def call(self, call: Call) -> None:
+        """Make a call; without the one that opens the store, nothing else can be done."""
         try:
             call()
-        except RefusedError as error:
-            self.said.append(f"MLflow refuses what it was told: {error}")
+        except (AwayError, OSError):
+            raise
+        except Exception as error:
+            if call is self.open:
+                raise
+            self.said.append(f"MLflow lacks a part of the study: {reason_of(error)}.")
 
     def write(self, files: Sequence[Path]) -> None:
         """Deliver files and remove them. Those of an earlier try may be gone already."""
         there = [file for file in files if file.exists()]
         try:
             entries = [Entry.of_bytes(file.read_bytes()) for file in there]
-        except (ValueError, TypeError) as error:
-            raise RefusedError(str(error)) from error
+        except (ValueError, OSError) as error:
+            raise RefusedError(f"it cannot be read ({type(error).__name__})") from error
         if entries:
             self.store.write(entries)
         for file in there:
             file.unlink()
 
-    def write_or_refuse(self, file: Path) -> None:
+    def write_or_set_aside(self, file: Path) -> None:
         try:
             self.write([file])
-        except RefusedError as error:
-            self.said.append(f"MLflow refuses {self.outbox.refuse(file)}: {error}")
+        except (AwayError, OSError):
+            raise
+        except Exception as error:
+            self.set_aside(file, reason_of(error))
 
-    def say_away(self, error: Exception) -> None:
+    def set_aside(self, file: Path, reason: str) -> None:
+        """Keep an entry that cannot be delivered out of the way of those behind it."""
+        said = f"MLflow was not given {self.outbox.refuse(file)}: {reason}."
+        log.info(said)
+        self.said.append(said)
+
+    def say_waiting(self, error: Exception) -> None:
+        """Once, until it answers again."""
         if not self.away:
+            reason = reason_of(error)
+            log.info("MLflow takes nothing now: %s", reason)
             self.said.append(
-                f"MLflow did not answer ({type(error).__name__}); what it should hold is kept and "
-                "delivered when it is back."
+                f"MLflow takes nothing now ({reason}). What it should hold is kept in "
+                f"{self.outbox.folder} and delivered when it does."
             )
         self.away = True
+
+
+def reason_of(error: Exception) -> str:
+    """Why something was not delivered. A fault of ours goes to the log with its traceback."""
+    if isinstance(error, AwayError | RefusedError):
+        return str(error).rstrip(".")
+    name = type(error).__name__  # its message may hold a password
+    if isinstance(error, OSError):
+        return name
+    log.error("a fault of the program, in what it writes to MLflow", exc_info=error)
+    return f"a fault of this program, {name}; its traceback is in the log"

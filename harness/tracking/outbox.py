@@ -5,10 +5,13 @@ next delivers what the one before could not.
 """
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from harness.paths import write_aside
 
@@ -51,22 +54,33 @@ class Entry:
         """The entry that `as_bytes` wrote.
 
         Raises:
-            ValueError, TypeError: the bytes are none.
+            ValueError: the bytes are none.
         """
         said, _, panel = held.partition(b"\n")
-        return Entry(**json.loads(said), panel=panel)
+        fields_there = json.loads(said)
+        if not isinstance(fields_there, dict):
+            raise ValueError("it is no entry")
+        return ENTRY.validate_python({**fields_there, "panel": panel})
+
+
+ENTRY = TypeAdapter(Entry)
 
 
 class Outbox:
-    """A folder of entries in the order of their names. One process at a time writes to it."""
+    """A folder of entries in the order of their numbers. One process at a time writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.last = max((int(file.stem) for file in folder.rglob("*.entry")), default=0)
+        numbers = [number for file in folder.rglob("*.entry") if (number := number_of(file))]
+        self.last = max(numbers, default=0)
 
     def waiting(self) -> list[Path]:
         """What has not been delivered, the oldest first."""
-        return sorted(self.folder.glob("*.entry"))
+        return sorted((f for f in self.folder.glob("*.entry") if number_of(f)), key=number_of)
+
+    def strangers(self) -> list[Path]:
+        """Files that look like entries and were put here by somebody else, such as copies."""
+        return sorted(file for file in self.folder.glob("*.entry") if not number_of(file))
 
     def put(self, entry: Entry) -> Path:
         """Keep an entry, whole or not at all."""
@@ -79,6 +93,8 @@ class Outbox:
     def refuse(self, file: Path) -> Path:
         """Set an entry aside that can never be delivered; it is still there for a person."""
         aside = self.folder / "refused" / file.name
+        while aside.exists():
+            aside = aside.with_name(f"again {aside.name}")
         aside.parent.mkdir(exist_ok=True)
         return file.replace(aside)
 
@@ -86,3 +102,8 @@ class Outbox:
         """An outbox that is empty need not be there."""
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()
+
+
+def number_of(file: Path) -> int:
+    """An entry's place in the order; 0 where the name is none that `put` gives."""
+    return int(file.stem) if re.fullmatch("[0-9]{9,}", file.stem) else 0

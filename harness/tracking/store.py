@@ -1,27 +1,26 @@
-"""Runs in an MLflow store. The only file that imports MLflow."""
+"""Runs in an MLflow store, found and written."""
 
 import io
-import logging
-import os
-import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from harness.tracking.deliveries import RefusedError
+from harness.tracking.client import REFUSALS, SQLITE, load_client, named_errors, quiet_client
+from harness.tracking.database import damaged, located, make_database, settle
+from harness.tracking.deliveries import AwayError, RefusedError, Say
 from harness.tracking.outbox import Entry, now
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
 PANEL = "panel"
 THUMBNAIL = 256  # pixels: the longer side of what MLflow's grid of pictures shows
+PNG_END = b"IEND\xaeB`\x82"
 METRICS_AT_ONCE = 1000  # MLflow takes no more
 RUNNING = "RUNNING"
 
@@ -39,47 +38,15 @@ class Ending:
         return {"state": self.state, "reason": self.reason}
 
 
-def load_client() -> "type[MlflowClient]":
-    """MLflow's client without its chatter, its telemetry and its minutes of retries."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic", "urllib3"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    return MlflowClient
-
-
-def quiet_client(uri: str) -> "MlflowClient":
-    """A client of the store at `uri`, which is opened, and made where it is a new file."""
-    return load_client()(tracking_uri=uri)
-
-
-def make_database(file: Path) -> None:
-    """MLflow's database in a file, whole or not at all: it never mends one that is half made."""
-    for left in file.parent.glob(f".{file.name}.*"):
-        shutil.rmtree(left, ignore_errors=True)
-    # By a name that was never used: MLflow goes on with what it once opened under a name.
-    with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
-        aside = Path(folder) / file.name
-        quiet_client(f"{SQLITE}{aside}")
-        with closing(sqlite3.connect(aside)) as made:
-            made.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        aside.replace(file)
-    with closing(sqlite3.connect(file)) as made:
-        made.execute("PRAGMA journal_mode=WAL")  # readers never wait
-
-
 @dataclass
 class MlflowStore:
-    """Runs of one experiment. Every method may raise when the store is away.
+    """Runs of one experiment, which may hold others' runs as well.
 
     Attributes:
-        artifacts: where a new experiment keeps its files; None: where the server does.
+        artifacts: where the run folder's own store keeps its files; None: where the server does.
         opening: held while the store is opened, as one process at a time may make a database.
-        runs: MLflow's ids of the runs that are known, by our names.
+        runs: MLflow's ids of our runs, by our names.
+        say: told what the user should know.
     """
 
     uri: str
@@ -89,24 +56,65 @@ class MlflowStore:
     client: "MlflowClient" = field(init=False)
     experiment: str = ""
     runs: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Any] = field(default_factory=dict)
+    say: Say = field(default=lambda text: None)
 
     def __post_init__(self) -> None:
         # Here and not where the store is opened, which may be in a thread: to import a large
         # package while another thread imports what it imports too is asking for trouble.
         load_client()
 
-    def open(self) -> None:
-        """Find or make the experiment."""
-        with self.opening():
-            if self.uri.startswith(SQLITE) and not Path(self.uri.removeprefix(SQLITE)).exists():
-                make_database(Path(self.uri.removeprefix(SQLITE)))
-            self.client = quiet_client(self.uri)
-            found = self.client.get_experiment_by_name(self.experiment_name)
-            if found:
-                self.experiment = str(found.experiment_id)
-                return
+    def open(self, say: Say) -> None:
+        """Find or make the experiment, and our runs in it.
+
+        Raises:
+            AwayError: it cannot be opened now.
+        """
+        self.say = say
+        try:
+            with named_errors():
+                with self.opening():
+                    if self.artifacts is not None:
+                        self.open_file(Path(self.uri.removeprefix(SQLITE)), self.artifacts)
+                    self.client = quiet_client(self.uri)
+                    self.experiment = self.find_experiment()
+                self.find_runs()
+        except RefusedError as error:
+            raise AwayError(str(error)) from error
+
+    def open_file(self, file: Path, artifacts: Path) -> None:
+        """The run folder's own database, made where there is none; a damaged one stays as it is."""
+        if not file.exists():
+            make_database(file)
+        try:
+            settle(file, artifacts)
+        except sqlite3.Error as error:
+            raise AwayError(damaged(file, error)) from error
+
+    def find_experiment(self) -> str:
+        """The experiment of our name, made where there is none; one that was deleted, restored."""
+        from mlflow.exceptions import MlflowException
+
+        found = self.client.get_experiment_by_name(self.experiment_name)
+        if found is None:
             location = self.artifacts.absolute().as_uri() if self.artifacts else None
-            self.experiment = str(self.client.create_experiment(self.experiment_name, location))
+            try:
+                return str(self.client.create_experiment(self.experiment_name, location))
+            except MlflowException:
+                # Another program may have made it since.
+                found = self.client.get_experiment_by_name(self.experiment_name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            self.client.restore_experiment(found.experiment_id)
+            self.say(
+                f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
+                "with its runs, because this goes on in it."
+            )
+        return str(found.experiment_id)
+
+    def find_runs(self) -> None:
+        """Learn which runs of the experiment are ours."""
 
     def close(self) -> None:
         """Leave a database as one file, with nothing beside it that only its next reader takes in.
@@ -123,17 +131,50 @@ class MlflowStore:
         return {}
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """What several entries say of a run is told in one go.
+        """Write what several entries hold of a run in one go.
 
         Raises:
             RefusedError: MLflow understood and will never take it.
+            AwayError: it may take it later.
         """
-        said: dict[str, list[Entry]] = {}
+        of_run: dict[str, list[Entry]] = {}
         for entry in entries:
-            said.setdefault(entry.run, []).append(entry)
-        with refusals_named():
-            for name, own in said.items():
+            of_run.setdefault(entry.run, []).append(entry)
+
+        def write_all() -> None:
+            for name, own in of_run.items():
                 self.write_run(name, own)
+
+        self.attempt(write_all)
+
+    def attempt(self, call: Callable[[], None]) -> None:
+        """Call, and once more where only the experiment was gone, which somebody may delete.
+
+        Raises:
+            RefusedError, AwayError: it fails.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with named_errors():
+            try:
+                call()
+            except MlflowException as error:
+                if error.error_code not in REFUSALS or self.is_there():
+                    raise
+                self.runs.clear()
+                self.open(self.say)
+                call()
+
+    def is_there(self) -> bool:
+        """Whether the experiment exists and is not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self.client.get_experiment(self.experiment).lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
 
     def write_run(self, name: str, said: Sequence[Entry]) -> None:
         tags = {key: text for entry in said for key, text in entry.tags.items()}
@@ -186,20 +227,31 @@ class MlflowStore:
 
         That would encode each once more, which takes longer than all else here together.
         """
-        from PIL import Image
-
         with tempfile.TemporaryDirectory() as folder:
             for entry in said:
                 if not entry.panel:
                     continue
-                # The same entry, told twice, is the same file.
+                # The same entry, delivered twice, is the same file.
                 unique = uuid5(NAMESPACE_OID, f"{run_id} {entry.at} {entry.step}")
                 name = f"{PANEL}+step+{entry.step}+timestamp+{entry.at}+{unique}"
                 (Path(folder) / f"{name}.png").write_bytes(entry.panel)
-                small = Image.open(io.BytesIO(entry.panel))
-                small.thumbnail((THUMBNAIL, THUMBNAIL))
-                small.save(Path(folder) / f"{name}+compressed.webp")
-            self.client.log_artifacts(run_id, folder, "images")
+                thumbnail(entry.panel).save(Path(folder) / f"{name}+compressed.webp")
+            self.files_of(run_id).log_artifacts(folder, "images")
+
+    def files_of(self, run_id: str) -> Any:
+        """Where a run keeps its files: MLflow's artifact repository.
+
+        That of the run folder's own store lies in the run folder, whatever path a program that
+        sees the folder elsewhere has noted in the database.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        if run_id not in self.places:
+            uri = self.client.get_run(run_id).info.artifact_uri
+            if self.artifacts is not None:
+                uri = located(uri, self.artifacts)
+            self.places[run_id] = get_artifact_repository(uri, tracking_uri=self.uri)
+        return self.places[run_id]
 
     def end(self, run_id: str, ending: Ending) -> None:
         """Close a run with its state in our words and MLflow's."""
@@ -224,14 +276,19 @@ class MlflowStore:
                 return found
 
 
-@contextmanager
-def refusals_named() -> Iterator[None]:
-    """MLflow's answer that something is wrong with what it was told, told from its absence."""
-    from mlflow.exceptions import MlflowException
+def thumbnail(panel: bytes) -> Any:
+    """A small copy of a PNG picture.
+
+    Raises:
+        RefusedError: it is none, or not whole.
+    """
+    from PIL import Image
 
     try:
-        yield
-    except MlflowException as error:
-        if error.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
-            raise RefusedError(error.message.partition("\n")[0][:200]) from error
-        raise
+        if not panel.endswith(PNG_END):
+            raise ValueError("it is cut off")
+        small = Image.open(io.BytesIO(panel), formats=("PNG",))
+        small.thumbnail((THUMBNAIL, THUMBNAIL))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise RefusedError(f"its picture cannot be read ({error})") from error
+    return small

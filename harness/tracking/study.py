@@ -1,17 +1,19 @@
 """A study's trials in MLflow, the mirror that people look at; the record is Optuna's study."""
 
 import json
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
-from harness.mlflow_view import HELD_OUT, SCORE, experiment_tags
+from harness.mlflow_view import HELD_OUT, SCORE, VIEW_TAG, experiment_tags
 from harness.registration import Left, keep_weights, register
 from harness.tracking.deliveries import Deliveries
 from harness.tracking.outbox import Entry
-from harness.tracking.store import RUNNING, Ending, MlflowStore, refusals_named
+from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trial_messages import Rung, StageName, TrialTask, trial_name
 from search_spaces.params import TrialParams
 
@@ -19,6 +21,8 @@ SAMPLED_EVERY = 10.0  # seconds between two looks at how busy the machine is
 LOSSES = "loss/"
 # The words that MLflow's page of a machine looks for.
 MACHINE = "system/"
+IDENTITY_TAG = "study_identity"
+PARENT_TAG = "mlflow.parentRunId"
 # The tag that holds a run's number in its stage.
 NUMBER_TAGS: dict[StageName, str] = {"search": "trial", "final": "finalist_run"}
 
@@ -81,42 +85,88 @@ def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
 class StudyStore(MlflowStore):
     """One study's runs: a parent, and under it a run for each trial and finalist's run.
 
+    Another study of the same name may have its runs in the same experiment. A run is ours when it
+    has our identity; what has not is neither written to nor deleted.
+
     Attributes:
+        identity: the study's, which no other study has.
+        recorded: ids of runs that the study's record holds: a version without identities made
+            some of them.
         tags: of every run.
         space: the text of the space that is searched.
         parent: MLflow's id of the study's own run.
     """
 
+    identity: str
+    recorded: Collection[str] = ()
     tags: Mapping[str, str]
     space: str
     parent: str | None = None
     sample_at: float = 0.0
 
-    def open(self) -> None:
-        """Find or make the experiment and the parent; learn the runs of earlier drivers."""
-        super().open()
+    def find_runs(self) -> None:
+        """Find or make the parent; learn the runs of earlier drivers."""
         self.learn()
         parents = self.search("tags.role = 'study'")
+        missing = set(self.recorded) - {*self.runs.values(), *(run.info.run_id for run in parents)}
+        if missing:
+            self.adopt(missing)
+            self.learn()
+            parents = self.search("tags.role = 'study'")
         if parents:
             self.parent = parents[0].info.run_id
             self.client.update_run(self.parent, RUNNING)
         else:
-            tags = {**self.tags, "role": "study"}
+            tags = {**self.tags, IDENTITY_TAG: self.identity, "role": "study"}
             made = self.client.create_run(self.experiment, run_name=self.experiment_name, tags=tags)
             self.parent = made.info.run_id
             self.note_inputs(self.parent)
+        there = self.client.get_experiment(self.experiment).tags
         for key, text in experiment_tags().items():
-            self.client.set_experiment_tag(self.experiment, key, text)
+            # The experiment may be somebody's own: only what is named after us is ours to change.
+            if key == VIEW_TAG or key not in there:
+                self.client.set_experiment_tag(self.experiment, key, text)
+
+    def search(self, condition: str) -> list[Any]:
+        """Every run of this study under a condition, oldest first."""
+        return super().search(f"{condition} and tags.{IDENTITY_TAG} = '{self.identity}'")
+
+    def adopt(self, recorded: Set[str]) -> None:
+        """Give our identity to runs that a version without identities made for this study.
+
+        Those are what the record holds the ids of, and their parent. In the run folder's own store
+        the parent's other runs are ours as well: no other study could have made them.
+        """
+        found = super().search("attributes.status != ''")
+        parents = {
+            run.info.run_id: run.data.tags.get(PARENT_TAG)
+            for run in found
+            if IDENTITY_TAG not in run.data.tags
+        }
+        own = recorded & parents.keys()
+        own |= {parents[run] for run in own} & parents.keys()
+        if self.artifacts is not None:
+            own |= {run for run, parent in parents.items() if parent in own}
+        for run in own:
+            self.client.set_tag(run, IDENTITY_TAG, self.identity)
 
     def learn(self) -> None:
-        """Which runs there are; of two for one trial, the older counts.
+        """Which runs there are. Of two for one trial, the one that the record names counts, else
+        one that has been written to, else the older.
 
-        A driver that died, or a server that answered too late, can leave a second one.
+        A server that answered too late can leave a second one, of the same entry and therefore of
+        the same start. No other run is deleted.
         """
+        begun: dict[str, int] = {}
         for stage, tag in NUMBER_TAGS.items():
-            for run in self.search(f"tags.{tag} != ''"):
+            found = self.search(f"tags.{tag} != ''")
+            for run in sorted(
+                found, key=lambda run: (run.info.run_id not in self.recorded, not run.data.metrics)
+            ):
                 name = trial_name(int(run.data.tags[tag]), stage)
-                if self.runs.setdefault(name, run.info.run_id) != run.info.run_id:
+                first = self.runs.setdefault(name, run.info.run_id)
+                began = begun.setdefault(name, run.info.start_time)
+                if run.info.run_id != first and run.info.start_time == began:
                     self.client.delete_run(run.info.run_id)
 
     def note_inputs(self, run: str) -> None:
@@ -132,10 +182,14 @@ class StudyStore(MlflowStore):
         )
         context = [InputTag("mlflow.data.context", "training")]
         self.client.log_inputs(run, [DatasetInput(pairs, context)])
-        self.client.log_text(run, self.space, "space.yaml")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "space.yaml"
+            file.write_text(self.space, encoding="utf-8")
+            self.files_of(run).log_artifact(str(file))
 
     def tags_of_new(self) -> Mapping[str, str]:
-        return {**self.tags, **({"mlflow.parentRunId": self.parent} if self.parent else {})}
+        own = {**self.tags, IDENTITY_TAG: self.identity}
+        return {**own, PARENT_TAG: self.parent} if self.parent else own
 
     def write(self, entries: Sequence[Entry]) -> None:
         super().write(entries)
@@ -161,18 +215,22 @@ class StudyStore(MlflowStore):
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         """Close the runs of trials that the record says are not run any more."""
-        names = {run: name for name, run in self.runs.items()}
-        with refusals_named():
+
+        def close() -> None:
+            names = {run: name for name, run in self.runs.items()}
             for run in self.search("attributes.status = 'RUNNING'"):
                 name = names.get(run.info.run_id)
                 if name is not None and name in endings:
                     self.end(run.info.run_id, endings[name])
 
+        self.attempt(close)
+
     def lead(self, best: str | None, note: str) -> None:
         """Tag the best trial and no other; describe the study on its parent run."""
-        own = None if best is None else self.runs.get(best)
-        assert self.parent is not None
-        with refusals_named():
+
+        def tag() -> None:
+            own = None if best is None else self.runs.get(best)
+            assert self.parent is not None
             for run in self.search("tags.best = 'true'"):
                 if run.info.run_id != own:
                     self.client.delete_tag(run.info.run_id, "best")
@@ -180,20 +238,23 @@ class StudyStore(MlflowStore):
                 self.client.set_tag(own, "best", "true")
             self.client.set_tag(self.parent, "mlflow.note.content", note)
 
+        self.attempt(tag)
+
     def conclude(self, ending: Ending, left: Left) -> None:
         """Say which trial is the best, keep what the search leaves, and end the parent run."""
-        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
         self.lead(None if left.best is None else trial_name(left.best), left.note)
-        assert self.parent is not None
-        for file in left.files:
-            self.client.log_artifact(self.parent, str(file))
-        held_in = self.client.get_run(self.parent).info.artifact_uri
-        place = get_artifact_repository(held_in, tracking_uri=self.uri)
-        keep_weights(self.client, place, self.parent, left.weights)
-        if left.model is not None:
-            register(self.client, self.parent, left.model)
-        self.end(self.parent, ending)
+
+        def leave() -> None:
+            assert self.parent is not None
+            files = self.files_of(self.parent)
+            for file in left.files:
+                files.log_artifact(str(file))
+            keep_weights(files, left.weights)
+            if left.model is not None:
+                register(self.client, files, self.parent, left.model)
+            self.end(self.parent, ending)
+
+        self.attempt(leave)
 
 
 class MlflowTracker(Deliveries):

@@ -19,9 +19,8 @@ class TrainingStore(MlflowStore):
     tags: Mapping[str, str]
     params: Mapping[str, Any]
 
-    def open(self) -> None:
+    def find_runs(self) -> None:
         """Find the training's run or make it, with its settings."""
-        super().open()
         found = self.search(f"tags.training = '{self.key}'")
         if found:
             self.runs[self.key] = found[0].info.run_id
@@ -29,7 +28,7 @@ class TrainingStore(MlflowStore):
         self.write([Entry(self.key, title=self.name, status=RUNNING, params=params)])
 
     def conclude(self, ending: Ending) -> None:
-        self.end(self.runs[self.key], ending)
+        self.attempt(lambda: self.end(self.runs[self.key], ending))
 
     def tags_of_new(self) -> Mapping[str, str]:
         return {**self.tags, "role": "training", "training": self.key}

@@ -104,8 +104,8 @@ def test_a_server_that_comes_back_gets_all(tmp_path: Path, monkeypatch: pytest.M
         check_mirror(tmp_path, uri)
     finally:
         view.close()
-    assert sum("MLflow did not answer" in note for note in view.notes) == 1
-    assert not any("could not be told" in note for note in view.notes)
+    assert sum("MLflow takes nothing now" in note for note in view.notes) == 1
+    assert not any("does not hold everything yet" in note for note in view.notes)
 
 
 @pytest.mark.slow

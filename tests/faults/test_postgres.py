@@ -19,10 +19,10 @@ from driving import Instant, make_plan
 from optuna.trial import TrialState
 
 import harness.search
-from harness import study as record
+from harness.database import open_storage
 from harness.errors import UserInputError
+from harness.locks import only_driver_anywhere
 from harness.stopping import StopSwitch
-from harness.storage import OnlyWriter
 from harness.tracking import NullTracker
 from harness.view import Event, QuietView, TrialEnded, View
 
@@ -147,9 +147,8 @@ def test_a_second_driver_from_another_folder_is_refused(server: Server, tmp_path
     first = make_plan(tmp_path / "a", budget=1, storage=server.url)
     harness.search.run_search(first, QuietView(), StopSwitch(None), Instant)
     second = make_plan(tmp_path / "b", budget=2, storage=server.url)
-    storage = OnlyWriter(record.open_storage(server.url))
     with (
-        record.only_driver_anywhere(storage, "fake"),
+        only_driver_anywhere(open_storage(server.url), "fake"),
         pytest.raises(UserInputError, match=rf"by process {os.getpid()} on .*--study NAME"),
     ):
         harness.search.run_search(second, QuietView(), StopSwitch(None), Instant)
@@ -159,5 +158,5 @@ def test_a_second_driver_from_another_folder_is_refused(server: Server, tmp_path
 def test_a_wrong_password_is_one_sentence_without_it(server: Server) -> None:
     wrong = server.url.replace(PASSWORD, "wr0ng-password")
     with pytest.raises(UserInputError, match="cannot be opened") as refused:
-        record.open_storage(wrong)
+        open_storage(wrong)
     assert "wr0ng" not in str(refused.value)

@@ -1,12 +1,33 @@
 """What tests of searches share."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 import harness.search
 from harness.tracking import NullTracker
+from harness.tracking.database import make_database
 
 
 @pytest.fixture
 def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without MLflow, whose import and first database take seconds."""
     monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database without a run, made once: it takes longer than most tests of it."""
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    make_database(file)
+    return file
+
+
+@pytest.fixture
+def runs(tmp_path: Path, empty_mlflow: Path) -> Path:
+    """A run folder with an MLflow database of its own."""
+    folder = tmp_path / "빈 칸 's"
+    folder.mkdir()
+    shutil.copyfile(empty_mlflow, folder / "mlflow.db")
+    return folder

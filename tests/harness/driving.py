@@ -8,6 +8,7 @@ import math
 import os
 import signal
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +238,33 @@ class Unmakeable(Instant):
 
     def __init__(self, plan: TrialPlan) -> None:
         os._exit(7)
+
+
+class Warm(Instant):
+    """Makes a warm start where there is none, as the real runner does; trials read it.
+
+    Its files are archives with checksums, as those of torch are, whose import takes seconds.
+    """
+
+    SCORE = 0.22
+
+    def prepare(self, tell: Tell) -> Baseline:
+        warm = StudyPaths(self.plan.folder).warm_start
+        if not warm.folder.exists():
+            warm.folder.mkdir(parents=True)
+            kinds = self.plan.discriminators
+            for file in (warm.generator, *(warm.discriminator(*kind) for kind in kinds)):
+                with zipfile.ZipFile(file, "w") as archive:
+                    archive.writestr(zipfile.ZipInfo("data"), WEIGHTS)
+        return Baseline(noop=0.2, warm_start=self.SCORE, oracle=0.9, held_out_noop=0.21)
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        for file in StudyPaths(self.plan.folder).warm_start.folder.iterdir():
+            assert zipfile.ZipFile(file).read("data") == WEIGHTS
+        return super().run(task, report)
+
+
+WEIGHTS = bytes(range(256))
 
 
 class Slow(Instant):

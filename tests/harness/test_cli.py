@@ -12,6 +12,7 @@ from driving import make_plan
 from harness import study as record
 from harness.cli import main
 from harness.commands.search import pins, seconds
+from harness.database import open_storage, sqlite_url
 from harness.errors import UserInputError
 from search_spaces.space import space_text
 
@@ -184,7 +185,7 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
     plan = make_plan(tmp_path)
     monkeypatch.setattr("harness.plan.plan_search", lambda _: plan)
     assert "done: 0\n" in in_process("search", "--dry-run")[1]
-    storage = record.open_storage(record.sqlite_url(tmp_path / "optuna.db"))
+    storage = open_storage(sqlite_url(tmp_path / "optuna.db"))
     study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
     record.ask(study, plan.space, "tpe", 0)
     assert "done: 1\n" in in_process("search", "--dry-run")[1]

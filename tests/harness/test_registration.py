@@ -81,4 +81,6 @@ def test_another_refusal_of_the_registry_is_not_taken_for_a_known_name(tmp_path:
             raise PermissionError("no")
 
     with pytest.raises(PermissionError):
-        register(Refuses(), "run", Model("name", tmp_path / "t000_net_G.pth", tmp_path, {}, ""))
+        register(
+            Refuses(), None, "run", Model("name", tmp_path / "t000_net_G.pth", tmp_path, {}, "")
+        )

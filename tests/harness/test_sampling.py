@@ -1,6 +1,8 @@
 """Samplers and pruners by name: no suggestion twice, no recipe stopped, the hopeless stopped."""
 
 import copy
+import math
+import random
 import warnings
 from pathlib import Path
 from typing import get_args
@@ -11,12 +13,13 @@ from driving import make_plan, quality
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
-from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from harness import study as record
 from harness.config import PrunerName, SamplerName
+from harness.profiles import QUICK, STANDARD
 from harness.sampling import WHY_PRUNED, FlatTPESampler, derived_seed, hopeless, make_pruner
+from harness.storage import PatientStorage
 from search_spaces.space import load_space
 
 SPACE = load_space("default")
@@ -37,7 +40,9 @@ def suggestions(study: Study) -> list[tuple[object, ...]]:
 
 def fresh(folder: Path) -> Study:
     plan = make_plan(folder)
-    return record.create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
+    return record.create_study(
+        PatientStorage("sqlite:///:memory:"), "fake", plan.facts, plan.recipes
+    )
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
@@ -131,3 +136,81 @@ def test_recipes_and_finished_trials_are_never_stopped(pruner: PrunerName) -> No
 
 def test_every_pruner_says_why() -> None:
     assert set(WHY_PRUNED) == set(get_args(PrunerName))
+
+
+def decisions(study: Study, values: list[float], rungs: tuple[int, ...]) -> list[int | None]:
+    """Trials that score the same at every rung, one after the other: where each is stopped."""
+    stops: list[int | None] = []
+    for value in values:
+        trial = study.ask()
+        stop = None
+        for step in rungs:
+            trial.report(value, step)
+            if hopeless(trial, step, rungs[-1]):
+                stop = step
+                break
+        study.tell(trial, value if stop is None else None, state=ended_as(stop))
+        stops.append(stop)
+    return stops
+
+
+def ended_as(stop: int | None) -> TrialState:
+    return TrialState.COMPLETE if stop is None else TrialState.PRUNED
+
+
+SCORES = [float(value) for value in random.Random(0).sample(range(1000), 40)]
+
+
+def empty(pruner: PrunerName, rungs: tuple[int, ...]) -> Study:
+    return optuna.create_study(
+        study_name="fixed", direction="maximize", pruner=make_pruner(pruner, rungs)
+    )
+
+
+@pytest.mark.parametrize("rungs", [QUICK.rungs, STANDARD.rungs])
+def test_asha_halves_at_the_first_rung_and_at_twice_as_many_steps(rungs: tuple[int, ...]) -> None:
+    """Li et al. (2018) with reduction factor 2: who is in the better half of those who came so far.
+
+    A rung counts where a trial first stands at it or beyond.
+    """
+    halvings = [next(step for step in rungs if step >= rungs[0])]
+    halvings += [step for step in rungs if step >= 2 * rungs[0]][:1]
+    seen: dict[int, list[float]] = {step: [] for step in halvings}
+    wanted = []
+    for value in SCORES:
+        stop = None
+        for step in halvings:
+            seen[step].append(value)
+            ahead = sum(other > value for other in seen[step])
+            if ahead >= max(1, len(seen[step]) // 2):
+                stop = step
+                break
+        wanted.append(None if stop == rungs[-1] else stop)
+    assert decisions(empty("asha", rungs), SCORES, rungs) == wanted
+    assert {rungs[0], None} <= set(wanted)
+
+
+def test_the_median_stops_what_is_below_it_once_five_trials_have_ended() -> None:
+    study = empty("median", RUNGS)
+    values = [0.5, 0.1, 0.4, 0.2, 0.3]
+    assert decisions(study, values, RUNGS) == [None] * 5
+    assert decisions(study, [0.29, 0.31], RUNGS) == [RUNGS[0], None]
+
+
+def test_hyperband_s_brackets_begin_at_the_first_rung_and_at_twice_as_many_steps() -> None:
+    """Two brackets fit between 400 and 1,000 steps: in one, nobody is stopped before 800."""
+    rungs = STANDARD.rungs
+    stops = decisions(empty("hyperband", rungs), sorted(SCORES, reverse=True), rungs)
+    assert set(stops) == {None, 400, 850}
+    # What is below the half is stopped at its bracket's first rung: each has a fair part of them.
+    assert min(stops.count(400), stops.count(850)) >= 8
+
+
+def test_one_quasi_random_sequence_a_study() -> None:
+    """The points of one scrambled Sobol sequence: of 16, every sixteenth of a scale holds one."""
+    study = optuna.create_study()
+    for _ in range(16 + 1):  # the first trial tells the sampler the space
+        trial = record.ask(study, SPACE, "qmc", seed=3)
+        study.tell(trial, 0.0)
+    shares = [math.log(trial.params["lr"] / 5e-5) / math.log(8) for trial in study.get_trials()[1:]]
+    assert sorted(int(16 * share) for share in shares) == list(range(16))

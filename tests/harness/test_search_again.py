@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import yaml
 from driving import (
     TRAIN,
     Failing,
-    Instant,
     Refusing,
     Unmakeable,
+    Warm,
     make_plan,
     runs_of,
 )
@@ -24,7 +25,6 @@ from searching import essence, run, trials
 from harness.best_config import read_best_config
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.outcome import as_data, as_lines
-from harness.paths import StudyPaths
 from harness.trial_messages import Baseline, Tell
 
 
@@ -67,11 +67,11 @@ def test_a_search_leaves_its_databases_as_one_file_each(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.glob("*.db*")} == {"optuna.db", "mlflow.db"}
 
 
-class Prepared(Instant):
-    """Makes a warm start, and notes each time that it was asked for one."""
+class Prepared(Warm):
+    """Notes each time that it was asked for a warm start."""
 
     def prepare(self, tell: Tell) -> Baseline:
-        StudyPaths(self.plan.folder).warm_start.folder.mkdir(parents=True, exist_ok=True)
+        self.plan.folder.mkdir(parents=True, exist_ok=True)
         with (self.plan.folder / "prepared.txt").open("a") as file:
             file.write("once more\n")
         return super().prepare(tell)
@@ -85,7 +85,7 @@ def test_a_study_that_goes_on_is_prepared_again_only_without_its_warm_start(tmp_
     again = run(make_plan(tmp_path, budget=2), Prepared)
     assert len(prepared.read_text().splitlines()) == 1
     assert (again.noop, again.oracle) == (first.noop, first.oracle) == (0.2, 0.9)
-    plan.paths.warm_start.folder.rmdir()
+    shutil.rmtree(plan.paths.warm_start.folder)
     run(make_plan(tmp_path, budget=3), Prepared)
     assert len(prepared.read_text().splitlines()) == 2
     assert len(trials(tmp_path)) == 3 + 5
@@ -214,7 +214,7 @@ def test_a_time_limit_puts_running_trials_back(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("unmirrored")
 def test_a_second_driver_is_refused_by_the_firsts_name(tmp_path: Path) -> None:
-    from harness.study import only_driver
+    from harness.locks import only_driver
 
     plan = make_plan(tmp_path, budget=1)
     with (

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 import harness.storage
 from harness import study as record
+from harness.database import open_storage, sqlite_url
 from harness.errors import HarnessError
 from harness.storage import OnlyWriter
 
@@ -22,8 +23,8 @@ from harness.storage import OnlyWriter
 def open_both(folder: Path) -> tuple[optuna.Study, optuna.Study]:
     """A study through its only writer, and as anybody else reads it."""
     plan = make_plan(folder)
-    url = record.sqlite_url(folder / "optuna.db")
-    mine = record.create_study(OnlyWriter(record.open_storage(url)), "s", plan.facts, plan.recipes)
+    url = sqlite_url(folder / "optuna.db")
+    mine = record.create_study(OnlyWriter(open_storage(url)), "s", plan.facts, plan.recipes)
     return mine, optuna.load_study(study_name="s", storage=RDBStorage(url))
 
 
@@ -71,7 +72,7 @@ def test_memory_and_database_say_the_same(tmp_path: Path) -> None:
             a, b = getattr(mine_, moment), getattr(theirs, moment)
             assert (a is None) == (b is None)
             assert a is None or abs((a - b).total_seconds()) < 60
-    reopened = OnlyWriter(record.open_storage(record.sqlite_url(tmp_path / "optuna.db")))
+    reopened = OnlyWriter(open_storage(sqlite_url(tmp_path / "optuna.db")))
     study = optuna.load_study(study_name="s", storage=reopened)
     assert [essence(t) for t in study.get_trials()] == [essence(t) for t in known]
 

@@ -10,13 +10,15 @@ from optuna import Study
 from optuna.trial import TrialState
 
 from harness import study as record
+from harness.database import open_storage, reading_url, sqlite_url
 from harness.errors import UserInputError
 from harness.paths import RunPaths
+from harness.urls import without_secrets
 
 
 def new_study(folder: Path, **settings: Any) -> Study:
     plan = make_plan(folder, **settings)
-    storage = record.open_storage(record.sqlite_url(folder / "optuna.db"))
+    storage = open_storage(sqlite_url(folder / "optuna.db"))
     return record.create_study(storage, "fake", plan.facts, plan.recipes)
 
 
@@ -34,7 +36,7 @@ def test_a_copy_in_a_folder_that_cannot_be_written_is_read_as_it_lies(
     assert len(study.trials) == len(make_plan(tmp_path).recipes)
     assert sorted(file.name for file in folder.iterdir()) == left
     (folder / "optuna.db-wal").touch()
-    assert "immutable" not in record.reading_url(folder / "optuna.db")
+    assert "immutable" not in reading_url(folder / "optuna.db")
 
 
 def test_a_study_has_a_folder_of_its_own_whatever_it_is_called(tmp_path: Path) -> None:
@@ -71,12 +73,14 @@ def test_a_failed_trial_is_not_counted(tmp_path: Path) -> None:
 
 
 def test_a_half_made_study_is_made_anew(tmp_path: Path) -> None:
-    study = new_study(tmp_path)
-    study._storage.create_new_study(study.directions, "half")
-    storage = study._storage
+    storage = new_study(tmp_path)._storage
+    half = record.create_marked(storage, "half", ["maximize"], {record.IDENTITY: "a" * 32})
+    half.set_user_attr("name", "half")
+    half.enqueue_trial({})
     assert record.find_study(storage, "half") is None
     plan = make_plan(tmp_path)
     made = record.create_study(storage, "half", plan.facts, plan.recipes)
+    assert record.identity_of(made) != "a" * 32
     assert len(made.trials) == len(plan.recipes)
     assert record.find_study(storage, "half") is not None
 
@@ -107,14 +111,14 @@ def test_what_made_the_numbers_may_not_change(
     ["postgresql+psycopg://me:s3cret@host:5432/db", "https://me:s3cret@mlflow.example/x"],
 )
 def test_passwords_are_not_shown(url: str) -> None:
-    shown = record.without_password(url)
+    shown = without_secrets(url)
     assert "s3cret" not in shown
     assert "example" in shown or "host" in shown
 
 
 def test_a_database_that_cannot_be_reached_is_one_sentence_without_its_password() -> None:
     with pytest.raises(UserInputError) as refused:
-        record.open_storage("postgresql+psycopg://me:s3cret@127.0.0.1:1/db")
+        open_storage("postgresql+psycopg://me:s3cret@127.0.0.1:1/db")
     assert "s3cret" not in str(refused.value)
     assert "127.0.0.1" in str(refused.value)
 
@@ -124,7 +128,7 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -
     file = tmp_path / "optuna.db"
     file.mkdir() if held is None else file.write_text(held)
     for opening in (
-        lambda: record.sqlite_url(file),
+        lambda: sqlite_url(file),
         lambda: record.open_existing(RunPaths(tmp_path), None, None),
     ):
         with pytest.raises(UserInputError, match=r"optuna\.db cannot be opened .*harness doctor"):

@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from driving import PIXEL, make_plan
+from driving import PIXEL
+from mirroring import PARAMS, study_store
 
-from harness.tracking import Ending, MlflowTracker, StudyStore, deliveries, run_name, tags_of
-from harness.tracking.deliveries import Deliveries, RefusedError
+from harness.tracking import Ending, MlflowTracker, StudyStore, deliveries, run_name
+from harness.tracking.deliveries import Deliveries, RefusedError, Say
 from harness.tracking.outbox import Entry, Outbox
 from harness.trial_messages import Rung, TrialTask
-from search_spaces.params import TrialParams
-
-PARAMS = TrialParams(
-    lambda_L1=82.13, lambda_perceptual=11.3, n_layers_D=4, gan_mode="lsgan", lr=2e-4
-)
 
 
 class Switched:
@@ -35,7 +31,7 @@ class Switched:
             raise ConnectionError("away, with the password s3cret")
         self.reached.append(what)
 
-    def open(self) -> None:
+    def open(self, say: Say) -> None:
         self.note("open")
 
     def close(self) -> None:
@@ -73,7 +69,7 @@ def test_what_cannot_be_delivered_comes_later_in_order(
         store.there.set()
     assert store.reached == ["open", *(f"t000 {step}" for step in range(100)), "a call", "t001 0"]
     assert len(warned) == 1
-    assert "MLflow did not answer (ConnectionError)" in warned[0]
+    assert "MLflow takes nothing now (ConnectionError)" in warned[0]
     assert "s3cret" not in warned[0]
     assert not (tmp_path / "out").exists()
 
@@ -96,7 +92,7 @@ def test_nobody_waits_for_a_store_that_hangs(tmp_path: Path) -> None:
     store = Switched()
     hanging = threading.Event()
     store.there.set()
-    store.open = cast(Callable[[], None], hanging.wait)  # type: ignore[method-assign]
+    store.open = lambda say: cast(None, hanging.wait())  # type: ignore[method-assign]
     with delivering(store, tmp_path) as (made, _):
         for step in range(10):
             made.put(Entry("t000", step=step))
@@ -138,23 +134,6 @@ def test_an_entry_is_read_as_it_was_written() -> None:
     assert Entry.of_bytes(entry.as_bytes()) == entry
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for one database of MLflow's: to make it takes longer than all these tests."""
-    return tmp_path_factory.mktemp("runs")
-
-
-def study_store(runs: Path, name: str) -> StudyStore:
-    facts = make_plan(runs, study=name).facts
-    return StudyStore(
-        f"sqlite:///{runs}/mlflow.db",
-        name,
-        runs / "artifacts",
-        tags=tags_of(facts) | {"study": ""},
-        space=facts["space"],
-    )
-
-
 def contents(store: StudyStore) -> dict[str, Any]:
     """What the store holds of each trial, without what differs from store to store."""
     held = {}
@@ -165,7 +144,11 @@ def contents(store: StudyStore) -> dict[str, Any]:
             run.info.run_name,
             run.info.status,
             run.data.params,
-            {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.parent")},
+            {
+                key: text
+                for key, text in run.data.tags.items()
+                if key not in ("mlflow.parentRunId", "study")
+            },
             [(m.step, m.value) for m in store.client.get_metric_history(run_id, "score")],
             sorted(path.split("+timestamp")[0] for path in files),
         )
@@ -194,7 +177,7 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
         held.append(contents(store))
     entries = written_by(tmp_path, tell)
     store = study_store(runs, "twice")
-    store.open()
+    store.open(pytest.fail)
     store.write(entries)
     store.write(entries)
     held.append(contents(store))
@@ -206,6 +189,13 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
     assert scores == [(10, 0.1), (20, 0.2)]
     assert files == [f"images/panel+step+{step}" for step in (10, 10, 20, 20)]
     assert held[0]["f00"][3]["finalist_run"] == "0"
+    for name, score in (("t001", "score"), ("f00", "held_out_score")):
+        run_id = store.runs[name]
+        metrics = store.client.get_run(run_id).data.metrics
+        wanted = {score: 0.2, f"{score}/D": 0.1, "loss/G_L1": 0.2, "param/lambda_L1": 82.13}
+        assert metrics | wanted == metrics
+        history = store.client.get_metric_history(run_id, f"{score}/D")
+        assert [(m.step, m.value) for m in history] == [(10, 0.1), (20, 0.1)]
 
 
 def written_by(folder: Path, tell: Callable[[MlflowTracker], None]) -> list[Entry]:
@@ -219,24 +209,29 @@ def written_by(folder: Path, tell: Callable[[MlflowTracker], None]) -> list[Entr
 
 def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path) -> None:
     store = study_store(runs, "second")
-    store.open()
+    store.open(pytest.fail)
     entry = Entry("t003", status="RUNNING", tags={"trial": "3"})
-    store.write([entry])
+    # A server that answered too late has made a run of which nobody heard.
+    late = store.client.create_run(
+        store.experiment, entry.at, {**store.tags_of_new(), "trial": "3"}
+    )
+    store.write([replace(entry, metrics={"param/lr": 1e-4})])
     first = store.runs.pop("t003")
-    # As a driver would that never heard of the first.
-    store.write([replace(entry, at=entry.at + 1)])
+    store.write([replace(entry, at=entry.at + 1, metrics={"score": 0.5})])  # nothing doubles it
     later = study_store(runs, "second")
-    later.open()
+    later.open(pytest.fail)
     later.reconcile({"t003": Ending("KILLED", "requeued", "why"), "t004": Ending("FINISHED", "x")})
     assert later.runs == {"t003": first}
-    (run,) = later.search("tags.trial = '3'")
-    assert (run.info.run_id, run.info.status) == (first, "KILLED")
-    assert run.data.tags["state"] == "requeued"
+    assert later.client.get_run(late.info.run_id).info.lifecycle_stage == "deleted"
+    kept, other = later.search("tags.trial = '3'")
+    assert (kept.info.run_id, kept.info.status) == (first, "KILLED")
+    assert kept.data.tags["state"] == "requeued"
+    assert other.data.metrics == {"score": 0.5}
 
 
 def test_what_mlflow_refuses_is_told_from_its_absence(runs: Path) -> None:
     store = study_store(runs, "refusing")
-    store.open()
+    store.open(pytest.fail)
     with pytest.raises(RefusedError):
         store.write([Entry("t000", metrics={"no?name": 1.0})])
 

@@ -1,6 +1,8 @@
 """A trial from its parameters to its score, with everything real but small."""
 
+import gc
 import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from harness.training.captured import CapturedStep
 from harness.training.checkpoints import state_of
 from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.training.step import Pix2Pix
-from harness.trial import Trials
+from harness.trial import Trials, make_runner
 from harness.trial_messages import Rung, TrialTask
 from harness.warmstart import WarmStart
 from search_spaces.params import EXTRAS, TrialParams, Value
@@ -65,7 +67,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def make_trials(dataset: Path, folder: Path, **settings: object) -> Trials:
+def make_plan(dataset: Path, folder: Path, **settings: object) -> TrialPlan:
     plan = {
         "dataset": dataset,
         "folder": folder,
@@ -76,7 +78,11 @@ def make_trials(dataset: Path, folder: Path, **settings: object) -> Trials:
         "warm_start_threads": 1,
         "discriminators": KINDS,
     }
-    return Trials(TrialPlan.model_validate(plan | settings))
+    return TrialPlan.model_validate(plan | settings)
+
+
+def make_trials(dataset: Path, folder: Path, **settings: object) -> Trials:
+    return Trials(make_plan(dataset, folder, **settings))
 
 
 def ignore(done: int, total: int) -> None:
@@ -208,6 +214,26 @@ def test_from_scratch_begins_from_the_trial_s_seed(dataset: Path, tmp_path: Path
     assert all(torch.equal(value, fresh[name]) for name, value in generator.state_dict().items())
 
 
+def test_a_worker_s_process_is_set_up_for_trials_and_no_other(
+    dataset: Path, tmp_path: Path
+) -> None:
+    """Denormals count as zero there, and it has as many threads as it was given."""
+
+    def flushed() -> bool:
+        return sys.float_info.min / 2 == 0
+
+    plan, threads = make_plan(dataset, tmp_path, threads=3), torch.get_num_threads()
+    Trials(plan)
+    assert (flushed(), torch.get_num_threads()) == (False, threads)
+    try:
+        make_runner(plan)
+        assert (flushed(), torch.get_num_threads()) == (True, 3)
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+        gc.unfreeze()
+
+
 def test_a_broken_model_ends_as_diverged(warm: Trials) -> None:
     generator = build_generator(TRAIN, 0)
     with torch.no_grad():
@@ -261,6 +287,9 @@ def test_a_generator_begun_as_a_copy_returns_nearly_its_input() -> None:
         with restoring(net) as restore:
             distances.append(float((restore(grey) - grey).abs().mean()))
     assert distances[1] < 0.06 < distances[0]
+    # Every pixel by itself, 1.2 times as far from grey as it was, before the last tanh flattens it.
+    with restoring(copying) as restore:
+        torch.testing.assert_close(restore(grey), torch.tanh(1.2 * grey), rtol=0, atol=1e-4)
 
 
 class Replayed:

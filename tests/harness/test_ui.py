@@ -12,47 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import PIXEL, make_plan
+from driving import PIXEL
+from mirroring import PARAMS, study_store
 
 from harness.errors import UserInputError
 from harness.mlflow_view import VIEW
 from harness.paths import RunPaths
 from harness.registration import Left
-from harness.study import sqlite_url
 from harness.tracking import (
     Ending,
     MlflowTracker,
-    StudyStore,
     deliveries,
     quiet_client,
     study,
-    tags_of,
 )
 from harness.tracking.outbox import Entry
 from harness.trial_messages import Rung, TrialTask
-from harness.ui import chosen_experiment, free_port, page_of, serve_ui
-from search_spaces.params import TrialParams
+from harness.ui import chosen_experiment, free_port, page_of
 
 ROOT = Path(__file__).parent.parent.parent
-PARAMS = TrialParams(lambda_L1=82, lambda_perceptual=11, n_layers_D=4, gan_mode="lsgan", lr=2e-4)
-
-
-def study_store(paths: RunPaths, name: str) -> StudyStore:
-    paths.root.mkdir(exist_ok=True)
-    facts = make_plan(paths.root, study=name).facts
-    return StudyStore(
-        sqlite_url(paths.mlflow_db),
-        name,
-        paths.mlflow_artifacts,
-        tags=tags_of(facts),
-        space=facts["space"],
-    )
 
 
 def write_runs(paths: RunPaths, name: str) -> None:
     """A study of two trials as a search leaves it in MLflow."""
     notes: list[str] = []
-    tracker = MlflowTracker(study_store(paths, name), paths.study(name).outbox, notes.append)
+    tracker = MlflowTracker(study_store(paths.root, name), paths.study(name).outbox, notes.append)
     for number in range(2):
         task = TrialTask(number, PARAMS, 0)
         tracker.begin(task, {"recipe": "best"})
@@ -111,8 +95,8 @@ def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
 
 
 def test_the_best_so_far_is_tagged_while_the_search_goes_on(tmp_path: Path) -> None:
-    store = study_store(RunPaths(tmp_path), "live")
-    store.open()
+    store = study_store(tmp_path, "live")
+    store.open(pytest.fail)
     store.write([Entry(f"t{number:03d}", status="RUNNING") for number in range(3)])
     for name in ("t000", "t002", None):
         store.lead(name, f"{name} leads")
@@ -192,8 +176,3 @@ def test_a_taken_port_gives_way_to_the_next_and_none_is_one_sentence() -> None:
         assert free_port(taken) > taken
     with pytest.raises(UserInputError, match=r"No port from 65536 .*--port N"):
         free_port(65536)
-
-
-def test_a_folder_that_mlflow_could_not_write_is_refused() -> None:
-    with pytest.raises(UserInputError, match="/proc/nothing cannot be written"):
-        serve_ui(RunPaths(Path("/proc/nothing")), 5000, None, open_browser=False)

@@ -7,6 +7,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import t
 
 from reports.claims import CLAIMS, effects
 
@@ -76,3 +77,60 @@ def test_what_was_not_varied_is_left_open_and_the_rest_told() -> None:
     found = {effect.claim: effect for effect in effects(trials(40, 0.005, gan_mode="lsgan"), 1)}
     assert found["lsgan"].effect is None
     assert found["lower_L1"].finding == "supported"
+
+
+def test_the_interval_is_white_s_by_leaving_each_trial_out() -> None:
+    """HC3 with Student's t of the trials less what was fitted: 20 trials, six coefficients.
+
+    A residual over one less its leverage is what the trial differs by from a fit without it.
+    """
+    chosen = trials(20, 0.03)
+    rows = [trial.user_attrs["params"] for trial in chosen]
+    design = np.array([[1.0, *(claim.rises(row) for claim in CLAIMS)] for row in rows])
+    scores = np.array([trial.value for trial in chosen])
+    whole = np.linalg.lstsq(design, scores)[0]
+    apart = []
+    for k in range(20):
+        others = np.arange(20) != k
+        without = np.linalg.lstsq(design[others], scores[others])[0]
+        apart.append(scores[k] - design[k] @ without)
+    inverse = np.linalg.inv(design.T @ design)
+    spread = inverse @ design.T @ np.diag(np.square(apart)) @ design @ inverse
+    half = t.ppf(0.975, 20 - 6) * np.sqrt(np.diag(spread))
+    for place, effect in enumerate(effects(chosen, 1), 1):
+        assert effect.effect == pytest.approx(whole[place])
+        assert (effect.low, effect.high) == pytest.approx(
+            (whole[place] - half[place], whole[place] + half[place])
+        )
+
+
+def test_six_trials_more_than_what_is_fitted_are_enough() -> None:
+    """Five effects and a level: twelve."""
+    assert {effect.effect is None for effect in effects(trials(11, 0.01), 1)} == {True}
+    assert {effect.effect is None for effect in effects(trials(12, 0.01), 1)} == {False}
+
+
+@pytest.mark.parametrize(
+    ("claim", "setting", "guide", "other", "rise"),
+    [
+        ("perceptual", "lambda_perceptual", 2.5, 0, 1),
+        ("lower_L1", "lambda_L1", 50, 100, 1),  # a halving
+        ("deeper_D", "n_layers_D", 4, 3, 1),
+        ("lsgan", "gan_mode", "lsgan", "vanilla", 1),
+        ("lower_lr", "lr", 5e-5, 2e-4, 2),  # two halvings
+    ],
+)
+def test_a_claim_rises_with_what_the_guide_advises(
+    claim: str, setting: str, guide: Any, other: Any, rise: float
+) -> None:
+    rises = next(one.rises for one in CLAIMS if one.name == claim)
+    params = {
+        "lambda_L1": 80.0,
+        "lambda_perceptual": 5.0,
+        "n_layers_D": 3,
+        "gan_mode": "lsgan",
+        "lr": 1e-4,
+    }
+    assert rises(params | {setting: guide}) - rises(params | {setting: other}) == pytest.approx(
+        rise
+    )

@@ -169,8 +169,13 @@ def test_full_training_is_the_guides() -> None:
         "load_size": "1024", "crop_size": "1024", "preprocess": "scale_width_and_crop",
         "n_epochs": "1000", "n_epochs_decay": "1000", "netG": "unet_256", "ngf": "64",
         "batch_size": "1", "lambda_L1": "82.5", "netD": "n_layers", "n_layers_D": "4",
+        "ndf": "64", "norm": "batch", "beta1": "0.5", "lr_policy": "linear", "lr": "0.0001",
+        "init_type": "normal", "init_gain": "0.02", "save_epoch_freq": "100",
+        "lambda_perceptual": "10", "gan_mode": "lsgan", "model": "pix2pix_with_perceptual",
+        "dataset_mode": "aligned", "direction": "AtoB",
     }  # fmt: skip
     assert options | wanted == options
+    assert not options.keys() & {"no_flip", "no_dropout", "continue_train"}
     assert FULL_TRAINING["crop_size"] % 256 == 0
 
 
@@ -181,6 +186,9 @@ def test_trap_second_stage_finds_the_first_ones_weights() -> None:
     assert (two["load_size"], two["crop_size"], two["lr"]) == ("1024", "1024", "0.0001")
     for options in (one, two):
         assert (options["n_epochs"], options["n_epochs_decay"]) == ("500", "500")
+        assert (options["lr_policy"], options["save_epoch_freq"]) == ("linear", "100")
+        assert (options["netG"], options["ngf"], options["lambda_L1"]) == ("unet_256", "64", "100")
+        assert (options["preprocess"], options["gan_mode"]) == ("scale_width_and_crop", "vanilla")
     assert "continue_train" in two
     assert "continue_train" not in one
     run, earlier = f"./checkpoints/{two['name']}", f"./checkpoints/{one['name']}"

@@ -34,6 +34,21 @@ def test_the_winner_with_all_that_made_it() -> None:
     assert config["score"]["weights"] == "pretrained"
     assert config["confirmed"] is False
     assert config["baseline"]["recipe"] == "best"
+    noted, own = study.user_attrs, study.best_trial.user_attrs
+    assert config["score"]["ci95"] is None
+    assert (config["score"]["repeats"], config["score"]["steps"]) == (1, noted["train"]["steps"])
+    assert config["score"]["pairs"] == f"{noted['data']['n_val']} to validate with"
+    assert config["score"]["components"] == own["components"]
+    assert config["score"]["warm_start"] == noted["baseline"]["warm_start"]
+    recommended = next(t for t in study.trials if t.user_attrs.get("recipe") == "best")
+    assert config["baseline"]["mean"] == recommended.value
+    assert config["recipe"] == own.get("recipe")
+    for name in ("n_train", "n_val", "direction"):
+        assert config["provenance"][name] == noted["data"][name]
+    assert config["provenance"]["data"] == (noted["data"]["folder"] or noted["data"]["source"])
+    assert config["provenance"]["space"] == noted["space_name"]
+    for name in ("profile", "device", "host", "created"):
+        assert config["provenance"][name] == noted[name]
     assert config["provenance"]["data_digest"] == "0123456789abcdef"
     assert config["provenance"]["versions"]["torch"] == "2.15.0"
     assert config["provenance"]["mlflow_run"] == f"run-{config['trial']}"
@@ -68,6 +83,14 @@ def test_a_named_trial() -> None:
     assert config["verdict"].startswith("behind best-recipe by 0.0")
 
 
+@pytest.mark.parametrize(("direction", "word"), [("maximize", "ahead of"), ("minimize", "behind")])
+def test_one_run_s_lead_is_told_by_its_size(direction: str, word: str) -> None:
+    study = empty_study(direction=direction)
+    add_trial(study, BEST, recipe="best")
+    add_trial(study, BEST, noise=0.0123)
+    assert best_config(study, 1)["verdict"].startswith(f"{word} best-recipe by 0.0123 in one run")
+
+
 def test_a_study_without_a_trial_has_none_by_any_number() -> None:
     with pytest.raises(ValueError, match="has no trial yet"):
         best_config(empty_study(), 0)
@@ -98,6 +121,7 @@ def test_the_progressive_recipe_exports_both_stages() -> None:
     assert config["command"].count("train.py") == 1
     sizes = [(stage["load_size"], stage["crop_size"], stage["lr"]) for stage in config["stages"]]
     assert sizes == [(512, 256, 2e-4), (1024, 1024, 1e-4)]
+    assert {(s["epochs"], s["epochs_decay"]) for s in config["stages"]} == {(500, 500)}
     assert "stages" not in best_config(make_study(12), 4)
 
 

@@ -1,8 +1,11 @@
 """The pair of settings that the report shows together is the one that interacts."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import f
 
 from benchmarks.synthetic_studies import make_study
 from reports.interactions import strongest
@@ -59,3 +62,30 @@ def test_of_a_study_s_own_table() -> None:
     found = strongest(frame[frame["score"].notna()])
     assert found is not None
     assert {found.one, found.other} < set(PARAMS)
+
+
+def test_share_and_chance_are_those_of_the_f_test() -> None:
+    """Of one product more in a straight-line fit, the best of ten pairs (Bonferroni)."""
+    done = trials(30, seed=3)
+    numbers = done[list(PARAMS)].assign(gan_mode=(done["gan_mode"] == "vanilla").astype(float))
+    numbers[["lambda_L1", "lr"]] = np.log(numbers[["lambda_L1", "lr"]])
+    numbers = (numbers - numbers.mean()) / numbers.std()
+    lines = np.column_stack([np.ones(30), numbers.to_numpy()])
+
+    def left(design: np.ndarray) -> float:
+        _, squares, *_ = np.linalg.lstsq(design, done["score"].to_numpy())
+        return float(squares[0])
+
+    shares = {
+        (one, other): 1
+        - left(np.column_stack([lines, numbers[one] * numbers[other]])) / left(lines)
+        for one, other in itertools.combinations(PARAMS, 2)
+    }
+    pair, share = max(shares.items(), key=lambda entry: entry[1])
+    found = strongest(done)
+    assert found is not None
+    assert (found.one, found.other) == pair
+    assert found.share == pytest.approx(share)
+    chance = 10 * f.sf(share / (1 - share) * (30 - 7), 1, 30 - 7)
+    assert found.chance == pytest.approx(min(1, chance))
+    assert 0 < chance < 1

@@ -33,6 +33,45 @@ def test_only_completed_trials_have_a_score() -> None:
     assert pruned["reason"].notna().all()
 
 
+def test_figures_are_those_of_the_last_rung_and_of_the_trial() -> None:
+    study = empty_study()
+    study.set_user_attr("guards", {"ciede2000": 1.0, "mae_outside": 2 / 255})
+    noted = {
+        "seconds": 12.5,
+        "seed": 7,
+        "mlflow_run": "abc",
+        "components": {"D": 0.3, "ciede2000": 5.0, "mae_outside": 0.02},
+    }
+    shifted = {**noted, "components": {"D": 0.1, "ciede2000": 6.1, "mae_outside": 0.02}}
+    within = {"D": 0.3, "ciede2000": 5.9, "mae_outside": 0.027}
+    for state, value, attrs in (
+        (TrialState.COMPLETE, 0.2, {**noted, "recipe": "best"}),
+        (TrialState.COMPLETE, 0.4, shifted),
+        (TrialState.PRUNED, None, {**noted, "reason": "below"}),
+        (TrialState.COMPLETE, 0.3, {**noted, "components": within}),
+    ):
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state,
+                value=value,
+                params=BEST,
+                distributions=SPACE,
+                intermediate_values={100: 0.3, 400: 0.2, 200: 0.25},
+                user_attrs={"params": BEST, **attrs},
+            )
+        )
+    frame = trials_frame(study)
+    assert frame["score"].tolist()[:2] == [0.2, 0.4]
+    assert frame["last_value"].tolist() == [0.2] * 4
+    assert frame["step"].tolist() == [400] * 4
+    assert frame["feasible"].tolist() == [True, False, True, True]
+    assert frame["D"].tolist() == [0.3, 0.1, 0.3, 0.3]
+    assert frame["recipe"].tolist()[0] == "best"
+    for name in ("seconds", "seed", "mlflow_run"):
+        assert frame[name].tolist() == [noted[name]] * 4
+    assert frame["reason"].tolist()[2] == "below"
+
+
 def test_fixed_settings_are_shown_too() -> None:
     study = empty_study()
     trial = study.ask({"lr": SPACE["lr"]})

@@ -38,6 +38,31 @@ def test_default_space() -> None:
     assert set(space.discriminators) == {(n, m) for n in (2, 3, 4, 5) for m in ("vanilla", "lsgan")}
 
 
+def test_narrow_space_is_the_guides_recommended_bands() -> None:
+    space = load_space("narrow")
+    assert asked_of(space) == {
+        "lambda_L1": FloatDistribution(50, 100, log=True),
+        "lambda_perceptual": FloatDistribution(5, 20, step=2.5),
+        "n_layers_D": IntDistribution(3, 4),
+        "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
+        "lr": FloatDistribution(5e-5, 2e-4, log=True),
+    }
+
+
+def test_wide_space_goes_beyond_the_guide_on_every_side() -> None:
+    space = load_space("wide", {"use_perceptual": "true"})
+    assert asked_of(space) == {
+        "lambda_L1": FloatDistribution(1, 1000, log=True),
+        "lambda_perceptual": FloatDistribution(1, 60, log=True),
+        "n_layers_D": IntDistribution(1, 5),
+        "gan_mode": CategoricalDistribution(("vanilla", "lsgan", "wgangp")),
+        "lr": FloatDistribution(1e-5, 1e-3, log=True),
+        "beta1": FloatDistribution(0, 0.9),
+    }
+    asked = load_space("wide").parameters["use_perceptual"].values()
+    assert asked == (True, False)
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_sampled_values_make_params_and_back(name: str) -> None:
     space = load_space(name)

@@ -15,11 +15,10 @@ from searching import run, trials
 
 from harness.choices import choose_finalists
 from harness.config import TrialPlan
-from harness.confirmation.finalists import SUFFIX
 from harness.errors import DivergedError, UserInputError
 from harness.guards import broken, excess
 from harness.outcome import as_lines
-from harness.study import read_study
+from harness.study import FINALISTS, read_study
 from harness.tracking import quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 from reports.record import breaking, trials_by_score
@@ -27,7 +26,7 @@ from reports.record import breaking, trials_by_score
 
 def final_runs(folder: Path) -> list[FrozenTrial]:
     storage = f"sqlite:///{folder}/optuna.db"
-    return optuna.load_study(study_name="fake" + SUFFIX, storage=storage).get_trials()
+    return optuna.load_study(study_name="fake" + FINALISTS, storage=storage).get_trials()
 
 
 def best_yaml(folder: Path) -> dict[str, Any]:

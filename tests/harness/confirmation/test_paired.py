@@ -1,13 +1,16 @@
 """The comparison says "better" no more often than it may, and often enough where it is true."""
 
+import math
+from statistics import fmean
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import ttest_1samp
+from scipy.stats import t, ttest_1samp
 
 from benchmarks.verdict import SIZES, SOURCES, bootstrap_says_better, leads, said_better
-from harness.confirmation.paired import mean_interval, paired_interval
+from harness.confirmation.paired import level_for, mean_interval, paired_interval
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
@@ -56,6 +59,61 @@ def test_where_only_seeds_matter_it_is_students_t_over_seeds() -> None:
     expected = ttest_1samp(of_seed, 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert mean_interval(np.repeat(of_seed[:, None], 5, axis=1)).low == pytest.approx(expected.low)
+
+
+def crossed_interval(differences: np.ndarray, level: float) -> tuple[float, float, float]:
+    """Cornfield and Tukey's variance and Satterthwaite's freedom, cell by cell: mean, low, high."""
+    seeds, pictures = differences.shape
+    mean = fmean(differences.flat)
+    rows = [fmean(row) - mean for row in differences]
+    columns = [fmean(column) - mean for column in differences.T]
+    rest = [
+        (differences[i, j] - mean - rows[i] - columns[j]) ** 2
+        for i in range(seeds)
+        for j in range(pictures)
+    ]
+    free = (seeds - 1, pictures - 1, (seeds - 1) * (pictures - 1))
+    sums = (pictures * sum(r**2 for r in rows), seeds * sum(c**2 for c in columns), sum(rest))
+    of_seeds, of_pictures, of_rest = squares = [s / f for s, f in zip(sums, free, strict=True)]
+    if of_rest > min(of_seeds, of_pictures):  # what one of them adds is no more than chance
+        spread = max(of_seeds, of_pictures)
+        freedom = float(free[squares.index(spread)])
+    else:
+        spread = of_seeds + of_pictures - of_rest
+        freedom = spread**2 / sum(s**2 / f for s, f in zip(squares, free, strict=True))
+    half = t.ppf((1 + level) / 2, max(freedom, 1.0)) * math.sqrt(spread / (seeds * pictures))
+    return mean, mean - half, mean + half
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
+@pytest.mark.parametrize(("seeds", "pictures"), [(2, 2), (3, 8), (5, 12)])
+@pytest.mark.parametrize(("by_seed", "by_picture"), [(0, 0), (3, 0), (0, 3), (2, 2)])
+def test_the_interval_is_that_of_a_crossed_design(
+    level: float, seeds: int, pictures: int, by_seed: float, by_picture: float
+) -> None:
+    random = np.random.default_rng([seeds, pictures, by_seed, by_picture])
+    differences = random.normal(size=(seeds, pictures))
+    differences += by_seed * random.normal(size=(seeds, 1))
+    differences += by_picture * random.normal(size=(1, pictures))
+    found = paired_interval(differences, level)
+    wanted = crossed_interval(differences, level)
+    assert (found.mean, found.low, found.high) == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+
+
+def test_unless_told_otherwise_it_is_of_95_percent() -> None:
+    differences = np.random.default_rng(0).normal(size=(4, 9))
+    found, wanted = paired_interval(differences), crossed_interval(differences, 0.95)
+    assert (found.low, found.high) == pytest.approx(wanted[1:])
+    of_seed = differences.mean(axis=1)
+    expected = ttest_1samp(of_seed, 0).confidence_interval(0.95)
+    found = mean_interval(differences)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize("comparisons", [1, 2, 3, 10])
+def test_bonferroni_shares_the_error_out(comparisons: int) -> None:
+    """All hold with 95 %: each may err in its share of the remaining 5 %."""
+    assert (1 - level_for(comparisons)) * comparisons == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (5, 1)])

@@ -1,10 +1,7 @@
 """`--trainer external`: the user's own train.py runs the trials, here a stand-in for it."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +18,7 @@ from harness.data.reading import read_picture
 from harness.errors import DivergedError, HarnessError, UserInputError
 from harness.external.process import Followed, follow, losses_between
 from harness.external.repository import check_options, read_repository, trial_command
-from harness.external.trial import pix2pix_line, scored_at
+from harness.external.trial import pix2pix_line, scored_at, write_pictures
 from harness.paths import RunPaths
 from harness.plan import plan_search
 from harness.profiles import QUICK
@@ -166,33 +163,14 @@ def test_pruned_it_is_killed_with_all_that_it_started(
     )
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells a child of its parent's death"
-)
-def test_it_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
-    """The program notes its process, kills the worker, and would sleep on."""
-    (tmp_path / "train.py").write_text(
-        "import os, pathlib, signal, time\n"
-        "pathlib.Path('pid').write_text(str(os.getpid()))\n"
-        "os.kill(os.getppid(), signal.SIGKILL)\n"
-        "time.sleep(1000)\n"
-    )
-    worker = (
-        "from pathlib import Path\n"
-        "from harness.external.process import follow\n"
-        "from tests.harness.external.test_external import followed\n"
-        "next(follow(followed(Path.cwd(), Path.cwd() / 'run'), {1: 1}, 'cpu'))"
-    )
-    root = str(Path(__file__).parents[3])
-    ended = subprocess.run(
-        [sys.executable, "-c", worker], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root}
-    )
-    assert ended.returncode == -signal.SIGKILL
-    number = int((tmp_path / "pid").read_text())
-    if psutil.pid_exists(number):
-        process = psutil.Process(number)
-        _, alive = psutil.wait_procs([process], timeout=10)
-        assert all(process.status() == psutil.STATUS_ZOMBIE for process in alive)
+def test_pictures_that_were_removed_since_are_laid_again(tmp_path: Path) -> None:
+    pictures = [torch.full((3, 8, 8), shade, dtype=torch.uint8) for shade in (10, 20, 30)]
+    write_pictures(pictures, tmp_path / "pairs", "train")
+    (tmp_path / "pairs" / "train" / "00001.png").unlink()
+    write_pictures(pictures, tmp_path / "pairs", "train")
+    laid = sorted((tmp_path / "pairs" / "train").iterdir())
+    assert [int(read_picture(file)[0, 0, 0]) for file in laid] == [10, 20, 30]
+    assert [file.name for file in tmp_path.iterdir()] == ["pairs"]
 
 
 def test_a_loss_that_is_not_finite_is_a_divergence(repository: Repository, tmp_path: Path) -> None:

@@ -20,6 +20,24 @@ def test_overfitting_is_when_validation_worsens_while_training_improves(sign: in
     assert not overfits(fallen[:4], risen[:4])
 
 
+@pytest.mark.parametrize(
+    ("worse", "better", "scores", "overfits"),
+    [
+        (0.041, 0.041, 3, True),
+        (0.039, 0.041, 3, False),
+        (0.041, 0.039, 3, False),
+        (0.041, 0.041, 2, False),
+    ],
+)
+def test_overfitting_is_four_percent_of_the_best_at_three_scores_on_end(
+    worse: float, better: float, scores: int, overfits: bool
+) -> None:
+    best = {"score": 0.5, "train_score": 0.5}
+    later = {"score": 0.5 * (1 - worse), "train_score": 0.5 + 0.5 * better}
+    assert History(1, [best, *[later] * scores]).overfits() == overfits
+    assert History(1, [{**best, "score": 0.1}, best, *[later] * scores]).overfits() == overfits
+
+
 def test_the_best_is_the_least_where_less_is_better() -> None:
     history = History(-1)
     led = []

@@ -1,15 +1,20 @@
 """`harness train`: what it leaves, its stages, its early end, where it begins."""
 
+import csv
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import pytest
 import torch
 
 from benchmarks.synthetic_studies import make_study
 from harness.best_config import read_best_config
+from harness.data.pairs import load_dataset
+from harness.data.prepare import pair_set, prepare_data
+from harness.data.sizing import TrainingPair, centred_crop
 from harness.errors import HarnessError, UserInputError
 from harness.full_training.stage import StageRun
 from harness.full_training.train import train_fully
@@ -47,6 +52,43 @@ def test_it_learns_and_says_how_it_stands(whole: tuple[Path, Heard]) -> None:
     losses = [event.losses["G_L1"] for event in heard.of(EpochEnded)]
     assert losses[-1] < losses[0]
     assert heard.of(StageBegan)[0].noop > 0
+
+
+def test_scores_are_those_of_the_kept_networks_on_their_own_pictures(
+    whole: tuple[Path, Heard], pairs: Path, tmp_path: Path
+) -> None:
+    """The averaged generator's: on all validation pairs, and on as many training pairs."""
+    folder, heard = whole
+    train = read_best_config(folder.parent / "best.yaml").train
+    dataset = load_dataset(prepare_data(pairs, "AtoB", train, tmp_path).file)
+    few = [
+        centred_crop(TrainingPair(*kinds), train.crop_size)
+        for kinds in zip(
+            dataset.train.names[:2],
+            dataset.train.retouched,
+            dataset.train.originals,
+            dataset.train.masks,
+            strict=False,
+        )
+    ]
+    rows = list(csv.DictReader((folder / "history.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
+    for epoch in (2, 4):
+        generator = build_generator(train, 0)
+        generator.load_state_dict(weights(folder / f"{epoch}_net_G.pth"))
+        for column, judged in (("score", dataset.val), ("train_score", pair_set(few))):
+            restored = by_hand.restored_by(generator, judged)
+            wanted = by_hand.scored(judged, restored).value
+            assert float(rows[epoch - 1][column]) == pytest.approx(wanted, rel=1e-4)
+    unchanged = torch.stack(dataset.val.retouched).float() / 255
+    noop = by_hand.scored(dataset.val, unchanged).value
+    assert heard.of(StageBegan)[0].noop == pytest.approx(noop, rel=1e-5)
+    best = max(rows, key=lambda row: float(row["score"]))
+    assert [event.epoch for event in heard.of(Checked) if event.best][-1] == int(best["epoch"])
+    if int(best["epoch"]) in (2, 4):
+        assert same(
+            weights(folder / "best_net_G.pth"), weights(folder / f"{best['epoch']}_net_G.pth")
+        )
 
 
 def test_the_learning_rate_falls_after_the_epochs_at_full_rate(whole: tuple[Path, Heard]) -> None:
@@ -93,6 +135,27 @@ def test_the_second_stage_begins_from_the_first_s_weights(
         (2, pytest.approx(1e-4)),
         (3, pytest.approx(5e-5)),
     ]
+
+
+def test_denormals_count_as_zero_while_it_trains_and_only_then(
+    tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are slow; but a caller from Python gets its own arithmetic back."""
+
+    def flushed() -> bool:
+        return sys.float_info.min / 2 == 0
+
+    during = []
+
+    def train(*_: Any) -> None:
+        during.append(flushed())
+        raise HarnessError("enough")
+
+    monkeypatch.setattr(StageRun, "train", train)
+    before = flushed()
+    with pytest.raises(HarnessError, match="enough"):
+        train_fully(asked(tmp_path, pairs), Heard())
+    assert (before, during, flushed()) == (False, [True], False)
 
 
 def test_it_stops_early_when_nothing_improves(tmp_path: Path, pairs: Path) -> None:

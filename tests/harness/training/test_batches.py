@@ -75,6 +75,12 @@ def test_signed_and_unit_are_inverse_on_bytes() -> None:
     assert torch.equal((to_unit(signed) * 255).round().byte(), every)
 
 
+def test_a_picture_s_values_stay_within_its_range() -> None:
+    """A generator without tanh, and rounding, may leave [-1, 1]."""
+    outside = torch.tensor([-3.0, -1.001, 0.0, 1.001, 3.0])
+    assert to_unit(outside).tolist() == [0, 0, 0.5, 1, 1]
+
+
 def test_without_preprocessing_pictures_stay_whole() -> None:
     settings = SETTINGS.model_copy(update={"preprocess": "none"})
     pairs = gradient_pairs(1, height=24, width=20)

@@ -82,11 +82,15 @@ def test_settings_in_tensors_are_settings_in_numbers() -> None:
     assert float(apart.mean()) < 1e-3 * FIRST.lr
 
 
-def test_begun_anew_in_place_is_begun_anew() -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_begun_anew_in_place_is_begun_anew(fails: bool) -> None:
+    """Also where the trial before it diverged."""
     new, used = fresh(SECOND), fresh(FIRST)
     held = [state_of(net) for net in (used.generator, used.discriminator)]
     for number in (1, 2):
         used.step(*batch(number))
+    if fails:
+        used.optimize(batch(1)[0], batch(1)[1] * float("nan"))
     used.restart(held[0], held[1], SECOND)
     for model in (new, used):
         torch.manual_seed(0)

@@ -1,9 +1,12 @@
 """One optimisation step: what it moves, what it refuses, what it counts."""
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
+import torchvision
+from torchvision.transforms.functional import normalize
 
 from harness.errors import DivergedError
 from harness.training.adam import Adam
@@ -109,10 +112,98 @@ class TestPerceptual:
         mean = torch.stack([windowed(one, other) for _ in range(20)]).mean()
         assert float(mean) == pytest.approx(float(whole(one, other)), rel=0.05)
 
+    def test_it_is_pix2pix_hd_s_loss_on_vgg19_s_layers(self) -> None:
+        """All five, by torchvision's own network; a random one's are first brought to mean 1."""
+        loss = PerceptualLoss(tuple(HD), "random", window=None)
+        layers = vgg19_layers(loss)
+        noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        faint = [float(layer.mean()) for layer in layers(noise)]
+        one, other = (picture[..., :48, :48] for picture in batch(1))
+        a, b = (layers((picture + 1) / 2) for picture in (one, other))
+        apart = [float((x - y).abs().mean()) for x, y in zip(a, b, strict=True)]
+        wanted = sum(w * d / f for w, d, f in zip(HD.values(), apart, faint, strict=True))
+        assert float(loss(one, other)) == pytest.approx(wanted, rel=1e-4)
+
+    def test_fewer_layers_weigh_as_much_as_all_five_together(self) -> None:
+        """The profiles' two: 1/32 and 1/16, scaled to the sum of 1/32 + 1/16 + 1/8 + 1/4 + 1."""
+        loss = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None)
+        layers = vgg19_layers(loss)
+        noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        faint = [float(layer.mean()) for layer in layers(noise)]
+        one, other = (picture[..., :48, :48] for picture in batch(1))
+        a, b = (layers((picture + 1) / 2) for picture in (one, other))
+        apart = [float((x - y).abs().mean()) for x, y in zip(a, b, strict=True)]
+        whole = 1 / 32 + 1 / 16 + 1 / 8 + 1 / 4 + 1
+        wanted = whole / 3 * apart[0] / faint[0] + 2 * whole / 3 * apart[1] / faint[1]
+        assert float(loss(one, other)) == pytest.approx(wanted, rel=1e-4)
+
     def test_same_trunk_every_time(self) -> None:
         once, again = (PerceptualLoss(("relu1_1",), "random", None) for _ in range(2))
         one, other = batch(1)
         assert once(one, other) == again(one, other)
+
+
+# pix2pixHD's layers, each the first after so many halvings, and what they weigh.
+HD = {"relu1_1": 1 / 32, "relu2_1": 1 / 16, "relu3_1": 1 / 8, "relu4_1": 1 / 4, "relu5_1": 1.0}
+
+
+def vgg19_layers(loss: PerceptualLoss) -> Callable[[torch.Tensor], list[torch.Tensor]]:
+    """Pictures in [0, 1] -> the first activation at each size, by torchvision's whole network."""
+    with torch.device("meta"):
+        whole = torchvision.models.vgg19(weights=None).features
+    held = loss.trunk.state_dict()
+    trunk = whole[: len(loss.trunk)]
+    trunk.load_state_dict(held, assign=True)
+    count = sum(isinstance(module, torch.nn.MaxPool2d) for module in trunk) + 1
+
+    def look(pictures: torch.Tensor) -> list[torch.Tensor]:
+        x = normalize(pictures, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+        found, begun = [], True
+        for module in trunk:
+            x = module(x.clone())
+            if isinstance(module, torch.nn.ReLU) and begun:
+                found.append(x)
+                begun = False
+            begun = begun or isinstance(module, torch.nn.MaxPool2d)
+        return found[:count]
+
+    return look
+
+
+def flat(net: torch.nn.Module) -> torch.Tensor:
+    """All weights in one row."""
+    return torch.cat([weight.detach().flatten() for weight in net.parameters()])
+
+
+def test_the_generator_descends_the_sum_of_its_three_losses() -> None:
+    """Each with its own weight: what the step tells, and where it leads, by torch's own Adam."""
+    vgg = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None)
+    params = PARAMS.model_copy(update={"lambda_L1": 30.0, "lambda_perceptual": 7.0, "lr": 1e-4})
+    trained = model(params, vgg)
+    for drop in trained.generator.modules():
+        if isinstance(drop, torch.nn.Dropout):
+            drop.eval()
+    beside = copy.deepcopy(trained.generator)
+    begun = flat(beside)
+    a, b = batch(1)
+    losses = trained.step(a, b)
+    optimizer = torch.optim.Adam(beside.parameters(), 1e-4, betas=(SETTINGS.beta1, 0.999))
+    restored = beside(a)
+    for weight in trained.discriminator.parameters():
+        weight.requires_grad_(False)
+    says = trained.discriminator(torch.cat([a, restored], 1))
+    terms = {
+        "G_GAN": ((says - 1) ** 2).mean(),
+        "G_L1": 30 * (restored - b).abs().mean(),
+        "G_Perceptual": 7 * vgg(restored, b),
+    }
+    assert {name: float(losses[name]) for name in terms} == pytest.approx(
+        {name: term.item() for name, term in terms.items()}, rel=1e-4
+    )
+    torch.stack(list(terms.values())).sum().backward()
+    optimizer.step()
+    ours, theirs = (flat(net) - begun for net in (trained.generator, beside))
+    assert float((ours - theirs).norm() / theirs.norm()) < 0.02
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -1,0 +1,154 @@
+"""MLflow's client: how it is made, and what its errors mean to whoever asked."""
+
+import logging
+import os
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from harness.errors import UserInputError
+from harness.tracking.deliveries import AwayError, RefusedError
+from harness.urls import scrubbed, without_secrets
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+VARIABLE = "MLFLOW_TRACKING_URI"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SERVERS = ("http", "https")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABRICKS = ("databricks", "databricks-uc", "uc")
+FOLDERS = ("", "file")
+DATABASE_TRIES = 3  # of MLflow's, each twice as long after the last: ten take two minutes
+SENTENCE = 500  # letters of an answer of MLflow's that a user is shown
+
+# MLflow understood what it was given and will never take it. Everything else may pass.
+REFUSALS = (
+    "INVALID_PARAMETER_VALUE",
+    "INVALID_STATE",
+    "RESOURCE_ALREADY_EXISTS",
+    "RESOURCE_DOES_NOT_EXIST",
+)
+
+
+def load_client() -> "type[MlflowClient]":
+    """MLflow's client without its chatter, its telemetry and its minutes of retries."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient
+
+
+def quiet_client(uri: str) -> "MlflowClient":
+    """A client of the store at `uri`, which is opened, and made where it is a new file.
+
+    The registry of models is always that of the same store, whatever the environment names.
+    """
+    client = load_client()
+    if scheme_of(uri) in SERVERS:
+        bypass_proxies(uri)
+    else:
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = DATABASE_TRIES
+    return client(tracking_uri=uri, registry_uri=uri if uri.startswith(SQLITE) else None)
+
+
+def bypass_proxies(uri: str) -> None:
+    """Ask no proxy for this machine's own addresses: it would look for them on its own."""
+    if urlsplit(uri).hostname not in LOOPBACK or not urllib.request.getproxies():
+        return
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    missing = [host for host in LOOPBACK if host not in named.split(",")]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, [named, *missing]))
+
+
+def scheme_of(uri: str) -> str:
+    """`postgresql` of `postgresql+psycopg://...`; "" of a path."""
+    if uri in DATABRICKS:
+        return uri
+    return uri.partition(":")[0].partition("+")[0] if ":" in uri else ""
+
+
+def check_tracking_uri(uri: str) -> None:
+    """Refuse what MLflow cannot keep runs in; opens nothing.
+
+    Raises:
+        UserInputError: it is a folder, of an unknown kind, or its driver package is missing.
+    """
+    scheme = scheme_of(uri)
+    shown = without_secrets(uri)
+    plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
+    instead = (
+        "name a server, such as http://127.0.0.1:5000, or a database, such as sqlite:///mlflow.db; "
+        "without --tracking-uri the runs are kept in the run folder."
+    )
+    if not uri:
+        raise UserInputError(f"--tracking-uri is empty: {instead}")
+    if scheme in FOLDERS:
+        if os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+            return
+        raise UserInputError(
+            f"--tracking-uri {shown} is a folder, and MLflow 3 keeps no runs in folders: {instead}"
+        )
+    if scheme not in {*SERVERS, *DATABASES, *DATABRICKS, *plugins}:
+        raise UserInputError(f"--tracking-uri {shown} is nothing that MLflow knows: {instead}")
+    if scheme in SERVERS and not urlsplit(uri).hostname:
+        raise UserInputError(f"--tracking-uri {shown} names no host: {instead}")
+    if scheme in DATABASES:
+        try:
+            make_url(uri).get_dialect().import_dbapi()
+        except (SQLAlchemyError, ImportError, ValueError) as error:
+            raise UserInputError(
+                f"--tracking-uri {shown} cannot be used ({type(error).__name__}: "
+                f"{sentence(error)}): check the address and the driver package."
+            ) from None
+
+
+def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
+    """A remark where the environment names a store and the command line does not."""
+    named = os.environ.get(VARIABLE, "")
+    if tracking_uri is not None or not named:
+        return ()
+    return (
+        f"{VARIABLE} is set ({without_secrets(named)}) and not used: the runs are kept in the run "
+        f'folder, where harness ui shows them. To use it, add --tracking-uri "${VARIABLE}".',
+    )
+
+
+@contextmanager
+def named_errors() -> Iterator[None]:
+    """MLflow's errors as what they are: a refusal or an absence. Others are faults of ours.
+
+    Raises:
+        RefusedError: MLflow understood and will never take it.
+        AwayError: it may take it later.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        kind = RefusedError if error.error_code in REFUSALS else AwayError
+        raise kind(sentence(error)) from error
+    except (OSError, SQLAlchemyError) as error:
+        raise AwayError(sentence(error)) from error
+
+
+def sentence(error: Exception) -> str:
+    """The first line of an error, without secrets."""
+    lines = str(error).strip().splitlines()
+    said = scrubbed(lines[0] if lines else type(error).__name__)
+    return said if len(said) <= SENTENCE else f"{said[:SENTENCE]} ..."

@@ -1,0 +1,38 @@
+"""Where a study's files are: its run folder may have been moved since the record was made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# How many of a path's last parts lie in the study's folder: those of checkpoints/warm_start,
+# external/pairs and external/inputs/search.
+WARM_START, PAIRS, INPUTS = 2, 2, 3
+
+
+def warm_start_of(noted: Mapping[str, Any], folder: Path | None) -> str | None:
+    """The folder of checkpoints that the trials continued from; None: they began from nothing.
+
+    Args:
+        noted: the study's user attributes.
+        folder: the study's folder as it lies now; None: as the record has it.
+    """
+    return placed(noted["warm_start_folder"], WARM_START, folder)
+
+
+def program_of(noted: Mapping[str, Any], folder: Path | None) -> dict[str, Any] | None:
+    """The program that ran the trials, with the places of what it is given; None: there is none."""
+    program = noted.get("program")
+    if not program:
+        return None
+    return {
+        **program,
+        "pairs": placed(program["pairs"], PAIRS, folder),
+        "inputs": placed(program["inputs"], INPUTS, folder),
+    }
+
+
+def placed(path: str | None, parts: int, folder: Path | None) -> str | None:
+    """A path whose last parts lie in the study's folder, in the folder as it lies now."""
+    if path is None or folder is None:
+        return path
+    return str(folder.absolute().joinpath(*Path(path).parts[-parts:]))

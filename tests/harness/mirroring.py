@@ -1,0 +1,66 @@
+"""A study's runs in an MLflow store, without a search. For tests of the mirror."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from driving import PIXEL, make_plan
+
+from harness.paths import RunPaths
+from harness.tracking import MlflowTracker, StudyStore, tags_of
+from harness.tracking.outbox import Entry
+from search_spaces.params import TrialParams
+
+PARAMS = TrialParams(
+    lambda_L1=82.13, lambda_perceptual=11.3, n_layers_D=4, gan_mode="lsgan", lr=2e-4
+)
+IDENTITY = "1" * 32
+
+
+def study_store(
+    runs: Path, name: str = "fake", identity: str = IDENTITY, recorded: Collection[str] = ()
+) -> StudyStore:
+    """The store that a search in this run folder has."""
+    facts, paths = make_plan(runs, study=name).facts, RunPaths(runs)
+    return StudyStore(
+        f"sqlite:///{paths.mlflow_db}",
+        name,
+        paths.mlflow_artifacts,
+        identity=identity,
+        recorded=recorded,
+        tags=tags_of(facts),
+        space=facts["space"],
+    )
+
+
+def opened(runs: Path, name: str = "fake", **settings: Any) -> StudyStore:
+    """The same, opened without a word to the user."""
+    store = study_store(runs, name, **settings)
+    store.open(unexpected)
+    return store
+
+
+def unexpected(said: str) -> None:
+    raise AssertionError(f"nothing was to be said: {said}")
+
+
+def began(number: int, **more: Any) -> Entry:
+    """A trial's run that begins."""
+    return Entry(f"t{number:03d}", status="RUNNING", tags={"trial": str(number)}, **more)
+
+
+def scored(number: int, value: float, step: int = 10) -> Entry:
+    """A rung of it, with its picture."""
+    return Entry(f"t{number:03d}", metrics={"score": value}, step=step, panel=PIXEL)
+
+
+def pictures(store: StudyStore, run: str) -> list[str]:
+    """Names of the whole pictures that MLflow's pages find for a run."""
+    found = [Path(file.path).name for file in store.client.list_artifacts(run, "images")]
+    return sorted(name.partition("+timestamp")[0] for name in found if name.endswith(".png"))
+
+
+def tracker_of(store: Any, outbox: Path) -> tuple[MlflowTracker, list[str]]:
+    """A tracker, and what it tells the user."""
+    said: list[str] = []
+    return MlflowTracker(store, outbox, said.append), said

@@ -1,0 +1,162 @@
+"""A run folder may be moved or copied: what lies in it is found in it, and nowhere else written."""
+
+import hashlib
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from driving import make_plan
+from mirroring import began, opened, pictures, scored
+from searching import run
+
+import harness.tracking.database
+from harness.errors import UserInputError
+from harness.paths import RunPaths
+from harness.tracking import quiet_client, served
+from harness.tracking.database import located, settle
+
+ARTIFACTS = Path("/now here/mlflow-artifacts")
+
+
+@pytest.mark.parametrize(
+    ("noted", "now"),
+    [
+        ("file:///before/mlflow-artifacts", "file:///now%20here/mlflow-artifacts"),
+        (
+            "file:///a/mlflow-artifacts/b/mlflow-artifacts/1f/artifacts/models/t003",
+            "file:///now%20here/mlflow-artifacts/1f/artifacts/models/t003",
+        ),
+        ("file:///now%20here/mlflow-artifacts/1f", "file:///now%20here/mlflow-artifacts/1f"),
+        *(
+            (other, other)
+            for other in (
+                "file:///elsewhere/mlruns/0",
+                "file:///elsewhere/mlflow-artifacts-2/1f",
+                "/elsewhere/mlruns/0",
+                "s3://bucket/mlflow-artifacts/1f",
+                "mlflow-artifacts:/1/1f/artifacts",
+                "runs:/1f/mlflow-artifacts",
+                "",
+            )
+        ),
+    ],
+)
+def test_only_what_lay_in_a_run_folder_is_located_in_this_one(noted: str, now: str) -> None:
+    assert located(noted, ARTIFACTS) == now
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """Every file below, by its content."""
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_folder_goes_on_where_it_lies_now(runs: Path, tmp_path: Path, copied: bool) -> None:
+    store = opened(runs)
+    store.write([began(0), scored(0, 0.3)])
+    store.close()
+    later = tmp_path / "other place"
+    if copied:
+        shutil.copytree(runs, later)
+    else:
+        runs.rename(later)
+    before = files_in(runs)
+    moved = opened(later)
+    assert moved.runs == store.runs
+    moved.write([scored(0, 0.4, step=20), began(1), scored(1, 0.5)])
+    moved.close()
+    assert pictures(moved, moved.runs["t000"]) == ["panel+step+10", "panel+step+20"]
+    assert pictures(moved, moved.runs["t001"]) == ["panel+step+10"]
+    inside = (later / "mlflow-artifacts").as_uri()
+    for name in moved.runs:
+        assert moved.client.get_run(moved.runs[name]).info.artifact_uri.startswith(inside)
+    assert files_in(runs) == before
+    assert runs.exists() == copied
+
+
+def test_a_whole_search_moves_with_its_model(runs: Path, tmp_path: Path) -> None:
+    run(make_plan(runs, budget=2, register_model="remover"))
+    later = tmp_path / "later"
+    runs.rename(later)
+    run(make_plan(later, budget=3, register_model="remover"))
+    assert not runs.exists()
+    client = quiet_client(f"sqlite:///{later}/mlflow.db")
+    (parent,) = client.search_runs(["1"], "tags.role = 'study'")
+    held = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert held == {"best.yaml", "report.html", "space.yaml", "weights", "models"}
+    for version in client.search_model_versions("name = 'remover'"):
+        place = client.get_model_version_download_uri("remover", version.version)
+        assert place.startswith((later / "mlflow-artifacts").as_uri())
+        assert (Path(place.removeprefix("file://")) / "best.yaml").exists()
+
+
+def test_what_another_program_notes_meanwhile_does_not_lead_out_of_the_folder(
+    runs: Path, tmp_path: Path
+) -> None:
+    """As `harness ui` outside of a container may, on a folder that a search in it writes to."""
+    store = opened(runs)
+    outside = tmp_path / "as seen outside" / "mlflow-artifacts"
+    settle(runs / "mlflow.db", outside)
+    store.write([began(0), scored(0, 0.3)])
+    assert not outside.parent.exists()
+    settle(runs / "mlflow.db", runs / "mlflow-artifacts")
+    assert pictures(store, store.runs["t000"]) == ["panel+step+10"]
+
+
+def locations(database: Path) -> set[str]:
+    with closing(sqlite3.connect(database)) as opened_file:
+        return {uri for (uri,) in opened_file.execute("SELECT artifact_uri FROM runs")}
+
+
+def test_the_pages_show_a_moved_folder(runs: Path, tmp_path: Path) -> None:
+    store = opened(runs)
+    store.write([began(0), scored(0, 0.3)])
+    store.close()
+    later = RunPaths(tmp_path / "later")
+    runs.rename(later.root)
+    with served(later) as (database, log):
+        assert (database, log) == (later.mlflow_db, later.mlflow_log)
+        for uri in locations(database):
+            assert uri.startswith(later.mlflow_artifacts.as_uri())
+
+
+def test_the_pages_show_a_moved_folder_that_cannot_be_written(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = opened(runs)
+    store.write([began(0), scored(0, 0.3)])
+    store.close()
+    later = RunPaths(tmp_path / "later")
+    runs.rename(later.root)
+    before = files_in(later.root)
+    monkeypatch.setattr(harness.tracking.database, "refusal_to_hold", lambda _: "Read-only")
+    with served(later) as (database, log):
+        assert later.root not in (*database.parents, *log.parents)
+        assert locations(database)
+        for uri in locations(database):
+            assert uri.startswith(later.mlflow_artifacts.as_uri())
+    assert files_in(later.root) == before
+    assert not database.exists()
+    assert "what you change in MLflow is not kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_the_pages_of_a_damaged_database_are_one_sentence(
+    runs: Path, writable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = runs / "mlflow.db"
+    file.write_bytes(b"no database at all" * 100)
+    if not writable:
+        monkeypatch.setattr(harness.tracking.database, "refusal_to_hold", lambda _: "Read-only")
+    with (
+        pytest.raises(UserInputError, match=r"mlflow\.db cannot be read \(file is not a database"),
+        served(RunPaths(runs)),
+    ):
+        pass
+    assert file.read_bytes() == b"no database at all" * 100

@@ -1,0 +1,64 @@
+"""What is installed from an sdist is what the checkout tracks, so that no file can be forgotten."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("harness", "search_spaces", "objectives", "reports")
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="only a checkout knows which files are tracked"
+)
+
+
+@pytest.fixture(scope="module")
+def tracked() -> set[str]:
+    # Git refuses a checkout of another user's, as a container may see it, unless it is told so.
+    words = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {name for name in listed.split("\0") if (ROOT / name).is_file()}
+
+
+def setup(source: Path, *words: str) -> None:
+    """Run a setuptools command as an installer's build does, without its separate environment."""
+    code = "from setuptools import setup; setup()"
+    subprocess.run([sys.executable, "-c", code, "-q", *words], cwd=source, check=True)
+
+
+def files_below(folder: Path) -> set[str]:
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tracked: set[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked sdist of the tracked files, and only of these: nothing is built in ROOT."""
+    folder = tmp_path_factory.mktemp("sdist")
+    for name in tracked:
+        copy = folder / "copy" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, copy)
+    setup(folder / "copy", "sdist", "--formats=gztar", f"--dist-dir={folder}")
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def test_an_sdist_holds_all_that_is_tracked(tracked: set[str], unpacked: Path) -> None:
+    """The tests and what they read included, but nothing that only the repository needs."""
+    assert {name for name in tracked if name[0] != "."} - files_below(unpacked) == set()
+
+
+def test_the_packages_are_installed_whole(
+    tracked: set[str], unpacked: Path, tmp_path: Path
+) -> None:
+    """`build_py` gives what a wheel holds beside its metadata."""
+    setup(unpacked, "build_py", f"--build-lib={tmp_path}")
+    installed = files_below(tmp_path)
+    assert installed == {name for name in tracked if name.split("/")[0] in PACKAGES}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= installed
