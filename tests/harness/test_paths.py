@@ -45,7 +45,7 @@ def test_what_was_begun_and_left_is_recognised(tmp_path: Path) -> None:
         assert paths.asides() == []
 
 
-@pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"])
+@pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"], ids=["ascii", "utf-8", "tmp"])
 def test_a_name_as_long_as_names_can_be_is_written(name: str, tmp_path: Path) -> None:
     with write_aside(tmp_path / name) as aside:
         aside.write_text("whole")
