@@ -6,12 +6,12 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import make_plan
+from optuna.storages import InMemoryStorage
 
 from harness import study as record
 from harness.guards import MARGINS
 from harness.keep import KEPT, Keeper
 from harness.pareto import OBJECTIVES
-from harness.storage import PatientStorage
 from harness.trial_messages import Rung, TrialResult
 
 
@@ -39,7 +39,7 @@ def test_the_leaders_are_those_of_all_trials(
 ) -> None:
     monkeypatch.setattr(Keeper, "write_best", lambda _: None)
     plan = make_plan(tmp_path, pareto=pareto, pruner="none")
-    study = record.create_study(PatientStorage("sqlite:///:memory:"), "s", plan.facts, plan.recipes)
+    study = record.create_study(InMemoryStorage(), "s", plan.facts, plan.recipes)
     assert list(study.user_attrs["objectives"] or ()) == (list(OBJECTIVES) if pareto else [])
     keeper, chance = Keeper(plan.paths, study), random.Random(seed)
     waiting = [record.ask(study, plan.space, "random", seed) for _ in range(40)]

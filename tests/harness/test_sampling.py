@@ -13,13 +13,13 @@ from driving import make_plan, quality
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from harness import study as record
 from harness.config import PrunerName, SamplerName
 from harness.profiles import QUICK, STANDARD
 from harness.sampling import WHY_PRUNED, FlatTPESampler, derived_seed, hopeless, make_pruner
-from harness.storage import PatientStorage
 from search_spaces.space import load_space
 
 SPACE = load_space("default")
@@ -40,9 +40,7 @@ def suggestions(study: Study) -> list[tuple[object, ...]]:
 
 def fresh(folder: Path) -> Study:
     plan = make_plan(folder)
-    return record.create_study(
-        PatientStorage("sqlite:///:memory:"), "fake", plan.facts, plan.recipes
-    )
+    return record.create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
