@@ -46,7 +46,7 @@ def without_commands(name: str) -> str:
 
 
 Plain = Annotated[str, AfterValidator(without_commands)]
-StudyName = Annotated[Plain, Field(min_length=1, max_length=200)]
+StudyName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_commands)]
 
 
 class Frozen(BaseModel):

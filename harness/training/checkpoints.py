@@ -129,10 +129,11 @@ def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
     """
     if not isinstance(content, Mapping) or not content:
         raise UserInputError(f"{file} holds no state_dict: {NAME_ONE}.")
-    if other := next(
-        (name for name, value in content.items() if not isinstance(value, Tensor)), ""
-    ):
-        raise UserInputError(f"{file} is not a state_dict, for {other} is no tensor: {NAME_ONE}.")
+    others = [name for name, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise UserInputError(
+            f"{file} is not a state_dict, for {others[0]} is no tensor: {NAME_ONE}."
+        )
     weights: NetWeights = {}
     for name, value in content.items():
         plain = ".".join(part for part in str(name).split(".") if part not in WRAPPERS)

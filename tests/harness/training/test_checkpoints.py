@@ -142,6 +142,10 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda file: torch.save({"state": {}, "param_groups": []}, file),
         "not a state_dict, for state is no tensor",
     ),
+    "a number without a name": (
+        lambda file: torch.save({"": 3}, file),
+        "not a state_dict, for  is no tensor",
+    ),
     "one network twice": (
         lambda file: torch.save({"module.a": torch.zeros(1), "a": torch.ones(1)}, file),
         "holds a twice",
