@@ -5,7 +5,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.data.depth import WIDEST
 from harness.data.folders import PairFolder
+from harness.data.reading import refuse_special
 from harness.errors import UserInputError
 from harness.paths import refusal_to_hold
 
@@ -47,13 +49,19 @@ def fingerprints(folder: PairFolder) -> Iterable[str]:
     """Split, name and bytes of every file that is read, in a fixed order."""
     for split, pairs in folder.splits.items():
         for pair in pairs:
-            yield f"{split}\n{pair.name}"
+            listed = folder.layout == "manifest"
+            # Not by the name, which shows bytes that are not UTF-8 escaped.
+            place = pair.name if listed else pair.a.relative_to(folder.root).as_posix()
+            yield f"{split}\n{place}"
+            if pair.bits != WIDEST:
+                yield f"{pair.bits} bits"
             fields = () if pair.field is None or split == "train" else (pair.field,)
             for file in pair.files + fields:
                 try:
+                    refuse_special(file)
                     with file.open("rb") as opened:
                         yield hashlib.file_digest(opened, "sha256").hexdigest()
-                except OSError as error:
+                except (OSError, UserInputError) as error:
                     yield f"unreadable: {type(error).__name__}"
 
 

@@ -272,6 +272,44 @@ def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, h
         prepared(folder, tmp_path / "c")
 
 
+@pytest.mark.parametrize(
+    ("white", "said"),
+    [(0, "0.000%"), (1, "0.006%")],
+    ids=["black", "one pixel"],
+)
+def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
+    tmp_path: Path, write_pairs: WritePairs, white: int, said: str
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=2)
+    mask = np.zeros((128, 128), np.uint8)
+    mask[64, 64 : 64 + white] = 255
+    (folder / "masks" / "val").mkdir(parents=True)
+    for number in range(2):
+        Image.fromarray(mask).save(folder / "masks" / "val" / f"val{number}.png")
+    with pytest.raises(UserInputError) as caught:
+        prepared(folder, tmp_path / "c")
+    for part in ("a warped region of 0.05% of its area", said, "masks/val/val0.png; paint"):
+        assert part in str(caught.value)
+    assert "same picture" not in str(caught.value)
+    # One that can be scored is enough.
+    mask[40:80, 40:80] = 255
+    Image.fromarray(mask).save(folder / "masks" / "val" / "val1.png")
+    assert prepared(folder, tmp_path / "c").n_val == 2
+
+
+def test_halves_of_one_tone_are_no_crops_of_one_another(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=6)
+    for number, file in enumerate(sorted((folder / "train").iterdir())):
+        pair = np.asarray(Image.open(file)).copy()
+        pair[:, :128] = 10 * number
+        Image.fromarray(pair).save(file)
+    with pytest.raises(UserInputError, match="nothing has moved") as caught:
+        prepared(folder, tmp_path / "c")
+    assert "show one picture" not in str(caught.value)
+
+
 def test_unwritable_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserInputError, match="HARNESS_CACHE"):

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,54 @@ def test_the_architecture_is_read_off_the_checkpoint(case: dict[str, Any], tmp_p
     found = shape_of(dict(net.state_dict()), tmp_path)
     # A U-Net's dropout leaves no trace, and matters not.
     assert found == Shape(**{**case, "dropout": False if unet else case["dropout"]})
+
+
+def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    folder, out = tmp_path / "in", tmp_path / "in" / "restored"
+    for name in ("p0/a.png", "p1/a.png", "b.png"):
+        write_picture(folder / name, 40, 40)
+    (folder / "p0" / "c.heic").touch()
+    for _ in range(2):  # what was restored into the folder before is no input
+        remarks: list[str] = []
+        written = list(restore_pictures(checkpoint, [folder], out, "cpu", remarks.append))
+        names = {file.relative_to(out).as_posix() for file in written}
+        assert names == {"p0/a.png", "p1/a.png", "b.png"}
+        assert len(remarks) == 1
+        assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
+
+
+def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    name = "초상.png".encode("cp949")
+    write_picture(tmp_path / "in" / "p.png", 40, 40).rename(
+        os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)
+    )
+    (written,) = restore_pictures(checkpoint, [tmp_path / "in"], tmp_path / "out", "cpu")
+    assert os.fsencode(written.name) == name
+    assert read_picture(written).shape == (40, 40, 3)
+
+
+def test_a_phones_jpeg_and_12_bits_are_restored(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    phone = write_picture(tmp_path / "phone.png", 40, 40)
+    with Image.open(phone) as picture:
+        second = picture.resize((20, 20))
+        picture.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[second])
+    remarks: list[str] = []
+    (written,) = restore_pictures(
+        checkpoint, [tmp_path / "phone.jpg"], tmp_path / "out", "cpu", remarks.append
+    )
+    assert read_picture(written).shape == (40, 40, 3)
+    assert remarks == []
+    grey = read_picture(phone)[..., 0]
+    Image.fromarray(grey).save(tmp_path / "eight.png")
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "twelve.png")
+    eight, twelve = (
+        read_picture(next(restore_pictures(checkpoint, [file], tmp_path / "out", "cpu", print)))
+        for file in (tmp_path / "eight.png", tmp_path / "twelve.png")
+    )
+    assert np.abs(eight.astype(int) - twelve).mean() < 2
 
 
 SIZES = [(128, 128), (200, 150), (1, 1), (37, 300), (129, 255)]
