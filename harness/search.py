@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,9 @@ from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
 from harness.launch.local import LocalLauncher, import_for_workers
 from harness.outcome import SearchOutcome
-from harness.paths import RunPaths
 from harness.stopping import StopSwitch
 from harness.trial_messages import StageName, trial_name
-from harness.urls import scrubbed, sqlite_file
+from harness.urls import scrubbed
 from harness.view import Note, Opened, View, leading
 from harness.worker import RunnerFactory, trial_runner
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from harness.launch.launcher import Launcher
     from harness.plan import SearchPlan
     from harness.stage import SearchStage
-    from harness.storage import PatientStorage
     from harness.tracking import Ending, Tracker
 
 
@@ -55,6 +53,7 @@ def run_search(
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
     from harness.locks import only_driver, only_driver_anywhere, sign
+    from harness.opening import open_record
     from harness.resuming import requeue_failed
     from harness.storage import OnlyWriter
     from harness.study_folder import check_folder, claim, set_aside
@@ -87,40 +86,6 @@ def run_search(
         if moved is not None:
             view.show(Note(f"An earlier study of this name left files: they are in {moved} now."))
         return drive(plan, study, view, stop, make_runner)
-
-
-@contextmanager
-def open_record(plan: "SearchPlan") -> "Iterator[PatientStorage]":
-    """The study's database, made where there is none, in which its name is free or its own.
-
-    Raises:
-        UserInputError: the database cannot be opened; or the name, or the study's folder, is taken.
-    """
-    from harness.database import open_storage, sqlite_url
-    from harness.study import check_name, find_study
-    from harness.study_folder import check_folder
-
-    own, name = plan.config.storage, plan.config.study
-    with opening(plan):
-        database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
-    try:
-        check_name(database, name, plan.facts, bool(plan.finalists or plan.compared))
-        check_folder(plan.paths, find_study(database, name))
-        yield database
-    finally:
-        database.engine.dispose()  # leaves one file, with nothing beside it
-
-
-def opening(plan: "SearchPlan") -> AbstractContextManager[None]:
-    """Held while the study's database is opened: where a file may have to be made."""
-    from harness.locks import one_at_a_time
-
-    if plan.config.storage is None:
-        return one_at_a_time(plan.run_paths)
-    shared = sqlite_file(plan.config.storage)
-    if shared is None or not shared.parent.is_dir():
-        return nullcontext()
-    return one_at_a_time(RunPaths(shared.parent))
 
 
 def drive(

@@ -99,7 +99,7 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
     the picture in the same JPEG or TIFF are not looked at.
 
     Args:
-        bits: how many of its 16 bits a wide picture uses (`depth_of`).
+        bits: how many of its 16 bits a wide picture uses (`shared_depth.bits_of`).
 
     Raises:
         UserInputError: the file is missing, empty, no picture, truncated, animated or too large.

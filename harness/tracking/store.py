@@ -47,6 +47,7 @@ class MlflowStore:
         opening: held while the store is opened, as one process at a time may make a database.
         runs: MLflow's ids of our runs, by our names.
         say: told what the user should know.
+        ready: whether it was opened, wholly.
     """
 
     uri: str
@@ -58,6 +59,7 @@ class MlflowStore:
     runs: dict[str, str] = field(default_factory=dict)
     places: dict[str, Any] = field(default_factory=dict)
     say: Say = field(default=lambda text: None)
+    ready: bool = False
 
     def __post_init__(self) -> None:
         # Here and not where the store is opened, which may be in a thread: to import a large
@@ -70,7 +72,7 @@ class MlflowStore:
         Raises:
             AwayError: it cannot be opened now.
         """
-        self.say = say
+        self.say, self.ready = say, False
         try:
             with named_errors():
                 with self.opening():
@@ -81,6 +83,7 @@ class MlflowStore:
                 self.find_runs()
         except RefusedError as error:
             raise AwayError(str(error)) from error
+        self.ready = True
 
     def open_file(self, file: Path, artifacts: Path) -> None:
         """The run folder's own database, made where there is none; a damaged one stays as it is."""
@@ -109,7 +112,7 @@ class MlflowStore:
             self.client.restore_experiment(found.experiment_id)
             self.say(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
-                "with its runs, because this goes on in it."
+                "with its runs, since the study goes on in it."
             )
         return str(found.experiment_id)
 
@@ -161,7 +164,6 @@ class MlflowStore:
             except MlflowException as error:
                 if error.error_code not in REFUSALS or self.is_there():
                     raise
-                self.runs.clear()
                 self.open(self.say)
                 call()
 

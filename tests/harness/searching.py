@@ -1,7 +1,9 @@
 """Whole searches with runners that answer at once, for tests of what they leave."""
 
+import time
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, Self
 
 import optuna
 from driving import Instant
@@ -10,11 +12,14 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
 import harness.search
+from harness.launch.launcher import Died
+from harness.launch.ray import Post
 from harness.outcome import SearchOutcome
 from harness.plan import SearchPlan
 from harness.stopping import StopSwitch
+from harness.trial_messages import TrialTask
 from harness.view import Event, TrialEnded, View
-from harness.worker import RunnerFactory
+from harness.worker import Message, Prepare, RunnerFactory, obey
 
 
 class Heard(View):
@@ -40,6 +45,43 @@ def run(
 ) -> SearchOutcome:
     stop = StopSwitch(plan.config.timeout)
     return harness.search.run_search(plan, Heard(stop, stop_after), stop, runner)
+
+
+class Inline:
+    """A launcher whose workers are threads of this process, for runners that never end it."""
+
+    def __init__(self, plan: SearchPlan, factory: RunnerFactory) -> None:
+        self.plan = plan.trial_plan
+        self.factory = factory
+        self.posts: dict[int, Post] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, number: int) -> None:
+        self.posts[number] = post = Post()
+        Thread(target=obey, args=(post, self.factory, self.plan), daemon=True).start()
+
+    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+        self.posts[number].orders.put(order)
+
+    def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
+        deadline = time.monotonic() + timeout
+        while not (said := [n for n, post in sorted(self.posts.items()) if post.words.qsize()]):
+            if time.monotonic() > deadline:
+                return []
+            time.sleep(0.001)
+        return [(number, self.posts[number].words.get()) for number in said]
+
+    def kill(self, number: int) -> None:
+        self.posts.pop(number).orders.put(None)
+
+    def close(self) -> None:
+        for number in list(self.posts):
+            self.kill(number)
 
 
 def trials(folder: Path) -> list[FrozenTrial]:

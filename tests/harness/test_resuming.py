@@ -9,7 +9,7 @@ import torch
 import yaml
 from driving import WEIGHTS, Failing, Instant, Warm, make_plan, note_run, runs_of
 from optuna.trial import TrialState
-from searching import Heard, run, trials
+from searching import Heard, Inline, run, trials
 
 import harness.search
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
@@ -19,6 +19,11 @@ from harness.trial_messages import Report, TrialResult, TrialTask
 from harness.view import Note
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
+
+
+@pytest.fixture(autouse=True)
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness.search, "make_launcher", Inline)
 
 
 class OtherWarm(Warm):

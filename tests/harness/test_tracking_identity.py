@@ -11,7 +11,7 @@ from optuna.storages import InMemoryStorage
 from searching import run as search
 
 from harness.search import recorded_runs
-from harness.study import FINALISTS
+from harness.study import FINALISTS, identity_of
 from harness.tracking import Ending, StudyStore
 from harness.tracking.study import IDENTITY_TAG
 
@@ -146,9 +146,11 @@ def test_the_record_names_runs_of_trials_of_finalists_and_the_studys_own() -> No
     study = optuna.create_study(study_name="a", storage=storage)
     assert recorded_runs(study) == frozenset()
     finals = optuna.create_study(study_name="a" + FINALISTS, storage=storage)
-    finals.enqueue_trial({}, user_attrs={"finalist": "best"})  # as its runs are queued
     study.set_user_attr("mlflow_run", "of the study")
-    for record, name in ((study, "of a trial"), (study, None), (finals, "of a finalist")):
-        record.ask().set_user_attr("mlflow_run", name)
+    for record, run in ((study, "of a trial"), (study, None), (finals, "of a finalist")):
+        trial = record.ask()
+        trial.set_user_attr("mlflow_run", run)
+        trial.set_user_attr("finalist", "best")
     study.ask()
+    identity_of(study)
     assert recorded_runs(study) == {"of the study", "of a trial", "of a finalist"}

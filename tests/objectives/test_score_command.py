@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
+from harness.folder_scoring import Bits, PictureFiles, read_set
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
 from objectives.score import Reference
@@ -331,3 +332,16 @@ def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> Non
         for bits in (8, 12)
     )
     assert twelve == pytest.approx(eight, abs=0.005)
+
+
+def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
+    """Grey levels 127 and 128 of 255; what was drawn with soft edges has its edge there."""
+    picture = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    save(picture, tmp_path / "a.png")
+    levels = torch.tensor([0, 26, 127, 128, 200, 255, 0, 255]) / 255
+    save(levels.expand(1, 8, 8), tmp_path / "mask.png")
+    file = tmp_path / "a.png"
+    files = PictureFiles("a", file, file, tmp_path / "mask.png", None)
+    found = read_set(files, "flow", Bits.of([files]))
+    wanted = [False, False, False, True, True, True, False, True]
+    assert found.mask[0].tolist() == [wanted] * 8
