@@ -13,6 +13,7 @@ from harness.data.reading import Picture, read_picture, shown
 from harness.data.shared_depth import bits_of, depth_remark
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
+from harness.folder_lock import sole_writer
 from harness.paths import check_writable, write_aside
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import first_difference, read_checkpoint
@@ -25,6 +26,7 @@ MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 # Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
 LEAST_SIDE = 16
+LOCK = ".restoring.lock"
 
 
 def restore_pictures(
@@ -42,7 +44,7 @@ def restore_pictures(
 
     Raises:
         UserInputError: the checkpoint is no generator, a picture cannot be read, or `out` cannot be
-            written; nothing has been.
+            written or another process restores there; nothing has been written.
     """
     targets, passed_over = targets_of(pictures, out)
     check_writable(out, "--out")
@@ -54,11 +56,12 @@ def restore_pictures(
         if sentence:
             remark(sentence)
     generator.to(device)
-    for file, target in targets.items():
-        restored = restore(generator, read_picture(file, bits), multiple, torch.device(device))
-        with write_aside(target) as aside:
-            Image.fromarray(restored).save(aside, "PNG")
-        yield target
+    with sole_writer(out, out / LOCK, "restoring pictures"):
+        for file, target in targets.items():
+            restored = restore(generator, read_picture(file, bits), multiple, torch.device(device))
+            with write_aside(target) as aside:
+                Image.fromarray(restored).save(aside, "PNG")
+            yield target
 
 
 def targets_of(pictures: Sequence[Path], out: Path) -> tuple[dict[Path, Path], list[str]]:

@@ -9,7 +9,8 @@ import torch
 
 from harness.config import TrainConfig
 from harness.errors import HarnessError, disk_full
-from harness.full_training.folder import sole_trainer, take_up
+from harness.folder_lock import sole_writer
+from harness.full_training.folder import take_up
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
@@ -29,7 +30,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
     """
     plan = plan_training(config)
     stop = StopSwitch(None)
-    with stop.on_signals(), sole_trainer(config.out):
+    with stop.on_signals(), sole_writer(config.out, plan.paths.lock, "training"):
         key = take_up(config.out, plan.facts)
         for aside in plan.paths.asides():
             aside.unlink()

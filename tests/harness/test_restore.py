@@ -1,5 +1,6 @@
 """`harness restore`: pictures of any size, checkpoints of any pix2pix generator, no flags."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -153,6 +154,26 @@ def test_every_picture_keeps_its_size_and_name(netG: str, tmp_path: Path) -> Non
             assert (picture.size, picture.mode) == (wanted, "RGB")
 
 
+def test_a_restored_picture_stands_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full halfway: what stood there stands, and nothing is left beside it."""
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    picture = write_picture(tmp_path / "p.png", 64, 64)
+    (written,) = restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu")
+    before = written.read_bytes()
+
+    def fill(_: Image.Image, file: Path, *__: str) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fill)
+    with pytest.raises(OSError, match="No space left"):
+        list(restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu"))
+    assert written.read_bytes() == before
+    assert [file for file in written.parent.iterdir() if file.suffix != ".lock"] == [written]
+
+
 def test_a_picture_of_the_network_s_own_size_is_not_padded(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "net.pth")
     file = write_picture(tmp_path / "p.png", 128, 128)
@@ -258,6 +279,18 @@ class TestRefusals:
         (tmp_path / "empty").mkdir()
         self.refused(tmp_path, "holds no pictures", checkpoint, tmp_path / "empty")
         self.refused(tmp_path, "gone.png", checkpoint, tmp_path / "gone.png")
+
+    def test_another_process_that_restores_there(self, tmp_path: Path) -> None:
+        """The one that was first writes on; the second is refused and writes nothing."""
+        checkpoint, out = write_checkpoint(tmp_path / "net.pth"), tmp_path / "out"
+        first, second = (write_picture(tmp_path / name, 64, 64) for name in ("a.png", "b.png"))
+        begun = restore_pictures(checkpoint, [first, second], out, "cpu")
+        next(begun)
+        with pytest.raises(UserInputError, match="Another process is restoring pictures in"):
+            next(restore_pictures(checkpoint, [second], out, "cpu"))
+        assert not (out / "b.png").exists()
+        assert list(begun) == [out / "b.png"]
+        assert list(restore_pictures(checkpoint, [second], out, "cpu")) == [out / "b.png"]
 
     def test_a_picture_is_not_written_over(self, tmp_path: Path) -> None:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
