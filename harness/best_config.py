@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness.config import Direction, Epochs, Frozen, Side, TrainSettings
+from harness.config import Direction, Epochs, Frozen, Side, StudyName, TrainSettings
 from harness.errors import UserInputError
 from search_spaces.params import TrialParams
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -37,7 +37,7 @@ class BestConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = Field(alias="schema")
-    study: str = "pix2pix"
+    study: StudyName = "pix2pix"
     trial: int | None = None
     params: TrialParams
     train: TrainSettings

@@ -13,6 +13,7 @@ import typer
 from harness.commands import compare, data, doctor, export, results, score, search, spaces, training
 from harness.errors import HarnessError
 from harness.terminal import on_one_line
+from harness.urls import scrubbed
 from harness.version import __version__
 
 # What typer raises for words that it cannot parse; of its family it makes only this one public.
@@ -84,20 +85,17 @@ def main() -> None:
         print(correction(error), file=sys.stderr)
         sys.exit(2)
     except HarnessError as error:
-        print(f"harness: {on_one_line(error)}", file=sys.stderr)
+        print(f"harness: {on_one_line(scrubbed(str(error)))}", file=sys.stderr)
         if debug:
-            traceback.print_exc()
+            print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
-        if unusable := unusable_place(error):
-            print(unusable, file=sys.stderr)
-            if debug:
-                traceback.print_exc()
-            sys.exit(2)
+        unusable = unusable_place(error)
+        if unusable or not debug:
+            print(unusable or fault(error), file=sys.stderr)
         if debug:
-            raise
-        print(fault(error), file=sys.stderr)
-        sys.exit(1)
+            print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(2 if unusable else 1)
 
 
 def correction(error: Any) -> str:
@@ -120,9 +118,14 @@ def unusable_place(error: Exception) -> str:
 def fault(error: Exception) -> str:
     """A sentence for an error that should not have been, and where its traceback is."""
     with tempfile.NamedTemporaryFile(
-        "w", prefix="harness-", suffix=".txt", delete=False, encoding="utf-8"
+        "w",
+        prefix="harness-",
+        suffix=".txt",
+        delete=False,
+        encoding="utf-8",
+        errors="backslashreplace",
     ) as file:
-        traceback.print_exception(error, file=file)
+        file.write(scrubbed("".join(traceback.format_exception(error))))
     return (
         f"harness: a fault of the program ({type(error).__name__}): the report is in {file.name}; "
         "--debug shows it."

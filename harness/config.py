@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from harness.terminal import on_one_line
 from search_spaces.params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
@@ -35,6 +35,17 @@ Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 Epochs = Annotated[int, Field(ge=0, le=MOST_EPOCHS)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Wait = Annotated[float, Field(gt=0, le=LONGEST_WAIT)]
+
+
+def without_commands(name: str) -> str:
+    """Refuse a name that would command the terminal that it is shown in."""
+    if name != on_one_line(name):
+        raise ValueError("a name holds no control characters")
+    return name
+
+
+Plain = Annotated[str, AfterValidator(without_commands)]
+StudyName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_commands)]
 
 
 class Frozen(BaseModel):
@@ -161,7 +172,7 @@ class SearchConfig(Frozen):
     pareto: bool = Field(default=False, description="weigh sharpness against LPIPS")
     sampler: SamplerName = "tpe"
     pruner: PrunerName = "asha"
-    study: str = Field(default="boundary-sharpness", min_length=1, max_length=200)
+    study: StudyName = "boundary-sharpness"
     run_dir: Path = Path("runs")
     profile: str = "auto"
     half_size_first: bool = Field(
@@ -193,20 +204,13 @@ class SearchConfig(Frozen):
     )
     storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
     tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
-    register_model: str | None = Field(
+    register_model: Plain | None = Field(
         default=None, description="the winner becomes a version of this model in MLflow"
     )
     max_failures: int = Field(
         default=10, ge=1, le=MOST_TRIALS, description="failures in a row that end a search"
     )
     trial_timeout: Wait | None = None
-
-    @field_validator("study", "register_model")
-    @classmethod
-    def name_without_commands(cls, name: str | None) -> str | None:
-        if name is not None and name != on_one_line(name):
-            raise ValueError("a name holds no control characters")
-        return name
 
     @field_validator("register_model")
     @classmethod

@@ -7,7 +7,6 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from optuna import __version__ as optuna_version
 from optuna.exceptions import StorageInternalError
@@ -16,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError, disk_full
 from harness.storage import PatientStorage
-from harness.urls import sqlite_file, without_secrets
+from harness.urls import address_of_still, sqlite_address, sqlite_file, without_secrets
 
 
 class OtherSchemaError(UserInputError):
@@ -124,7 +123,7 @@ def sqlite_url(file: Path) -> str:
     Raises:
         UserInputError: what is there is no such file.
     """
-    url = f"sqlite:///{file.absolute()}"
+    url = sqlite_address(file)
     try:
         with closing(sqlite3.connect(file, timeout=60)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -137,10 +136,7 @@ def sqlite_url(file: Path) -> str:
 
 def reading_url(file: Path) -> str:
     """The URL of a SQLite file that is only read, also where nothing can be written beside it."""
-    if not lies_still(file):
-        return f"sqlite:///{file.absolute()}"
-    place = quote(os.fsencode(file.absolute()))
-    return f"sqlite:///file:{place}?mode=ro&immutable=1&uri=true"
+    return address_of_still(file) if lies_still(file) else sqlite_address(file)
 
 
 def lies_still(file: Path) -> bool:

@@ -144,7 +144,10 @@ def cache() -> Finding:
     """Whether prepared pairs can be kept."""
     from harness.data.cache import default_cache
 
-    folder = default_cache()
+    try:
+        folder = default_cache()
+    except HarnessError as error:
+        return Finding("problem", "cache", str(error), "set HARNESS_CACHE to a folder.")
     if why := refusal_to_hold(folder):
         fix = "make it writable, or name another in the environment variable HARNESS_CACHE."
         return Finding("problem", "cache", f"{folder} cannot be written ({why})", fix)

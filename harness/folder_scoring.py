@@ -6,14 +6,24 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from harness.data.folders import by_stem
 from harness.data.found_masks import found_mask
-from harness.data.reading import Picture, read_picture, shown
+from harness.data.listing import (
+    Remark,
+    account_of,
+    ignored,
+    is_folder,
+    list_pictures,
+    name_of,
+    readable,
+    unique_stems,
+)
+from harness.data.reading import HALF, Picture, drawn_mask, opened_picture, read_picture, shown
+from harness.data.shared_depth import bits_of, depth_remark
 from harness.errors import UserInputError
-from objectives.laplacian import luma
 from objectives.masks import region_by_difference
 from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
 
@@ -53,9 +63,16 @@ class FolderScore:
 
 
 def match_folders(
-    pred: Path, target: Path, mask: Path | None, retouched: Path | None
+    pred: Path,
+    target: Path,
+    mask: Path | None,
+    retouched: Path | None,
+    remark: Remark = ignored,
 ) -> list[PictureFiles]:
-    """Pair the pictures of several folders by the stems of their names.
+    """Pair the pictures of several folders by their paths there, without their endings.
+
+    Args:
+        remark: takes a sentence about what a folder holds besides.
 
     Raises:
         UserInputError: a folder is missing or empty, neither `mask` nor `retouched` is given, or
@@ -66,17 +83,17 @@ def match_folders(
             "Where to look is not known: give --mask (white where it was warped), or --input (the "
             "retouched pictures, from which it is found)."
         )
-    kinds = {"--pred": pred, "--target": target, "--mask": mask, "--input": retouched}
-    found = {
-        flag: pictures_of(folder, flag) for flag, folder in kinds.items() if folder is not None
-    }
+    named = {"--pred": pred, "--target": target, "--mask": mask, "--input": retouched}
+    folders = {flag: folder for flag, folder in named.items() if folder is not None}
+    found = {flag: pictures_of(folder, flag, remark) for flag, folder in folders.items()}
     stems = found["--pred"]
+    places = {flag: f"{flag} {shown(folder)}" for flag, folder in folders.items()}
     for flag, files in found.items():
-        refuse_missing(stems, files, f"{flag} {kinds[flag]}", f"--pred {pred}")
-    refuse_missing(found["--target"], stems, f"--pred {pred}", f"--target {target}")
+        refuse_missing(stems, files, places[flag], places["--pred"])
+    refuse_missing(found["--target"], stems, places["--pred"], places["--target"])
     return [
         PictureFiles(
-            restored.name,
+            name_of(restored, pred),
             restored,
             found["--target"][stem],
             found["--mask"][stem] if mask else None,
@@ -86,7 +103,7 @@ def match_folders(
     ]
 
 
-def match_results(folder: Path) -> list[PictureFiles]:
+def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
     """The pictures of a folder that pix2pix's `test.py` wrote, or of the `images/` inside it.
 
     test.py itself turns the pair by its `--direction`: real_A is always what was restored.
@@ -95,7 +112,7 @@ def match_results(folder: Path) -> list[PictureFiles]:
         UserInputError: there are none, or a restored picture lacks its real_A or real_B.
     """
     inner = folder / "images"
-    files = pictures_of(inner if inner.is_dir() else folder, "--results")
+    files = pictures_of(inner if inner.is_dir() else folder, "--results", remark, deep=False)
     stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
     if not stems:
         raise UserInputError(
@@ -109,10 +126,10 @@ def match_results(folder: Path) -> list[PictureFiles]:
         if stem + ending not in files
     ]
     if lacking:
-        raise UserInputError(f"{shown(folder)} lacks {listing(lacking)}: run test.py again.")
+        raise UserInputError(f"{shown(folder)} lacks {listing_of(lacking)}: run test.py again.")
     return [
         PictureFiles(
-            files[stem + RESTORED].name,
+            readable(files[stem + RESTORED].name),
             files[stem + RESTORED],
             files[stem + ORIGINAL],
             None,
@@ -122,53 +139,79 @@ def match_results(folder: Path) -> list[PictureFiles]:
     ]
 
 
-def pictures_of(folder: Path, flag: str) -> dict[str, Path]:
-    """The pictures of a folder by the stem of their name.
+def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
+    """The pictures of a folder by their path in it without ending.
 
     Raises:
         UserInputError: there is no such folder, or nothing in it, or a name twice.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserInputError(f"{flag} {shown(folder)} is no folder.")
-    stems = by_stem(folder)
-    if not stems:
-        raise UserInputError(f"{flag} {shown(folder)} holds no pictures.")
-    return stems
+    listing = list_pictures(folder, deep=deep)
+    account = account_of(listing.passed_over)
+    if not listing.pictures:
+        raise UserInputError(
+            f"{flag} {shown(folder)} holds no pictures{account and f' ({account})'}."
+        )
+    if account:
+        remark(f"{flag} {shown(folder)}: {account}")
+    return unique_stems(listing.pictures, folder)
 
 
 def refuse_missing(wanted: dict[str, Path], there: dict[str, Path], where: str, of: str) -> None:
-    missing = sorted(file.name for stem, file in wanted.items() if stem not in there)
+    missing = sorted(stem + file.suffix for stem, file in wanted.items() if stem not in there)
     if missing:
         raise UserInputError(
-            f"{where} lacks the counterparts of {listing(missing)} in {of}: pictures are paired by "
-            "name without its ending."
+            f"{where} lacks the counterparts of {listing_of(missing)} in {of}: pictures are paired "
+            "by name without its ending."
         )
 
 
-def listing(names: Sequence[str]) -> str:
+def listing_of(names: Sequence[str]) -> str:
     """The first few names, and how many more."""
     more = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+    first = ", ".join(shown(Path(name)) for name in names[:LISTED])
+    return first + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class Bits:
+    """How many of 16 wide pictures use: restored ones may come from another program."""
+
+    restored: int
+    others: int
+
+    @classmethod
+    def of(cls, files: Sequence[PictureFiles]) -> "Bits":
+        others = [other for one in files for other in (one.original, one.retouched) if other]
+        return cls(bits_of([one.restored for one in files]), bits_of(others))
 
 
 def score_files(
-    files: Sequence[PictureFiles], objective: Objective, region: Region = "flow"
+    files: Sequence[PictureFiles],
+    objective: Objective,
+    region: Region = "flow",
+    remark: Remark = ignored,
 ) -> FolderScore:
     """Read and score every picture; sizes may differ between pictures, not within one.
 
     Args:
         region: how it is found where no mask is given.
+        remark: takes a sentence about pictures that are read by a guess.
 
     Raises:
         UserInputError: a picture cannot be read, its files differ in size, or nothing is to score.
     """
+    bits = Bits.of(files)
+    for sentence in {depth_remark(bits.restored), depth_remark(bits.others)} - {""}:
+        remark(sentence)
     rows: dict[str, dict[str, float | str]] = {}
     for (width, height), group in groupby(sorted(files, key=picture_size), key=picture_size):
         same = list(group)
         step = max(1, BATCH_PIXELS // (width * height))
         for start in range(0, len(same), step):
             batch = same[start : start + step]
-            rows |= {str(row["name"]): row for row in score_batch(batch, objective, region)}
+            rows |= {str(row["name"]): row for row in score_batch(batch, objective, region, bits)}
     try:
         score = aggregate([rows[file.name] for file in files], objective.direction)
     except NothingToScoreError as error:
@@ -180,22 +223,20 @@ def score_files(
 
 
 def picture_size(files: PictureFiles) -> tuple[int, int]:
-    """(width, height) of the original as its file holds it, from the head of the file."""
-    from PIL import Image
+    """(width, height) of the original as its file holds it, from the head of the file.
 
-    try:
-        with Image.open(files.original) as opened:
-            return opened.size
-    except (OSError, Image.DecompressionBombError):
-        height, width = read_picture(files.original).shape[:2]  # says what is wrong with it
-        return width, height
+    Raises:
+        UserInputError: it is no picture.
+    """
+    with opened_picture(files.original) as opened:
+        return opened.size
 
 
 def score_batch(
-    files: Sequence[PictureFiles], objective: Objective, region: Region
+    files: Sequence[PictureFiles], objective: Objective, region: Region, bits: Bits
 ) -> list[dict[str, float | str]]:
     """The rows of pictures whose files have one size; EXIF may turn some of them."""
-    sets = sorted((read_set(one, region) for one in files), key=shape_of)
+    sets = sorted((read_set(one, region, bits) for one in files), key=shape_of)
     alike = [list(group) for _, group in groupby(sets, key=shape_of)]
     return [row for group in alike for row in score_sets(group, objective)]
 
@@ -231,16 +272,19 @@ class PictureSet:
     mask: Tensor
 
 
-def read_set(files: PictureFiles, region: Region) -> PictureSet:
+def read_set(files: PictureFiles, region: Region, bits: Bits) -> PictureSet:
     """Read one picture's files; the mask is the user's, else found between input and original."""
-    original = read_picture(files.original)
-    restored = read_like(files.restored, files.original, original)
+    original = read_picture(files.original, bits.others)
+    restored = read_picture(files.restored, bits.restored)
+    refuse_other_size(files.restored, restored.shape, files.original, original)
     retouched = None
     if files.retouched is not None:
-        retouched = read_like(files.retouched, files.original, original)
+        retouched = read_picture(files.retouched, bits.others)
+        refuse_other_size(files.retouched, retouched.shape, files.original, original)
     if files.mask is not None:
-        # White, above half, is where it was warped.
-        mask = luma(unit(read_like(files.mask, files.original, original)).unsqueeze(0))[0] > 0.5
+        drawn = np.asarray(drawn_mask(files.mask))
+        refuse_other_size(files.mask, drawn.shape, files.original, original)
+        mask = torch.from_numpy(drawn > HALF).unsqueeze(0)
     else:
         assert retouched is not None
         mask = (
@@ -256,16 +300,14 @@ def shape_of(one: PictureSet) -> tuple[int, ...]:
     return tuple(one.original.shape)
 
 
-def read_like(file: Path, of: Path, original: Picture) -> Picture:
-    """Read a picture that must be as large as its original."""
-    picture = read_picture(file)
-    if picture.shape != original.shape:
-        sizes = [f"{p.shape[1]} x {p.shape[0]}" for p in (picture, original)]
+def refuse_other_size(file: Path, shape: tuple[int, ...], of: Path, original: Picture) -> None:
+    """Refuse a picture that is not as large as its original."""
+    if shape[:2] != original.shape[:2]:
+        sizes = [f"{width} x {height}" for height, width in (shape[:2], original.shape[:2])]
         raise UserInputError(
             f"{shown(file)} is {sizes[0]} and its original {shown(of)} is {sizes[1]}: both must be "
             "of one size."
         )
-    return picture
 
 
 def unit(picture: Picture) -> Tensor:

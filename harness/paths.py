@@ -1,9 +1,9 @@
 """The only file that knows file names inside a run folder."""
 
 import hashlib
-import os
 import re
 import tempfile
+import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -243,7 +243,7 @@ def safe_name(name: str, taken: Collection[str]) -> str:
 
 def begun_aside(folder: Path) -> list[Path]:
     """Files under a folder that `write_aside` began; others' may end in .tmp too."""
-    ours = re.compile(r"\..+\.\d+\.tmp")
+    ours = re.compile(r"\..+\.(\d+|[0-9a-f]{32})\.tmp")  # digits: of an earlier version
     return [
         file
         for file in folder.rglob(".*.tmp")
@@ -255,12 +255,20 @@ def begun_aside(folder: Path) -> list[Path]:
 def write_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = aside_of(path)
     try:
         yield aside
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def aside_of(path: Path) -> Path:
+    """A name beside `path` that no other process takes, in whatever container it runs.
+
+    `asides` finds it. A long name is cut, for the file system has a limit.
+    """
+    return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
 
 
 def check_writable(folder: Path, option: str) -> None:

@@ -180,9 +180,9 @@ def assemble(
 
 def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
     """The pairs that every trial uses, from the cache where they are there."""
-    from harness.data.cache import default_cache
+    from harness.data.cache import writable_cache
     from harness.data.prepare import prepare_data
 
     return prepare_data(
-        config.data, config.direction, train, default_cache(), config.skip_bad, config.seed
+        config.data, config.direction, train, writable_cache(), config.skip_bad, config.seed
     )

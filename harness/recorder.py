@@ -96,9 +96,7 @@ class Recorder:
         if len(self.seconds) >= MEDIAN_OF:
             return max(HUNG_AT_LEAST, HUNG * median(self.seconds))
         if self.plan.trial_plan.external is not None:
-            return (
-                math.inf
-            )  # how long another program takes is its own; its worker ends a silent one
+            return math.inf  # its worker ends a program that is silent
         if not self.pace:
             return HUNG_UNMEASURED
         return max(HUNG_AT_FIRST, HUNG * self.pace * self.stage.train.steps)

@@ -1,5 +1,6 @@
 """`harness restore`: a trained generator applied to pictures of any size."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from harness.data.folders import pictures_in
+from harness.data.listing import Remark, account_of, ignored, is_folder, list_pictures
 from harness.data.reading import Picture, read_picture, shown
+from harness.data.shared_depth import bits_of, depth_remark
 from harness.data.sizing import to_tensor
 from harness.errors import UserInputError
+from harness.folder_lock import sole_writer
 from harness.paths import check_writable, write_aside
 from harness.restore_by_field import restore_by_field
 from harness.training.batches import to_signed, to_unit
@@ -24,57 +27,92 @@ MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 # Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
 LEAST_SIDE = 16
+LOCK = ".restoring.lock"
 
 
 def restore_pictures(
-    checkpoint: Path, pictures: Sequence[Path], out: Path, device: str
+    checkpoint: Path,
+    pictures: Sequence[Path],
+    out: Path,
+    device: str,
+    remark: Remark = ignored,
 ) -> Iterator[Path]:
-    """Restore each picture, or all of a folder, into `out`/NAME.png; yield each as it is written.
+    """Restore each picture, or all of a folder, into `out`/NAME.png, with the subfolders that the
+    folder has; yield each as it is written.
+
+    Args:
+        remark: takes a sentence about pictures that are passed over or read by a guess.
 
     Raises:
         UserInputError: the checkpoint is no generator, a picture cannot be read, or `out` cannot be
-            written; nothing has been.
+            written or another process restores there; nothing has been written.
     """
-    files = all_files(pictures, out)
+    targets, passed_over = targets_of(pictures, out)
     check_writable(out, "--out")
     generator, multiple = load_generator(checkpoint)
-    for file in files:
-        read_picture(file)
+    bits = bits_of(list(targets))
+    for file in targets:
+        read_picture(file, bits)
+    for sentence in (account_of(passed_over), depth_remark(bits)):
+        if sentence:
+            remark(sentence)
     generator.to(device)
-    for file in files:
-        restored = restore(generator, read_picture(file), multiple, torch.device(device))
-        target = out / f"{file.stem}.png"
-        with write_aside(target) as aside:
-            Image.fromarray(restored).save(aside, "PNG")
-        yield target
+    with sole_writer(out, out / LOCK, "restoring pictures"):
+        for file, target in targets.items():
+            restored = restore(generator, read_picture(file, bits), multiple, torch.device(device))
+            with write_aside(target) as aside:
+                Image.fromarray(restored).save(aside, "PNG")
+            yield target
 
 
-def all_files(pictures: Sequence[Path], out: Path) -> list[Path]:
-    """The pictures themselves, folders opened.
+def targets_of(pictures: Sequence[Path], out: Path) -> tuple[dict[Path, Path], list[str]]:
+    """The file to write for each picture, folders opened, and what these hold besides.
 
     Raises:
         UserInputError: there are none, two would be written under one name, or one would be
             written over.
     """
-    files: list[Path] = []
+    targets: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
+    passed_over: list[str] = []
     for entry in pictures:
-        found = pictures_in(entry) if entry.is_dir() else [entry]
-        if not found:
-            raise UserInputError(f"{shown(entry)} holds no pictures.")
-        files += found
-    taken: dict[str, Path] = {}
-    for file in files:
-        if file.stem in taken:
-            raise UserInputError(
-                f"{shown(taken[file.stem])} and {shown(file)} would both become {file.stem}.png: "
-                "restore them into different folders."
-            )
-        taken[file.stem] = file
-        if file.absolute() == (out / f"{file.stem}.png").absolute():
-            raise UserInputError(
-                f"{shown(file)} would be written over: choose another folder with --out DIR."
-            )
-    return files
+        folder = is_folder(entry)
+        files, over = opened_folder(entry, out) if folder else ([entry], ())
+        passed_over += over
+        root = entry if folder else entry.parent
+        for file in files:
+            target = out / file.relative_to(root).with_suffix(".png")
+            if target in taken:
+                raise UserInputError(
+                    f"{shown(taken[target])} and {shown(file)} would both become "
+                    f"{shown(target.relative_to(out))}: restore them into different folders."
+                )
+            if file.absolute() == target.absolute():
+                raise UserInputError(
+                    f"{shown(file)} would be written over: choose another folder with --out DIR."
+                )
+            taken[target], targets[file] = file, target
+    return targets, passed_over
+
+
+def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The pictures of a folder, without those of an `out` inside it; and what was passed over.
+
+    Raises:
+        UserInputError: there are none.
+    """
+    listing = list_pictures(folder)
+    above, place = (os.path.realpath(path) + os.sep for path in (folder, out))
+    inside = place.startswith(above) and place != above
+    files = [
+        file
+        for file in listing.pictures
+        if not inside or not os.path.realpath(file).startswith(place)
+    ]
+    if not files:
+        account = account_of(listing.passed_over)
+        raise UserInputError(f"{shown(folder)} holds no pictures{account and f' ({account})'}.")
+    return files, listing.passed_over
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:

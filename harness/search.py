@@ -3,19 +3,18 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.concluding import conclude, ended, finish, outcome, putting_in_order, tidying
 from harness.config import SearchConfig
 from harness.errors import HarnessError, disk_full
 from harness.launch.local import LocalLauncher, import_for_workers
-from harness.outcome import SearchOutcome, StopReason, outcome_of
-from harness.paths import RunPaths
+from harness.outcome import SearchOutcome
 from harness.stopping import StopSwitch
-from harness.study_page import left_by, write_page
 from harness.trial_messages import StageName, trial_name
-from harness.urls import scrubbed, sqlite_file
+from harness.urls import scrubbed, sqlite_address
 from harness.view import Note, Opened, View, leading
 from harness.worker import RunnerFactory, trial_runner
 
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     from harness.launch.launcher import Launcher
     from harness.plan import SearchPlan
     from harness.stage import SearchStage
-    from harness.storage import PatientStorage
     from harness.tracking import Ending, Tracker
-
-log = logging.getLogger(__name__)
 
 
 def search(
@@ -57,6 +53,7 @@ def run_search(
     """A planned search: take the study's lock, open its record, and drive it."""
     import harness.study as record
     from harness.locks import only_driver, only_driver_anywhere, sign
+    from harness.opening import open_record
     from harness.resuming import requeue_failed
     from harness.storage import OnlyWriter
     from harness.study_folder import check_folder, claim, set_aside
@@ -91,40 +88,6 @@ def run_search(
         return drive(plan, study, view, stop, make_runner)
 
 
-@contextmanager
-def open_record(plan: "SearchPlan") -> "Iterator[PatientStorage]":
-    """The study's database, made where there is none, in which its name is free or its own.
-
-    Raises:
-        UserInputError: the database cannot be opened; or the name, or the study's folder, is taken.
-    """
-    from harness.database import open_storage, sqlite_url
-    from harness.study import check_name, find_study
-    from harness.study_folder import check_folder
-
-    own, name = plan.config.storage, plan.config.study
-    with opening(plan):
-        database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
-    try:
-        check_name(database, name, plan.facts, bool(plan.finalists or plan.compared))
-        check_folder(plan.paths, find_study(database, name))
-        yield database
-    finally:
-        database.engine.dispose()  # leaves one file, with nothing beside it
-
-
-def opening(plan: "SearchPlan") -> AbstractContextManager[None]:
-    """Held while the study's database is opened: where a file may have to be made."""
-    from harness.locks import one_at_a_time
-
-    if plan.config.storage is None:
-        return one_at_a_time(plan.run_paths)
-    shared = sqlite_file(plan.config.storage)
-    if shared is None or not shared.parent.is_dir():
-        return nullcontext()
-    return one_at_a_time(RunPaths(shared.parent))
-
-
 def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
@@ -143,14 +106,14 @@ def drive(
         with ThreadPoolExecutor(1) as beside:
             started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
             tracker = open_tracker(plan, study, view)
-            held.callback(finish, tracker, view, plan.paths.driver_log)
+            held.callback(finish, tracker, plan, view)
         started.result()
         stage = SearchStage(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, stage, launcher, view, baseline)
         with putting_in_order(driver, plan, study, view):
             finished = run_stages(driver, stage, plan, view, stop)
         result = outcome(plan, study, stop.reason)
-        with tidying("leaving the outcome in MLflow", view, plan.paths.driver_log):
+        with tidying("leaving the outcome in MLflow", plan, view):
             ending = (
                 ended("FINISHED", "finished")
                 if finished
@@ -176,81 +139,6 @@ def run_stages(
     return True
 
 
-@contextmanager
-def putting_in_order(
-    driver: "Driver", plan: "SearchPlan", study: "Study", view: View
-) -> Iterator[None]:
-    """However the block ends, what runs goes back to the queue; where it fails, MLflow hears why.
-
-    A database that was waited for in vain is not waited for again.
-    """
-    from optuna.exceptions import StorageInternalError
-
-    log_file = plan.paths.driver_log
-    try:
-        yield
-    except BaseException as error:
-        if not isinstance(error.__cause__, StorageInternalError):
-            with tidying("putting running trials back", view, log_file):
-                driver.give_up()
-            with tidying("telling MLflow of the failure", view, log_file):
-                reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
-                result = outcome(plan, study)
-                tracker = driver.stage.tracker
-                conclude(plan, study, view, tracker, result, ended("FAILED", "failed", reason))
-        raise
-    with tidying("putting running trials back", view, log_file):
-        driver.give_up()
-
-
-def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> SearchOutcome:
-    """What the record says now."""
-    return outcome_of(study, plan.config.run_dir, plan.paths, stopped, plan.config.storage)
-
-
-def conclude(
-    plan: "SearchPlan",
-    study: "Study",
-    view: View,
-    tracker: "Tracker",
-    result: SearchOutcome,
-    ending: "Ending",
-) -> None:
-    """Leave the report, and in MLflow how the search ended and what it found."""
-    if parent := tracker.parent():
-        study.set_user_attr("mlflow_run", parent)
-    name = None
-    if ending.status == "FINISHED":
-        write_page(study, plan.paths)
-        name = plan.config.register_model
-    left = left_by(study, result, name)
-    if left.model is not None:
-        view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
-    tracker.conclude(ending, left)
-
-
-def finish(tracker: "Tracker", view: View, log_file: Path) -> None:
-    """Deliver to MLflow what can be delivered."""
-    with tidying("telling MLflow the rest", view, log_file):
-        tracker.finish()
-
-
-@contextmanager
-def tidying(what: str, view: View, log_file: Path) -> Iterator[None]:
-    """What is done after a search neither fails it nor hides why it failed."""
-    try:
-        yield
-    except Exception as error:
-        log.exception("%s failed", what)
-        with suppress(Exception):
-            view.show(
-                Note(
-                    f"{what[0].upper()}{what[1:]} failed ({type(error).__name__}, see {log_file}): "
-                    "the same command puts that in order."
-                )
-            )
-
-
 def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
     """Whatever runs the plan's workers."""
     if plan.config.launcher == "ray":
@@ -260,12 +148,6 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
         gpus = 1 / (plan.config.per_gpu or 1) if on_gpu else 0
         return RayLauncher(make_runner, plan.trial_plan, gpus)
     return LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log, plan.devices)
-
-
-def ended(status: str, state: str, reason: str = "") -> "Ending":
-    from harness.tracking import Ending
-
-    return Ending(status, state, reason)
 
 
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
@@ -323,7 +205,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
 
     uri = plan.config.tracking_uri
     store = StudyStore(
-        uri=uri or f"sqlite:///{plan.run_paths.mlflow_db.absolute()}",
+        uri=uri or sqlite_address(plan.run_paths.mlflow_db),
         experiment_name=plan.config.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),

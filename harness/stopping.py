@@ -1,4 +1,4 @@
-"""When to stop before the budget is reached: Ctrl-C, SIGTERM, a time limit."""
+"""When to stop before the budget is reached: Ctrl-C, SIGTERM, a closed terminal, a time limit."""
 
 import os
 import signal
@@ -41,11 +41,14 @@ class StopSwitch:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Hear Ctrl-C and SIGTERM (schedulers send it) while the block runs."""
+        """Hear Ctrl-C, SIGTERM (schedulers send it) and a terminal's end while the block runs."""
         if threading.current_thread() is not threading.main_thread():
             yield  # Python hears signals in the main thread only
             return
-        earlier = {s: signal.signal(s, self.heard) for s in (signal.SIGINT, signal.SIGTERM)}
+        numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # by nohup
+            numbers.remove(signal.SIGHUP)
+        earlier = {number: signal.signal(number, self.heard) for number in numbers}
         try:
             yield
         finally:

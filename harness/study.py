@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import optuna
@@ -60,6 +60,8 @@ FINISHED_MAKING = "created"
 FINALISTS = " (finalists)"
 FINALISTS_OF = "finalists_of"
 
+
+Direction = Literal["minimize", "maximize"]
 
 # A study of ours has these at least.
 OURS = {FINISHED_MAKING, "name", "data", "train"}
@@ -202,7 +204,7 @@ def create_study(
 
 
 def create_marked(
-    storage: BaseStorage, name: str, directions: Sequence[str], marks: Mapping[str, str]
+    storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, str]
 ) -> Study:
     """A study that carries some attributes from its first moment, so that it is known as ours.
 
@@ -210,12 +212,17 @@ def create_marked(
         UserInputError: there is another study of that name.
     """
     database = storage._backend if isinstance(storage, _CachedStorage) else storage
-    assert isinstance(database, PatientStorage)
     try:
-        database.create_marked_study(name, directions, marks)
+        if isinstance(database, PatientStorage):
+            database.create_marked_study(name, directions, marks)
+            return optuna.load_study(study_name=name, storage=storage)
+        # In memory, where nobody else sees it half made.
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
         raise stranger(name) from None
-    return optuna.load_study(study_name=name, storage=storage)
+    for key, value in marks.items():
+        study.set_user_attr(key, value)
+    return study
 
 
 def identity_of(study: Study) -> str:

@@ -2,8 +2,11 @@
 
 import re
 
-# Control characters but tab and newline, line separators, and what turns the direction of text.
-COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Control characters but tab and newline, line separators, what turns the direction of text, and
+# bytes of a file's name that are no UTF-8, which cannot be written at all.
+COMMANDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def printable(text: object) -> str:

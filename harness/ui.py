@@ -21,6 +21,7 @@ from harness.errors import HarnessError, UserInputError
 from harness.mlflow_view import VIEW, VIEW_TAG
 from harness.paths import RunPaths
 from harness.tracking import served
+from harness.urls import sqlite_address
 
 HOST = "127.0.0.1"
 TRIED_PORTS = 100
@@ -86,7 +87,7 @@ def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
 
 
 def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
-    store = f"sqlite:///{database.absolute()}"
+    store = sqlite_address(database)
     return [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--host", HOST, "--port", base.rpartition(":")[2], "--workers", "1"),

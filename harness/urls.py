@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 HIDDEN = "***"
 
@@ -68,15 +68,35 @@ def scrubbed(text: str) -> str:
     return URL.sub(lambda found: without_secrets(found[0]), text)
 
 
+def sqlite_address(file: Path) -> str:
+    """The URL of a SQLite file, whatever its path is."""
+    path = str(file.absolute())
+    # MLflow makes the folder of a `sqlite:` address, and does not decode its name.
+    kind = "sqlite" if escaped(path) == path else "sqlite+pysqlite"
+    return f"{kind}:///{escaped(path)}"
+
+
+def address_of_still(file: Path) -> str:
+    """The same, of one that does not change and beside which nothing can be written."""
+    # SQLite itself takes this for an address, within that of SQLAlchemy.
+    place = escaped(f"file:{escaped(str(file.absolute()))}")
+    return f"sqlite:///{place}?mode=ro&immutable=1&uri=true"
+
+
+def escaped(path: str) -> str:
+    """A path within a URL. Bytes that are no UTF-8 stay as Python has them, for SQLAlchemy too."""
+    return re.sub("[%?#{}]", lambda mark: f"%{ord(mark[0]):02X}", path)
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite database; None of another kind, and of one in memory."""
     scheme, _, rest = url.partition("://")
     path, _, query = rest.partition("?")
-    path = path.removeprefix("/")
+    path = unquote(path.removeprefix("/"))
     if scheme.partition("+")[0] != "sqlite" or not path or ":memory:" in path:
         return None
     if path.startswith("file:"):
-        path = os.fsdecode(unquote_to_bytes(path.removeprefix("file:")))
+        path = os.fsdecode(unquote_to_bytes(os.fsencode(path.removeprefix("file:"))))
         if "mode=memory" in query:
             return None
         path = re.sub("^//[^/]*", "", path)

@@ -35,10 +35,9 @@ from objectives.laplacian import (
     window_sigma,
 )
 from objectives.lpips import LpipsNetwork, LpipsTarget, Net
-from objectives.masks import dilate, ring
+from objectives.masks import SMALLEST_CORE, dilate, ring
 from objectives.score import NothingToScoreError, Reference, Score, aggregate
 
-SMALLEST_CORE = 0.0005
 TOO_SMALL = f"its warped region is under {SMALLEST_CORE:.2%} of its area"
 LPIPS_FLOOR = 1e-3
 # Without the input, a blur of the original stands in for it, about as far away as a liquify warp.

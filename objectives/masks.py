@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DILATION = 0.02
+# Of a picture's area: a smaller warped region is not scored.
+SMALLEST_CORE = 0.0005
 FIELD_THRESHOLD = 0.001
 DIFFERENCE_THRESHOLD = 8 / 255
 

@@ -63,6 +63,8 @@ def resolve_weights(
 def downloaded(arch: str) -> bool:
     """Try to fetch the weights of `arch` into torchvision's cache; whether they are there now."""
     file = weights_file(arch)
+    if not file.is_absolute():  # without a home, torch's cache would be a folder named ~ here
+        return False
     try:
         # A short look first: torch's own download would wait for minutes where there is no net.
         request = urllib.request.Request(URLS[arch], method="HEAD")

@@ -66,7 +66,7 @@ def boundaries(winner: Path, rival: Path | None) -> tuple[Boundary, ...]:
 def cells(panel: Path) -> list[list[Image.Image]]:
     """A panel's cells, row by row; empty where it is missing or otherwise shaped."""
     try:
-        with Image.open(panel) as file:
+        with Image.open(panel, formats=("PNG",)) as file:
             sheet = file.convert("RGB")
     except (OSError, SyntaxError):  # Pillow says the latter of some damaged files
         return []

@@ -7,6 +7,7 @@ import pandas as pd
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from reports.cells import plain_cell
 from reports.record import (
     breaking,
     extras_of,
@@ -79,8 +80,8 @@ def row_of(
 
 
 def as_csv(frame: pd.DataFrame) -> str:
-    """The table as CSV, an empty cell where there is no value."""
-    return frame.to_csv(index=False, lineterminator="\n")
+    """The table as CSV, an empty cell where there is no value, and none a formula."""
+    return frame.map(plain_cell).to_csv(index=False, lineterminator="\n")
 
 
 def as_json(frame: pd.DataFrame) -> str:

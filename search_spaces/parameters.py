@@ -18,6 +18,9 @@ KEYS = {
     "categorical": {"type", "choices", "when", "else"},
 }
 
+MOST_STEPS = 100_000
+"""Of a grid: a finer one is no grid, and its numbers are those of rounding."""
+
 
 @dataclass(frozen=True)
 class Fixed:
@@ -239,6 +242,8 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
         raise ValueError(f"{where}: step cannot be used where log is true; leave one of them out.")
     if step <= 0:
         raise ValueError(f"{where}: step must be above 0, not {step:g}.")
+    if (high - low) / step > MOST_STEPS:
+        raise ValueError(f"{where}: step {step:g} makes more than {MOST_STEPS} values of it.")
     if not on_grid(high - low, step):
         raise ValueError(
             f"{where}: step {step:g} does not lead from low {low:g} to high {high:g}; the highest "

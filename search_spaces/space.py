@@ -13,6 +13,7 @@ depend on another:
 
 import hashlib
 import itertools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -203,7 +204,7 @@ def space_text(name_or_file: str) -> str:
     """
     if name_or_file in BUILT_IN:
         return (files("search_spaces") / f"{name_or_file}.yaml").read_text(encoding="utf-8")
-    path = Path(name_or_file).expanduser()
+    path = Path(os.path.expanduser(name_or_file))  # leaves ~ where there is no home
     if not path.is_file():
         raise ValueError(
             f"Space {name_or_file} is neither a file nor one of {', '.join(BUILT_IN)}: give one of "

@@ -5,6 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+
+def to_stderr(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
 app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_args_is_help=True)
 
 
@@ -42,7 +47,9 @@ def check_command(
     from harness.data.findings import LEVELS
     from harness.data.mend import check_place, mend
     from harness.data.pool import processes_for
+    from harness.data.shared_depth import with_bits
 
+    pairs = with_bits(pairs)
     if fix is not None:
         check_place(fix)
     total = sum(map(len, pairs.splits.values()))
@@ -85,7 +92,8 @@ def make_command(
     from harness.data.pool import processes_for
     from objectives.weights import resolve_weights
 
-    folder = make_pairs(originals, pairs, MakePlan(out, size, seed, jpeg), processes_for(pairs))
+    plan = MakePlan(out, size, seed, jpeg)
+    folder = make_pairs(originals, pairs, plan, processes_for(pairs), to_stderr)
     typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {folder}")
     bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
     typer.echo(
@@ -110,10 +118,11 @@ def preview_command(
     """
     from harness.data.folders import find_pairs
     from harness.data.preview import preview, spread
+    from harness.data.shared_depth import with_bits
     from harness.paths import check_file, write_aside
 
     check_file(out, "-o")
-    sheet = preview(spread(find_pairs(folder)), direction)
+    sheet = preview(spread(with_bits(find_pairs(folder))), direction)
     with write_aside(out) as aside:
         sheet.save(aside, "PNG")
     typer.echo(str(out))

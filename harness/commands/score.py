@@ -73,6 +73,10 @@ def score(
     print_table(figures, chosen.direction)
 
 
+def to_stderr(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
 def chosen_files(
     pred: Path | None,
     target: Path | None,
@@ -94,10 +98,10 @@ def chosen_files(
                 "--results already names restored, original and retouched pictures: leave out "
                 "--pred, --target, --mask and --input."
             )
-        return match_results(results)
+        return match_results(results, to_stderr)
     if pred is None or target is None:
         raise UserInputError("Give --pred and --target, or --results.")
-    return match_folders(pred, target, mask, input_)
+    return match_folders(pred, target, mask, input_, to_stderr)
 
 
 def scored(
@@ -114,7 +118,7 @@ def scored(
     with for_the_user(ValueError, FileNotFoundError):
         weights = resolve_weights(policy, (trunk_of(name),))
         chosen = load_objective(name, weights, place)
-    return chosen, score_files(files, chosen, region)
+    return chosen, score_files(files, chosen, region, to_stderr)
 
 
 def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
@@ -152,11 +156,13 @@ def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
     """A line a picture, a column a figure."""
     import io
 
+    from reports.cells import plain_cell
+
     columns = list(dict.fromkeys(key for row in images for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(images)
+    writer.writerows({key: plain_cell(value) for key, value in row.items()} for row in images)
     write_text(file, text.getvalue())
 
 
@@ -188,8 +194,8 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     for key, value in components.items():
         means.add_row(escape(printable(key)), f"{value:.4f}")
     console.print(means)
-    shown = [key for key in SHOWN if key in ranked[0]]
-    worst = Table("worst pictures", *shown)
+    columns = [key for key in SHOWN if key in ranked[0]]
+    worst = Table("worst pictures", *columns)
     for row in ranked:
-        worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in shown))
+        worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in columns))
     console.print(worst)

@@ -123,5 +123,9 @@ def restore(
     from harness.devices import resolve_device
     from harness.restore import restore_pictures
 
-    for file in restore_pictures(checkpoint, pictures, out, resolve_device(device)):
+    def remark(sentence: str) -> None:
+        typer.echo(sentence, err=True)
+
+    place = resolve_device(device)
+    for file in restore_pictures(checkpoint, pictures, out, place, remark):
         print(printable(file), flush=True)

@@ -5,28 +5,63 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from harness.data.depth import WIDEST
 from harness.data.folders import PairFolder
+from harness.data.reading import refuse_special
+from harness.errors import UserInputError
+from harness.paths import refusal_to_hold
 
 
 def default_cache() -> Path:
-    """`HARNESS_CACHE`, or this user's cache folder."""
+    """`HARNESS_CACHE`, or this user's cache folder.
+
+    Raises:
+        UserInputError: the user has no home.
+    """
     if chosen := os.environ.get("HARNESS_CACHE"):
         return Path(chosen)
     system = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(system) if system else Path.home() / ".cache") / "pix2pix-blur-harness"
+    try:
+        return (Path(system) if system else Path.home() / ".cache") / "pix2pix-blur-harness"
+    except RuntimeError as error:
+        raise UserInputError(
+            "There is no home folder to keep prepared pairs in: name a folder for them in the "
+            "environment variable HARNESS_CACHE."
+        ) from error
+
+
+def writable_cache() -> Path:
+    """As `default_cache`, where it can be written.
+
+    Raises:
+        UserInputError: it cannot, or there is none.
+    """
+    folder = default_cache()
+    if why := refusal_to_hold(folder):
+        raise UserInputError(
+            f"The cache {folder} cannot be written ({why}): name another folder in the environment "
+            "variable HARNESS_CACHE."
+        )
+    return folder
 
 
 def fingerprints(folder: PairFolder) -> Iterable[str]:
     """Split, name and bytes of every file that is read, in a fixed order."""
     for split, pairs in folder.splits.items():
         for pair in pairs:
-            yield f"{split}\n{pair.name}"
+            listed = folder.layout == "manifest"
+            # Not by the name, which shows bytes that are not UTF-8 escaped.
+            place = pair.name if listed else pair.a.relative_to(folder.root).as_posix()
+            yield f"{split}\n{place}"
+            if pair.bits != WIDEST:
+                yield f"{pair.bits} bits"
             fields = () if pair.field is None or split == "train" else (pair.field,)
             for file in pair.files + fields:
                 try:
+                    refuse_special(file)
                     with file.open("rb") as opened:
                         yield hashlib.file_digest(opened, "sha256").hexdigest()
-                except OSError as error:
+                except (OSError, UserInputError) as error:
                     yield f"unreadable: {type(error).__name__}"
 
 

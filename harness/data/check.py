@@ -21,6 +21,7 @@ from harness.data.findings import (
     judge_direction,
     judge_numbers,
     judge_pair,
+    judge_passed_over,
     judge_sizes,
     straddling,
     suggested_direction,
@@ -131,6 +132,7 @@ def check(
     found += duplicates_across_splits(shared)
     found += judge_numbers(groups)
     found += judge_sizes(pairs)
+    found += judge_passed_over(folder.passed_over)
     found += judge_direction(direction, asked)
     found.sort(key=lambda finding: LEVELS.index(finding.level))
     trained = frozenset(name for by_split in shared for name in by_split["train"])

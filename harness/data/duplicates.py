@@ -16,6 +16,8 @@ from harness.errors import UserInputError
 
 HASH_SIDE = 8
 MOST_DIFFERENT_BITS = 5
+# Steps of a thumbnail's cells up to which noise alone may make them.
+FLAT = 2
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,20 @@ class Groups:
 
 def signature(a: Picture, b: Picture) -> Signature:
     """The signature of a pair of pictures `[h, w, 3]`, or of their lumas `[h, w]`."""
-    return Signature((difference_hash(a), difference_hash(b)), landmarks(b))
+    hashes = (difference_hash(picture) for picture in (a, b))
+    return Signature(tuple(known for known in hashes if known is not None), landmarks(b))
 
 
-def difference_hash(picture: Picture) -> int:
-    """64 bits: is each cell of an 8 x 8 thumbnail brighter than its left neighbour?
+def difference_hash(picture: Picture) -> int | None:
+    """64 bits: is each cell of an 8 x 8 thumbnail brighter than its left neighbour? None of a
+    picture of one tone, which is no more like another one than like any.
 
     Survives scaling, recompression and small local warps; not a tighter crop.
     """
     thumbnail = Image.fromarray(picture).convert("L").resize((HASH_SIDE + 1, HASH_SIDE))
     cells = np.asarray(thumbnail, np.int16)
+    if np.ptp(cells) <= FLAT:
+        return None
     bits = (cells[:, 1:] > cells[:, :-1]).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 

@@ -12,12 +12,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, shift, uniform_filter
 from skimage.registration import phase_cross_correlation
 
+from harness.data.depth import WIDEST, is_wide
 from harness.data.duplicates import Signature, signature
 from harness.data.fields import read_field
 from harness.data.flow import estimated_displacement
 from harness.data.folders import PairFiles, Split
 from harness.data.halves import read_halves
-from harness.data.reading import Picture, read_mask
+from harness.data.reading import Picture, opened_picture, read_mask
 from harness.data.texture import BAND, Texture, texture
 from harness.errors import UserInputError
 
@@ -86,7 +87,7 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
         if files.field is not None and split != "train":
             read_field(files.field, "inverse", *a.shape[:2])
         pictures = [file for file in (files.a, files.b) if file is not None]
-        notes = tuple(note for file in pictures for note in file_notes(file, root))
+        notes = tuple(note for file in pictures for note in file_notes(file, root, files.bits))
     except UserInputError as error:
         return Unreadable(files.name, split, str(error))
     # Every measure but one looks at luma alone; it is made once.
@@ -112,14 +113,17 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
     )
 
 
-def file_notes(file: Path, root: Path) -> list[str]:
+def file_notes(file: Path, root: Path, bits: int = WIDEST) -> list[str]:
     """What pix2pix's own loader would read otherwise than it is meant, or not where it seems."""
     notes = []
-    with Image.open(file) as opened:
-        if opened.mode.startswith("I"):
-            notes.append("16 bits")
+    with opened_picture(file) as opened:
+        if is_wide(opened):
+            guess = "" if bits == WIDEST else f" that seem to hold values of {bits} (a guess)"
+            notes.append(f"16 bits{guess}")
         elif opened.mode in ("CMYK", "LA", "RGBA", "P"):
             notes.append(opened.mode)
+        if opened.format == "MPO":
+            notes.append("the first of several pictures")
         if opened.getexif().get(ORIENTATION, 1) != 1:
             notes.append("turned by EXIF")
     if not os.path.realpath(file).startswith(os.path.realpath(root) + os.sep):

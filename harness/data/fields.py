@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.config import Direction
 from harness.data.liquify import Field, resample
-from harness.data.reading import Picture, shown
+from harness.data.reading import Picture, refuse_special, shown
 from harness.errors import UserInputError
 
 
@@ -23,7 +23,11 @@ def read_field(file: Path, kind: Literal["field", "inverse"], height: int, width
         UserInputError: `file` does not hold the fields of a picture of this size.
     """
     try:
+        refuse_special(file)
         with np.load(file) as held:
+            # Before it is unpacked: two planes of at most 8 bytes a value, and a head.
+            if held.zip.getinfo(f"{kind}.npy").file_size > 16 * height * width + 4096:
+                raise ValueError("larger than the fields of its pair")
             field = np.asarray(held[kind], np.float32)
     except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
         raise UserInputError(

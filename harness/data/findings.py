@@ -10,6 +10,7 @@ from typing import Literal
 from harness.config import Direction
 from harness.data.facts import PairFacts
 from harness.data.folders import Split
+from harness.data.listing import account_of
 from harness.profiles import PROFILES
 
 Level = Literal["error", "warning", "note"]
@@ -25,6 +26,8 @@ SLIGHT_WARP = 0.004
 STRONG_WARP = 0.12
 FEW_TRAIN = 20
 FEW_VAL = 4
+# As objectives.masks.SMALLEST_CORE, without loading torch.
+SMALLEST_MASK = 0.0005
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,13 @@ def judge_pair(pair: PairFacts, direction: Direction | None) -> Iterator[Finding
             "align the two: a shift blurs what the model learns, everywhere",
         )
     yield from judge_change(pair)
-    if pair.masked is not None and not pair.masked:
+    if pair.masked is not None and pair.masked < SMALLEST_MASK:
+        size = f"has {pair.masked:.3%} of its area white, under {SMALLEST_MASK:.2%}"
         yield Finding(
             "warning",
             "mask",
             name,
-            "its mask is black: no part of it will be scored",
+            f"its mask {size if pair.masked else 'is black'}: no part of it will be scored",
             "paint the warped region white in it, or remove it, so that the region is found",
         )
     if direction and abs(pair.sharper) >= CLEARLY_SHARPER:
@@ -175,7 +179,15 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
     for group in groups:
         counts.update({pair.split for pair in group})
     held_out = counts["val"] + counts["test"]
-    if groups and counts["train"] < FEW_TRAIN:
+    if groups and not counts["train"]:
+        yield Finding(
+            "error",
+            "none",
+            "",
+            "no picture to train on",
+            "put pairs into train/, in a format that is read",
+        )
+    elif groups and counts["train"] < FEW_TRAIN:
         yield Finding(
             "warning",
             "few",
@@ -211,6 +223,18 @@ def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
             )
             return
         smaller = name
+
+
+def judge_passed_over(passed_over: Iterable[str]) -> Iterator[Finding]:
+    """What a folder holds that is not read as a part of any pair."""
+    if account := account_of(passed_over):
+        yield Finding(
+            "warning",
+            "passed over",
+            "",
+            account,
+            "convert or move what should be a pair",
+        )
 
 
 def judge_direction(direction: Direction | None, asked: Direction | None) -> Iterator[Finding]:

@@ -1,21 +1,35 @@
 """Which files make a pair: the layouts that a user's folder may have. Opens no picture."""
 
-import csv
-import io
-import json
-import os
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.data.reading import is_picture, shown
+from harness.data.depth import WIDEST
+from harness.data.listing import (
+    account_of,
+    by_stem,
+    list_pictures,
+    name_of,
+    readable,
+    stem_of,
+    unique_stems,
+    unreadable,
+)
+from harness.data.lists import rows_of
+from harness.data.reading import shown
 from harness.errors import UserInputError
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "val": ("val", "validation", "valid"),
+    "test": ("test",),
+}
 MANIFESTS = ("pairs.csv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
+# Beside the pairs: masks and fields are read, the record of `harness data make` is its own.
+OURS = frozenset({"masks", "fields", "made.jsonl"})
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,7 @@ class PairFiles:
         b: picture B, or None.
         mask: the warped region if the user has drawn it, else None.
         field: the displacement fields, where `harness data make` kept them, else None.
+        bits: how many of their 16 bits pictures of 16 use, one number for the whole folder.
     """
 
     name: str
@@ -35,6 +50,7 @@ class PairFiles:
     b: Path | None = None
     mask: Path | None = None
     field: Path | None = None
+    bits: int = WIDEST
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -44,23 +60,40 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class PairFolder:
-    """A user's pairs by split; pairs without a split of their own stand under `train`."""
+    """A user's pairs by split; pairs without a split of their own stand under `train`.
+
+    `passed_over` has the names of whatever else lies there; those of folders end with `/`.
+    """
 
     root: Path
     layout: Literal["aligned", "two folders", "manifest"]
     splits: Mapping[Split, tuple[PairFiles, ...]]
+    passed_over: tuple[str, ...] = ()
 
 
 def find_pairs(folder: Path) -> PairFolder:
-    """Recognise the layout: `{train,val,test}/*` or `*` with both halves side by side;
+    """Recognise the layout: `{train,val,test}/**/*` or `*` with both halves side by side;
     `A/ B/`, `A/train B/train` or `trainA trainB`; or a manifest, CSV or JSONL with the columns
     `a`, `b` and, if wished, `mask` and `split`. Masks may stand under `masks/`, by name.
 
     Raises:
         UserInputError: no such folder, no pictures in it, or A and B do not match.
     """
-    if folder.is_file() and folder.suffix in (".csv", ".jsonl"):
-        return from_manifest(folder)
+    try:
+        return recognised(folder)
+    except PermissionError as error:
+        raise unreadable(error) from error
+
+
+def recognised(folder: Path) -> PairFolder:
+    """As `find_pairs`, where folders may be looked into."""
+    if folder.is_file():
+        if folder.suffix.lower() in (".csv", ".jsonl"):
+            return from_manifest(folder)
+        raise UserInputError(
+            f"{shown(folder)} is a file: give a folder with train/ and val/, or a list of pairs "
+            "(.csv or .jsonl)."
+        )
     if not folder.is_dir():
         raise UserInputError(
             f"There is no data folder {shown(folder)}: give --data a folder with train/ and val/."
@@ -68,88 +101,142 @@ def find_pairs(folder: Path) -> PairFolder:
     for name in MANIFESTS:
         if (folder / name).is_file():
             return from_manifest(folder / name)
-    two = dict(two_folders(folder))
-    if two:
-        return PairFolder(folder, "two folders", two)
-    aligned = {split: pictures for split in SPLITS if (pictures := tuple(listed(folder, split)))}
-    if not aligned and (loose := tuple(listed(folder, "."))):
-        aligned = {"train": loose}
-    if not aligned:
+    found = two_folders(folder) or side_by_side(folder)
+    masks = list_pictures(folder / "masks", folder)
+    used = {pair.mask for pairs in found.splits.values() for pair in pairs}
+    unused = (name_of(file, folder) for file in masks.pictures if file not in used)
+    passed_over = (*found.passed_over, *masks.passed_over, *unused)
+    if not found.splits:
+        account = account_of(passed_over)
         raise UserInputError(
             f"{shown(folder)} holds no pairs: put pictures with A and B side by side into "
-            "train/ and val/ there, or A and B into folders of these names."
+            "train/ and val/ there, or A and B into folders of these names"
+            + (f" ({account})." if account else ".")
         )
-    return PairFolder(folder, "aligned", aligned)
+    return PairFolder(folder, found.layout, found.splits, passed_over)
 
 
-def listed(folder: Path, split: str) -> Iterator[PairFiles]:
-    """Side-by-side pictures of one split, in the order of their names."""
-    masks = by_stem(folder / "masks" / split) or by_stem(folder / "masks")
-    fields = fields_in(folder / "fields" / split) or fields_in(folder / "fields")
-    for file in pictures_in(folder / split):
-        name, stem = file.relative_to(folder).as_posix(), stem_of(file)
-        yield PairFiles(name, file, None, masks.get(stem), fields.get(stem))
+def split_folders(folder: Path, pattern: str = "{}") -> Iterator[tuple[Split, str]]:
+    """Each split that has a folder, and what it is called there.
+
+    Args:
+        pattern: of the folders' names, `{}` for the split.
+
+    Raises:
+        UserInputError: a split has two.
+    """
+    for split, names in SPLIT_NAMES.items():
+        there = [name for name in names if (folder / pattern.format(name)).is_dir()]
+        if len(there) > 1:
+            first, second = (pattern.format(name) for name in there[:2])
+            raise UserInputError(
+                f"{shown(folder)} has {first}/ and {second}/, two names of one split: put all its "
+                "pictures into one of them."
+            )
+        if there:
+            yield split, there[0]
 
 
-def two_folders(folder: Path) -> Iterator[tuple[Split, tuple[PairFiles, ...]]]:
-    """Pairs of `trainA trainB`, `A/train B/train` or `A B`."""
-    for split in SPLITS:
-        for left, right in ((f"{split}A", f"{split}B"), (f"A/{split}", f"B/{split}")):
-            if (folder / left).is_dir() and (folder / right).is_dir():
-                yield split, matched(folder, left, right, split)
-    bare = not any((folder / "A" / split).is_dir() for split in SPLITS)
-    if bare and (folder / "A").is_dir() and (folder / "B").is_dir():
-        yield "train", matched(folder, "A", "B", ".")
+def side_by_side(folder: Path) -> PairFolder:
+    """Pairs of `{train,val,test}/**/*`; where these hold none, those of `*`, all of them `train`.
+
+    Other subfolders are passed over: nothing says that their pictures are pairs.
+    """
+    splits: dict[Split, tuple[PairFiles, ...]] = {}
+    passed_over: list[str] = []
+    taken: list[str] = []
+    for split, name in split_folders(folder):
+        listing = list_pictures(folder / name, folder)
+        passed_over += listing.passed_over
+        taken.append(name)
+        if listing.pictures:
+            splits[split] = paired(folder, name, listing.pictures)
+    if not splits and (pictures := list_pictures(folder, deep=False).pictures):
+        splits["train"] = paired(folder, ".", pictures)
+        taken += [file.name for file in pictures]
+    return PairFolder(folder, "aligned", splits, (*passed_over, *beside(folder, taken)))
 
 
-def matched(folder: Path, left: str, right: str, split: str) -> tuple[PairFiles, ...]:
-    """A's and B's files of the same name, whatever their suffix.
+def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles, ...]:
+    """Side-by-side pictures of the split's folder `name`, with masks and fields of their names."""
+    masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
+    fields = fields_in(folder / "fields" / name) or fields_in(folder / "fields")
+    stems = ((file, stem_of(file, folder / name)) for file in pictures)
+    return tuple(
+        PairFiles(name_of(file, folder), file, None, masks.get(stem), fields.get(stem))
+        for file, stem in stems
+    )
+
+
+def two_folders(folder: Path) -> PairFolder | None:
+    """Pairs of `trainA trainB`, `A/train B/train` or `A B`; None where there are no such."""
+    splits: dict[Split, tuple[PairFiles, ...]] = {}
+    passed_over: list[str] = []
+    taken: set[str] = set()
+    places: list[tuple[Split, str, str, str]] = [
+        (split, name, left.format(name), right.format(name))
+        for left, right in (("{}A", "{}B"), ("A/{}", "B/{}"))
+        for split, name in split_folders(folder, left)
+    ]
+    if not any(left.startswith("A/") for _, _, left, _ in places):
+        places.append(("train", ".", "A", "B"))
+    for split, name, left, right in places:
+        if (folder / left).is_dir() and (folder / right).is_dir():
+            splits[split], over = matched(folder, left, right, name)
+            passed_over += over
+            taken |= {left, right}
+    if not splits:
+        return None
+    passed_over += beside(folder, [place.partition("/")[0] for place in taken])
+    for side in ("A", "B"):
+        within = [place.partition("/")[2] for place in taken if place.startswith(f"{side}/")]
+        if within:
+            passed_over += (f"{side}/{name}" for name in beside(folder / side, within))
+    return PairFolder(folder, "two folders", splits, tuple(passed_over))
+
+
+def matched(
+    folder: Path, left: str, right: str, name: str
+) -> tuple[tuple[PairFiles, ...], tuple[str, ...]]:
+    """A's and B's files of the same name, whatever their ending, and what was passed over.
 
     Raises:
         UserInputError: a file has no counterpart.
     """
-    a, b = by_stem(folder / left), by_stem(folder / right)
+    listings = [list_pictures(folder / side, folder) for side in (left, right)]
+    a, b = (
+        unique_stems(listing.pictures, folder / side)
+        for listing, side in zip(listings, (left, right), strict=True)
+    )
+    passed_over = tuple(over for listing in listings for over in listing.passed_over)
+    account = account_of(passed_over)
+    remark = f" ({account}.)" if account else ""
     for have, other, stems in ((left, right, a.keys() - b.keys()), (right, left, b.keys() - a)):
         if stems:
             raise UserInputError(
                 f"{shown(folder / have)} has {len(stems)} picture(s) without a counterpart of the "
-                f"same name in {other}/, first {min(stems)!r}: add or remove it."
+                f"same name in {other}/, first {readable(min(stems))!r}: add or remove it.{remark}"
             )
     if not a:
-        raise UserInputError(f"{shown(folder / left)} holds no pictures.")
-    masks = by_stem(folder / "masks" / split) or by_stem(folder / "masks")
-    return tuple(
-        PairFiles(f"{left}/{a[stem].name}", a[stem], b[stem], masks.get(stem)) for stem in sorted(a)
+        raise UserInputError(f"{shown(folder / left)} holds no pictures.{remark}")
+    masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
+    pairs = (
+        PairFiles(name_of(a[stem], folder), a[stem], b[stem], masks.get(stem)) for stem in sorted(a)
     )
+    return tuple(pairs), passed_over
 
 
-def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by name without suffix; none where there is no such folder.
-
-    Names are composed (NFC), for systems write one Hangul name in different characters.
-
-    Raises:
-        UserInputError: two pictures differ by their suffix only.
-    """
-    found: dict[str, Path] = {}
-    for file in pictures_in(folder):
-        stem = stem_of(file)
-        if stem in found:
-            raise UserInputError(
-                f"{shown(file)} and {found[stem].name!r} have the same name: which belongs to "
-                "the pair? Remove one."
-            )
-        found[stem] = file
-    return found
+def beside(folder: Path, taken: Collection[str]) -> tuple[str, ...]:
+    """What lies directly in `folder` and is not taken for pairs, masks or fields."""
+    listing = list_pictures(folder, deep=False)
+    names = (*(name_of(file, folder) for file in listing.pictures), *listing.passed_over)
+    known = {readable(name) for name in taken} | OURS
+    return tuple(name for name in names if name.removesuffix("/") not in known)
 
 
 def fields_in(folder: Path) -> dict[str, Path]:
-    """The displacement fields of a folder by their pair's name."""
-    return {stem_of(file): file for file in folder.glob("*.npz")}
-
-
-def stem_of(file: Path) -> str:
-    return unicodedata.normalize("NFC", file.stem)
+    """The displacement fields below a folder by their pair's name."""
+    return {stem_of(file, folder): file for file in folder.rglob("*.npz")}
 
 
 def check_new(out: Path, option: str, here: bool = True) -> None:
@@ -167,46 +254,32 @@ def check_new(out: Path, option: str, here: bool = True) -> None:
         raise UserInputError(f"{shown(out)} is there already: name a new folder with {option}.")
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Picture files directly in `folder`, sorted by name; empty where there is no such folder.
-
-    Raises:
-        UserInputError: it may not be read.
-    """
-    if not folder.is_dir():
-        return []
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if not entry.is_dir())
-    except PermissionError as error:
-        raise UserInputError(
-            f"The folder {shown(folder)} may not be read ({error.strerror}): give yourself the "
-            "right to."
-        ) from error
-    return [file for name in names if is_picture(file := folder / name)]
-
-
 def from_manifest(file: Path) -> PairFolder:
     """Pairs named by a CSV or JSONL file; its paths are relative to its own folder.
 
     Raises:
         UserInputError: the file cannot be read, a row lacks `a`, or its split has another name.
     """
+    aliases = {name: split for split, names in SPLIT_NAMES.items() for name in names}
     splits: dict[Split, list[PairFiles]] = {}
     seen: set[str] = set()
-    for number, row in enumerate(manifest_rows(file), 1):
-        name, split = row.get("a"), row.get("split") or "train"
-        if not isinstance(name, str) or not name:
-            raise UserInputError(f"{shown(file)}, row {number}: no file named under `a`.")
-        if split not in SPLITS:
+    for number, row in rows_of(file):
+        asked = row.get("split", "train")
+        split = aliases.get(asked.strip().lower())
+        if split is None:
             raise UserInputError(
-                f"{shown(file)}, row {number}: split {split!r}; use train, val or test."
+                f"{shown(file)}, row {number}: split {asked!r}; use train, val or test."
             )
+        found = {
+            kind: as_found(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
+        }
+        name = readable(found["a"])
         if name in seen:
             raise UserInputError(f"{shown(file)}, row {number}: {name!r} is listed twice.")
         seen.add(name)
-        b, mask = (file.parent / str(row[key]) if row.get(key) else None for key in ("b", "mask"))
-        splits.setdefault(split, []).append(PairFiles(name, file.parent / name, b, mask))
+        files = {kind: file.parent / place for kind, place in found.items()}
+        pair = PairFiles(name, files["a"], files.get("b"), files.get("mask"))
+        splits.setdefault(split, []).append(pair)
     if not splits:
         raise UserInputError(f"{shown(file)} lists no pairs.")
     return PairFolder(
@@ -216,19 +289,6 @@ def from_manifest(file: Path) -> PairFolder:
     )
 
 
-def manifest_rows(file: Path) -> Iterable[Mapping[str, object]]:
-    """The rows of a manifest as mappings.
-
-    Raises:
-        UserInputError: a line is not what the suffix says.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        if file.suffix == ".csv":
-            return list(csv.DictReader(io.StringIO(text, newline="")))
-        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
-        raise UserInputError(f"{shown(file)} cannot be read as a list of pairs: {error}") from error
-    if not all(isinstance(row, dict) for row in rows):
-        raise UserInputError(f"{shown(file)}: every line must be a JSON object with `a` and `b`.")
-    return rows
+def as_found(folder: Path, name: str) -> str:
+    """What a list calls a file; with `/` for `\\`, where no file is called so."""
+    return name if (folder / name).exists() else name.replace("\\", "/")

@@ -46,7 +46,7 @@ def digest_of(retouched: Picture, original: Picture) -> str:
 def read_kept(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
     """The mask that an earlier run left; None where there is none, or none that is whole."""
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=("PNG",)) as opened:
             mask = np.array(opened.convert("1"))
     except (OSError, SyntaxError):  # Pillow says the latter of some damaged files
         return None

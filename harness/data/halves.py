@@ -16,8 +16,8 @@ def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
         UserInputError: a file cannot be read, or A and B do not match.
     """
     if files.b is None:
-        return split_halves(read_picture(files.a), files.a)
-    a, b = read_picture(files.a), read_picture(files.b)
+        return split_halves(read_picture(files.a, files.bits), files.a)
+    a, b = (read_picture(file, files.bits) for file in (files.a, files.b))
     if a.shape != b.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (a, b))
         raise UserInputError(

@@ -5,10 +5,12 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from harness.config import FINAL_TIMES, TrainSettings
 from harness.data.cache import digest_of, stamp
+from harness.data.depth import WIDEST
 from harness.data.duplicates import read_signature, same_picture_groups
 from harness.data.folders import SPLITS, PairFiles, PairFolder, Split
 from harness.data.pool import each, processes_for
@@ -69,7 +71,7 @@ def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> Pair
             splits[split] = by_name(held_out)
     splits["train"] = by_name(pair for group in groups for pair in group)
     ordered = {split: splits[split] for split in SPLITS if split in splits}
-    return PairFolder(folder.root, folder.layout, ordered)
+    return replace(folder, splits=ordered)
 
 
 def by_name(pairs: Iterable[PairFiles]) -> tuple[PairFiles, ...]:
@@ -81,7 +83,8 @@ def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
 
     Kept in the cache by the files' names, sizes and times: a search that goes on opens none.
     """
-    stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)))
+    bits = {f"{pair.bits} bits" for pair in pairs if pair.bits != WIDEST}
+    stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)), bits)
     file = cache / "groups" / f"{stamps}.json"
     with suppress(OSError, ValueError):
         groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
@@ -99,7 +102,7 @@ def limit(folder: PairFolder, most: int, seed: int) -> PairFolder:
         split: drawn(pairs, most if split == "train" else MOST_VAL, seed)
         for split, pairs in folder.splits.items()
     }
-    return PairFolder(folder.root, folder.layout, splits)
+    return replace(folder, splits=splits)
 
 
 def most_train(train: TrainSettings) -> int:

@@ -4,16 +4,18 @@ import io
 import json
 import math
 import shutil
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 from PIL import Image
 
+from harness.data.depth import WIDEST
 from harness.data.faces import find_face
 from harness.data.fields import save_fields
-from harness.data.folders import Split, check_new, pictures_in
+from harness.data.folders import Split, check_new
 from harness.data.liquify import (
     Field,
     Stroke,
@@ -21,13 +23,16 @@ from harness.data.liquify import (
     inverse_displacement,
     resample,
 )
+from harness.data.listing import Remark, account_of, ignored, list_pictures, name_of
 from harness.data.pool import each
 from harness.data.reading import Picture, read_picture, shown
 from harness.data.retouch import Face, retouch
 from harness.data.samples import MAX_ENLARGEMENT, middle_face
+from harness.data.shared_depth import bits_of, depth_remark
 from harness.errors import UserInputError
 from objectives.masks import region_from_field
 
+RECORD = "made.jsonl"
 VAL_EVERY = 5
 # Packing a picture well takes as long as all else about it.
 QUICK_PNG = 3
@@ -44,12 +49,14 @@ class MakePlan:
         size: side of each half in pixels.
         seed: of everything drawn.
         jpeg: quality at which the retouched half is recompressed, None for not at all.
+        bits: how many of 16 the originals use, where they have 16.
     """
 
     out: Path
     size: int
     seed: int
     jpeg: int | None = None
+    bits: int = WIDEST
 
 
 @dataclass(frozen=True)
@@ -64,29 +71,36 @@ class MadePair:
     face_found: bool
 
 
-def make_pairs(originals: Path, pairs: int, plan: MakePlan, processes: int) -> Path:
+def make_pairs(
+    originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = ignored
+) -> Path:
     """Make `pairs` pairs from the pictures in `originals`, each in turn, as a data folder:
     `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
     stroke and seed. Every fifth original is kept for validation.
 
+    Args:
+        remark: takes a sentence about pictures that are passed over or read by a guess.
+
     Raises:
         UserInputError: no usable originals, or the output folder is not new. Nothing is left.
     """
-    files = pictures_in(originals)
-    if not files:
-        lacking = "holds no pictures to make pairs from" if originals.is_dir() else "is no folder"
-        raise UserInputError(
-            f"{shown(originals)} {lacking}: name a folder of portraits with --originals."
-        )
+    found, passed_over = find_originals(originals)
     check_new(plan.out, "--out", here=False)
-    sources = [files[number % len(files)] for number in range(pairs)]
+    plan = replace(plan, bits=bits_of(list(found.values())))
+    for sentence in (account_of(passed_over), depth_remark(plan.bits)):
+        if sentence:
+            remark(sentence)
+    names = list(found)
+    sources = [names[number % len(names)] for number in range(pairs)]
     aside = plan.out.with_name(f".{plan.out.name}.making")
     shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
     try:
         (aside / "fields").mkdir(parents=True)
-        with (aside / "made.jsonl").open("w", encoding="utf-8") as record:
-            splits = split_of(files)
-            entries = ((file, splits[file], n, plan, aside) for n, file in enumerate(sources))
+        with (aside / RECORD).open("w", encoding="utf-8") as record:
+            splits = split_of(names)
+            entries = (
+                (found[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
+            )
             for line in each(make_one, entries, processes):
                 record.write(line + "\n")
         if plan.out.exists():
@@ -101,21 +115,49 @@ def make_pairs(originals: Path, pairs: int, plan: MakePlan, processes: int) -> P
     return plan.out
 
 
-def split_of(files: list[Path]) -> dict[Path, Split]:
+def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The pictures below a folder by the names to record, without those of pairs that were made
+    there before, and the names of what was passed over.
+
+    Raises:
+        UserInputError: there are none.
+    """
+    listing = list_pictures(folder)
+    others = [PurePosixPath(name) for name in listing.passed_over]
+    made = {file.parent for file in others if file.name == RECORD}
+
+    def ours(name: str) -> bool:
+        return not made.isdisjoint(PurePosixPath(name).parents)
+
+    named = {name_of(file, folder): file for file in listing.pictures}
+    found = {name: file for name, file in named.items() if not ours(name)}
+    passed_over = tuple(name for name in listing.passed_over if not ours(name))
+    passed_over += tuple(f"{place}/" for place in sorted(made))
+    if not found:
+        lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
+        account = account_of(passed_over)
+        raise UserInputError(
+            f"{shown(folder)} {lacking}{account and f' ({account})'}: name a folder of portraits "
+            "with --originals."
+        )
+    return found, passed_over
+
+
+def split_of(names: Sequence[str]) -> dict[str, Split]:
     """Whole originals to each split, so that no picture is on both sides."""
     return {
-        file: "val"
-        if number % VAL_EVERY == VAL_EVERY - 1 or number == len(files) - 1 > 0
+        name: "val"
+        if number % VAL_EVERY == VAL_EVERY - 1 or number == len(names) - 1 > 0
         else "train"
-        for number, file in enumerate(files)
+        for number, name in enumerate(names)
     }
 
 
-def make_one(entry: tuple[Path, Split, int, MakePlan, Path]) -> str:
-    """Make one pair, write its files, return its record. Given: the original, its split, the
-    pair's number, the plan, the folder to write under."""
-    source, split, number, plan, root = entry
-    made = made_pair(read_picture(source), source, number, plan)
+def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
+    """Make one pair, write its files, return its record. Given: the original, its name, its split,
+    the pair's number, the plan, the folder to write under."""
+    source, original, split, number, plan, root = entry
+    made = made_pair(read_picture(source, plan.bits), source, number, plan)
     name = f"{number:05d}"
     for folder in (root / split, root / "masks" / split):
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +169,7 @@ def make_one(entry: tuple[Path, Split, int, MakePlan, Path]) -> str:
     return json.dumps(
         {
             "pair": f"{split}/{name}.png",
-            "original": source.name,
+            "original": original,
             "seed": [plan.seed, number],
             "face_found": made.face_found,
             "jpeg": plan.jpeg,
@@ -200,7 +242,7 @@ def recompressed(picture: Picture, quality: int | None) -> Picture:
         return picture
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    return np.array(Image.open(buffer).convert("RGB"))
+    return np.array(Image.open(buffer, formats=("JPEG",)).convert("RGB"))
 
 
 def undone(made: MadePair) -> Picture:

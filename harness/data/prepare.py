@@ -8,14 +8,17 @@ from pathlib import Path
 
 from harness.config import Direction, TrainSettings
 from harness.data.cache import digest_of, fingerprints
-from harness.data.folders import PairFolder, Split, find_pairs
+from harness.data.folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.held_out import limit, most_train, with_held_out
+from harness.data.listing import account_of
 from harness.data.pairs import Dataset, PairSet, load_dataset, save_dataset
 from harness.data.reading import shown
 from harness.data.samples import built_in_pairs
+from harness.data.shared_depth import depth_remark, with_bits
 from harness.data.sizing import TrainingPair, centred_crop, sized_pair
 from harness.data.spill import spilled
 from harness.errors import UserInputError, for_the_user
+from objectives.masks import SMALLEST_CORE
 from search_spaces.checks import GENERATOR_MULTIPLE
 
 # Raise when the same inputs give other prepared pixels: the digest names what was made.
@@ -81,7 +84,7 @@ def prepare_data(
         dataset = cached(file) or written(lambda: built_in(train, digest), file)
         source = "built-in photographs of scikit-image, liquified"
         return prepared(file, digest, source, dataset)
-    found = find_pairs(data)
+    found = with_bits(find_pairs(data))
     most = sys.maxsize if every_pair else most_train(train)
     folder = with_held_out(found, most, seed, cache)
     limited = limit(folder, most, seed)
@@ -93,6 +96,7 @@ def prepare_data(
     dataset = cached(file) or written(
         lambda: read_all(limited, direction, train, skip_bad, digest, file.parent), file
     )
+    refuse_unscorable(limited, dataset.val)
     return prepared(file, digest, described(found, folder, dataset), dataset)
 
 
@@ -191,20 +195,50 @@ def read_all(
         return pair_set(pairs)
 
     test = read("test")
-    if not warped(test):
+    if largest_region(test)[1] < SMALLEST_CORE:
         test = pair_set([])
     dataset = Dataset(read("train"), read("val"), test, digest)
-    if not warped(dataset.val):
-        raise UserInputError(
-            f"In no validation pair of {shown(folder.root)} is anything warped: A and B are the "
-            "same picture, so there is nothing to restore or score."
-        )
+    refuse_unscorable(folder, dataset.val)
     return dataset
 
 
-def warped(pairs: PairSet) -> bool:
-    """Whether there is anything to restore in any of them."""
-    return any(bool(mask.any()) for mask in pairs.masks)
+def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
+    """Refuse validation pairs of which none can be scored, before any trial is trained.
+
+    Raises:
+        UserInputError: so it is.
+    """
+    name, share = largest_region(val)
+    if share < SMALLEST_CORE:
+        pairs = folder.splits["val"]
+        best = next((files for files in pairs if files.name == name), pairs[0])
+        raise UserInputError(
+            f"No validation pair of {shown(folder.root)} has a warped region of "
+            f"{SMALLEST_CORE:.2%} of its area, so that there is nothing to restore or score: "
+            + too_little(best, share)
+        )
+
+
+def largest_region(pairs: PairSet) -> tuple[str, float]:
+    """The pair with the largest warped region, and its share of the picture; ("", 0) of none."""
+    shares = (
+        (name, float(mask.float().mean()))
+        for name, mask in zip(pairs.names, pairs.masks, strict=True)
+    )
+    return max(shares, key=lambda entry: entry[1], default=("", 0.0))
+
+
+def too_little(files: PairFiles, share: float) -> str:
+    """Why the pair with the largest region has next to none, and what to do."""
+    if files.mask is not None:
+        return (
+            f"the most white of any mask, {share:.3%}, is in {shown(files.mask)}; paint the warped "
+            "regions white in the masks, or remove these, so that the regions are found."
+        )
+    return (
+        f"between A and B of {shown(Path(files.name))} and the others nothing has moved; give "
+        "retouched pictures and their originals."
+    )
 
 
 def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
@@ -217,4 +251,7 @@ def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
     ]
     total = sum(map(len, found.splits.values()))
     drawn_from = f", drawn from {total}" if total > sum(have.values()) else ""
-    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from})"
+    bits = next(pair.bits for pairs in folder.splits.values() for pair in pairs)
+    remarks = (depth_remark(bits), account_of(found.passed_over))
+    told = "".join(f"; {remark}" for remark in remarks if remark)
+    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from}{told})"

@@ -96,7 +96,8 @@ def pairs_of(
     """Every window of `regions`, scaled to `size` and warped, and if asked for warped back."""
     names, retouched, originals, masks, undone = [], [], [], [], []
     for region in regions:
-        photograph = Image.open(photograph_file(region.file)).convert("RGB")
+        file = photograph_file(region.file)
+        photograph = Image.open(file, formats=("PNG", "JPEG")).convert("RGB")
         for number, window in enumerate(choose_windows(region, photograph, size, random)):
             original = scaled(photograph, window, size)
             strokes = slim_jaw(middle_face(size), random)

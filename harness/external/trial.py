@@ -2,7 +2,6 @@
 
 import functools
 import math
-import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Sequence
@@ -25,7 +24,7 @@ from harness.errors import (
 from harness.external.process import Followed, Judged, end_left_over, follow, said_in
 from harness.external.program import parsed_line, program_command
 from harness.external.repository import trial_command
-from harness.paths import ExternalPaths, StudyPaths
+from harness.paths import ExternalPaths, StudyPaths, aside_of
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
 from harness.training.loop import Progress
@@ -238,7 +237,7 @@ def write_pictures(pictures: Sequence[Tensor], folder: Path, under: str) -> None
     if held.is_dir() and len(list(held.iterdir())) == len(pictures):
         return
     shutil.rmtree(folder, ignore_errors=True)  # some were removed since
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    aside = aside_of(folder)
     (aside / under).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         Image.fromarray(picture.permute(1, 2, 0).numpy()).save(aside / under / file_name(number))

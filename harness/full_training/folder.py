@@ -1,13 +1,11 @@
 """The folder of a full training: one training ever, and one process at a time."""
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
 from harness.paths import TrainingPaths, check_writable, write_aside
@@ -30,24 +28,6 @@ def check_out(folder: Path) -> None:
             f"{folder} holds checkpoints of another program: choose another folder with --out DIR, "
             "or continue from them with --init-from."
         )
-
-
-@contextmanager
-def sole_trainer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it goes with the process, however that ends.
-
-    Raises:
-        UserInputError: another process trains there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(TrainingPaths(folder).lock, timeout=0):
-            yield
-    except Timeout:
-        raise UserInputError(
-            f"Another process is training in {folder}: wait for it, stop it, or choose "
-            "another folder with --out DIR."
-        ) from None
 
 
 def take_up(folder: Path, facts: Mapping[str, Any]) -> str:

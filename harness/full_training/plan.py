@@ -263,9 +263,9 @@ def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
 def prepare(
     folder: Path | None, direction: Direction, train: TrainSettings, config: TrainConfig
 ) -> "PreparedData":
-    from harness.data.cache import default_cache
+    from harness.data.cache import writable_cache
     from harness.data.prepare import prepare_data
 
     return prepare_data(
-        folder, direction, train, default_cache(), seed=config.seed, every_pair=True
+        folder, direction, train, writable_cache(), seed=config.seed, every_pair=True
     )

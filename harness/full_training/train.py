@@ -9,12 +9,14 @@ import torch
 
 from harness.config import TrainConfig
 from harness.errors import HarnessError, disk_full
-from harness.full_training.folder import sole_trainer, take_up
+from harness.folder_lock import sole_writer
+from harness.full_training.folder import take_up
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.stopping import StopSwitch
 from harness.tracking import Ending, TrainingStore, TrainingTracker
+from harness.urls import sqlite_address
 from objectives.loading import load_objective
 from reports.commands import quoted
 
@@ -28,7 +30,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
     """
     plan = plan_training(config)
     stop = StopSwitch(None)
-    with stop.on_signals(), sole_trainer(config.out):
+    with stop.on_signals(), sole_writer(config.out, plan.paths.lock, "training"):
         key = take_up(config.out, plan.facts)
         for aside in plan.paths.asides():
             aside.unlink()
@@ -95,7 +97,7 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)
     store = TrainingStore(
-        uri=uri or f"sqlite:///{plan.run_paths.mlflow_db.absolute()}",
+        uri=uri or sqlite_address(plan.run_paths.mlflow_db),
         experiment_name=plan.best.study,
         artifacts=None if uri else plan.run_paths.mlflow_artifacts,
         opening=lambda: one_at_a_time(plan.run_paths),

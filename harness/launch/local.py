@@ -9,20 +9,24 @@ import contextlib
 import multiprocessing
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
 from harness.config import TrialPlan
+from harness.errors import UserInputError
 from harness.launch.launcher import Died
 from harness.trial_messages import TrialTask
 from harness.worker import Message, Prepare, RunnerFactory, serve
 
 FORKED = sys.platform == "linux"
+# An address has 107 bytes, and the server puts /pymp-xxxxxxxx/listener-xxxxxxxx behind it.
+LONGEST_TMPDIR = 107 - 32
 
 
 def import_for_workers() -> None:
@@ -34,9 +38,30 @@ def import_for_workers() -> None:
 
 def start_server() -> None:
     """Start what workers are forked from, unless it runs; it ends with the thread that does."""
+    keep_sockets_short()
     # Before Python 3.12.8 it looks for what it imports in the folder that it is started in.
     with contextlib.chdir(Path(__file__).parents[2]):
         forkserver.ensure_running()
+
+
+def keep_sockets_short() -> None:
+    """Let multiprocessing's sockets be in /tmp where TMPDIR is too long for a socket's address.
+
+    Raises:
+        UserInputError: /tmp cannot be written either.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TMPDIR:
+        return
+    chosen, tempfile.tempdir = tempfile.tempdir, "/tmp"
+    try:
+        util.get_temp_dir()  # made now, it is used from here on
+    except OSError as error:
+        raise UserInputError(
+            f"The path of TMPDIR, {chosen}, is too long for sockets, and /tmp cannot be written: "
+            f"name a folder of at most {LONGEST_TMPDIR} bytes in TMPDIR."
+        ) from error
+    finally:
+        tempfile.tempdir = chosen
 
 
 @dataclass

@@ -19,7 +19,6 @@ from harness.urls import scrubbed, without_secrets
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
 VARIABLE = "MLFLOW_TRACKING_URI"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SERVERS = ("http", "https")
@@ -63,7 +62,7 @@ def quiet_client(uri: str) -> "MlflowClient":
         from mlflow.store.db import utils
 
         utils.MAX_RETRY_COUNT = DATABASE_TRIES
-    return client(tracking_uri=uri, registry_uri=uri if uri.startswith(SQLITE) else None)
+    return client(tracking_uri=uri, registry_uri=uri if scheme_of(uri) == "sqlite" else None)
 
 
 def bypass_proxies(uri: str) -> None:

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from harness.errors import UserInputError
 from harness.paths import RunPaths, refusal_to_hold
+from harness.urls import sqlite_address
 
 # Where MLflow notes absolute locations of files.
 LOCATIONS = (
@@ -27,14 +28,14 @@ LOCATIONS = (
 
 def make_database(file: Path) -> None:
     """MLflow's database in a file, whole or not at all: it never mends one that is half made."""
-    from harness.tracking.client import SQLITE, quiet_client
+    from harness.tracking.client import quiet_client
 
     for left in file.parent.glob(f".{file.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
     # By a name that was never used: MLflow goes on with what it once opened under a name.
     with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
         aside = Path(folder) / file.name
-        quiet_client(f"{SQLITE}{aside}")
+        quiet_client(sqlite_address(aside))
         with closing(sqlite3.connect(aside)) as made:
             made.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         aside.replace(file)

@@ -98,9 +98,11 @@ class Deliveries:
             self.warn(self.said.popleft())
         self.outbox.tidy()
         if self.queue:
+            left = len(self.outbox.waiting())
+            what = f"{left} entries wait in {self.outbox.folder}" if left else "the end is missing"
             self.warn(
-                f"MLflow does not hold everything yet: {len(self.outbox.waiting())} entries wait "
-                f"in {self.outbox.folder}, and the same command delivers them when it is back."
+                f"MLflow does not hold everything yet: {what}; the same command delivers it when "
+                "MLflow is back."
             )
 
     # -- the thread's side ------------------------------------------------------------------

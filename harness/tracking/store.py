@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
-from harness.tracking.client import REFUSALS, SQLITE, load_client, named_errors, quiet_client
+from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
 from harness.tracking.database import damaged, located, make_database, settle
 from harness.tracking.deliveries import AwayError, RefusedError, Say
 from harness.tracking.outbox import Entry, now
+from harness.urls import sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,6 +48,7 @@ class MlflowStore:
         opening: held while the store is opened, as one process at a time may make a database.
         runs: MLflow's ids of our runs, by our names.
         say: told what the user should know.
+        ready: whether it was opened, wholly.
     """
 
     uri: str
@@ -58,6 +60,7 @@ class MlflowStore:
     runs: dict[str, str] = field(default_factory=dict)
     places: dict[str, Any] = field(default_factory=dict)
     say: Say = field(default=lambda text: None)
+    ready: bool = False
 
     def __post_init__(self) -> None:
         # Here and not where the store is opened, which may be in a thread: to import a large
@@ -70,17 +73,19 @@ class MlflowStore:
         Raises:
             AwayError: it cannot be opened now.
         """
-        self.say = say
+        self.say, self.ready = say, False
         try:
             with named_errors():
                 with self.opening():
-                    if self.artifacts is not None:
-                        self.open_file(Path(self.uri.removeprefix(SQLITE)), self.artifacts)
+                    file = sqlite_file(self.uri)
+                    if self.artifacts is not None and file is not None:
+                        self.open_file(file, self.artifacts)
                     self.client = quiet_client(self.uri)
                     self.experiment = self.find_experiment()
                 self.find_runs()
         except RefusedError as error:
             raise AwayError(str(error)) from error
+        self.ready = True
 
     def open_file(self, file: Path, artifacts: Path) -> None:
         """The run folder's own database, made where there is none; a damaged one stays as it is."""
@@ -109,7 +114,7 @@ class MlflowStore:
             self.client.restore_experiment(found.experiment_id)
             self.say(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
-                "with its runs, because this goes on in it."
+                "with its runs, since the study goes on in it."
             )
         return str(found.experiment_id)
 
@@ -161,7 +166,6 @@ class MlflowStore:
             except MlflowException as error:
                 if error.error_code not in REFUSALS or self.is_there():
                     raise
-                self.runs.clear()
                 self.open(self.say)
                 call()
 

@@ -4,6 +4,7 @@ import json
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 from harness.mlflow_view import HELD_OUT, SCORE, VIEW_TAG, experiment_tags
 from harness.registration import Left, keep_weights, register
-from harness.tracking.deliveries import Deliveries
+from harness.tracking.deliveries import Deliveries, RefusedError
 from harness.tracking.outbox import Entry
 from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trial_messages import Rung, StageName, TrialTask, trial_name
@@ -157,17 +158,18 @@ class StudyStore(MlflowStore):
         A server that answered too late can leave a second one, of the same entry and therefore of
         the same start. No other run is deleted.
         """
-        begun: dict[str, int] = {}
+        known: dict[str, Any] = {}
         for stage, tag in NUMBER_TAGS.items():
             found = self.search(f"tags.{tag} != ''")
             for run in sorted(
                 found, key=lambda run: (run.info.run_id not in self.recorded, not run.data.metrics)
             ):
-                name = trial_name(int(run.data.tags[tag]), stage)
-                first = self.runs.setdefault(name, run.info.run_id)
-                began = begun.setdefault(name, run.info.start_time)
-                if run.info.run_id != first and run.info.start_time == began:
+                if not run.data.tags[tag].isdecimal():
+                    continue  # a tag that somebody has edited
+                first = known.setdefault(trial_name(int(run.data.tags[tag]), stage), run).info
+                if run.info.run_id != first.run_id and run.info.start_time == first.start_time:
                     self.client.delete_run(run.info.run_id)
+        self.runs = {name: run.info.run_id for name, run in known.items()}
 
     def note_inputs(self, run: str) -> None:
         """On the parent: the pairs that every trial sees, and the space that is searched."""
@@ -193,7 +195,8 @@ class StudyStore(MlflowStore):
 
     def write(self, entries: Sequence[Entry]) -> None:
         super().write(entries)
-        self.sample_machine()
+        with suppress(RefusedError):  # of a parent that was deleted: the trials matter more
+            self.attempt(self.sample_machine)
 
     def sample_machine(self) -> None:
         """On the parent, now and then: how busy the driver's machine is."""

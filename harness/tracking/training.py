@@ -22,10 +22,10 @@ class TrainingStore(MlflowStore):
     def find_runs(self) -> None:
         """Find the training's run or make it, with its settings."""
         found = self.search(f"tags.training = '{self.key}'")
-        if found:
-            self.runs[self.key] = found[0].info.run_id
+        self.runs = {self.key: found[0].info.run_id} if found else {}
         params = {key: str(value) for key, value in self.params.items()}
-        self.write([Entry(self.key, title=self.name, status=RUNNING, params=params)])
+        begins = Entry(self.key, title=self.name, status=RUNNING, params=params)
+        self.write_run(self.key, [begins])
 
     def conclude(self, ending: Ending) -> None:
         self.attempt(lambda: self.end(self.runs[self.key], ending))

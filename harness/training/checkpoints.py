@@ -1,6 +1,7 @@
 """Networks as pix2pix's own files: a `state_dict` each, `latest_net_G.pth`, `100_net_D.pth`."""
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ OWN_NESTS = {
 }
 COMMON_NESTS = ("state_dict", "model_state_dict", "model", "net", "params")
 DEEPEST_NEST = 4
+MOST_UNPACKED = 10
 # Modules that torch wraps around a network: DataParallel and AveragedModel, torch.compile.
 WRAPPERS = ("module", "_orig_mod")
 # What people give instead of a checkpoint, by the bytes it begins with.
@@ -49,6 +51,7 @@ def read_checkpoint(file: Path, network: Network = "G") -> NetWeights:
     try:
         if not file.is_file():
             raise UserInputError(f"{file} cannot be read as a checkpoint: {absent(file)}.")
+        check_packing(file)
         content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -62,6 +65,23 @@ def read_checkpoint(file: Path, network: Network = "G") -> NetWeights:
     for name, value in weights.items():
         check_tensor(name, value, file)
     return weights
+
+
+def check_packing(file: Path) -> None:
+    """Refuse an archive that unpacks to far more than it holds; PyTorch compresses nothing.
+
+    Raises:
+        UserInputError: it does.
+    """
+    if not zipfile.is_zipfile(file):
+        return
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > MOST_UNPACKED * file.stat().st_size:
+        raise UserInputError(
+            f"{file} cannot be read as a checkpoint: it unpacks to {unpacked / 1e9:.1f} GB, more "
+            f"than {MOST_UNPACKED} times its size; {NAME_ONE}."
+        )
 
 
 def absent(file: Path) -> str:
@@ -109,10 +129,11 @@ def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
     """
     if not isinstance(content, Mapping) or not content:
         raise UserInputError(f"{file} holds no state_dict: {NAME_ONE}.")
-    if other := next(
-        (name for name, value in content.items() if not isinstance(value, Tensor)), ""
-    ):
-        raise UserInputError(f"{file} is not a state_dict, for {other} is no tensor: {NAME_ONE}.")
+    others = [name for name, value in content.items() if not isinstance(value, Tensor)]
+    if others:
+        raise UserInputError(
+            f"{file} is not a state_dict, for {others[0]} is no tensor: {NAME_ONE}."
+        )
     weights: NetWeights = {}
     for name, value in content.items():
         plain = ".".join(part for part in str(name).split(".") if part not in WRAPPERS)

@@ -21,6 +21,7 @@ from harness.data.findings import (
 )
 from harness.data.folders import PairFiles, PairFolder
 from harness.data.held_out import limit, with_held_out
+from harness.data.make import split_of
 from harness.data.pairs import PairSet
 from harness.data.retouch import Face, slim_jaw
 from harness.data.sizing import centred_crop, sized_pair
@@ -220,3 +221,10 @@ def test_the_built_in_pairs_are_those_that_the_evidence_was_measured_on(
         regions = [float(mask.float().mean()) for mask in pairs.masks]
         found[split] = (grey, np.mean(changes), np.mean(regions))
     assert found == {split: pytest.approx(figures, rel=2e-3) for split, figures in BUILT_IN.items()}
+
+
+@pytest.mark.parametrize(("count", "val"), [(1, []), (2, [1]), (5, [4]), (12, [4, 9, 11])])
+def test_every_fifth_original_and_the_last_validate_made_pairs(count: int, val: list[int]) -> None:
+    files = [Path(f"{number}.png") for number in range(count)]
+    splits = split_of(files)
+    assert [number for number in range(count) if splits[files[number]] == "val"] == val

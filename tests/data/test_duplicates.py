@@ -16,6 +16,7 @@ from harness.data.crops import (
     ORDERS,
     candidates,
     landmarks,
+    show_one_picture,
 )
 from harness.data.duplicates import Signature, same_picture_groups, signature
 from harness.data.folders import find_pairs
@@ -139,3 +140,36 @@ def test_the_work_is_bounded_where_everything_looks_alike() -> None:
     assert found
     assert all(len(matches) >= FEWEST_ALIKE for _, _, matches in found)
     assert sum(len(matches) for _, _, matches in found) <= 50 * MOST * ORDERS * FOLLOWING
+
+
+@pytest.mark.parametrize(("alike", "same"), [(8, True), (7, False)])
+@pytest.mark.parametrize(("scale", "off"), [(1.0, 0), (0.75, 0), (1.0, 40)])
+def test_eight_landmarks_must_lie_alike(alike: int, same: bool, scale: float, off: int) -> None:
+    """Moved by one shift and one factor, to four pixels; what lies elsewhere counts for nothing."""
+    random = np.random.default_rng(3)
+    one = np.zeros(alike + 5, LANDMARK)
+    one["x"], one["y"] = random.integers(0, 250, (2, alike + 5))
+    one["level"] = 4
+    one["code"] = random.integers(0, 2**60, alike + 5)
+    other = one.copy()
+    other["x"], other["y"] = np.rint(scale * one["x"] + 30), np.rint(scale * one["y"] + 10)
+    other["level"] = 4 + round(3 * np.log2(scale))
+    # The rest matches by its codes alone.
+    other["x"][alike:], other["y"][alike:] = random.integers(300, 900, (2, 5))
+    other["y"][0] += off
+    found = list(candidates([one.tobytes(), other.tobytes()]))
+    assert [(first, second) for first, second, _ in found] == [(0, 1)]
+    assert len(found[0][2]) == alike + 5
+    wanted = same and not off  # one that lies 40 pixels off leaves seven
+    assert show_one_picture(one.tobytes(), other.tobytes(), found[0][2]) == wanted
+
+
+def test_pictures_of_one_tone_are_like_no_other(
+    halves: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    black, noisy = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)
+    noisy[::2, ::3] = 3
+    known = [signature(black, original) for _, original in halves[:4]]
+    known += [signature(noisy, original) for _, original in halves[4:6]]
+    known += [signature(black, black), signature(black, black)]
+    assert same_picture_groups(known) == [[number] for number in range(8)]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.data.folders import find_pairs
 from harness.errors import UserInputError
+from harness.folder_scoring import match_folders
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -118,13 +119,26 @@ def test_bad_folder(tmp_path: Path, sentence: str) -> None:
 def test_a_folder_that_may_not_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Path) -> None:
-        raise PermissionError(13, "Permission denied")
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
 
     touch(tmp_path, "train/1.png")
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(UserInputError, match=r"train may not be read \(Permission denied\)"):
         find_pairs(tmp_path)
+
+
+def test_a_folder_that_may_not_be_entered_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(UserInputError, match=r"may not be read \(Permission denied\)"):
+        find_pairs(tmp_path)
+    with pytest.raises(UserInputError, match=r"may not be read \(Permission denied\)"):
+        match_folders(tmp_path, tmp_path, tmp_path, None)
 
 
 BAD_MANIFESTS = {

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from harness.data import held_out, prepare
 from harness.data.cache import default_cache, digest_of, fingerprints
 from harness.data.folders import find_pairs
 from harness.data.held_out import most_train
-from harness.data.pairs import load_dataset
+from harness.data.pairs import load_dataset, save_dataset
 from harness.data.prepare import prepare_data
 from harness.data.sizing import TrainingPair
 from harness.data.spill import spilled
@@ -118,6 +119,32 @@ def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: Wri
     picture.save(moved / "val" / "val0.png")
     assert prepared(moved, tmp_path / "c").digest != digest
     assert prepared(folder, tmp_path / "c", WIDE).digest != digest
+
+
+def test_whatever_shapes_the_pixels_is_in_the_digest(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    """Else a search would go on with pairs that were prepared for another."""
+    folder = write_pairs(tmp_path / "data")
+    none = QUICK.model_copy(update={"preprocess": "none"})
+    settings = [
+        QUICK,
+        WIDE,
+        WIDE.model_copy(update={"crop_size": 120}),
+        WIDE.model_copy(update={"preprocess": "resize_and_crop"}),
+        none,
+        none.model_copy(update={"netG": "resnet_6blocks"}),
+    ]
+    cache = tmp_path / "c"
+    digests = [prepared(folder, cache, train).digest for train in settings]
+    digests += [prepared(folder, cache, skip_bad=True).digest]
+    digests += [prepare_data(folder, "BtoA", QUICK, cache).digest]
+    assert len(set(digests)) == len(settings) + 2
+    again = [prepared(folder, cache, train).digest for train in settings]
+    assert again == digests[: len(settings)]
+    # What does not is not.
+    trained = QUICK.model_copy(update={"steps": 7, "ngf": 9, "flip": False})
+    assert prepared(folder, cache, trained).digest == digests[0]
 
 
 def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
@@ -270,6 +297,56 @@ def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, h
     Image.fromarray(np.hstack([halves[5][1], halves[5][1]])).save(folder / "val" / "same.png")
     with pytest.raises(UserInputError, match="nothing to restore"):
         prepared(folder, tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("white", "said"),
+    [(0, "0.000%"), (1, "0.006%")],
+    ids=["black", "one pixel"],
+)
+def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
+    tmp_path: Path, write_pairs: WritePairs, white: int, said: str
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=2)
+    mask = np.zeros((128, 128), np.uint8)
+    mask[64, 64 : 64 + white] = 255
+    (folder / "masks" / "val").mkdir(parents=True)
+    for number in range(2):
+        Image.fromarray(mask).save(folder / "masks" / "val" / f"val{number}.png")
+    with pytest.raises(UserInputError) as caught:
+        prepared(folder, tmp_path / "c")
+    for part in ("a warped region of 0.05% of its area", said, "masks/val/val0.png; paint"):
+        assert part in str(caught.value)
+    assert "same picture" not in str(caught.value)
+    # One that can be scored is enough.
+    mask[40:80, 40:80] = 255
+    Image.fromarray(mask).save(folder / "masks" / "val" / "val1.png")
+    assert prepared(folder, tmp_path / "c").n_val == 2
+
+
+def test_prepared_pairs_that_cannot_be_scored_are_refused_from_the_cache_too(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=1)
+    data = prepared(folder, tmp_path / "c")
+    held = load_dataset(data.file)
+    empty = tuple(torch.zeros_like(mask) for mask in held.val.masks)
+    save_dataset(replace(held, val=replace(held.val, masks=empty)), data.file)
+    with pytest.raises(UserInputError, match="nothing to restore or score"):
+        prepared(folder, tmp_path / "c")
+
+
+def test_halves_of_one_tone_are_no_crops_of_one_another(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=6)
+    for number, file in enumerate(sorted((folder / "train").iterdir())):
+        pair = np.asarray(Image.open(file)).copy()
+        pair[:, :128] = 10 * number
+        Image.fromarray(pair).save(file)
+    with pytest.raises(UserInputError, match="nothing has moved") as caught:
+        prepared(folder, tmp_path / "c")
+    assert "show one picture" not in str(caught.value)
 
 
 def test_unwritable_cache(tmp_path: Path) -> None:

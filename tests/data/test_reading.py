@@ -1,5 +1,8 @@
 """Every kind of picture file: read as it is meant, or refused in one sentence."""
 
+import ast
+import os
+import socket
 import struct
 import zlib
 from contextlib import suppress
@@ -9,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
+import harness
 from harness.data.facts import file_notes
-from harness.data.fields import save_fields, warped_back
+from harness.data.fields import read_field, save_fields, warped_back
 from harness.data.reading import MAX_PIXELS, read_mask, read_picture, split_halves
 from harness.errors import UserInputError
 
@@ -21,15 +25,18 @@ GRADIENT = np.stack(
 )
 
 
-def png(width: int, height: int, depth: int, rows: bytes) -> bytes:
-    """An RGB PNG of whatever rows are given."""
+OPENERS = {"Image.open", "PIL.Image.open", "imread", "io.imread", "skimage.io.imread"}
+
+
+def png(width: int, height: int, depth: int, rows: bytes, colour_type: int = 2) -> bytes:
+    """A PNG of whatever rows are given; RGB by default, 6 is RGBA."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
             struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
         )
 
-    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
     data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + data
 
@@ -163,12 +170,107 @@ def test_planted_fault_is_one_sentence(tmp_path: Path, sentence: str) -> None:
 def test_a_file_that_may_not_be_read_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Path) -> None:
+    def refuse(_: Path, formats: tuple[str, ...]) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Image, "open", refuse)
+    (tmp_path / "a.png").touch()
     with pytest.raises(UserInputError, match=r"a\.png may not be read \(Permission denied\)"):
         read_picture(tmp_path / "a.png")
+
+
+def test_the_first_picture_of_a_phones_jpeg_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "p.jpg"
+    preview = Image.new("RGB", (32, 24), "blue")
+    Image.fromarray(GRADIENT).save(file, "MPO", save_all=True, append_images=[preview], quality=98)
+    with Image.open(file) as opened:
+        assert opened.n_frames == 2
+    assert np.abs(read_picture(file).astype(int) - GRADIENT).max() < 12
+    assert file_notes(file, tmp_path) == ["the first of several pictures"]
+
+
+@pytest.mark.parametrize(("kind", "read"), [(1, True), (4, True), (2, False), (0, False)])
+def test_reduced_copies_and_masks_in_a_tiff_are_no_pages(
+    tmp_path: Path, kind: int, read: bool
+) -> None:
+    file = tmp_path / "p.tif"
+    second = TiffImagePlugin.ImageFileDirectory_v2()
+    second[254] = kind
+    with TiffImagePlugin.AppendingTiffWriter(str(file), new=True) as writer:
+        Image.fromarray(GRADIENT).save(writer, "TIFF")
+        writer.newFrame()
+        Image.new("RGB", (16, 12), "blue").save(writer, "TIFF", tiffinfo=second)
+    with Image.open(file) as opened:
+        assert opened.n_frames == 2
+    if read:
+        assert np.array_equal(read_picture(file), GRADIENT)
+        return
+    with pytest.raises(UserInputError, match="holds 2 frames"):
+        read_picture(file)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n%%EOF\n"
+
+
+def test_postscript_named_as_a_picture_reaches_no_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *words, **_: ran.append(words))
+    monkeypatch.setattr("subprocess.check_call", lambda *words, **_: ran.append(words))
+    (tmp_path / "p.png").write_bytes(POSTSCRIPT)
+    for read in (read_picture, lambda file: read_mask(file, 64, 64)):
+        with pytest.raises(UserInputError, match="is no picture by its bytes"):
+            read(tmp_path / "p.png")
+    assert ran == []
+
+
+@pytest.mark.parametrize("suffix", ["GIF", "PCX", "TGA", "ICO", "EPS"])
+def test_only_named_formats_are_opened(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(GRADIENT).save(tmp_path / "p.png", suffix)
+    with pytest.raises(UserInputError, match=r"p\.png is no picture by its bytes"):
+        read_picture(tmp_path / "p.png")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "null.png").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(tmp_path / "s.png"))
+        for name in ("pipe.png", "null.png", "s.png"):
+            with pytest.raises(UserInputError, match=f"{name} is a pipe, a socket or a device"):
+                read_picture(tmp_path / name)
+    with pytest.raises(UserInputError, match=r"folder\.png is a folder"):
+        read_picture(tmp_path / "folder.png")
+    os.mkfifo(tmp_path / "f.npz")
+    with pytest.raises(UserInputError, match=r"f\.npz is not a file of displacement fields"):
+        read_field(tmp_path / "f.npz", "field", 64, 64)
+
+
+def test_no_code_opens_a_picture_of_any_format() -> None:
+    """`Image.open` without formats tries every reader that Pillow has."""
+    root = Path(harness.__file__).parent.parent
+    calls = [
+        (file, node)
+        for package in ("harness", "objectives", "reports", "search_spaces")
+        for file in (root / package).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in OPENERS
+    ]
+    assert len(calls) >= 5
+    for file, call in calls:
+        assert "formats" in {word.arg for word in call.keywords}, f"{file}:{call.lineno}"
+
+
+def test_a_mask_without_white_is_refused_by_its_values(tmp_path: Path) -> None:
+    drawn = np.zeros((40, 40), np.uint8)
+    drawn[:, 20:] = 1
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    with pytest.raises(UserInputError, match=r"m\.png has no white in it.* is 1 of 255"):
+        read_mask(tmp_path / "m.png", 40, 40)
+    Image.fromarray(drawn * 0).save(tmp_path / "m.png")
+    assert not read_mask(tmp_path / "m.png", 40, 40).any()
 
 
 def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
@@ -253,3 +355,13 @@ def test_damaged_fields_never_end_in_another_error(
     file.write_bytes(damaged[: int(keep * len(damaged))])
     with suppress(UserInputError):
         assert warped_back(GRADIENT, file, "AtoB").shape == GRADIENT.shape
+
+
+def test_fields_that_unpack_to_more_than_their_pair_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = np.zeros((2, 3000, 3000), np.float16)
+    save_fields(tmp_path / "p.npz", huge, huge)
+    monkeypatch.setattr("numpy.lib.npyio.NpzFile.__getitem__", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(UserInputError, match=r"p\.npz is not a file of displacement fields"):
+        read_field(tmp_path / "p.npz", "inverse", 48, 64)

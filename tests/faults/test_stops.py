@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -18,10 +19,12 @@ from checking import (
 )
 from optuna.trial import TrialState
 
-from harness.stopping import STOPPED_BY_USER
+from harness.stopping import SECOND_AFTER, STOPPED_BY_USER
 
 
-def stop(folder: Path, number: int, *options: str, times: int = 1) -> None:
+def stop(
+    folder: Path, number: int, *options: str, times: int = 1, seconds_apart: float = 0.002
+) -> None:
     """Start a search, signal it once trials run, and see it end as stopped by the user."""
     before = began(folder)
     with started(folder, *options) as driver:
@@ -29,6 +32,7 @@ def stop(folder: Path, number: int, *options: str, times: int = 1) -> None:
         workers = workers_of(driver)
         for _ in range(times):
             os.killpg(driver.pid, number)  # terminals and schedulers signal the workers too
+            time.sleep(seconds_apart)
         assert driver.wait(timeout=120) == STOPPED_BY_USER
         _, outlived = psutil.wait_procs(workers, timeout=10)
         assert not outlived, "a worker outlived its driver"
@@ -38,7 +42,7 @@ def stop(folder: Path, number: int, *options: str, times: int = 1) -> None:
 def test_sigterm_puts_running_trials_back(tmp_path: Path) -> None:
     options = ("--budget", "12", "--unmirrored")
     folder = tmp_path / "runs"
-    stop(folder, signal.SIGTERM, *options)
+    stop(folder, signal.SIGTERM, *options, times=2)  # as GNU timeout sends it
     assert TrialState.RUNNING not in {trial.state for trial in trials(folder)}
     with started(folder, *options) as driver:
         assert driver.wait(timeout=240) == 0
@@ -54,8 +58,10 @@ def test_a_search_stopped_in_every_way_goes_on(tmp_path: Path) -> None:
     assert TrialState.RUNNING not in {trial.state for trial in trials(folder)}
     stop(folder, signal.SIGTERM, *options)
     assert TrialState.RUNNING not in {trial.state for trial in trials(folder)}
-    stop(folder, signal.SIGINT, *options, times=2)
+    stop(folder, signal.SIGHUP, *options)
+    assert TrialState.RUNNING not in {trial.state for trial in trials(folder)}
+    stop(folder, signal.SIGINT, *options, times=2, seconds_apart=SECOND_AFTER + 0.2)
     with started(folder, *options) as driver:
         assert driver.wait(timeout=600) == 0
-    check_finished(folder, budget=60, kills=3)
+    check_finished(folder, budget=60, kills=4)
     check_mirror(folder)

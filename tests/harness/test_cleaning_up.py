@@ -21,8 +21,8 @@ from harness.worker import Message
 
 AFTERWARDS = (
     "harness.recorder.put_back",
-    "harness.search.outcome_of",
-    "harness.search.left_by",
+    "harness.concluding.outcome_of",
+    "harness.concluding.left_by",
     "harness.tracking.NullTracker.parent",
     "harness.tracking.NullTracker.conclude",
     "harness.tracking.NullTracker.finish",
@@ -101,7 +101,7 @@ def test_a_database_that_was_waited_for_in_vain_is_not_waited_for_again(
     asked = []
     monkeypatch.setattr(Recorder, "complete", away)
     monkeypatch.setattr("harness.recorder.put_back", lambda *_: asked.append("put back"))
-    monkeypatch.setattr("harness.search.outcome_of", lambda *_: asked.append("outcome"))
+    monkeypatch.setattr("harness.concluding.outcome_of", lambda *_: asked.append("outcome"))
     with pytest.raises(HarnessError, match="has been away"):
         search(tmp_path)
     assert asked == []

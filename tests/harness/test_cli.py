@@ -13,7 +13,7 @@ from harness import study as record
 from harness.cli import main
 from harness.commands.search import pins, seconds
 from harness.database import open_storage, sqlite_url
-from harness.errors import UserInputError
+from harness.errors import HarnessError, SearchFailedError, UserInputError
 from search_spaces.space import space_text
 
 ROOT = Path(__file__).parent.parent.parent
@@ -167,6 +167,25 @@ def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
     report = Path(said.partition("the report is in ")[2].partition(";")[0])
     assert "ZeroDivisionError: oh" in report.read_text()
     report.unlink()
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (HarnessError("the disk is full"), 1),
+        (UserInputError("there is no such folder"), 2),
+        (SearchFailedError("the last 10 trials all failed"), 3),
+    ],
+    ids=["fault", "input", "trials"],
+)
+def test_each_failure_has_its_exit_code_and_one_sentence(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch, raised: HarnessError, code: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("harness.search.search", fail)
+    assert in_process("search", "--quiet") == (code, "", f"harness: {raised}\n")
 
 
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:

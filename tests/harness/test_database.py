@@ -1,5 +1,7 @@
 """Addresses of databases: understood, shown without their secrets, refused for what they are."""
 
+import logging
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -15,12 +17,13 @@ from typer.testing import CliRunner
 
 import harness.database
 from harness import study as record
-from harness.cli import app
+from harness.cli import app, fault
 from harness.database import check_url, open_storage, reading_url, sqlite_url, understood
 from harness.doctor import stores
 from harness.errors import UserInputError
 from harness.outcome import as_lines
 from harness.paths import RunPaths
+from harness.search import logging_to
 from harness.urls import scrubbed, sqlite_file, without_secrets
 
 SECRETS = [
@@ -48,6 +51,21 @@ def test_no_secret_of_an_address_is_shown(url: str) -> None:
     assert "s3cret" not in said
     assert said.startswith("(psycopg.OperationalError) ")
     assert " refused\n  File 'x' '" in said
+
+
+def test_no_secret_reaches_the_log_or_the_report_of_a_fault(tmp_path: Path) -> None:
+    log, url = tmp_path / "driver.log", "postgresql://me:s3cret@host/db?password=s3cret"
+    try:
+        raise RuntimeError(f"{url} refused")
+    except RuntimeError as error:
+        with logging_to(log):
+            logging.getLogger("harness.x").warning("no answer of %s", url, exc_info=True)
+        report = Path(fault(error).partition("the report is in ")[2].partition(";")[0])
+    for file in (log, report):
+        said = file.read_text(encoding="utf-8")
+        assert "RuntimeError: postgresql://me:***@host/db?password=*** refused" in said
+        assert "s3cret" not in said
+    report.unlink()
 
 
 @pytest.mark.parametrize(
@@ -162,17 +180,26 @@ def test_the_tables_of_another_optuna_are_called_so(
     assert "move the file away" not in found.fix
 
 
-def test_a_folder_whose_name_is_no_utf8_is_read_as_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+ODD = {"no UTF-8": os.fsdecode(b"\xbe\xf3"), "escapes": "50%41 off{0}#1", "question": "why?"}
+
+
+@pytest.mark.parametrize("name", ODD.values(), ids=ODD.keys())
+def test_a_database_is_found_by_any_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    folder = tmp_path / b"\xbe\xf3\xb1\xbc".decode(errors="surrogateescape")
+    folder = tmp_path / name
     folder.mkdir()
-    plan = make_plan(folder)
-    storage = open_storage(sqlite_url(folder / "optuna.db"))
+    plan, file = make_plan(folder), folder / "optuna.db"
+    storage = open_storage(sqlite_url(file))
     record.create_study(storage, "fake", plan.facts, plan.recipes)
     storage.engine.dispose()
+    access = os.access
     with monkeypatch.context() as unwritable:
-        unwritable.setattr("os.access", lambda *_: False)
-        assert "immutable" in reading_url(folder / "optuna.db")
+        # As root a test may write everywhere: the folder is only said to be read-only.
+        unwritable.setattr("os.access", lambda at, mode: Path(at) != folder and access(at, mode))
+        assert "immutable" in reading_url(file)
+        assert sqlite_file(reading_url(file)) == file
         assert len(record.read_study(folder).trials) == len(plan.recipes)
+    assert sqlite_file(reading_url(file)) == file
     assert len(record.read_study(folder).trials) == len(plan.recipes)
+    assert list(tmp_path.iterdir()) == [folder]

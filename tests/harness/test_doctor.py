@@ -12,6 +12,7 @@ from harness import doctor
 from harness.cli import main
 from harness.doctor import GIB, Finding
 from harness.paths import RunPaths
+from harness.study import OURS
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -27,7 +28,8 @@ def searched(tmp_path: Path) -> RunPaths:
     paths = RunPaths(tmp_path / "빈 칸")
     paths.root.mkdir()
     study = optuna.create_study(study_name="마침", storage=f"sqlite:///{paths.optuna_db}")
-    study.set_user_attr("created", "now")
+    for name in OURS:  # by which a study is the harness's own
+        study.set_user_attr(name, "now")
     return paths
 
 

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
+import optuna
 import pytest
 from driving import make_plan
-from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
+from searching import remembered
 
-from harness.confirmation.finalists import FinalStage, choose, final_study
+from harness.confirmation.finalists import FinalStage, choose
 from harness.driver import MOST_STARTS, TICK, Driver
 from harness.errors import HarnessError
 from harness.launch.launcher import Died
@@ -19,7 +20,6 @@ from harness.plan import SearchPlan
 from harness.recorder import HUNG_UNMEASURED
 from harness.stage import SearchStage
 from harness.starting import SILENT
-from harness.study import create_study
 from harness.tracking import NullTracker
 from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
 from harness.view import Note, QuietView
@@ -95,8 +95,7 @@ def planned(folder: Path, **options: Any) -> SearchPlan:
 
 def scene(folder: Path, baseline: Baseline | None, **options: Any) -> Scene:
     plan = planned(folder, **options)
-    study = create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
-    study.set_user_attr("budget", 8)
+    study = remembered(plan)
     if baseline is not None:
         study.set_user_attr("baseline", asdict(baseline))
     stage = SearchStage(plan, study, NullTracker(), plan.search_budget)
@@ -150,10 +149,10 @@ def alone(folder: Path) -> Scene:
 def turned(made: Scene) -> Scene:
     driver = made.driver
     study = driver.stage.study
-    finals = FinalStage(
-        driver.plan, study, final_study(study), choose(study, 1), driver.stage.tracker, 0
+    record = optuna.create_study(storage=study._storage, direction="maximize")
+    driver.turn_to(
+        FinalStage(driver.plan, study, record, choose(study, 1), driver.stage.tracker, 0)
     )
-    driver.turn_to(finals)
     return made
 
 

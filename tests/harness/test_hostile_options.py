@@ -1,18 +1,21 @@
 """Absurd values of options: exit code 2, one sentence that names the option, nothing written."""
 
 import errno
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from harness.cli import main
+from harness.commands.score import print_table
 from harness.config import SearchConfig
 from harness.terminal import on_one_line, printable
 from harness.training.networks import build_generator
-from harness.view import Note, Opened, PlainView
+from harness.view import LiveView, Note, Opened, PlainView
 from tests.golden.pix2pix_case import SETTINGS
 from tests.harness.portraits import write_best, write_pairs
 
@@ -194,3 +197,33 @@ def test_names_of_others_do_not_command_the_terminal(capsys: pytest.CaptureFixtu
     assert "\x1b" not in shown
     assert shown.startswith("Study [red]\\x1b[31m: 1 trials")
     assert SearchConfig(study="[red]얼굴 🙂").study == "[red]얼굴 🙂"
+
+
+def test_a_live_view_takes_names_as_text() -> None:
+    """rich's own sequences stay; those of a name do not, and its markup is no markup."""
+    out = io.StringIO()
+    view = LiveView(Console(file=out, force_terminal=True, width=200))
+    view.show(Opened("[bold]mine", 1, 0, "quick", "cpu", 1, "random", "\x1b]0;owned", "runs"))
+    view.show(Note("[red]a note\x9b"))
+    view.close()
+    assert "Study [bold]mine: 1 trials" in out.getvalue()
+    assert "[red]a note\\x9b" in out.getvalue()
+    assert "\x1b]0;" not in out.getvalue()
+
+
+def test_the_table_of_scores_takes_names_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"name": "[red]\x1b[31mp.png", "score": 0.5}
+    figures = {
+        "objective": "[blue]mine",
+        "score": 0.5,
+        "n": 1,
+        "n_scored": 1,
+        "weights": "pretrained",
+        "components": {"median": 0.5, "worst_tenth": 0.5, "[i]own": 1.0},
+        "images": [row],
+    }
+    print_table(figures, "maximize")
+    shown = capsys.readouterr().out
+    assert "[blue]mine 0.5000" in shown
+    assert "[i]own" in shown
+    assert "[red]\\x1b[31mp.png" in shown

@@ -6,12 +6,12 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import make_plan
+from searching import remembered
 
 from harness import study as record
 from harness.guards import MARGINS
 from harness.keep import KEPT, Keeper
 from harness.pareto import OBJECTIVES
-from harness.storage import PatientStorage
 from harness.trial_messages import Rung, TrialResult
 
 
@@ -39,7 +39,7 @@ def test_the_leaders_are_those_of_all_trials(
 ) -> None:
     monkeypatch.setattr(Keeper, "write_best", lambda _: None)
     plan = make_plan(tmp_path, pareto=pareto, pruner="none")
-    study = record.create_study(PatientStorage("sqlite:///:memory:"), "s", plan.facts, plan.recipes)
+    study = remembered(plan)
     assert list(study.user_attrs["objectives"] or ()) == (list(OBJECTIVES) if pareto else [])
     keeper, chance = Keeper(plan.paths, study), random.Random(seed)
     waiting = [record.ask(study, plan.space, "random", seed) for _ in range(40)]
@@ -51,3 +51,30 @@ def test_the_leaders_are_those_of_all_trials(
         led += trial.number in keeper.top
         assert expected or trial.number not in keeper.top
     assert KEPT <= led < 40
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_the_best_three_are_kept_whichever_way_the_objective_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
+) -> None:
+    monkeypatch.setattr(Keeper, "write_best", lambda _: None)
+    plan = make_plan(tmp_path)
+    plan.facts["direction"] = direction
+    study = remembered(plan)
+    keeper = Keeper(plan.paths, study)
+    scores = [0.5, 0.2, 0.6, 0.1, 0.4, 0.3]
+    for number, score in enumerate(scores):
+        trial = record.ask(study, plan.space, "random", 0)
+        file = plan.paths.checkpoint(number)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        study.tell(trial, score)
+        keeper.keep(number, None, TrialResult(Rung(30, score, {}, {}, b""), (), file))
+    best = [2, 0, 4] if direction == "maximize" else [3, 1, 5]
+    assert keeper.top == best
+    assert Keeper(plan.paths, study).top == best
+    kept = {file.name for file in plan.paths.checkpoints.iterdir()}
+    assert kept == {plan.paths.checkpoint(number).name for number in best}
+    better, worse = (0.45, 0.35) if direction == "maximize" else (0.25, 0.35)
+    assert keeper.would_lead(better, [better])
+    assert not keeper.would_lead(worse, [worse])

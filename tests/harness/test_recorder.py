@@ -5,20 +5,19 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import TRAIN, make_plan
-from optuna.storages import InMemoryStorage
+from searching import remembered
 
 from harness.config import FINAL_TIMES, Repository
 from harness.plan import SearchPlan
 from harness.recorder import HUNG, HUNG_AT_FIRST, HUNG_AT_LEAST, HUNG_UNMEASURED, Recorder
 from harness.stage import SearchStage
-from harness.study import create_study
 from harness.tracking import NullTracker
 from harness.view import QuietView
 
 
 def recorder(plan: SearchPlan, *seconds: float) -> Recorder:
     """Of a study with completed trials of these durations."""
-    study = create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
+    study = remembered(plan)
     for took in seconds:
         trial = optuna.trial.create_trial(value=0.3, user_attrs={"seconds": took, "components": {}})
         study.add_trial(trial)

@@ -1,6 +1,8 @@
 """`harness restore`: pictures of any size, checkpoints of any pix2pix generator, no flags."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,54 @@ def test_the_architecture_is_read_off_the_checkpoint(case: dict[str, Any], tmp_p
     assert found == Shape(**{**case, "dropout": False if unet else case["dropout"]})
 
 
+def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    folder, out = tmp_path / "in", tmp_path / "in" / "restored"
+    for name in ("p0/a.png", "p1/a.png", "b.png"):
+        write_picture(folder / name, 40, 40)
+    (folder / "p0" / "c.heic").touch()
+    for _ in range(2):  # what was restored into the folder before is no input
+        remarks: list[str] = []
+        written = list(restore_pictures(checkpoint, [folder], out, "cpu", remarks.append))
+        names = {file.relative_to(out).as_posix() for file in written}
+        assert names == {"p0/a.png", "p1/a.png", "b.png"}
+        assert len(remarks) == 1
+        assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
+
+
+def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    name = "초상.png".encode("cp949")
+    write_picture(tmp_path / "in" / "p.png", 40, 40).rename(
+        os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)
+    )
+    (written,) = restore_pictures(checkpoint, [tmp_path / "in"], tmp_path / "out", "cpu")
+    assert os.fsencode(written.name) == name
+    assert read_picture(written).shape == (40, 40, 3)
+
+
+def test_a_phones_jpeg_and_12_bits_are_restored(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    phone = write_picture(tmp_path / "phone.png", 40, 40)
+    with Image.open(phone) as picture:
+        second = picture.resize((20, 20))
+        picture.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[second])
+    remarks: list[str] = []
+    (written,) = restore_pictures(
+        checkpoint, [tmp_path / "phone.jpg"], tmp_path / "out", "cpu", remarks.append
+    )
+    assert read_picture(written).shape == (40, 40, 3)
+    assert remarks == []
+    grey = read_picture(phone)[..., 0]
+    Image.fromarray(grey).save(tmp_path / "eight.png")
+    Image.fromarray(grey.astype(np.uint16) * 16).save(tmp_path / "twelve.png")
+    eight, twelve = (
+        read_picture(next(restore_pictures(checkpoint, [file], tmp_path / "out", "cpu", print)))
+        for file in (tmp_path / "eight.png", tmp_path / "twelve.png")
+    )
+    assert np.abs(eight.astype(int) - twelve).mean() < 2
+
+
 SIZES = [(128, 128), (200, 150), (1, 1), (37, 300), (129, 255)]
 
 
@@ -102,6 +152,26 @@ def test_every_picture_keeps_its_size_and_name(netG: str, tmp_path: Path) -> Non
             wanted = tuple(int(side) for side in file.stem[1:].split("x"))
         with Image.open(file) as picture:
             assert (picture.size, picture.mode) == (wanted, "RGB")
+
+
+def test_a_restored_picture_stands_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full halfway: what stood there stands, and nothing is left beside it."""
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    picture = write_picture(tmp_path / "p.png", 64, 64)
+    (written,) = restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu")
+    before = written.read_bytes()
+
+    def fill(_: Image.Image, file: Path, *__: str) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fill)
+    with pytest.raises(OSError, match="No space left"):
+        list(restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu"))
+    assert written.read_bytes() == before
+    assert [file for file in written.parent.iterdir() if file.suffix != ".lock"] == [written]
 
 
 def test_a_picture_of_the_network_s_own_size_is_not_padded(tmp_path: Path) -> None:
@@ -209,6 +279,18 @@ class TestRefusals:
         (tmp_path / "empty").mkdir()
         self.refused(tmp_path, "holds no pictures", checkpoint, tmp_path / "empty")
         self.refused(tmp_path, "gone.png", checkpoint, tmp_path / "gone.png")
+
+    def test_another_process_that_restores_there(self, tmp_path: Path) -> None:
+        """The one that was first writes on; the second is refused and writes nothing."""
+        checkpoint, out = write_checkpoint(tmp_path / "net.pth"), tmp_path / "out"
+        first, second = (write_picture(tmp_path / name, 64, 64) for name in ("a.png", "b.png"))
+        begun = restore_pictures(checkpoint, [first, second], out, "cpu")
+        next(begun)
+        with pytest.raises(UserInputError, match="Another process is restoring pictures in"):
+            next(restore_pictures(checkpoint, [second], out, "cpu"))
+        assert not (out / "b.png").exists()
+        assert list(begun) == [out / "b.png"]
+        assert list(restore_pictures(checkpoint, [second], out, "cpu")) == [out / "b.png"]
 
     def test_a_picture_is_not_written_over(self, tmp_path: Path) -> None:
         checkpoint = write_checkpoint(tmp_path / "net.pth")

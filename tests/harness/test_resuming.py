@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from driving import WEIGHTS, Failing, Instant, Warm, make_plan, note_run, runs_of
+from in_threads import ThreadLauncher
 from optuna.trial import TrialState
 from searching import Heard, run, trials
 
@@ -19,6 +20,13 @@ from harness.trial_messages import Report, TrialResult, TrialTask
 from harness.view import Note
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
+
+
+@pytest.fixture(autouse=True)
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        harness.search, "make_launcher", lambda plan, make: ThreadLauncher(make, plan.trial_plan)
+    )
 
 
 class OtherWarm(Warm):

@@ -13,14 +13,15 @@ from driving import make_plan, quality
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from harness import study as record
 from harness.config import PrunerName, SamplerName
 from harness.profiles import QUICK, STANDARD
 from harness.sampling import WHY_PRUNED, FlatTPESampler, derived_seed, hopeless, make_pruner
-from harness.storage import PatientStorage
-from search_spaces.space import load_space
+from search_spaces.space import load_space, parse_space
+from tests.search_spaces.written import space_text
 
 SPACE = load_space("default")
 RUNGS = (10, 20, 30)
@@ -40,9 +41,7 @@ def suggestions(study: Study) -> list[tuple[object, ...]]:
 
 def fresh(folder: Path) -> Study:
     plan = make_plan(folder)
-    return record.create_study(
-        PatientStorage("sqlite:///:memory:"), "fake", plan.facts, plan.recipes
-    )
+    return record.create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))
@@ -76,6 +75,35 @@ def test_tpe_that_knows_its_space_suggests_what_optunas_does(tmp_path: Path) -> 
         assert isinstance(study.sampler, FlatTPESampler)
         assert trial.params == wanted.params
         study.tell(trial, quality(SPACE.params(trial.params)))
+
+
+def test_tpe_learns_each_branch_of_a_conditional_space_together(tmp_path: Path) -> None:
+    """As Optuna's does with `group`; without, it would draw a branch's settings one by one."""
+    when = {"gan_mode": "lsgan"}
+    beta1 = {"type": "float", "low": 0, "high": 0.9, "when": when, "else": 0.5}
+    batch = {"type": "int", "low": 1, "high": 8, "when": when, "else": 1}
+    space = parse_space("branches", space_text(beta1=beta1, batch_size=batch))
+    study = optuna.create_study(direction="maximize")
+    for _ in range(14):
+        trial = record.ask(study, space, "tpe", seed=3)
+        study.tell(trial, quality(space.params(trial.params)))
+    apart = 0
+    for number in range(14, 24):
+        suggested = []
+        for grouped in (True, False):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                optunas = TPESampler(seed=derived_seed(3, number), multivariate=True, group=grouped)
+            beside = copy.deepcopy(study)
+            beside.sampler = optunas
+            trial = beside.ask()
+            space.suggest(trial)
+            suggested.append(trial.params)
+        trial = record.ask(study, space, "tpe", seed=3)
+        assert trial.params == suggested[0]
+        apart += suggested[0] != suggested[1]
+        study.tell(trial, quality(space.params(trial.params)))
+    assert apart
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])

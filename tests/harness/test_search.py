@@ -98,6 +98,10 @@ def test_a_diverged_trial_is_the_worst_that_the_sampler_knows(faulty: Study) -> 
     ]
     assert len(diverged) == 2
     assert [trial.value for trial in diverged] == [0.0, 0.0]
+    # At the rung that it did not reach: one after the first, the other before it.
+    reached = [trial.intermediate_values for trial in diverged]
+    assert [max(values) for values in reached] == [20, 10]
+    assert [values[max(values)] for values in reached] == [0.0, 0.0]
 
 
 def test_the_folder_keeps_the_best_three_and_the_recipes_pictures(faulty: Study) -> None:

@@ -62,9 +62,13 @@ def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -
     assert any("warped back" in line and "0.9000" in line for line in as_lines(outcome))
 
 
-def test_a_search_leaves_its_databases_as_one_file_each(tmp_path: Path) -> None:
-    run(make_plan(tmp_path, budget=1))
-    assert {file.name for file in tmp_path.glob("*.db*")} == {"optuna.db", "mlflow.db"}
+def test_a_search_leaves_its_databases_as_one_file_each_in_the_folder_that_was_named(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "50%41 off"
+    run(make_plan(folder, budget=1))
+    assert {file.name for file in folder.glob("*.db*")} == {"optuna.db", "mlflow.db"}
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 class Prepared(Warm):

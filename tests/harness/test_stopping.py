@@ -54,3 +54,23 @@ def test_a_signal_after_the_time_limit_is_the_first(clock: list[float]) -> None:
     assert stop.reason == "timeout"
     stop.heard(signal.SIGINT, None)
     assert stop.reason == "user"
+
+
+def test_a_closed_terminal_stops_in_order(clock: list[float]) -> None:
+    stop = StopSwitch(None)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop()
+    assert stop.reason == "user"
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(clock: list[float]) -> None:
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = StopSwitch(None)
+        with stop.on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, earlier)

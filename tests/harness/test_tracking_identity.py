@@ -10,8 +10,8 @@ from mirroring import began, opened, scored, unexpected
 from optuna.storages import InMemoryStorage
 from searching import run as search
 
-from harness.confirmation.finalists import SUFFIX
 from harness.search import recorded_runs
+from harness.study import FINALISTS, identity_of
 from harness.tracking import Ending, StudyStore
 from harness.tracking.study import IDENTITY_TAG
 
@@ -77,7 +77,9 @@ def test_foreign_runs_with_our_tags_are_neither_written_nor_deleted(runs: Path) 
 
 def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     store = opened(runs, "first")
-    theirs = store.client.create_experiment("portraits", tags={"mlflow.experimentKind": "genai"})
+    theirs = store.client.create_experiment(
+        "portraits", str(runs.parent / "theirs"), {"mlflow.experimentKind": "genai"}
+    )
     opened(runs, "portraits")
     tags = store.client.get_experiment(theirs).tags
     assert tags["mlflow.experimentKind"] == "genai"
@@ -143,9 +145,12 @@ def test_the_record_names_runs_of_trials_of_finalists_and_the_studys_own() -> No
     storage = InMemoryStorage()
     study = optuna.create_study(study_name="a", storage=storage)
     assert recorded_runs(study) == frozenset()
-    finals = optuna.create_study(study_name="a" + SUFFIX, storage=storage)
+    finals = optuna.create_study(study_name="a" + FINALISTS, storage=storage)
     study.set_user_attr("mlflow_run", "of the study")
-    for record, name in ((study, "of a trial"), (study, None), (finals, "of a finalist")):
-        record.ask().set_user_attr("mlflow_run", name)
+    for record, run in ((study, "of a trial"), (study, None), (finals, "of a finalist")):
+        trial = record.ask()
+        trial.set_user_attr("mlflow_run", run)
+        trial.set_user_attr("finalist", "best")
     study.ask()
+    identity_of(study)
     assert recorded_runs(study) == {"of the study", "of a trial", "of a finalist"}

@@ -12,6 +12,7 @@ from mirroring import began, opened, pictures, scored, study_store, tracker_of
 from searching import Heard
 
 import harness.search
+import harness.tracking.study
 from harness.registration import Left
 from harness.stopping import StopSwitch
 from harness.tracking import Ending
@@ -64,22 +65,51 @@ def test_an_experiment_gone_for_ever_is_made_anew(runs: Path) -> None:
     assert store.parent == store.search("tags.role = 'study'")[0].info.run_id
 
 
-def test_a_run_deleted_in_the_pages_stays_so_and_the_rest_is_delivered(
-    runs: Path, tmp_path: Path
+def test_an_experiment_that_could_not_be_restored_at_once_gets_no_second_runs(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tracker, said = tracker_of(study_store(runs), tmp_path / "out")
-    tracker.put(began(0))
-    tracker.finish()
+    said: list[str] = []
+    store = study_store(runs)
+    store.open(said.append)
+    store.write([began(0)])
+    before = dict(store.runs)
+    store.client.delete_experiment(store.experiment)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "find_experiment", Failing())
+        with pytest.raises(AwayError):
+            store.write([scored(0, 0.3)])
+    store.client.restore_experiment(store.experiment)
+    store.write([scored(0, 0.3)])
+    assert store.runs == before
+    assert len(store.search("tags.trial = '0'")) == 1
+
+
+class Failing:
+    def __call__(self) -> str:
+        raise ConnectionError
+
+
+def test_a_parent_deleted_in_the_pages_costs_no_trial_anything(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness.tracking.study, "SAMPLED_EVERY", 0.0)
     store = opened(runs)
-    other, said = tracker_of(store, tmp_path / "out")
+    store.write([began(0)])  # the first look at the machine has nothing to tell
+    assert store.parent is not None
+    store.client.delete_run(store.parent)
+    store.write([scored(0, 0.3)])
+    assert store.client.get_run(store.runs["t000"]).data.metrics["score"] == 0.3
+
+
+def test_a_run_deleted_in_the_pages_stays_so_and_mlflow_says_why(runs: Path) -> None:
+    store = opened(runs)
+    store.write([began(0)])
     store.client.delete_run(store.runs["t000"])
-    other.put(scored(0, 0.3))
-    other.put(began(1))
-    other.finish()
-    assert "t001" in opened(runs).runs
-    (sentence,) = said
-    assert "refused/000000001.entry: The run " in sentence
-    assert "must be in the 'active' state" in sentence  # MLflow's own words
+    with pytest.raises(RefusedError, match=r"The run .* must be in the 'active' state"):
+        store.write([scored(0, 0.3)])
+    store.write([began(1)])
+    assert store.client.get_run(store.runs["t000"]).info.lifecycle_stage == "deleted"
+    assert set(opened(runs).runs) == {"t001"}
 
 
 def cut_in_the_text(held: bytes) -> bytes:

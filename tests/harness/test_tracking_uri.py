@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from driving import make_plan
 from mirroring import study_store
+from sqlalchemy.exc import OperationalError
 
 from harness.config import SearchConfig
 from harness.errors import UserInputError
@@ -72,6 +73,18 @@ def test_the_registry_is_that_of_the_run_folder_whatever_is_set(
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "sqlite:////nowhere/registry.db")
     uri = f"sqlite:///{runs}/mlflow.db"
     assert quiet_client(uri)._registry_uri == uri
+
+
+def test_a_database_that_does_not_open_is_not_tried_for_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.db import utils
+
+    slept: list[float] = []
+    monkeypatch.setattr(utils.time, "sleep", slept.append)
+    with pytest.raises(OperationalError, match="unable to open database file"):
+        quiet_client(f"sqlite:///{tmp_path}")  # a folder
+    assert 0 < sum(slept) < 1
 
 
 class Answering(BaseHTTPRequestHandler):

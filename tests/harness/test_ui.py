@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from driving import PIXEL
@@ -28,7 +29,7 @@ from harness.tracking import (
 )
 from harness.tracking.outbox import Entry
 from harness.trial_messages import Rung, TrialTask
-from harness.ui import chosen_experiment, free_port, page_of
+from harness.ui import DIRECTLY, asked, chosen_experiment, free_port, page_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -53,10 +54,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     patch = pytest.MonkeyPatch()
     patch.setattr(study, "SAMPLED_EVERY", 0.0)
     patch.setattr(deliveries, "TOGETHER", 1)
-    paths = RunPaths(tmp_path_factory.mktemp("빈 칸 's"))
+    before = RunPaths(tmp_path_factory.mktemp("before"))
     for name in ("first", "얼굴 <b>"):
-        write_runs(paths, name)
+        write_runs(before, name)
     patch.undo()
+    # All that follows is seen of a folder that was moved.
+    paths = RunPaths(before.root.with_name("빈 칸 's"))
+    before.root.rename(paths.root)
     return paths
 
 
@@ -68,8 +72,7 @@ def test_the_parent_says_what_was_searched_on_which_pairs(runs: RunPaths) -> Non
     (given,) = parent.inputs.dataset_inputs
     assert given.dataset.name == "nothing"
     assert given.dataset.digest == "d" * 36
-    files = {each.path for each in client.list_artifacts(parent.info.run_id)}
-    assert "space.yaml" in files
+    assert (runs.mlflow_artifacts / parent.info.run_id / "artifacts" / "space.yaml").exists()
     assert parent.data.tags["mlflow.note.content"] == "the note"
     busy = parent.data.metrics
     assert 0 <= busy["system/cpu_utilization_percentage"] <= 100
@@ -132,6 +135,22 @@ def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[
         process.wait()
 
 
+def picture_of(base: str, experiment: str) -> bytes:
+    """A picture of the best run, as MLflow's page loads it."""
+    (best,) = asked(base, "runs/search", experiment_ids=[experiment], filter="tags.best = 'true'")[
+        "runs"
+    ]
+    run = best["info"]["run_id"]
+    with DIRECTLY.open(
+        f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=images"
+    ) as got:
+        files = [file["path"] for file in json.load(got)["files"]]
+    path = next(path for path in files if path.endswith(".png"))
+    with DIRECTLY.open(f"{base}/get-artifact?{urlencode({'run_id': run, 'path': path})}") as got:
+        held: bytes = got.read()
+    return held
+
+
 def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
     served: tuple["subprocess.Popen[str]", int, list[str]], runs: RunPaths
 ) -> None:
@@ -153,6 +172,7 @@ def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
         chosen_experiment(base, "other", runs)
     with urllib.request.urlopen(base, timeout=60) as page_of_mlflow:
         assert b"<html" in page_of_mlflow.read()
+    assert picture_of(base, last["experiment_id"]) == PIXEL
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 0
     assert process.stderr is not None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
+from harness.folder_scoring import Bits, PictureFiles, read_set
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
 from objectives.score import Reference
@@ -281,3 +283,65 @@ def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None
     assert score(*words, "--json", folder / "b.json").code == 0
     a, b = (json.loads((folder / name).read_text()) for name in ("a.json", "b.json"))
     assert a == b
+
+
+def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) -> None:
+    """Pictures are paired by their path; every file that is written can hold every name."""
+    strange = os.fsdecode("초상".encode("cp949"))
+    red = "\x1b[31m.png"
+    names = ("p0/a.png", "p1/a.png", f"{strange}.png", "=1+1.png", "-2.png", red)
+    for kind in ("pred", "target", "mask"):
+        for number, name in enumerate(names):
+            (folder / kind / name).parent.mkdir(exist_ok=True)
+            (folder / kind / f"face {number}.png").rename(folder / kind / name)
+        (folder / kind / "notes.txt").touch()
+    out = ("--json", folder / "out.json", "--csv", folder / "out.csv")
+    ran = score(*flags(folder, "pred", "target", "mask"), *out)
+    assert ran.code == 0, ran.err
+    assert "--target" in ran.err
+    assert "\x1b" not in ran.out
+    assert r"\x1b[31m.png" in ran.out
+    assert "passed over: 1 .txt (notes.txt)" in ran.err
+    images = json.loads((folder / "out.json").read_text(encoding="utf-8"))["images"]
+    escaped = "\\xc3\\xca\\xbb\\xf3.png"
+    wanted = {"p0/a.png", "p1/a.png", escaped, "=1+1.png", "-2.png", red}
+    assert {row["name"] for row in images} == wanted
+    with (folder / "out.csv").open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    cells = {row["name"] for row in rows}
+    assert cells == {"p0/a.png", "p1/a.png", escaped, "'=1+1.png", "'-2.png", red}
+    by_name = {row["name"]: row["score"] for row in images}
+    for row in rows:
+        assert float(row["score"]) == by_name[row["name"].removeprefix("'")]
+
+
+def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> None:
+    plain = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json")
+    assert plain.code == 0
+    for file in (folder / "target").iterdir():
+        grey = np.asarray(Image.open(file).convert("L"))
+        Image.fromarray(grey).save(file)
+    assert score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json").code == 0
+    for file in (folder / "target").iterdir():
+        values = np.rint(np.asarray(Image.open(file)) / 255 * 4095).astype(np.uint16)
+        Image.fromarray(values).save(file)
+    wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "12.json")
+    assert "read as of 12 bits, a guess" in wide.err
+    eight, twelve = (
+        json.loads((tmp_path / f"{bits}.json").read_text(encoding="utf-8"))["score"]
+        for bits in (8, 12)
+    )
+    assert twelve == pytest.approx(eight, abs=0.005)
+
+
+def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
+    """Grey levels 127 and 128 of 255; what was drawn with soft edges has its edge there."""
+    picture = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
+    save(picture, tmp_path / "a.png")
+    levels = torch.tensor([0, 26, 127, 128, 200, 255, 0, 255]) / 255
+    save(levels.expand(1, 8, 8), tmp_path / "mask.png")
+    file = tmp_path / "a.png"
+    files = PictureFiles("a", file, file, tmp_path / "mask.png", None)
+    found = read_set(files, "flow", Bits.of([files]))
+    wanted = [False, False, False, True, True, True, False, True]
+    assert found.mask[0].tolist() == [wanted] * 8

@@ -1,7 +1,6 @@
 """Exported commands do what the settings say: one test for each trap of the guide."""
 
 import math
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -231,7 +230,9 @@ def test_trap_the_second_stage_begins_with_what_the_first_one_left(tmp_path: Pat
 )
 def test_folders_survive_the_shell(folder: str) -> None:
     (command,) = train_commands(params_of("best"), TRIAL, DATA | {"folder": folder}, "study", None)
-    assert shlex.split(shell(command).replace("\\\n", " ")) == command
+    printed = f"printf '%s\\0' {shell(command)}"
+    words = subprocess.run(["bash", "-c", printed], capture_output=True, text=True, check=True)
+    assert words.stdout.split("\0") == [*command, ""]
     assert parsed(command)["dataroot"] == folder
 
 

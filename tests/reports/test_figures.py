@@ -9,6 +9,7 @@ from optuna import Study
 
 from benchmarks.synthetic_studies import make_study
 from reports.figures import all_figures, course, importance, losses
+from reports.guide import BANDS
 from reports.settings_figures import scale
 from reports.summary import summarise
 from reports.table import trials_frame
@@ -126,3 +127,18 @@ def test_a_scale_runs_from_the_least_to_the_most() -> None:
     assert place(7.5) == 0.25
     place, ticks = scale(pd.Series(["vanilla", "lsgan"]), log=False)
     assert (place("lsgan"), place("vanilla")) == (0, 1)
+
+
+def test_bands_are_the_guide_s() -> None:
+    """Its table; a rate that it names alone is a stretch of a tenth to either side."""
+    words = {
+        name: {band.word: (band.low, band.high) for band in bands} for name, bands in BANDS.items()
+    }
+    assert words == {
+        "lambda_L1": {"accurate": (200, 500), "balanced": (50, 100), "sharper": (10, 50)},
+        "lambda_perceptual": {"careful": (5, 10), "recommended": (10, 20), "distorts": (20, 60)},
+        "lr": {
+            word: (pytest.approx(0.9 * rate), pytest.approx(1.1 * rate))
+            for word, rate in (("fast", 2e-4), ("recommended", 1e-4), ("slow", 5e-5))
+        },
+    }

@@ -131,3 +131,15 @@ def test_markdown_keeps_hostile_words_in_their_cells() -> None:
     assert len(lines) == 3
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert "<script>" not in lines[2]
+
+
+def test_no_text_of_the_csv_is_a_formula_and_numbers_stay_numbers() -> None:
+    study = make_study(3)
+    frame = trials_frame(study)
+    for number, text in enumerate(("=HYPERLINK(1)", "@x", "-1 of 2")):
+        frame.loc[number, "reason"] = text
+    frame.loc[0, "score"] = -0.25
+    rows = list(csv.DictReader(io.StringIO(as_csv(frame))))
+    assert [row["reason"] for row in rows] == ["'=HYPERLINK(1)", "'@x", "'-1 of 2"]
+    assert rows[0]["score"] == "-0.25"
+    assert [row["trial"] for row in rows] == ["0", "1", "2"]

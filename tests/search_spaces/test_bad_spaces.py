@@ -156,6 +156,18 @@ BAD = {
         space_text(lambda_L1={"type": "float", "low": 0, "high": 10, "step": 4}),
         "lambda_L1: step 4 does not lead from low 0 to high 10; the highest value it reaches is 8",
     ),
+    "step of next to nothing": (
+        space_text(lambda_L1={"type": "float", "low": 0, "high": 1e308, "step": 1e-300}),
+        "lambda_L1: step 1e-300 makes more than 100000 values",
+    ),
+    "layers without end": (
+        space_text(n_layers_D={"type": "int", "low": 2, "high": 1_000_000_000}),
+        "n_layers_D: high cannot be 1000000000: input should be less than or equal to 12",
+    ),
+    "filters without end": (
+        space_text(ngf={"type": "categorical", "choices": [64, 10**9]}),
+        "ngf: choices cannot be 1000000000: input should be less than or equal to 256",
+    ),
     "step is a word": (
         space_text(lr={"type": "float", "low": 1, "high": 2, "step": "x"}),
         "lr: step must be a number",

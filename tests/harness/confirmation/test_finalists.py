@@ -15,6 +15,7 @@ from searching import run, trials
 
 from harness.choices import choose_finalists
 from harness.config import TrialPlan
+from harness.confirmation.finalists import choose
 from harness.errors import DivergedError, UserInputError
 from harness.guards import broken, excess
 from harness.outcome import as_lines
@@ -22,6 +23,7 @@ from harness.study import FINALISTS, read_study
 from harness.tracking import quiet_client
 from harness.trial_messages import Report, Rung, TrialResult, TrialTask
 from reports.record import breaking, trials_by_score
+from search_spaces.recipes import load_recipes
 
 
 def final_runs(folder: Path) -> list[FrozenTrial]:
@@ -66,6 +68,12 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     said = "\n".join(as_lines(outcome))
     assert "24 of 24 trials are done" in said
     assert f"Verdict: {held['verdict']}." in said
+    scores = [line.split() for line in said.splitlines() if "the input" in line]
+    assert [" ".join(words) for words in scores] == [
+        "the input unchanged 0.2000",
+        "the input warped back 0.9000",
+        "the input unchanged 0.2100",  # on the pictures held out
+    ]
 
     client = quiet_client(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("fake")
@@ -91,6 +99,24 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     )
     assert "| the guide's recommendation |" in finalists
     assert {run.info.status for run in found} <= {"FINISHED", "KILLED"}
+
+
+def test_finalists_are_the_best_settings_that_differ_and_the_recommendation_once() -> None:
+    """Whether the recommendation leads, or a leader's setting was drawn twice."""
+    study = optuna.create_study(direction="maximize")
+    settings = [(100, "best"), (100, None), (80, None), (80, None), (60, "lower_L1"), (40, None)]
+    for place, (lambda_L1, recipe) in enumerate(settings):
+        params = load_recipes()["best"].model_dump() | {"lambda_L1": float(lambda_L1)}
+        noted = {"params": params, **({"recipe": recipe} if recipe else {})}
+        study.add_trial(optuna.trial.create_trial(value=0.3 - place / 100, user_attrs=noted))
+    found = choose(study, 2)
+    assert [(one.name, one.trial, one.recipe) for one in found] == [
+        ("t002", 2, None),
+        ("t004", 4, "lower_L1"),
+        ("best", 0, "best"),
+    ]
+    assert [one.params["lambda_L1"] for one in found] == [80, 60, 100]
+    assert [one.name for one in choose(study, 9)] == ["t002", "t004", "t005", "best"]
 
 
 def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored: None) -> None:

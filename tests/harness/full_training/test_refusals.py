@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from harness.errors import UserInputError
+from harness.folder_lock import sole_writer
 from harness.full_training.train import train_fully
+from harness.paths import TrainingPaths
 from tests.harness.full_training.following import STAGES, Heard, asked
 from tests.harness.portraits import write_best
 
@@ -15,6 +17,16 @@ REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"schema": 2}, {}, "schema cannot be used"),
     ({"params": {"lambda_L1": -1}}, {}, "params.lambda_L1 cannot be used"),
     ({"train": {"netH": "unet"}}, {}, "train.netH cannot be used"),
+    ({"params": {"n_layers_D": 10**9}}, {}, "params.n_layers_D cannot be .* equal to 12"),
+    ({"train": {"ngf": 10**9}}, {}, "train.ngf cannot be .* equal to 256"),
+    ({"train": {"crop_size": 10**9}}, {}, "train.crop_size cannot be .* equal to 8192"),
+    ({"train": {"steps": 10**12}}, {}, "train.steps cannot be .* equal to 10000000"),
+    ({"train": {"perceptual_layers": ["relu9_9"]}}, {}, "train.perceptual_layers.0 cannot be"),
+    ({"train": {"perceptual_layers": []}}, {}, "train.perceptual_layers cannot be"),
+    ({"train": {"perceptual_window": 0}}, {}, "train.perceptual_window cannot be"),
+    ({"stages": [{**STAGES[0], "epochs": 10**12}]}, {}, "stages.0.epochs cannot be"),
+    ({"study": "\x1b[31m"}, {}, "study cannot be used: .* no control characters"),
+    ({"study": "x" * 201}, {}, "study cannot be used"),
     ({}, {"crop_size": 100}, "needs a crop_size that is a multiple of 128"),
     ({}, {"load_size": 64}, "load_size 64 is smaller than crop_size 128"),
     ({"params": {"n_layers_D": 7}}, {}, "n_layers_D 7 is too deep"),
@@ -44,6 +56,17 @@ def test_a_discriminator_is_no_generator_to_begin_from(
     given = whole[0] / "latest_net_D.pth"
     with pytest.raises(UserInputError, match=r"latest_net_D\.pth is not .* a pix2pix generator"):
         train_fully(asked(tmp_path, pairs, init_from=[given]), Heard())
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, pairs: Path) -> None:
+    out = TrainingPaths(tmp_path / "out")
+    write_best(tmp_path / "best.yaml")
+    with (
+        sole_writer(out.folder, out.lock, "training"),
+        pytest.raises(UserInputError, match=r"Another process is training in .*out.* --out DIR"),
+    ):
+        train_fully(asked(tmp_path, pairs), Heard())
+    assert list(out.folder.iterdir()) in ([], [out.lock])
 
 
 def test_a_file_does_not_choose_what_code_is_run(

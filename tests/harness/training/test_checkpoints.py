@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,15 @@ def cut(file: Path) -> None:
     os.truncate(file, 100_000)
 
 
+def deflate(file: Path) -> None:
+    torch.save({"a": torch.zeros(1 << 20)}, file)
+    with zipfile.ZipFile(file) as stored:
+        entries = {name: stored.read(name) for name in stored.namelist()}
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in entries.items():
+            packed.writestr(name, content)
+
+
 def nothing(file: Path) -> None:
     pass
 
@@ -125,11 +135,16 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a web page": (lambda file: file.write_text("\n<!DOCTYPE html><p>Sign in"), "web page"),
     "a picture": (lambda file: file.write_bytes(b"\x89PNG\r\n\x1a\n" * 9), "no file of PyTorch's"),
     "cut off": (cut, "damaged or incomplete"),
+    "a bomb": (deflate, "more than 10 times its size"),
     "a whole network": (lambda file: torch.save(nn.Linear(1, 1), file), "Python objects"),
     "a tensor": (lambda file: torch.save(torch.zeros(3), file), "holds no state_dict"),
     "an optimizer": (
         lambda file: torch.save({"state": {}, "param_groups": []}, file),
         "not a state_dict, for state is no tensor",
+    ),
+    "a number without a name": (
+        lambda file: torch.save({"": 3}, file),
+        "not a state_dict, for  is no tensor",
     ),
     "one network twice": (
         lambda file: torch.save({"module.a": torch.zeros(1), "a": torch.ones(1)}, file),

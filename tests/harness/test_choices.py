@@ -1,0 +1,37 @@
+"""Earlier results that are enqueued: none is passed over, none is tried twice."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.choices import choose_earlier
+from harness.commands.search import pins
+from harness.errors import UserInputError
+from search_spaces.space import load_space
+from tests.harness.portraits import write_best
+
+SPACE = load_space("wide")
+
+
+def test_results_of_one_name_from_different_runs_are_all_enqueued(tmp_path: Path) -> None:
+    """Two people's study and trial of the same name hold different settings."""
+    weights = (60.0, 70.0, 80.0)
+    files = tuple(
+        write_best(tmp_path / f"{weight}.yaml", params={"lambda_L1": weight}) for weight in weights
+    )
+    found = choose_earlier(files, SPACE)
+    assert list(found) == ["portraits t003", "portraits t003 (2)", "portraits t003 (3)"]
+    assert [values["lambda_L1"] for values in found.values()] == list(weights)
+
+
+def test_settings_that_are_enqueued_twice_are_refused(tmp_path: Path) -> None:
+    one, other = (write_best(tmp_path / name) for name in ("a.yaml", "b.yaml"))
+    for files in ((one, one), (one, other)):
+        with pytest.raises(UserInputError, match=r"[ab]\.yaml holds settings that are named befor"):
+            choose_earlier(files, SPACE)
+
+
+@pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])
+def test_a_setting_that_is_pinned_twice_is_refused(entries: list[str]) -> None:
+    with pytest.raises(UserInputError, match="--set lr is given twice, as 1 and as "):
+        pins(entries)

@@ -1,0 +1,164 @@
+"""Files are written whole or not at all, whoever else writes there, and whatever the place."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from harness.cli import main
+from harness.data.cache import default_cache, writable_cache
+from harness.doctor import cache
+from harness.errors import UserInputError
+from harness.paths import RunPaths, TrainingPaths, write_aside
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_two_containers_with_one_process_id_write_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container the first process is number 1, and folders are shared: the last one stays."""
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    file = tmp_path / "best.yaml"
+    with write_aside(file) as first:
+        first.write_text("first")
+        with write_aside(file) as second:
+            assert second != first
+            second.write_text("second")
+        assert file.read_text() == "second"
+        assert first.read_text() == "first"
+    assert file.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_was_begun_and_left_is_recognised(tmp_path: Path) -> None:
+    study, training = RunPaths(tmp_path).study("mine"), TrainingPaths(tmp_path / "out")
+    for paths in (study, training):
+        file = paths.folder / "deeper" / "얼굴.png"
+        with write_aside(file) as aside:
+            aside.touch()
+            assert paths.asides() == [aside]
+            assert aside.parent == file.parent
+        assert paths.asides() == []
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"], ids=["ascii", "utf-8", "tmp"])
+def test_a_name_as_long_as_names_can_be_is_written(name: str, tmp_path: Path) -> None:
+    with write_aside(tmp_path / name) as aside:
+        aside.write_text("whole")
+    assert (tmp_path / name).read_text() == "whole"
+
+
+def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "best.yaml"
+    file.write_text("before")
+    with pytest.raises(ZeroDivisionError), write_aside(file) as aside:  # noqa: PT012
+        aside.write_text("half")
+        raise ZeroDivisionError
+    assert file.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.fixture
+def no_cache_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HARNESS_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def homeless() -> NoReturn:
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.mark.usefixtures("no_cache_named")
+class TestWithoutAHome:
+    @pytest.fixture(autouse=True)
+    def leave_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Path, "home", homeless)
+
+    def test_a_search_names_what_to_set(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        words = ["search", "--dry-run", "--weights", "random", "--device", "cpu"]
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert "no home folder" in (said := capsys.readouterr().err)
+        assert "HARNESS_CACHE" in said
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_doctor_names_it_too(self) -> None:
+        found = cache()
+        assert (found.level, found.what) == ("problem", "cache")
+        assert "no home folder" in found.said
+
+    def test_a_cache_that_is_named_is_used(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+        assert default_cache() == writable_cache() == tmp_path
+
+    def test_a_space_named_by_the_home_folder_is_not_found(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["harness", "spaces", "~nobody-of-that-name/mine.yaml"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        assert "is neither a file" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_cache_named")
+@pytest.mark.parametrize("name", ["HOME", "XDG_CACHE_HOME", "HARNESS_CACHE"])
+def test_a_cache_that_cannot_be_written_is_one_sentence(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "/proc/nothing")
+    with pytest.raises(
+        UserInputError, match=r"The cache /proc/nothing.* cannot be written .*HARNES"
+    ):
+        writable_cache()
+
+
+def test_without_a_home_no_weights_are_fetched_into_a_folder_called_tilde(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from objectives.weights import downloaded
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: "~/.cache/torch/hub")
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("asked for"))
+    assert not downloaded("alexnet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked from a server there alone")
+def test_a_long_tmpdir_leaves_room_for_the_workers_sockets(tmp_path: Path) -> None:
+    """A socket's address has 107 bytes, and multiprocessing puts it into TMPDIR."""
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    code = (
+        "import tempfile, multiprocessing.forkserver as server\n"
+        "from harness.launch.local import start_server\n"
+        "start_server()\n"
+        "print(len(server._forkserver._forkserver_address) <= 107, tempfile.gettempdir())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == ["True", str(folder)]
