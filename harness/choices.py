@@ -246,7 +246,9 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
                 f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
             ) from error
         if values in found.values():
-            raise UserInputError(f"--enqueue {file} holds settings that are named before it.")
+            raise UserInputError(
+                f"--enqueue {file} has the same settings as a file named before it: leave one out."
+            )
         alike = sum(other == name or other.startswith(f"{name} (") for other in found)
         found[f"{name} ({alike + 1})" if alike else name] = values
     return found

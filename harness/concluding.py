@@ -36,7 +36,7 @@ def putting_in_order(
         if not isinstance(error.__cause__, StorageInternalError):
             with tidying("putting running trials back", plan, view):
                 driver.give_up()
-            with tidying("telling MLflow of the failure", plan, view):
+            with tidying("reporting the failure to MLflow", plan, view):
                 reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
                 result = outcome(plan, study)
                 tracker = driver.stage.tracker
@@ -69,7 +69,7 @@ def conclude(
 
 def finish(tracker: "Tracker", plan: "SearchPlan", view: View) -> None:
     """Deliver to MLflow what can be delivered."""
-    with tidying("telling MLflow the rest", plan, view):
+    with tidying("delivering the rest to MLflow", plan, view):
         tracker.finish()
 
 
@@ -84,8 +84,8 @@ def tidying(what: str, plan: "SearchPlan", view: View) -> Iterator[None]:
         with suppress(Exception):
             view.show(
                 Note(
-                    f"{begun} failed ({kind}, see {plan.paths.driver_log}): the same command puts "
-                    "that in order."
+                    f"{begun} failed ({kind}, see {plan.paths.driver_log}): run the same "
+                    "command again to complete it."
                 )
             )
 

@@ -40,7 +40,7 @@ Wait = Annotated[float, Field(gt=0, le=LONGEST_WAIT)]
 def without_commands(name: str) -> str:
     """Refuse a name that would command the terminal that it is shown in."""
     if name != on_one_line(name):
-        raise ValueError("a name holds no control characters")
+        raise ValueError("a name must not contain control characters")
     return name
 
 

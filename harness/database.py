@@ -111,7 +111,9 @@ def unopened(url: str, error: Exception) -> UserInputError:
     if url.startswith("sqlite"):
         what_to_do = "it may be damaged, or no database; harness doctor looks at it."
     elif isinstance(error, ModuleNotFoundError):
-        what_to_do = f"install the driver package, {error.name}, or name another in the address."
+        what_to_do = (
+            f"install the driver package {error.name}, or name another driver in the address."
+        )
     return UserInputError(
         f"The study's database {shown} cannot be opened ({type(error).__name__}): {what_to_do}"
     )

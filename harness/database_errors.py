@@ -45,5 +45,5 @@ def damaged(url: str, error: Exception) -> UserInputError:
     reason = " ".join(str(cause.orig if isinstance(cause, DBAPIError) else cause).split())
     return UserInputError(
         f"The study's database {without_secrets(url)} is damaged ({reason}): "
-        "put a copy of it back, or move it away and search again; harness doctor looks at it."
+        "restore it from a copy, or move it away and search again; harness doctor checks it."
     )

@@ -180,7 +180,7 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
     try:
         names = [] if broken else [each.study_name for each in open_existing(paths, None, None)]
     except OtherSchemaError as error:
-        broken, fix = "it is whole, and of another version of Optuna", str(error)
+        broken, fix = "it is intact, but of another version of Optuna", str(error)
     except HarnessError as error:
         broken = str(error)
     if broken:

@@ -231,9 +231,9 @@ class Driver:
         job = self.jobs.get(worker)
         doing = job.task.name if job else "no trial"
         return HarnessError(
-            f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, a "
-            f"fault of the harness (see {self.plan.paths.driver_log}): run the same command again, "
-            "the study goes on."
+            f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, "
+            f"which is a fault of the harness (see {self.plan.paths.driver_log}): run the same "
+            "command again to go on with the study."
         )
 
     def without_room(self, worker: int, reason: str) -> None:
@@ -249,7 +249,7 @@ class Driver:
         del self.starting[worker]
         self.launcher.kill(worker)
         self.view.show(
-            Note(f"There is too little memory for another worker ({reason}): {len(others)} go on.")
+            Note(f"Too little memory for another worker ({reason}): going on with {len(others)}.")
         )
 
     def takes_trials(self, worker: int) -> None:
@@ -310,7 +310,7 @@ class Driver:
             case Stopped() if job.verdict:
                 self.recorder.pruned(job, job.verdict)
             case Stopped():
-                self.recorder.failed(job, "it stopped before its end without being told to")
+                self.recorder.failed(job, "it stopped early without being asked to")
             case Diverged():
                 self.recorder.pruned(job, f"diverged: {message.reason}")
             case OutOfMemory():
@@ -396,4 +396,4 @@ class Driver:
             limit = start.patience(self.plan)
             if start.silent > limit:
                 self.launcher.kill(worker)
-                self.lost(worker, f"hung: no word for {limit:.0f} s")
+                self.lost(worker, f"hung: no message for {limit:.0f} s")

@@ -42,11 +42,12 @@ def set_damaged_aside(plan: SearchPlan) -> str:
     damaged = next((file for file in files if not is_whole(file)), None)
     if damaged is None:
         return ""
-    what = "damaged" if damaged.exists() else "gone"
+    what = "damaged" if damaged.exists() else "missing"
     shutil.rmtree(warm.aside, ignore_errors=True)
     warm.folder.rename(warm.aside)
     return (
-        f"{damaged} is {what}: the warm start is made again, what is left of it is in {warm.aside}."
+        f"{damaged} is {what}: the warm start is made again, its old files are kept in "
+        f"{warm.aside}."
     )
 
 
@@ -73,9 +74,9 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     folder = plan.paths.warm_start.folder
     shutil.rmtree(folder, ignore_errors=True)
     raise HarnessError(
-        f"The warm start of study {plan.config.study} was lost, and made again here it is another "
-        f"(it scores {made.warm_start}, not {before['warm_start']}), so that new trials could not "
-        f"be compared with the earlier ones: put {folder} back from a copy, or begin anew with "
+        f"The warm start of study {plan.config.study} was lost, and the one made in its place is "
+        f"different (it scores {made.warm_start}, not {before['warm_start']}), so new trials would "
+        f"not compare with the earlier ones: restore {folder} from a copy, or begin anew with "
         f"--study NAME --enqueue {plan.paths.best_yaml}."
     )
 

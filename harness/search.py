@@ -84,7 +84,7 @@ def run_search(
         requeue_failed(study)
         announce(plan, study, view)
         if moved is not None:
-            view.show(Note(f"An earlier study of this name left files: they are in {moved} now."))
+            view.show(Note(f"Files of an earlier study of this name were moved to {moved}."))
         return drive(plan, study, view, stop, make_runner)
 
 
@@ -113,7 +113,7 @@ def drive(
         with putting_in_order(driver, plan, study, view):
             finished = run_stages(driver, stage, plan, view, stop)
         result = outcome(plan, study, stop.reason)
-        with tidying("leaving the outcome in MLflow", plan, view):
+        with tidying("writing the outcome to MLflow", plan, view):
             ending = (
                 ended("FINISHED", "finished")
                 if finished

@@ -63,7 +63,7 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
         if score is not None and not math.isfinite(score):
             raise HarnessError(
                 f"The objective {plan.config.objective} gives {score} for {name}, which every "
-                "trial is read against: it must give finite scores."
+                "trial is compared with: it must give finite scores."
             )
 
 
@@ -80,11 +80,11 @@ def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
     """The preparation diverged."""
     if plan.trial_plan.init_from:
         return UserInputError(
-            f"The model of --init-from cannot be continued from ({reason}): name another, or leave "
-            "the option out."
+            f"Training cannot continue from the model of --init-from ({reason}): name another, or "
+            "leave the option out."
         )
     return HarnessError(
-        f"The warm start that every trial continues from diverged ({reason}): look at the pairs "
+        f"The warm start that every trial continues from diverged ({reason}): check the pairs "
         "with harness data check, name a model of your own with --init-from, or train every trial "
         "from nothing with --from-scratch."
     )
@@ -93,6 +93,6 @@ def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
 def no_room(reason: str) -> HarnessError:
     """Too little memory before the first trial."""
     return HarnessError(
-        f"There is too little memory for what all trials share ({reason}): end what else uses it, "
-        "or choose another --device or a smaller --profile."
+        f"There is too little memory to prepare the trials ({reason}): end what else uses it, or "
+        "choose another --device or a smaller --profile."
     )

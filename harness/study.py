@@ -95,8 +95,8 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
             "its database with --storage URL" if storage_url else "its folder with --run-dir DIR"
         )
         raise UserInputError(
-            f"There is no study in {where}: for another search name {place}, or run harness search "
-            "first."
+            f"There is no study in {where}: to read another search name {place}, or run harness "
+            "search first."
         )
     names = optuna.get_all_study_names(storage) if name is None else [name]
     found = [study for each in names if (study := find_study(storage, each)) is not None]
@@ -142,8 +142,8 @@ def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finali
     study = load_study(storage, name)
     if study is None and name.endswith(FINALISTS):
         raise UserInputError(
-            f"The name {name} is taken: {FINALISTS.strip()} at its end stands for the record of a "
-            "study's finalists; choose another with --study NAME."
+            f"The study name {name} is reserved: names that end in {FINALISTS.strip()} are for the "
+            "records of finalists; choose another with --study NAME."
         )
     ours = study is None or study.user_attrs.keys() >= OURS
     if study is not None and not ours and not is_half_made(study, facts):
@@ -155,8 +155,8 @@ def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finali
 
 def stranger(name: str) -> UserInputError:
     return UserInputError(
-        f"The database has a study {name} that is not of this search, and it is left as it is: "
-        "choose another name with --study NAME, or another database with --storage URL."
+        f"The database has a study {name} that this search did not make; it is left "
+        "unchanged: choose another name with --study NAME, or another database with --storage URL."
     )
 
 

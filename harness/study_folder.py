@@ -27,9 +27,9 @@ def check_folder(paths: StudyPaths, study: Study | None) -> None:
         owner = owner_of(paths)
         if owner is not None and owner != study.user_attrs.get(IDENTITY):
             raise UserInputError(
-                f"The folder {paths.folder} holds the files of another study of the name "
-                f"{study.study_name}, from another database: name that with --storage URL, or "
-                "choose another folder with --run-dir DIR."
+                f"The folder {paths.folder} holds the files of another study named "
+                f"{study.study_name}, whose record is elsewhere: name its database with --storage "
+                "URL, or choose another folder with --run-dir DIR."
             )
         return
     found = [file for file in paths.files if file.exists()]

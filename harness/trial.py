@@ -105,7 +105,7 @@ class Trials:
         except UserInputError as error:
             raise SharedInputError(
                 f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
-                "command again, it is then made again where that gives the same."
+                "command again, which makes it anew if that gives the same scores."
             ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:

@@ -290,9 +290,9 @@ def before(
         )
     elif Path(folder).exists() and not Path(folder, "train").is_dir():
         said.append(
-            "train.py reads pairs side by side in a folder train/, and yours lie otherwise: "
-            f"harness data check {quoted(folder)} --fix NEW writes them so; put NEW in place "
-            "of the --dataroot."
+            "train.py reads side-by-side pairs in a folder train/, and yours have another layout: "
+            f"convert them with harness data check {quoted(folder)} --fix NEW, and use NEW as the "
+            "--dataroot."
         )
     if repository is None:
         without = " and, without a GPU, --gpu_ids -1" if device == "cpu" else ""

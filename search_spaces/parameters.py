@@ -243,7 +243,9 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
     if step <= 0:
         raise ValueError(f"{where}: step must be above 0, not {step:g}.")
     if (high - low) / step > MOST_STEPS:
-        raise ValueError(f"{where}: step {step:g} makes more than {MOST_STEPS} values of it.")
+        raise ValueError(
+            f"{where}: step {step:g} gives more than {MOST_STEPS} values; make it larger."
+        )
     if not on_grid(high - low, step):
         raise ValueError(
             f"{where}: step {step:g} does not lead from low {low:g} to high {high:g}; the highest "

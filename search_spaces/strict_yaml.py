@@ -40,7 +40,7 @@ class StrictLoader(yaml.SafeLoader):
             return None
         if isinstance(event, yaml.AliasEvent):
             if node not in self.sizes:
-                raise refusal(f"the alias {event.anchor} stands inside itself", event.start_mark)
+                raise refusal(f"the alias {event.anchor} contains itself", event.start_mark)
             self.nodes += self.sizes[node]
         else:
             self.nodes += 1
@@ -88,7 +88,7 @@ def read_bounded(file: Path) -> str:
         content = opened.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise ValueError(
-            f"{file} is larger than {MOST_BYTES >> 20} MiB, and so no file of settings."
+            f"{file} is larger than {MOST_BYTES >> 20} MiB, too large for a file of settings."
         )
     return content.decode("utf-8")
 
@@ -110,7 +110,7 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
         ) from error
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         # PyYAML's own, of a date that is none or a value that its tag does not fit.
-        raise ValueError(f"{where} is not valid YAML: a value is not what its tag says.") from error
+        raise ValueError(f"{where} is not valid YAML: a value does not fit its tag.") from error
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a YAML mapping, not {kind(data)}.")
     return data

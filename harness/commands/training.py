@@ -48,8 +48,8 @@ def train(
     objective: Annotated[
         str | None,
         typer.Option(
-            help="What ends it early: built in, or package.module:factory; else the search's, "
-            "where that is built in."
+            help="What scores it and ends it early: built in, or package.module:factory; else the "
+            "search's, if that is built in."
         ),
     ] = None,
     run_dir: Annotated[Path, typer.Option(help="Whose MLflow shows the training.")] = Path("runs"),

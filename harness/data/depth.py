@@ -78,8 +78,7 @@ def scaled(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
     lowest, largest = int(values.min(initial=0)), int(values.max(initial=0))
     if lowest < 0 or largest >= 2**bits:
         raise OtherDepthError(
-            f"it has values from {lowest} to {largest}, and those of {bits} bits end at "
-            f"{2**bits - 1}"
+            f"it has values from {lowest} to {largest}, and {bits}-bit values end at {2**bits - 1}"
         )
     return np.asarray(np.rint(values.astype(np.float32) / ((2**bits - 1) / 255)), np.uint8)
 

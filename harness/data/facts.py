@@ -118,7 +118,7 @@ def file_notes(file: Path, root: Path, bits: int = WIDEST) -> list[str]:
     notes = []
     with opened_picture(file) as opened:
         if is_wide(opened):
-            guess = "" if bits == WIDEST else f" that seem to hold values of {bits} (a guess)"
+            guess = "" if bits == WIDEST else f" read as {bits} bits (a guess)"
             notes.append(f"16 bits{guess}")
         elif opened.mode in ("CMYK", "LA", "RGBA", "P"):
             notes.append(opened.mode)

@@ -185,7 +185,7 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
             "none",
             "",
             "no picture to train on",
-            "put pairs into train/, in a format that is read",
+            "put pairs into train/, in a supported format",
         )
     elif groups and counts["train"] < FEW_TRAIN:
         yield Finding(

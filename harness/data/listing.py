@@ -112,8 +112,8 @@ def refuse(error: OSError) -> None:
 def unreadable(error: OSError) -> UserInputError:
     """What to say of a folder that the system gives no access to."""
     return UserInputError(
-        f"The folder {shown(str(error.filename))} may not be read ({error.strerror}): give "
-        "yourself the right to."
+        f"The folder {shown(str(error.filename))} cannot be read ({error.strerror}): change "
+        "its permissions."
     )
 
 
@@ -149,8 +149,8 @@ def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
         stem = stem_of(file, folder)
         if stem in found:
             raise UserInputError(
-                f"{shown(file)} and {readable(found[stem].name)!r} have the same name: which "
-                "belongs to the pair? Remove one."
+                f"{shown(file)} and {readable(found[stem].name)!r} differ only in their "
+                "ending, and pictures are paired by name: remove one."
             )
         found[stem] = file
     return found
@@ -163,7 +163,7 @@ def account_of(passed_over: Iterable[str]) -> str:
         kinds[kind_of(name)].append(name)
     most_first = sorted(kinds.items(), key=lambda entry: -len(entry[1]))
     counted = ", ".join(f"{len(names)} {kind} ({shown(names[0])})" for kind, names in most_first)
-    return f"passed over: {counted}; read are {', '.join(sorted(SUFFIXES))}" if counted else ""
+    return f"passed over: {counted}; supported are {', '.join(sorted(SUFFIXES))}" if counted else ""
 
 
 def kind_of(name: str) -> str:

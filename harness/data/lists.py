@@ -31,7 +31,7 @@ def rows_of(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         for number, row in enumerate(rows, 1):
             if cells := filled(row):
                 if NEEDED not in cells:
-                    raise ValueError(f"row {number}: no file named under `a`")
+                    raise ValueError(f"row {number} names no file in column `a`")
                 yield number, cells
     except (OSError, ValueError, csv.Error, RecursionError) as error:
         why = reason(error).rstrip(".")
@@ -64,8 +64,8 @@ def csv_rows(text: str) -> Iterator[Mapping[str, object]]:
     for line, row in enumerate(tables[number], 1):
         if any(row[len(head) :]):
             raise ValueError(
-                f"row {line} has {len(row)} cells and the first line {len(head)}: put quotes "
-                "around names that hold a separator"
+                f"row {line} has {len(row)} cells, but the first line has {len(head)}: put "
+                "quotes around names that contain a separator"
             )
         yield dict(zip(head, row, strict=False))
 
@@ -84,7 +84,7 @@ def json_rows(text: str) -> Iterator[Mapping[str, object]]:
     for number, line in enumerate((line for line in text.split("\n") if line.strip()), 1):
         row = json.loads(line)
         if not isinstance(row, dict):
-            raise ValueError(f"row {number} is no JSON object with `a` and `b`")
+            raise ValueError(f"row {number} is not a JSON object with `a` and `b`")
         lower = {str(key).strip().lower(): value for key, value in row.items()}
         if NEEDED not in lower:
             raise ValueError(f"row {number} has the keys {listed(list(row))}; {RULE}")
@@ -104,7 +104,7 @@ def filled(row: Mapping[str, object]) -> dict[str, str]:
         if key not in COLUMNS:
             continue
         if not isinstance(value, str) or "\0" in value:
-            raise ValueError(f"`{key}` is {value!r}, which is no file's name")
+            raise ValueError(f"`{key}` is {value!r}, which is not a file name")
         os.fsencode(value)  # a ValueError where it cannot be
         cells[key] = value
     return cells

@@ -213,8 +213,8 @@ def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
         pairs = folder.splits["val"]
         best = next((files for files in pairs if files.name == name), pairs[0])
         raise UserInputError(
-            f"No validation pair of {shown(folder.root)} has a warped region of "
-            f"{SMALLEST_CORE:.2%} of its area, so that there is nothing to restore or score: "
+            f"No validation pair of {shown(folder.root)} has a warped region of at "
+            f"least {SMALLEST_CORE:.2%} of its area, so there is nothing to restore or score: "
             + too_little(best, share)
         )
 
@@ -232,11 +232,11 @@ def too_little(files: PairFiles, share: float) -> str:
     """Why the pair with the largest region has next to none, and what to do."""
     if files.mask is not None:
         return (
-            f"the most white of any mask, {share:.3%}, is in {shown(files.mask)}; paint the warped "
-            "regions white in the masks, or remove these, so that the regions are found."
+            f"the mask with the most white, {shown(files.mask)}, has {share:.3%}; paint the warped "
+            "regions white in the masks, or remove the masks to have the regions found."
         )
     return (
-        f"between A and B of {shown(Path(files.name))} and the others nothing has moved; give "
+        f"nothing has moved between A and B, in {shown(Path(files.name))} or any other pair; give "
         "retouched pictures and their originals."
     )
 

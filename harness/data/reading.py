@@ -65,7 +65,7 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError as error:
         why = "is empty"
         if file.stat().st_size:
-            why = f"is no picture by its bytes (read are {', '.join(FORMATS)})"
+            why = f"is no picture in a supported format ({', '.join(FORMATS)})"
         raise UserInputError(f"{shown(file)} {why}: replace it or remove it.") from error
     except Image.DecompressionBombError as error:
         raise UserInputError(
@@ -206,7 +206,7 @@ def drawn_mask(file: Path) -> Image.Image:
     brightest = int(np.asarray(grey).max())
     if 0 < brightest <= HALF:
         raise UserInputError(
-            f"{shown(file)} has no white in it, its brightest value is {brightest} of 255: paint "
+            f"{shown(file)} has no white in it (its brightest value is {brightest} of 255): paint "
             "the warped region white (255) and the rest black."
         )
     return grey

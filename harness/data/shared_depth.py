@@ -52,5 +52,5 @@ def depth_remark(bits: int) -> str:
     if bits == WIDEST:
         return ""
     return (
-        f"16-bit pictures are read as of {bits} bits, a guess: their values end below {2**bits:,}"
+        f"16-bit pictures are read as {bits}-bit, a guess: all their values are below {2**bits:,}"
     )

@@ -187,8 +187,8 @@ def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
         shutil.copyfile(discriminator, run / "latest_net_D.pth")
     except FileNotFoundError as error:
         raise SharedInputError(
-            f"{error.filename} of the warm start is gone: run the same command again, it is then "
-            "made again where that gives the same."
+            f"{error.filename} of the warm start is missing: run the same command again, which "
+            "makes the warm start anew if that gives the same scores."
         ) from error
 
 

@@ -58,7 +58,7 @@ def keep_sockets_short() -> None:
     except OSError as error:
         raise UserInputError(
             f"The path of TMPDIR, {chosen}, is too long for sockets, and /tmp cannot be written: "
-            f"name a folder of at most {LONGEST_TMPDIR} bytes in TMPDIR."
+            f"set TMPDIR to a folder whose path has at most {LONGEST_TMPDIR} bytes."
         ) from error
     finally:
         tempfile.tempdir = chosen

@@ -103,7 +103,9 @@ def check_tracking_uri(uri: str) -> None:
             f"--tracking-uri {shown} is a folder, and MLflow 3 keeps no runs in folders: {instead}"
         )
     if scheme not in {*SERVERS, *DATABASES, *DATABRICKS, *plugins}:
-        raise UserInputError(f"--tracking-uri {shown} is nothing that MLflow knows: {instead}")
+        raise UserInputError(
+            f"--tracking-uri {shown} is no kind of address that MLflow knows: {instead}"
+        )
     if scheme in SERVERS and not urlsplit(uri).hostname:
         raise UserInputError(f"--tracking-uri {shown} names no host: {instead}")
     if scheme in DATABASES:
@@ -122,7 +124,7 @@ def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
     if tracking_uri is not None or not named:
         return ()
     return (
-        f"{VARIABLE} is set ({without_secrets(named)}) and not used: the runs are kept in the run "
+        f"{VARIABLE} is set ({without_secrets(named)}) but not used: the runs are kept in the run "
         f'folder, where harness ui shows them. To use it, add --tracking-uri "${VARIABLE}".',
     )
 

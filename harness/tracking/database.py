@@ -80,8 +80,8 @@ def settle(file: Path, artifacts: Path) -> None:
 def damaged(file: Path, error: sqlite3.Error) -> str:
     """The sentence on a database that cannot be used."""
     return (
-        f"MLflow's database {file} cannot be read ({error}); it was left as it is: move it away, "
-        "or put a copy of it back, and run the same command again."
+        f"MLflow's database {file} cannot be read ({error}); it was left unchanged: move it away, "
+        "or restore it from a copy, and run the same command again."
     )
 
 
@@ -105,7 +105,7 @@ def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
             copy = Path(place) / paths.mlflow_db.name
             copy_database(paths.mlflow_db, copy)
             settle(copy, paths.mlflow_artifacts)
-            print(f"{paths.root} cannot be written: what you change in MLflow is not kept.")
+            print(f"{paths.root} cannot be written: changes that you make in MLflow are lost.")
             yield copy, Path(place) / paths.mlflow_log.name
     except sqlite3.Error as error:
         raise UserInputError(damaged(paths.mlflow_db, error)) from None

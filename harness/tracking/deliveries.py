@@ -99,10 +99,14 @@ class Deliveries:
         self.outbox.tidy()
         if self.queue:
             left = len(self.outbox.waiting())
-            what = f"{left} entries wait in {self.outbox.folder}" if left else "the end is missing"
+            what = (
+                f"{left} entries wait in {self.outbox.folder}"
+                if left
+                else "how this ended is missing"
+            )
             self.warn(
-                f"MLflow does not hold everything yet: {what}; the same command delivers it when "
-                "MLflow is back."
+                f"MLflow does not have everything yet: {what}; run the same command again when it "
+                "can be reached."
             )
 
     # -- the thread's side ------------------------------------------------------------------
@@ -184,7 +188,7 @@ class Deliveries:
 
     def set_aside(self, file: Path, reason: str) -> None:
         """Keep an entry that cannot be delivered out of the way of those behind it."""
-        said = f"MLflow was not given {self.outbox.refuse(file)}: {reason}."
+        said = f"{self.outbox.refuse(file)} was not delivered to MLflow: {reason}."
         log.info(said)
         self.said.append(said)
 
@@ -194,8 +198,8 @@ class Deliveries:
             reason = reason_of(error)
             log.info("MLflow takes nothing now: %s", reason)
             self.said.append(
-                f"MLflow takes nothing now ({reason}). What it should hold is kept in "
-                f"{self.outbox.folder} and delivered when it does."
+                f"MLflow takes nothing now ({reason}). What waits for it is kept in "
+                f"{self.outbox.folder} and delivered later."
             )
         self.away = True
 

@@ -59,7 +59,7 @@ class Entry:
         said, _, panel = held.partition(b"\n")
         fields_there = json.loads(said)
         if not isinstance(fields_there, dict):
-            raise ValueError("it is no entry")
+            raise ValueError("it is not an entry")
         return ENTRY.validate_python({**fields_there, "panel": panel})
 
 

@@ -88,7 +88,7 @@ def absent(file: Path) -> str:
     """What stands in the place of a file."""
     if file.is_dir():
         return f"it is a folder; {NAME_ONE}"
-    return "it is no regular file" if file.exists() else f"there is no such file; {NAME_ONE}"
+    return "it is not a regular file" if file.exists() else f"there is no such file; {NAME_ONE}"
 
 
 def unreadable(file: Path, error: Exception) -> str:
@@ -107,7 +107,7 @@ def unreadable(file: Path, error: Exception) -> str:
         )
     if begin.startswith((b"PK", b"\x80")):
         return f"it is damaged or incomplete ({type(error).__name__}); fetch or save it again"
-    return f"it is no file of PyTorch's; {NAME_ONE}"
+    return f"it is not a PyTorch file; {NAME_ONE}"
 
 
 def innermost(content: Any, network: Network) -> Any:
@@ -132,7 +132,7 @@ def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
     others = [name for name, value in content.items() if not isinstance(value, Tensor)]
     if others:
         raise UserInputError(
-            f"{file} is not a state_dict, for {others[0]} is no tensor: {NAME_ONE}."
+            f"{file} is not a state_dict, since {others[0]} is not a tensor: {NAME_ONE}."
         )
     weights: NetWeights = {}
     for name, value in content.items():
@@ -157,7 +157,7 @@ def check_tensor(name: str, value: Tensor, file: Path) -> None:
     plain = value.layout is torch.strided and value.device.type == "cpu"
     plain &= not (value.is_complex() or value.is_quantized)
     if not plain or value.nbytes > value.untyped_storage().nbytes():
-        raise UserInputError(f"{file}: {name} is no tensor of plain numbers: {NAME_ONE}.")
+        raise UserInputError(f"{file}: {name} is not a plain tensor of numbers: {NAME_ONE}.")
     if value.is_floating_point() and not value.float().isfinite().all():
         raise NonFiniteWeightsError(
             f"{file} holds weights that are not finite (NaN or infinity), first in {name}: the "

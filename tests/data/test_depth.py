@@ -91,7 +91,7 @@ def test_eight_bit_and_black_pictures_say_nothing(tmp_path: Path, bright: np.nda
     assert depth_remark(16) == ""
     save_grey(widened(bright, 12), tmp_path / "12.png")
     assert bits_of(sorted(tmp_path.iterdir())) == 12
-    assert "12 bits, a guess" in depth_remark(12)
+    assert "12-bit, a guess" in depth_remark(12)
 
 
 def test_a_picture_beyond_the_depth_of_the_others_is_refused_not_cut(
@@ -118,14 +118,14 @@ def test_check_mend_and_search_see_the_pictures_as_bright_as_they_are(
     result = check(found, measure_all(found, 1), None)
     noted = [finding.what for finding in result.findings if finding.kind == "converted"]
     assert len(noted) == 6
-    assert all("16 bits that seem to hold values of 12 (a guess)" in what for what in noted)
+    assert all("16 bits read as 12 bits (a guess)" in what for what in noted)
     mend(result, tmp_path / "fixed")
     for number, file in enumerate(sorted((eight / "val").iterdir())):
         (mended,) = (tmp_path / "fixed" / "val").glob(f"{number:05d}-*")
         assert np.abs(read_picture(mended).astype(int) - read_picture(file)).max() <= 1
     data = prepare_data(folder, "AtoB", QUICK, tmp_path / "cache")
     same = prepare_data(eight, "AtoB", QUICK, tmp_path / "cache")
-    assert "read as of 12 bits, a guess" in data.source
+    assert "read as 12-bit, a guess" in data.source
     assert "guess" not in same.source
     ours, theirs = (load_dataset(each.file).val.originals for each in (data, same))
     for one, other in zip(ours, theirs, strict=True):
@@ -140,7 +140,7 @@ def test_originals_of_12_bits_make_pairs_that_are_not_black(
     remarks: list[str] = []
     out = make_pairs(tmp_path / "in", 1, MakePlan(tmp_path / "out", 96, 0), 1, remarks.append)
     assert read_picture(next(out.glob("*/*.png"))).mean() > 0.8 * bright.mean()
-    assert ["12 bits" in remark for remark in remarks] == [True]
+    assert ["12-bit" in remark for remark in remarks] == [True]
 
 
 @pytest.mark.parametrize("white", [255, 4095, 65535])

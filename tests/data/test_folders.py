@@ -104,7 +104,7 @@ BAD = {
     "no data folder": (),
     "holds no pairs": ("elsewhere/1.png",),
     "without a counterpart": ("trainA/1.png", "trainA/2.png", "trainB/1.png"),
-    "same name": ("trainA/1.png", "trainA/1.jpg", "trainB/1.png"),
+    "differ only in their ending": ("trainA/1.png", "trainA/1.jpg", "trainB/1.png"),
     "holds no pictures": ("trainA/1.txt", "trainB/1.txt"),
 }
 
@@ -124,7 +124,7 @@ def test_a_folder_that_may_not_be_read_is_named(
 
     touch(tmp_path, "train/1.png")
     monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(UserInputError, match=r"train may not be read \(Permission denied\)"):
+    with pytest.raises(UserInputError, match=r"train cannot be read \(Permission denied\)"):
         find_pairs(tmp_path)
 
 
@@ -135,15 +135,15 @@ def test_a_folder_that_may_not_be_entered_is_named(
         raise PermissionError(13, "Permission denied", str(folder))
 
     monkeypatch.setattr(Path, "is_dir", refuse)
-    with pytest.raises(UserInputError, match=r"may not be read \(Permission denied\)"):
+    with pytest.raises(UserInputError, match=r"cannot be read \(Permission denied\)"):
         find_pairs(tmp_path)
-    with pytest.raises(UserInputError, match=r"may not be read \(Permission denied\)"):
+    with pytest.raises(UserInputError, match=r"cannot be read \(Permission denied\)"):
         match_folders(tmp_path, tmp_path, tmp_path, None)
 
 
 BAD_MANIFESTS = {
     "lists no pairs": "a,b\n",
-    "no file named under": "a,b\n,2.png\n",
+    "names no file": "a,b\n,2.png\n",
     "use train, val or test": "a,b,split\n1.png,2.png,dev\n",
     "listed twice": "a,b\n1.png,2.png\n1.png,3.png\n",
 }

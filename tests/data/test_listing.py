@@ -99,7 +99,7 @@ def test_everything_else_is_counted_with_an_example(tmp_path: Path) -> None:
     account = account_of(found.passed_over)
     for part in ("2 .heic (train/a.heic)", "2 .png (", "1 folder(s) (Train2/)", "2 hidden ("):
         assert part in account
-    assert "read are .bmp, .jfif, .jpeg" in account
+    assert "supported are .bmp, .jfif, .jpeg" in account
     assert account_of(()) == ""
 
 

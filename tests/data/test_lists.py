@@ -80,8 +80,8 @@ def test_names_that_are_not_utf8_lead_to_their_files(tmp_path: Path) -> None:
         ("1.png,2.png\n", "its columns are '1.png', '2.png'"),
         ("", "its columns are none"),
         ("a,b,A\n1.png,2.png,3.png\n", "the column 'a' twice"),
-        ("a,b\nx,1.png,2.png\n", "row 1 has 3 cells and the first line 2"),
-        ("a,b\n1.png\n,2.png\n", "row 2: no file named under `a`"),
+        ("a,b\nx,1.png,2.png\n", "row 1 has 3 cells, but the first line has 2"),
+        ("a,b\n1.png\n,2.png\n", "row 2 names no file in column `a`"),
         ('a\n"1\0.png"\n', "pairs.csv cannot be read as a list of pairs"),
     ],
 )
@@ -96,9 +96,9 @@ def test_other_tables_are_refused_by_what_they_hold(tmp_path: Path, body: str, s
     ("body", "said"),
     [
         ('{"left": "1.png"}', "row 1 has the keys 'left'; a list of pairs needs the column `a`"),
-        ('{"a": 5}', "`a` is 5, which is no file's name"),
-        ('["1.png", "2.png"]', "row 1 is no JSON object"),
-        ('{"a": "1\\u0000.png"}', "which is no file's name"),
+        ('{"a": 5}', "`a` is 5, which is not a file name"),
+        ('["1.png", "2.png"]', "row 1 is not a JSON object"),
+        ('{"a": "1\\u0000.png"}', "which is not a file name"),
         ('{"a": "\\ud800.png"}', "cannot be read as a list of pairs"),
         ("[" * 100_000, "cannot be read as a list of pairs"),
     ],

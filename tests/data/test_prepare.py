@@ -315,7 +315,11 @@ def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
         Image.fromarray(mask).save(folder / "masks" / "val" / f"val{number}.png")
     with pytest.raises(UserInputError) as caught:
         prepared(folder, tmp_path / "c")
-    for part in ("a warped region of 0.05% of its area", said, "masks/val/val0.png; paint"):
+    for part in (
+        "a warped region of at least 0.05% of its area",
+        said,
+        "masks/val/val0.png, has ",
+    ):
         assert part in str(caught.value)
     assert "same picture" not in str(caught.value)
     # One that can be scored is enough.

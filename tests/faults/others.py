@@ -44,7 +44,7 @@ def make_optuna(file: Path) -> None:
 
 
 def make_mlflow(file: Path, artifacts: Path) -> None:
-    """In a store, runs of somebody else's that look like ours, in an experiment of our name."""
+    """A store with runs of somebody else's that look like ours, in an experiment of our name."""
     from harness.tracking import quiet_client
 
     client = quiet_client(f"sqlite:///{file}")

@@ -169,10 +169,9 @@ def prepare(folder: Path) -> None:
 
     test_any_order.prepare(folder)
     made["theirs"], made["empty"] = folder / "mlflow.db", folder / "empty" / "mlflow.db"
+    make_mlflow(made["theirs"], folder / "artifacts")
     made["empty"].parent.mkdir()
     store.make_database(made["empty"])
-    shutil.copy(made["empty"], made["theirs"])
-    make_mlflow(made["theirs"], folder / "artifacts")
 
 
 @pytest.fixture(scope="module", autouse=True)

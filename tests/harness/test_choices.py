@@ -27,7 +27,9 @@ def test_results_of_one_name_from_different_runs_are_all_enqueued(tmp_path: Path
 def test_settings_that_are_enqueued_twice_are_refused(tmp_path: Path) -> None:
     one, other = (write_best(tmp_path / name) for name in ("a.yaml", "b.yaml"))
     for files in ((one, one), (one, other)):
-        with pytest.raises(UserInputError, match=r"[ab]\.yaml holds settings that are named befor"):
+        with pytest.raises(
+            UserInputError, match=r"[ab]\.yaml has the same settings as a file named befor"
+        ):
             choose_earlier(files, SPACE)
 
 

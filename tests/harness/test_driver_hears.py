@@ -262,7 +262,9 @@ def test_a_model_of_the_user_s_that_diverges_is_named(tmp_path: Path) -> None:
     made = preparing(tmp_path)
     plan = made.driver.plan.trial_plan.model_copy(update={"init_from": (Path("net.pth"),)})
     object.__setattr__(made.driver.plan, "trial_plan", plan)
-    with pytest.raises(HarnessError, match="--init-from cannot be continued from") as raised:
+    with pytest.raises(
+        HarnessError, match="cannot continue from the model of --init-from"
+    ) as raised:
         made.hear(Diverged("a loss is nan"))
     assert raised.value.exit_code == 2
 
@@ -272,7 +274,7 @@ def test_the_search_goes_on_with_the_workers_that_find_memory(tmp_path: Path) ->
     made.driver.view.show = notes.append  # type: ignore[method-assign]
     made.speaker = 1
     made.hear(OutOfMemory("16 GiB"))
-    assert any(isinstance(note, Note) and "1 go on" in note.text for note in notes)
+    assert any(isinstance(note, Note) and "going on with 1" in note.text for note in notes)
     made.driver.fill(never)
     assert list(made.driver.jobs) == [0]
     last = scene(tmp_path, BASELINE)
@@ -325,7 +327,7 @@ def test_a_worker_that_is_silent_before_it_takes_trials_is_replaced_and_then_giv
             assert made.driver.starting[0] is start
         listen(made.driver, TICK)
         if attempt == MOST_STARTS:
-            with pytest.raises(HarnessError, match=rf"hung: no word for {limit:.0f} s"):
+            with pytest.raises(HarnessError, match=rf"hung: no message for {limit:.0f} s"):
                 made.driver.end_hung()
         else:
             made.driver.starting.pop(1, None)  # the other one, which starts as well

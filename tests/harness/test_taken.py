@@ -42,7 +42,9 @@ def test_another_programs_study_is_refused_by_name_and_nothing_is_written(
     foreign(url, "fake", trials)
     plan = make_plan(tmp_path / "runs", storage=url)
     for attempt in (run, trials_there):
-        with pytest.raises(UserInputError, match=r"a study fake that is not of this search.*--st"):
+        with pytest.raises(
+            UserInputError, match=r"a study fake that this search did not make.*--st"
+        ):
             attempt(plan)
     assert len(optuna.load_study(study_name="fake", storage=url).trials) == trials
     assert not (tmp_path / "runs").exists()
@@ -50,7 +52,7 @@ def test_another_programs_study_is_refused_by_name_and_nothing_is_written(
 
 def test_another_programs_study_in_the_run_folders_own_database_stays(tmp_path: Path) -> None:
     foreign(f"sqlite:///{tmp_path}/optuna.db", "fake")
-    with pytest.raises(UserInputError, match="a study fake that is not of this search"):
+    with pytest.raises(UserInputError, match="a study fake that this search did not make"):
         run(make_plan(tmp_path))
     assert len(trials(tmp_path)) == 25
     assert not (tmp_path / "fake").exists()
@@ -83,7 +85,9 @@ def test_anothers_record_of_finalists_is_neither_counted_nor_used(tmp_path: Path
     name = "fake" + record.FINALISTS
     foreign(url, name)
     assert run(make_plan(tmp_path, budget=12)).final_runs == 0
-    with pytest.raises(UserInputError, match=r"a study fake \(finalists\) that is not of this"):
+    with pytest.raises(
+        UserInputError, match=r"a study fake \(finalists\) that this search did not"
+    ):
         run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
     assert len(optuna.load_study(study_name=name, storage=url).trials) == 25
 
@@ -125,7 +129,7 @@ def test_one_folder_is_not_shared_by_studies_of_two_databases(tmp_path: Path) ->
     run(make_plan(tmp_path / "a", budget=3))
     run(make_plan(tmp_path / "b", budget=3, storage=other))
     left = contents(tmp_path / "a" / "fake")
-    with pytest.raises(UserInputError, match="holds the files of another study of the name fake"):
+    with pytest.raises(UserInputError, match="holds the files of another study named fake"):
         run(make_plan(tmp_path / "a", budget=4, storage=other))
     assert contents(tmp_path / "a" / "fake") == left
 

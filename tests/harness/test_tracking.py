@@ -121,7 +121,7 @@ def test_what_is_refused_for_ever_does_not_hold_up_the_rest(tmp_path: Path) -> N
         "000000002.entry",
         "000000003.entry",
     ]
-    assert any("000000002.entry: never that" in said for said in warned)
+    assert any("000000002.entry was not delivered to MLflow: never that" in said for said in warned)
     assert any("nor that" in said for said in warned)
 
 

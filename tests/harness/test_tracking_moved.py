@@ -143,7 +143,7 @@ def test_the_pages_show_a_moved_folder_that_cannot_be_written(
             assert uri.startswith(later.mlflow_artifacts.as_uri())
     assert files_in(later.root) == before
     assert not database.exists()
-    assert "what you change in MLflow is not kept" in capsys.readouterr().out
+    assert "changes that you make in MLflow are lost" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("writable", [True, False])

@@ -143,7 +143,7 @@ def test_a_damaged_entry_is_set_aside_and_what_is_behind_it_delivered(
     assert store.client.get_run(store.runs["t000"]).data.metrics["score"] == 0.4
     assert "panel+step+20" in pictures(store, store.runs["t000"])
     (sentence,) = said
-    assert "refused/000000002.entry: it" in sentence
+    assert "refused/000000002.entry was not delivered" in sentence
     assert "cannot be read" in sentence
     assert [file.name for file in outbox.folder.rglob("*.entry")] == ["000000002.entry"]
 
@@ -233,8 +233,8 @@ def test_a_store_that_does_not_open_loses_nothing_and_its_reason_is_logged(
         made.finish()
     assert [file.name for file in made.outbox.waiting()] == ["000000001.entry"]
     assert said[0] == (
-        f"MLflow takes nothing now ({reason}). What it should hold is kept in {tmp_path}/out and "
-        "delivered when it does."
+        f"MLflow takes nothing now ({reason}). What waits for it is kept in {tmp_path}/out and "
+        "delivered later."
     )
     assert "1 entries wait" in said[1]
     assert f"MLflow takes nothing now: {reason}" in caplog.messages
@@ -255,7 +255,7 @@ def test_a_damaged_database_is_one_sentence_and_stays_as_it_is(runs: Path, tmp_p
         tracker.finish()
         assert file.read_bytes() == held
         assert f"MLflow's database {file} cannot be read (" in said[0]
-        assert "it was left as it is: move it away" in said[0]
+        assert "it was left unchanged: move it away" in said[0]
     file.write_bytes(whole)
     tracker, said = tracker_of(study_store(runs), tmp_path / "out")
     tracker.finish()

@@ -28,8 +28,8 @@ from harness.tracking.deliveries import AwayError
         ("mlruns", "is a folder"),
         ("file:///tmp/mlruns", "is a folder"),
         ("", "--tracking-uri is empty: name a server"),
-        ("foo://host", "foo://host is nothing that MLflow knows"),
-        ("postgres://bob:s3cret@host/db", "is nothing that MLflow knows"),
+        ("foo://host", "foo://host is no kind of address that MLflow knows"),
+        ("postgres://bob:s3cret@host/db", "is no kind of address that MLflow knows"),
         ("http:/host", "names no host"),
         ("mysql+nodriver://bob:s3cret@host/db", r"cannot be used \(NoSuchModuleError: "),
     ],
@@ -62,7 +62,7 @@ def test_a_variable_that_is_not_used_is_named(monkeypatch: pytest.MonkeyPatch) -
     assert ignored_variable("sqlite:///a.db") == ()
     (remark,) = ignored_variable(None)
     assert "MLFLOW_TRACKING_URI is set (http://" in remark
-    assert "@host:5000) and not used" in remark
+    assert "@host:5000) but not used" in remark
     assert '--tracking-uri "$MLFLOW_TRACKING_URI"' in remark
     assert "s3cret" not in remark
 

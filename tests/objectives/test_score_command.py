@@ -326,7 +326,7 @@ def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> Non
         values = np.rint(np.asarray(Image.open(file)) / 255 * 4095).astype(np.uint16)
         Image.fromarray(values).save(file)
     wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "12.json")
-    assert "read as of 12 bits, a guess" in wide.err
+    assert "read as 12-bit, a guess" in wide.err
     eight, twelve = (
         json.loads((tmp_path / f"{bits}.json").read_text(encoding="utf-8"))["score"]
         for bits in (8, 12)

@@ -91,7 +91,7 @@ def twice(folder: Path, kind: str) -> None:
         (empty, "face 3.png is empty"),
         (animate, "face 3.png holds 2 frames"),
         (floats, "face 3.tiff cannot be read as a picture (floating-point"),
-        (twice, "face 3.png and 'face 3.jpg' have the same name"),
+        (twice, "face 3.png and 'face 3.jpg' differ only in their ending"),
     ],
 )
 def test_bad_pictures_are_one_sentence_and_nothing_is_written(

@@ -158,7 +158,7 @@ BAD = {
     ),
     "step of next to nothing": (
         space_text(lambda_L1={"type": "float", "low": 0, "high": 1e308, "step": 1e-300}),
-        "lambda_L1: step 1e-300 makes more than 100000 values",
+        "lambda_L1: step 1e-300 gives more than 100000 values",
     ),
     "layers without end": (
         space_text(n_layers_D={"type": "int", "low": 2, "high": 1_000_000_000}),

@@ -101,7 +101,7 @@ def test_a_run_begins_in_a_folder_that_nothing_writes_to_any_more(tmp_path: Path
     left = subprocess.Popen(["sleep", "1000"], env={MARK: str(run)})
     repository = Repository(folder=tmp_path, python=sys.executable, options=(), silence=30)
     task = TrialTask(7, PARAMS, seed=0)
-    with pytest.raises(UserInputError, match="of the warm start is gone"):
+    with pytest.raises(UserInputError, match="of the warm start is missing"):
         next(train_with(repository, task, QUICK, dataset, StudyPaths(tmp_path), "cpu", warm=True))
     left.wait(timeout=10)
 

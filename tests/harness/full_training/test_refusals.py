@@ -25,7 +25,7 @@ REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"train": {"perceptual_layers": []}}, {}, "train.perceptual_layers cannot be"),
     ({"train": {"perceptual_window": 0}}, {}, "train.perceptual_window cannot be"),
     ({"stages": [{**STAGES[0], "epochs": 10**12}]}, {}, "stages.0.epochs cannot be"),
-    ({"study": "\x1b[31m"}, {}, "study cannot be used: .* no control characters"),
+    ({"study": "\x1b[31m"}, {}, "study cannot be used: .* must not contain control characters"),
     ({"study": "x" * 201}, {}, "study cannot be used"),
     ({}, {"crop_size": 100}, "needs a crop_size that is a multiple of 128"),
     ({}, {"load_size": 64}, "load_size 64 is smaller than crop_size 128"),

@@ -129,22 +129,22 @@ def nothing(file: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (nothing, "there is no such file"),
     "a folder": (Path.mkdir, "it is a folder"),
-    "a pipe": (os.mkfifo, "it is no regular file"),
+    "a pipe": (os.mkfifo, "it is not a regular file"),
     "empty": (Path.touch, "it is empty"),
     "an LFS pointer": (lfs, "Git LFS pointer"),
     "a web page": (lambda file: file.write_text("\n<!DOCTYPE html><p>Sign in"), "web page"),
-    "a picture": (lambda file: file.write_bytes(b"\x89PNG\r\n\x1a\n" * 9), "no file of PyTorch's"),
+    "a picture": (lambda file: file.write_bytes(b"\x89PNG\r\n\x1a\n" * 9), "not a PyTorch file"),
     "cut off": (cut, "damaged or incomplete"),
     "a bomb": (deflate, "more than 10 times its size"),
     "a whole network": (lambda file: torch.save(nn.Linear(1, 1), file), "Python objects"),
     "a tensor": (lambda file: torch.save(torch.zeros(3), file), "holds no state_dict"),
     "an optimizer": (
         lambda file: torch.save({"state": {}, "param_groups": []}, file),
-        "not a state_dict, for state is no tensor",
+        "not a state_dict, since state is not a tensor",
     ),
     "a number without a name": (
         lambda file: torch.save({"": 3}, file),
-        "not a state_dict, for  is no tensor",
+        "not a state_dict, since  is not a tensor",
     ),
     "one network twice": (
         lambda file: torch.save({"module.a": torch.zeros(1), "a": torch.ones(1)}, file),
@@ -152,15 +152,15 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a sparse tensor": (
         lambda file: torch.save({"a": torch.eye(3).to_sparse()}, file),
-        "a is no tensor of plain numbers",
+        "a is not a plain tensor of numbers",
     ),
     "a tensor of no device": (
         lambda file: torch.save({"a": torch.zeros(3, device="meta")}, file),
-        "a is no tensor of plain numbers",
+        "a is not a plain tensor of numbers",
     ),
     "four bytes for four terabytes": (
         lambda file: torch.save({"a": torch.zeros(1).expand(1 << 40)}, file),
-        "a is no tensor of plain numbers",
+        "a is not a plain tensor of numbers",
     ),
 }
 
