@@ -93,7 +93,9 @@ def tidying(what: str, plan: "SearchPlan", view: View) -> Iterator[None]:
 def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> SearchOutcome:
     """What the record of a planned search shows."""
     config = plan.config
-    return outcome_of(study, config.run_dir, plan.paths, stopped, config.storage)
+    return outcome_of(
+        study, config.run_dir, plan.paths, stopped, config.storage, config.tracking_uri
+    )
 
 
 def ended(status: str, state: str, reason: str = "") -> "Ending":

@@ -108,7 +108,10 @@ def unopened(url: str, error: Exception) -> UserInputError:
             f"Optuna {optuna_version}: {what_to_do}."
         )
     what_to_do = "check the address, the server and the driver package."
-    if url.startswith("sqlite"):
+    file = sqlite_file(url)
+    if file is not None and not file.parent.is_dir():
+        what_to_do = f"there is no folder {file.parent}."
+    elif url.startswith("sqlite"):
         what_to_do = "it may be damaged, or no database; harness doctor looks at it."
     elif isinstance(error, ModuleNotFoundError):
         what_to_do = (

@@ -55,6 +55,7 @@ class SearchOutcome:
         front: of a Pareto search: the trials that no other beats in both objectives, the best
             score first, with their values.
         storage: the URL of the database, as it may be shown; None: the run folder's.
+        tracking_uri: MLflow's, the same; None: the run folder's, or not known.
         finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
             None before it is known.
     """
@@ -74,6 +75,7 @@ class SearchOutcome:
     run_dir: Path
     paths: StudyPaths
     storage: str | None = None
+    tracking_uri: str | None = None
 
 
 def outcome_of(
@@ -82,11 +84,13 @@ def outcome_of(
     paths: StudyPaths,
     stopped: StopReason = "",
     storage: str | None = None,
+    tracking_uri: str | None = None,
 ) -> SearchOutcome:
     """Read the outcome off the record.
 
     Args:
         storage: the URL of its database, where it is not the run folder's.
+        tracking_uri: of its mirror, the same.
     """
     from harness.confirmation.finalists import finished_runs
     from reports.record import best_trial, recipe_trial, winning_trial
@@ -113,6 +117,7 @@ def outcome_of(
         run_dir=run_dir,
         paths=paths,
         storage=storage and without_secrets(storage),
+        tracking_uri=tracking_uri and without_secrets(tracking_uri),
     )
 
 
@@ -260,4 +265,12 @@ def places(outcome: SearchOutcome) -> list[str]:
             f"As a train.py command:        harness export --format command --run-dir {run_dir} "
             f"--study {study}{stored}",
         ]
-    return [*lines, f"Compare in MLflow:            harness ui --run-dir {run_dir}"]
+    return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
+
+
+def comparing(outcome: SearchOutcome) -> str:
+    """Where MLflow shows the trials: an address to open, or the command that opens one."""
+    uri = outcome.tracking_uri
+    if uri is None:
+        return f"harness ui --run-dir {quoted(str(outcome.run_dir))}"
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {quoted(uri)}"

@@ -123,6 +123,12 @@ def test_a_database_that_cannot_be_reached_is_one_sentence_without_its_password(
     assert "127.0.0.1" in str(refused.value)
 
 
+def test_a_database_in_a_folder_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match=rf"there is no folder {tmp_path}/nowhere\.$"):
+        open_storage(f"sqlite:///{tmp_path}/nowhere/optuna.db")
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize("held", ["no database at all, " * 400, None], ids=["text", "folder"])
 def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -> None:
     file = tmp_path / "optuna.db"

@@ -12,7 +12,7 @@ from rich.console import Console
 
 import harness.search
 from benchmarks.synthetic_studies import make_study
-from harness.outcome import outcome_of
+from harness.outcome import as_lines, outcome_of
 from harness.paths import RunPaths
 from harness.standing import driver_of, standing_lines
 from harness.stopping import StopSwitch
@@ -148,6 +148,25 @@ def test_nothing_that_a_search_writes_holds_colour_codes(
 def test_scores_as_blocks(values: list[float], blocks: str) -> None:
     assert sparkline(values) == blocks
     assert len(sparkline([float(n) for n in range(100)])) == 40
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        (None, "harness ui --run-dir RUNS"),
+        ("http://me:s3cret@tracking:5000", "http://***@tracking:5000"),
+        (
+            "sqlite:////data/all runs.db",
+            "mlflow ui --backend-store-uri 'sqlite:////data/all runs.db'",
+        ),
+    ],
+)
+def test_the_outcome_says_where_its_own_mlflow_is(
+    tmp_path: Path, uri: str | None, told: str
+) -> None:
+    paths = RunPaths(tmp_path).study("boundary-sharpness")
+    lines = as_lines(outcome_of(make_study(3), tmp_path, paths, tracking_uri=uri))
+    assert lines[-1].split(":", 1)[1].strip() == told.replace("RUNS", str(tmp_path))
 
 
 def test_status_says_how_it_goes_and_who_searches(tmp_path: Path) -> None:
