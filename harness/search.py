@@ -63,8 +63,8 @@ def run_search(
         stop.on_signals(),
         named_disk_errors(paths.folder),
         open_record(plan) as database,
+        only_driver_anywhere(database, name),  # first: whoever is refused by it leaves no file
         only_driver(paths, name),
-        only_driver_anywhere(database, name),
         logging_to(paths.driver_log),
     ):
         storage = OnlyWriter(database)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -150,6 +151,8 @@ def named_errors() -> Iterator[None]:
 
 def sentence(error: Exception) -> str:
     """The first line of an error, without secrets."""
+    if silent := re.search(r"host='([^']+)', port=(\d+)\): Max retries exceeded", str(error)):
+        return f"nothing answers at {silent[1]}:{silent[2]}"
     lines = str(error).strip().splitlines()
     said = scrubbed(lines[0] if lines else type(error).__name__)
     return said if len(said) <= SENTENCE else f"{said[:SENTENCE]} ..."

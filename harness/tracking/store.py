@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PANEL = "panel"
+ARTIFACTS = "mlflow-artifacts"  # beside a SQLite file that somebody named
 THUMBNAIL = 256  # pixels: the longer side of what MLflow's grid of pictures shows
 PNG_END = b"IEND\xaeB`\x82"
 METRICS_AT_ONCE = 1000  # MLflow takes no more
@@ -96,15 +97,24 @@ class MlflowStore:
         except sqlite3.Error as error:
             raise AwayError(damaged(file, error)) from error
 
+    def location(self) -> str | None:
+        """Where a new experiment keeps its files; None: where the server does.
+
+        Of a database that is opened as a file MLflow would keep them in the current folder.
+        """
+        file = sqlite_file(self.uri)
+        beside = file.parent / ARTIFACTS if file is not None else None
+        folder = self.artifacts or beside
+        return None if folder is None else folder.absolute().as_uri()
+
     def find_experiment(self) -> str:
         """The experiment of our name, made where there is none; one that was deleted, restored."""
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(self.experiment_name)
         if found is None:
-            location = self.artifacts.absolute().as_uri() if self.artifacts else None
             try:
-                return str(self.client.create_experiment(self.experiment_name, location))
+                return str(self.client.create_experiment(self.experiment_name, self.location()))
             except MlflowException:
                 # Another program may have made it since.
                 found = self.client.get_experiment_by_name(self.experiment_name)

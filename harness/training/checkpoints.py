@@ -1,6 +1,7 @@
 """Networks as pix2pix's own files: a `state_dict` each, `latest_net_G.pth`, `100_net_D.pth`."""
 
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,7 +53,8 @@ def read_checkpoint(file: Path, network: Network = "G") -> NetWeights:
         if not file.is_file():
             raise UserInputError(f"{file} cannot be read as a checkpoint: {absent(file)}.")
         check_packing(file)
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what is wrong is said below
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserInputError(f"{file} cannot be read as a checkpoint: {reason}.") from error
@@ -100,7 +102,7 @@ def unreadable(file: Path, error: Exception) -> str:
     for mark, reason in BEGINNINGS.items():
         if begin.lstrip().startswith(mark):
             return reason
-    if re.search("Unsupported (global|class)", str(error)):
+    if re.search("unsupported (global|class)", str(error), re.IGNORECASE):
         return (
             "it holds Python objects, which could run code of their own; save the network's "
             "state_dict() alone"

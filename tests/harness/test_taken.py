@@ -177,6 +177,7 @@ def test_two_run_folders_of_one_sqlite_file_are_searched_by_one_driver(tmp_path:
             second = make_plan(tmp_path / "b", budget=2, storage=f"sqlite:///{tmp_path}/{spelt}")
             with pytest.raises(UserInputError, match=r"already, by process \d+ on .*--study NAME"):
                 run(second)
+            assert not (tmp_path / "b").exists()
     with only_driver_anywhere(open_storage(url), "another"):
         run(second)
     assert len(record.read_study(storage=url).trials) == len(second.recipes)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -126,6 +127,9 @@ def nothing(file: Path) -> None:
     pass
 
 
+# Pickle's own words for os.system("true").
+RUNS_A_PROGRAM = b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R."
+
 REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (nothing, "there is no such file"),
     "a folder": (Path.mkdir, "it is a folder"),
@@ -137,6 +141,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "cut off": (cut, "damaged or incomplete"),
     "a bomb": (deflate, "more than 10 times its size"),
     "a whole network": (lambda file: torch.save(nn.Linear(1, 1), file), "Python objects"),
+    "a program": (lambda file: file.write_bytes(RUNS_A_PROGRAM), "Python objects"),
     "a tensor": (lambda file: torch.save(torch.zeros(3), file), "holds no state_dict"),
     "an optimizer": (
         lambda file: torch.save({"state": {}, "param_groups": []}, file),
@@ -171,7 +176,10 @@ def test_what_is_no_checkpoint_is_named_for_what_it_is(case: str, tmp_path: Path
     make, reason = REFUSED[case]
     file = tmp_path / "latest_net_G.pth"
     make(file)
-    with pytest.raises(UserInputError, match=re.escape(reason)) as refusal:
+    with (
+        warnings.catch_warnings(action="error"),  # torch's belong to no sentence of ours
+        pytest.raises(UserInputError, match=re.escape(reason)) as refusal,
+    ):
         read_checkpoint(file)
     assert str(refusal.value).startswith(str(file))
     assert "\n" not in str(refusal.value)
