@@ -114,12 +114,11 @@ def lead(runs: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> dict[str
     return {key: round(value, 4) for key, value in asdict(paired_interval(differences)).items()}
 
 
-def strip(pairs: PairSet, restored: list[Tensor], count: int = 2) -> Image.Image:
-    """The first pairs, a row each: retouched, restored in each way, original; twice as large."""
-    columns = [torch.stack(pairs.retouched), *restored, torch.stack(pairs.originals)]
-    rows = [torch.cat([column[row] for column in columns], 2) for row in range(count)]
-    picture = Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy())
-    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.LANCZOS)
+def strip(pairs: PairSet, restored: list[Tensor]) -> Image.Image:
+    """The first pair: retouched, restored in each way, original; three times as large."""
+    row = [pairs.retouched[0], *(way[0] for way in restored), pairs.originals[0]]
+    picture = Image.fromarray(torch.cat(row, 2).permute(1, 2, 0).numpy())
+    return picture.resize((3 * picture.width, 3 * picture.height), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
@@ -128,7 +127,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of pairs; default: the built-in ones")
     parser.add_argument("--direction", default="AtoB")
     parser.add_argument("--name", default="", help="added to the results file's name")
-    parser.add_argument("--strip", type=Path, help="a picture: the validation pairs by seed 0")
+    parser.add_argument("--strip", type=Path, help="a picture: a validation pair by seed 0")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # steps this small gain nothing from a second
 
