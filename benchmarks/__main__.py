@@ -116,6 +116,7 @@ ALONE = {
     "data": "5 min",
     "validate_score": "5 min",
     "evidence": "17 min",
+    "remedies": "not timed",
     "scale": "hours",
     "synthetic": "not timed",
     "verdict": "not timed",
