@@ -22,6 +22,7 @@ from harness.data.pairs import load_dataset
 from harness.data.prepare import prepare_data
 from harness.data.preview import arrows, preview, spread
 from harness.data.samples import photograph_file
+from harness.data.sizing import sized_pair
 from harness.errors import UserInputError
 from harness.profiles import QUICK
 
@@ -259,3 +260,19 @@ def test_what_cannot_be_written_is_refused_before_any_picture_is_read(
     assert isinstance(result.exception, UserInputError)
     assert place in str(result.exception)
     assert option in str(result.exception)
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_made_pair_is_warped_back_whichever_side_is_retouched(
+    made: Path, direction: Direction
+) -> None:
+    """What is taken for retouched becomes what is taken for original, by the field beside it."""
+    (files, *_) = find_pairs(made).splits["val"]
+    pair = sized_pair(files, direction, QUICK, "fine")
+    assert pair.undone is not None
+    inside = pair.mask.expand(3, -1, -1)
+    original = pair.original.float()[inside]
+    undone, left = (
+        (kind.float()[inside] - original).abs().mean() for kind in (pair.undone, pair.retouched)
+    )
+    assert float(undone) < 0.35 * float(left)

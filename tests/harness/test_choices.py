@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.choices import choose_earlier
+from harness.choices import choose_earlier, choose_finalists
 from harness.commands.search import pins
+from harness.config import SearchConfig
 from harness.errors import UserInputError
 from search_spaces.space import load_space
 from tests.harness.portraits import write_best
@@ -37,3 +38,15 @@ def test_settings_that_are_enqueued_twice_are_refused(tmp_path: Path) -> None:
 def test_a_setting_that_is_pinned_twice_is_refused(entries: list[str]) -> None:
     with pytest.raises(UserInputError, match="--set lr is given twice, as 1 and as "):
         pins(entries)
+
+
+@pytest.mark.parametrize(
+    ("budget", "repeats", "finalists"), [(48, 3, 3), (47, 3, 0), (64, 4, 3), (63, 4, 0)]
+)
+def test_a_winner_is_confirmed_by_a_quarter_of_the_budget(
+    budget: int, repeats: int, finalists: int
+) -> None:
+    """Three settings and the recommendation, each as often as is said."""
+    found, remarks = choose_finalists(SearchConfig(budget=budget, repeats=repeats), n_test=12)
+    assert found == finalists
+    assert bool(remarks) is (finalists == 0)

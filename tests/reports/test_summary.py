@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
+from reports.record import recipe_trial
 from reports.summary import importance, summarise
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
@@ -212,3 +213,14 @@ def test_scores_that_bound_a_study_are_its_own() -> None:
     assert found.rival.trial == 1
     assert found.winner.score == study.trials[2].value
     assert [row.trial for row in found.recipes] == [0, 1]
+
+
+def test_of_a_recipe_that_ran_twice_the_later_run_counts() -> None:
+    """It ran again since something outside of its setting was wrong with the first."""
+    study = empty_study()
+    for noise in (0.0, 0.05):
+        add_trial(study, dict(zip(SPACE, RECIPES["best"], strict=True)), noise=noise, recipe="best")
+    first, second = study.get_trials(deepcopy=False)
+    assert first.value != second.value
+    assert summarise(study).baseline is not None
+    assert recipe_trial(study, "best") == second
