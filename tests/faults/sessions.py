@@ -56,7 +56,7 @@ MIRROR_PLACES = [
     "mlflow:MlflowClient.create_experiment",
     "mlflow:MlflowClient.create_run",
     "mlflow:MlflowClient.log_batch",
-    "mlflow:MlflowClient.log_artifacts",
+    "mlflow.store.artifact.local_artifact_repo:LocalArtifactRepository.log_artifacts",
     "mlflow:MlflowClient.set_terminated",
     "harness.tracking.outbox:Outbox.put",
     "harness.tracking.store:MlflowStore.write",

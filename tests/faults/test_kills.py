@@ -47,7 +47,7 @@ MIRROR_STAGES = [
     "mlflow:MlflowClient.create_run:after:1",
     "mlflow:MlflowClient.create_run:after:2",
     "mlflow:MlflowClient.log_batch:before:3",
-    "mlflow:MlflowClient.log_artifacts:before:2",
+    "mlflow.store.artifact.local_artifact_repo:LocalArtifactRepository.log_artifacts:before:2",
     "harness.tracking.store:MlflowStore.write:after:1",
     "mlflow:MlflowClient.set_terminated:before:1",
     "mlflow:MlflowClient.set_terminated:after:1",
