@@ -181,3 +181,16 @@ def test_movement_is_cleaned_of_gaps_and_specks(monkeypatch: pytest.MonkeyPatch)
     wide = np.ones((20, 40), bool)
     wide[:, 10:15] = False
     assert not closed(wide, 2)[:, 10:15].any()
+
+
+@pytest.mark.parametrize("shape", [(160, 240), (240, 160)])
+def test_without_inputs_a_blur_by_the_short_side_stands_in(
+    objective: BoundarySharpness, shape: tuple[int, int]
+) -> None:
+    """1.25 % of it: that very blur of the original is no better than doing nothing."""
+    target = drawn(1, 3, *shape)
+    mask = torch.zeros(1, 1, *shape, dtype=torch.bool)
+    mask[..., 60:100, 60:100] = True
+    blurred = gaussian_filter(target.numpy(), (0, 0, 2, 2), mode="mirror", radius=(0, 0, 6, 6))
+    score = objective.against(Reference(("a",), target, mask, None))(torch.from_numpy(blurred))
+    assert score.components["Lrel"] == pytest.approx(1, abs=1e-3)
