@@ -214,7 +214,7 @@ def test_workers_die_with_what_they_are_forked_from_and_are_replaced(plan: Trial
         (server,) = (
             child
             for child in psutil.Process().children()
-            if "forkserver" in " ".join(child.cmdline())
+            if child.status() != psutil.STATUS_ZOMBIE and "forkserver" in " ".join(child.cmdline())
         )
         server.kill()
         assert isinstance(next_of(launcher)[1], Died)

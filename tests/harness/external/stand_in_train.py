@@ -51,7 +51,7 @@ for epoch in range(1, opt.n_epochs + opt.n_epochs_decay + 1):
         log.write(f"{line}G_GAN: 0.700 G_L1: {loss:.3f} D_real: 0.650 D_fake: 0.710 \n")
     if fault == "crash" and epoch == 2:
         raise RuntimeError("CUDA error: the card fell off the bus")
-    if fault == "hang" and epoch == 2:
+    if fault in ("hang", "child") and epoch == 2:
         time.sleep(1000)
     if fault == "no checkpoint" and epoch == 2:
         continue
