@@ -139,7 +139,9 @@ def test_gpus_are_packed_by_what_the_first_trials_needed(
     assert started == list(range(workers))
     said = [text for text in view.texts if "needs 40.0 GiB" in text]
     assert len(said) == (0 if most == jobs else 1)
-    assert set((plan.paths.folder / "where.txt").read_text().split()) == {"cuda:0", "cuda:1"}
+    # On a busy machine one worker may have run them all before another was ready.
+    assert set((plan.paths.folder / "where.txt").read_text().split()) <= {"cuda:0", "cuda:1"}
+    assert {plan.device_of(worker) for worker in started} == {"cuda:0", "cuda:1"}
     assert driving.runs_of(plan.paths.folder, 9) == 1
 
 
