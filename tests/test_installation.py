@@ -1,5 +1,6 @@
 """What is installed from an sdist is what the checkout tracks, so that no file can be forgotten."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -82,3 +83,12 @@ def test_licence_in_every_form_of_the_package(unpacked: Path) -> None:
     assert "Apache License\n" in text
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert citation["license"] == "Apache-2.0"
+
+
+def test_every_lower_bound_becomes_a_constraint() -> None:
+    """As hosted CI installs the lowest versions: those of the extras too, and no extra's name."""
+    script = runpy.run_path(str(ROOT / ".ci" / "lowest_versions.py"))
+    text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    constraints = script["lowest"](text)
+    assert {"torch==2.11", "psycopg==3.2.3", "mypy==1.18.1"} <= set(constraints)
+    assert len(constraints) == text.count(">=") - text.count("python_requires")
