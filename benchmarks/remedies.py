@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import RESULTS, describe_machine
 from harness.config import TrainSettings, TrialPlan
 from harness.confirmation.paired import paired_interval
 from harness.data.cache import default_cache
@@ -37,7 +37,6 @@ from harness.trial_messages import Rung, TrialTask
 from objectives.loading import load_objective
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
-RESULTS = Path(__file__).parent / "results"
 BASELINE = "repainting, as the guide recommends"
 REMEDIES: dict[str, dict[str, Any]] = {BASELINE: {}, "moving pixels": {"netG": "warp_unet_128"}}
 LARGER = (256, 512)

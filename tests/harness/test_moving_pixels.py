@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 
-from benchmarks.synthetic_studies import make_study
 from harness.best_config import read_best_config
 from harness.config import SearchConfig
 from harness.data.liquify import Stroke, displacement, inverse_displacement, resample
@@ -22,6 +21,7 @@ from harness.training.networks import WarpUnet, build_generator
 from harness.trial_messages import TrialTask
 from reports.export import as_script, as_yaml, best_config
 from search_spaces.space import load_space
+from tests.synthetic_studies import make_study
 
 MOVING = TRAIN.but({"netG": "warp_unet_128", "ngf": 4})
 

@@ -11,7 +11,6 @@ from driving import Instant, make_plan
 from rich.console import Console
 
 import harness.search
-from benchmarks.synthetic_studies import make_study
 from harness.outcome import as_lines, outcome_of
 from harness.paths import RunPaths
 from harness.standing import driver_of, standing_lines
@@ -32,6 +31,7 @@ from harness.view import (
     make_view,
     sparkline,
 )
+from tests.synthetic_studies import make_study
 
 ESCAPE = "\x1b"
 PARAMS = {

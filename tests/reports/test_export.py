@@ -10,7 +10,8 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from benchmarks.synthetic_studies import (
+from reports.export import as_command, as_script, as_yaml, best_config
+from tests.synthetic_studies import (
     RECIPES,
     SPACE,
     add_trial,
@@ -18,7 +19,6 @@ from benchmarks.synthetic_studies import (
     make_study,
     study_attrs,
 )
-from reports.export import as_command, as_script, as_yaml, best_config
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
 

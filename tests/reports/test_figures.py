@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from optuna import Study
 
-from benchmarks.synthetic_studies import make_study
 from reports.figures import all_figures, course, importance, losses
 from reports.guide import BANDS
 from reports.settings_figures import scale
 from reports.summary import summarise
 from reports.table import trials_frame
+from tests.synthetic_studies import make_study
 
 
 def say(key: str, **_: object) -> str:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import f
 
-from benchmarks.synthetic_studies import make_study
 from reports.interactions import strongest
 from reports.table import PARAMS, trials_frame
+from tests.synthetic_studies import make_study
 
 
 def trials(count: int, seed: int = 0) -> pd.DataFrame:

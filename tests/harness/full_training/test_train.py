@@ -10,7 +10,6 @@ import by_hand
 import pytest
 import torch
 
-from benchmarks.synthetic_studies import make_study
 from harness.best_config import read_best_config
 from harness.data.pairs import load_dataset
 from harness.data.prepare import pair_set, prepare_data
@@ -29,6 +28,7 @@ from harness.training.networks import build_discriminator, build_generator
 from reports.export import as_yaml, best_config
 from tests.harness.full_training.following import STAGES, Heard, asked, mlflow_run, same, weights
 from tests.harness.portraits import write_best
+from tests.synthetic_studies import make_study
 
 ROOT = Path(__file__).parents[3]
 
