@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.scaffold import write_result
 from benchmarks.step import Step, batch, our_step, reference_step
-from harness.profiles import STANDARD
+from harness.config.profiles import STANDARD
 from harness.training.networks import build_discriminator, build_generator
 
 WORKERS = (1, 2, 4, 8)

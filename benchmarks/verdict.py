@@ -11,7 +11,7 @@ write first.
 import numpy as np
 
 from benchmarks.scaffold import write_result
-from harness.confirmation.paired import level_for, paired_interval
+from harness.evaluation.paired_comparison import level_for, paired_interval
 
 CHALLENGERS = 3
 STUDIES = 1000

@@ -13,10 +13,10 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from harness.commands.export import export, report
-from harness.commands.spaces import spaces
-from harness.database import open_storage, sqlite_url
+from harness.cli.export import export, report
+from harness.cli.spaces import spaces
 from harness.errors import UserInputError
+from harness.study.database import open_storage, sqlite_url
 from tests.reports.test_commands import SHARED, SWITCHES
 from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
