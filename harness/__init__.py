@@ -17,7 +17,7 @@ A name is imported when it is first used, so that `import harness` costs nothing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from harness.version import __version__
+from harness.config.version import __version__
 
 if TYPE_CHECKING:
     from harness.config.settings import SearchConfig

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli import compare, data, doctor, export, results, score, search, spaces, training
+from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
 from harness.study.urls import scrubbed
-from harness.version import __version__
 
 # What typer raises for words that it cannot parse; of its family it makes only this one public.
 MISUSE: type[Exception] = typer.BadParameter.__bases__[0]

@@ -7,10 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import External, Program, SearchConfig, TrainSettings, Weights
+from harness.config.version import __version__
 from harness.paths import RunPaths
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
-from harness.version import __version__
 from search_spaces.space import Space
 
 if TYPE_CHECKING:
