@@ -18,7 +18,7 @@ import harness.tracking.server
 from docs import make_commands
 from harness.cli.app import app, main
 from harness.config import profiles
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 
