@@ -11,7 +11,6 @@ from driving import Instant, make_plan
 from rich.console import Console
 
 import harness.search.search
-from tests.synthetic_studies import make_study
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
 from harness.console.lines import leading, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
