@@ -78,9 +78,6 @@ class TrainSettings(Frozen):
     rungs: tuple[Steps, ...] = Field(
         max_length=1000, description="steps at which a trial is scored; the last = steps"
     )
-    half_size_steps: Steps = Field(
-        default=0, description="of them, the first so many at half the picture size"
-    )
     precision: Precision = Field(
         default="float32", description="of the convolutions; weights and losses stay float32"
     )
@@ -101,6 +98,14 @@ class TrainSettings(Frozen):
     def but(self, extras: Mapping[str, Any]) -> "TrainSettings":
         """These settings with some values changed, checked as these were."""
         return TrainSettings.model_validate({**self.model_dump(), **extras})
+
+
+def without_half_size(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Training settings as a record or file has them, less the one that an earlier version had.
+
+    A record that used it (`--half-size-first`) has `half_size_steps` above zero.
+    """
+    return {name: value for name, value in train.items() if name != "half_size_steps"}
 
 
 class Repository(Frozen):
@@ -175,9 +180,6 @@ class SearchConfig(Frozen):
     study: StudyName = "boundary-sharpness"
     run_dir: Path = Path("runs")
     profile: str = "auto"
-    half_size_first: bool = Field(
-        default=False, description="train at half the picture size until the first rung"
-    )
     device: str = "auto"
     jobs: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = "auto"
     per_gpu: int | None = Field(

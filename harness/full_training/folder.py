@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from harness.config.settings import without_half_size
 from harness.errors import UserInputError
 from harness.paths import TrainingPaths, check_writable, write_aside
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -53,6 +54,8 @@ def take_up(folder: Path, facts: Mapping[str, Any]) -> str:
         raise UserInputError(
             f"{file} cannot be used ({error}): choose another folder with --out DIR."
         ) from error
+    if isinstance(held.get("train"), dict):
+        held["train"] = without_half_size(held["train"])
     for name, value in facts.items():
         if held.get(name) != value:
             words = WORDS.get(name, name.replace("_", " "))

@@ -13,7 +13,6 @@ from harness.search.resolve import (
     check_start,
     choose_earlier,
     choose_finalists,
-    choose_half_size,
     choose_objective,
     choose_pinned,
     choose_places,
@@ -112,7 +111,6 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
     check_space(space, train, config.from_scratch)
-    train = choose_half_size(config, space, train)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
     plan = assemble(config, space, profile, train, places)

@@ -17,7 +17,7 @@ from harness.errors import SharedInputError, UserInputError, for_the_user
 from harness.evaluation.evaluator import Judge
 from harness.evaluation.panels import panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import Batch, batches, half_size_first
+from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.feature_cache import target_features
@@ -145,7 +145,6 @@ class Trials:
         """This program's own training."""
         targets = self.targets if task.params.lambda_perceptual > 0 else None
         stream = batches(self.dataset.train, settings, self.device, task.seed, targets)
-        stream = half_size_first(stream, settings.half_size_steps)
         first = next(stream)
         model = self.model(task, settings, first)
         torch.manual_seed(task.seed)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from harness.config.best_config import read_best_config
 from harness.errors import HarnessError, UserInputError
+from harness.full_training.folder import take_up
 from harness.full_training.train import closing, train_fully
 from harness.full_training.view import (
     Checked,
@@ -109,6 +111,20 @@ def test_a_folder_holds_one_training(whole: tuple[Path, Heard], pairs: Path) -> 
         train_fully(asked(folder.parent, pairs, seed=1), Heard())
     with pytest.raises(UserInputError, match="a training with other epochs, picture sizes"):
         train_fully(asked(folder.parent, pairs, epochs=3), Heard())
+
+
+def test_a_training_of_the_version_with_half_size_first_goes_on(tmp_path: Path) -> None:
+    """Its settings have one more, in its own folder and in its best.yaml."""
+    unused, used = (
+        read_best_config(write_best(tmp_path / f"{steps}.yaml", train={"half_size_steps": steps}))
+        for steps in (0, 1000)
+    )
+    assert unused == used
+    facts = {"train": unused.train.model_dump(mode="json"), "seed": 0}
+    key = take_up(tmp_path, {**facts, "train": {**facts["train"], "half_size_steps": 0}})
+    assert take_up(tmp_path, facts) == key
+    with pytest.raises(UserInputError, match="other seed"):
+        take_up(tmp_path, {**facts, "seed": 1})
 
 
 def test_a_damaged_state_is_said_by_name(
