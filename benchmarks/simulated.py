@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from harness.choices import choose_objective, choose_recipes, read_space
+from harness.choices import choose_objective, choose_recipes, other_generator, read_space
 from harness.config import SearchConfig, TrialPlan
 from harness.data.prepare import PreparedData
 from harness.plan import SearchPlan
@@ -49,6 +49,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
             dataset=data.file,
             folder=(folder / "simulated").absolute(),
             train=QUICK,
+            other_netG=other_generator(space, QUICK),
             weights="random",
             device="cpu",
             threads=1,

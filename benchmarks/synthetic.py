@@ -33,7 +33,7 @@ from search_spaces.params import TrialParams
 from search_spaces.space import load_space
 
 RESULTS = Path(__file__).parent / "results" / "synthetic.json"
-SPACE = load_space("default")
+SPACE = load_space("default").without("generator")
 TRIALS = 50
 FINALISTS, REPEATS = 3, 3
 SEARCHES = 2000  # simulated random searches a landscape

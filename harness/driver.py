@@ -271,7 +271,8 @@ class Driver:
         self.show_baseline(baseline)
 
     def show_baseline(self, baseline: Baseline) -> None:
-        self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
+        noop, oracle = baseline.noop, baseline.oracle
+        self.view.show(Prepared(noop, baseline.warm_start, oracle, baseline.other_warm_start))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""

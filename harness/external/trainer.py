@@ -4,7 +4,7 @@ from harness.config import External, Program, SearchConfig, TrainSettings
 from harness.errors import UserInputError
 from harness.external.program import check_program, read_program
 from harness.external.repository import check_options, read_repository
-from search_spaces.checks import MOVING
+from search_spaces.generators import MOVING
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 

@@ -141,10 +141,13 @@ def test_the_recommendation_is_run_first_and_the_budget_pays_for_its_confirmatio
     plan = planned(pairs, budget=50)
     assert list(plan.recipes) == [
         "best", "problem", "perceptual", "lower_L1", "stronger_D", "lsgan", "progressive",
-        "alternative",
+        "alternative", "warp",
     ]  # fmt: skip
     assert plan.finalists == 3
-    assert plan.search_budget == 50 - 4 * 3
+    # The best three, the best that repaints, and the guide's recommendation.
+    assert plan.search_budget == 50 - 5 * 3
+    of_one_kind = planned(pairs, budget=50, pinned={"generator": "repaint"})
+    assert of_one_kind.search_budget == 50 - 4 * 3
     assert plan.facts["data"]["n_test"] == 2
 
 
