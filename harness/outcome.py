@@ -8,6 +8,7 @@ from harness.paths import StudyPaths
 from harness.urls import without_secrets
 from harness.view import settings
 from reports.commands import quoted
+from reports.texts import translator
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -48,6 +49,9 @@ class SearchOutcome:
         counts: trials of the study by state, lower case.
         best: the best completed trial.
         winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
+        moves: whether its generator moves pixels, which no train.py can.
+        as_is: number of the best trial that an unchanged train.py can run, where that is another
+            question than `winner`.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
@@ -58,6 +62,8 @@ class SearchOutcome:
         tracking_uri: MLflow's, the same; None: the run folder's, or not known.
         finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
             None before it is known.
+        answers: of a search of both kinds of generator: what is best, and what is best with
+            train.py as it is, a sentence each; () of any other.
     """
 
     study: str
@@ -66,6 +72,8 @@ class SearchOutcome:
     counts: dict[str, int]
     best: Standing | None
     winner: int | None
+    moves: bool
+    as_is: int | None
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
@@ -76,6 +84,7 @@ class SearchOutcome:
     paths: StudyPaths
     storage: str | None = None
     tracking_uri: str | None = None
+    answers: tuple[str, ...] = ()
 
 
 def outcome_of(
@@ -93,13 +102,21 @@ def outcome_of(
         tracking_uri: of its mirror, the same.
     """
     from harness.confirmation.finalists import finished_runs
-    from reports.record import best_trial, recipe_trial, winning_trial
+    from reports.answers import answers
+    from reports.record import (
+        as_is_trial,
+        best_trial,
+        moves_pixels,
+        recipe_trial,
+        settings_of,
+        winning_trial,
+    )
 
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         state = trial.state.name.lower()
         counts[state] = counts.get(state, 0) + 1
-    best, winner = best_trial(study), winning_trial(study)
+    best, winner, as_is = best_trial(study), winning_trial(study), as_is_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=study.user_attrs["name"],
@@ -108,6 +125,10 @@ def outcome_of(
         counts=counts,
         best=standing("best", best) if best else None,
         winner=winner.number if winner else None,
+        moves=moves_pixels(
+            {**study.user_attrs["train"], **(settings_of(winner) if winner else {})}
+        ),
+        as_is=as_is.number if as_is else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
@@ -118,6 +139,7 @@ def outcome_of(
         paths=paths,
         storage=storage and without_secrets(storage),
         tracking_uri=tracking_uri and without_secrets(tracking_uri),
+        answers=tuple(answers(study, translator("en"))),
     )
 
 
@@ -146,7 +168,14 @@ def front_of(study: "Study") -> tuple[FrontPoint, ...]:
 
 def as_lines(outcome: SearchOutcome) -> list[str]:
     """The outcome for a terminal."""
-    parts = (table(outcome), front_lines(outcome), confirmation(outcome), ["", *places(outcome)])
+    answered = ["", *outcome.answers] if outcome.answers else []
+    parts = (
+        table(outcome),
+        front_lines(outcome),
+        confirmation(outcome),
+        answered,
+        ["", *places(outcome)],
+    )
     return [headline(outcome), *(line for part in parts for line in part)]
 
 
@@ -165,6 +194,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
+        "answers": list(outcome.answers),
         "folder": str(outcome.paths.folder),
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
     }
@@ -251,7 +281,7 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
         lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
     if shown["noop"] is not None:
         lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
-    return [*lines, f"Verdict: {shown['verdict']}."]
+    return lines if outcome.answers else [*lines, f"Verdict: {shown['verdict']}."]
 
 
 def places(outcome: SearchOutcome) -> list[str]:
@@ -259,12 +289,15 @@ def places(outcome: SearchOutcome) -> list[str]:
     run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
     stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
+    command = f"harness export --format command --run-dir {run_dir} --study {study}{stored}"
     if outcome.best is not None:
+        what = "As a command:         " if outcome.moves else "As a train.py command:"
         lines += [
             f"Best configuration:           {outcome.paths.best_yaml}",
-            f"As a train.py command:        harness export --format command --run-dir {run_dir} "
-            f"--study {study}{stored}",
+            f"{what}        {command}",
         ]
+    if outcome.as_is not in (None, outcome.winner):
+        lines.append(f"With train.py as it is:       {command} --trial {outcome.as_is}")
     return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
 
 
