@@ -1,6 +1,6 @@
 """The driver's loop: hands trials to workers, hears their rungs, and decides.
 
-How a trial ends is `harness.recorder`'s to write down.
+How a trial ends is `harness.search.recorder`'s to write down.
 """
 
 import logging
@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import assert_never
 
-from harness.console.view import Note, Prepared, RungReached, TrialBegan, View, WarmStart
+from harness.console.events import Note, Prepared, RungReached, TrialBegan, WarmStart
+from harness.console.views import View
 from harness.errors import HarnessError, UserInputError, full_disk
 from harness.search.phases import Stage
 from harness.search.plan import SearchPlan

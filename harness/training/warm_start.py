@@ -6,7 +6,7 @@ can, they measure what the searched settings change.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -32,12 +32,14 @@ from harness.training.networks import (
     init_as_copy,
 )
 from harness.training.step import Pix2Pix, discriminator_losses
-from harness.trials.messages import Tell
 from search_spaces.generators import WARP, kind_of
 from search_spaces.params import GanMode, TrialParams
 
 Kind = tuple[int, GanMode]
 """What tells one discriminator from another: n_layers_D and the loss it was trained with."""
+
+Tell = Callable[[int, int], None]
+"""Hears how far a warm start is: steps done, and steps in total."""
 
 # The guide's "problem" recipe: the setting whose output blurs today.
 BLURRING = TrialParams(

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import harness.search.search
 import harness.tracking.sender
 from harness.cli.app import app
-from harness.console.view import Event, Note, TrialEnded, View
+from harness.console.events import Event, Note, TrialEnded
+from harness.console.views import View
 from harness.search.stopping import StopSwitch
 
 BUDGET = 12
@@ -80,6 +81,6 @@ def test_status_reads_a_running_study_and_does_not_disturb_it(tmp_path: Path) ->
         assert driver.wait(timeout=240) == 0
     assert looks
     said = status(folder)
-    assert "not being searched now" in said
+    assert "Study fake, budget 20, finished" in said
     assert "20 of 20 trials are done" in said
     check_finished(folder, 20, kills=0)

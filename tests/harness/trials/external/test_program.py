@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import harness.search.search
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, UserInputError
 from harness.search.plan import plan_search
@@ -28,7 +28,7 @@ from search_spaces.space import load_space
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import PARAMS, ignore, make_trials, pairs
 
-PAGE = Path(__file__).parents[3] / "docs" / "train.md"
+PAGE = Path(__file__).parents[4] / "docs" / "train.md"
 STAND_IN = Path(__file__).with_name("stand_in_program.py")
 
 
