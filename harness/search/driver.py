@@ -272,8 +272,7 @@ class Driver:
         self.show_baseline(baseline)
 
     def show_baseline(self, baseline: Baseline) -> None:
-        noop, oracle = baseline.noop, baseline.oracle
-        self.view.show(Prepared(noop, baseline.warm_start, oracle, baseline.other_warm_start))
+        self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""
