@@ -56,11 +56,6 @@ SAVE_EVERY = 100
 Command = list[str]
 
 
-def moves_pixels(train: Mapping[str, Any]) -> bool:
-    """Whether the generator moves pixels; no copy of pix2pix has one that does."""
-    return str(train["netG"]).startswith("warp_")
-
-
 def harness_train(data: Mapping[str, Any], name: str, epochs: int | None) -> list[Command]:
     """The command that trains what `best.yaml` holds with this program.
 

@@ -4,7 +4,7 @@ from harness.config.settings import External, Program, SearchConfig, TrainSettin
 from harness.errors import UserInputError
 from harness.trials.external.program import check_program, read_program
 from harness.trials.external.repository import check_options, read_repository
-from search_spaces.checks import MOVING
+from search_spaces.generators import MOVING
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 

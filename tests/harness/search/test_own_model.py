@@ -67,7 +67,7 @@ def test_trials_of_it_begin_with_its_weights(tmp_path: Path) -> None:
     generator, _ = trials.networks(TrialTask(0, PARAMS, seed=0))
     wanted = build_generator(RESNET, 1).state_dict()
     assert all(torch.equal(held, wanted[name]) for name, held in generator.named_parameters())
-    assert set(trials.warm_start.discriminators) == set(KINDS)
+    assert set(trials.warm_start(TRAIN.netG).discriminators) == set(KINDS)
     rungs: list[float] = []
     assert trials.run(TrialTask(0, PARAMS, 0), lambda rung: not rungs.append(rung.value))
     assert len(rungs) == len(train.rungs)
