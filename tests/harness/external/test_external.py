@@ -46,6 +46,9 @@ SMALL = {
 def copy_of_pix2pix(folder: Path, **faults: str) -> Path:
     folder.mkdir(parents=True)
     shutil.copyfile(STAND_IN, folder / "train.py")
+    (folder / "models").mkdir()
+    for model in ("pix2pix", "pix2pix_with_perceptual"):
+        (folder / "models" / f"{model}_model.py").touch()
     (folder / "faults.json").write_text(json.dumps(faults))
     return folder
 
@@ -209,9 +212,10 @@ def test_rungs_fall_on_whole_epochs() -> None:
 class TestRepositories:
     def test_its_own_options_and_those_of_its_models_are_read(self, tmp_path: Path) -> None:
         repo = copy_of_pix2pix(tmp_path / "pix2pix")
-        (repo / "models").mkdir()
         (repo / "models" / "pix2pix_model.py").write_text("parser.add_argument('--lambda_X')")
+        (repo / "models" / "networks.py").touch()
         found = read_repository(repo, 600)
+        assert found.models == ("pix2pix", "pix2pix_with_perceptual")
         assert {"lambda_X", "n_layers_D", "gan_mode"} <= set(found.options)
         assert (found.python, found.silence) == (sys.executable, 600)
 
@@ -219,11 +223,20 @@ class TestRepositories:
         self, repository: Repository
     ) -> None:
         options = tuple(o for o in repository.options if "perceptual" not in o)
-        plain = repository.model_copy(update={"options": options})
+        plain = repository.model_copy(update={"options": options, "models": ("pix2pix",)})
         check_options(repository, PARAMS, QUICK)
         check_options(plain, PARAMS.model_copy(update={"lambda_perceptual": 0}), QUICK)
-        with pytest.raises(UserInputError, match=r"use_perceptual.*--set lambda_perceptual=0"):
+        told = r"pix2pix_with_perceptual.*--format plugin --repo \S+ .*--set lambda_perceptual=0"
+        with pytest.raises(UserInputError, match=told):
             check_options(plain, PARAMS, QUICK)
+
+    def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
+        """The perceptual term too comes with it, whatever other model files are there."""
+        moving = QUICK.but({"netG": "warp_unet_128"})
+        with pytest.raises(UserInputError, match=r"--model pix2pix_warp.*--format plugin --repo"):
+            check_options(repository, PARAMS, moving)
+        models = ("pix2pix", "pix2pix_warp")
+        check_options(repository.model_copy(update={"models": models}), PARAMS, moving)
 
     def test_the_option_names_before_2020_are_used_where_they_are(
         self, repository: Repository, tmp_path: Path
