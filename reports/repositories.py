@@ -64,7 +64,7 @@ def missing(wanted: Mapping[str, str | None], repository: Mapping[str, Any]) -> 
         otherwise = (
             "search with --set lambda_perceptual=0"
             if model == "pix2pix_with_perceptual"
-            else "train with harness train"
+            else "leave --repo out, and train it with this program"
         )
         return (
             f"{train_py} knows no --model {model}, with the options that it needs: harness export "
