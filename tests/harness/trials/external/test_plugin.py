@@ -66,7 +66,7 @@ def models(
     def parsed(*words: str, is_train: bool = True) -> Any:
         opt = parse([*WORDS, *words], is_train)
         if request.param == "with gpu_ids":
-            opt.gpu_ids = []
+            opt.gpu_ids = [0]
         return opt
 
     monkeypatch.setattr(found, "parse", parsed)
@@ -113,7 +113,7 @@ def test_it_begins_as_the_identity(models: ModuleType) -> None:
     model = created(models)
     with torch.no_grad():
         assert (model.netG(picture) - picture).abs().max() < 1e-4
-    assert any(weight.abs().sum() > 0 for weight in model.netG.parameters())
+    assert any(weight.abs().sum() > 0 for weight in model.warp.parameters())
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
@@ -121,7 +121,7 @@ def test_the_same_weights_restore_the_same_as_here(models: ModuleType, norm: str
     net = trained_a_little(SETTINGS.but({"norm": norm}))
     net.field_size.fill_(64)
     model = created(models, "--norm", norm)
-    model.netG.load_state_dict(net.state_dict())
+    model.warp.load_state_dict(net.state_dict())
     picture = torch.nn.functional.avg_pool2d(batch(2)[0], 9, 1, 4)
     with torch.no_grad():
         found, wanted = model.netG(picture), net(picture)
@@ -137,7 +137,7 @@ def test_its_steps_are_ours(models: ModuleType, gan_mode: Any) -> None:
         trained_a_little(), build_discriminator(SETTINGS, 2, 5), params, SETTINGS, None
     )
     model = created(models, "--gan_mode", gan_mode)
-    model.netG.load_state_dict(begun)
+    model.warp.load_state_dict(begun)
     model.netD.load_state_dict(build_discriminator(SETTINGS, 2, 5).state_dict())
     for number in range(3):
         a, b = batch(number)
@@ -148,7 +148,7 @@ def test_its_steps_are_ours(models: ModuleType, gan_mode: Any) -> None:
             found = getattr(model, f"loss_{name}").item()
             assert found == pytest.approx(float(wanted[name]), rel=1e-3), name
     learnt = {name: weight.detach() for name, weight in ours.generator.named_parameters()}
-    assert_moved_alike(dict(model.netG.named_parameters()), learnt, begun)
+    assert_moved_alike(dict(model.warp.named_parameters()), learnt, begun)
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +231,8 @@ def test_checkpoints_load_both_ways(models: ModuleType) -> None:
     ours = trained_a_little()
     torch.save(ours.state_dict(), file)
     continued = created(models, "--continue_train", "--load_size", "192")
-    assert continued.netG.field_size == 192
-    weights = dict(continued.netG.named_parameters())
+    assert continued.warp.field_size == 192
+    weights = dict(continued.warp.named_parameters())
     assert all(torch.equal(weights[name], one) for name, one in ours.named_parameters())
 
 

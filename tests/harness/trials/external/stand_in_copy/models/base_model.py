@@ -26,10 +26,11 @@ class BaseModel:
                 networks.init_net(net, opt.init_type, opt.init_gain)
             if not self.isTrain or opt.continue_train:
                 file = self.save_dir / f"latest_net_{name}.pth"
-                net.load_state_dict(torch.load(file, weights_only=True))
+                getattr(net, "module", net).load_state_dict(torch.load(file, weights_only=True))
 
     def save_networks(self, epoch: str) -> None:
         self.save_dir.mkdir(parents=True, exist_ok=True)
         for name in self.model_names:
             file = self.save_dir / f"{epoch}_net_{name}.pth"
-            torch.save(getattr(self, f"net{name}").state_dict(), file)
+            net = getattr(self, f"net{name}")
+            torch.save(getattr(net, "module", net).state_dict(), file)

@@ -40,7 +40,18 @@ def init_net(
     net: nn.Module, init_type: Any = "normal", init_gain: float = 0.02, gpu_ids: Any = ()
 ) -> nn.Module:
     init_weights(net, torch.initial_seed(), init_type, init_gain)
-    return nn.DataParallel(net) if gpu_ids else net
+    return OnSeveralGpus(net) if gpu_ids else net
+
+
+class OnSeveralGpus(nn.Module):
+    """As DataParallel wraps a network."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.module = net
+
+    def forward(self, x: Tensor) -> Any:
+        return self.module(x)
 
 
 class GANLoss:
