@@ -6,8 +6,8 @@
 A remedy changes training settings and nothing else: the guide's recommended five settings, the
 pairs, the seeds and the steps are the same. Each seed has a warm start of its own for each remedy,
 and is scored on pairs held out from training. The lead over the recommended setting is that of
-`harness.confirmation.paired`: an interval for new seeds and new pictures. A generator that moves
-pixels is scored on the same pairs at larger sizes too, by the field found at its own.
+`harness.evaluation.paired_comparison`: an interval for new seeds and new pictures. A generator
+that moves pixels is scored on the same pairs at larger sizes too, by the field found at its own.
 """
 
 import argparse

@@ -114,7 +114,7 @@ class Repository(Frozen):
 
 
 class Program(Frozen):
-    """Any other program that runs the trials, read off a YAML by `harness.external.program`."""
+    """Any other program that runs the trials, read off a YAML by `harness.trials.external`."""
 
     file: Path = Field(description="the YAML that describes it")
     folder: Path = Field(description="where it runs")

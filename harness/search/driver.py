@@ -1,6 +1,6 @@
 """The driver's loop: hands trials to workers, hears their rungs, and decides.
 
-How a trial ends is `harness.recorder`'s to write down.
+How a trial ends is `harness.search.recorder`'s to write down.
 """
 
 import logging

@@ -2,7 +2,7 @@
 
 The best of fifty single runs is partly luck ("Overtuning", arXiv 2506.19540). So the leaders and
 the guide's recommendation are trained anew, longer, on seeds that the search has not seen, and
-scored on pictures that it has not seen; `harness.confirmation.verdict` says what is made of that.
+scored on pictures that it has not seen; `harness.evaluation.verdict` says what is made of that.
 
 Their runs are a study of their own beside the search's: the sampler does not learn from them.
 """
@@ -61,7 +61,7 @@ class FinalStage:
 
     Args:
         searched: the search's study; what is found is noted there.
-        study: the finalists' runs, from `harness.study.final_study`.
+        study: the finalists' runs, from `harness.study.study.final_study`.
         finalists: the last is what the others are compared with.
         done: trials of the budget that the search itself took.
     """

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 StopReason = Literal["", "user", "timeout"]
 
+TRACKING_URI = "tracking_uri"
+"""Attribute of a study: where its last search mirrored it; None: the run folder's own store."""
+
 # Every outcome is read against what the guide recommends and what blurs today.
 NAMED_RECIPES = {"best": "the guide's recommendation", "problem": "the guide's problem"}
 
@@ -56,7 +59,9 @@ class SearchOutcome:
             score first, with their values.
         storage: the URL of the database, as it may be shown; None: the run folder's.
         tracking_uri: MLflow's, the same; None: the run folder's, or not known.
-        finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
+        files_here: whether `paths` is where this study's files are; a database that several run
+            folders share is read from any of them.
+        finalists: what they showed, as `harness.evaluation.verdict.conclude` has it;
             None before it is known.
     """
 
@@ -76,6 +81,13 @@ class SearchOutcome:
     paths: StudyPaths
     storage: str | None = None
     tracking_uri: str | None = None
+    files_here: bool = True
+
+    @property
+    def done(self) -> int:
+        """Trials of the budget that ended and did not fail."""
+        ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
+        return ended + self.final_runs
 
 
 def outcome_of(
@@ -93,6 +105,8 @@ def outcome_of(
         tracking_uri: of its mirror, the same.
     """
     from harness.search.finalists import finished_runs
+    from harness.study.folder import owner_of
+    from harness.study.study import IDENTITY
     from reports.record import best_trial, recipe_trial, winning_trial
 
     counts: dict[str, int] = {}
@@ -117,8 +131,15 @@ def outcome_of(
         run_dir=run_dir,
         paths=paths,
         storage=storage and without_secrets(storage),
-        tracking_uri=tracking_uri and without_secrets(tracking_uri),
+        tracking_uri=shown_uri(study, tracking_uri),
+        files_here=owner_of(paths) in (None, study.user_attrs.get(IDENTITY)),
     )
+
+
+def shown_uri(study: "Study", tracking_uri: str | None) -> str | None:
+    """MLflow's address, of this search or of the last one; None: the run folder's own store."""
+    noted: str | None = study.user_attrs.get(TRACKING_URI)
+    return without_secrets(tracking_uri) if tracking_uri else noted
 
 
 def standing(label: str, trial: "FrozenTrial") -> Standing:
@@ -165,8 +186,8 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
-        "folder": str(outcome.paths.folder),
-        "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
+        "folder": str(outcome.paths.folder) if outcome.files_here else None,
+        "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
     }
 
 
@@ -174,10 +195,8 @@ def headline(outcome: SearchOutcome) -> str:
     said = [f"{count} {state}" for state, count in sorted(outcome.counts.items())]
     said += [f"{outcome.final_runs} of finalists"] if outcome.final_runs else []
     counts = ", ".join(said)
-    done = sum(outcome.counts.get(state, 0) for state in ("complete", "pruned"))
-    done += outcome.final_runs
     ended = {
-        "": f"{done} of {outcome.budget} trials are done",
+        "": f"{outcome.done} of {outcome.budget} trials are done",
         "user": "The search was stopped, and the same command goes on",
         "timeout": "The time is up, and the same command goes on",
     }[outcome.stopped]
@@ -256,6 +275,11 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
 
 def places(outcome: SearchOutcome) -> list[str]:
     """Where the files are and what to type next."""
+    if not outcome.files_here:
+        return [
+            f"Record, pictures and weights: in another run folder than {outcome.run_dir}, which "
+            "has a study of the same name; name it with --run-dir DIR"
+        ]
     run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
     stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]

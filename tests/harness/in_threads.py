@@ -36,7 +36,7 @@ class Lane:
 
 
 class ThreadLauncher:
-    """`harness.launch.launcher.Launcher` in one process, for runners that answer at once.
+    """`harness.trials.launchers.launcher.Launcher` in one process, for runners that answer at once.
 
     What it hears does not depend on which thread is quicker: it waits for every busy worker.
     """

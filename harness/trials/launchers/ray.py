@@ -155,7 +155,7 @@ def unpack(folder: Path, files: Files) -> None:
 
 
 class RayLauncher:
-    """Starts, hears, replaces and ends actors: `harness.launch.launcher.Launcher` on a cluster.
+    """The `Launcher` on a Ray cluster: starts, replaces and ends actors, and receives from them.
 
     Args:
         gpus: of each worker; may be a fraction.

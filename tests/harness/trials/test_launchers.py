@@ -229,7 +229,7 @@ def test_workers_can_use_cuda_and_need_not_import_what_they_are_forked_with() ->
 import os, signal, sys
 from harness.trials.launchers import preload
 import torch
-assert {"lpips", "torchvision", "torch._dynamo", "harness.trial"} <= set(sys.modules)
+assert {"lpips", "torchvision", "torch._dynamo", "harness.trials.trial"} <= set(sys.modules)
 assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
 if os.fork() == 0:
