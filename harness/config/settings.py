@@ -114,6 +114,7 @@ class Repository(Frozen):
     folder: Path
     python: str = Field(description="the interpreter that runs it")
     options: tuple[str, ...] = Field(description="the options that its train.py knows")
+    models: tuple[str, ...] = Field(default=(), description="what its --model may name")
     silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
 
 
