@@ -151,8 +151,8 @@ FAULTS = {
     "p.png is no picture": lambda file: file.write_text("hello"),
     "p.png cannot be read": make_truncated,
     "p.png holds 2 frames": make_animated,
-    "p.png says it has 10000 x 10000": lambda file: claimed_png(file, 10_000, 10_000),
-    "p.png says it has more than": lambda file: claimed_png(file, 60_000, 60_000),
+    "p.png says it has 11000 x 11000": lambda file: claimed_png(file, 11_000, 11_000),
+    "p.png says it has more than the 120,000,000": lambda file: claimed_png(file, 60_000, 60_000),
     "p.png is not there": lambda file: file.symlink_to(file.parent / "nowhere.png"),
 }
 
