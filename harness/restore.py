@@ -160,14 +160,16 @@ def targets_of(
     """The file to write for each picture, folders opened, and what these hold besides.
 
     Raises:
-        UserInputError: there are none, two would be written under one name, or one would be
-            written over.
+        UserInputError: there are none, one that is named is not there, two would be written under
+            one name, or one would be written over.
     """
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed_over: list[str] = []
     for entry in pictures:
         folder = is_folder(entry)
+        if not folder and not entry.exists():
+            raise UserInputError(f"{shown(entry)} is not there: name a picture or a folder.")
         files, over = opened_folder(entry, out) if folder else ([entry], ())
         passed_over += over
         root = entry if folder else entry.parent

@@ -81,12 +81,12 @@ def test_every_bit_stays_in_the_same_format(mode: str, suffix: str, tmp_path: Pa
         assert np.array_equal(np.asarray(before.convert(plain)), np.asarray(after))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("RGB", ".png"), ("RGBA", ".png"), ("RGB", ".tif"), ("RGBA", ".tif"), ("CMYK", ".tif")],
+)
 def test_16_bits_of_colour_are_written_and_read(mode: str, suffix: str, tmp_path: Path) -> None:
     """Also by a reader of its own: Pillow's high bytes are the values' high bytes."""
-    if (mode, suffix) == ("CMYK", ".png"):
-        pytest.skip("PNG has no CMYK")
     file, wide = tmp_path / f"p{suffix}", tmp_path / f"wide{suffix}"
     sample().save(file)
     random = np.random.default_rng(0)

@@ -283,8 +283,9 @@ class TestRefusals:
         bad.write_bytes(bad.read_bytes()[:200])
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         self.refused(tmp_path, r"^\S+bad.png cannot be read as a picture", checkpoint, bad)
-        gone = tmp_path / "gone.png"
-        self.refused(tmp_path, r"^2 of 2 pictures .*bad.png .*gone.png", checkpoint, bad, gone)
+        other = tmp_path / "other.png"
+        other.touch()
+        self.refused(tmp_path, r"^2 of 2 pictures .*bad.png .*other.png", checkpoint, bad, other)
 
     def test_a_folder_where_a_picture_would_be(self, tmp_path: Path) -> None:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
@@ -318,7 +319,8 @@ class TestRefusals:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         (tmp_path / "empty").mkdir()
         self.refused(tmp_path, "holds no pictures", checkpoint, tmp_path / "empty")
-        self.refused(tmp_path, "gone.png", checkpoint, tmp_path / "gone.png")
+        good = write_picture(tmp_path / "p.png", 64, 64)
+        self.refused(tmp_path, "gone.png is not there", checkpoint, good, tmp_path / "gone.png")
 
     def test_another_process_that_restores_there(self, tmp_path: Path) -> None:
         """The one that was first writes on; the second is refused and writes nothing."""
