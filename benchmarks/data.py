@@ -26,19 +26,25 @@ from PIL import Image
 from skimage.transform import resize, warp
 
 from benchmarks.machine import describe_machine
-from harness.data.check import check
-from harness.data.crops import FEWEST_ALIKE
-from harness.data.duplicates import same_picture_groups, signature
-from harness.data.faces import find_face
-from harness.data.facts import PairFacts, Unreadable, measure
-from harness.data.folders import PairFiles, PairFolder, Split, find_pairs
-from harness.data.liquify import Field, Stroke, displacement, inverse_displacement, resample
-from harness.data.make import MakePlan, make_one, make_pairs
-from harness.data.oracle import bounds, made_bounds
-from harness.data.pool import each, processes_for
-from harness.data.reading import Picture, read_picture
-from harness.data.retouch import slim_jaw
-from harness.data.samples import built_in_pairs, middle_face, photograph_file
+from harness.data.check.check import check
+from harness.data.check.facts import PairFacts, Unreadable, measure
+from harness.data.check.oracle import bounds, made_bounds
+from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.files.picture_reading import Picture, read_picture
+from harness.data.files.processes import each, processes_for
+from harness.data.pairs.built_in import built_in_pairs, middle_face, photograph_file
+from harness.data.pairs.duplicates import same_picture_groups, signature
+from harness.data.pairs.overlapping_crops import FEWEST_ALIKE
+from harness.data.synthesis.face_detection import find_face
+from harness.data.synthesis.liquify import (
+    Field,
+    Stroke,
+    displacement,
+    inverse_displacement,
+    resample,
+)
+from harness.data.synthesis.make_pairs import MakePlan, make_one, make_pairs
+from harness.data.synthesis.retouch import slim_jaw
 from harness.paths import write_aside
 
 # Colour photographs that are large or sharp enough to be enlarged without looking made up.

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.simulated import Clock, SimulatedLauncher, make_plan, picture, quality
-from harness.profiles import QUICK
-from harness.stopping import StopSwitch
+from harness.config.profiles import QUICK
+from harness.search.stopping import StopSwitch
 from search_spaces.recipes import load_recipes
 from search_spaces.space import load_space
 
@@ -43,13 +43,13 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
 
     Then the seconds by which the mirror, which is told in the background, was behind at the end.
     """
-    from harness import study as record
-    from harness.database import open_storage, sqlite_url
-    from harness.driver import Driver
-    from harness.search import open_tracker
-    from harness.stage import SearchStage
-    from harness.starting import start_workers
-    from harness.storage import OnlyWriter
+    from harness.search.driver import Driver
+    from harness.search.phases import SearchStage
+    from harness.search.search import open_tracker
+    from harness.search.worker_startup import start_workers
+    from harness.study import study as record
+    from harness.study.database import open_storage, sqlite_url
+    from harness.study.storage import OnlyWriter
 
     plan = make_plan(folder, jobs=1, budget=trials)
     plan.paths.folder.mkdir(parents=True)

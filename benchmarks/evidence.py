@@ -24,13 +24,13 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.machine import describe_machine
-from harness.config import TrainSettings, TrialPlan
-from harness.data.cache import default_cache
-from harness.data.prepare import prepare_data
-from harness.devices import resolve_device
-from harness.profiles import choose_profile
-from harness.sampling import hopeless, make_pruner
-from harness.trial_messages import Rung, TrialTask
+from harness.config.profiles import choose_profile
+from harness.config.settings import TrainSettings, TrialPlan
+from harness.data.pairs.cache import default_cache
+from harness.data.pairs.prepare import prepare_data
+from harness.study.samplers import hopeless, make_pruner
+from harness.trials.devices import resolve_device
+from harness.trials.messages import Rung, TrialTask
 from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space, load_space
@@ -69,7 +69,7 @@ def steps_to_look_at(train: TrainSettings, times: int) -> tuple[int, ...]:
 
 def run_setting(plan: TrialPlan, name: str, params: TrialParams) -> tuple[str, dict[str, Any]]:
     """Train one setting to the end; its score, components and losses at every step looked at."""
-    from harness.trial import make_runner
+    from harness.trials.trial import make_runner
 
     runner = make_runner(plan)
     rungs: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def run_setting(plan: TrialPlan, name: str, params: TrialParams) -> tuple[str, d
 
 
 def warm_up(plan: TrialPlan) -> dict[str, float | None]:
-    from harness.trial import make_runner
+    from harness.trials.trial import make_runner
 
     began = time.perf_counter()
     baseline = make_runner(plan).prepare(lambda done, total: None)

@@ -31,10 +31,10 @@ from torch.nn import functional as F
 
 from benchmarks.machine import describe_machine
 from benchmarks.step import batch
-from harness.config import TrainSettings
-from harness.profiles import QUICK, STANDARD
+from harness.config.profiles import QUICK, STANDARD
+from harness.config.settings import TrainSettings
 from harness.training.adam import Adam
-from harness.training.captured import CapturedStep
+from harness.training.cuda_graph import CapturedStep
 from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss

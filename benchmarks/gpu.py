@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import describe_machine
 from benchmarks.step import Step, batch, our_step, reference_step
-from harness.profiles import STANDARD
+from harness.config.profiles import STANDARD
 from harness.training.networks import build_discriminator, build_generator
 
 RESULT = Path(__file__).parent / "results" / "gpu.json"

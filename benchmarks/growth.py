@@ -23,12 +23,12 @@ import torch
 
 from benchmarks.machine import describe_machine
 from benchmarks.step import batch, our_step, seconds
-from harness.config import TrialPlan
-from harness.data.cache import default_cache
-from harness.data.prepare import prepare_data
-from harness.profiles import QUICK
-from harness.trial import Trials
-from harness.trial_messages import TrialTask
+from harness.config.profiles import QUICK
+from harness.config.settings import TrialPlan
+from harness.data.pairs.cache import default_cache
+from harness.data.pairs.prepare import prepare_data
+from harness.trials.messages import TrialTask
+from harness.trials.trial import Trials
 from search_spaces.params import TrialParams
 
 RESULT = Path(__file__).parent / "results" / "growth.json"
@@ -98,9 +98,9 @@ def by_side() -> dict[str, Any]:
 def seconds_of_search(folder: Path, trials: int, workers: int) -> float:
     """Of the whole command, whose own code is that of `harness` but for one profile more."""
     code = (
-        "from harness.profiles import PROFILES, QUICK\n"
+        "from harness.config.profiles import PROFILES, QUICK\n"
         f"PROFILES['short'] = QUICK.but({SHORT})\n"
-        "from harness.cli import main\n"
+        "from harness.cli.app import main\n"
         "main()"
     )
     arguments = ["search", "--profile", "short", "--budget", str(trials), "--jobs", str(workers)]

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from harness.data.liquify import resample
+from harness.data.synthesis.liquify import resample
 from objectives.guards import masked_mean
 from objectives.laplacian import gaussian_blur, laplacians, luma
 

@@ -96,7 +96,7 @@ def search_command(folder: Path, budget: int, *more: str) -> list[str]:
     """`harness search` of so many quick trials."""
     arguments = ["search", "--budget", str(budget), "--finalists", "0", "--weights", "random"]
     arguments += ["--device", "cpu", "--run-dir", str(folder), "--study", STUDY, "--quiet"]
-    return [sys.executable, "-c", "from harness.cli import main; main()", *arguments, *more]
+    return [sys.executable, "-c", "from harness.cli.app import main; main()", *arguments, *more]
 
 
 def open_study(folder: Path) -> Any:
@@ -126,10 +126,10 @@ def write_pictures(folder: Path) -> None:
 
 def prepared() -> Any:
     """The built-in pairs, as the search prepared them."""
-    from harness.data.cache import default_cache
-    from harness.data.pairs import load_dataset
-    from harness.data.prepare import prepare_data
-    from harness.profiles import QUICK
+    from harness.config.profiles import QUICK
+    from harness.data.pairs.cache import default_cache
+    from harness.data.pairs.pair_set import load_dataset
+    from harness.data.pairs.prepare import prepare_data
 
     return load_dataset(prepare_data(None, "AtoB", QUICK, default_cache()).file)
 
@@ -172,8 +172,8 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
     from benchmarks.step import plain_perceptual, plainly
+    from harness.config.profiles import QUICK
     from harness.paths import StudyPaths
-    from harness.profiles import QUICK
     from harness.training.losses import gan_loss
     from harness.training.networks import build_discriminator, build_generator, restoring
     from harness.training.perceptual import PerceptualLoss

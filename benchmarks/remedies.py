@@ -24,16 +24,16 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.machine import describe_machine
-from harness.config import TrainSettings, TrialPlan
-from harness.confirmation.paired import paired_interval
-from harness.data.cache import default_cache
-from harness.data.pairs import PairSet, load_dataset
-from harness.data.prepare import prepare_data
-from harness.judge import Judge
-from harness.profiles import QUICK
-from harness.restore import load_generator, restore
-from harness.trial import Trials
-from harness.trial_messages import Rung, TrialTask
+from harness.config.profiles import QUICK
+from harness.config.settings import TrainSettings, TrialPlan
+from harness.data.pairs.cache import default_cache
+from harness.data.pairs.pair_set import PairSet, load_dataset
+from harness.data.pairs.prepare import prepare_data
+from harness.evaluation.evaluator import Judge
+from harness.evaluation.paired_comparison import paired_interval
+from harness.evaluation.restore import load_generator, restore
+from harness.trials.messages import Rung, TrialTask
+from harness.trials.trial import Trials
 from objectives.loading import load_objective
 from search_spaces.recipes import RECOMMENDED, load_recipes
 

@@ -26,14 +26,14 @@ import psutil
 
 from benchmarks.machine import describe_machine
 from benchmarks.simulated import Clock, SimulatedLauncher, make_plan
-from harness import study as record
-from harness.database import open_storage, sqlite_url
-from harness.driver import Driver
-from harness.search import open_tracker
-from harness.stage import SearchStage
-from harness.starting import start_workers
-from harness.stopping import StopSwitch
-from harness.storage import OnlyWriter
+from harness.search.driver import Driver
+from harness.search.phases import SearchStage
+from harness.search.search import open_tracker
+from harness.search.stopping import StopSwitch
+from harness.search.worker_startup import start_workers
+from harness.study import study as record
+from harness.study.database import open_storage, sqlite_url
+from harness.study.storage import OnlyWriter
 from harness.tracking import NullTracker
 
 RESULTS = Path(__file__).parent / "results"

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from benchmarks.ladders import as_bytes, blur, inside
 from benchmarks.machine import describe_machine
-from harness.data.samples import built_in_pairs
+from harness.data.pairs.built_in import built_in_pairs
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate
 from objectives.score import Reference
@@ -157,7 +157,7 @@ def write_folder(root: Path, count: int) -> None:
 
 def peak_memory(root: Path) -> float:
     """MiB that this process held at most, after it has scored the folder."""
-    from harness.folder_scoring import match_folders, score_files
+    from harness.evaluation.folder_scoring import match_folders, score_files
 
     files = match_folders(root / "pred", root / "target", root / "mask", None)
     score_files(files, BoundarySharpness("random"))

@@ -19,12 +19,12 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from harness.config import SearchConfig, TrialPlan
-from harness.launch.local import import_for_workers
-from harness.search import search
-from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
-from harness.view import PlainView
-from harness.worker import trial_runner
+from harness.config.settings import SearchConfig, TrialPlan
+from harness.console.view import PlainView
+from harness.search.search import search
+from harness.trials.launchers.local import import_for_workers
+from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
+from harness.trials.worker import trial_runner
 
 RESULTS = Path(__file__).parent / "results"
 

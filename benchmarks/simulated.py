@@ -13,15 +13,15 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from harness.choices import choose_objective, choose_recipes, read_space
-from harness.config import SearchConfig, TrialPlan
-from harness.data.prepare import PreparedData
-from harness.plan import SearchPlan
-from harness.profiles import QUICK
-from harness.study_facts import facts_of, facts_of_start, facts_of_trainer
-from harness.trial_messages import Baseline, Rung, TrialResult, TrialTask
-from harness.view import Event, TrialEnded, View
-from harness.worker import Message, Prepare, Ready, Stopped
+from harness.config.profiles import QUICK
+from harness.config.settings import SearchConfig, TrialPlan
+from harness.console.view import Event, TrialEnded, View
+from harness.data.pairs.prepare import PreparedData
+from harness.search.plan import SearchPlan
+from harness.search.resolve import choose_objective, choose_recipes, read_space
+from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
+from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
+from harness.trials.worker import Message, Prepare, Ready, Stopped
 from search_spaces.params import TrialParams
 
 COMPONENTS = ("D", "E", "Lrel", "blur_2", "blur_4", "blur_8", "inside", "outside")

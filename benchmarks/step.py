@@ -26,16 +26,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.machine import describe_machine
-from harness.config import TrainSettings
-from harness.profiles import QUICK, STANDARD
-from harness.training.captured import CapturedStep
+from harness.config.profiles import QUICK, STANDARD
+from harness.config.settings import TrainSettings
 from harness.training.checkpoints import state_of
+from harness.training.cuda_graph import CapturedStep
+from harness.training.fast_convolutions import Conv2d, ConvTranspose2d, ToOneChannel
+from harness.training.feature_cache import MOST_BYTES, TargetFeatures
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
-from harness.training.products import Conv2d, ConvTranspose2d, ToOneChannel
 from harness.training.step import Pix2Pix
-from harness.training.targets import MOST_BYTES, TargetFeatures
 from search_spaces.params import TrialParams
 
 RESULTS = Path(__file__).parent / "results"

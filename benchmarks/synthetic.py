@@ -24,11 +24,11 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from benchmarks.machine import describe_machine
-from harness.choices import available_cores, choose_recipes
-from harness.config import PrunerName, SamplerName
-from harness.profiles import QUICK, STANDARD
-from harness.sampling import hopeless, make_pruner
-from harness.study import ask
+from harness.config.profiles import QUICK, STANDARD
+from harness.config.settings import PrunerName, SamplerName
+from harness.search.resolve import available_cores, choose_recipes
+from harness.study.samplers import hopeless, make_pruner
+from harness.study.study import ask
 from search_spaces.params import TrialParams
 from search_spaces.space import load_space
 

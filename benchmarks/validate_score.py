@@ -31,11 +31,11 @@ from benchmarks.ladders import (
 )
 from benchmarks.machine import describe_machine
 from benchmarks.mask_table import Found, mask_lines, mask_table, warmer
-from harness.data.liquify import displacement, resample
-from harness.data.reading import read_picture, split_halves
-from harness.data.retouch import slim_jaw
-from harness.data.samples import built_in_pairs, middle_face
-from harness.profiles import QUICK
+from harness.config.profiles import QUICK
+from harness.data.files.picture_reading import read_picture, split_halves
+from harness.data.pairs.built_in import built_in_pairs, middle_face
+from harness.data.synthesis.liquify import displacement, resample
+from harness.data.synthesis.retouch import slim_jaw
 from harness.training.networks import build_generator
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate, region_from_field

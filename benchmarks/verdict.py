@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
-from harness.confirmation.paired import level_for, paired_interval
+from harness.evaluation.paired_comparison import level_for, paired_interval
 
 RESULT = Path(__file__).parent / "results" / "verdict.json"
 CHALLENGERS = 3

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from typer import Typer
 from typer.models import ArgumentInfo
 
-from harness.cli import app
+from harness.cli.app import app
 
 FOLDER = Path(__file__).parent / "commands"
 WORDS = {int: "N", float: "X", Path: "PATH"}

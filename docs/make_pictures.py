@@ -18,9 +18,9 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from harness.outcome import outcome_of
 from harness.paths import RunPaths
-from harness.study import read_study
+from harness.search.result import outcome_of
+from harness.study.study import read_study
 from reports.html import write_report
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad
 def mlflow_at(run_dir: Path, study: str) -> Iterator[str]:
     """The address that `harness ui` prints."""
     words = ["ui", "--no-browser", "--run-dir", str(run_dir), "--study", study]
-    command = [sys.executable, "-c", "from harness.cli import main; main()", *words]
+    command = [sys.executable, "-c", "from harness.cli.app import main; main()", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

@@ -17,14 +17,14 @@ A name is imported when it is first used, so that `import harness` costs nothing
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from harness.version import __version__
+from harness.config.version import __version__
 
 if TYPE_CHECKING:
-    from harness.api import best_configuration, find_settings
-    from harness.config import SearchConfig
+    from harness.config.settings import SearchConfig
     from harness.errors import HarnessError, SearchFailedError, UserInputError
-    from harness.outcome import SearchOutcome
-    from harness.study import read_study
+    from harness.search.api import best_configuration, find_settings
+    from harness.search.result import SearchOutcome
+    from harness.study.study import read_study
     from reports.html import write_report
     from reports.table import trials_frame
 
@@ -44,13 +44,13 @@ __all__ = [
 
 _HOMES = {
     "HarnessError": "harness.errors",
-    "SearchConfig": "harness.config",
+    "SearchConfig": "harness.config.settings",
     "SearchFailedError": "harness.errors",
-    "SearchOutcome": "harness.outcome",
+    "SearchOutcome": "harness.search.result",
     "UserInputError": "harness.errors",
-    "best_configuration": "harness.api",
-    "find_settings": "harness.api",
-    "read_study": "harness.study",
+    "best_configuration": "harness.search.api",
+    "find_settings": "harness.search.api",
+    "read_study": "harness.study.study",
     "trials_frame": "reports.table",
     "write_report": "reports.html",
 }

@@ -1,7 +1,8 @@
-"""Errors that a user can meet. Each message says what was wrong, where, and what to do."""
+"""Errors that a user can meet, each message one clear sentence, and text made safe to print."""
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -66,3 +67,20 @@ def disk_full(error: BaseException | None) -> bool:
 def full_disk() -> OSError:
     """The error of a full disk, where it was met by another process."""
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+# Control characters but tab and newline, line separators, what turns the direction of text, and
+# bytes of a file's name that are no UTF-8, which cannot be written at all.
+COMMANDS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: object) -> str:
+    """A text with everything that would command a terminal written as its escape: `\\x1b`."""
+    return COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def on_one_line(text: object) -> str:
+    """As `printable`, newlines too."""
+    return printable(text).replace("\n", "\\n")

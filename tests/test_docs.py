@@ -13,13 +13,13 @@ import pytest
 import typer
 from PIL import Image
 
-import harness.search
-import harness.ui
-from harness import profiles
-from harness.cli import app, main
-from harness.stopping import StopSwitch
+import harness.search.search
+import harness.tracking.server
+from harness.cli.app import app, main
+from harness.config import profiles
+from harness.console.view import QuietView
+from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.view import QuietView
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = (".", "docs", "docs/commands", "objectives", "search_spaces")
@@ -94,7 +94,7 @@ def slug(heading: str) -> str:
 
 def run_search(run_dir: Path, study: str) -> None:
     plan = make_plan(run_dir, study=study, budget=9)
-    harness.search.run_search(plan, QuietView(), StopSwitch(None), Instant)
+    harness.search.search.run_search(plan, QuietView(), StopSwitch(None), Instant)
 
 
 @pytest.fixture
@@ -120,8 +120,10 @@ def test_every_short_command_line_runs(
 ) -> None:
     """After a search: all that reads its record. No colour codes where no terminal is."""
     served: list[object] = []
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_, **__: NullTracker())
-    monkeypatch.setattr(harness.ui, "serve_ui", lambda *given, **_: served.append(given))
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_, **__: NullTracker())
+    monkeypatch.setattr(
+        harness.tracking.server, "serve_ui", lambda *given, **_: served.append(given)
+    )
     run_search(Path("runs"), "portraits")
     Path("runs/mlflow.db").touch()
     assert run(line) == 0

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 import harness
-import harness.api
-import harness.profiles
-import harness.search
-from harness.config import SearchConfig
-from harness.outcome import SearchOutcome
-from harness.stopping import StopSwitch
+import harness.config.profiles
+import harness.search.api
+import harness.search.search
+from harness.config.settings import SearchConfig
+from harness.console.view import View
+from harness.search.result import SearchOutcome
+from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.view import View
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "search_from_python.ipynb"
@@ -69,11 +69,11 @@ def instantly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def search(config: SearchConfig, view: View) -> SearchOutcome:
         plan = make_plan(config.run_dir, study=config.study, budget=12)
-        return harness.search.run_search(plan, view, StopSwitch(None), Instant)
+        return harness.search.search.run_search(plan, view, StopSwitch(None), Instant)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_, **__: NullTracker())
-    monkeypatch.setattr(harness.api, "search", search)
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_, **__: NullTracker())
+    monkeypatch.setattr(harness.search.api, "search", search)
 
 
 @pytest.mark.usefixtures("instantly")
@@ -98,13 +98,13 @@ def test_the_lines_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_notebook_runs_with_real_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = harness.profiles.QUICK.model_copy(
+    quick = harness.config.profiles.QUICK.model_copy(
         update={
             "ndf": 4, "steps": 4, "rungs": (2, 4),
             "warm_start_steps": 3, "warm_discriminator_steps": 2,
         }
     )  # fmt: skip
-    monkeypatch.setitem(harness.profiles.PROFILES, "quick", quick)
+    monkeypatch.setitem(harness.config.profiles.PROFILES, "quick", quick)
     monkeypatch.chdir(tmp_path)
     text = NOTEBOOK.read_text(encoding="utf-8").replace("budget=50", "budget=2")
     small = tmp_path / "small.ipynb"
@@ -133,5 +133,8 @@ def test_importing_harness_imports_nothing_else() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     ours = {name for name in done.stdout.split() if "." not in name or name.startswith("harness")}
-    assert {name for name in ours if name.startswith("harness")} == {"harness", "harness.version"}
+    assert {name for name in ours if name.startswith("harness")} == {
+        "harness",
+        "harness.config.version",
+    }
     assert not ours & {"torch", "optuna", "mlflow", "numpy", "pandas", "pydantic", "typer"}

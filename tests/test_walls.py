@@ -86,4 +86,4 @@ def test_only_its_launcher_imports_ray() -> None:
         for file in files(package)
         if any(name.split(".")[0] == "ray" for name in imports(file))
     }
-    assert users <= {"harness/launch/ray.py"}
+    assert users <= {"harness/trials/launchers/ray.py"}

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.best_config import BestConfig, Stage, read_best_config
-from harness.choices import choose_objective, choose_weights, weights_remark
-from harness.config import Direction, TrainConfig, TrainSettings, Weights
+from harness.config.best_config import BestConfig, Stage, read_best_config
+from harness.config.settings import Direction, TrainConfig, TrainSettings, Weights
 from harness.errors import UserInputError, for_the_user
 from harness.full_training.folder import check_out
 from harness.paths import (
@@ -15,12 +14,13 @@ from harness.paths import (
     TrainingStagePaths,
     check_run_dir,
 )
+from harness.search.resolve import choose_objective, choose_weights, weights_remark
 from harness.tracking import check_tracking_uri, ignored_variable
 from search_spaces.checks import check_combination
 from search_spaces.params import TrialParams
 
 if TYPE_CHECKING:
-    from harness.data.prepare import PreparedData
+    from harness.data.pairs.prepare import PreparedData
     from harness.training.epochs import Schedule
 
 # The guide's training: so many epochs at the full rate, and as many more while it falls.
@@ -101,14 +101,14 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         check_run_dir(config.run_dir)
     else:
         check_tracking_uri(config.tracking_uri)
-    from harness.devices import resolve_device  # torch: seconds
+    from harness.trials.devices import resolve_device  # torch: seconds
 
     device = resolve_device(config.device)
     objective = config.objective or trusted_objective(config.config, best)
     weights = choose_weights(config.weights, objective)
     choose_objective(objective, weights)
     if config.init_from:
-        from harness.init_from import check_fits
+        from harness.training.init_from import check_fits
 
         check_fits(config.init_from, sized(best.train, stages[0]), best.params.n_layers_D)
     direction = config.direction or best.provenance.direction
@@ -263,8 +263,8 @@ def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
 def prepare(
     folder: Path | None, direction: Direction, train: TrainSettings, config: TrainConfig
 ) -> "PreparedData":
-    from harness.data.cache import writable_cache
-    from harness.data.prepare import prepare_data
+    from harness.data.pairs.cache import writable_cache
+    from harness.data.pairs.prepare import prepare_data
 
     return prepare_data(
         folder, direction, train, writable_cache(), seed=config.seed, every_pair=True

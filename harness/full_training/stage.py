@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.data.pairs import Dataset, PairSet, load_dataset
-from harness.data.prepare import cut_all
+from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset
+from harness.data.pairs.prepare import cut_all
 from harness.errors import DivergedError, HarnessError, NonFiniteWeightsError, UserInputError
+from harness.evaluation.evaluator import Judge
+from harness.evaluation.panels import panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
-from harness.judge import Judge
-from harness.panels import panel_png
 from harness.paths import TrainingStagePaths, write_aside
-from harness.stopping import StopSwitch
+from harness.search.stopping import StopSwitch
 from harness.tracking import TrainingTracker
 from harness.training.batches import on_device
 from harness.training.checkpoints import (

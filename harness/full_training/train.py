@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from harness.config import TrainConfig
+from harness.config.settings import TrainConfig
 from harness.errors import HarnessError, disk_full
-from harness.folder_lock import sole_writer
 from harness.full_training.folder import take_up
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
-from harness.stopping import StopSwitch
+from harness.paths import sole_writer
+from harness.search.stopping import StopSwitch
+from harness.study.urls import sqlite_address
 from harness.tracking import Ending, TrainingStore, TrainingTracker
-from harness.urls import sqlite_address
 from objectives.loading import load_objective
 from reports.commands import quoted
 
@@ -92,7 +92,7 @@ def run_stages(
 
 def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTracker:
     """The training's run in MLflow, beside the search's own."""
-    from harness.locks import one_at_a_time
+    from harness.study.locks import one_at_a_time
 
     uri = plan.config.tracking_uri
     plan.run_paths.root.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.terminal import printable
-from harness.view import duration, live_lines, sparkline
+from harness.console.view import duration, live_lines, sparkline
+from harness.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -3,7 +3,7 @@
 from harness.tracking.client import check_tracking_uri, ignored_variable, quiet_client
 from harness.tracking.database import served
 from harness.tracking.store import Ending
-from harness.tracking.study import (
+from harness.tracking.study_runs import (
     MlflowTracker,
     NullTracker,
     StudyStore,
@@ -11,7 +11,7 @@ from harness.tracking.study import (
     run_name,
     tags_of,
 )
-from harness.tracking.training import TrainingStore, TrainingTracker
+from harness.tracking.training_run import TrainingStore, TrainingTracker
 
 __all__ = [
     "Ending",

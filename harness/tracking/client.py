@@ -14,8 +14,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError
-from harness.tracking.deliveries import AwayError, RefusedError
-from harness.urls import scrubbed, without_secrets
+from harness.study.urls import scrubbed, without_secrets
+from harness.tracking.sender import AwayError, RefusedError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from harness.errors import UserInputError
 from harness.paths import RunPaths, refusal_to_hold
-from harness.urls import sqlite_address
+from harness.study.urls import sqlite_address
 
 # Where MLflow notes absolute locations of files.
 LOCATIONS = (

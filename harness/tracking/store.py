@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
+from harness.study.urls import sqlite_file
 from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
 from harness.tracking.database import damaged, located, make_database, settle
-from harness.tracking.deliveries import AwayError, RefusedError, Say
 from harness.tracking.outbox import Entry, now
-from harness.urls import sqlite_file
+from harness.tracking.sender import AwayError, RefusedError, Say
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

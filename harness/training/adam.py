@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.config import TrainSettings
+from harness.config.settings import TrainSettings
 
 MEANS = ("exp_avg", "exp_avg_sq")  # as torch names them
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from harness.config import TrainSettings
-from harness.data.pairs import PairSet
+from harness.config.settings import TrainSettings
+from harness.data.pairs.pair_set import PairSet
+from harness.training.feature_cache import TargetFeatures
 from harness.training.perceptual import Features
-from harness.training.targets import TargetFeatures
 
 
 class Batch(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from harness.config import TrainSettings
+from harness.config.settings import TrainSettings
 from harness.errors import NonFiniteWeightsError, UserInputError
 
 NetWeights = dict[str, Tensor]

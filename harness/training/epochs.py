@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
-from harness.config import LrPolicy, TrainSettings
-from harness.data.pairs import PairSet
+from harness.config.settings import LrPolicy, TrainSettings
+from harness.data.pairs.pair_set import PairSet
 from harness.training.batches import epoch_batches
+from harness.training.feature_cache import target_features
 from harness.training.loop import averaging
 from harness.training.perceptual import PerceptualLoss
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
-from harness.training.targets import target_features
 from search_spaces.params import TrialParams
 
 

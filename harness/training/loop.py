@@ -7,9 +7,9 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from harness.config import TrainSettings
+from harness.config.settings import TrainSettings
 from harness.training.batches import Batch
-from harness.training.captured import CapturedStep
+from harness.training.cuda_graph import CapturedStep
 from harness.training.step import Pix2Pix
 
 

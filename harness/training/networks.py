@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.config import InitType, TrainSettings
-from harness.training.products import Conv2d, ConvTranspose2d, ToOneChannel
+from harness.config.settings import InitType, TrainSettings
+from harness.training.fast_convolutions import Conv2d, ConvTranspose2d, ToOneChannel
 from harness.training.warping import move
 
 Norm = Callable[[int], nn.Module]

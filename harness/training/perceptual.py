@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.config import Weights
+from harness.config.settings import Weights
+from harness.training.fast_convolutions import by_channel
 from harness.training.losses import as_losses_are
-from harness.training.products import by_channel
 from objectives.weights import build_trunk
 
 Features = tuple[Tensor, ...]

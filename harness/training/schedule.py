@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from harness.config import LrPolicy
+from harness.config.settings import LrPolicy
 
 
 def schedule(

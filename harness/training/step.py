@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.config import Precision, TrainSettings
+from harness.config.settings import Precision, TrainSettings
 from harness.errors import DivergedError
 from harness.training.adam import Adam
 from harness.training.checkpoints import NetWeights
+from harness.training.fast_convolutions import by_channel
 from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import ResnetGenerator
 from harness.training.perceptual import Features, PerceptualLoss
-from harness.training.products import by_channel
 from search_spaces.params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")

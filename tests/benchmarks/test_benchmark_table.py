@@ -9,7 +9,7 @@ import torch
 from benchmarks import __main__ as command
 from benchmarks.machine import describe_machine
 from benchmarks.step import plain_perceptual, plainly
-from harness.profiles import QUICK
+from harness.config.profiles import QUICK
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 

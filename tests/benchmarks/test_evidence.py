@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.evidence import agreement, pruned
-from harness.profiles import QUICK
+from harness.config.profiles import QUICK
 
 LATE = (1600, 2880, 3040, 3200)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 import benchmarks.driver
-import harness.search
+import harness.search.search
 from benchmarks.share import busy, covered
 from benchmarks.simulated import make_plan
-from harness.outcome import outcome_of
-from harness.study import read_study
+from harness.search.result import outcome_of
+from harness.study.study import read_study
 from harness.tracking import NullTracker, tags_of
 
 BUDGET = 24
@@ -24,7 +24,7 @@ def test_simulated_trials_end_as_real_ones_do(
         def end(self, trial: str, ending: object) -> None:
             told.append(trial)
 
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: Told())
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: Told())
     ends, _ = benchmarks.driver.ours(tmp_path, BUDGET, b"")
     assert len(ends) == BUDGET + 1
     assert told == [f"t{number:03d}" for number in range(BUDGET)]

@@ -8,13 +8,13 @@ from pathlib import Path
 import driving
 import striking
 
-import harness.search
-from harness.launch.ray import connect
-from harness.outcome import as_lines
-from harness.search import run_search
-from harness.stopping import STOPPED_BY_USER, StopSwitch
+import harness.search.search
+from harness.console.view import PlainView
+from harness.search.result import as_lines
+from harness.search.search import run_search
+from harness.search.stopping import STOPPED_BY_USER, StopSwitch
 from harness.tracking import NullTracker
-from harness.view import PlainView
+from harness.trials.launchers.ray import connect
 
 
 def main() -> int:
@@ -35,7 +35,7 @@ def main() -> int:
     where.add_argument("--strike-in-worker-at", metavar=striking.PLACE)
     asked = parser.parse_args()
     if asked.unmirrored:
-        harness.search.open_tracker = lambda *_: NullTracker()
+        harness.search.search.open_tracker = lambda *_: NullTracker()
     runner = getattr(driving, asked.runner, None) or getattr(striking, asked.runner)
     victims, mark = asked.victims, asked.folder.with_suffix(".struck")
     if asked.strike_at:

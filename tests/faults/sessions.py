@@ -19,18 +19,18 @@ from driving import TRAIN, Instant, make_plan
 from forked import Forked, Killed
 from in_threads import ThreadLauncher, WorkerDies
 
-import harness.search
-import harness.storage
-import harness.study
+import harness.search.search
+import harness.study.storage
+import harness.study.study
 import harness.tracking.store
-from harness.config import TrialPlan
+from harness.config.settings import TrialPlan
+from harness.console.view import Event, Note, View
 from harness.errors import DivergedError, HarnessError
 from harness.paths import RunPaths, StudyPaths
-from harness.plan import SearchPlan
-from harness.stopping import StopSwitch
+from harness.search.plan import SearchPlan
+from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.trial_messages import Baseline, Report, Tell, TrialResult, TrialTask
-from harness.view import Event, Note, View
+from harness.trials.messages import Baseline, Report, Tell, TrialResult, TrialTask
 
 JOBS = 2
 WHOLE = b"a warm start\n"
@@ -64,11 +64,11 @@ MIRROR_PLACES = [
 
 # What a session imports where it needs it.
 IMPORTED_LATE = [
-    "harness.confirmation.finalists",
-    "harness.database",
-    "harness.driver",
-    "harness.stage",
-    "harness.study_folder",
+    "harness.search.finalists",
+    "harness.study.database",
+    "harness.search.driver",
+    "harness.search.phases",
+    "harness.study.folder",
     "reports.export",
 ]
 
@@ -211,10 +211,12 @@ def session(plan: SearchPlan, twist: Twist = Twist()) -> Ended:
 
 def run(plan: SearchPlan, twist: Twist, pipe: Connection) -> Ended:
     """In the forked process, whose modules are its own to change."""
-    harness.search.make_launcher = lambda plan, factory: ThreadLauncher(factory, plan.trial_plan)
-    harness.search.write_page = lambda *_: None  # what a report shows is tested elsewhere
+    harness.search.search.make_launcher = lambda plan, factory: ThreadLauncher(
+        factory, plan.trial_plan
+    )
+    harness.search.search.write_page = lambda *_: None  # what a report shows is tested elsewhere
     if not twist.mirrored:
-        harness.search.open_tracker = lambda *_: NullTracker()
+        harness.search.search.open_tracker = lambda *_: NullTracker()
     if twist.mlflow_away:
         harness.tracking.store.quiet_client = away
     if twist.kill:
@@ -234,7 +236,7 @@ def run(plan: SearchPlan, twist: Twist, pipe: Connection) -> Ended:
     view = Watching(twist.at, act)
     runner = partial(OnWarmStart, dict(twist.faults))
     try:
-        outcome = harness.search.run_search(plan, view, StopSwitch(None), runner)
+        outcome = harness.search.search.run_search(plan, view, StopSwitch(None), runner)
     except HarnessError as error:
         return Ended(type(error).__name__, str(error), notes=tuple(view.notes))
     return Ended(outcome.stopped or "finished", "", outcome.counts, tuple(view.notes))
@@ -265,9 +267,9 @@ def lock(file: Path, for_good: bool) -> None:
     holder = sqlite3.connect(file, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     if for_good:
-        harness.storage.PATIENCE = -1.0
+        harness.study.storage.PATIENCE = -1.0
         kept.append(holder)
-    harness.storage.time = Clock(lambda: None if for_good else holder.close())  # type: ignore[assignment]
+    harness.study.storage.time = Clock(lambda: None if for_good else holder.close())  # type: ignore[assignment]
 
 
 kept: list[sqlite3.Connection] = []

@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 import psutil
 from driving import note_run
 
-from harness.config import TrialPlan
-from harness.trial_messages import Baseline, Report, Tell, TrialResult, TrialRunner, TrialTask
-from harness.worker import RunnerFactory
+from harness.config.settings import TrialPlan
+from harness.trials.messages import Baseline, Report, Tell, TrialResult, TrialRunner, TrialTask
+from harness.trials.worker import RunnerFactory
 
 Victims = Literal["worker", "driver", "both"]
 PLACE = "MODULE:FUNCTION:before|after:NTH"
@@ -104,7 +104,7 @@ class Real:
     """Trials that really train and score; each run that begins is noted."""
 
     def __init__(self, plan: TrialPlan) -> None:
-        from harness.trial import make_runner
+        from harness.trials.trial import make_runner
 
         self.plan = plan
         self.runner = make_runner(plan)

@@ -9,12 +9,12 @@ from checking import check_finished, check_mirror, trials
 from driving import Instant, make_plan
 from optuna.trial import TrialState
 
-import harness.search
+import harness.search.search
+from harness.console.view import QuietView
 from harness.errors import HarnessError
-from harness.stopping import StopSwitch
+from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.trial_messages import Report, TrialResult, TrialTask
-from harness.view import QuietView
+from harness.trials.messages import Report, TrialResult, TrialTask
 
 MEGABYTE = 1 << 20
 
@@ -51,7 +51,7 @@ class Filling(Instant):
 
 def search(folder: Path) -> None:
     plan = make_plan(folder, jobs=2, budget=9)
-    harness.search.run_search(plan, QuietView(), StopSwitch(None), Filling)
+    harness.search.search.run_search(plan, QuietView(), StopSwitch(None), Filling)
 
 
 def go_on_with_room(folder: Path) -> None:
@@ -62,7 +62,7 @@ def go_on_with_room(folder: Path) -> None:
 
 
 def test_a_full_disk_costs_no_trial(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     folder = small_disk / "runs"
     with pytest.raises(HarnessError, match=r"The disk that holds .* is full: free some space"):
         search(folder)

@@ -9,11 +9,11 @@ from checking import began, check_finished, check_mirror, started, wait_until
 from driving import Slow, make_plan
 from typer.testing import CliRunner
 
-import harness.search
-import harness.tracking.deliveries
-from harness.cli import app
-from harness.stopping import StopSwitch
-from harness.view import Event, Note, TrialEnded, View
+import harness.search.search
+import harness.tracking.sender
+from harness.cli.app import app
+from harness.console.view import Event, Note, TrialEnded, View
+from harness.search.stopping import StopSwitch
 
 BUDGET = 12
 LOCKED = 1.5  # seconds
@@ -52,10 +52,10 @@ class Locking(View):
 
 @pytest.mark.slow
 def test_locked_databases_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.tracking.deliveries, "RETRY_AFTER", 0.2)
+    monkeypatch.setattr(harness.tracking.sender, "RETRY_AFTER", 0.2)
     view = Locking(tmp_path)
     plan = make_plan(tmp_path, jobs=2, budget=BUDGET)
-    harness.search.run_search(plan, view, StopSwitch(None), Slow)
+    harness.search.search.run_search(plan, view, StopSwitch(None), Slow)
     view.close()
     assert len(view.locked) == 4
     check_finished(tmp_path, BUDGET, kills=0)

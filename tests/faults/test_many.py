@@ -11,9 +11,9 @@ from checking import check_mirror, trials
 from driving import Instant, make_plan
 from optuna.trial import TrialState
 
-import harness.search
-from harness.stopping import StopSwitch
-from harness.view import Event, TrialEnded, View
+import harness.search.search
+from harness.console.view import Event, TrialEnded, View
+from harness.search.stopping import StopSwitch
 
 
 class Counting(View):
@@ -36,7 +36,7 @@ class Counting(View):
 def search(folder: Path, budget: int) -> Counting:
     view = Counting()
     plan = make_plan(folder, jobs=2, budget=budget)
-    harness.search.run_search(plan, view, StopSwitch(None), Instant)
+    harness.search.search.run_search(plan, view, StopSwitch(None), Instant)
     return view
 
 

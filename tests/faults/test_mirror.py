@@ -14,11 +14,11 @@ import pytest
 from checking import began, check_finished, check_mirror, started, trials, wait_until
 from driving import Slow, make_plan
 
-import harness.search
-import harness.tracking.deliveries
-from harness.stopping import StopSwitch
+import harness.search.search
+import harness.tracking.sender
+from harness.console.view import Event, Note, TrialEnded, View
+from harness.search.stopping import StopSwitch
 from harness.tracking import quiet_client
-from harness.view import Event, Note, TrialEnded, View
 
 BUDGET = 24
 # Without what a server does beside answering.
@@ -93,13 +93,13 @@ class Switching(View):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_server_that_comes_back_gets_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.tracking.deliveries, "RETRY_AFTER", 0.5)
+    monkeypatch.setattr(harness.tracking.sender, "RETRY_AFTER", 0.5)
     port = free_port()
     view = Switching(tmp_path, port)
     uri = f"http://127.0.0.1:{port}"
     try:
         plan = make_plan(tmp_path, jobs=2, budget=BUDGET, tracking_uri=uri)
-        harness.search.run_search(plan, view, StopSwitch(None), Slow)
+        harness.search.search.run_search(plan, view, StopSwitch(None), Slow)
         check_finished(tmp_path, BUDGET, kills=0)
         check_mirror(tmp_path, uri)
     finally:

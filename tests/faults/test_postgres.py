@@ -18,13 +18,13 @@ import pytest
 from driving import Instant, make_plan
 from optuna.trial import TrialState
 
-import harness.search
-from harness.database import open_storage
+import harness.search.search
+from harness.console.view import Event, QuietView, TrialEnded, View
 from harness.errors import UserInputError
-from harness.locks import only_driver_anywhere
-from harness.stopping import StopSwitch
+from harness.search.stopping import StopSwitch
+from harness.study.database import open_storage
+from harness.study.locks import only_driver_anywhere
 from harness.tracking import NullTracker
-from harness.view import Event, QuietView, TrialEnded, View
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(900)]
 PASSWORD = "s3cret-and-long"
@@ -94,7 +94,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
 
 
 class Restarting(View):
@@ -123,7 +123,7 @@ def test_a_server_restarted_in_the_middle_loses_nothing(
 ) -> None:
     plan = make_plan(tmp_path, jobs=2, budget=BUDGET, storage=server.url)
     view = Restarting(server)
-    outcome = harness.search.run_search(plan, view, StopSwitch(None), Instant)
+    outcome = harness.search.search.run_search(plan, view, StopSwitch(None), Instant)
     view.close()
     assert len(view.restarts) == 2
     assert set(outcome.counts) <= {"complete", "pruned", "running"}
@@ -145,14 +145,14 @@ def test_a_server_restarted_in_the_middle_loses_nothing(
 
 def test_a_second_driver_from_another_folder_is_refused(server: Server, tmp_path: Path) -> None:
     first = make_plan(tmp_path / "a", budget=1, storage=server.url)
-    harness.search.run_search(first, QuietView(), StopSwitch(None), Instant)
+    harness.search.search.run_search(first, QuietView(), StopSwitch(None), Instant)
     second = make_plan(tmp_path / "b", budget=2, storage=server.url)
     with (
         only_driver_anywhere(open_storage(server.url), "fake"),
         pytest.raises(UserInputError, match=rf"by process {os.getpid()} on .*--study NAME"),
     ):
-        harness.search.run_search(second, QuietView(), StopSwitch(None), Instant)
-    harness.search.run_search(second, QuietView(), StopSwitch(None), Instant)
+        harness.search.search.run_search(second, QuietView(), StopSwitch(None), Instant)
+    harness.search.search.run_search(second, QuietView(), StopSwitch(None), Instant)
 
 
 def test_a_wrong_password_is_one_sentence_without_it(server: Server) -> None:

@@ -14,11 +14,11 @@ from checking import began, check_mirror, check_whole, started, trials, wait_unt
 from driving import Slow, make_plan
 from optuna.trial import TrialState
 
-import harness.search
-from harness.config import TrialPlan
-from harness.stopping import STOPPED_BY_USER, StopSwitch
-from harness.trial_messages import Report, TrialResult, TrialTask
-from harness.view import Event, TrialEnded, View
+import harness.search.search
+from harness.config.settings import TrialPlan
+from harness.console.view import Event, TrialEnded, View
+from harness.search.stopping import STOPPED_BY_USER, StopSwitch
+from harness.trials.messages import Report, TrialResult, TrialTask
 
 BUDGET = 20
 WORKERS = 4
@@ -90,7 +90,7 @@ def test_a_lost_nodes_trials_run_elsewhere(
     own = {"dataset": tmp_path / "pairs.pt", "device": device}
     noted = replace(plan, trial_plan=plan.trial_plan.model_copy(update=own))
     view = Removing(cluster)
-    outcome = harness.search.run_search(noted, view, StopSwitch(None), Placed)
+    outcome = harness.search.search.run_search(noted, view, StopSwitch(None), Placed)
     assert outcome.counts.get("complete", 0) + outcome.counts.get("pruned", 0) == BUDGET
     assert view.ended == BUDGET
     assert began(tmp_path) == 0  # nothing was written but through Ray: each node has its own folder

@@ -32,9 +32,8 @@ FINAL_RUNS = (FINALISTS + 1) * REPEATS
 
 
 def make_pairs(file: Path) -> None:
-    from test_trial import pairs
-
-    from harness.data.pairs import Dataset, save_dataset
+    from harness.data.pairs.pair_set import Dataset, save_dataset
+    from tests.harness.trials.test_trial import pairs
 
     file.parent.mkdir(parents=True)
     save_dataset(Dataset(pairs(4, 0), pairs(2, 1), pairs(2, 2), "digest"), file)

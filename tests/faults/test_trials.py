@@ -10,12 +10,12 @@ from checking import trials
 from driving import Instant, make_plan
 from optuna.trial import TrialState
 
-import harness.search
-from harness.stopping import StopSwitch
+import harness.search.search
+from harness.console.view import QuietView
+from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.trial_messages import Report, TrialResult, TrialTask
-from harness.view import QuietView
-from harness.worker import is_out_of_memory
+from harness.trials.messages import Report, TrialResult, TrialTask
+from harness.trials.worker import is_out_of_memory
 
 GIGABYTE = 1 << 30
 LEFT_TO_A_TRIAL = 256 << 20
@@ -56,9 +56,9 @@ class Misbehaving(Instant):
 def test_the_others_finish_and_the_reasons_are_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     plan = make_plan(tmp_path, jobs=2, budget=7)
-    outcome = harness.search.run_search(plan, QuietView(), StopSwitch(None), Misbehaving)
+    outcome = harness.search.search.run_search(plan, QuietView(), StopSwitch(None), Misbehaving)
     record = trials(tmp_path)
     reasons = {t.number: t.user_attrs["reason"] for t in record if t.state == TrialState.FAIL}
     assert reasons == {2: "out of memory, also when run alone: MemoryError: "}

@@ -26,7 +26,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from harness.config import TrainSettings
+from harness.config.settings import TrainSettings
 from tests.golden.pix2pix_case import (
     CASES,
     COURSE,

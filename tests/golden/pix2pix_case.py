@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from harness.config import TrainSettings
-from harness.profiles import QUICK
+from harness.config.profiles import QUICK
+from harness.config.settings import TrainSettings
 from harness.training.networks import build_discriminator, build_generator
 
 SETTINGS = QUICK.model_copy(update={"ngf": 4, "ndf": 4})

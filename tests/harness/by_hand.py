@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from harness.config import TrainSettings
-from harness.data.pairs import PairSet
+from harness.config.settings import TrainSettings
+from harness.data.pairs.pair_set import PairSet
 from harness.training.networks import build_discriminator, build_generator, init_as_copy
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.score import Reference, Score

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import harness.search
+import harness.search.search
 from harness.tracking import NullTracker
 from harness.tracking.database import make_database
 
@@ -13,7 +13,7 @@ from harness.tracking.database import make_database
 @pytest.fixture
 def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without MLflow, whose import and first database take seconds."""
-    monkeypatch.setattr(harness.search, "open_tracker", lambda *_: NullTracker())
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
 
 
 @pytest.fixture(scope="session")

@@ -12,14 +12,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from harness.choices import choose_earlier, choose_recipes
-from harness.config import SearchConfig, TrainSettings, TrialPlan
+from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
-from harness.guards import MARGINS
-from harness.pareto import OBJECTIVES
 from harness.paths import RunPaths, StudyPaths
-from harness.plan import SearchPlan
-from harness.trial_messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
+from harness.search.plan import SearchPlan
+from harness.search.resolve import choose_earlier, choose_recipes
+from harness.study.constraints import MARGINS
+from harness.study.pareto import OBJECTIVES
+from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
 from search_spaces.params import TrialParams
 from search_spaces.space import load_space
 

@@ -4,10 +4,10 @@ import queue
 import threading
 from typing import Any, Self
 
-from harness.config import TrialPlan
-from harness.launch.launcher import Died
-from harness.trial_messages import TrialTask
-from harness.worker import Message, Prepare, Preparing, RunnerFactory, obey
+from harness.config.settings import TrialPlan
+from harness.trials.launchers.launcher import Died
+from harness.trials.messages import TrialTask
+from harness.trials.worker import Message, Prepare, Preparing, RunnerFactory, obey
 
 
 class WorkerDies(BaseException):

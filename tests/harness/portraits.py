@@ -8,7 +8,7 @@ import torch
 import yaml
 from PIL import Image
 
-from harness.config import SearchConfig
+from harness.config.settings import SearchConfig
 
 SIZE = 128
 

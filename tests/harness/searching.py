@@ -9,12 +9,12 @@ from optuna import Study
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
-import harness.search
-from harness.outcome import SearchOutcome
-from harness.plan import SearchPlan
-from harness.stopping import StopSwitch
-from harness.view import Event, TrialEnded, View
-from harness.worker import RunnerFactory
+import harness.search.search
+from harness.console.view import Event, TrialEnded, View
+from harness.search.plan import SearchPlan
+from harness.search.result import SearchOutcome
+from harness.search.stopping import StopSwitch
+from harness.trials.worker import RunnerFactory
 
 
 class Heard(View):
@@ -39,7 +39,7 @@ def run(
     plan: SearchPlan, runner: RunnerFactory = Instant, stop_after: int | None = None
 ) -> SearchOutcome:
     stop = StopSwitch(plan.config.timeout)
-    return harness.search.run_search(plan, Heard(stop, stop_after), stop, runner)
+    return harness.search.search.run_search(plan, Heard(stop, stop_after), stop, runner)
 
 
 def trials(folder: Path) -> list[FrozenTrial]:

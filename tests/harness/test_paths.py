@@ -8,9 +8,9 @@ from typing import NoReturn
 
 import pytest
 
-from harness.cli import main
-from harness.data.cache import default_cache, writable_cache
-from harness.doctor import cache
+from harness.cli.app import main
+from harness.cli.machine_checks import cache
+from harness.data.pairs.cache import default_cache, writable_cache
 from harness.errors import UserInputError
 from harness.paths import RunPaths, TrainingPaths, write_aside
 
@@ -149,7 +149,7 @@ def test_a_long_tmpdir_leaves_room_for_the_workers_sockets(tmp_path: Path) -> No
     folder.mkdir()
     code = (
         "import tempfile, multiprocessing.forkserver as server\n"
-        "from harness.launch.local import start_server\n"
+        "from harness.trials.launchers.local import start_server\n"
         "start_server()\n"
         "print(len(server._forkserver._forkserver_address) <= 107, tempfile.gettempdir())\n"
     )

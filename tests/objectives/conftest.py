@@ -12,10 +12,10 @@ from PIL import Image
 from scoring import SIGMAS, Ran, save
 
 from benchmarks.ladders import as_pictures, blur, inside
-from harness import cli
-from harness.data.liquify import displacement, resample
-from harness.data.retouch import slim_jaw
-from harness.data.samples import middle_face, photograph_file
+from harness.cli import app as cli
+from harness.data.pairs.built_in import middle_face, photograph_file
+from harness.data.synthesis.liquify import displacement, resample
+from harness.data.synthesis.retouch import slim_jaw
 from objectives.masks import dilate, region_from_field
 from objectives.score import Reference
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
-from harness.folder_scoring import Bits, PictureFiles, read_set
+from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
 from objectives.score import Reference
@@ -121,7 +121,7 @@ def test_without_masks_the_region_is_found_from_the_input(score, folder: Path) -
 def test_the_region_can_be_found_quickly_by_difference(
     score, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.folder_scoring.found_mask", None)  # no flow
+    monkeypatch.setattr("harness.evaluation.folder_scoring.found_mask", None)  # no flow
     words = (*flags(folder, "pred", "target", "input"), "--region", "difference")
     ran = score(*words, "--json", folder / "out.json")
     assert ran.code == 0, ran.err
@@ -144,7 +144,7 @@ def test_masks_are_found_once_and_again_where_what_was_kept_is_no_use(
         asked.append(tuple(original.shape))
         return region_from_pair(retouched, original)
 
-    monkeypatch.setattr("harness.data.found_masks.region_from_pair", find)
+    monkeypatch.setattr("harness.data.pairs.mask_cache.region_from_pair", find)
     assert score(*words).code == 0
     assert asked == []
     assert (folder / "out.json").read_text() == first
@@ -165,7 +165,9 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no folder").write_text("a file")
-    monkeypatch.setattr("harness.data.found_masks.default_cache", lambda: tmp_path / "no folder")
+    monkeypatch.setattr(
+        "harness.data.pairs.mask_cache.default_cache", lambda: tmp_path / "no folder"
+    )
     assert score(*flags(folder, "pred", "target", "input")).code == 0
 
 

@@ -14,10 +14,10 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
-from harness.commands.export import export, report
-from harness.commands.spaces import spaces
-from harness.database import open_storage, sqlite_url
+from harness.cli.export import export, report
+from harness.cli.spaces import spaces
 from harness.errors import UserInputError
+from harness.study.database import open_storage, sqlite_url
 from tests.reports.test_commands import SHARED, SWITCHES
 
 Run = Callable[..., Result]

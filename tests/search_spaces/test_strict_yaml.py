@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.best_config import read_best_config
+from harness.config.best_config import read_best_config
 from harness.errors import UserInputError
-from harness.external.program import read_program
 from harness.full_training.folder import take_up
+from harness.trials.external.program import read_program
 from search_spaces.space import load_space, read_mapping
 from search_spaces.strict_yaml import MOST_BYTES
 

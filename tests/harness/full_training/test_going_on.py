@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 # Runs the command line, and kill -9s itself halfway through a file of the second epoch.
 DYING = """
 import os, signal, torch
-from harness.cli import main
+from harness.cli.app import main
 
 save, files = torch.save, 0
 

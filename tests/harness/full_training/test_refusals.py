@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from harness.errors import UserInputError
-from harness.folder_lock import sole_writer
 from harness.full_training.train import train_fully
-from harness.paths import TrainingPaths
+from harness.paths import TrainingPaths, sole_writer
 from tests.harness.full_training.following import STAGES, Heard, asked
 from tests.harness.portraits import write_best
 

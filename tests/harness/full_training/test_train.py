@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from benchmarks.synthetic_studies import make_study
-from harness.best_config import read_best_config
-from harness.data.pairs import load_dataset
-from harness.data.prepare import pair_set, prepare_data
-from harness.data.sizing import TrainingPair, centred_crop
+from harness.config.best_config import read_best_config
+from harness.data.pairs.pair_set import load_dataset
+from harness.data.pairs.prepare import pair_set, prepare_data
+from harness.data.pairs.sizing import TrainingPair, centred_crop
 from harness.errors import HarnessError, UserInputError
 from harness.full_training.stage import StageRun
 from harness.full_training.train import train_fully

@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 import torch
 
-from harness.data.pairs import PairSet
-from harness.data.sizing import target_size
-from harness.profiles import QUICK
+from harness.config.profiles import QUICK
+from harness.data.pairs.pair_set import PairSet
+from harness.data.pairs.sizing import target_size
 from harness.training.batches import batches, to_signed, to_unit
 
 CPU = torch.device("cpu")

@@ -14,16 +14,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from harness.config import SearchConfig
+from harness.config.settings import SearchConfig
 from harness.errors import DivergedError, NonFiniteWeightsError, UserInputError
-from harness.external.process import loaded
-from harness.external.trial import load_generator as load_external
+from harness.evaluation.restore import load_generator, restore_pictures
 from harness.full_training.train import train_fully
-from harness.init_from import check_fits
-from harness.plan import plan_search
-from harness.restore import load_generator, restore_pictures
+from harness.search.plan import plan_search
 from harness.training.checkpoints import read_checkpoint
+from harness.training.init_from import check_fits
 from harness.training.networks import build_discriminator, build_generator
+from harness.trials.external.external_trial import load_generator as load_external
+from harness.trials.external.process import loaded
 from tests.golden.pix2pix_case import SETTINGS
 from tests.harness.full_training.following import Heard, asked
 from tests.harness.portraits import write_best

@@ -3,12 +3,12 @@
 import by_hand
 import pytest
 import torch
-from test_trial import TRAIN, pairs
 
-from harness.config import LrPolicy
+from harness.config.settings import LrPolicy
 from harness.training.epochs import Schedule, Training, train_epochs
 from harness.training.networks import build_discriminator, build_generator
 from search_spaces.params import TrialParams
+from tests.harness.trials.test_trial import TRAIN, pairs
 
 SETTINGS = TRAIN.but({"ngf": 4, "ema_decay": 0.7, "ema_every": 3})
 PARAMS = TrialParams(lambda_L1=50, lambda_perceptual=0, n_layers_D=2, gan_mode="lsgan", lr=1e-4)

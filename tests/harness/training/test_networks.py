@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.profiles import QUICK
+from harness.config.profiles import QUICK
 from harness.training.networks import build_discriminator, build_generator, restoring
 
 SMALL = QUICK.model_copy(update={"ngf": 4, "ndf": 4})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.config import TrainSettings
+from harness.config.settings import TrainSettings
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix

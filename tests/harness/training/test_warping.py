@@ -8,11 +8,11 @@ import torch
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 
-from harness.data.liquify import Stroke, displacement, inverse_displacement
+from harness.config.profiles import QUICK
+from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement
 from harness.errors import UserInputError
-from harness.profiles import QUICK
+from harness.training.checkpoint_networks import Shape, shape_of
 from harness.training.networks import WarpUnet, build_generator, restoring
-from harness.training.shapes import Shape, shape_of
 from harness.training.warping import move, sample, without_tremor
 
 SMALL = QUICK.but({"netG": "warp_unet_128", "ngf": 4, "ndf": 4})

@@ -1,0 +1,131 @@
+"""The commands. Parsing, calling and exit codes; what a command needs is imported when it runs."""
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from io import TextIOWrapper
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli import compare, data, doctor, export, results, score, search, spaces, training
+from harness.config.version import __version__
+from harness.errors import HarnessError, on_one_line
+from harness.study.urls import scrubbed
+
+# What typer raises for words that it cannot parse; of its family it makes only this one public.
+MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
+
+# What the system says of a path, which is the user's to choose, and no fault of a program.
+UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+app = typer.Typer(
+    name="harness",
+    help="Finds the pix2pix settings that remove the blur around retouched regions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    search.search,
+    results.status,
+    export.export,
+    export.report,
+    results.ui,
+    compare.compare,
+    training.train,
+    training.restore,
+    score.score,
+    spaces.spaces,
+    doctor.doctor,
+):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; may stand behind any command.")
+    ] = False,
+) -> None:
+    """Finds the pix2pix settings that remove the blur around retouched regions."""
+
+
+def main() -> None:
+    """The `harness` command.
+
+    Exit codes: 0 done, 2 the user's input, 3 trials only failed, 130 stopped by the user,
+    1 a fault of ours.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that a terminal cannot show ends no search: it is shown escaped.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    debug = "--debug" in sys.argv
+    words = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        sys.exit(app(words, prog_name="harness", standalone_mode=False))
+    except MISUSE as error:
+        print(correction(error), file=sys.stderr)
+        sys.exit(2)
+    except HarnessError as error:
+        print(f"harness: {on_one_line(scrubbed(str(error)))}", file=sys.stderr)
+        if debug:
+            print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        unusable = unusable_place(error)
+        if unusable or not debug:
+            print(unusable or fault(error), file=sys.stderr)
+        if debug:
+            print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
+        sys.exit(2 if unusable else 1)
+
+
+def correction(error: Any) -> str:
+    """Why the words of a command line cannot be parsed, in one sentence; or a group's help."""
+    said: str = error.format_message()
+    if said.startswith("Usage:"):
+        return said
+    command = error.ctx.command_path if error.ctx else "harness"
+    return f"harness: {on_one_line(' '.join(said.split())).rstrip('.')}: see {command} --help."
+
+
+def unusable_place(error: Exception) -> str:
+    """A sentence for a path that the system will not have; "" for any other error."""
+    if not isinstance(error, OSError) or error.errno not in UNUSABLE or error.filename is None:
+        return ""
+    place = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
+    return f"harness: {on_one_line(place)} cannot be used ({error.strerror}): choose another."
+
+
+def fault(error: Exception) -> str:
+    """A sentence for an error that should not have been, and where its traceback is."""
+    with tempfile.NamedTemporaryFile(
+        "w",
+        prefix="harness-",
+        suffix=".txt",
+        delete=False,
+        encoding="utf-8",
+        errors="backslashreplace",
+    ) as file:
+        file.write(scrubbed("".join(traceback.format_exception(error))))
+    return (
+        f"harness: a fault of the program ({type(error).__name__}): the report is in {file.name}; "
+        "--debug shows it."
+    )

@@ -1,0 +1,128 @@
+"""`harness data`: check the user's pairs, make pairs from originals, look at them."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def to_stderr(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_args_is_help=True)
+
+
+Folder = Annotated[
+    Path, typer.Argument(help="A data folder: train/ and val/, A/ and B/, or a manifest.")
+]
+
+
+@app.command("check")
+def check_command(
+    folder: Folder,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"] | None, typer.Option(help="The direction you mean to train in.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write a page of thumbnails, worst first.")
+    ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(help="Write a mended copy into this new folder; yours is left as it is."),
+    ] = None,
+) -> None:
+    """Say what is wrong with the pairs of a folder. Exit code 2 if there are errors, else 0.
+
+    Example: harness data check photos --direction AtoB -o check.html
+    """
+    from harness.data.files.pair_folders import find_pairs
+    from harness.paths import check_file
+
+    pairs = find_pairs(folder)
+    if page is not None:
+        check_file(page, "-o")
+
+    from harness.data.check.check import check, measure_all
+    from harness.data.check.findings import LEVELS
+    from harness.data.check.mend import check_place, mend
+    from harness.data.files.folder_bit_depth import with_bits
+    from harness.data.files.processes import processes_for
+
+    pairs = with_bits(pairs)
+    if fix is not None:
+        check_place(fix)
+    total = sum(map(len, pairs.splits.values()))
+    result = check(pairs, measure_all(pairs, processes_for(total)), direction)
+    typer.echo(result.summary())
+    for level in LEVELS:
+        for line in result.lines(level):
+            typer.echo(line)
+    if page is not None:
+        from harness.data.check.page import write_page
+
+        write_page(result, page)
+        typer.echo(f"page: {page}")
+    if fix is not None:
+        typer.echo(mend(result, fix))
+    if result.worst == "error":
+        raise typer.Exit(2)
+
+
+@app.command("make")
+def make_command(
+    originals: Annotated[Path, typer.Option(help="A folder of unretouched portraits.")],
+    out: Annotated[Path, typer.Option(help="The new data folder.")],
+    pairs: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many pairs to make.")] = 100,
+    size: Annotated[int, typer.Option(min=64, max=4096, help="Side of a picture, pixels.")] = 512,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="The same seed makes the same pairs.")
+    ] = 0,
+    jpeg: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Recompress the retouched half at this quality."),
+    ] = None,
+) -> None:
+    """Make liquified pairs (A = retouched, B = original) with masks, fields and their inverse.
+
+    Example: harness data make --originals portraits --out pairs --pairs 100 --size 512
+    """
+    from harness.data.check.oracle import made_bounds
+    from harness.data.files.processes import processes_for
+    from harness.data.synthesis.make_pairs import MakePlan, make_pairs
+    from objectives.weights import resolve_weights
+
+    plan = MakePlan(out, size, seed, jpeg)
+    folder = make_pairs(originals, pairs, plan, processes_for(pairs), to_stderr)
+    typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {folder}")
+    bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
+    typer.echo(
+        f"boundary_sharpness ({bounds.weights} weights): doing nothing {bounds.identity:.3f}, "
+        f"warping back {bounds.oracle:.3f}; a model's score lies between."
+    )
+
+
+@app.command("preview")
+def preview_command(
+    folder: Folder,
+    direction: Annotated[
+        Literal["AtoB", "BtoA"], typer.Option(help="Which half is retouched: the first letter.")
+    ] = "AtoB",
+    out: Annotated[Path, typer.Option("-o", "--out", help="The picture to write.")] = Path(
+        "preview.png"
+    ),
+) -> None:
+    """Draw up to eight pairs: A, B, difference, displacement arrows, mask outline.
+
+    Example: harness data preview photos --direction AtoB -o preview.png
+    """
+    from harness.data.check.preview import preview, spread
+    from harness.data.files.folder_bit_depth import with_bits
+    from harness.data.files.pair_folders import find_pairs
+    from harness.paths import check_file, write_aside
+
+    check_file(out, "-o")
+    sheet = preview(spread(with_bits(find_pairs(folder))), direction)
+    with write_aside(out) as aside:
+        sheet.save(aside, "PNG")
+    typer.echo(str(out))

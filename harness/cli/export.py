@@ -1,0 +1,109 @@
+"""`harness export` and `harness report`: a study's best configuration, and the story of it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from harness.errors import for_the_user
+
+RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
+StudyName = Annotated[str | None, typer.Option(help="The study; needed where there are several.")]
+Storage = Annotated[str | None, typer.Option(help="Optuna's database URL.")]
+
+
+def export(
+    run_dir: RunDir = Path("runs"),
+    study: StudyName = None,
+    storage: Storage = None,
+    trial: Annotated[int | None, typer.Option(help="A completed trial; else the best.")] = None,
+    form: Annotated[
+        Literal["yaml", "command", "script"],
+        typer.Option(
+            "--format",
+            help="yaml: everything; command: train.py, repeating the trial; "
+            "script: train.py, the same settings in full training.",
+        ),
+    ] = "yaml",
+    repo: Annotated[
+        Path | None,
+        typer.Option(help="Your copy of pix2pix: the commands in its words, run there."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A file; else print.")] = None,
+) -> None:
+    """Print or write a study's best configuration.
+
+    Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
+    """
+    from harness.paths import RunPaths
+    from harness.study.study import read_study
+    from reports.export import as_command, as_script, as_yaml, best_config
+
+    found = read_study(run_dir, study, storage)
+    folder = RunPaths(run_dir).study(found.study_name).folder
+    with for_the_user(ValueError):
+        config = best_config(found, trial, None if repo is None else copy_in(repo), folder)
+    if form == "command":
+        for need in config["needs"]:
+            print(need, file=sys.stderr)
+    write(out, {"yaml": as_yaml, "command": as_command, "script": as_script}[form](config))
+
+
+def copy_in(folder: Path) -> dict[str, Any]:
+    """The user's copy of pix2pix, as `best_config` takes it."""
+    from harness.trials.external.repository import read_repository
+    from harness.trials.external.trainer import SILENCE
+
+    return read_repository(folder, SILENCE).model_dump(mode="json")
+
+
+def report(
+    run_dir: RunDir = Path("runs"),
+    study: StudyName = None,
+    storage: Storage = None,
+    form: Annotated[
+        Literal["html", "csv", "json", "md"],
+        typer.Option("--format", help="html: one page with everything; csv, json, md: the trials."),
+    ] = "html",
+    lang: Annotated[Literal["en", "ko"], typer.Option(help="The page's language.")] = "en",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", help="A file; else report.html in the study's folder, or print."
+        ),
+    ] = None,
+) -> None:
+    """Write what a study found: one HTML page that needs nothing beside it, or its table.
+
+    Example: harness report --lang ko -o report.html
+    """
+    from harness.paths import RunPaths, check_file
+    from harness.study.study import read_study
+
+    found = read_study(run_dir, study, storage)
+    if form == "html":
+        from reports.html import write_report
+
+        paths = RunPaths(run_dir).study(found.study_name)
+        file = out or paths.report_html
+        check_file(file, "-o")
+        write_report(found, file, lang, paths.panels)
+        print(file)
+        return
+    from reports.table import as_csv, as_json, as_markdown, trials_frame
+
+    frame = trials_frame(found)
+    write(out, {"csv": as_csv, "json": as_json, "md": as_markdown}[form](frame))
+
+
+def write(file: Path | None, text: str) -> None:
+    """Write a file in one go, or print where none is named."""
+    if file is None:
+        sys.stdout.write(text)
+        return
+    from harness.paths import check_file, write_aside
+
+    check_file(file, "-o")
+    with write_aside(file) as aside:
+        aside.write_text(text, encoding="utf-8", errors="backslashreplace")

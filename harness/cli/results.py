@@ -1,0 +1,69 @@
+"""`harness status` and `harness ui`: a study read, also while it runs; its runs compared."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import UserInputError, printable
+
+RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
+
+
+def status(
+    run_dir: RunDir = Path("runs"),
+    study: Annotated[str | None, typer.Option(help="One study; else all.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how studies stand, also while they run.
+
+    Example: harness status --run-dir runs
+    """
+    from harness.paths import RunPaths
+    from harness.search.result import as_data, outcome_of
+    from harness.search.status import standing_lines
+    from harness.study.study import open_existing
+    from harness.study.urls import without_secrets
+
+    studies = open_existing(RunPaths(run_dir), storage, study)
+    outcomes = [
+        outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name), storage=storage)
+        for found in studies
+    ]
+    if as_json:
+        print(json.dumps([as_data(outcome) for outcome in outcomes]))
+        return
+    if not studies:
+        print(f"No study in {without_secrets(storage) if storage else run_dir} yet.")
+        return
+    parts = [standing_lines(*pair) for pair in zip(studies, outcomes, strict=True)]
+    print(printable("\n\n".join("\n".join(lines) for lines in parts)))
+
+
+def ui(
+    run_dir: RunDir = Path("runs"),
+    study: Annotated[
+        str | None, typer.Option(help="The study to open; else the one searched last.")
+    ] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=1, max=65535, help="Its port; a taken one gives way to the next."),
+    ] = 5000,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
+) -> None:
+    """Open MLflow at a study's trials, on this machine only, until Ctrl-C.
+
+    Example: harness ui --run-dir runs
+    """
+    from harness.paths import RunPaths
+    from harness.tracking.server import serve_ui
+
+    paths = RunPaths(run_dir)
+    if not paths.mlflow_db.exists():
+        raise UserInputError(
+            f"There is no {paths.mlflow_db}: name the folder of a search with --run-dir DIR, or "
+            "run harness search first."
+        )
+    serve_ui(paths, port, study, open_browser=not no_browser)

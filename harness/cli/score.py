@@ -1,0 +1,201 @@
+"""`harness score`: judge a folder of restored pictures."""
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from harness.errors import printable
+
+if TYPE_CHECKING:
+    from harness.evaluation.folder_scoring import FolderScore, PictureFiles, Region
+
+# The columns of the table of the worst pictures: as many as stand beside a name in 80 columns.
+SHOWN = ("score", "D", "E", "Lrel", "ciede2000")
+WORST = 5
+
+
+def score(
+    pred: Annotated[Path | None, typer.Option(help="Restored pictures.")] = None,
+    target: Annotated[Path | None, typer.Option(help="Their originals.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Masks, white where a picture was warped.")
+    ] = None,
+    input_: Annotated[
+        Path | None,
+        typer.Option("--input", help="Retouched pictures; without --mask it is found from them."),
+    ] = None,
+    region: Annotated[
+        Literal["flow", "difference"],
+        typer.Option(
+            help="How it is found without --mask: by movement, or quickly, by every difference."
+        ),
+    ] = "flow",
+    results: Annotated[
+        Path | None, typer.Option(help="A folder that pix2pix's test.py wrote, instead of these.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write every figure here.")
+    ] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write a line a picture here.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    weights: Annotated[
+        Literal["auto", "pretrained", "random"], typer.Option(help="Weights of LPIPS's network.")
+    ] = "auto",
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="boundary_sharpness; boundary_sharpness_vgg or ..._squeeze, by another network of "
+            "LPIPS; or your own as package.module:factory."
+        ),
+    ] = "boundary_sharpness",
+) -> None:
+    """Score restored pictures where they were warped: sharp, and right. Pairs files by name.
+
+    Example: harness score --pred restored --target originals --input retouched --json score.json
+    """
+    from harness.paths import check_file
+
+    for flag, file in (("--json", json_file), ("--csv", csv_file)):
+        if file is not None:
+            check_file(file, flag)
+    files = chosen_files(pred, target, mask, input_, results)
+    chosen, found = scored(files, objective, device, weights, region)
+    figures = as_json(found, chosen.name, chosen.weights)
+    if json_file is not None:
+        write_text(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    if csv_file is not None:
+        write_csv(csv_file, figures["images"])
+    print_table(figures, chosen.direction)
+
+
+def to_stderr(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def chosen_files(
+    pred: Path | None,
+    target: Path | None,
+    mask: Path | None,
+    input_: Path | None,
+    results: Path | None,
+) -> "list[PictureFiles]":
+    """The pictures that the flags name.
+
+    Raises:
+        UserInputError: the flags do not go together, or the folders do not.
+    """
+    from harness.errors import UserInputError
+    from harness.evaluation.folder_scoring import match_folders, match_results
+
+    if results is not None:
+        if any(folder is not None for folder in (pred, target, mask, input_)):
+            raise UserInputError(
+                "--results already names restored, original and retouched pictures: leave out "
+                "--pred, --target, --mask and --input."
+            )
+        return match_results(results, to_stderr)
+    if pred is None or target is None:
+        raise UserInputError("Give --pred and --target, or --results.")
+    return match_folders(pred, target, mask, input_, to_stderr)
+
+
+def scored(
+    files: "list[PictureFiles]", name: str, device: str, policy: str, region: "Region"
+) -> "tuple[Any, FolderScore]":
+    """The objective that was chosen, and what it finds."""
+    from harness.errors import for_the_user
+    from harness.evaluation.folder_scoring import score_files
+    from harness.trials.devices import resolve_device
+    from objectives.loading import load_objective, trunk_of
+    from objectives.weights import resolve_weights
+
+    place = resolve_device(device)
+    with for_the_user(ValueError, FileNotFoundError):
+        weights = resolve_weights(policy, (trunk_of(name),))
+        chosen = load_objective(name, weights, place)
+    return chosen, score_files(files, chosen, region, to_stderr)
+
+
+def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
+    """What `--json` writes."""
+    components = dict(found.score.components)
+    counts = {key: int(components.pop(key)) for key in ("n", "n_scored")}
+    return {
+        "score": found.score.value,
+        **counts,
+        "objective": name,
+        "weights": weights,
+        "lpips_reference": found.lpips_reference,
+        "components": components,
+        "images": list(found.score.per_image),
+    }
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write aside and rename.
+
+    Raises:
+        UserInputError: the file cannot be written.
+    """
+    from harness.errors import UserInputError
+    from harness.paths import write_aside
+
+    try:
+        with write_aside(file) as aside:
+            aside.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserInputError(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
+    """A line a picture, a column a figure."""
+    import io
+
+    from reports.cells import plain_cell
+
+    columns = list(dict.fromkeys(key for row in images for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: plain_cell(value) for key, value in row.items()} for row in images)
+    write_text(file, text.getvalue())
+
+
+def print_table(figures: dict[str, Any], direction: str) -> None:
+    """The headline, the components beside those of the worst pictures."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    components = figures["components"]
+    console.print(
+        f"[bold]{escape(printable(figures['objective']))} {figures['score']:.4f}[/bold]  "
+        f"({direction}; "
+        f"{figures['n_scored']} of {figures['n']} pictures scored; median "
+        f"{components['median']:.4f}, worst tenth {components['worst_tenth']:.4f}; "
+        f"weights: {figures['weights']})"
+    )
+    if figures["weights"] == "random":
+        console.print(
+            "WEIGHTS ARE RANDOM: compare these figures only with others of random weights."
+        )
+    ranked = sorted(
+        (row for row in figures["images"] if "score" in row),
+        key=lambda row: row["score"],
+        reverse=direction == "minimize",
+    )[:WORST]
+    means = Table("component", "mean")
+    for key, value in components.items():
+        means.add_row(escape(printable(key)), f"{value:.4f}")
+    console.print(means)
+    columns = [key for key in SHOWN if key in ranked[0]]
+    worst = Table("worst pictures", *columns)
+    for row in ranked:
+        worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in columns))
+    console.print(worst)

@@ -1,0 +1,1 @@
+"""What a person may set, validated: settings models, profiles, and `best.yaml` read back."""

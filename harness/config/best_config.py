@@ -1,0 +1,79 @@
+"""A `best.yaml` read back: the settings that a search found, or that a person wrote down."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from harness.config.settings import Direction, Epochs, Frozen, Side, StudyName, TrainSettings
+from harness.errors import UserInputError
+from search_spaces.params import TrialParams
+from search_spaces.strict_yaml import read_bounded, read_mapping
+
+
+class Stage(Frozen):
+    """One stage of a progressive training (the guide's method 5); epochs as pix2pix counts them."""
+
+    load_size: Side
+    crop_size: Side
+    lr: float = Field(gt=0)
+    epochs: Epochs
+    epochs_decay: Epochs
+
+
+class Provenance(BaseModel):
+    """Where the settings were found, as far as a training cares."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data: str | None = None
+    direction: Direction = "AtoB"
+    objective: str = "boundary_sharpness"
+
+
+class BestConfig(BaseModel):
+    """Schema 1 of `best.yaml`; what is not listed here is there for people."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = Field(alias="schema")
+    study: StudyName = "pix2pix"
+    trial: int | None = None
+    params: TrialParams
+    train: TrainSettings
+    stages: tuple[Stage, ...] = Field(default=(), max_length=100)
+    provenance: Provenance = Provenance()
+
+    @field_validator("train", mode="before")
+    @classmethod
+    def without_warm_start(cls, train: Any) -> Any:
+        """How the trial's warm start was made says nothing about a training of its own."""
+        if not isinstance(train, dict):
+            return train
+        return {key: value for key, value in train.items() if key != "warm_start"}
+
+
+def read_best_config(file: Path) -> BestConfig:
+    """Read a `best.yaml`.
+
+    Raises:
+        UserInputError: it cannot be read, or an entry cannot be used; the sentence names it.
+    """
+    try:
+        held = read_mapping(read_bounded(file), str(file))
+        return BestConfig.model_validate(held)
+    except UnicodeDecodeError as error:
+        raise UserInputError(
+            f"{file} is no text: name a best.yaml, as a search leaves it in its study's folder."
+        ) from error
+    except OSError as error:
+        raise UserInputError(
+            f"{file} cannot be read ({error.strerror}): name a best.yaml, as a search leaves it in "
+            "its study's folder."
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserInputError(f"{file}: {where} cannot be used: {first['msg']}.") from error
+    except ValueError as error:
+        raise UserInputError(str(error)) from error

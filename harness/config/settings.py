@@ -1,0 +1,247 @@
+"""Settings models, frozen and validated once at the door; YAML and back."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from harness.errors import on_one_line
+from search_spaces.params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
+
+# A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
+FINAL_TIMES = 1.5
+# Beyond these a number is a slip of the keyboard, or meant to harm.
+LARGEST_SIDE = 8192
+MOST_STEPS = 10_000_000
+MOST_EPOCHS = 1_000_000
+MOST_TRIALS = 1_000_000
+MOST_REPEATS = 100
+MOST_WORKERS = 1024
+LARGEST_SEED = 2**32 - 1
+LONGEST_WAIT = 10 * 366 * 86400.0
+
+Weights = Literal["pretrained", "random"]
+Direction = Literal["AtoB", "BtoA"]
+SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
+PrunerName = Literal["asha", "hyperband", "median", "none"]
+InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
+LrPolicy = Literal["linear", "step", "plateau", "cosine"]
+Precision = Literal["float32", "bfloat16"]
+PerceptualLayer = Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
+Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
+Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
+Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+Epochs = Annotated[int, Field(ge=0, le=MOST_EPOCHS)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Wait = Annotated[float, Field(gt=0, le=LONGEST_WAIT)]
+
+
+def without_commands(name: str) -> str:
+    """Refuse a name that would command the terminal that it is shown in."""
+    if name != on_one_line(name):
+        raise ValueError("a name must not contain control characters")
+    return name
+
+
+Plain = Annotated[str, AfterValidator(without_commands)]
+StudyName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_commands)]
+
+
+class Frozen(BaseModel):
+    """Base of every settings model: immutable, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrainSettings(Frozen):
+    """Everything about a trial's training beside the five settings that every search varies.
+
+    Names and meanings are pytorch-CycleGAN-and-pix2pix's where it has them.
+    """
+
+    netG: GeneratorName
+    ngf: Filters
+    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"
+    ndf: Filters
+    norm: Literal["batch", "instance", "none"] = "batch"
+    dropout: bool = True
+    init_type: InitType = "normal"
+    init_gain: float = Field(default=0.02, gt=0)
+    preprocess: Literal["resize_and_crop", "scale_width_and_crop", "crop", "none"]
+    load_size: Side
+    crop_size: Side
+    flip: bool = True
+    batch_size: int = Field(default=1, ge=1, le=MOST_IN_BATCH)
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    steps: Steps = Field(ge=1, description="optimisation steps of one trial")
+    rungs: tuple[Steps, ...] = Field(
+        max_length=1000, description="steps at which a trial is scored; the last = steps"
+    )
+    half_size_steps: Steps = Field(
+        default=0, description="of them, the first so many at half the picture size"
+    )
+    precision: Precision = Field(
+        default="float32", description="of the convolutions; weights and losses stay float32"
+    )
+    ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
+    ema_every: Steps = Field(default=1, ge=1, description="steps between updates of that average")
+    perceptual_layers: tuple[PerceptualLayer, ...] = Field(
+        min_length=1, max_length=5, description="VGG19 activations compared"
+    )
+    perceptual_window: Side | None = Field(description="side of the square compared; None: all")
+    warm_start_steps: Steps = Field(description="steps of the study's shared warm start")
+    warm_discriminator_steps: Steps = Field(description="the last of them, all depths beside")
+
+    def longer(self, times: float) -> "TrainSettings":
+        """The same training, so many times as long, scored where it ended and where it ends."""
+        steps = round(self.steps * times)
+        return self.model_copy(update={"steps": steps, "rungs": (self.steps, steps)})
+
+    def but(self, extras: Mapping[str, Any]) -> "TrainSettings":
+        """These settings with some values changed, checked as these were."""
+        return TrainSettings.model_validate({**self.model_dump(), **extras})
+
+
+class Repository(Frozen):
+    """A user's copy of pix2pix whose train.py runs the trials."""
+
+    folder: Path
+    python: str = Field(description="the interpreter that runs it")
+    options: tuple[str, ...] = Field(description="the options that its train.py knows")
+    silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
+
+
+class Program(Frozen):
+    """Any other program that runs the trials, read off a YAML by `harness.external.program`."""
+
+    file: Path = Field(description="the YAML that describes it")
+    folder: Path = Field(description="where it runs")
+    command: tuple[str, ...] = Field(description="its words, with placeholders: {lr}, {out}")
+    mark: Literal["epoch", "step"] | None = Field(
+        description="what its results are numbered by; None: it has one, at its end"
+    )
+    checkpoint: str | None = Field(description="inside {out}: pix2pix's generator")
+    restored: str | None = Field(description="inside {out}: a folder of restored pictures")
+    log: str | None = Field(description="inside {out}; None: what it prints")
+    losses: str | None = Field(description="regular expression of a log line, losses as groups")
+    silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
+
+    @property
+    def continues(self) -> bool:
+        """Whether it is told a checkpoint to continue from."""
+        return any("{start_G}" in word or "{start_D}" in word for word in self.command)
+
+
+External = Repository | Program
+
+
+class TrialPlan(Frozen):
+    """What a worker must know to run any trial of one study. Picklable."""
+
+    dataset: Path = Field(description="the prepared pairs, a file of harness.data.pairs")
+    folder: Path = Field(description="the study's run folder")
+    train: TrainSettings
+    weights: Weights
+    device: str = Field(description="a torch device: cpu, cuda:0")
+    threads: int = Field(ge=1, description="CPU threads of one trial")
+    warm_start_threads: int = Field(ge=1, description="CPU threads while the warm start is made")
+    warm_start: Literal["shared", "none"] = "shared"
+    init_from: tuple[Path, ...] = Field(default=(), description="the user's net_G [, net_D]")
+    discriminators: tuple[tuple[int, GanMode], ...] = Field(
+        description="(n_layers_D, gan_mode) that the space can ask for"
+    )
+    seed: int = 0
+    objective: str = "boundary_sharpness"
+    external: External | None = Field(default=None, description="None: trained here")
+
+
+class SearchConfig(Frozen):
+    """What the user asked `harness search` for. Times are in seconds."""
+
+    budget: int = Field(
+        default=50, ge=1, le=MOST_TRIALS, description="trials of the study, earlier ones included"
+    )
+    timeout: Wait | None = None
+    data: Path | None = Field(default=None, description="the user's pairs; None: the built-in ones")
+    direction: Direction = "AtoB"
+    skip_bad: bool = False
+    space: str = "default"
+    pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
+    enqueue: tuple[Path, ...] = Field(default=(), description="best.yaml of earlier results")
+    pareto: bool = Field(default=False, description="weigh sharpness against LPIPS")
+    sampler: SamplerName = "tpe"
+    pruner: PrunerName = "asha"
+    study: StudyName = "boundary-sharpness"
+    run_dir: Path = Path("runs")
+    profile: str = "auto"
+    half_size_first: bool = Field(
+        default=False, description="train at half the picture size until the first rung"
+    )
+    device: str = "auto"
+    jobs: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = "auto"
+    per_gpu: int | None = Field(
+        default=None, ge=1, le=MOST_WORKERS, description="None: by measured memory"
+    )
+    launcher: Literal["local", "ray"] = "local"
+    address: str | None = Field(default=None, description="of the Ray cluster; None: begin one")
+    seed: Seed = 0
+    weights: Literal["auto", "pretrained", "random"] = "auto"
+    objective: str = Field(
+        default="boundary_sharpness", description="or the user's own, as package.module:factory"
+    )
+    init_from: tuple[Path, ...] = Field(default=(), max_length=2)
+    from_scratch: bool = False
+    trainer: Literal["builtin", "external"] = "builtin"
+    repo: Path | None = Field(
+        default=None, description="the external trainer: a copy of pix2pix, or a program's YAML"
+    )
+    finalists: Annotated[int, Field(ge=0, le=MOST_TRIALS)] | Literal["auto"] = Field(
+        default="auto", description="best settings trained again; auto: 3 where the budget has room"
+    )
+    repeats: int = Field(
+        default=3, ge=2, le=MOST_REPEATS, description="fresh seeds that each finalist is given"
+    )
+    storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
+    tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
+    register_model: Plain | None = Field(
+        default=None, description="the winner becomes a version of this model in MLflow"
+    )
+    max_failures: int = Field(
+        default=10, ge=1, le=MOST_TRIALS, description="failures in a row that end a search"
+    )
+    trial_timeout: Wait | None = None
+
+    @field_validator("register_model")
+    @classmethod
+    def name_that_mlflow_takes(cls, name: str | None) -> str | None:
+        if name is not None and (not name.strip() or set(name) & set("/:.'\"")):
+            raise ValueError("a model's name holds letters, but no / : . or quotation mark")
+        return name
+
+
+class TrainConfig(Frozen):
+    """What the user asked `harness train` for. None: as the configuration file says."""
+
+    config: Path = Field(description="a best.yaml")
+    out: Path
+    data: Path | None = None
+    direction: Direction | None = None
+    epochs: Epochs | None = Field(default=None, description="at the full learning rate")
+    epochs_decay: Epochs | None = Field(default=None, description="while it falls")
+    lr_policy: LrPolicy = "linear"
+    lr_decay_iters: Epochs = Field(
+        default=50, ge=1, description="epochs of the step policy's steps"
+    )
+    load_size: Side | None = None
+    crop_size: Side | None = None
+    init_from: tuple[Path, ...] = Field(default=(), max_length=2)
+    device: str = "auto"
+    seed: Seed = 0
+    weights: Literal["auto", "pretrained", "random"] = "auto"
+    objective: str | None = None
+    check_every: Epochs | None = Field(default=None, ge=1, description="epochs between two scores")
+    save_every: Epochs | None = Field(default=None, ge=1, description="epochs between kept files")
+    patience: Epochs = Field(default=20, description="scores without a better one; 0: no end")
+    run_dir: Path = Path("runs")
+    tracking_uri: str | None = None

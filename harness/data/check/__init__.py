@@ -1,0 +1,1 @@
+"""What is wrong with a user's pairs, measured and shown."""

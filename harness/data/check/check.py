@@ -1,0 +1,139 @@
+"""Can these pairs teach anything? Facts about every pair -> findings, worst first."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from harness.config.settings import Direction
+from harness.data.check.facts import PairFacts, Unreadable, measure
+from harness.data.check.findings import (
+    LEVELS,
+    SLIGHT_WARP,
+    STRONG_WARP,
+    Finding,
+    Level,
+    duplicates_across_splits,
+    judge_direction,
+    judge_numbers,
+    judge_pair,
+    judge_passed_over,
+    judge_sizes,
+    straddling,
+    suggested_direction,
+)
+from harness.data.files.pair_folders import PairFolder
+from harness.data.files.picture_reading import shown
+from harness.data.files.processes import each
+from harness.data.pairs.duplicates import same_picture_groups
+
+WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
+TOLD_EACH = 5
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """All findings, worst first, and the pairs they are about.
+
+    `direction` is the one the pictures suggest, None where they do not tell. `seen_in_training`
+    has the names of training pairs whose picture is held out as well; `different` counts the
+    pictures, crops of one being one.
+    """
+
+    folder: PairFolder
+    pairs: tuple[PairFacts, ...]
+    findings: tuple[Finding, ...]
+    direction: Direction | None
+    seen_in_training: frozenset[str]
+    different: int
+
+    @property
+    def worst(self) -> Level | None:
+        return self.findings[0].level if self.findings else None
+
+    def summary(self) -> str:
+        """How many pairs of what sizes, how strongly warped, and the direction they suggest."""
+        counts = Counter(pair.split for pair in self.pairs)
+        total = sum(map(len, self.folder.splits.values()))
+        by_split = ", ".join(f"{split} {counts[split]}" for split in self.folder.splits)
+        if not self.pairs:
+            return f"0 of {total} pairs could be read."
+        widths = [pair.width for pair in self.pairs]
+        heights = [pair.height for pair in self.pairs]
+        warps = [pair.warp_largest for pair in self.pairs]
+        suggestion = (
+            f"suggested: --direction {self.direction}, the original being the sharper half"
+            if self.direction
+            else "direction: the pictures do not tell"
+        )
+        repeats = f" of {self.different} pictures" if self.different < len(self.pairs) else ""
+        return (
+            f"{len(self.pairs)} of {total} pairs read{repeats} ({self.folder.layout}: {by_split}), "
+            "halves "
+            f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px\n"
+            f"largest displacement {min(warps):.1%} to {max(warps):.1%} of the side, median "
+            f"{median(warps):.1%}: {distribution(warps)}\n{suggestion}"
+        )
+
+    def lines(self, level: Level) -> Iterator[str]:
+        """A line a finding; a kind that many files share is told for the first few."""
+        kinds: dict[str, list[Finding]] = defaultdict(list)
+        for finding in self.findings:
+            if finding.level == level:
+                kinds[finding.kind].append(finding)
+        for found in kinds.values():
+            for finding in found[:TOLD_EACH]:
+                where = f"{shown(Path(finding.name))}: " if finding.name else ""
+                yield f"{level}: {where}{finding.what}; {finding.do}."
+            if len(found) > TOLD_EACH:
+                yield f"{level}: and {len(found) - TOLD_EACH} more files like this one."
+
+
+def distribution(warps: Sequence[float]) -> str:
+    """How many pairs are warped by how much, in words; bands without a pair are left out."""
+    bands = [
+        (f"under {WARP_BANDS[0]:.1%}", -math.inf, WARP_BANDS[0]),
+        *((f"{low:.1%}-{high:.1%}", low, high) for low, high in pairwise(WARP_BANDS)),
+        (f"over {WARP_BANDS[-1]:.1%}", WARP_BANDS[-1], math.inf),
+    ]
+    counts = ((sum(low <= warp < high for warp in warps), name) for name, low, high in bands)
+    return ", ".join(f"{count} {name}" for count, name in counts if count)
+
+
+def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unreadable]:
+    """Facts about every pair, in order; each picture is read once and let go."""
+    splits = folder.splits.items()
+    entries = ((files, split, folder.root) for split, pairs in splits for files in pairs)
+    return each(measure, entries, processes)
+
+
+def check(
+    folder: PairFolder, facts: Iterable[PairFacts | Unreadable], asked: Direction | None
+) -> CheckResult:
+    """Judge `facts`; `asked` is the direction the user means to train in, if said."""
+    everything = tuple(facts)
+    pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
+    found = [
+        Finding("error", "unreadable", fact.name, fact.why.rstrip("."), "--fix DIR leaves it out")
+        for fact in everything
+        if isinstance(fact, Unreadable)
+    ]
+    direction = suggested_direction(pairs)
+    for pair in pairs:
+        found += judge_pair(pair, direction)
+    groups = [
+        [pairs[index] for index in group]
+        for group in same_picture_groups([pair.signature for pair in pairs])
+    ]
+    shared = list(straddling(groups))
+    found += duplicates_across_splits(shared)
+    found += judge_numbers(groups)
+    found += judge_sizes(pairs)
+    found += judge_passed_over(folder.passed_over)
+    found += judge_direction(direction, asked)
+    found.sort(key=lambda finding: LEVELS.index(finding.level))
+    trained = frozenset(name for by_split in shared for name in by_split["train"])
+    return CheckResult(folder, pairs, tuple(found), direction, trained, len(groups))

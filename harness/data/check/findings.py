@@ -1,0 +1,249 @@
+"""What is to be said of measured pairs: each finding with its number and what to do about it."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from harness.config.profiles import PROFILES
+from harness.config.settings import Direction
+from harness.data.check.facts import PairFacts
+from harness.data.files.listing import account_of
+from harness.data.files.pair_folders import Split
+
+Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+
+UNLIKE = 0.7
+SHIFTED = 0.75
+EVERYWHERE = 0.6
+CLEARLY_SHARPER = 0.1
+OTHERWISE_SHARP = 0.25
+BLOCKY = 0.15
+SLIGHT_WARP = 0.004
+STRONG_WARP = 0.12
+FEW_TRAIN = 20
+FEW_VAL = 4
+# As objectives.masks.SMALLEST_CORE, without loading torch.
+SMALLEST_MASK = 0.0005
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a file (or the folder): what, and what to do about it."""
+
+    level: Level
+    kind: str
+    name: str
+    what: str
+    do: str
+
+
+def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
+    """The original is the sharper picture: retouching resamples and smooths. None if unclear."""
+    differences = [pair.sharper for pair in pairs if not pair.same]
+    if not differences or abs(median(differences)) < CLEARLY_SHARPER:
+        return None
+    return "BtoA" if median(differences) > 0 else "AtoB"
+
+
+def judge_pair(pair: PairFacts, direction: Direction | None) -> Iterator[Finding]:
+    """Findings about one pair alone. The first that makes the others meaningless ends them."""
+    name = pair.name
+    if pair.notes:
+        yield Finding(
+            "note",
+            "converted",
+            name,
+            f"{', '.join(sorted(set(pair.notes)))}: read here as it is meant, but not by every "
+            "copy of pix2pix",
+            "save it as an upright 8-bit sRGB picture (--fix DIR does so)",
+        )
+    if pair.same:
+        yield Finding(
+            "error",
+            "identical",
+            name,
+            "A and B are the same picture",
+            "remove it: there is nothing to learn from it",
+        )
+        return
+    if pair.likeness < UNLIKE:
+        yield Finding(
+            "error",
+            "unlike",
+            name,
+            f"A and B are not of one picture (likeness {pair.likeness:.2f}, usual above 0.95)",
+            "pair it with its own original",
+        )
+        return
+    if max(map(abs, pair.shift)) >= SHIFTED:
+        yield Finding(
+            "warning",
+            "shifted",
+            name,
+            f"B lies {pair.shift[0]:+.1f} px right and {pair.shift[1]:+.1f} px below A",
+            "align the two: a shift blurs what the model learns, everywhere",
+        )
+    yield from judge_change(pair)
+    if pair.masked is not None and pair.masked < SMALLEST_MASK:
+        size = f"has {pair.masked:.3%} of its area white, under {SMALLEST_MASK:.2%}"
+        yield Finding(
+            "warning",
+            "mask",
+            name,
+            f"its mask {size if pair.masked else 'is black'}: no part of it will be scored",
+            "paint the warped region white in it, or remove it, so that the region is found",
+        )
+    if direction and abs(pair.sharper) >= CLEARLY_SHARPER:
+        own = "BtoA" if pair.sharper > 0 else "AtoB"
+        if own != direction:
+            yield Finding(
+                "warning",
+                "swapped",
+                name,
+                f"its halves look swapped: {'A' if pair.sharper > 0 else 'B'} is the sharper, in "
+                f"most pairs {'B' if pair.sharper > 0 else 'A'} is",
+                "swap its halves if so",
+            )
+
+
+def judge_change(pair: PairFacts) -> Iterator[Finding]:
+    """Findings about how much, where and by what means A and B differ."""
+    if pair.changed > EVERYWHERE:
+        yield Finding(
+            "warning",
+            "everywhere",
+            pair.name,
+            f"{pair.changed:.0%} of the pixels differ, not only the retouched region",
+            "use one tone and one export for both, so that only the warp differs",
+        )
+    if pair.warp_largest < SLIGHT_WARP:
+        yield Finding(
+            "warning",
+            "no warp",
+            pair.name,
+            f"nothing seems to have moved (largest displacement {pair.warp_largest:.2%})",
+            "check that it is a retouched pair; it cannot teach to undo a warp",
+        )
+    elif pair.warp_largest > STRONG_WARP:
+        yield Finding(
+            "warning",
+            "strong warp",
+            pair.name,
+            f"things moved by {pair.warp_largest:.0%} of the side, usual is 1% to 6%",
+            "check that A and B belong together",
+        )
+    if abs(pair.sharper_outside) > OTHERWISE_SHARP or abs(pair.blocks) > BLOCKY:
+        softer = "B" if pair.sharper_outside > 0 else "A"
+        yield Finding(
+            "warning",
+            "processed",
+            pair.name,
+            f"{softer} was smoothed, scaled or recompressed also where nothing was retouched (fine "
+            f"detail x{math.exp(-abs(pair.sharper_outside)):.2f}, JPEG blocks "
+            f"{pair.blocks:+.2f})",
+            "export both from one file in one format; else the model learns that trace as well",
+        )
+
+
+def straddling(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split, list[str]]]:
+    """Names by split, of each group of pairs that show one picture on both sides of training."""
+    for group in groups:
+        by_split: dict[Split, list[str]] = defaultdict(list)
+        for pair in group:
+            by_split[pair.split].append(pair.name)
+        if "train" in by_split and len(by_split) > 1:
+            yield by_split
+
+
+def duplicates_across_splits(shared: Iterable[dict[Split, list[str]]]) -> Iterator[Finding]:
+    """Pictures that stand both where the model learns and where it is judged."""
+    for by_split in shared:
+        for name in by_split.get("val", []) + by_split.get("test", []):
+            yield Finding(
+                "error",
+                "duplicate",
+                name,
+                f"shows the same picture, or a crop of it, as {by_split['train'][0]}, which is "
+                "trained on",
+                "remove one: a score on a picture seen in training says nothing",
+            )
+
+
+def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
+    """Findings about how many different pictures there are; crops of one are one."""
+    counts: Counter[Split] = Counter()
+    for group in groups:
+        counts.update({pair.split for pair in group})
+    held_out = counts["val"] + counts["test"]
+    if groups and not counts["train"]:
+        yield Finding(
+            "error",
+            "none",
+            "",
+            "no picture to train on",
+            "put pairs into train/, in a supported format",
+        )
+    elif groups and counts["train"] < FEW_TRAIN:
+        yield Finding(
+            "warning",
+            "few",
+            "",
+            f"{counts['train']} different pictures to train on; below {FEW_TRAIN} a model learns "
+            "them by heart",
+            "add pairs of others, or make some with `harness data make`",
+        )
+    if 0 < held_out < FEW_VAL:
+        yield Finding(
+            "warning",
+            "few",
+            "",
+            f"{held_out} different pictures to validate with: scores will be noisy",
+            f"hold out at least {FEW_VAL}",
+        )
+
+
+def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
+    """The first profile that would enlarge pictures, and with them their softness."""
+    smaller = ""
+    for name, profile in PROFILES.items():
+        side = profile.load_size
+        count = sum(min(pair.width, pair.height) < side for pair in pairs)
+        if count:
+            yield Finding(
+                "note" if name == "full" else "warning",
+                "small",
+                "",
+                f"{count} of {len(pairs)} pairs are under {side} pixels a side, to which profile "
+                f"{name} enlarges them",
+                "use larger pictures" + (f", or at most --profile {smaller}" if smaller else ""),
+            )
+            return
+        smaller = name
+
+
+def judge_passed_over(passed_over: Iterable[str]) -> Iterator[Finding]:
+    """What a folder holds that is not read as a part of any pair."""
+    if account := account_of(passed_over):
+        yield Finding(
+            "warning",
+            "passed over",
+            "",
+            account,
+            "convert or move what should be a pair",
+        )
+
+
+def judge_direction(direction: Direction | None, asked: Direction | None) -> Iterator[Finding]:
+    """Whether the direction asked for is the one that the pictures suggest."""
+    if asked and direction and asked != direction:
+        yield Finding(
+            "error",
+            "direction",
+            "",
+            f"direction {asked} turns the sharper picture into the softer one",
+            f"use --direction {direction}, if A and B are as they look",
+        )

@@ -1,0 +1,64 @@
+"""A mended copy of a data folder: only what is safe to mend, never in place."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from harness.data.check.check import CheckResult
+from harness.data.files.pair_folders import check_new
+from harness.data.files.pair_reading import read_halves
+from harness.data.files.picture_reading import read_mask, shown
+from harness.paths import check_writable, write_aside
+
+# Findings after which a pair is left out: it cannot be read, or teaches or measures nothing.
+LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
+
+
+def mend(result: CheckResult, out: Path) -> str:
+    """Write the usable pairs as upright 8-bit sRGB PNG files side by side, by split, with their
+    masks and displacement fields.
+
+    Left out: pairs with the findings of `LEFT_OUT`, and training pairs whose picture is held out
+    as well. Halves are never swapped and pictures never shifted: that needs eyes. Returns a line
+    that says what was done.
+
+    Raises:
+        UserInputError: `out` is not a new folder, or cannot be written.
+    """
+    check_place(out)
+    unusable = {finding.name for finding in result.findings if finding.kind in LEFT_OUT}
+    unusable |= result.seen_in_training
+    written = 0
+    for split, pairs in result.folder.splits.items():
+        for number, files in enumerate(pairs):
+            if files.name in unusable:
+                continue
+            a, b = read_halves(files)
+            name = f"{number:05d}-{Path(files.name).stem}.png"
+            save(np.hstack([a, b]), out / split / name)
+            if files.mask is not None:
+                mask = read_mask(files.mask, *a.shape[:2])
+                save(mask.astype(np.uint8) * 255, out / "masks" / split / name)
+            if files.field is not None:
+                with write_aside((out / "fields" / split / name).with_suffix(".npz")) as aside:
+                    shutil.copyfile(files.field, aside)
+            written += 1
+    total = sum(map(len, result.folder.splits.values()))
+    return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"
+
+
+def check_place(out: Path) -> None:
+    """Refuse a folder that is not new, or that cannot be written.
+
+    Raises:
+        UserInputError: so it is.
+    """
+    check_new(out, "--fix")
+    check_writable(out, "--fix")
+
+
+def save(pixels: np.ndarray, file: Path) -> None:
+    with write_aside(file) as aside:
+        Image.fromarray(pixels).save(aside, "PNG")

@@ -1,0 +1,128 @@
+"""Pairs to look at: A, B, their difference, where things moved, and the mask's outline."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import binary_erosion
+
+from harness.config.settings import Direction
+from harness.data.check.flow import estimated_displacement
+from harness.data.files.pair_folders import PairFiles, PairFolder
+from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
+from harness.data.files.picture_reading import Picture, read_mask, shown
+from harness.data.pairs.sizing import to_tensor
+from objectives.masks import region_from_pair
+
+SIDE = 256
+CAPTION = 24
+FONT_SIZE = 14
+MOST_ROWS = 8
+ARROWS = 16
+# Arrows are drawn longer than the movement, which is a few pixels only.
+ARROW_SCALE = 3.0
+ARROW_HEAD = 5.0
+COLUMNS = (
+    "A",
+    "B",
+    f"difference (x {DIFFERENCE_SCALE})",
+    f"displacement (x {ARROW_SCALE:g})",
+    "mask",
+)
+
+
+def spread(folder: PairFolder) -> list[PairFiles]:
+    """At most eight pairs, evenly drawn from all of the folder's."""
+    pairs = [files for split in folder.splits.values() for files in split]
+    shown = min(MOST_ROWS, len(pairs))
+    return [pairs[number * len(pairs) // shown] for number in range(shown)]
+
+
+def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
+    """One row a pair under its name: A | B | difference | displacement arrows | mask outline.
+
+    Raises:
+        UserInputError: a pair cannot be read.
+    """
+    rows = [preview_row(files, direction) for files in pairs]
+    sheet = Image.new(
+        "RGB", (SIDE * len(COLUMNS), CAPTION + sum(CAPTION + len(row) for row in rows)), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    said = {direction[0]: "retouched", direction[-1]: "original"}
+    for number, title in enumerate(COLUMNS):
+        caption = f"{title}: {said[title]}" if title in said else title
+        draw.text((number * SIDE + 6, 4), caption, "black", font_size=FONT_SIZE)
+    top = CAPTION
+    for files, row in zip(pairs, rows, strict=True):
+        draw.text((6, top + 4), shown(Path(files.name)), "black", font_size=FONT_SIZE)
+        sheet.paste(Image.fromarray(row), (0, top + CAPTION))
+        top += CAPTION + len(row)
+    return sheet
+
+
+def preview_row(files: PairFiles, direction: Direction) -> Picture:
+    """The five pictures of one pair side by side, each 256 wide: `[h, 1280, 3]`."""
+    a, b = (fitted(picture) for picture in read_halves(files))
+    height, width = a.shape[:2]
+    retouched, original = (a, b) if direction == "AtoB" else (b, a)
+    if files.mask is not None:
+        mask = read_mask(files.mask, height, width)
+    else:
+        mask = region_from_pair(to_tensor(retouched), to_tensor(original))[0].numpy()
+    return np.hstack(
+        [a, b, difference(a, b), arrows(retouched, original), outlined(original, mask)]
+    )
+
+
+def fitted(picture: Picture) -> Picture:
+    """The picture at a width of 256."""
+    height = max(1, round(picture.shape[0] * SIDE / picture.shape[1]))
+    return np.array(Image.fromarray(picture).resize((SIDE, height), Image.Resampling.LANCZOS))
+
+
+def arrows(retouched: Picture, original: Picture) -> Picture:
+    """The original, paled, with arrows from where things were to where they were moved (x 3)."""
+    field = estimated_displacement(retouched, original)
+    height, width = original.shape[:2]
+    canvas = Image.fromarray((original // 3 + 170).astype(np.uint8))
+    draw = ImageDraw.Draw(canvas)
+    for row in range(ARROWS // 2, height, ARROWS):
+        for column in range(ARROWS // 2, width, ARROWS):
+            cell = (slice(None), row * field.shape[1] // height, column * field.shape[2] // width)
+            dx, dy = -field[cell] * (width, height) * ARROW_SCALE
+            if np.hypot(dx, dy) < 0.004 * ARROW_SCALE * width:
+                continue
+            draw_arrow(draw, (column, row), (dx, dy))
+    return np.array(canvas)
+
+
+def draw_arrow(
+    draw: ImageDraw.ImageDraw, start: tuple[float, float], reach: tuple[float, float]
+) -> None:
+    """A red arrow, its head at `start` + `reach`."""
+    (x, y), (dx, dy) = start, reach
+    length = math.hypot(dx, dy)
+    head = min(ARROW_HEAD, length) / length
+    neck_x, neck_y = x + dx * (1 - head), y + dy * (1 - head)
+    side_x, side_y = -dy * head / 2, dx * head / 2
+    draw.line((x, y, neck_x, neck_y), fill="red", width=1)
+    draw.polygon(
+        (
+            (x + dx, y + dy),
+            (neck_x + side_x, neck_y + side_y),
+            (neck_x - side_x, neck_y - side_y),
+        ),
+        fill="red",
+    )
+
+
+def outlined(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
+    """The picture with the mask's edge in green."""
+    edge = mask & ~binary_erosion(mask, iterations=2)
+    out = picture.copy()
+    out[edge] = (0, 230, 0)
+    return out

@@ -1,0 +1,1 @@
+"""Pictures and pairs as they lie in a user's folder: found, read, refused."""

@@ -1,0 +1,294 @@
+"""Which files make a pair: the layouts that a user's folder may have. Opens no picture."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.data.files.bit_depth import WIDEST
+from harness.data.files.listing import (
+    account_of,
+    by_stem,
+    list_pictures,
+    name_of,
+    readable,
+    stem_of,
+    unique_stems,
+    unreadable,
+)
+from harness.data.files.pair_lists import rows_of
+from harness.data.files.picture_reading import shown
+from harness.errors import UserInputError
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train",),
+    "val": ("val", "validation", "valid"),
+    "test": ("test",),
+}
+MANIFESTS = ("pairs.csv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
+# Beside the pairs: masks and fields are read, the record of `harness data make` is its own.
+OURS = frozenset({"masks", "fields", "made.jsonl"})
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The files of one pair.
+
+    Attributes:
+        name: unique in its folder, with `/` on every system.
+        a: picture A, or both halves side by side where `b` is None.
+        b: picture B, or None.
+        mask: the warped region if the user has drawn it, else None.
+        field: the displacement fields, where `harness data make` kept them, else None.
+        bits: how many of their 16 bits pictures of 16 use, one number for the whole folder.
+    """
+
+    name: str
+    a: Path
+    b: Path | None = None
+    mask: Path | None = None
+    field: Path | None = None
+    bits: int = WIDEST
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its pictures."""
+        return tuple(file for file in (self.a, self.b, self.mask) if file is not None)
+
+
+@dataclass(frozen=True)
+class PairFolder:
+    """A user's pairs by split; pairs without a split of their own stand under `train`.
+
+    `passed_over` has the names of whatever else lies there; those of folders end with `/`.
+    """
+
+    root: Path
+    layout: Literal["aligned", "two folders", "manifest"]
+    splits: Mapping[Split, tuple[PairFiles, ...]]
+    passed_over: tuple[str, ...] = ()
+
+
+def find_pairs(folder: Path) -> PairFolder:
+    """Recognise the layout: `{train,val,test}/**/*` or `*` with both halves side by side;
+    `A/ B/`, `A/train B/train` or `trainA trainB`; or a manifest, CSV or JSONL with the columns
+    `a`, `b` and, if wished, `mask` and `split`. Masks may stand under `masks/`, by name.
+
+    Raises:
+        UserInputError: no such folder, no pictures in it, or A and B do not match.
+    """
+    try:
+        return recognised(folder)
+    except PermissionError as error:
+        raise unreadable(error) from error
+
+
+def recognised(folder: Path) -> PairFolder:
+    """As `find_pairs`, where folders may be looked into."""
+    if folder.is_file():
+        if folder.suffix.lower() in (".csv", ".jsonl"):
+            return from_manifest(folder)
+        raise UserInputError(
+            f"{shown(folder)} is a file: give a folder with train/ and val/, or a list of pairs "
+            "(.csv or .jsonl)."
+        )
+    if not folder.is_dir():
+        raise UserInputError(
+            f"There is no data folder {shown(folder)}: give --data a folder with train/ and val/."
+        )
+    for name in MANIFESTS:
+        if (folder / name).is_file():
+            return from_manifest(folder / name)
+    found = two_folders(folder) or side_by_side(folder)
+    masks = list_pictures(folder / "masks", folder)
+    used = {pair.mask for pairs in found.splits.values() for pair in pairs}
+    unused = (name_of(file, folder) for file in masks.pictures if file not in used)
+    passed_over = (*found.passed_over, *masks.passed_over, *unused)
+    if not found.splits:
+        account = account_of(passed_over)
+        raise UserInputError(
+            f"{shown(folder)} holds no pairs: put pictures with A and B side by side into "
+            "train/ and val/ there, or A and B into folders of these names"
+            + (f" ({account})." if account else ".")
+        )
+    return PairFolder(folder, found.layout, found.splits, passed_over)
+
+
+def split_folders(folder: Path, pattern: str = "{}") -> Iterator[tuple[Split, str]]:
+    """Each split that has a folder, and what it is called there.
+
+    Args:
+        pattern: of the folders' names, `{}` for the split.
+
+    Raises:
+        UserInputError: a split has two.
+    """
+    for split, names in SPLIT_NAMES.items():
+        there = [name for name in names if (folder / pattern.format(name)).is_dir()]
+        if len(there) > 1:
+            first, second = (pattern.format(name) for name in there[:2])
+            raise UserInputError(
+                f"{shown(folder)} has {first}/ and {second}/, two names of one split: put all its "
+                "pictures into one of them."
+            )
+        if there:
+            yield split, there[0]
+
+
+def side_by_side(folder: Path) -> PairFolder:
+    """Pairs of `{train,val,test}/**/*`; where these hold none, those of `*`, all of them `train`.
+
+    Other subfolders are passed over: nothing says that their pictures are pairs.
+    """
+    splits: dict[Split, tuple[PairFiles, ...]] = {}
+    passed_over: list[str] = []
+    taken: list[str] = []
+    for split, name in split_folders(folder):
+        listing = list_pictures(folder / name, folder)
+        passed_over += listing.passed_over
+        taken.append(name)
+        if listing.pictures:
+            splits[split] = paired(folder, name, listing.pictures)
+    if not splits and (pictures := list_pictures(folder, deep=False).pictures):
+        splits["train"] = paired(folder, ".", pictures)
+        taken += [file.name for file in pictures]
+    return PairFolder(folder, "aligned", splits, (*passed_over, *beside(folder, taken)))
+
+
+def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles, ...]:
+    """Side-by-side pictures of the split's folder `name`, with masks and fields of their names."""
+    masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
+    fields = fields_in(folder / "fields" / name) or fields_in(folder / "fields")
+    stems = ((file, stem_of(file, folder / name)) for file in pictures)
+    return tuple(
+        PairFiles(name_of(file, folder), file, None, masks.get(stem), fields.get(stem))
+        for file, stem in stems
+    )
+
+
+def two_folders(folder: Path) -> PairFolder | None:
+    """Pairs of `trainA trainB`, `A/train B/train` or `A B`; None where there are no such."""
+    splits: dict[Split, tuple[PairFiles, ...]] = {}
+    passed_over: list[str] = []
+    taken: set[str] = set()
+    places: list[tuple[Split, str, str, str]] = [
+        (split, name, left.format(name), right.format(name))
+        for left, right in (("{}A", "{}B"), ("A/{}", "B/{}"))
+        for split, name in split_folders(folder, left)
+    ]
+    if not any(left.startswith("A/") for _, _, left, _ in places):
+        places.append(("train", ".", "A", "B"))
+    for split, name, left, right in places:
+        if (folder / left).is_dir() and (folder / right).is_dir():
+            splits[split], over = matched(folder, left, right, name)
+            passed_over += over
+            taken |= {left, right}
+    if not splits:
+        return None
+    passed_over += beside(folder, [place.partition("/")[0] for place in taken])
+    for side in ("A", "B"):
+        within = [place.partition("/")[2] for place in taken if place.startswith(f"{side}/")]
+        if within:
+            passed_over += (f"{side}/{name}" for name in beside(folder / side, within))
+    return PairFolder(folder, "two folders", splits, tuple(passed_over))
+
+
+def matched(
+    folder: Path, left: str, right: str, name: str
+) -> tuple[tuple[PairFiles, ...], tuple[str, ...]]:
+    """A's and B's files of the same name, whatever their ending, and what was passed over.
+
+    Raises:
+        UserInputError: a file has no counterpart.
+    """
+    listings = [list_pictures(folder / side, folder) for side in (left, right)]
+    a, b = (
+        unique_stems(listing.pictures, folder / side)
+        for listing, side in zip(listings, (left, right), strict=True)
+    )
+    passed_over = tuple(over for listing in listings for over in listing.passed_over)
+    account = account_of(passed_over)
+    remark = f" ({account}.)" if account else ""
+    for have, other, stems in ((left, right, a.keys() - b.keys()), (right, left, b.keys() - a)):
+        if stems:
+            raise UserInputError(
+                f"{shown(folder / have)} has {len(stems)} picture(s) without a counterpart of the "
+                f"same name in {other}/, first {readable(min(stems))!r}: add or remove it.{remark}"
+            )
+    if not a:
+        raise UserInputError(f"{shown(folder / left)} holds no pictures.{remark}")
+    masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
+    pairs = (
+        PairFiles(name_of(a[stem], folder), a[stem], b[stem], masks.get(stem)) for stem in sorted(a)
+    )
+    return tuple(pairs), passed_over
+
+
+def beside(folder: Path, taken: Collection[str]) -> tuple[str, ...]:
+    """What lies directly in `folder` and is not taken for pairs, masks or fields."""
+    listing = list_pictures(folder, deep=False)
+    names = (*(name_of(file, folder) for file in listing.pictures), *listing.passed_over)
+    known = {readable(name) for name in taken} | OURS
+    return tuple(name for name in names if name.removesuffix("/") not in known)
+
+
+def fields_in(folder: Path) -> dict[str, Path]:
+    """The displacement fields below a folder by their pair's name."""
+    return {stem_of(file, folder): file for file in folder.rglob("*.npz")}
+
+
+def check_new(out: Path, option: str, here: bool = True) -> None:
+    """Refuse a folder that holds something already.
+
+    Args:
+        here: whether it may be the current folder, if that is empty. One that is put in place as a
+            whole cannot: not under whoever stands in it.
+
+    Raises:
+        UserInputError: so it is; the sentence names the option that names another.
+    """
+    held = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if held or (not here and out.resolve() == Path.cwd()):
+        raise UserInputError(f"{shown(out)} is there already: name a new folder with {option}.")
+
+
+def from_manifest(file: Path) -> PairFolder:
+    """Pairs named by a CSV or JSONL file; its paths are relative to its own folder.
+
+    Raises:
+        UserInputError: the file cannot be read, a row lacks `a`, or its split has another name.
+    """
+    aliases = {name: split for split, names in SPLIT_NAMES.items() for name in names}
+    splits: dict[Split, list[PairFiles]] = {}
+    seen: set[str] = set()
+    for number, row in rows_of(file):
+        asked = row.get("split", "train")
+        split = aliases.get(asked.strip().lower())
+        if split is None:
+            raise UserInputError(
+                f"{shown(file)}, row {number}: split {asked!r}; use train, val or test."
+            )
+        found = {
+            kind: as_found(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
+        }
+        name = readable(found["a"])
+        if name in seen:
+            raise UserInputError(f"{shown(file)}, row {number}: {name!r} is listed twice.")
+        seen.add(name)
+        files = {kind: file.parent / place for kind, place in found.items()}
+        pair = PairFiles(name, files["a"], files.get("b"), files.get("mask"))
+        splits.setdefault(split, []).append(pair)
+    if not splits:
+        raise UserInputError(f"{shown(file)} lists no pairs.")
+    return PairFolder(
+        file.parent,
+        "manifest",
+        {split: tuple(splits[split]) for split in SPLITS if split in splits},
+    )
+
+
+def as_found(folder: Path, name: str) -> str:
+    """What a list calls a file; with `/` for `\\`, where no file is called so."""
+    return name if (folder / name).exists() else name.replace("\\", "/")

@@ -1,0 +1,35 @@
+"""Both pictures of one pair, however its files hold them. Needs no torch."""
+
+import numpy as np
+
+from harness.data.files.pair_folders import PairFiles
+from harness.data.files.picture_reading import MIN_SIDE, Picture, read_picture, shown, split_halves
+from harness.errors import UserInputError
+
+DIFFERENCE_SCALE = 4
+
+
+def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
+    """Pictures A and B of a pair, bytes `[h, w, 3]` of one size.
+
+    Raises:
+        UserInputError: a file cannot be read, or A and B do not match.
+    """
+    if files.b is None:
+        return split_halves(read_picture(files.a, files.bits), files.a)
+    a, b = (read_picture(file, files.bits) for file in (files.a, files.b))
+    if a.shape != b.shape:
+        sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (a, b))
+        raise UserInputError(
+            f"{shown(files.a)} and {shown(files.b)} are {sizes}: A and B of a pair must be of one "
+            "size."
+        )
+    if min(a.shape[:2]) < MIN_SIDE:
+        raise UserInputError(f"{shown(files.a)} is under {MIN_SIDE} pixels a side: too small.")
+    return a, b
+
+
+def difference(a: Picture, b: Picture) -> Picture:
+    """How far A and B lie apart in every channel, times 4: to be looked at."""
+    apart = np.abs(a.astype(np.int16) - b) * DIFFERENCE_SCALE
+    return np.asarray(np.clip(apart, 0, 255), np.uint8)

@@ -1,0 +1,1 @@
+"""Pairs ready to train on: sized, split, prepared once and cached."""

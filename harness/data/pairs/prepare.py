@@ -1,0 +1,257 @@
+"""From the user's folder, or from nothing, to one file of prepared pairs, made once and cached."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.config.settings import Direction, TrainSettings
+from harness.data.files.folder_bit_depth import depth_remark, with_bits
+from harness.data.files.listing import account_of
+from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.files.picture_reading import shown
+from harness.data.pairs.built_in import built_in_pairs
+from harness.data.pairs.cache import digest_of, fingerprints
+from harness.data.pairs.memory_map import spilled
+from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset, save_dataset
+from harness.data.pairs.sizing import TrainingPair, centred_crop, sized_pair
+from harness.data.pairs.splits import limit, most_train, with_held_out
+from harness.errors import UserInputError, for_the_user
+from objectives.masks import SMALLEST_CORE
+from search_spaces.checks import GENERATOR_MULTIPLE
+
+# Raise when the same inputs give other prepared pixels: the digest names what was made.
+RECIPE = 1
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Where the prepared pairs are and what they are.
+
+    Attributes:
+        file: for `harness.data.pairs.load_dataset`.
+        digest: of the files' bytes and all settings that shape the pixels; the same everywhere.
+        source: one line for people.
+        n_train: pairs trained on.
+        n_val: pairs scored.
+        n_test: pairs held out from the search; 0 where the folder is too small to spare any.
+    """
+
+    file: Path
+    digest: str
+    source: str
+    n_train: int
+    n_val: int
+    n_test: int
+
+
+def prepare_data(
+    data: Path | None,
+    direction: Direction,
+    train: TrainSettings,
+    cache: Path,
+    skip_bad: bool = False,
+    seed: int = 0,
+    every_pair: bool = False,
+) -> PreparedData:
+    """Prepare the pairs of `data` (None: the built-in ones) for `train`, or find them prepared.
+
+    Training pairs keep the size that `preprocess` and `load_size` give them; validation and test
+    pairs are cut to `crop_size`, around the warped region. `seed` matters only where the folder
+    has no split of its own, or more pairs than are used: without `every_pair` those that
+    `most_train` says.
+
+    Raises:
+        UserInputError: the pairs cannot be used; the sentence names the file. Nothing is written.
+    """
+    if train.load_size < train.crop_size and train.preprocess not in ("crop", "none"):
+        raise UserInputError(
+            f"load_size {train.load_size} is smaller than crop_size {train.crop_size}: nothing of "
+            "that size can be cropped; raise load_size or lower crop_size."
+        )
+    shape = {
+        "recipe": RECIPE,
+        "preprocess": train.preprocess,
+        "load_size": train.load_size,
+        "crop_size": train.crop_size,
+    }
+    if train.preprocess == "none":
+        shape["multiple"] = GENERATOR_MULTIPLE[train.netG]
+    if data is None:
+        digest = digest_of([json.dumps({"built-in": shape}, sort_keys=True)])
+        file = prepared_file(cache, digest)
+        dataset = cached(file) or written(lambda: built_in(train, digest), file)
+        source = "built-in photographs of scikit-image, liquified"
+        return prepared(file, digest, source, dataset)
+    found = with_bits(find_pairs(data))
+    most = sys.maxsize if every_pair else most_train(train)
+    folder = with_held_out(found, most, seed, cache)
+    limited = limit(folder, most, seed)
+    digest = digest_of(
+        [json.dumps(shape | {"direction": direction, "skip_bad": skip_bad}, sort_keys=True)],
+        fingerprints(limited),
+    )
+    file = prepared_file(cache, digest)
+    dataset = cached(file) or written(
+        lambda: read_all(limited, direction, train, skip_bad, digest, file.parent), file
+    )
+    refuse_unscorable(limited, dataset.val)
+    return prepared(file, digest, described(found, folder, dataset), dataset)
+
+
+def prepared(file: Path, digest: str, source: str, dataset: Dataset) -> PreparedData:
+    counts = (len(dataset.train), len(dataset.val), len(dataset.test))
+    return PreparedData(file, digest, source, *counts)
+
+
+def prepared_file(cache: Path, digest: str) -> Path:
+    return cache / "pairs" / f"{digest}.pt"
+
+
+def cached(file: Path) -> Dataset | None:
+    """What an earlier run prepared; None where there is nothing whole."""
+    try:
+        return load_dataset(file)
+    except (OSError, ValueError):
+        return None
+
+
+def written(made: Callable[[], Dataset], file: Path) -> Dataset:
+    """Save what `made` makes as `file`.
+
+    Raises:
+        UserInputError: the cache folder cannot be written.
+    """
+    try:
+        dataset = made()
+        save_dataset(dataset, file)
+    except (OSError, RuntimeError) as error:
+        raise UserInputError(
+            f"Prepared pairs cannot be kept in {shown(file.parent)} ({error}): make room there or "
+            "name another folder in the environment variable HARNESS_CACHE."
+        ) from error
+    return dataset
+
+
+def built_in(train: TrainSettings, digest: str) -> Dataset:
+    """The built-in pairs at the size of `train`.
+
+    Raises:
+        UserInputError: they are too small for it.
+    """
+    scaled = train.preprocess not in ("crop", "none")
+    with for_the_user(ValueError):
+        splits = built_in_pairs(train.load_size if scaled else train.crop_size)
+    held_out = {split: cut_all(splits[split], train.crop_size) for split in ("val", "test")}
+    return Dataset(splits["train"], held_out["val"], held_out["test"], digest)
+
+
+def cut_all(pairs: PairSet, crop_size: int) -> PairSet:
+    undone = pairs.undone or (None,) * len(pairs)
+    whole = zip(pairs.names, pairs.retouched, pairs.originals, pairs.masks, undone, strict=True)
+    return pair_set([centred_crop(TrainingPair(*pair), crop_size) for pair in whole])
+
+
+def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
+    undone = tuple(pair.undone for pair in pairs if pair.undone is not None)
+    return PairSet(
+        tuple(pair.name for pair in pairs),
+        tuple(pair.retouched for pair in pairs),
+        tuple(pair.original for pair in pairs),
+        tuple(pair.mask for pair in pairs),
+        undone if len(undone) == len(pairs) else (),
+    )
+
+
+def read_all(
+    folder: PairFolder,
+    direction: Direction,
+    train: TrainSettings,
+    skip_bad: bool,
+    digest: str,
+    place: Path,
+) -> Dataset:
+    """Read every pair of `folder`; those to train on stay in files of `place`, not in memory.
+
+    Raises:
+        UserInputError: a file cannot be used and `skip_bad` is not given, or none is left.
+    """
+
+    def pairs_of(split: Split) -> Iterator[TrainingPair]:
+        for files in folder.splits.get(split, ()):
+            try:
+                pair = sized_pair(files, direction, train, "quick" if split == "train" else "fine")
+            except UserInputError as error:
+                if skip_bad:
+                    continue
+                raise UserInputError(f"{error} (--skip-bad leaves such files out.)") from error
+            yield pair if split == "train" else centred_crop(pair, train.crop_size)
+
+    def read(split: Split) -> PairSet:
+        pairs = spilled(pairs_of(split), place) if split == "train" else list(pairs_of(split))
+        if not pairs and split in ("train", "val"):
+            raise UserInputError(f"{shown(folder.root)} has no readable pair left for {split}.")
+        return pair_set(pairs)
+
+    test = read("test")
+    if largest_region(test)[1] < SMALLEST_CORE:
+        test = pair_set([])
+    dataset = Dataset(read("train"), read("val"), test, digest)
+    refuse_unscorable(folder, dataset.val)
+    return dataset
+
+
+def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
+    """Refuse validation pairs of which none can be scored, before any trial is trained.
+
+    Raises:
+        UserInputError: so it is.
+    """
+    name, share = largest_region(val)
+    if share < SMALLEST_CORE:
+        pairs = folder.splits["val"]
+        best = next((files for files in pairs if files.name == name), pairs[0])
+        raise UserInputError(
+            f"No validation pair of {shown(folder.root)} has a warped region of at "
+            f"least {SMALLEST_CORE:.2%} of its area, so there is nothing to restore or score: "
+            + too_little(best, share)
+        )
+
+
+def largest_region(pairs: PairSet) -> tuple[str, float]:
+    """The pair with the largest warped region, and its share of the picture; ("", 0) of none."""
+    shares = (
+        (name, float(mask.float().mean()))
+        for name, mask in zip(pairs.names, pairs.masks, strict=True)
+    )
+    return max(shares, key=lambda entry: entry[1], default=("", 0.0))
+
+
+def too_little(files: PairFiles, share: float) -> str:
+    """Why the pair with the largest region has next to none, and what to do."""
+    if files.mask is not None:
+        return (
+            f"the mask with the most white, {shown(files.mask)}, has {share:.3%}; paint the warped "
+            "regions white in the masks, or remove the masks to have the regions found."
+        )
+    return (
+        f"nothing has moved between A and B, in {shown(Path(files.name))} or any other pair; give "
+        "retouched pictures and their originals."
+    )
+
+
+def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
+    """One line about a user's folder: its layout, and what of it is used."""
+    have = {split: len(pairs) for split, pairs in folder.splits.items()}
+    used = {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)}
+    parts = [
+        f"{split} {used[split]}" + (f" of {count}" if count != used[split] else "")
+        for split, count in have.items()
+    ]
+    total = sum(map(len, found.splits.values()))
+    drawn_from = f", drawn from {total}" if total > sum(have.values()) else ""
+    bits = next(pair.bits for pairs in folder.splits.values() for pair in pairs)
+    remarks = (depth_remark(bits), account_of(found.passed_over))
+    told = "".join(f"; {remark}" for remark in remarks if remark)
+    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from}{told})"

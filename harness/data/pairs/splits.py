@@ -1,0 +1,121 @@
+"""Which pairs of a folder are trained on, and which are held out: whole pictures, by the seed."""
+
+import json
+import math
+import random
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from harness.config.settings import FINAL_TIMES, TrainSettings
+from harness.data.files.bit_depth import WIDEST
+from harness.data.files.pair_folders import SPLITS, PairFiles, PairFolder, Split
+from harness.data.files.picture_reading import shown
+from harness.data.files.processes import each, processes_for
+from harness.data.pairs.cache import digest_of, stamp
+from harness.data.pairs.duplicates import read_signature, same_picture_groups
+from harness.errors import UserInputError
+from harness.paths import write_aside
+
+# A rung restores and scores every validation picture, so their number is a trial's cost.
+MOST_VAL = 32
+VAL_SHARE = 0.2
+# Fewer different pictures than these are all needed to train on.
+LEAST_TRAIN_GROUPS = 4
+# Of training pairs, however many a study shows; a full training takes them all.
+MOST_TRAIN_BYTES = 4 << 30
+
+
+def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> PairFolder:
+    """Draw what a folder lacks of `val` and `test` from `train`, by whole pictures.
+
+    `val` is what the search is scored on, `test` what its finalists are: a folder too small for
+    both does without `test`.
+
+    Args:
+        most: training pairs that are used.
+
+    Raises:
+        UserInputError: there are too few pairs to hold one out.
+    """
+    splits = dict(folder.splits)
+    if "train" not in splits:
+        raise UserInputError(
+            f"{shown(folder.root)} has no training pairs: put pictures into train/ there."
+        )
+    wanting: list[Split] = [split for split in ("val", "test") if split not in splits]
+    if not wanting:
+        return folder
+    # Of many pairs only those that can be used are opened.
+    pairs = drawn(splits["train"], most + len(wanting) * MOST_VAL, seed)
+    if "val" in wanting and len(pairs) < 2:
+        raise UserInputError(
+            f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
+            "to validate with."
+        )
+    groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
+    if "val" in wanting and len(groups) < 2:
+        raise UserInputError(
+            f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
+            "to validate with: add pairs of another."
+        )
+    random.Random(seed).shuffle(groups)
+    wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
+    for split in wanting:
+        held_out: list[PairFiles] = []
+        least = 1 if split == "val" else LEAST_TRAIN_GROUPS
+        while len(groups) > least and len(held_out) < wanted:
+            held_out += groups.pop()
+        if held_out:
+            splits[split] = by_name(held_out)
+    splits["train"] = by_name(pair for group in groups for pair in group)
+    ordered = {split: splits[split] for split in SPLITS if split in splits}
+    return replace(folder, splits=ordered)
+
+
+def by_name(pairs: Iterable[PairFiles]) -> tuple[PairFiles, ...]:
+    return tuple(sorted(pairs, key=lambda pair: pair.name))
+
+
+def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
+    """Indices of pairs that show one picture, whole or cropped, in one group.
+
+    Kept in the cache by the files' names, sizes and times: a search that goes on opens none.
+    """
+    bits = {f"{pair.bits} bits" for pair in pairs if pair.bits != WIDEST}
+    stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)), bits)
+    file = cache / "groups" / f"{stamps}.json"
+    with suppress(OSError, ValueError):
+        groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
+        return groups
+    groups = same_picture_groups(list(each(read_signature, pairs, processes_for(len(pairs)))))
+    # Without a cache it is found again the next time.
+    with suppress(OSError), write_aside(file) as aside:
+        aside.write_text(json.dumps(groups), encoding="utf-8")
+    return groups
+
+
+def limit(folder: PairFolder, most: int, seed: int) -> PairFolder:
+    """At most so many training pairs, and as many others as time allows, drawn with `seed`."""
+    splits = {
+        split: drawn(pairs, most if split == "train" else MOST_VAL, seed)
+        for split, pairs in folder.splits.items()
+    }
+    return replace(folder, splits=splits)
+
+
+def most_train(train: TrainSettings) -> int:
+    """Training pairs that a study uses: those that its longest training can show once, and no more
+    than `MOST_TRAIN_BYTES`, squares of `load_size` being assumed."""
+    warm_start = train.warm_start_steps + train.warm_discriminator_steps
+    steps = max(warm_start, math.ceil(FINAL_TIMES * train.steps))
+    return max(1, min(steps * train.batch_size, MOST_TRAIN_BYTES // (6 * train.load_size**2)))
+
+
+def drawn(pairs: tuple[PairFiles, ...], most: int, seed: int) -> tuple[PairFiles, ...]:
+    """At most so many of `pairs`, in their order."""
+    if len(pairs) <= most:
+        return pairs
+    chosen = random.Random(seed).sample(range(len(pairs)), most)
+    return tuple(pairs[index] for index in sorted(chosen))

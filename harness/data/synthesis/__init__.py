@@ -1,0 +1,1 @@
+"""Pairs made from originals: the face found, liquified, and the displacement kept."""

@@ -1,0 +1,250 @@
+"""Pairs from originals alone: the faces liquified, everything needed to undo it kept."""
+
+import io
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from PIL import Image
+
+from harness.data.files.bit_depth import WIDEST
+from harness.data.files.folder_bit_depth import bits_of, depth_remark
+from harness.data.files.listing import Remark, account_of, ignored, list_pictures, name_of
+from harness.data.files.pair_folders import Split, check_new
+from harness.data.files.picture_reading import Picture, read_picture, shown
+from harness.data.files.processes import each
+from harness.data.pairs.built_in import MAX_ENLARGEMENT, middle_face
+from harness.data.synthesis.displacement_files import save_fields
+from harness.data.synthesis.face_detection import find_face
+from harness.data.synthesis.liquify import (
+    Field,
+    Stroke,
+    displacement,
+    inverse_displacement,
+    resample,
+)
+from harness.data.synthesis.retouch import Face, retouch
+from harness.errors import UserInputError
+from objectives.masks import region_from_field
+
+RECORD = "made.jsonl"
+VAL_EVERY = 5
+# Packing a picture well takes as long as all else about it.
+QUICK_PNG = 3
+# A portrait's frame beside its face's height.
+FRAMING = (1.5, 2.1)
+
+
+@dataclass(frozen=True)
+class MakePlan:
+    """How to make pairs.
+
+    Attributes:
+        out: the new folder.
+        size: side of each half in pixels.
+        seed: of everything drawn.
+        jpeg: quality at which the retouched half is recompressed, None for not at all.
+        bits: how many of 16 the originals use, where they have 16.
+    """
+
+    out: Path
+    size: int
+    seed: int
+    jpeg: int | None = None
+    bits: int = WIDEST
+
+
+@dataclass(frozen=True)
+class MadePair:
+    """A pair just made: pictures as bytes `[h, w, 3]`, the field and what undoes it."""
+
+    original: Picture
+    retouched: Picture
+    strokes: tuple[Stroke, ...]
+    field: Field
+    inverse: Field
+    face_found: bool
+
+
+def make_pairs(
+    originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = ignored
+) -> Path:
+    """Make `pairs` pairs from the pictures in `originals`, each in turn, as a data folder:
+    `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
+    stroke and seed. Every fifth original is kept for validation.
+
+    Args:
+        remark: takes a sentence about pictures that are passed over or read by a guess.
+
+    Raises:
+        UserInputError: no usable originals, or the output folder is not new. Nothing is left.
+    """
+    found, passed_over = find_originals(originals)
+    check_new(plan.out, "--out", here=False)
+    plan = replace(plan, bits=bits_of(list(found.values())))
+    for sentence in (account_of(passed_over), depth_remark(plan.bits)):
+        if sentence:
+            remark(sentence)
+    names = list(found)
+    sources = [names[number % len(names)] for number in range(pairs)]
+    aside = plan.out.with_name(f".{plan.out.name}.making")
+    shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
+    try:
+        (aside / "fields").mkdir(parents=True)
+        with (aside / RECORD).open("w", encoding="utf-8") as record:
+            splits = split_of(names)
+            entries = (
+                (found[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
+            )
+            for line in each(make_one, entries, processes):
+                record.write(line + "\n")
+        if plan.out.exists():
+            plan.out.rmdir()
+        aside.rename(plan.out)
+    except OSError as error:
+        raise UserInputError(
+            f"{shown(plan.out)} cannot be written ({error.strerror}): name another folder."
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return plan.out
+
+
+def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The pictures below a folder by the names to record, without those of pairs that were made
+    there before, and the names of what was passed over.
+
+    Raises:
+        UserInputError: there are none.
+    """
+    listing = list_pictures(folder)
+    others = [PurePosixPath(name) for name in listing.passed_over]
+    made = {file.parent for file in others if file.name == RECORD}
+
+    def ours(name: str) -> bool:
+        return not made.isdisjoint(PurePosixPath(name).parents)
+
+    named = {name_of(file, folder): file for file in listing.pictures}
+    found = {name: file for name, file in named.items() if not ours(name)}
+    passed_over = tuple(name for name in listing.passed_over if not ours(name))
+    passed_over += tuple(f"{place}/" for place in sorted(made))
+    if not found:
+        lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
+        account = account_of(passed_over)
+        raise UserInputError(
+            f"{shown(folder)} {lacking}{account and f' ({account})'}: name a folder of portraits "
+            "with --originals."
+        )
+    return found, passed_over
+
+
+def split_of(names: Sequence[str]) -> dict[str, Split]:
+    """Whole originals to each split, so that no picture is on both sides."""
+    return {
+        name: "val"
+        if number % VAL_EVERY == VAL_EVERY - 1 or number == len(names) - 1 > 0
+        else "train"
+        for number, name in enumerate(names)
+    }
+
+
+def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
+    """Make one pair, write its files, return its record. Given: the original, its name, its split,
+    the pair's number, the plan, the folder to write under."""
+    source, original, split, number, plan, root = entry
+    made = made_pair(read_picture(source, plan.bits), source, number, plan)
+    name = f"{number:05d}"
+    for folder in (root / split, root / "masks" / split):
+        folder.mkdir(parents=True, exist_ok=True)
+    both = Image.fromarray(np.hstack([made.retouched, made.original]))
+    both.save(root / split / f"{name}.png", compress_level=QUICK_PNG)
+    mask = region_from_field(torch.from_numpy(made.field))[0].numpy()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(root / "masks" / split / f"{name}.png")
+    save_fields(root / "fields" / f"{name}.npz", made.field, made.inverse)
+    return json.dumps(
+        {
+            "pair": f"{split}/{name}.png",
+            "original": original,
+            "seed": [plan.seed, number],
+            "face_found": made.face_found,
+            "jpeg": plan.jpeg,
+            "largest_px": round(float(np.hypot(*made.field).max()), 3),
+            "strokes": [asdict(stroke) for stroke in made.strokes],
+        }
+    )
+
+
+def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> MadePair:
+    """Frame the face, scale to the plan's size, liquify.
+
+    Raises:
+        UserInputError: the picture is too small to be sharp at that size.
+    """
+    smallest = math.ceil(plan.size / MAX_ENLARGEMENT)
+    if min(picture.shape[:2]) < smallest:
+        raise UserInputError(
+            f"{shown(source)} is {picture.shape[1]} x {picture.shape[0]}, too small to be sharp at "
+            f"{plan.size}: choose --size {int(min(picture.shape[:2]) * MAX_ENLARGEMENT)} or less, "
+            "or leave it out."
+        )
+    random = np.random.default_rng([plan.seed, number])
+    found = find_face(picture)
+    left, top, side = frame(picture, found, smallest, random)
+    box = (left, top, left + side, top + side)
+    sized = Image.fromarray(picture).resize(
+        (plan.size, plan.size), Image.Resampling.LANCZOS, box=box
+    )
+    scale = plan.size / side
+    face = middle_face(plan.size)
+    if found is not None:
+        face = Face(
+            (found.x - left) * scale,
+            (found.y - top) * scale,
+            found.half_width * scale,
+            found.half_height * scale,
+        )
+    original = np.array(sized)
+    strokes = retouch(face, random)
+    field = displacement(strokes, plan.size, plan.size)
+    retouched = recompressed(resample(original, field), plan.jpeg)
+    inverse = inverse_displacement(strokes, plan.size, plan.size)
+    return MadePair(original, retouched, strokes, field, inverse, found is not None)
+
+
+def frame(
+    picture: Picture, face: Face | None, smallest: int, random: np.random.Generator
+) -> tuple[int, int, int]:
+    """(left, top, side) of a square about the face, or about the picture's middle."""
+    height, width = picture.shape[:2]
+    largest = min(height, width)
+    if face is None:
+        side = round(largest * random.uniform(0.85, 1.0))
+        x, y = width / 2, height / 2
+    else:
+        side = round(2 * face.half_height * random.uniform(*FRAMING))
+        x, y = face.x, face.y + 0.1 * face.half_height
+    side = min(max(side, smallest), largest)
+    left, top = (
+        min(max(round(centre - side / 2 + side * random.uniform(-0.04, 0.04)), 0), length - side)
+        for centre, length in ((x, width), (y, height))
+    )
+    return left, top, side
+
+
+def recompressed(picture: Picture, quality: int | None) -> Picture:
+    """The picture as JPEG of that quality shows it."""
+    if quality is None:
+        return picture
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return np.array(Image.open(buffer, formats=("JPEG",)).convert("RGB"))
+
+
+def undone(made: MadePair) -> Picture:
+    """The oracle: the retouched picture warped back, the best any restoration could be."""
+    return resample(made.retouched, made.inverse)

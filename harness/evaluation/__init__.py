@@ -1,0 +1,1 @@
+"""What a generator is worth: pictures restored, scored, compared pair by pair."""

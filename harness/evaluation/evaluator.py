@@ -1,0 +1,66 @@
+"""What a generator is worth: the pictures of one split restored and scored."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from harness.data.pairs.pair_set import PairSet
+from harness.errors import DivergedError
+from harness.training.batches import to_signed, to_unit
+from harness.training.networks import restoring
+from objectives.score import Objective, Reference, Score
+
+# Pixels that are restored at once: bounds memory, whatever the pictures' number and size.
+BATCH_PIXELS = 2**21
+
+
+class Judge:
+    """Lets generators restore the pairs of one split, on `device`, and scores what they return."""
+
+    def __init__(self, pairs: PairSet, objective: Objective, device: torch.device) -> None:
+        retouched, originals, masks = (
+            torch.stack(kind).to(device) for kind in (pairs.retouched, pairs.originals, pairs.masks)
+        )
+        self.retouched = to_signed(retouched)
+        self.reference = Reference(
+            pairs.names, to_unit(to_signed(originals)), masks, to_unit(self.retouched)
+        )
+        self.score = objective.against(self.reference)
+        self.undone = pairs.undone
+        self.device = device
+
+    def noop(self) -> float:
+        """The score of returning the input unchanged."""
+        return self.score(to_unit(self.retouched)).value
+
+    def oracle(self) -> float | None:
+        """The score of the inputs with their warp undone; None where the warp is not known."""
+        if not self.undone:
+            return None
+        return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
+
+    def __call__(self, judged: nn.Module | Tensor) -> tuple[Tensor, Score]:
+        """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
+
+        Args:
+            judged: a generator, or the pictures that another program restored.
+
+        Raises:
+            DivergedError: the score is not finite.
+        """
+        with torch.inference_mode():
+            restored = (
+                judged.to(self.device) if isinstance(judged, Tensor) else self.restored_by(judged)
+            )
+            score = self.score(restored)
+        if not math.isfinite(score.value):
+            raise DivergedError(f"the score is no longer finite ({score.value})")
+        return restored, score
+
+    def restored_by(self, generator: nn.Module) -> Tensor:
+        """What it makes of the retouched pictures, float `[n, 3, h, w]` in [0, 1]."""
+        height, width = self.retouched.shape[-2:]
+        batches = torch.split(self.retouched, max(1, BATCH_PIXELS // (height * width)))
+        with restoring(generator) as restore:
+            return to_unit(torch.cat([restore(batch) for batch in batches]))

@@ -1,0 +1,322 @@
+"""Score folders of results: find what belongs together, read it, score it batch by batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.data.files.folder_bit_depth import bits_of, depth_remark
+from harness.data.files.listing import (
+    Remark,
+    account_of,
+    ignored,
+    is_folder,
+    list_pictures,
+    name_of,
+    readable,
+    unique_stems,
+)
+from harness.data.files.picture_reading import (
+    HALF,
+    Picture,
+    drawn_mask,
+    opened_picture,
+    read_picture,
+    shown,
+)
+from harness.data.pairs.mask_cache import found_mask
+from harness.errors import UserInputError
+from objectives.masks import region_by_difference
+from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
+
+Region = Literal["flow", "difference"]
+
+LISTED = 5
+# Pictures of one size are scored together, this many pixels at a time: bounds memory.
+BATCH_PIXELS = 2**20
+# pytorch-CycleGAN-and-pix2pix's test.py writes NAME_fake_B.png, NAME_real_B.png, NAME_real_A.png.
+RESTORED, ORIGINAL, RETOUCHED = "_fake_B", "_real_B", "_real_A"
+BLURRED_TARGET = "the original, blurred in the mask by 1.25% of its short side"
+INPUT = "input"
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """The files of one picture; `mask` or `retouched` is there, or both."""
+
+    name: str
+    restored: Path
+    original: Path
+    mask: Path | None
+    retouched: Path | None
+
+
+@dataclass(frozen=True)
+class FolderScore:
+    """A folder's score.
+
+    Attributes:
+        score: over all pictures.
+        lpips_reference: what `Lrel` is relative to.
+    """
+
+    score: Score
+    lpips_reference: str
+
+
+def match_folders(
+    pred: Path,
+    target: Path,
+    mask: Path | None,
+    retouched: Path | None,
+    remark: Remark = ignored,
+) -> list[PictureFiles]:
+    """Pair the pictures of several folders by their paths there, without their endings.
+
+    Args:
+        remark: takes a sentence about what a folder holds besides.
+
+    Raises:
+        UserInputError: a folder is missing or empty, neither `mask` nor `retouched` is given, or
+            pictures lack a counterpart.
+    """
+    if mask is None and retouched is None:
+        raise UserInputError(
+            "Where to look is not known: give --mask (white where it was warped), or --input (the "
+            "retouched pictures, from which it is found)."
+        )
+    named = {"--pred": pred, "--target": target, "--mask": mask, "--input": retouched}
+    folders = {flag: folder for flag, folder in named.items() if folder is not None}
+    found = {flag: pictures_of(folder, flag, remark) for flag, folder in folders.items()}
+    stems = found["--pred"]
+    places = {flag: f"{flag} {shown(folder)}" for flag, folder in folders.items()}
+    for flag, files in found.items():
+        refuse_missing(stems, files, places[flag], places["--pred"])
+    refuse_missing(found["--target"], stems, places["--pred"], places["--target"])
+    return [
+        PictureFiles(
+            name_of(restored, pred),
+            restored,
+            found["--target"][stem],
+            found["--mask"][stem] if mask else None,
+            found["--input"][stem] if retouched else None,
+        )
+        for stem, restored in sorted(stems.items())
+    ]
+
+
+def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
+    """The pictures of a folder that pix2pix's `test.py` wrote, or of the `images/` inside it.
+
+    test.py itself turns the pair by its `--direction`: real_A is always what was restored.
+
+    Raises:
+        UserInputError: there are none, or a restored picture lacks its real_A or real_B.
+    """
+    inner = folder / "images"
+    files = pictures_of(inner if inner.is_dir() else folder, "--results", remark, deep=False)
+    stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
+    if not stems:
+        raise UserInputError(
+            f"{shown(folder)} holds no *{RESTORED}.png: --results is a folder written by pix2pix's "
+            "test.py; for other folders use --pred and --target."
+        )
+    lacking = [
+        f"{stem}{ending}"
+        for stem in stems
+        for ending in (ORIGINAL, RETOUCHED)
+        if stem + ending not in files
+    ]
+    if lacking:
+        raise UserInputError(f"{shown(folder)} lacks {listing_of(lacking)}: run test.py again.")
+    return [
+        PictureFiles(
+            readable(files[stem + RESTORED].name),
+            files[stem + RESTORED],
+            files[stem + ORIGINAL],
+            None,
+            files[stem + RETOUCHED],
+        )
+        for stem in stems
+    ]
+
+
+def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
+    """The pictures of a folder by their path in it without ending.
+
+    Raises:
+        UserInputError: there is no such folder, or nothing in it, or a name twice.
+    """
+    if not is_folder(folder):
+        raise UserInputError(f"{flag} {shown(folder)} is no folder.")
+    listing = list_pictures(folder, deep=deep)
+    account = account_of(listing.passed_over)
+    if not listing.pictures:
+        raise UserInputError(
+            f"{flag} {shown(folder)} holds no pictures{account and f' ({account})'}."
+        )
+    if account:
+        remark(f"{flag} {shown(folder)}: {account}")
+    return unique_stems(listing.pictures, folder)
+
+
+def refuse_missing(wanted: dict[str, Path], there: dict[str, Path], where: str, of: str) -> None:
+    missing = sorted(stem + file.suffix for stem, file in wanted.items() if stem not in there)
+    if missing:
+        raise UserInputError(
+            f"{where} lacks the counterparts of {listing_of(missing)} in {of}: pictures are paired "
+            "by name without its ending."
+        )
+
+
+def listing_of(names: Sequence[str]) -> str:
+    """The first few names, and how many more."""
+    more = len(names) - LISTED
+    first = ", ".join(shown(Path(name)) for name in names[:LISTED])
+    return first + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class Bits:
+    """How many of 16 wide pictures use: restored ones may come from another program."""
+
+    restored: int
+    others: int
+
+    @classmethod
+    def of(cls, files: Sequence[PictureFiles]) -> "Bits":
+        others = [other for one in files for other in (one.original, one.retouched) if other]
+        return cls(bits_of([one.restored for one in files]), bits_of(others))
+
+
+def score_files(
+    files: Sequence[PictureFiles],
+    objective: Objective,
+    region: Region = "flow",
+    remark: Remark = ignored,
+) -> FolderScore:
+    """Read and score every picture; sizes may differ between pictures, not within one.
+
+    Args:
+        region: how it is found where no mask is given.
+        remark: takes a sentence about pictures that are read by a guess.
+
+    Raises:
+        UserInputError: a picture cannot be read, its files differ in size, or nothing is to score.
+    """
+    bits = Bits.of(files)
+    for sentence in {depth_remark(bits.restored), depth_remark(bits.others)} - {""}:
+        remark(sentence)
+    rows: dict[str, dict[str, float | str]] = {}
+    for (width, height), group in groupby(sorted(files, key=picture_size), key=picture_size):
+        same = list(group)
+        step = max(1, BATCH_PIXELS // (width * height))
+        for start in range(0, len(same), step):
+            batch = same[start : start + step]
+            rows |= {str(row["name"]): row for row in score_batch(batch, objective, region, bits)}
+    try:
+        score = aggregate([rows[file.name] for file in files], objective.direction)
+    except NothingToScoreError as error:
+        raise UserInputError(
+            f"None of the {len(files)} pictures has a warped region worth scoring: check --mask "
+            "(white where it was warped), or that --input really differs from --target."
+        ) from error
+    return FolderScore(score, BLURRED_TARGET if files[0].retouched is None else INPUT)
+
+
+def picture_size(files: PictureFiles) -> tuple[int, int]:
+    """(width, height) of the original as its file holds it, from the head of the file.
+
+    Raises:
+        UserInputError: it is no picture.
+    """
+    with opened_picture(files.original) as opened:
+        return opened.size
+
+
+def score_batch(
+    files: Sequence[PictureFiles], objective: Objective, region: Region, bits: Bits
+) -> list[dict[str, float | str]]:
+    """The rows of pictures whose files have one size; EXIF may turn some of them."""
+    sets = sorted((read_set(one, region, bits) for one in files), key=shape_of)
+    alike = [list(group) for _, group in groupby(sets, key=shape_of)]
+    return [row for group in alike for row in score_sets(group, objective)]
+
+
+def score_sets(
+    sets: "Sequence[PictureSet]", objective: Objective
+) -> Sequence[dict[str, float | str]]:
+    """The rows of pictures of one size."""
+    retouched = [one.retouched for one in sets if one.retouched is not None]
+    reference = Reference(
+        names=tuple(one.files.name for one in sets),
+        targets=torch.stack([one.original for one in sets]),
+        masks=torch.stack([one.mask for one in sets]),
+        inputs=torch.stack(retouched) if retouched else None,
+    )
+    try:
+        score = objective.against(reference)(torch.stack([one.restored for one in sets]))
+    except NothingToScoreError as error:
+        return [{"name": one.files.name, "skipped": str(error)} for one in sets]
+    except ValueError as error:
+        raise UserInputError(f"{shown(sets[0].files.restored)}: {error}") from error
+    return score.per_image
+
+
+@dataclass(frozen=True)
+class PictureSet:
+    """One picture's tensors: floats `[3, h, w]` in [0, 1], mask bool `[1, h, w]`."""
+
+    files: PictureFiles
+    restored: Tensor
+    original: Tensor
+    retouched: Tensor | None
+    mask: Tensor
+
+
+def read_set(files: PictureFiles, region: Region, bits: Bits) -> PictureSet:
+    """Read one picture's files; the mask is the user's, else found between input and original."""
+    original = read_picture(files.original, bits.others)
+    restored = read_picture(files.restored, bits.restored)
+    refuse_other_size(files.restored, restored.shape, files.original, original)
+    retouched = None
+    if files.retouched is not None:
+        retouched = read_picture(files.retouched, bits.others)
+        refuse_other_size(files.retouched, retouched.shape, files.original, original)
+    if files.mask is not None:
+        drawn = np.asarray(drawn_mask(files.mask))
+        refuse_other_size(files.mask, drawn.shape, files.original, original)
+        mask = torch.from_numpy(drawn > HALF).unsqueeze(0)
+    else:
+        assert retouched is not None
+        mask = (
+            found_mask(retouched, original)
+            if region == "flow"
+            else region_by_difference(unit(retouched), unit(original))
+        )
+    undone = None if retouched is None else unit(retouched)
+    return PictureSet(files, unit(restored), unit(original), undone, mask)
+
+
+def shape_of(one: PictureSet) -> tuple[int, ...]:
+    return tuple(one.original.shape)
+
+
+def refuse_other_size(file: Path, shape: tuple[int, ...], of: Path, original: Picture) -> None:
+    """Refuse a picture that is not as large as its original."""
+    if shape[:2] != original.shape[:2]:
+        sizes = [f"{width} x {height}" for height, width in (shape[:2], original.shape[:2])]
+        raise UserInputError(
+            f"{shown(file)} is {sizes[0]} and its original {shown(of)} is {sizes[1]}: both must be "
+            "of one size."
+        )
+
+
+def unit(picture: Picture) -> Tensor:
+    """Bytes `[h, w, 3]` -> float `[3, h, w]` in [0, 1]."""
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1).float() / 255

@@ -1,0 +1,123 @@
+"""What the finalists' runs show, in figures and in one honest sentence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A setting that is trained again.
+
+    Attributes:
+        name: `t022`, or the recipe's name for the baseline.
+        trial: its number in the search; None where the search did not try it.
+        scores: of each of its completed runs, by seed: the score of every held-out picture.
+        components: of the score, their means over its completed runs.
+        diverged: a run of it did not end, by its own fault.
+    """
+
+    name: str
+    trial: int | None
+    recipe: str | None
+    params: Mapping[str, Any]
+    scores: Mapping[int, Sequence[float]] = field(default_factory=dict)
+    components: Mapping[str, float] = field(default_factory=dict)
+    diverged: bool = False
+
+    @property
+    def mean(self) -> float:
+        """Over its runs and pictures."""
+        return float(np.mean(list(self.scores.values())))
+
+
+def conclude(finalists: Sequence[Finalist], baseline: str, sign: int = 1) -> dict[str, Any] | None:
+    """The ranking, the winner's lead over the baseline, and the verdict; None before any of it.
+
+    A setting whose training diverged on a seed cannot win. The winner's interval allows for its
+    having been chosen among the others.
+
+    Args:
+        finalists: with their scores; one of them is named `baseline`.
+        baseline: the setting that the others are to beat.
+        sign: -1 where a lower score is the better one; leads are positive all the same.
+
+    Returns:
+        JSON data: `rows` (the best first), `winner`, `runner_up`, `difference` (winner, or the
+        best challenger, less the baseline), `ahead_of_runner_up`, `better`, `verdict`.
+    """
+    judged = [one for one in finalists if len(one.scores) > 1]
+    ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -sign * one.mean)
+    judged_baseline = next((one for one in judged if one.name == baseline), None)
+    challengers = [one for one in ranked if one.name != baseline]
+    if judged_baseline is None or not challengers:
+        return None
+    level = level_for(len(finalists) - 1)
+    lead = difference(challengers[0], judged_baseline, level, sign)
+    better = lead is not None and lead.low > 0
+    second = ranked[1] if len(ranked) > 1 else None
+    ahead = difference(ranked[0], second, level, sign) if second else None
+    return {
+        "rows": [row(one) for one in [*ranked, *(o for o in finalists if o not in ranked)]],
+        "baseline": baseline,
+        "winner": ranked[0].name,
+        "runner_up": second.name if second else None,
+        "difference": as_data(lead),
+        "ahead_of_runner_up": as_data(ahead),
+        "level": level,
+        "better": better,
+        "verdict": sentence(challengers[0], judged_baseline, lead),
+    }
+
+
+def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Interval | None:
+    """The one's lead over the other, over the seeds that both completed; None for too few."""
+    shared = sorted(one.scores.keys() & other.scores.keys())
+    found = np.array([np.subtract(one.scores[seed], other.scores[seed]) for seed in shared])
+    if found.ndim != 2 or min(found.shape) < 2:
+        return None
+    return paired_interval(sign * found, level)
+
+
+def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
+    """The verdict: better, no difference shown, or worse."""
+    challenger = one.name
+    baseline = f"{other.name}-recipe" if other.recipe else other.name
+    if lead is None:
+        return f"not compared with {baseline}: too few runs or held-out pictures"
+    size = f"{abs(lead.mean):.4f}"
+    if lead.low > 0:
+        return f"better than {baseline} by {size} [{lead.low:.4f}, {lead.high:.4f}]"
+    if lead.high < 0:
+        return (
+            f"{baseline} is the best: {challenger}, the best of the others, is worse by "
+            f"{size} [{-lead.high:.4f}, {-lead.low:.4f}]"
+        )
+    return (
+        f"no difference between {challenger} and {baseline} shown: {lead.mean:+.4f} "
+        f"[{lead.low:+.4f}, {lead.high:+.4f}]"
+    )
+
+
+def row(one: Finalist) -> dict[str, Any]:
+    """One finalist as JSON data; `ci95` is for these pictures and other seeds."""
+    interval = mean_interval(np.array(list(one.scores.values()))) if len(one.scores) > 1 else None
+    return {
+        "name": one.name,
+        "trial": one.trial,
+        "recipe": one.recipe,
+        "params": dict(one.params),
+        "mean": interval and interval.mean,
+        "ci95": interval and [interval.low, interval.high],
+        "repeats": len(one.scores),
+        "components": dict(one.components),
+        "diverged": one.diverged,
+    }
+
+
+def as_data(interval: Interval | None) -> dict[str, float] | None:
+    return asdict(interval) if interval else None

@@ -1,0 +1,399 @@
+"""The driver's loop: hands trials to workers, hears their rungs, and decides.
+
+How a trial ends is `harness.recorder`'s to write down.
+"""
+
+import logging
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import assert_never
+
+from harness.console.view import Note, Prepared, RungReached, TrialBegan, View, WarmStart
+from harness.errors import HarnessError, UserInputError, full_disk
+from harness.search.phases import Stage
+from harness.search.plan import SearchPlan
+from harness.search.recorder import Job, Recorder
+from harness.search.resume import OUT_OF_MEMORY, check_same_start
+from harness.search.worker_startup import Start, check_scores, no_room, no_warm_start, not_prepared
+from harness.study.samplers import WHY_PRUNED
+from harness.study.study import write_down
+from harness.trials.devices import trials_that_fit
+from harness.trials.launchers.launcher import Died, Launcher
+from harness.trials.messages import Baseline, Memory, Rung, TrialResult
+from harness.trials.worker import (
+    DiskFull,
+    Diverged,
+    Failed,
+    Message,
+    OutOfMemory,
+    Prepare,
+    Preparing,
+    Ready,
+    Stopped,
+)
+
+TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
+MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
+MEASURED = 2  # trials whose memory says how many fit a GPU
+MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
+
+Ended = TrialResult | Stopped | Diverged | OutOfMemory | Failed
+
+log = logging.getLogger(__name__)
+
+
+class Driver:
+    """Runs one stage after the other on a launcher's workers.
+
+    A worker is starting, idle or running a job; what it may say depends on that.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        stage: Stage,
+        launcher: Launcher,
+        view: View,
+        baseline: Baseline | None = None,
+    ) -> None:
+        self.plan = plan
+        self.stage = stage
+        self.launcher = launcher
+        self.view = view
+        self.baseline = baseline
+        self.starting = {number: Start() for number in range(plan.jobs)}
+        self.idle: set[int] = set()
+        self.jobs: dict[int, Job] = {}
+        self.again: deque[Job] = deque()
+        self.starts_lost: Counter[int] = Counter()
+        self.measured: list[Memory] = []
+        self.recorder = Recorder(plan, stage, view)
+        if baseline is not None:
+            self.show_baseline(baseline)
+
+    def run(self, stop: Callable[[], bool]) -> bool:
+        """Run the stage's trials until there are no more (True) or `stop` says so (False).
+
+        Raises:
+            SearchFailedError: too many trials failed in a row.
+            HarnessError: no worker can be started or prepared.
+        """
+        while not stop():
+            self.fill(stop)
+            if self.finished():
+                return True
+            self.end_hung()
+            began = time.monotonic()
+            messages = self.launcher.wait(TICK)
+            self.note_waiting(time.monotonic() - began)
+            for number, message in messages:
+                self.hear(number, message)
+        return False
+
+    def note_waiting(self, seconds: float) -> None:
+        """In a wait far beyond `TICK` this process, or the whole machine, stood still."""
+        listened = min(seconds, TICK)
+        for job in self.jobs.values():
+            job.listened += listened
+            job.away += seconds - listened
+        for start in self.starting.values():
+            start.silent += listened
+            start.stepping += listened
+
+    def turn_to(self, stage: Stage) -> None:
+        """Go on with another stage's trials, on the same workers."""
+        self.stage = stage
+        self.recorder = Recorder(self.plan, stage, self.view, self.recorder.pace)
+
+    def finished(self) -> bool:
+        """There is nothing more to run and nothing runs."""
+        return self.stage.exhausted() and not self.jobs and not self.again
+
+    def give_up(self) -> None:
+        """End every worker; what they ran goes back to the queue."""
+        self.launcher.close()
+        self.recorder.requeue_running()
+        self.jobs.clear()
+        self.again.clear()
+
+    # -- handing out ------------------------------------------------------------------------
+
+    def fill(self, stop: Callable[[], bool]) -> None:
+        """Give every idle worker a trial, while there are any; for many that takes a while."""
+        if self.baseline is None:
+            return
+        for worker in sorted(self.idle):
+            if self.waits(worker):
+                continue
+            job = None if stop() else self.next_job()
+            if job is None:
+                return
+            self.begin(worker, job)
+
+    def waits(self, worker: int) -> bool:
+        """Whether a trial has its device to itself, or waits for that."""
+        device = self.plan.device_of(worker)
+        beside = [job for w, job in self.jobs.items() if self.plan.device_of(w) == device]
+        wants_it_alone = bool(self.again) and self.again[0].alone
+        return any(job.alone for job in beside) or (wants_it_alone and bool(beside))
+
+    def next_job(self) -> Job | None:
+        """A trial to run again, else a new one, while there are any."""
+        if self.again:
+            return self.again.popleft()
+        if self.stage.exhausted():
+            return None
+        trial, task = self.stage.next()
+        known = self.stage.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        return Job(trial, task, trial.user_attrs.get("recipe"), set(known))
+
+    def begin(self, worker: int, job: Job) -> None:
+        self.idle.discard(worker)
+        self.jobs[worker] = job
+        job.begin_on(worker)
+        write_down(self.stage.study)
+        self.launcher.send(worker, job.task)
+        tags = {"recipe": job.recipe} if job.recipe else {}
+        self.stage.tracker.begin(job.task, tags)
+        self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
+
+    # -- hearing ----------------------------------------------------------------------------
+
+    def hear(self, worker: int, message: Message | Died) -> None:
+        """What a worker says, and what follows from it; whatever it says, something does.
+
+        Raises:
+            HarnessError: it is nothing that a worker says in its state, or the search cannot go on.
+        """
+        if isinstance(message, Died):
+            self.lost(worker, message.reason)
+        elif worker in self.jobs:
+            self.hear_trial(worker, self.jobs[worker], message)
+        elif worker in self.starting:
+            self.hear_start(worker, self.starting[worker], message)
+        else:
+            raise self.unexpected(worker, message)
+
+    def hear_start(self, worker: int, start: Start, message: Message) -> None:
+        """Of a worker that runs no trials yet."""
+        start.silent = 0.0
+        prepares = worker == 0 and self.baseline is None
+        match message:
+            case Ready() if prepares:  # that was ordered with its start
+                start.ready = True
+            case Ready():
+                self.takes_trials(worker)
+            case Preparing() if prepares:
+                # A trial shares the machine with others.
+                self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
+                self.view.show(WarmStart(message.done, message.total))
+            case Baseline() if prepares:
+                self.prepared(worker, message)
+            case Failed():
+                log.error("worker %d:\n%s", worker, message.traceback)
+                raise not_prepared(message, self.plan)
+            case Diverged():
+                raise no_warm_start(message.reason, self.plan)
+            case OutOfMemory():
+                self.without_room(worker, message.reason)
+            case DiskFull():
+                raise full_disk()
+            case Preparing() | Baseline() | Rung() | TrialResult() | Stopped():
+                raise self.unexpected(worker, message)
+            case _:
+                assert_never(message)
+
+    def hear_trial(self, worker: int, job: Job, message: Message) -> None:
+        """Of a worker that runs a trial."""
+        match message:
+            case Rung():
+                self.rung(worker, job, message)
+            case DiskFull():  # no trial's fault: the search ends, and this one runs again
+                raise full_disk()
+            case Failed(shared=True):  # nor is this
+                log.error("trial %d:\n%s", job.task.number, message.traceback)
+                raise UserInputError(message.reason)
+            case TrialResult() | Stopped() | Diverged() | OutOfMemory() | Failed():
+                del self.jobs[worker]
+                self.idle.add(worker)
+                self.ended(worker, job, message)
+            case Ready() | Preparing() | Baseline():
+                raise self.unexpected(worker, message)
+            case _:
+                assert_never(message)
+
+    def unexpected(self, worker: int, message: Message) -> HarnessError:
+        """A fault of ours; what runs goes back to the queue."""
+        log.error("worker %d, out of turn: %r", worker, message)
+        job = self.jobs.get(worker)
+        doing = job.task.name if job else "no trial"
+        return HarnessError(
+            f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, "
+            f"which is a fault of the harness (see {self.plan.paths.driver_log}): run the same "
+            "command again to go on with the study."
+        )
+
+    def without_room(self, worker: int, reason: str) -> None:
+        """Go on with the others, unless there are none, or they wait for this one's preparation.
+
+        Raises:
+            HarnessError: so it is.
+        """
+        others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
+        if not others or (worker == 0 and self.baseline is None):
+            raise no_room(reason)
+        log.error("worker %d: %s", worker, reason)
+        del self.starting[worker]
+        self.launcher.kill(worker)
+        self.view.show(
+            Note(f"Too little memory for another worker ({reason}): going on with {len(others)}.")
+        )
+
+    def takes_trials(self, worker: int) -> None:
+        del self.starting[worker]
+        del self.starts_lost[worker]
+        self.idle.add(worker)
+
+    def prepared(self, worker: int, baseline: Baseline) -> None:
+        """What all trials share is there.
+
+        Raises:
+            HarnessError: its scores are not finite, or it is another than it was.
+        """
+        check_scores(baseline, self.plan)
+        check_same_start(self.stage.searched, self.plan, baseline)
+        self.baseline = baseline
+        self.takes_trials(worker)
+        self.stage.searched.set_user_attr("baseline", asdict(baseline))
+        self.show_baseline(baseline)
+
+    def show_baseline(self, baseline: Baseline) -> None:
+        self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
+
+    def rung(self, worker: int, job: Job, rung: Rung) -> None:
+        """Record a rung and answer whether the trial goes on; then mirror it."""
+        if job.verdict:  # it was told to stop, and did not
+            self.launcher.send(worker, False)
+            return
+        steps = self.stage.train.steps
+        self.recorder.note_pace(job.seconds / rung.step)
+        if not math.isfinite(rung.value):
+            job.verdict = f"diverged: the score at step {rung.step} is {rung.value}"
+        else:
+            job.rungs.append(rung)
+            if rung.step not in job.known:
+                self.stage.report(job.trial, rung.step, rung.value)
+                job.known.add(rung.step)
+            # A pruner looks at the furthest rung: those before it have been passed already.
+            if rung.step == max(job.known) and self.stage.hopeless(job.trial, rung):
+                why = WHY_PRUNED[self.plan.config.pruner]
+                job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
+        self.launcher.send(worker, not job.verdict)
+        if math.isfinite(rung.value):
+            self.stage.tracker.rung(job.task.name, rung)
+            self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
+
+    def ended(self, worker: int, job: Job, message: Ended) -> None:
+        """A trial's own end, in whichever way."""
+        match message:
+            case TrialResult() if not job.verdict and self.is_finite(message.rung):
+                if message.memory is not None:
+                    self.pack(message.memory)
+                self.recorder.complete(job, message)
+            case TrialResult():
+                if message.checkpoint is not None:
+                    message.checkpoint.unlink(missing_ok=True)
+                self.recorder.pruned(job, job.verdict or "diverged: the score is not finite")
+            case Stopped() if job.verdict:
+                self.recorder.pruned(job, job.verdict)
+            case Stopped():
+                self.recorder.failed(job, "it stopped early without being asked to")
+            case Diverged():
+                self.recorder.pruned(job, f"diverged: {message.reason}")
+            case OutOfMemory():
+                self.out_of_memory(worker, job, message.reason)
+            case Failed():
+                log.error("trial %d:\n%s", job.task.number, message.traceback)
+                self.recorder.failed(job, message.reason)
+            case _:
+                assert_never(message)
+
+    def is_finite(self, rung: Rung) -> bool:
+        """Whether all that the study is told of a trial that ends with this rung is."""
+        return all(map(math.isfinite, [rung.value, *self.stage.values(rung)]))
+
+    def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
+        """Once more, alone and in a fresh process; then it is the trial's own fault."""
+        if job.alone:
+            self.recorder.failed(job, f"{OUT_OF_MEMORY}: {reason}")
+            return
+        self.restart(worker)
+        job.alone = True
+        self.again.append(job)
+
+    def lost(self, worker: int, reason: str) -> None:
+        """A worker ended by itself: its trial runs again, at most twice, in a new one."""
+        job = self.jobs.pop(worker, None)
+        was_starting = self.starting.pop(worker, None) is not None
+        self.idle.discard(worker)
+        log.error("worker %d: %s", worker, reason)
+        if was_starting:
+            self.starts_lost[worker] += 1
+            if self.starts_lost[worker] >= MOST_STARTS:
+                raise HarnessError(
+                    f"A worker ended {MOST_STARTS} times before it was ready ({reason}): see "
+                    f"{self.plan.paths.driver_log}."
+                )
+        self.start(worker)
+        if job is not None:
+            job.attempts += 1
+            if job.attempts < MOST_ATTEMPTS:
+                self.again.appendleft(job)
+            else:
+                self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
+
+    def start(self, worker: int) -> None:
+        self.starting[worker] = Start()
+        self.launcher.start(worker)
+        if worker == 0 and self.baseline is None:
+            self.launcher.send(worker, Prepare())
+
+    def pack(self, memory: Memory) -> None:
+        """Start as many workers as the GPUs have room for, once that is known.
+
+        The second of the guide's recipes is the first that needs the perceptual networks.
+        """
+        self.measured.append(memory)
+        if len(self.measured) != MEASURED or self.plan.most_jobs <= self.plan.jobs:
+            return
+        fit = trials_that_fit(self.measured)
+        wanted = min(self.plan.most_jobs, fit * len(self.plan.devices))
+        for worker in range(self.plan.jobs, wanted):
+            self.start(worker)
+        need = max(measured.peak for measured in self.measured) / (1 << 30)
+        self.view.show(
+            Note(f"A trial needs {need:.1f} GiB of a GPU: up to {wanted} run at a time now.")
+        )
+
+    def restart(self, worker: int) -> None:
+        """End a worker on purpose and start another in its place."""
+        self.idle.discard(worker)
+        self.launcher.kill(worker)
+        self.start(worker)
+
+    def end_hung(self) -> None:
+        """Fail the trials that take far longer than trials take; replace silent workers."""
+        limit = self.recorder.time_limit()
+        for worker, job in list(self.jobs.items()):
+            if job.listened > limit:
+                del self.jobs[worker]
+                self.restart(worker)
+                self.recorder.failed(job, f"hung: no end after {limit:.0f} s")
+        for worker, start in list(self.starting.items()):
+            limit = start.patience(self.plan)
+            if start.silent > limit:
+                self.launcher.kill(worker)
+                self.lost(worker, f"hung: no message for {limit:.0f} s")

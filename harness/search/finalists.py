@@ -1,0 +1,201 @@
+"""The confirmation: the best settings and the guide's own, trained again on fresh seeds.
+
+The best of fifty single runs is partly luck ("Overtuning", arXiv 2506.19540). So the leaders and
+the guide's recommendation are trained anew, longer, on seeds that the search has not seen, and
+scored on pictures that it has not seen; `harness.confirmation.verdict` says what is made of that.
+
+Their runs are a study of their own beside the search's: the sampler does not learn from them.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from harness.config.settings import FINAL_TIMES
+from harness.evaluation.verdict import Finalist, conclude
+from harness.search.plan import SearchPlan
+from harness.study.samplers import derived_seed
+from harness.study.study import finals_of, put_back
+from harness.tracking import Tracker
+from harness.trials.messages import Rung, TrialResult, TrialTask
+from reports.record import recipe_trial, settings_of, sign_of, trials_by_score
+from search_spaces.params import FIVE, TrialParams
+from search_spaces.recipes import RECOMMENDED, load_recipes
+
+# Seeds of the search are small numbers and its samplers' are derived from trial numbers.
+FIRST_SEED = 1_000_000
+
+
+def choose(study: Study, count: int) -> tuple[Finalist, ...]:
+    """The `count` best settings of the search that differ, then the guide's recommendation."""
+    baseline = recipe_trial(study, RECOMMENDED)
+    recommended = settings_of(baseline) if baseline else load_recipes()[RECOMMENDED].model_dump()
+    found: list[Finalist] = []
+    for trial in trials_by_score(study):
+        params = settings_of(trial)
+        if len(found) < count and params not in [recommended, *(one.params for one in found)]:
+            recipe = trial.user_attrs.get("recipe")
+            found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
+    own = baseline.number if baseline else None
+    return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
+
+
+def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
+    """The finalists' runs that a study has, in these states or in any."""
+    found = finals_of(study)
+    return found.get_trials(deepcopy=False, states=states or None) if found else []
+
+
+def finished_runs(study: Study) -> int:
+    """Finalists' runs that a study has behind it."""
+    return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
+
+
+class FinalStage:
+    """Hands out the finalists' runs, seed by seed, so that a part of them is still paired.
+
+    Args:
+        searched: the search's study; what is found is noted there.
+        study: the finalists' runs, from `harness.study.final_study`.
+        finalists: the last is what the others are compared with.
+        done: trials of the budget that the search itself took.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        searched: Study,
+        study: Study,
+        finalists: tuple[Finalist, ...],
+        tracker: Tracker,
+        done: int,
+    ) -> None:
+        self.searched = searched
+        self.study = study
+        self.finalists = finalists
+        self.tracker = tracker
+        self.train = plan.trial_plan.train.longer(FINAL_TIMES)
+        self.paths = plan.paths
+        repeats = range(plan.config.repeats)
+        self.seeds = [derived_seed(plan.config.seed, FIRST_SEED + repeat) for repeat in repeats]
+        self.enqueue()
+        self.done = done + len(self.runs(TrialState.COMPLETE, TrialState.PRUNED))
+
+    def enqueue(self) -> None:
+        """Queue the runs that are missing; take back those of settings that lead no more."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            put_back(self.study, trial)
+        wanted = {
+            run_key(one.params, seed): (one, seed) for seed in self.seeds for one in self.finalists
+        }
+        for trial in self.study.get_trials(deepcopy=False):
+            key = key_of(trial)
+            if trial.state == TrialState.WAITING and key not in wanted:
+                self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            elif trial.state != TrialState.FAIL:
+                wanted.pop(key, None)
+        for one, seed in wanted.values():
+            noted = {"finalist": one.name, "params": dict(one.params), "seed": seed}
+            recipe = {"recipe": one.recipe} if one.recipe else {}
+            self.study.enqueue_trial({}, user_attrs=noted | recipe)
+
+    def runs(self, *states: TrialState) -> list[FrozenTrial]:
+        """The runs, in these states, of those who are finalists now."""
+        wanted = {run_key(one.params, seed) for one in self.finalists for seed in self.seeds}
+        found = self.study.get_trials(deepcopy=False, states=states)
+        return [trial for trial in found if key_of(trial) in wanted]
+
+    def exhausted(self) -> bool:
+        return not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+
+    def next(self) -> tuple[Trial, TrialTask]:
+        trial = self.study.ask()
+        self.done += 1
+        noted = trial.user_attrs
+        settings = noted["params"]
+        params = TrialParams(**{name: settings[name] for name in FIVE})
+        extras = {name: value for name, value in settings.items() if name not in FIVE}
+        return trial, TrialTask(trial.number, params, noted["seed"], "final", extras)
+
+    def failed(self) -> None:
+        self.done -= 1
+
+    def report(self, trial: Trial, step: int, value: float) -> None:
+        trial.report(value, step)
+
+    def hopeless(self, trial: Trial, rung: Rung) -> bool:
+        return False
+
+    def values(self, rung: Rung) -> list[float]:
+        return [rung.value]
+
+    def guard(self, trial: Trial, rung: Rung) -> str:
+        return ""  # they kept the guards in the search
+
+    def worth_keeping(self, rung: Rung) -> bool:
+        return True
+
+    def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
+        """All are kept until the winner is known."""
+
+    def leads(self, task: TrialTask) -> bool:
+        return False
+
+    def conclude(self) -> None:
+        """Note on the search's study what the runs show; None where they are too few."""
+        runs = self.runs(TrialState.COMPLETE, TrialState.PRUNED)
+        shown = conclude(
+            [with_runs(one, runs) for one in self.finalists],
+            self.finalists[-1].name,
+            sign_of(self.searched),
+        )
+        if shown is not None:
+            shown |= {
+                "steps": self.train.steps,
+                "seeds": self.seeds,
+                "pairs": self.searched.user_attrs["data"]["n_test"],
+                "noop": self.searched.user_attrs["baseline"].get("held_out_noop"),
+                "runs": len(runs),
+            }
+            exported = [row["name"] for row in shown["rows"] if row["trial"] is not None]
+            shown["checkpoint"] = self.keep_weights([*exported, shown["winner"]][0], runs)
+        self.searched.set_user_attr("finalists", shown)
+
+    def keep_weights(self, name: str, runs: Iterable[FrozenTrial]) -> str | None:
+        """Drop the weights of every run but the first of the finalist of that name."""
+        kept = min(
+            (trial for trial in runs if trial.user_attrs["finalist"] == name and trial.values),
+            key=lambda trial: trial.number,
+        )
+        for trial in self.study.get_trials(deepcopy=False):
+            if trial.number != kept.number:
+                self.paths.final_checkpoint(trial.number).unlink(missing_ok=True)
+        checkpoint: str | None = kept.user_attrs.get("checkpoint")
+        return checkpoint
+
+
+def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:
+    """A finalist with what its runs showed."""
+    own = [trial for trial in runs if trial.user_attrs["params"] == one.params]
+    done = [trial.user_attrs for trial in own if trial.state == TrialState.COMPLETE]
+    scores = {
+        noted["seed"]: [float(row["score"]) for row in noted["per_image"] if "score" in row]
+        for noted in done
+    }
+    names = done[0]["components"] if done else ()
+    components = {name: fmean(noted["components"][name] for noted in done) for name in names}
+    return replace(one, scores=scores, components=components, diverged=len(done) < len(own))
+
+
+def run_key(params: Any, seed: int) -> str:
+    """What tells one run from another: its setting and its seed."""
+    return json.dumps([dict(params), seed], sort_keys=True)
+
+
+def key_of(trial: FrozenTrial) -> str:
+    return run_key(trial.user_attrs["params"], trial.user_attrs["seed"])

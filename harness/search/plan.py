@@ -1,0 +1,188 @@
+"""From what the user asked for to what will be done: everything checked before anything is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
+from harness.evaluation.verdict import Finalist
+from harness.paths import RunPaths, StudyPaths, check_run_dir
+from harness.search.resolve import (
+    available_cores,
+    check_space,
+    check_start,
+    choose_earlier,
+    choose_finalists,
+    choose_half_size,
+    choose_objective,
+    choose_pinned,
+    choose_places,
+    choose_recipes,
+    choose_train,
+    choose_weights,
+    discriminators,
+    final_runs,
+    read_space,
+    threads_for,
+    weights_remark,
+)
+from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
+from harness.study.pareto import check_pareto
+from harness.tracking import check_tracking_uri, ignored_variable
+from harness.trials.external.trainer import choose_trainer, start_of
+from search_spaces.space import Space
+
+if TYPE_CHECKING:
+    from harness.data.pairs.prepare import PreparedData
+    from harness.search.resolve import Places
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search, ready to begin.
+
+    Attributes:
+        recipes: the guide's settings that the space holds, as values to enqueue, by name.
+        remarks: sentences that the user should read before the search begins.
+        facts: what the study's record says of how it is made (its user attributes).
+        jobs: workers to begin with.
+        most_jobs: workers that there may be once a GPU trial's memory has been measured.
+        devices: where they run, in turn.
+        finalists: best settings that are trained again beside the guide's; 0: none are.
+        earlier: results of other searches that the user named, as values to enqueue, by origin.
+        compared: settings that are compared instead of searched for; the last is the baseline.
+    """
+
+    config: SearchConfig
+    space: Space
+    recipes: dict[str, dict[str, Any]]
+    remarks: tuple[str, ...]
+    facts: dict[str, Any]
+    trial_plan: TrialPlan
+    jobs: int
+    most_jobs: int
+    devices: tuple[str, ...]
+    finalists: int = 0
+    earlier: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    compared: tuple[Finalist, ...] = ()
+
+    @property
+    def search_budget(self) -> int:
+        """Trials of the search itself: the budget without the finalists' runs."""
+        if self.compared:
+            return 0
+        return self.config.budget - final_runs(self.finalists, self.config.repeats)
+
+    def device_of(self, worker: int) -> str:
+        """What a worker shares with others; on a cluster it shares nothing that is known here."""
+        if self.config.launcher == "ray":
+            return f"ray worker {worker}"
+        return self.devices[worker % len(self.devices)]
+
+    @property
+    def run_paths(self) -> RunPaths:
+        return RunPaths(self.config.run_dir)
+
+    @property
+    def paths(self) -> StudyPaths:
+        return self.run_paths.study(self.config.study)
+
+
+def plan_search(config: SearchConfig) -> SearchPlan:
+    """Check everything that the user said, and settle what he left open.
+
+    Writes nothing but the cache of prepared pairs.
+
+    Raises:
+        UserInputError: something cannot be used; one sentence says what, where and what to do.
+    """
+    space = read_space(config)
+    if config.pareto:
+        check_pareto(config)
+        config = config.model_copy(update={"pruner": "none"})
+    check_run_dir(config.run_dir)
+    if config.storage is not None:
+        from harness.study.database import check_url
+
+        check_url(config.storage)
+    if config.tracking_uri is not None:
+        check_tracking_uri(config.tracking_uri)
+    places = choose_places(config)
+    profile, train = choose_train(config.profile, places[0])
+    pinned = choose_pinned(config, space)
+    train = train.but(pinned)
+    check_space(space, train, config.from_scratch)
+    train = choose_half_size(config, space, train)
+    check_start(config, train)
+    earlier = choose_earlier(config.enqueue, space)
+    plan = assemble(config, space, profile, train, places)
+    recipes, left_out = choose_recipes(space, train)
+    finalists, unconfirmed = choose_finalists(config, plan.facts["data"]["n_test"])
+    unused = ignored_variable(config.tracking_uri)
+    remarks = (*plan.remarks, *left_out, *unconfirmed, *unused)
+    return replace(
+        plan,
+        recipes=recipes,
+        earlier=earlier,
+        remarks=remarks,
+        finalists=finalists,
+        facts={**plan.facts, "pinned": pinned},
+    )
+
+
+def assemble(
+    config: SearchConfig, space: Space, profile: str, train: TrainSettings, places: "Places"
+) -> SearchPlan:
+    """A plan of trials in `space`, trained as `train` says, without what is run beside them.
+
+    Raises:
+        UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
+    """
+    device, devices, slots = places
+    weights = choose_weights(config.weights, config.objective)
+    goal = choose_objective(config.objective, weights)
+    external = choose_trainer(config, space, train)
+    start = start_of(config, external)
+    data = prepare(config, train)
+    paths = RunPaths(config.run_dir).study(config.study)
+    return SearchPlan(
+        config=config,
+        space=space,
+        recipes={},
+        remarks=weights_remark(weights, config.objective),
+        facts={
+            **facts_of(config, space, profile, train, weights, goal, devices, data),
+            **facts_of_start(config, start),
+            **facts_of_trainer(config, external),
+        },
+        trial_plan=TrialPlan(
+            dataset=data.file.absolute(),
+            folder=paths.folder.absolute(),
+            train=train,
+            weights=weights,
+            device=device,
+            threads=threads_for(train, slots.threads),
+            warm_start_threads=threads_for(
+                train, available_cores() if config.launcher == "local" else slots.threads
+            ),
+            warm_start="none" if start == "none" else "shared",
+            init_from=tuple(file.absolute() for file in config.init_from),
+            discriminators=discriminators(space),
+            seed=config.seed,
+            objective=config.objective,
+            external=external,
+        ),
+        jobs=slots.jobs,
+        most_jobs=slots.most,
+        devices=devices,
+    )
+
+
+def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
+    """The pairs that every trial uses, from the cache where they are there."""
+    from harness.data.pairs.cache import writable_cache
+    from harness.data.pairs.prepare import prepare_data
+
+    return prepare_data(
+        config.data, config.direction, train, writable_cache(), config.skip_bad, config.seed
+    )

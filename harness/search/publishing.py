@@ -1,0 +1,171 @@
+"""What a study leaves for people who were not there: its page in MLflow, and its report."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.console.view import settings
+from harness.paths import StudyPaths
+from harness.search.result import (
+    NAMED_RECIPES,
+    SearchOutcome,
+    bounds,
+    confirmation,
+    headline,
+    standings,
+)
+from harness.search.retention import KEPT
+from harness.tracking.model_registry import Left, Model
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+HEAD = ("| | trial | score | settings |", "|---|---|---|---|")
+
+log = logging.getLogger(__name__)
+
+
+def study_note(study: "Study", outcome: SearchOutcome) -> str:
+    """The Markdown on the study's page in MLflow: how it ended, and all of the guide's settings."""
+    from reports.record import completed, params_of, score_of
+
+    named = {trial.user_attrs.get("recipe"): trial for trial in completed(study)}
+    rows = [
+        row_of(
+            starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)
+        )
+        for recipe, trial in sorted(named.items(), key=lambda pair: pair[1].number)
+        if recipe is not None
+    ]
+    if not rows:
+        return outcome_note(outcome)
+    return "\n".join([outcome_note(outcome), "", "### The guide's settings", "", *HEAD, *rows])
+
+
+def outcome_note(outcome: SearchOutcome) -> str:
+    """The outcome in Markdown; a star at what best.yaml holds."""
+    rows = [
+        row_of(starred(outcome, row.number, row.label), row.number, row.value, row.params)
+        for row in standings(outcome)
+    ]
+    rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
+    parts = (["", *HEAD, *rows], front_table(outcome), finals_table(outcome))
+    return "\n".join([*first_words(outcome), *(line for part in parts for line in part)])
+
+
+def first_words(outcome: SearchOutcome) -> list[str]:
+    """What MLflow shows of a description that is not opened: the verdict or the lead, the count."""
+    lead = outcome.best
+    if outcome.finalists is not None:
+        said = f"**{confirmation(outcome)[-1]}**"
+    elif lead is not None:
+        said = f"**★ t{lead.number:03d} leads with {lead.value:.4f}**: {settings(lead.params)}"
+    else:
+        return [headline(outcome)]
+    return [" ".join(said.split()), "", headline(outcome)]
+
+
+def front_table(outcome: SearchOutcome) -> list[str]:
+    """A Pareto search's front as a table; nothing of any other search."""
+    if not outcome.front:
+        return []
+    names = list(outcome.front[0].values)
+    rows = [
+        f"| {starred(outcome, point.number, f't{point.number:03d}')} | "
+        + " | ".join(f"{value:.4f}" for value in (*point.values.values(), point.score))
+        + f" | {' '.join(settings(point.params).split())} |"
+        for point in outcome.front
+    ]
+    head = [f"| trial | {' | '.join(names)} | score | settings |", "|---" * (len(names) + 3) + "|"]
+    return ["", "### The front: beaten by none in both", "", *head, *rows]
+
+
+def finals_table(outcome: SearchOutcome) -> list[str]:
+    """The finalists' table; nothing before they are known."""
+    shown = outcome.finalists
+    if shown is None:
+        return []
+    rows = [
+        row_of(
+            starred(outcome, row["trial"], NAMED_RECIPES.get(row["name"], row["name"])),
+            row["trial"],
+            row["mean"],
+            row["params"],
+        )
+        for row in shown["rows"]
+    ]
+    return ["", "### Finalists", "", confirmation(outcome)[0], "", *HEAD, *rows]
+
+
+def row_of(label: str, trial: int | None, value: float | None, params: dict[str, Any]) -> str:
+    number = "" if trial is None else f"t{trial:03d}"
+    score = "diverged" if value is None else f"{value:.4f}"
+    return f"| {label} | {number} | {score} | {' '.join(settings(params).split())} |"
+
+
+def starred(outcome: SearchOutcome, trial: int | None, label: str) -> str:
+    return f"★ {label}" if trial is not None and trial == outcome.winner else label
+
+
+def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
+    """What the study's page in MLflow gets at the end of a search.
+
+    Args:
+        name: register the winner as a version of the model of this name; None: do not.
+    """
+    from reports.export import best_config
+    from reports.record import trials_by_score
+
+    paths = outcome.paths
+    config = best_config(study, folder=paths.folder) if outcome.winner is not None else {}
+    kept = [paths.checkpoint(trial.number) for trial in trials_by_score(study)[:KEPT]]
+    winner = paths.folder / config["checkpoint"] if config.get("checkpoint") else None
+    if winner and winner not in kept:
+        kept.append(winner)
+    model = None
+    if name and winner and winner.exists() and paths.best_yaml.exists():
+        model = winner_as_model(name, winner, paths, config)
+    return Left(
+        best=outcome.winner,
+        note=study_note(study, outcome),
+        files=[file for file in (paths.best_yaml, paths.report_html) if file.exists()],
+        weights=[file for file in kept if file.exists()],
+        model=model,
+    )
+
+
+def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[str, Any]) -> Model:
+    """The winner with what a person must know before using it."""
+    score, train = config["score"], config["train"]
+    tags = {
+        "study": config["study"],
+        "trial": config["trial"],
+        "netG": train["netG"],
+        "ngf": train["ngf"],
+        "score": score["mean"],
+        "confirmed": config["confirmed"],
+        "weights": score["weights"],
+        **config["params"],
+    }
+    return Model(
+        name=name,
+        weights=weights,
+        config=paths.best_yaml,
+        tags={key: str(value) for key, value in tags.items()},
+        description=f"{config['verdict'][:1].upper()}{config['verdict'][1:]}. A generator of "
+        f"{train['steps']} steps or little more: it shows what the setting does; `harness train` "
+        "with the best.yaml beside it trains in full.",
+    )
+
+
+def write_page(study: "Study", paths: StudyPaths) -> None:
+    """The report of a search that reached its end, beside its other files.
+
+    It shows what the record has, and can be made again: its failure is not the search's.
+    """
+    from reports.html import write_report
+
+    try:
+        write_report(study, paths.report_html, panels=paths.panels)
+    except Exception:
+        log.exception("the report was not written; harness report makes it again")

@@ -1,0 +1,261 @@
+"""What the user said, checked, and what he left open, settled; a function for each thing.
+
+A function that cannot use what it is given raises a `UserInputError`.
+"""
+
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.config.profiles import PROFILES, choose_profile
+from harness.config.settings import SearchConfig, TrainSettings, Weights
+from harness.errors import UserInputError, for_the_user
+from search_spaces.params import GanMode
+from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
+from search_spaces.space import Space, load_space
+
+if TYPE_CHECKING:
+    from harness.trials.devices import Slots
+    from objectives.score import Goal
+
+    Places = tuple[str, tuple[str, ...], Slots]
+
+# LPIPS looks through the first unless told otherwise, the perceptual term through the second.
+TRUNKS = ("alexnet", "vgg19")
+# How many settings are confirmed unless the user says otherwise, and the budget's share they get.
+FINALISTS = 3
+FINAL_SHARE = 0.25
+# Pixels a side times ngf: at 128 x 12 two threads take as long for a step as one.
+SMALL = 128 * 32
+
+
+def choose_places(config: SearchConfig) -> "Places":
+    """What a trial runs on (cpu, cuda:0), the workers' devices in turn, and how many they are."""
+    from harness.trials.devices import resolve_devices, share_out, share_out_cluster
+
+    jobs = None if config.jobs == "auto" else config.jobs
+    if config.launcher == "ray":
+        from harness.trials.launchers.ray import connect, resources
+
+        connect(config.address)
+        device, slots = share_out_cluster(resources(), config.device, jobs, config.per_gpu)
+        return device, (f"{device} on ray",), slots
+    if config.address is not None:
+        raise UserInputError(f"--address {config.address} is for --launcher ray.")
+    devices = resolve_devices(config.device)  # torch: seconds
+    return devices[0], devices, share_out(devices, jobs, config.per_gpu, available_cores())
+
+
+def threads_for(train: TrainSettings, most: int) -> int:
+    """CPU threads of one training: steps under `SMALL` gain nothing from a second."""
+    return 1 if train.crop_size * train.ngf < SMALL else most
+
+
+def read_space(config: SearchConfig) -> Space:
+    with for_the_user(ValueError):
+        return load_space(config.space, config.pinned)
+
+
+def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
+    try:
+        space.check_against(train.model_dump())
+    except ValueError as error:
+        sizes = ", ".join(f"{name} {held.crop_size}" for name, held in PROFILES.items())
+        raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
+    if not from_scratch:
+        with for_the_user(ValueError):
+            space.check_shared_start(train.netG)
+
+
+def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
+    if name != "auto" and name not in PROFILES:
+        raise UserInputError(f"--profile {name} is no profile: use auto, {', '.join(PROFILES)}.")
+    return choose_profile(name, device)
+
+
+def choose_half_size(config: SearchConfig, space: Space, train: TrainSettings) -> TrainSettings:
+    """`--half-size-first`: trials train at half the picture size until their first rung.
+
+    Raises:
+        UserInputError: the networks cannot be trained at half the size, or are trained elsewhere.
+    """
+    if not config.half_size_first:
+        return train
+    if config.repo is not None:
+        raise UserInputError(
+            "--half-size-first is for training here: leave it out with --trainer external."
+        )
+    half = {"load_size": train.load_size // 2, "crop_size": train.crop_size // 2}
+    try:
+        space.check_against({**train.model_dump(), **half})
+    except ValueError as error:
+        raise UserInputError(
+            f"--half-size-first: {error} (--profile full can begin so, and in every profile "
+            "ResNets can: --set netG=resnet_6blocks.)"
+        ) from error
+    return train.model_copy(update={"half_size_steps": train.rungs[0]})
+
+
+def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:
+    """Whether pretrained networks judge the pictures, or random ones for want of them."""
+    from objectives.loading import trunk_of
+    from objectives.weights import resolve_weights
+
+    with for_the_user(FileNotFoundError):
+        return resolve_weights(policy, (trunk_of(objective), TRUNKS[1]))
+
+
+def choose_objective(name: str, weights: Weights) -> "Goal":
+    """What is searched for, by an objective's own word."""
+    from objectives.loading import goal_of
+
+    with for_the_user(ValueError, FileNotFoundError):
+        return goal_of(name, weights)
+
+
+def weights_remark(weights: Weights, objective: str = "boundary_sharpness") -> tuple[str, ...]:
+    from objectives.loading import trunk_of
+
+    if weights == "pretrained":
+        return ()
+    names = {"alexnet": "AlexNet", "vgg16": "VGG16", "squeezenet1_1": "SqueezeNet"}
+    return (
+        f"WEIGHTS ARE RANDOM: the pretrained {names[trunk_of(objective)]} and VGG19 are neither "
+        "cached nor to be had, so seeded random networks stand in; scores compare within this "
+        "study only, and everything made here is marked weights: random.",
+    )
+
+
+def check_start(config: SearchConfig, train: TrainSettings) -> None:
+    """Refuse networks that the trials' common start cannot be made of.
+
+    Raises:
+        UserInputError: the user's model is of others, or the generator is too narrow.
+    """
+    from harness.training.init_from import check_fits
+    from harness.training.networks import COPY_CHANNELS, UNET_DOWNS
+
+    if config.init_from:
+        check_fits(config.init_from, train)
+    elif not config.from_scratch and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
+        raise UserInputError(
+            f"ngf {train.ngf} is too narrow for the shared warm start, which begins by passing the "
+            f"picture on: use {COPY_CHANNELS} or more, or --from-scratch."
+        )
+
+
+def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
+    """Training settings that every trial has in place of the profile's: the networks of the user's
+    model, and what the space or `--set` keeps at one value.
+
+    Raises:
+        UserInputError: the user's model is none, or he asks for a start from nothing too.
+    """
+    if not config.init_from:
+        return space.pinned
+    if config.from_scratch:
+        raise UserInputError(
+            "--init-from and --from-scratch exclude one another: continue from your model, or "
+            "train from nothing."
+        )
+    from harness.training.init_from import networks_of
+
+    return {**networks_of(config.init_from), **space.pinned}
+
+
+def choose_recipes(
+    space: Space, train: TrainSettings
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """The guide's recipes that the space holds, and a sentence for each that it does not.
+
+    The recommended one comes first: the guards of the others are read against it.
+    """
+    held: dict[str, dict[str, Any]] = {}
+    left_out = []
+    recipes = load_recipes()
+    for name, params in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
+        try:
+            held[name] = recipe_for_space(params, space, train.model_dump())
+        except ValueError as error:
+            left_out.append(f"The guide's recipe {name} is left out: {error}.")
+    return held, tuple(left_out)
+
+
+def discriminators(space: Space) -> tuple[tuple[int, GanMode], ...]:
+    """Every kind that a trial may ask for; the guide's recommendation is always a finalist."""
+    recommended = load_recipes()[RECOMMENDED]
+    kinds = {*space.discriminators, (recommended.n_layers_D, recommended.gan_mode)}
+    return tuple(sorted(kinds))
+
+
+def final_runs(finalists: int, repeats: int) -> int:
+    """Runs of the finalists and the guide's recommendation; none where nothing is confirmed."""
+    return (finalists + 1) * repeats if finalists else 0
+
+
+def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str, ...]]:
+    """How many settings are confirmed at the end, and a sentence where none can be.
+
+    Raises:
+        UserInputError: the user asks for more than the pairs or the budget allow.
+    """
+    runs = final_runs(FINALISTS if config.finalists == "auto" else config.finalists, config.repeats)
+    if config.finalists == "auto":
+        if not n_test:
+            return 0, (
+                "The winner will not be confirmed: no pairs are held out from the search (put some "
+                "into test/, or give more different pictures).",
+            )
+        if runs > config.budget * FINAL_SHARE:
+            return 0, (
+                f"The winner will not be confirmed: that takes {runs} runs, a quarter of a budget "
+                f"of {math.ceil(runs / FINAL_SHARE)}; or say how many with --finalists K.",
+            )
+        return FINALISTS, ()
+    if config.finalists and not n_test:
+        raise UserInputError(
+            f"--finalists {config.finalists}: no pairs are held out from the search to confirm "
+            "them on; put some into test/, give more different pictures, or use --finalists 0."
+        )
+    if runs >= config.budget:
+        raise UserInputError(
+            f"--finalists {config.finalists} with --repeats {config.repeats} takes {runs} runs of "
+            f"a budget of {config.budget}: raise --budget, or lower one of them."
+        )
+    return config.finalists, ()
+
+
+def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str, Any]]:
+    """`--enqueue`: earlier results as values to enqueue, by the name of where they were found.
+
+    Raises:
+        UserInputError: a file cannot be read, its settings are outside the space, or another holds
+            the same.
+    """
+    from harness.config.best_config import read_best_config
+
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        best = read_best_config(file)
+        name = best.study if best.trial is None else f"{best.study} t{best.trial:03d}"
+        try:
+            values = space.suggestion(best.params, best.train.model_dump())
+        except ValueError as error:
+            raise UserInputError(
+                f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
+            ) from error
+        if values in found.values():
+            raise UserInputError(
+                f"--enqueue {file} has the same settings as a file named before it: leave one out."
+            )
+        alike = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found[f"{name} ({alike + 1})" if alike else name] = values
+    return found
+
+
+def available_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,276 @@
+"""How a search ended: the best setting beside the guide's own, and where everything is."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from harness.console.view import settings
+from harness.paths import StudyPaths
+from harness.study.urls import without_secrets
+from reports.commands import quoted
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+StopReason = Literal["", "user", "timeout"]
+
+# Every outcome is read against what the guide recommends and what blurs today.
+NAMED_RECIPES = {"best": "the guide's recommendation", "problem": "the guide's problem"}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One trial of the final table."""
+
+    label: str
+    number: int
+    value: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """One trial of a Pareto search's front."""
+
+    number: int
+    score: float
+    values: dict[str, float]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """How a search ended.
+
+    Attributes:
+        stopped: why it ended before its budget was reached; "" where it was reached.
+        counts: trials of the study by state, lower case.
+        best: the best completed trial.
+        winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
+        recipes: those of `NAMED_RECIPES` that completed.
+        noop: the score of returning the input unchanged.
+        oracle: the score of warping the input back; None where its warp is not known.
+        final_runs: of the finalists, done.
+        front: of a Pareto search: the trials that no other beats in both objectives, the best
+            score first, with their values.
+        storage: the URL of the database, as it may be shown; None: the run folder's.
+        tracking_uri: MLflow's, the same; None: the run folder's, or not known.
+        finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
+            None before it is known.
+    """
+
+    study: str
+    stopped: StopReason
+    budget: int
+    counts: dict[str, int]
+    best: Standing | None
+    winner: int | None
+    recipes: tuple[Standing, ...]
+    noop: float | None
+    oracle: float | None
+    front: tuple[FrontPoint, ...]
+    final_runs: int
+    finalists: dict[str, Any] | None
+    run_dir: Path
+    paths: StudyPaths
+    storage: str | None = None
+    tracking_uri: str | None = None
+
+
+def outcome_of(
+    study: "Study",
+    run_dir: Path,
+    paths: StudyPaths,
+    stopped: StopReason = "",
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+) -> SearchOutcome:
+    """Read the outcome off the record.
+
+    Args:
+        storage: the URL of its database, where it is not the run folder's.
+        tracking_uri: of its mirror, the same.
+    """
+    from harness.search.finalists import finished_runs
+    from reports.record import best_trial, recipe_trial, winning_trial
+
+    counts: dict[str, int] = {}
+    for trial in study.get_trials(deepcopy=False):
+        state = trial.state.name.lower()
+        counts[state] = counts.get(state, 0) + 1
+    best, winner = best_trial(study), winning_trial(study)
+    recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
+    return SearchOutcome(
+        study=study.user_attrs["name"],
+        stopped=stopped,
+        budget=study.user_attrs["budget"],
+        counts=counts,
+        best=standing("best", best) if best else None,
+        winner=winner.number if winner else None,
+        recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
+        noop=study.user_attrs.get("baseline", {}).get("noop"),
+        oracle=study.user_attrs.get("baseline", {}).get("oracle"),
+        front=front_of(study),
+        final_runs=finished_runs(study),
+        finalists=study.user_attrs.get("finalists"),
+        run_dir=run_dir,
+        paths=paths,
+        storage=storage and without_secrets(storage),
+        tracking_uri=tracking_uri and without_secrets(tracking_uri),
+    )
+
+
+def standing(label: str, trial: "FrozenTrial") -> Standing:
+    from reports.record import score_of, settings_of
+
+    assert trial.values is not None
+    return Standing(label, trial.number, score_of(trial), settings_of(trial))
+
+
+def front_of(study: "Study") -> tuple[FrontPoint, ...]:
+    """A Pareto search's front; () of any other search."""
+    from reports.record import objectives_of, score_of, settings_of, trials_by_score
+
+    names = objectives_of(study)
+    return tuple(
+        FrontPoint(
+            trial.number,
+            score_of(trial),
+            dict(zip(names, trial.values, strict=True)),
+            settings_of(trial),
+        )
+        for trial in (trials_by_score(study) if names else ())
+    )
+
+
+def as_lines(outcome: SearchOutcome) -> list[str]:
+    """The outcome for a terminal."""
+    parts = (table(outcome), front_lines(outcome), confirmation(outcome), ["", *places(outcome)])
+    return [headline(outcome), *(line for part in parts for line in part)]
+
+
+def as_data(outcome: SearchOutcome) -> dict[str, Any]:
+    """The outcome as JSON has it."""
+    return {
+        "event": "Outcome",
+        "study": outcome.study,
+        "stopped": outcome.stopped,
+        "budget": outcome.budget,
+        "counts": outcome.counts,
+        "best": asdict(outcome.best) if outcome.best else None,
+        "recipes": [asdict(row) for row in outcome.recipes],
+        "noop": outcome.noop,
+        "oracle": outcome.oracle,
+        "front": [asdict(point) for point in outcome.front],
+        "final_runs": outcome.final_runs,
+        "finalists": outcome.finalists,
+        "folder": str(outcome.paths.folder),
+        "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
+    }
+
+
+def headline(outcome: SearchOutcome) -> str:
+    said = [f"{count} {state}" for state, count in sorted(outcome.counts.items())]
+    said += [f"{outcome.final_runs} of finalists"] if outcome.final_runs else []
+    counts = ", ".join(said)
+    done = sum(outcome.counts.get(state, 0) for state in ("complete", "pruned"))
+    done += outcome.final_runs
+    ended = {
+        "": f"{done} of {outcome.budget} trials are done",
+        "user": "The search was stopped, and the same command goes on",
+        "timeout": "The time is up, and the same command goes on",
+    }[outcome.stopped]
+    return f"{ended}: {counts or 'none yet'}."
+
+
+def standings(outcome: SearchOutcome) -> list[Standing]:
+    """The best trial, then the guide's named ones: a row for each trial, whatever it is called."""
+    rows: dict[int, Standing] = {}
+    for row in (outcome.best, *outcome.recipes):
+        if row is not None:
+            known = rows.get(row.number)
+            rows[row.number] = replace(row, label=f"{known.label}, {row.label}") if known else row
+    return list(rows.values())
+
+
+def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:
+    """What no model made: doing nothing, and undoing the warp itself."""
+    named = [("the input unchanged", outcome.noop), ("the input warped back", outcome.oracle)]
+    return [(label, value) for label, value in named if value is not None]
+
+
+def table(outcome: SearchOutcome) -> list[str]:
+    """One line for the best trial, each named recipe, and the scores that bound them.
+
+    Nothing of a comparison of two settings, which has no trials of its own.
+    """
+    if outcome.best is None:
+        if outcome.finalists is not None:
+            return []
+        return ["No trial has completed: there is no best configuration yet."]
+    rows = [
+        (row.label, f"t{row.number:03d}", f"{row.value:.4f}", settings(row.params))
+        for row in standings(outcome)
+    ]
+    rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
+    width = max(len(label) for label, *_ in rows)
+    return [
+        f"  {label:<{width}}  {number:<5} {value}  {said}".rstrip()
+        for label, number, value, said in rows
+    ]
+
+
+def front_lines(outcome: SearchOutcome) -> list[str]:
+    """A Pareto search's front, the sharpest first; best.yaml holds the one of the best score."""
+    if not outcome.front:
+        return []
+    names = list(outcome.front[0].values)
+    lines = [f"The front, beaten by none in both {' and '.join(names)}; --trial N exports one:"]
+    for point in sorted(outcome.front, key=lambda point: -point.values[names[0]]):
+        said = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
+        lines.append(
+            f"  t{point.number:03d}  {said}  score {point.score:.4f}  {settings(point.params)}"
+        )
+    return lines
+
+
+def confirmation(outcome: SearchOutcome) -> list[str]:
+    """The finalists, the best first, and the verdict."""
+    shown = outcome.finalists
+    if shown is None:
+        return []
+    names = {row["name"]: NAMED_RECIPES.get(row["name"], row["name"]) for row in shown["rows"]}
+    lines = [
+        f"Finalists: {shown['steps']} steps, {len(shown['seeds'])} fresh seeds, "
+        f"{shown['pairs']} held-out pairs."
+    ]
+    width = max(len(names[row["name"]]) for row in shown["rows"])
+    for row in shown["rows"]:
+        mean = "diverged" if row["mean"] is None else f"{row['mean']:.4f}"
+        lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
+    if shown["noop"] is not None:
+        lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
+    return [*lines, f"Verdict: {shown['verdict']}."]
+
+
+def places(outcome: SearchOutcome) -> list[str]:
+    """Where the files are and what to type next."""
+    run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
+    stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
+    lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
+    if outcome.best is not None:
+        lines += [
+            f"Best configuration:           {outcome.paths.best_yaml}",
+            f"As a train.py command:        harness export --format command --run-dir {run_dir} "
+            f"--study {study}{stored}",
+        ]
+    return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
+
+
+def comparing(outcome: SearchOutcome) -> str:
+    """Where MLflow shows the trials: an address to open, or the command that opens one."""
+    uri = outcome.tracking_uri
+    if uri is None:
+        return f"harness ui --run-dir {quoted(str(outcome.run_dir))}"
+    return uri if uri.startswith("http") else f"mlflow ui --backend-store-uri {quoted(uri)}"

@@ -1,0 +1,284 @@
+"""A search from the user's wish to its outcome: the driver's page to read first."""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.config.settings import SearchConfig
+from harness.console.view import Note, Opened, View, leading
+from harness.errors import HarnessError, disk_full
+from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
+from harness.search.result import SearchOutcome
+from harness.search.stopping import StopSwitch
+from harness.study.urls import scrubbed, sqlite_address
+from harness.trials.launchers.local import LocalLauncher, import_for_workers
+from harness.trials.messages import StageName, trial_name
+from harness.trials.worker import RunnerFactory, trial_runner
+
+if TYPE_CHECKING:
+    from optuna import Study
+
+    from harness.search.driver import Driver
+    from harness.search.finalists import FinalStage
+    from harness.search.phases import SearchStage
+    from harness.search.plan import SearchPlan
+    from harness.tracking import Ending, Tracker
+    from harness.trials.launchers.launcher import Launcher
+
+
+def search(
+    config: SearchConfig, view: View, make_runner: RunnerFactory = trial_runner
+) -> SearchOutcome:
+    """Make the study or go on with it, until its budget, a time limit or Ctrl-C.
+
+    Raises:
+        UserInputError: something cannot be used; nothing has been written.
+        SearchFailedError: trials only failed.
+        HarnessError: another failure with a known cause; what was done is kept.
+    """
+    stop = StopSwitch(config.timeout)
+    if config.launcher == "local" and make_runner is trial_runner:
+        import_for_workers()  # which takes longer than all else until the first trial
+    from harness.search.plan import plan_search
+
+    return run_search(plan_search(config), view, stop, make_runner)
+
+
+def run_search(
+    plan: "SearchPlan", view: View, stop: StopSwitch, make_runner: RunnerFactory
+) -> SearchOutcome:
+    """A planned search: take the study's lock, open its record, and drive it."""
+    import harness.study.study as record
+    from harness.search.open_database import open_record
+    from harness.search.resume import requeue_failed
+    from harness.study.folder import check_folder, claim, set_aside
+    from harness.study.locks import only_driver, only_driver_anywhere, sign
+    from harness.study.storage import OnlyWriter
+
+    paths, name = plan.paths, plan.config.study
+    with (
+        stop.on_signals(),
+        named_disk_errors(paths.folder),
+        open_record(plan) as database,
+        only_driver_anywhere(database, name),  # first: whoever is refused by it leaves no file
+        only_driver(paths, name),
+        logging_to(paths.driver_log),
+    ):
+        storage = OnlyWriter(database)
+        study, moved = record.find_study(storage, name), None
+        if study is None:
+            moved = set_aside(paths)
+            study = record.create_study(storage, name, plan.facts, plan.recipes)
+        check_folder(paths, study)
+        record.check_same(study, plan.facts)
+        claim(paths, study)
+        record.note_places(study, plan.facts)
+        sign(study)
+        record.enqueue_earlier(study, plan.earlier)
+        study.set_user_attr("budget", plan.config.budget)
+        for trial in record.running(study):
+            record.put_back(study, trial)
+        requeue_failed(study)
+        announce(plan, study, view)
+        if moved is not None:
+            view.show(Note(f"Files of an earlier study of this name were moved to {moved}."))
+        return drive(plan, study, view, stop, make_runner)
+
+
+def drive(
+    plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
+) -> SearchOutcome:
+    """Run the trials, and leave everything in order however that ends."""
+    from harness.search.driver import Driver
+    from harness.search.phases import SearchStage
+    from harness.search.resume import known_baseline, set_damaged_aside
+    from harness.search.worker_startup import start_workers
+
+    if remade := set_damaged_aside(plan):
+        view.show(Note(remade))
+    with ExitStack() as held:
+        launcher = held.enter_context(make_launcher(plan, make_runner))
+        baseline = known_baseline(plan, study)
+        # What workers need may still be being imported; MLflow takes a second as well.
+        with ThreadPoolExecutor(1) as beside:
+            started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
+            tracker = open_tracker(plan, study, view)
+            held.callback(finish, tracker, plan, view)
+        started.result()
+        stage = SearchStage(plan, study, tracker, plan.search_budget)
+        driver = Driver(plan, stage, launcher, view, baseline)
+        with putting_in_order(driver, plan, study, view):
+            finished = run_stages(driver, stage, plan, view, stop)
+        result = outcome(plan, study, stop.reason)
+        with tidying("writing the outcome to MLflow", plan, view):
+            ending = (
+                ended("FINISHED", "finished")
+                if finished
+                else ended("KILLED", "stopped", f"stopped by {stop.reason}")
+            )
+            conclude(plan, study, view, tracker, result, ending)
+    return result
+
+
+def run_stages(
+    driver: "Driver", stage: "SearchStage", plan: "SearchPlan", view: View, stop: StopSwitch
+) -> bool:
+    """The search, then its finalists where there are any; False: `stop` said so."""
+    if not driver.run(stop):
+        return False
+    if plan.finalists or plan.compared:
+        finals = open_finals(plan, stage.study, view, stage.tracker, stage.done)
+        driver.turn_to(finals)
+        if not driver.run(stop):
+            return False
+        finals.conclude()
+        stage.keeper.write_best()
+    return True
+
+
+def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
+    """Whatever runs the plan's workers."""
+    if plan.config.launcher == "ray":
+        from harness.trials.launchers.ray import RayLauncher
+
+        on_gpu = plan.trial_plan.device != "cpu"
+        gpus = 1 / (plan.config.per_gpu or 1) if on_gpu else 0
+        return RayLauncher(make_runner, plan.trial_plan, gpus)
+    return LocalLauncher(make_runner, plan.trial_plan, plan.paths.driver_log, plan.devices)
+
+
+def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
+    """What is about to be done, before it is; and how a study that goes on stands."""
+    from harness.study.study import counted
+    from reports.record import best_trial, completed, score_of, settings_of
+
+    facts, best = plan.facts, best_trial(study)
+    data = facts["data"]
+    view.show(
+        Opened(
+            study=plan.config.study,
+            budget=plan.config.budget,
+            done=counted(study),
+            profile=facts["profile"],
+            device=facts["device"],
+            jobs=plan.jobs,
+            weights=facts["weights"],
+            data=f"{data['n_train']} + {data['n_val']} pairs of {data['source']}",
+            folder=str(plan.paths.folder),
+            best=leading(score_of(best), f"t{best.number:03d}", settings_of(best)) if best else "",
+            scores=tuple(score_of(trial) for trial in completed(study)),
+        )
+    )
+    for sentence in plan.remarks:
+        view.show(Note(sentence))
+
+
+def open_finals(
+    plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
+) -> "FinalStage":
+    """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
+    from harness.search.finalists import FinalStage, choose
+    from harness.study.study import final_study
+
+    finalists = plan.compared or choose(study, plan.finalists)
+    if not plan.compared:
+        view.show(
+            Note(
+                f"The best {len(finalists) - 1} and the guide's recommendation are trained again: "
+                f"longer, on {plan.config.repeats} fresh seeds, scored on pairs held out from the "
+                "search."
+            )
+        )
+    record = final_study(study)
+    tracker.reconcile(endings_of(record, "final"))
+    return FinalStage(plan, study, record, finalists, tracker, searched)
+
+
+def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
+    """The study's mirror in MLflow, with what an earlier driver left open put in order."""
+    from harness.study.locks import one_at_a_time
+    from harness.study.study import identity_of
+    from harness.tracking import MlflowTracker, StudyStore, tags_of
+
+    uri = plan.config.tracking_uri
+    store = StudyStore(
+        uri=uri or sqlite_address(plan.run_paths.mlflow_db),
+        experiment_name=plan.config.study,
+        artifacts=None if uri else plan.run_paths.mlflow_artifacts,
+        opening=lambda: one_at_a_time(plan.run_paths),
+        identity=identity_of(study),
+        recorded=recorded_runs(study),
+        tags=tags_of(plan.facts),
+        space=plan.facts["space"],
+    )
+    tracker = MlflowTracker(store, plan.paths.outbox, lambda said: view.show(Note(said)))
+    tracker.reconcile(endings_of(study))
+    return tracker
+
+
+def recorded_runs(study: "Study") -> frozenset[str]:
+    """MLflow's ids of the runs that a study's record names as its own."""
+    from harness.search.finalists import final_trials
+
+    noted = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
+    noted += [trial.user_attrs for trial in final_trials(study)]
+    return frozenset(run for each in noted if (run := each.get("mlflow_run")))
+
+
+def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending"]:
+    """How the runs of trials that nobody runs should stand in the mirror, by their names."""
+    from optuna.trial import TrialState
+
+    from harness.search.recorder import REQUEUED
+
+    def ending(state: TrialState, reason: str) -> "Ending":
+        return {
+            TrialState.COMPLETE: ended("FINISHED", "complete"),
+            TrialState.PRUNED: ended("KILLED", "pruned", reason),
+            TrialState.FAIL: ended("FAILED", "failed", reason),
+        }.get(state, REQUEUED)
+
+    return {
+        trial_name(trial.number, stage): ending(trial.state, trial.user_attrs.get("reason", ""))
+        for trial in study.get_trials(deepcopy=False)
+    }
+
+
+class WithoutSecrets(logging.Formatter):
+    """Lines, and tracebacks, with the addresses in them as they may be shown."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrubbed(super().format(record))
+
+
+@contextmanager
+def logging_to(file: Path) -> Iterator[None]:
+    """The harness's log goes to `file` while the block runs, and nowhere else."""
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("harness")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextmanager
+def named_disk_errors(folder: Path) -> Iterator[None]:
+    """A full disk ends the search in one sentence; what it wrote before is whole."""
+    try:
+        yield
+    except Exception as error:
+        if disk_full(error):
+            raise HarnessError(
+                f"The disk that holds {folder} is full: free some space there and run the same "
+                "command again, the study goes on."
+            ) from error
+        raise

@@ -1,0 +1,1 @@
+"""Optuna's record of a search: opened, locked, sampled from."""

@@ -1,0 +1,153 @@
+"""Optuna's database: its address understood, opened to be written or only read, and refused."""
+
+import os
+import re
+import sqlite3
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from optuna import __version__ as optuna_version
+from optuna.exceptions import StorageInternalError
+from sqlalchemy import create_engine, event, inspect, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from harness.errors import UserInputError, disk_full
+from harness.study.storage import PatientStorage
+from harness.study.urls import address_of_still, sqlite_address, sqlite_file, without_secrets
+
+
+class OtherSchemaError(UserInputError):
+    """The database is whole, and of another version of Optuna."""
+
+
+def open_storage(url: str, make_tables: bool = True) -> PatientStorage:
+    """Optuna's storage at a database URL, made where there is none.
+
+    Raises:
+        UserInputError: the database cannot be reached or is none.
+    """
+    url = understood(url)
+    try:
+        storage = PatientStorage(
+            url, engine_kwargs=engine_arguments(url), skip_table_creation=not make_tables
+        )
+    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
+        raise unopened(url, error) from None
+    if url.startswith("sqlite"):
+        # A process that dies loses nothing either way; waiting for the disk costs most of a write.
+        def relax(connection: Any, _: Any) -> None:
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+        event.listen(storage.engine, "connect", relax)
+        storage.engine.dispose()
+    return storage
+
+
+def open_to_read(url: str) -> PatientStorage | None:
+    """Optuna's storage at a database URL, in which nothing is made; None where there is none.
+
+    Raises:
+        UserInputError: the database cannot be reached or is none.
+    """
+    url = understood(url)
+    file = sqlite_file(url)
+    if file is not None and not file.exists():
+        return None
+    try:
+        engine = create_engine(url, **engine_arguments(url))
+        try:
+            has_studies = inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise unopened(url, error) from None
+    return open_storage(url, make_tables=False) if has_studies else None
+
+
+def engine_arguments(url: str) -> dict[str, Any]:
+    if url.startswith("sqlite"):
+        return {"connect_args": {"timeout": 60}}
+    return {"pool_pre_ping": True}
+
+
+def understood(url: str) -> str:
+    """A URL as SQLAlchemy has it: `postgres://` is PostgreSQL too, by the driver that is there."""
+    scheme, found, rest = url.partition("://")
+    if scheme in ("postgres", "postgresql"):
+        installed = [name for name in ("psycopg", "psycopg2") if find_spec(name)]
+        scheme = f"postgresql+{(installed or ['psycopg'])[0]}"
+    return f"{scheme}{found}{rest}"
+
+
+def check_url(url: str) -> None:
+    """Refuse the address of a database of a kind that is not known here; opens nothing.
+
+    Raises:
+        UserInputError: it is none, or its driver package is missing.
+    """
+    url = understood(url)
+    try:
+        make_url(url).get_dialect().import_dbapi()
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise unopened(url, error) from None
+
+
+def unopened(url: str, error: Exception) -> UserInputError:
+    """Why a database cannot be opened, as a refusal that the user can act on."""
+    shown = without_secrets(url)
+    if made_by := re.search(r"table schema \(set up by optuna ([^)]+)\)", str(error)):
+        what_to_do = (
+            f"make a copy of it and run optuna storage upgrade --storage '{shown}'"
+            if "storage upgrade" in str(error)
+            else "use that version or a newer one: pip install --upgrade optuna"
+        )
+        return OtherSchemaError(
+            f"The study's database {shown} has the tables of Optuna {made_by[1]}, and this is "
+            f"Optuna {optuna_version}: {what_to_do}."
+        )
+    what_to_do = "check the address, the server and the driver package."
+    file = sqlite_file(url)
+    if file is not None and not file.parent.is_dir():
+        what_to_do = f"there is no folder {file.parent}."
+    elif url.startswith("sqlite"):
+        what_to_do = "it may be damaged, or no database; harness doctor looks at it."
+    elif isinstance(error, ModuleNotFoundError):
+        what_to_do = (
+            f"install the driver package {error.name}, or name another driver in the address."
+        )
+    return UserInputError(
+        f"The study's database {shown} cannot be opened ({type(error).__name__}): {what_to_do}"
+    )
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of a SQLite file, made with a write-ahead log so that readers never wait.
+
+    Raises:
+        UserInputError: what is there is no such file.
+    """
+    url = sqlite_address(file)
+    try:
+        with closing(sqlite3.connect(file, timeout=60)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.DatabaseError as error:
+        if disk_full(error):
+            raise
+        raise unopened(url, error) from None
+    return url
+
+
+def reading_url(file: Path) -> str:
+    """The URL of a SQLite file that is only read, also where nothing can be written beside it."""
+    return address_of_still(file) if lies_still(file) else sqlite_address(file)
+
+
+def lies_still(file: Path) -> bool:
+    """Whether a SQLite file is in a folder that cannot be written, with no log beside it.
+
+    SQLite reads one made with a write-ahead log only where it can put, or finds, that log.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    return not os.access(file.parent, os.W_OK) and not log.exists()

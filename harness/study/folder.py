@@ -1,0 +1,73 @@
+"""Whose files a study's folder holds: nothing of another study is overwritten or mixed with ours.
+
+Two studies can have one name, in two databases or after one was deleted, and then one folder.
+"""
+
+import json
+from itertools import count
+from pathlib import Path
+
+from optuna import Study
+
+from harness.errors import UserInputError
+from harness.paths import StudyPaths, write_aside
+from harness.study.study import IDENTITY, identity_of
+
+
+def check_folder(paths: StudyPaths, study: Study | None) -> None:
+    """Refuse a folder whose files are not this study's. Writes nothing.
+
+    Args:
+        study: None: it is about to be made.
+
+    Raises:
+        UserInputError: they belong to another study of that name, or to no search.
+    """
+    if study is not None:
+        owner = owner_of(paths)
+        if owner is not None and owner != study.user_attrs.get(IDENTITY):
+            raise UserInputError(
+                f"The folder {paths.folder} holds the files of another study named "
+                f"{study.study_name}, whose record is elsewhere: name its database with --storage "
+                "URL, or choose another folder with --run-dir DIR."
+            )
+        return
+    found = [file for file in paths.files if file.exists()]
+    if found and not (paths.owner.exists() or paths.driver.exists()):
+        raise UserInputError(
+            f"The folder {paths.folder} was not made by a search and holds {found[0].name}, which "
+            "would be overwritten: choose another with --run-dir DIR or --study NAME."
+        )
+
+
+def owner_of(paths: StudyPaths) -> str | None:
+    """The identity of the study whose files these are; None where that is not noted."""
+    try:
+        noted = json.loads(paths.owner.read_text(encoding="utf-8"))
+        return str(noted["identity"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def claim(paths: StudyPaths, study: Study) -> None:
+    """Note whose files the folder holds from now on."""
+    identity = identity_of(study)
+    if owner_of(paths) != identity:
+        with write_aside(paths.owner) as aside:
+            aside.write_text(json.dumps({"study": study.study_name, "identity": identity}))
+
+
+def set_aside(paths: StudyPaths) -> Path | None:
+    """Move the files of a study that had this folder before into a folder of their own in it.
+
+    Returns:
+        That folder; None where there was nothing.
+    """
+    left = [file for file in paths.files if file.exists()]
+    if not left:
+        return None
+    place = next(place for number in count(1) if not (place := paths.earlier(number)).exists())
+    place.mkdir()
+    for file in left:
+        file.rename(place / file.name)
+    return place

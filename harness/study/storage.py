@@ -1,0 +1,354 @@
+"""Optuna's database as its only writer uses it: read once, then known; waited for while it is away.
+
+Optuna reads every unfinished trial anew before each decision, because others may write to a study.
+To a study of ours nobody but the driver writes, so a thousand running trials cost it no more than
+one. A trial's parameters and attributes are written together: before its next rung, its next state,
+or where `flush` is called.
+"""
+
+import copy
+import functools
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
+from optuna.exceptions import (
+    DuplicatedStudyError,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
+from optuna.storages import RDBStorage
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from harness.errors import HarnessError
+from harness.study.database_errors import damaged, is_away, is_damage
+
+PATIENCE = 300.0  # seconds that a database may be away
+RETRY_AFTER = 0.5  # seconds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+
+def patient(
+    method: Callable[Concatenate["PatientStorage", P], R],
+) -> Callable[Concatenate["PatientStorage", P], R]:
+    """The same call, made again while the database is away.
+
+    Raises:
+        UserInputError: the database is damaged.
+        HarnessError: it has been away for too long.
+    """
+
+    @functools.wraps(method)
+    def repeated(self: "PatientStorage", /, *args: P.args, **named: P.kwargs) -> R:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return method(self, *args, **named)
+            except (StorageInternalError, SQLAlchemyError, ValueError, LookupError) as error:
+                if is_damage(error):
+                    raise damaged(self.url, error) from error
+                if not isinstance(error, StorageInternalError) or not is_away(error):
+                    raise
+                reason = type(error.__cause__).__name__
+                if time.monotonic() > deadline:
+                    raise HarnessError(
+                        f"The study's database has been away for {PATIENCE:.0f} s ({reason}): when "
+                        "it is back, run the same command again, the study goes on."
+                    ) from error
+                log.warning("the study's database does not answer (%s); trying again", reason)
+                time.sleep(RETRY_AFTER)
+
+    return repeated
+
+
+@dataclass
+class Unwritten:
+    """What is known of a trial and not yet in the database."""
+
+    params: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
+    user_attrs: dict[str, Any] = field(default_factory=dict)
+    system_attrs: dict[str, Any] = field(default_factory=dict)
+
+
+class PatientStorage(RDBStorage):
+    """Optuna's database, waited for where it is away, as while its server restarts."""
+
+    create_new_study = patient(RDBStorage.create_new_study)
+    delete_study = patient(RDBStorage.delete_study)
+    set_study_user_attr = patient(RDBStorage.set_study_user_attr)
+    set_study_system_attr = patient(RDBStorage.set_study_system_attr)
+    get_study_id_from_name = patient(RDBStorage.get_study_id_from_name)
+    get_study_name_from_id = patient(RDBStorage.get_study_name_from_id)
+    get_study_directions = patient(RDBStorage.get_study_directions)
+    get_study_user_attrs = patient(RDBStorage.get_study_user_attrs)
+    get_study_system_attrs = patient(RDBStorage.get_study_system_attrs)
+    get_all_studies = patient(RDBStorage.get_all_studies)
+    get_trial = patient(RDBStorage.get_trial)
+    set_trial_intermediate_value = patient(RDBStorage.set_trial_intermediate_value)
+    set_trial_user_attr = patient(RDBStorage.set_trial_user_attr)
+    set_trial_system_attr = patient(RDBStorage.set_trial_system_attr)
+    _create_new_trial = patient(RDBStorage._create_new_trial)
+    _set_trial_param = patient(RDBStorage._set_trial_param)
+    _get_trials = patient(RDBStorage._get_trials)
+    _get_best_trial_id = patient(RDBStorage._get_best_trial_id)
+
+    @patient
+    def create_marked_study(
+        self, name: str, directions: Sequence[str], marks: Mapping[str, str]
+    ) -> None:
+        """A study with some attributes, in one transaction; one that landed is no error.
+
+        Args:
+            marks: one of them no other study has.
+
+        Raises:
+            DuplicatedStudyError: there is another study of that name.
+        """
+        study = models.StudyModel(
+            study_name=name,
+            directions=[
+                models.StudyDirectionModel(objective=place, direction=StudyDirection[way.upper()])
+                for place, way in enumerate(directions)
+            ],
+            user_attributes=[
+                models.StudyUserAttributeModel(key=key, value_json=json.dumps(value))
+                for key, value in marks.items()
+            ],
+        )
+        try:
+            with _create_scoped_session(self.scoped_session) as session:
+                session.add(study)
+        except IntegrityError:
+            there = self.get_study_user_attrs(self.get_study_id_from_name(name))
+            if not marks.items() <= there.items():
+                raise DuplicatedStudyError(name) from None
+
+    def write(self, trial_id: int, unwritten: Unwritten) -> None:
+        """All of it in one transaction; one that landed although its answer was lost is no error.
+
+        A parameter, unlike an attribute, cannot be written twice.
+        """
+        tried = 0
+
+        @patient
+        def put(self: PatientStorage) -> None:
+            nonlocal tried
+            tried += 1
+            landed = self.get_trial(trial_id).params if tried > 1 else {}
+            with _create_scoped_session(self.scoped_session) as session:
+                for name, (value, distribution) in unwritten.params.items():
+                    if name not in landed:
+                        self._set_trial_param_without_commit(
+                            session, trial_id, name, value, distribution, distribution
+                        )
+                for model, attrs in (
+                    (models.TrialUserAttributeModel, unwritten.user_attrs),
+                    (models.TrialSystemAttributeModel, unwritten.system_attrs),
+                ):
+                    for key, value in attrs.items():
+                        self._set_trial_attr_without_commit(session, model, trial_id, key, value)
+
+        put(self)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """As Optuna's; a change that landed although its answer was lost is not an error."""
+        tried = 0
+
+        @patient
+        def change(self: PatientStorage) -> bool:
+            nonlocal tried
+            tried += 1
+            try:
+                landed = RDBStorage.set_trial_state_values(self, trial_id, state, values)
+            except UpdateFinishedTrialError:
+                if tried == 1:
+                    raise
+                return True
+            return landed or tried > 1
+
+        return change(self)
+
+
+class OnlyWriter(_CachedStorage):
+    """Optuna's cache of a database that nobody else writes to: each study is read once."""
+
+    def __init__(self, backend: PatientStorage) -> None:
+        super().__init__(backend)
+        self.database = backend
+        self.read: set[int] = set()
+        # By study: its trials in some states, in order, until one of them changes.
+        self.listed: dict[int, dict[frozenset[TrialState], list[FrozenTrial]]] = defaultdict(dict)
+        self.study_attrs: dict[int, dict[str, Any]] = {}
+        self.unwritten: dict[int, Unwritten] = defaultdict(Unwritten)
+
+    def flush(self) -> None:
+        """Write down what waits."""
+        for trial_id in list(self.unwritten):
+            self.write(trial_id)
+
+    def write(self, trial_id: int) -> None:
+        if trial_id in self.unwritten:
+            self.database.write(trial_id, self.unwritten[trial_id])
+            del self.unwritten[trial_id]
+
+    def _read_trials_from_remote_storage(self, study_id: int) -> None:
+        if study_id not in self.read:
+            super()._read_trials_from_remote_storage(study_id)
+            study = self._studies[study_id]
+            study.trials = dict(sorted(study.trials.items()))
+            self.read.add(study_id)
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        self._read_trials_from_remote_storage(study_id)
+        wanted = frozenset(state for state in TrialState if states is None or state in states)
+        listed = self.listed[study_id]
+        if wanted not in listed:
+            known: Iterable[FrozenTrial] = self._studies[study_id].trials.values()
+            listed[wanted] = [trial for trial in known if trial.state in wanted]
+        return copy.deepcopy(listed[wanted]) if deepcopy else list(listed[wanted])
+
+    def forget_lists(self, study_id: int, *states: TrialState) -> None:
+        """Of trials in any of these states."""
+        listed = self.listed[study_id]
+        for wanted in [each for each in listed if not each.isdisjoint(states)]:
+            del listed[wanted]
+
+    def delete_study(self, study_id: int) -> None:
+        super().delete_study(study_id)
+        for held in (self.listed, self.study_attrs):
+            held.pop(study_id, None)
+        self.read.discard(study_id)
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        if study_id not in self.study_attrs:
+            self.study_attrs[study_id] = self._backend.get_study_user_attrs(study_id)
+        return self.study_attrs[study_id]
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        super().set_study_user_attr(study_id, key, value)
+        self.study_attrs.pop(study_id, None)
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        self._read_trials_from_remote_storage(study_id)
+        made = super().create_new_trial(study_id, template_trial)
+        self.listed[study_id].clear()
+        self.take_in_unanswered(study_id, made)
+        return made
+
+    def take_in_unanswered(self, study_id: int, made: int) -> None:
+        """Queue the trials that were made before `made` in calls whose answers were lost."""
+        known = self._studies[study_id].trials
+        if self.get_trial(made).number == len(known) - 1:
+            return
+        found = self.database._get_trials(study_id, None, set(), -1)
+        unanswered = [trial for trial in found if trial.number not in known]
+        self._add_trials_to_cache(study_id, unanswered)
+        self._studies[study_id].trials = dict(sorted(known.items()))
+        self.listed[study_id].clear()
+        for trial in unanswered:
+            if trial.state == TrialState.RUNNING:
+                self.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        if trial_id not in self._trial_id_to_study_id_and_number:
+            return self._backend.get_trial(trial_id)
+        study_id, number = self._trial_id_to_study_id_and_number[trial_id]
+        return self._studies[study_id].trials[number]
+
+    def set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+    ) -> None:
+        trial = self.updatable(trial_id)
+        study_id, _ = self._trial_id_to_study_id_and_number[trial_id]
+        known = self._studies[study_id].param_distribution.setdefault(param_name, distribution)
+        check_distribution_compatibility(known, distribution)
+        self.unwritten[trial_id].params[param_name] = param_value_internal, distribution
+        value = distribution.to_external_repr(param_value_internal)
+        self.change(
+            trial,
+            params={**trial.params, param_name: value},
+            distributions={**trial.distributions, param_name: distribution},
+        )
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        self.write(trial_id)
+        super().set_trial_intermediate_value(trial_id, step, intermediate_value)
+        trial = self.get_trial(trial_id)
+        self.change(
+            trial, intermediate_values={**trial.intermediate_values, step: intermediate_value}
+        )
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        trial = self.updatable(trial_id)
+        self.unwritten[trial_id].user_attrs[key] = value
+        self.change(trial, user_attrs={**trial.user_attrs, key: as_stored(value)})
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        trial = self.updatable(trial_id)
+        self.unwritten[trial_id].system_attrs[key] = value
+        self.change(trial, system_attrs={**trial.system_attrs, key: as_stored(value)})
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        self.write(trial_id)
+        changed = super().set_trial_state_values(trial_id, state, values)
+        if changed:
+            now = datetime.now()
+            trial = self.get_trial(trial_id)
+            self.change(
+                trial,
+                state=state,
+                values=trial.values if values is None else list(values),
+                datetime_start=now if state == TrialState.RUNNING else trial.datetime_start,
+                datetime_complete=now if state.is_finished() else trial.datetime_complete,
+            )
+        return changed
+
+    def updatable(self, trial_id: int) -> FrozenTrial:
+        """A trial that has not ended."""
+        trial = self.get_trial(trial_id)
+        self.check_trial_is_updatable(trial_id, trial.state)
+        return trial
+
+    def change(self, trial: FrozenTrial, **fields: Any) -> None:
+        """Put a changed copy of a trial in its place."""
+        changed = copy.copy(trial)
+        for name, value in fields.items():
+            setattr(changed, name, value)
+        study_id, number = self._trial_id_to_study_id_and_number[trial._trial_id]
+        self._studies[study_id].trials[number] = changed
+        self.forget_lists(study_id, trial.state, changed.state)
+
+
+def as_stored(value: Any) -> Any:
+    """An attribute as the database gives it back."""
+    return json.loads(json.dumps(value))

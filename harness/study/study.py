@@ -1,0 +1,352 @@
+"""The Optuna study, which is the record: opened, continued, counted. Only the driver writes to it.
+
+A trial is asked for once and told once. One that was given up midway (its driver died, or the user
+stopped the search) goes back to the queue with its number, its values and its seed.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.storages import BaseStorage
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from harness.config.settings import SamplerName
+from harness.errors import UserInputError
+from harness.paths import RunPaths
+from harness.study.database import open_to_read, reading_url
+from harness.study.samplers import make_sampler
+from harness.study.storage import OnlyWriter, PatientStorage
+from harness.study.urls import without_secrets
+from search_spaces.space import Space
+
+COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+"""What a budget counts. A failed trial says nothing about its setting and is not counted."""
+
+# What may not change within a study, in the words that a user reads.
+FIXED_FACTS = {
+    "space": "space",
+    "profile": "profile",
+    "train": "training settings",
+    "data_digest": "data",
+    "direction_of_pairs": "direction",
+    "weights": "weights",
+    "objective": "objective",
+    "objectives": "choice of --pareto or not",
+    "trainer": "trainer",
+    "program": "program that trains",
+    "warm_start": "warm start",
+    "init_from": "init-from",
+    "seed": "seed",
+    "sampler": "sampler",
+    "pruner": "pruner",
+}
+
+# Names repeat, in other databases and after a deletion; this does not. A study of ours carries it
+# from its first moment.
+IDENTITY = "identity"
+
+# Written last: a study of ours without it was never finished being made, and no trial of it ran.
+FINISHED_MAKING = "created"
+
+# What the record of a study's finalists is called, and whose they are: its study's identity.
+FINALISTS = " (finalists)"
+FINALISTS_OF = "finalists_of"
+
+
+Direction = Literal["minimize", "maximize"]
+
+# A study of ours has these at least.
+OURS = {FINISHED_MAKING, "name", "data", "train"}
+
+
+def load_study(storage: BaseStorage, name: str) -> Study | None:
+    """The study of that name, whosever it is."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return None
+
+
+def find_study(storage: BaseStorage, name: str) -> Study | None:
+    """The study of that name, if it is one of ours and its making was finished."""
+    study = load_study(storage, name)
+    return study if study is not None and study.user_attrs.keys() >= OURS else None
+
+
+def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
+    """The finished-making studies of a run folder or database, all or the one named.
+
+    Raises:
+        UserInputError: there is no such folder or database, or no such study in it.
+    """
+    where = without_secrets(storage_url) if storage_url else str(paths.root)
+    storage = open_to_read(storage_url or reading_url(paths.optuna_db))
+    if storage is None:
+        place = (
+            "its database with --storage URL" if storage_url else "its folder with --run-dir DIR"
+        )
+        raise UserInputError(
+            f"There is no study in {where}: to read another search name {place}, or run harness "
+            "search first."
+        )
+    names = optuna.get_all_study_names(storage) if name is None else [name]
+    found = [study for each in names if (study := find_study(storage, each)) is not None]
+    if name is not None and not found:
+        names = optuna.get_all_study_names(storage)
+        held = ", ".join(each for each in names if find_study(storage, each)) or "none"
+        raise UserInputError(f"There is no study {name} in {where}; its studies are: {held}.")
+    return found
+
+
+def read_study(
+    run_dir: Path | str = "runs", name: str | None = None, storage: str | None = None
+) -> Study:
+    """A study's record, which may be read while the study is searched.
+
+    Args:
+        run_dir: the run folder of the search.
+        name: the study; may be left out where there is only one.
+        storage: the URL of Optuna's database, where it is not the run folder's.
+
+    Raises:
+        UserInputError: there is none, or there are several and none is named.
+    """
+    studies = open_existing(RunPaths(Path(run_dir)), storage, name)
+    if not studies:
+        raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
+    if len(studies) > 1:
+        names = ", ".join(study.study_name for study in studies)
+        raise UserInputError(f"There are several studies ({names}): name one with --study NAME.")
+    return studies[0]
+
+
+def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finalists: bool) -> None:
+    """Refuse a name under which the database has what is not ours.
+
+    Args:
+        facts: the user attributes that the study has, or gets.
+        finalists: the study gets a record of its finalists too.
+
+    Raises:
+        UserInputError: another program's study has the name, or that of the finalists' record.
+    """
+    study = load_study(storage, name)
+    if study is None and name.endswith(FINALISTS):
+        raise UserInputError(
+            f"The study name {name} is reserved: names that end in {FINALISTS.strip()} are for the "
+            "records of finalists; choose another with --study NAME."
+        )
+    ours = study is None or study.user_attrs.keys() >= OURS
+    if study is not None and not ours and not is_half_made(study, facts):
+        raise stranger(name)
+    own_finals = finals_of(study) if study is not None and ours else None
+    if finalists and own_finals is None and load_study(storage, name + FINALISTS) is not None:
+        raise stranger(name + FINALISTS)
+
+
+def stranger(name: str) -> UserInputError:
+    return UserInputError(
+        f"The database has a study {name} that this search did not make; it is left "
+        "unchanged: choose another name with --study NAME, or another database with --storage URL."
+    )
+
+
+def is_half_made(study: Study, facts: Mapping[str, Any]) -> bool:
+    """Whether a study is one that we began to make and did not finish; no trial of it ever ran."""
+    noted = study.user_attrs.keys()
+    ours = IDENTITY in noted and FINISHED_MAKING not in noted and noted <= {IDENTITY, *facts}
+    trials = study.get_trials(deepcopy=False)
+    return ours and all(trial.state == TrialState.WAITING for trial in trials)
+
+
+def create_study(
+    storage: BaseStorage,
+    name: str,
+    facts: Mapping[str, Any],
+    recipes: Mapping[str, Mapping[str, Any]],
+) -> Study:
+    """Make the study, its facts and its first trials; one that we half made is made anew.
+
+    Args:
+        facts: the study's user attributes.
+        recipes: values to enqueue, by the recipe's name.
+
+    Raises:
+        UserInputError: there is a study of that name which is not our half-made one.
+    """
+    there = load_study(storage, name)
+    if there is not None:
+        if not is_half_made(there, facts):
+            raise stranger(name)
+        optuna.delete_study(study_name=name, storage=storage)
+    objectives = facts.get("objectives") or {"score": facts["direction"]}
+    study = create_marked(storage, name, list(objectives.values()), {IDENTITY: uuid4().hex})
+    if len(objectives) > 1:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(objectives))
+    for key, value in facts.items():
+        if key != FINISHED_MAKING:
+            study.set_user_attr(key, value)
+    for recipe, values in recipes.items():
+        study.enqueue_trial(dict(values), user_attrs={"recipe": recipe})
+    study.set_user_attr(FINISHED_MAKING, facts[FINISHED_MAKING])
+    return study
+
+
+def create_marked(
+    storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, str]
+) -> Study:
+    """A study that carries some attributes from its first moment, so that it is known as ours.
+
+    Raises:
+        UserInputError: there is another study of that name.
+    """
+    database = storage._backend if isinstance(storage, _CachedStorage) else storage
+    try:
+        if isinstance(database, PatientStorage):
+            database.create_marked_study(name, directions, marks)
+            return optuna.load_study(study_name=name, storage=storage)
+        # In memory, where nobody else sees it half made.
+        study = optuna.create_study(storage=storage, study_name=name, directions=directions)
+    except DuplicatedStudyError:
+        raise stranger(name) from None
+    for key, value in marks.items():
+        study.set_user_attr(key, value)
+    return study
+
+
+def identity_of(study: Study) -> str:
+    """32 hex digits that no other study has; a study of an earlier version gets its own now."""
+    if IDENTITY not in study.user_attrs:
+        finals = finals_of(study)
+        known = finals and finals.user_attrs.get(FINALISTS_OF)  # ended between the next two steps
+        identity = known or uuid4().hex
+        if finals is not None:
+            finals.set_user_attr(FINALISTS_OF, identity)
+        study.set_user_attr(IDENTITY, identity)
+    noted: str = study.user_attrs[IDENTITY]
+    return noted
+
+
+def finals_of(study: Study) -> Study | None:
+    """The record of a study's finalists; what has its name and is not its own is none.
+
+    Earlier versions marked neither the study nor the record.
+    """
+    found = load_study(study._storage, study.study_name + FINALISTS)
+    if found is None or not found.user_attrs.keys() <= {FINALISTS_OF}:
+        return None
+    identity, owner = study.user_attrs.get(IDENTITY), found.user_attrs.get(FINALISTS_OF)
+    trials = found.get_trials(deepcopy=False)
+    ours = bool(trials or owner) and all("finalist" in trial.user_attrs for trial in trials)
+    return found if ours and identity in (None, owner) else None
+
+
+def final_study(study: Study) -> Study:
+    """The record of a study's finalists, made where there is none.
+
+    Raises:
+        UserInputError: another study has its name.
+    """
+    return finals_of(study) or create_marked(
+        study._storage,
+        study.study_name + FINALISTS,
+        ["maximize"],
+        {FINALISTS_OF: identity_of(study)},
+    )
+
+
+def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> None:
+    """Queue earlier results, after what waits already; one that the study has is left out.
+
+    Args:
+        earlier: values by the name of where they were found.
+    """
+    for name, values in earlier.items():
+        study.enqueue_trial(dict(values), {"enqueued": name}, skip_if_exists=True)
+
+
+def check_same(study: Study, facts: Mapping[str, Any]) -> None:
+    """Refuse to go on with a study that was made with something else.
+
+    Raises:
+        UserInputError: what differs, in one sentence.
+    """
+    made, wanted = fixed_facts(study.user_attrs), fixed_facts(facts)
+    differing = [
+        f"{words} ({shown(made[key])}, now {shown(wanted[key])})"
+        for key, words in FIXED_FACTS.items()
+        if made[key] != wanted[key]
+    ]
+    if differing:
+        raise UserInputError(
+            f"Study {study.study_name} was made with another {', '.join(differing)}: go on with "
+            "what it was made with, or give the new search a name of its own with --study NAME."
+        )
+
+
+def note_places(study: Study, facts: Mapping[str, Any]) -> None:
+    """Note where the study's files are now: its run folder may have been moved."""
+    for key in ("warm_start_folder", "program"):
+        if key in facts and study.user_attrs.get(key) != facts[key]:
+            study.set_user_attr(key, facts[key])
+
+
+def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that must stay, with the data's own taken out of its entry, and without places in
+    the run folder, which may be moved.
+    """
+    data, program = facts["data"], facts.get("program")
+    flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
+    if program:
+        flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
+    return {key: json.loads(json.dumps(flat.get(key))) for key in FIXED_FACTS}
+
+
+def shown(fact: Any) -> str:
+    """A fact in a few letters: long ones differ somewhere, and are named rather than printed."""
+    text = str(fact)
+    if len(text) == 64 and text.isalnum():
+        return text[:12]
+    return text if len(text) <= 40 else "of other content"
+
+
+def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
+    """Return a trial that nobody runs any more to the head of the queue."""
+    storage = study._storage
+    storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
+
+
+def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
+    """The next trial: the first that waits, else a new one from the sampler."""
+    number = len(study.get_trials(deepcopy=False))
+    study.sampler = make_sampler(sampler, seed, number, flat=not space.conditional)
+    trial = study.ask()
+    space.suggest(trial)
+    return trial
+
+
+def write_down(study: Study) -> None:
+    """What a worker is about to be given is in the database, where a later driver finds it."""
+    if isinstance(study._storage, OnlyWriter):
+        study._storage.flush()
+
+
+def running(study: Study) -> list[FrozenTrial]:
+    """Trials that the record says are being run."""
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def counted(study: Study) -> int:
+    """Trials that a budget counts."""
+    return len(study.get_trials(deepcopy=False, states=COUNTED))

@@ -1,0 +1,226 @@
+"""MLflow's own server on a run folder: this machine only, no telemetry, gone with Ctrl-C."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from harness.errors import HarnessError, UserInputError
+from harness.paths import RunPaths
+from harness.study.urls import sqlite_address
+from harness.tracking import ended_with_parent, served
+from harness.tracking.columns import VIEW, VIEW_TAG
+
+HOST = "127.0.0.1"
+TRIED_PORTS = 100
+STARTS_WITHIN = 180.0  # seconds
+ENDS_WITHIN = 10.0  # seconds
+# A proxy that the environment names would look for this machine's own address on its own.
+DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) -> None:
+    """Serve until Ctrl-C, SIGTERM or the end of the terminal; what the server says goes to a log.
+
+    Args:
+        study: the one to open; None: the one that was searched last.
+
+    Raises:
+        UserInputError: the run folder has no such study, or MLflow's database is damaged.
+        HarnessError: no port is free, or the server does not start.
+    """
+    # A shell starts what runs in its background with Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    # That it is ignored is the wish of nohup.
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
+    base = f"http://{HOST}:{free_port(port)}"
+    with served(paths) as (database, log):
+        print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
+        server = start(server_command(database, paths.mlflow_artifacts, base), log)
+        try:
+            wait_until_it_answers(server, base, log)
+            address = base + page_of(chosen_experiment(base, study, paths))
+            print(f"{address}\nCtrl-C ends it.", flush=True)
+            if open_browser:
+                webbrowser.open(address)
+            server.wait()
+            raise HarnessError(died(server, log))
+        except KeyboardInterrupt:
+            pass
+        finally:
+            end(server)
+
+
+def interrupt(*_: object) -> None:
+    """Any of the signals ends the server."""
+    raise KeyboardInterrupt
+
+
+def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    """The server, in a session of its own: Ctrl-C reaches us alone, and we end it in order.
+
+    It ends with this process in any case, for the pipe to its guard is closed then.
+    """
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, ended_with_parent.__file__, *command],
+            env=quiet_environment(),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
+    store = sqlite_address(database)
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--host", HOST, "--port", base.rpartition(":")[2], "--workers", "1"),
+        *("--backend-store-uri", store, "--registry-store-uri", store),
+        *("--default-artifact-root", artifacts.absolute().as_uri()),
+        *("--uvicorn-opts", "--log-level warning"),
+    ]
+
+
+def quiet_environment() -> dict[str, str]:
+    """Without what would choose another store, another address or other options for MLflow."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MLFLOW_") or name.startswith("MLFLOW_SERVER_")
+    }
+    return {
+        **own,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # A file of the user's own that is named as one of Python's must not be taken for it.
+        "PYTHONSAFEPATH": "1",
+    }
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or the next one that nobody listens on.
+
+    Raises:
+        UserInputError: none of them is free.
+    """
+    for port in range(wanted, min(wanted + TRIED_PORTS, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise UserInputError(
+        f"No port from {wanted} to {min(wanted + TRIED_PORTS, 65536) - 1} is free: name another "
+        "with --port N."
+    )
+
+
+def wait_until_it_answers(server: "subprocess.Popen[bytes]", base: str, log: Path) -> None:
+    """Return once the server answers.
+
+    Raises:
+        HarnessError: it ended, or took too long.
+    """
+    deadline = time.monotonic() + STARTS_WITHIN
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise HarnessError(died(server, log))
+        try:
+            with DIRECTLY.open(f"{base}/health", timeout=5):
+                return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.1)
+    raise HarnessError(f"MLflow did not answer within {STARTS_WITHIN:.0f} s: see {log}.")
+
+
+def died(server: "subprocess.Popen[bytes]", log: Path) -> str:
+    return f"MLflow's server ended by itself with exit code {server.returncode}: see {log}."
+
+
+def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str, Any] | None:
+    """MLflow's experiment of `study`, or that of its youngest run; None where there is none yet.
+
+    Raises:
+        UserInputError: there is no experiment of that name.
+    """
+    answer = asked(base, "experiments/search", max_results=1000)
+    experiments: dict[str, dict[str, Any]] = {
+        each["experiment_id"]: each for each in answer.get("experiments", [])
+    }
+    if study is not None:
+        for each in experiments.values():
+            if each["name"] == study:
+                return each
+        raise UserInputError(f"MLflow has no study {study} in {paths.root}: see harness status.")
+    youngest = asked(
+        base,
+        "runs/search",
+        experiment_ids=list(experiments),
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    ).get("runs", [])
+    return experiments[youngest[0]["info"]["experiment_id"]] if youngest else None
+
+
+def page_of(experiment: dict[str, Any] | None) -> str:
+    """Where MLflow shows an experiment's trials, with the study's own columns if it has them."""
+    if experiment is None:
+        return "/"
+    tags = {tag["key"] for tag in experiment.get("tags", [])}
+    query = {"workflowType": "machine_learning"}
+    if VIEW_TAG in tags:
+        query["viewStateShareKey"] = VIEW
+    return f"/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"
+
+
+def asked(base: str, what: str, **body: Any) -> dict[str, Any]:
+    """An answer of MLflow's REST interface.
+
+    Raises:
+        HarnessError: the server refuses.
+    """
+    request = urllib.request.Request(
+        f"{base}/api/2.0/mlflow/{what}",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with DIRECTLY.open(request, timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as error:
+        raise HarnessError(f"MLflow's server answered {error.code} to {what}.") from error
+
+
+def end(server: "subprocess.Popen[bytes]") -> None:
+    """End the server and what it started; a second Ctrl-C does not stop this."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    tell(server, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(timeout=ENDS_WITHIN)
+    tell(server, signal.SIGKILL)
+    server.wait()
+
+
+def tell(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """A signal to the server's whole session; none where it is gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, number)

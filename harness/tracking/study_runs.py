@@ -1,0 +1,346 @@
+"""A study's trials in MLflow, the mirror that people look at; the record is Optuna's study."""
+
+import json
+import tempfile
+import time
+from collections.abc import Collection, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.tracking.columns import HELD_OUT, SCORE, VIEW_TAG, experiment_tags
+from harness.tracking.model_registry import Left, keep_weights, register
+from harness.tracking.outbox import Entry
+from harness.tracking.sender import Deliveries, RefusedError
+from harness.tracking.store import RUNNING, Ending, MlflowStore
+from harness.trials.messages import Rung, StageName, TrialTask, trial_name
+from search_spaces.params import TrialParams
+
+SAMPLED_EVERY = 10.0  # seconds between two looks at how busy the machine is
+LOSSES = "loss/"
+# The words that MLflow's page of a machine looks for.
+MACHINE = "system/"
+IDENTITY_TAG = "study_identity"
+PARENT_TAG = "mlflow.parentRunId"
+# The tag that holds a run's number in its stage.
+NUMBER_TAGS: dict[StageName, str] = {"search": "trial", "final": "finalist_run"}
+
+
+class Tracker(Protocol):
+    """Hears of a study's trials, by their names. No call waits, or raises for a store away."""
+
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None: ...
+
+    def rung(self, trial: str, rung: Rung) -> None: ...
+
+    def end(self, trial: str, ending: Ending) -> None: ...
+
+    def lead(self, trial: str, note: str) -> None: ...
+
+    def run_id(self, trial: str) -> str | None:
+        """MLflow's id of a trial's run; None where it has not been made yet."""
+        ...
+
+    def parent(self) -> str | None:
+        """MLflow's id of the study's own run, the same."""
+        ...
+
+    def reconcile(self, endings: Mapping[str, Ending]) -> None:
+        """Close the runs that earlier drivers left open, of trials that are not run any more."""
+        ...
+
+    def conclude(self, ending: Ending, left: Left) -> None: ...
+
+    def finish(self) -> None:
+        """Wait until all is delivered that can be; nothing is heard after it."""
+        ...
+
+
+def run_name(name: str, params: TrialParams) -> str:
+    """`t037 L1=82 perc=11 D4 lsgan`: what tells one row of the UI from another."""
+    perceptual = f" perc={params.lambda_perceptual:.3g}" if params.lambda_perceptual else ""
+    return f"{name} L1={params.lambda_L1:.3g}{perceptual} D{params.n_layers_D} {params.gan_mode}"
+
+
+def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What every run of a study carries: how its numbers were made."""
+    versions = {f"version.{name}": text for name, text in facts["versions"].items()}
+    return {
+        "study": facts["name"],
+        "device": facts["device"],
+        "seed": str(facts["seed"]),
+        "data_digest": facts["data"]["digest"],
+        "data": facts["data"]["source"],
+        "space": facts["space_name"],
+        "profile": facts["profile"],
+        "weights": facts["weights"],
+        "warm_start": facts["warm_start"],
+        "host": facts["host"],
+        **versions,
+    }
+
+
+@dataclass(kw_only=True)
+class StudyStore(MlflowStore):
+    """One study's runs: a parent, and under it a run for each trial and finalist's run.
+
+    Another study of the same name may have its runs in the same experiment. A run is ours when it
+    has our identity; what has not is neither written to nor deleted.
+
+    Attributes:
+        identity: the study's, which no other study has.
+        recorded: ids of runs that the study's record holds: a version without identities made
+            some of them.
+        tags: of every run.
+        space: the text of the space that is searched.
+        parent: MLflow's id of the study's own run.
+    """
+
+    identity: str
+    recorded: Collection[str] = ()
+    tags: Mapping[str, str]
+    space: str
+    parent: str | None = None
+    sample_at: float = 0.0
+
+    def find_runs(self) -> None:
+        """Find or make the parent; learn the runs of earlier drivers."""
+        self.learn()
+        parents = self.search("tags.role = 'study'")
+        missing = set(self.recorded) - {*self.runs.values(), *(run.info.run_id for run in parents)}
+        if missing:
+            self.adopt(missing)
+            self.learn()
+            parents = self.search("tags.role = 'study'")
+        if parents:
+            self.parent = parents[0].info.run_id
+            self.client.update_run(self.parent, RUNNING)
+        else:
+            tags = {**self.tags, IDENTITY_TAG: self.identity, "role": "study"}
+            made = self.client.create_run(self.experiment, run_name=self.experiment_name, tags=tags)
+            self.parent = made.info.run_id
+            self.note_inputs(self.parent)
+        there = self.client.get_experiment(self.experiment).tags
+        for key, text in experiment_tags().items():
+            # The experiment may be somebody's own: only what is named after us is ours to change.
+            if key == VIEW_TAG or key not in there:
+                self.client.set_experiment_tag(self.experiment, key, text)
+
+    def search(self, condition: str) -> list[Any]:
+        """Every run of this study under a condition, oldest first."""
+        return super().search(f"{condition} and tags.{IDENTITY_TAG} = '{self.identity}'")
+
+    def adopt(self, recorded: Set[str]) -> None:
+        """Give our identity to runs that a version without identities made for this study.
+
+        Those are what the record holds the ids of, and their parent. In the run folder's own store
+        the parent's other runs are ours as well: no other study could have made them.
+        """
+        found = super().search("attributes.status != ''")
+        parents = {
+            run.info.run_id: run.data.tags.get(PARENT_TAG)
+            for run in found
+            if IDENTITY_TAG not in run.data.tags
+        }
+        own = recorded & parents.keys()
+        own |= {parents[run] for run in own} & parents.keys()
+        if self.artifacts is not None:
+            own |= {run for run, parent in parents.items() if parent in own}
+        for run in own:
+            self.client.set_tag(run, IDENTITY_TAG, self.identity)
+
+    def learn(self) -> None:
+        """Which runs there are. Of two for one trial, the one that the record names counts, else
+        one that has been written to, else the older.
+
+        A server that answered too late can leave a second one, of the same entry and therefore of
+        the same start. No other run is deleted.
+        """
+        known: dict[str, Any] = {}
+        for stage, tag in NUMBER_TAGS.items():
+            found = self.search(f"tags.{tag} != ''")
+            for run in sorted(
+                found, key=lambda run: (run.info.run_id not in self.recorded, not run.data.metrics)
+            ):
+                if not run.data.tags[tag].isdecimal():
+                    continue  # a tag that somebody has edited
+                first = known.setdefault(trial_name(int(run.data.tags[tag]), stage), run).info
+                if run.info.run_id != first.run_id and run.info.start_time == first.start_time:
+                    self.client.delete_run(run.info.run_id)
+        self.runs = {name: run.info.run_id for name, run in known.items()}
+
+    def note_inputs(self, run: str) -> None:
+        """On the parent: the pairs that every trial sees, and the space that is searched."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        pairs = Dataset(
+            name=self.tags["data"],
+            # MLflow has room for 36 characters; the whole digest is among the tags.
+            digest=self.tags["data_digest"][:36],
+            source_type="local",
+            source=json.dumps({"uri": self.tags["data"]}),
+        )
+        context = [InputTag("mlflow.data.context", "training")]
+        self.client.log_inputs(run, [DatasetInput(pairs, context)])
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "space.yaml"
+            file.write_text(self.space, encoding="utf-8")
+            self.files_of(run).log_artifact(str(file))
+
+    def tags_of_new(self) -> Mapping[str, str]:
+        own = {**self.tags, IDENTITY_TAG: self.identity}
+        return {**own, PARENT_TAG: self.parent} if self.parent else own
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        super().write(entries)
+        with suppress(RefusedError):  # of a parent that was deleted: the trials matter more
+            self.attempt(self.sample_machine)
+
+    def sample_machine(self) -> None:
+        """On the parent, now and then: how busy the driver's machine is."""
+        import psutil
+
+        if self.parent is None or time.monotonic() < self.sample_at:
+            return
+        busy, memory = psutil.cpu_percent(), psutil.virtual_memory()
+        began, self.sample_at = self.sample_at, time.monotonic() + SAMPLED_EVERY
+        if not began:
+            return  # the share of time since the last look: the first look has none
+        values = {
+            f"{MACHINE}cpu_utilization_percentage": busy,
+            f"{MACHINE}system_memory_usage_megabytes": memory.used / 1e6,
+            f"{MACHINE}system_memory_usage_percentage": memory.percent,
+        }
+        # Seconds since 1970 are the step, so that a search that goes on adds to the curve.
+        self.log(self.parent, [Entry("", metrics=values, step=int(time.time()))])
+
+    def reconcile(self, endings: Mapping[str, Ending]) -> None:
+        """Close the runs of trials that the record says are not run any more."""
+
+        def close() -> None:
+            names = {run: name for name, run in self.runs.items()}
+            for run in self.search("attributes.status = 'RUNNING'"):
+                name = names.get(run.info.run_id)
+                if name is not None and name in endings:
+                    self.end(run.info.run_id, endings[name])
+
+        self.attempt(close)
+
+    def lead(self, best: str | None, note: str) -> None:
+        """Tag the best trial and no other; describe the study on its parent run."""
+
+        def tag() -> None:
+            own = None if best is None else self.runs.get(best)
+            assert self.parent is not None
+            for run in self.search("tags.best = 'true'"):
+                if run.info.run_id != own:
+                    self.client.delete_tag(run.info.run_id, "best")
+            if own is not None:
+                self.client.set_tag(own, "best", "true")
+            self.client.set_tag(self.parent, "mlflow.note.content", note)
+
+        self.attempt(tag)
+
+    def conclude(self, ending: Ending, left: Left) -> None:
+        """Say which trial is the best, keep what the search leaves, and end the parent run."""
+        self.lead(None if left.best is None else trial_name(left.best), left.note)
+
+        def leave() -> None:
+            assert self.parent is not None
+            files = self.files_of(self.parent)
+            for file in left.files:
+                files.log_artifact(str(file))
+            keep_weights(files, left.weights)
+            if left.model is not None:
+                register(self.client, files, self.parent, left.model)
+            self.end(self.parent, ending)
+
+        self.attempt(leave)
+
+
+class MlflowTracker(Deliveries):
+    """`Tracker` on MLflow. What a trial says is kept in an outbox; what a later driver says anew
+    of the whole study is not.
+    """
+
+    store: StudyStore
+
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
+        own = {NUMBER_TAGS[task.stage]: str(task.number), "seed": str(task.seed)}
+        values = task.settings
+        self.put(
+            Entry(
+                task.name,
+                title=run_name(task.name, task.params),
+                status=RUNNING,
+                tags={**tags, **own},
+                params={key: str(value) for key, value in values.items()},
+                # Parameters are text to MLflow; numbers, as metrics, can be filtered and plotted.
+                metrics={f"param/{k}": v for k, v in values.items() if not isinstance(v, str)},
+            )
+        )
+
+    def rung(self, trial: str, rung: Rung) -> None:
+        """Every loss and component of a rung, and its picture.
+
+        A finalist is scored on other pictures than a trial: its score has a name of its own.
+        """
+        score = HELD_OUT if trial.startswith("f") else SCORE  # see trial_name
+        values = {
+            score: rung.value,
+            **{f"{score}/{key}": value for key, value in rung.components.items()},
+            **{LOSSES + key: value for key, value in rung.losses.items()},
+        }
+        self.put(Entry(trial, metrics=values, step=rung.step, panel=rung.panel))
+
+    def end(self, trial: str, ending: Ending) -> None:
+        """A trial's run has the state of the record, and why."""
+        self.put(Entry(trial, status=ending.status, tags=ending.tags))
+
+    def lead(self, trial: str, note: str) -> None:
+        self.add(partial(self.store.lead, trial, note))
+
+    def run_id(self, trial: str) -> str | None:
+        return self.store.runs.get(trial)
+
+    def parent(self) -> str | None:
+        return self.store.parent
+
+    def reconcile(self, endings: Mapping[str, Ending]) -> None:
+        self.add(partial(self.store.reconcile, endings))
+
+    def conclude(self, ending: Ending, left: Left) -> None:
+        self.add(partial(self.store.conclude, ending, left))
+
+
+class NullTracker:
+    """Hears everything and keeps nothing."""
+
+    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
+        pass
+
+    def rung(self, trial: str, rung: Rung) -> None:
+        pass
+
+    def end(self, trial: str, ending: Ending) -> None:
+        pass
+
+    def lead(self, trial: str, note: str) -> None:
+        pass
+
+    def run_id(self, trial: str) -> str | None:
+        return None
+
+    def parent(self) -> str | None:
+        return None
+
+    def reconcile(self, endings: Mapping[str, Ending]) -> None:
+        pass
+
+    def conclude(self, ending: Ending, left: Left) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass

@@ -1,0 +1,48 @@
+"""One full training in MLflow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness.tracking.outbox import Entry
+from harness.tracking.sender import Deliveries
+from harness.tracking.store import RUNNING, Ending, MlflowStore
+
+
+@dataclass(kw_only=True)
+class TrainingStore(MlflowStore):
+    """One full training as one run, whatever its stages; taken up again by its `key`."""
+
+    name: str
+    key: str
+    tags: Mapping[str, str]
+    params: Mapping[str, Any]
+
+    def find_runs(self) -> None:
+        """Find the training's run or make it, with its settings."""
+        found = self.search(f"tags.training = '{self.key}'")
+        self.runs = {self.key: found[0].info.run_id} if found else {}
+        params = {key: str(value) for key, value in self.params.items()}
+        begins = Entry(self.key, title=self.name, status=RUNNING, params=params)
+        self.write_run(self.key, [begins])
+
+    def conclude(self, ending: Ending) -> None:
+        self.attempt(lambda: self.end(self.runs[self.key], ending))
+
+    def tags_of_new(self) -> Mapping[str, str]:
+        return {**self.tags, "role": "training", "training": self.key}
+
+
+class TrainingTracker(Deliveries):
+    """One full training's run in a store that may be away."""
+
+    store: TrainingStore
+
+    def log(self, step: int, values: Mapping[str, float], panel: bytes | None) -> None:
+        """An epoch's figures, and its panel where there is one; `step` counts over all stages."""
+        self.put(Entry(self.store.key, metrics=values, step=step, panel=panel or b""))
+
+    def close(self, ending: Ending) -> None:
+        self.add(partial(self.store.conclude, ending))
+        self.finish()

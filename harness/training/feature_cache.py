@@ -1,0 +1,72 @@
+"""The perceptual term's features of the originals: computed once where they never change."""
+
+import os
+from collections.abc import Sequence
+
+import psutil
+import torch
+from torch import Tensor
+
+from harness.config.settings import Precision, TrainSettings
+from harness.data.pairs.pair_set import PairSet
+from harness.training.perceptual import Features, PerceptualLoss
+from harness.training.step import mixed
+
+View = tuple[int, bool]
+"""A training picture shown whole: its number, and whether it is flipped."""
+
+# With all five layers a view of 256 px is 15 MiB in float32, one of 1024 px 232.
+MOST_BYTES = 4 << 30
+
+
+class TargetFeatures:
+    """`(views, originals)` -> the `deep_features` of originals `[n, 3, h, w]` in [-1, 1].
+
+    Each picture's are computed by itself, so that they are the same whatever it comes with; the
+    first time it comes, as long as `room` bytes last, else every time.
+    """
+
+    def __init__(self, perceptual: PerceptualLoss, precision: Precision, room: int) -> None:
+        self.perceptual = perceptual
+        self.precision = precision
+        self.room = room
+        self.held: dict[View, Features] = {}
+
+    def __call__(self, views: Sequence[View], originals: Tensor) -> Features:
+        found = [self.of(*each) for each in zip(views, torch.split(originals, 1), strict=True)]
+        return found[0] if len(found) == 1 else tuple(map(torch.cat, zip(*found, strict=True)))
+
+    def of(self, view: View, original: Tensor) -> Features:
+        """One picture's, held or computed."""
+        if view in self.held:
+            return self.held[view]
+        with torch.no_grad(), mixed(original.device, self.precision):
+            features = self.perceptual.deep_features(original)
+        needed = sum(layer.nbytes for layer in features)
+        if needed <= self.room:
+            self.held[view] = features
+            self.room -= needed
+        return features
+
+
+def target_features(
+    perceptual: PerceptualLoss, pairs: PairSet, settings: TrainSettings, device: torch.device
+) -> TargetFeatures | None:
+    """For a training on `pairs`; None where an original is cut differently from step to step."""
+    side = (settings.crop_size, settings.crop_size)
+    whole = settings.preprocess == "none" or all(
+        picture.shape[1:] == side for picture in pairs.originals
+    )
+    if perceptual.window is not None or not whole:
+        return None
+    return TargetFeatures(perceptual, settings.precision, room_on(device))
+
+
+def room_on(device: torch.device) -> int:
+    """Bytes that may be held there: a quarter of what is free to this trial."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        share = torch.get_num_threads() / (os.cpu_count() or 1)
+        free = round(psutil.virtual_memory().available * min(1.0, share))
+    return min(MOST_BYTES, free // 4)

@@ -1,0 +1,1 @@
+"""One trial, from its parameters to its score, and the processes that run it."""

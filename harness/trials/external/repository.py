@@ -1,0 +1,116 @@
+"""A user's own copy of pytorch-CycleGAN-and-pix2pix: what it can do, and its command line."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.config.settings import Repository, TrainSettings
+from harness.errors import UserInputError
+from reports.commands import train_commands
+from reports.repositories import Switches, missing, options_of, unattended, words_of
+from search_spaces.params import TrialParams
+
+HELP_TIMEOUT = 300
+
+
+def read_repository(folder: Path, silence: float) -> Repository:
+    """What the copy in `folder` supports: its --help, and the options that its models add to it.
+
+    It runs with the Python of its own `.venv`, where it has one, else with this one.
+
+    Args:
+        silence: seconds without a sign after which it is hung.
+
+    Raises:
+        UserInputError: there is no train.py, or it does not run; its last line is said.
+    """
+    if not (folder / "train.py").is_file():
+        raise UserInputError(
+            f"There is no train.py in {folder}: name your copy of pytorch-CycleGAN-and-pix2pix "
+            "with --repo DIR, or a YAML file that describes another program."
+        )
+    folder = folder.resolve()
+    python = python_of(folder)
+    try:
+        asked = subprocess.run(
+            [python, "train.py", "--help"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=HELP_TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UserInputError(
+            f"{folder}/train.py --help does not answer ({type(error).__name__}): see that it runs "
+            "by hand."
+        ) from error
+    if asked.returncode:
+        last = (asked.stderr.strip() or "no word").splitlines()[-1]
+        raise UserInputError(
+            f"{folder}/train.py --help ends with an error ({last}): mend that, or put an "
+            f"environment that it runs in at {folder}/.venv."
+        )
+    found = set(re.findall(r"--(\w+)", asked.stdout))
+    # A model's own options are added after --help has been answered.
+    for file in sorted((folder / "models").glob("*.py")):
+        text = file.read_text(encoding="utf-8", errors="replace")
+        found |= set(re.findall(r"""['"]--(\w+)['"]""", text))
+    return Repository(folder=folder, python=python, options=tuple(sorted(found)), silence=silence)
+
+
+def python_of(folder: Path) -> str:
+    """The Python that runs what is in `folder`: that of its own `.venv`, else this one."""
+    own = folder / ".venv" / "bin" / "python"
+    return str(own) if own.exists() else sys.executable
+
+
+def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:
+    """Refuse a copy that cannot train such a setting.
+
+    Raises:
+        UserInputError: names the option that it lacks.
+    """
+    data = {"folder": "pairs", "direction": "AtoB", "n_train": 1}
+    command = train_commands(params.model_dump(), train.model_dump(), data, "check", "warm")[-1]
+    if lacking := missing(options_of(command), repository.options):
+        raise UserInputError(f"{repository.folder}/train.py knows no {lacking}")
+
+
+def trial_command(
+    repository: Repository,
+    params: TrialParams,
+    train: TrainSettings,
+    pairs: Path,
+    n_train: int,
+    run: Path,
+    device: str,
+    warm: bool,
+) -> list[str]:
+    """The train.py call of one trial, in this copy's words.
+
+    Args:
+        pairs: a folder of side-by-side pairs, A retouched.
+        run: the run's folder, which holds the networks to begin with if it is `warm`.
+    """
+    data = {"folder": str(pairs), "direction": "AtoB", "n_train": n_train}
+    warm_start = str(run) if warm else None
+    command = train_commands(params.model_dump(), train.model_dump(), data, run.name, warm_start)[
+        -1
+    ]
+    options = repository.options
+    wanted: Switches = {
+        **options_of(command),
+        **unattended(device, options),
+        "save_epoch_freq": "1",
+        "checkpoints_dir": str(run.parent),
+    }
+    # Taken where a copy has them: no page of pictures, no processes beside, a line an epoch.
+    beside: Switches = {
+        "no_html": None,
+        "num_threads": "0",
+        "print_freq": str(max(1, n_train // 2)),
+    }
+    wanted |= {name: value for name, value in beside.items() if name in options}
+    return [repository.python, "-u", "train.py", *words_of(wanted, options)]

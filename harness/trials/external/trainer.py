@@ -1,0 +1,51 @@
+"""Who trains the trials: this program, the user's copy of pix2pix, or another program of his."""
+
+from harness.config.settings import External, Program, SearchConfig, TrainSettings
+from harness.errors import UserInputError
+from harness.trials.external.program import check_program, read_program
+from harness.trials.external.repository import check_options, read_repository
+from search_spaces.checks import MOVING
+from search_spaces.recipes import load_recipes
+from search_spaces.space import Space
+
+# A program that logs and saves nothing for so long is hung; half of --trial-timeout where given.
+SILENCE = 600.0
+
+
+def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> External | None:
+    """What the user wants to train with; None: this program.
+
+    Raises:
+        UserInputError: it does not run, or cannot train what the space may ask for.
+    """
+    if (config.trainer == "external") != (config.repo is not None):
+        raise UserInputError(
+            "--trainer external and --repo belong together: --repo names your copy of "
+            "pytorch-CycleGAN-and-pix2pix, or a YAML file that describes another program."
+        )
+    if config.repo is None:
+        return None
+    if train.netG in MOVING:
+        raise UserInputError(
+            f"netG {train.netG} moves pixels, and only this program trains it: leave --trainer and "
+            "--repo out, or choose another netG."
+        )
+    silence = SILENCE if config.trial_timeout is None else config.trial_timeout / 2
+    if config.repo.suffix in (".yaml", ".yml"):
+        program = read_program(config.repo, silence)
+        check_program(program, space, config.from_scratch, bool(config.init_from))
+        return program
+    repository = read_repository(config.repo, silence)
+    perceptual = space.fixed.get("lambda_perceptual") != 0
+    sample = next(iter(load_recipes().values()))
+    sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
+    check_options(repository, sample, train)
+    return repository
+
+
+def start_of(config: SearchConfig, external: External | None) -> str:
+    """What trials continue from: "shared", "init-from" or "none"."""
+    told = not isinstance(external, Program) or external.continues
+    if config.from_scratch or not told:
+        return "none"
+    return "init-from" if config.init_from else "shared"

@@ -1,0 +1,216 @@
+"""One trial, from its parameters to its score. The page to read first."""
+
+import gc
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
+from harness.data.pairs.pair_set import load_dataset
+from harness.errors import SharedInputError, UserInputError, for_the_user
+from harness.evaluation.evaluator import Judge
+from harness.evaluation.panels import panel_png
+from harness.paths import StudyPaths, write_aside
+from harness.training.batches import Batch, batches, half_size_first
+from harness.training.checkpoints import NetWeights, state_of
+from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
+from harness.training.feature_cache import target_features
+from harness.training.loop import Progress, train
+from harness.training.networks import build_discriminator, build_generator
+from harness.training.perceptual import PerceptualLoss
+from harness.training.step import Pix2Pix
+from harness.training.warm_start import WarmStart, from_user_model, make_warm_start
+from harness.trials.devices import with_memory
+from harness.trials.external.external_trial import train_with
+from harness.trials.messages import (
+    Baseline,
+    Report,
+    Rung,
+    Tell,
+    TrialResult,
+    TrialRunner,
+    TrialTask,
+)
+from objectives.loading import load_objective
+
+
+class Trials:
+    """Runs the trials of one study in one process. What they share is made once, here.
+
+    Each trial continues from the same warm start with the same batches in the same order, so that
+    two trials differ by their parameters alone.
+    """
+
+    def __init__(self, plan: TrialPlan) -> None:
+        self.plan = plan
+        self.paths = StudyPaths(plan.folder)
+        self.device = torch.device(plan.device)
+        if self.device.type == "cuda":
+            # Streams and graphs belong to the current device, whatever their tensors lie on.
+            torch.cuda.set_device(self.device)
+        self.dataset = load_dataset(plan.dataset)
+        with for_the_user(FileNotFoundError, ValueError):  # weights that are gone or damaged
+            self.objective = load_objective(plan.objective, plan.weights, plan.device)
+            self.perceptual = PerceptualLoss(
+                plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
+            ).to(self.device)
+        self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
+        self.captured = CapturedSteps()
+
+    def prepare(self, tell: Tell) -> Baseline:
+        """Make the shared warm start unless it is there; score it, the input, and the oracle.
+
+        Raises:
+            UserInputError: `init_from` names a checkpoint that does not fit.
+        """
+        noop, oracle = self.val.noop(), self.val.oracle()
+        held_out_noop = self.test.noop() if len(self.dataset.test) else None
+        if self.plan.warm_start == "none":
+            return Baseline(noop, None, oracle, held_out_noop)
+        if not self.paths.warm_start.folder.exists():
+            torch.set_num_threads(self.plan.warm_start_threads)
+            self.make_warm_start(tell).save(self.paths.warm_start)
+            torch.set_num_threads(self.plan.threads)
+        generator = build_generator(self.plan.train, self.plan.seed)
+        generator.load_state_dict(self.warm_start.generator)
+        _, score = self.val(generator.to(self.device))
+        return Baseline(noop, score.value, oracle, held_out_noop)
+
+    def make_warm_start(self, tell: Tell) -> WarmStart:
+        """From the user's own model where `init_from` names one, else by training."""
+        plan = self.plan
+        torch.manual_seed(plan.seed)
+        shared = (plan.train, self.dataset.train, plan.discriminators, self.device, plan.seed, tell)
+        if plan.init_from:
+            return from_user_model(plan.init_from, *shared)
+        return make_warm_start(*shared)
+
+    @cached_property
+    def val(self) -> Judge:
+        """What the search is scored on."""
+        return Judge(self.dataset.val, self.objective, self.device)
+
+    @cached_property
+    def test(self) -> Judge:
+        """What nothing but the finalists is scored on."""
+        return Judge(self.dataset.test, self.objective, self.device)
+
+    @cached_property
+    def warm_start(self) -> WarmStart:
+        """The study's warm start, read once a worker.
+
+        Raises:
+            SharedInputError: a file of it is gone or damaged.
+        """
+        try:
+            return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
+        except UserInputError as error:
+            raise SharedInputError(
+                f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
+                "command again, which makes it anew if that gives the same scores."
+            ) from error
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        """One trial, and what it needed of a GPU, which has room again after it."""
+        try:
+            result, memory = with_memory(self.plan.device, lambda: self.one(task, report))
+        finally:
+            self.captured.make_room()
+        return result and replace(result, memory=memory)
+
+    def one(self, task: TrialTask, report: Report) -> TrialResult | None:
+        """Train one setting for a short while, score it at every rung, stop where told to."""
+        settings, judge, checkpoint = self.of_stage(task)
+        follow = self.train_here if self.plan.external is None else self.train_there
+        with closing(follow(task, settings)) as course:
+            for progress in course:
+                restored, score = judge(progress.judged)
+                panel = panel_png(judge.reference, restored)
+                rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
+                if not report(rung):
+                    return None
+        if not isinstance(progress.judged, nn.Module):
+            return TrialResult(rung, score.per_image, None)
+        with write_aside(checkpoint) as aside:
+            torch.save(state_of(progress.judged), aside)
+        return TrialResult(rung, score.per_image, checkpoint)
+
+    def train_here(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        """This program's own training."""
+        targets = self.targets if task.params.lambda_perceptual > 0 else None
+        stream = batches(self.dataset.train, settings, self.device, task.seed, targets)
+        stream = half_size_first(stream, settings.half_size_steps)
+        first = next(stream)
+        model = self.model(task, settings, first)
+        torch.manual_seed(task.seed)
+        yield from train(model, chain([first], stream), settings)
+
+    def model(
+        self, task: TrialTask, settings: TrainSettings, batch: Batch
+    ) -> Pix2Pix | CapturedStep:
+        """The networks and their optimisers; on a GPU with their step captured, where it can be."""
+
+        def start() -> Pix2Pix:
+            return Pix2Pix.start(*self.networks(task), task.params, settings, self.perceptual)
+
+        if not capturable(settings, self.device):
+            return start()
+        structure = structure_of(task.params, task.extras)
+        return self.captured.begin(structure, start, batch, self.weights(task), task.params)
+
+    def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        """The user's own program, from the same warm start where it continues from one."""
+        assert self.plan.external is not None
+        yield from train_with(
+            self.plan.external,
+            task,
+            settings,
+            self.dataset,
+            self.paths,
+            self.plan.device,
+            warm=self.plan.warm_start == "shared",
+        )
+
+    def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
+        """The two networks as this trial begins with them: warm, or fresh from its seed."""
+        settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
+        nets = (
+            build_generator(settings, task.seed),
+            build_discriminator(settings, n_layers, task.seed),
+        )
+        if self.plan.warm_start == "shared":
+            for net, weights in zip(nets, self.weights(task), strict=True):
+                net.load_state_dict(weights)
+        return nets[0].to(self.device), nets[1].to(self.device)
+
+    def weights(self, task: TrialTask) -> tuple[NetWeights, NetWeights]:
+        """What the two networks begin with."""
+        if self.plan.warm_start == "shared":
+            kind = (task.params.n_layers_D, task.params.gan_mode)
+            return self.warm_start.generator, self.warm_start.discriminators[kind]
+        generator, discriminator = self.networks(task)
+        return state_of(generator), state_of(discriminator)
+
+    def of_stage(self, task: TrialTask) -> tuple[TrainSettings, Judge, Path]:
+        """How a task of its stage is trained, what it is scored on, where its weights go."""
+        settings = self.plan.train.but(task.extras)
+        if task.stage == "search":
+            return settings, self.val, self.paths.checkpoint(task.number)
+        return settings.longer(FINAL_TIMES), self.test, self.paths.final_checkpoint(task.number)
+
+
+def make_runner(plan: TrialPlan) -> TrialRunner:
+    """What a worker calls once, in its own process, which is set up for nothing but trials."""
+    torch.set_num_threads(plan.threads)
+    torch.set_flush_denormal(True)
+    trials = Trials(plan)
+    # What stands by now stays: the collector need not walk through it while trials run.
+    gc.collect()
+    gc.freeze()
+    return trials

@@ -1,0 +1,251 @@
+"""The command line: quick, and every refusal one sentence with exit code 2 and nothing written."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from driving import make_plan
+
+from harness.cli.app import main
+from harness.cli.search import pins, seconds
+from harness.errors import HarnessError, SearchFailedError, UserInputError
+from harness.study import study as record
+from harness.study.database import open_storage, sqlite_url
+from search_spaces.space import space_text
+
+ROOT = Path(__file__).parents[3]
+
+
+def harness(
+    *words: str, folder: Path, encoding: str = "utf-8"
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command in `folder`, in a terminal of this encoding."""
+    return subprocess.run(
+        [sys.executable, "-c", "from harness.cli.app import main; main()", *words],
+        cwd=folder,
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PATH": "",
+            "HARNESS_CACHE": str(folder / "cache"),
+            "PYTHONIOENCODING": encoding,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+InProcess = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> InProcess:
+    """The command in this process, which is quicker: exit code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code or 0
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = "import harness.cli.app, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"torch", "mlflow", "optuna", "numpy", "pandas", "pydantic", "PIL"}
+
+
+def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
+    for command in ("search", "status", "ui", "export", "train", "restore"):
+        done = harness(command, "--help", folder=tmp_path)
+        assert done.returncode == 0
+        assert "Example: harness" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--budget", "0"], "--budget 0 cannot be used"),
+        (["--direction", "CtoD"], "--direction CtoD cannot be used"),
+        (["--jobs", "many"], "unable to parse string as an integer, or 'auto'."),
+        (["--sampler", "magic"], "--sampler magic cannot be used"),
+        (["--pruner", "shears"], "--pruner shears cannot be used"),
+        (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
+        (["--enqueue", "missing.yaml"], "missing.yaml cannot be read"),
+        (["--timeout", "soon"], "--timeout soon is no duration"),
+        (["--set", "lr"], "--set lr has no value"),
+        (["--set", "=1"], "--set =1 has no name"),
+        (["--set", "momentum=1"], "momentum is no setting"),
+        (["--space", "missing.yaml"], "missing.yaml"),
+        (["--objective", "ssim"], "--objective ssim is neither"),
+        (["--objective", "missing:make"], "missing cannot be imported"),
+        (["--profile", "huge"], "--profile huge is no profile"),
+        (["--device", "cuda:99"], "--device cuda:99"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--init-from", "missing.pth"], "missing.pth"),
+        (["--init-from", "a", "--init-from", "b", "--init-from", "c"], "--init-from a b c cannot"),
+        (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
+        (["--run-dir", "/proc/nothing"], "cannot be written"),
+        (["--study", "x" * 201], "at most 200 characters"),
+        (["--storage", "foo://bar", "--dry-run"], "foo://bar cannot be opened"),
+        (["--run-dir", "which?"], "which? has a question mark in its path"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    done = harness("search", *words, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("harness: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "--bugdet", "5"], "--bugdet"),
+        (["search", "--budget", "many"], "valid integer"),
+        (["search", "--budget"], "--budget"),
+        (["search", "here"], "here"),
+        (["export", "--format", "toml"], "'toml' is not one of 'yaml', 'command', 'script'"),
+        (["ui", "--port", "70000"], "--port"),
+        (["train"], "Missing argument"),
+        (["data", "check"], "Missing argument"),
+        (["data", "make", "--out", "new"], "--originals"),
+        (["searhc"], "searhc"),
+    ],
+)
+def test_what_cannot_be_parsed_is_one_sentence_too(
+    tmp_path: Path, in_process: InProcess, words: list[str], said: str
+) -> None:
+    code, out, refusal = in_process(*words)
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: ")
+    assert refusal.count("\n") == 1
+    assert said in refusal
+    assert re.search(r": see harness( search| export| ui| train| data \w+)? --help\.\n$", refusal)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("words", "shown"), [([], "search"), (["data"], "check")])
+def test_a_command_that_only_groups_others_shows_its_help(
+    in_process: InProcess, words: list[str], shown: str
+) -> None:
+    code, out, said = in_process(*words)
+    assert (code, out) == (2, "")
+    assert said.startswith(f"Usage: {' '.join(['harness', *words])} ")
+    assert shown in said
+
+
+def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for raised, code in ((KeyboardInterrupt(), 130), (ZeroDivisionError("oh"), 1)):
+
+        def fail(*_: object, error: BaseException = raised) -> None:
+            raise error
+
+        monkeypatch.setattr("search_spaces.space.load_space", fail)
+        ended, _, said = in_process("spaces")
+        assert ended == code
+    report = Path(said.partition("the report is in ")[2].partition(";")[0])
+    assert "ZeroDivisionError: oh" in report.read_text()
+    report.unlink()
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (HarnessError("the disk is full"), 1),
+        (UserInputError("there is no such folder"), 2),
+        (SearchFailedError("the last 10 trials all failed"), 3),
+    ],
+    ids=["fault", "input", "trials"],
+)
+def test_each_failure_has_its_exit_code_and_one_sentence(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch, raised: HarnessError, code: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("harness.search.search.search", fail)
+    assert in_process("search", "--quiet") == (code, "", f"harness: {raised}\n")
+
+
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
+    space = f"# 얼굴\n{space_text('narrow')}"
+    (tmp_path / "mine.yaml").write_text(space, encoding="utf-8")
+    shown = harness("spaces", "mine.yaml", folder=tmp_path)
+    assert (shown.returncode, shown.stdout) == (0, space)
+    escaped = harness("spaces", "mine.yaml", folder=tmp_path, encoding="ascii")
+    assert escaped.returncode == 0
+    assert escaped.stdout.startswith("# \\uc5bc\\uad74\n")
+
+
+def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(tmp_path)
+    monkeypatch.setattr("harness.search.plan.plan_search", lambda _: plan)
+    assert "done: 0\n" in in_process("search", "--dry-run")[1]
+    storage = open_storage(sqlite_url(tmp_path / "optuna.db"))
+    study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
+    record.ask(study, plan.space, "tpe", 0)
+    assert "done: 1\n" in in_process("search", "--dry-run")[1]
+    plan = make_plan(tmp_path, seed=1)
+    code, out, said = in_process("search", "--dry-run")
+    assert (code, out) == (2, "")
+    assert "another seed (0, now 1)" in said
+
+
+@pytest.mark.parametrize("words", [("--debug", "spaces"), ("spaces", "--debug")])
+def test_any_command_shows_its_traceback_where_asked(
+    in_process: InProcess, monkeypatch: pytest.MonkeyPatch, words: tuple[str, str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise UserInputError("no such space")
+
+    monkeypatch.setattr("search_spaces.space.load_space", refuse)
+    assert in_process("spaces")[::2] == (2, "harness: no such space\n")
+    code, _, said = in_process(*words)
+    assert code == 2
+    assert "in refuse" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("90m", 5400), ("8h", 28800), ("45", 45), ("1.5 h", 5400), ("2d", 172800)]
+)
+def test_durations(text: str, value: float) -> None:
+    assert seconds(text, "--timeout") == value
+
+
+def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
+    code, _, said = in_process("compare", "a.yaml", "b.yaml", "--repeats", "0")
+    assert code == 2
+    assert "--repeats 0 cannot be used" in said
+
+
+@pytest.mark.parametrize("text", ["", "0", "h", "-5m", "10 parsecs"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(UserInputError, match="--timeout"):
+        seconds(text, "--timeout")
+
+
+def test_pins_keep_what_follows_the_first_equals_sign() -> None:
+    assert pins(["lr=0.0001", "gan_mode=a=b"]) == {"lr": "0.0001", "gan_mode": "a=b"}

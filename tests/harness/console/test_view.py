@@ -1,0 +1,189 @@
+"""What a terminal, a file and a machine are shown of the same search."""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from driving import Instant, make_plan
+from rich.console import Console
+
+import harness.search.search
+from benchmarks.synthetic_studies import make_study
+from harness.console.view import (
+    JsonView,
+    LiveView,
+    Note,
+    Opened,
+    PlainView,
+    Prepared,
+    RungReached,
+    TrialBegan,
+    TrialEnded,
+    View,
+    leading,
+    make_view,
+    sparkline,
+)
+from harness.paths import RunPaths
+from harness.search.result import as_lines, outcome_of
+from harness.search.status import driver_of, standing_lines
+from harness.search.stopping import StopSwitch
+from harness.tracking import NullTracker
+
+ESCAPE = "\x1b"
+PARAMS = {
+    "lambda_L1": 82.0, "lambda_perceptual": 11.0, "n_layers_D": 4, "gan_mode": "lsgan", "lr": 2e-4,
+}  # fmt: skip
+
+
+def ended(number: int, state: str, value: float | None, **changed: object) -> TrialEnded:
+    fields = {
+        "name": f"t{number:03d}", "state": state, "value": value, "params": PARAMS,
+        "recipe": None, "reason": "", "seconds": 20.0, "best": False, "done": number + 1,
+    }  # fmt: skip
+    return TrialEnded(**{**fields, **changed})  # type: ignore[arg-type]
+
+
+def show_search(view: View) -> None:
+    """A search with all that can happen in it, names and reasons hostile to rich's markup."""
+    view.show(Opened("[bold]얼굴[/]", 4, 0, "quick", "cpu", 2, "random", "8 + 2 pairs", "runs/[x]"))
+    view.show(Note("a note [/nothing] more"))
+    view.show(Prepared(0.2, 0.22, 0.97))
+    view.show(TrialBegan("t000", PARAMS, "problem"))
+    view.show(RungReached("t000", 10, 30, 0.2))
+    view.show(ended(0, "complete", 0.21, recipe="problem", best=True))
+    view.show(ended(1, "pruned", 0.2, reason="pruned at step 10"))
+    view.show(ended(2, "failed", None, reason="ValueError: [/b] is no tag"))
+    view.show(ended(3, "complete", 0.25, best=True))
+    view.show(TrialBegan("t004", PARAMS, None))
+
+
+def test_the_live_view_shows_every_word_and_keeps_its_place() -> None:
+    out = io.StringIO()
+    view = LiveView(Console(file=out, force_terminal=True, width=120, height=40))
+    show_search(view)
+    frame = Console(file=io.StringIO(), width=120, record=True)
+    frame.print(view.render())
+    shown = frame.export_text()
+    view.close()
+    assert "4/4 trials" in shown
+    assert "2 complete, 1 failed, 1 pruned" in shown
+    assert sparkline([0.21, 0.25]) in shown
+    assert "best 0.2500  t003" in shown
+    assert "running t004" in shown
+    printed = out.getvalue()
+    for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
+        assert words in printed, words
+
+
+def test_a_search_that_goes_on_shows_where_it_stands() -> None:
+    console = Console(file=io.StringIO(), width=120, record=True)
+    view = LiveView(console)
+    earlier = {"best": leading(0.31, "t007", PARAMS), "scores": (0.2, 0.31, 0.25)}
+    view.show(Opened("s", 9, 4, "quick", "cpu", 2, "random", "pairs", "runs", **earlier))  # type: ignore[arg-type]
+    view.show(ended(4, "complete", 0.26))
+    console.print(view.render())
+    view.close()
+    shown = console.export_text()
+    assert "Best so far: 0.3100  t007 L1=82" in shown
+    assert "best 0.3100  t007 L1=82" in shown
+    assert sparkline([0.2, 0.31, 0.25, 0.26]) in shown
+
+
+def test_lines_in_a_file_hold_no_colour_codes() -> None:
+    out = io.StringIO()
+    show_search(PlainView(out))
+    lines = out.getvalue().splitlines()
+    assert ESCAPE not in out.getvalue()
+    assert sum("/4  t00" in line for line in lines) == 4
+    assert lines[4].endswith("[problem] <- best so far")
+    assert lines[6].endswith("ValueError: [/b] is no tag")
+
+
+def test_machines_get_an_object_a_line() -> None:
+    out = io.StringIO()
+    show_search(JsonView(out))
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [each["event"] for each in events[:3]] == ["Opened", "Note", "Prepared"]
+    assert events[0]["study"] == "[bold]얼굴[/]"
+    assert events[-2]["value"] == 0.25
+
+
+def test_the_view_follows_where_its_words_go(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    view = make_view(quiet=False, as_json=False)
+    assert isinstance(view, PlainView)
+    show_search(view)
+    assert ESCAPE not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert isinstance(make_view(quiet=False, as_json=False), LiveView)
+
+
+def test_nothing_that_a_search_writes_holds_colour_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_, **__: NullTracker())
+    plan = make_plan(tmp_path, budget=3)
+    harness.search.search.run_search(plan, PlainView(sys.stdout), StopSwitch(None), Instant)
+    written = [
+        file
+        for file in plan.paths.folder.rglob("*")
+        if file.suffix in (".yaml", ".log", ".json", ".txt", ".html")
+    ]
+    assert {"best.yaml", "driver.log", "report.html"} <= {file.name for file in written}
+    for file in written:
+        assert ESCAPE.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    ("values", "blocks"),
+    [([], ""), ([0.5], "▁"), ([0.0, 1.0], "▁█"), ([1.0, 0.5, 0.0], "█▅▁"), ([0.3] * 3, "▁▁▁")],
+)
+def test_scores_as_blocks(values: list[float], blocks: str) -> None:
+    assert sparkline(values) == blocks
+    assert len(sparkline([float(n) for n in range(100)])) == 40
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        (None, "harness ui --run-dir RUNS"),
+        ("http://me:s3cret@tracking:5000", "http://***@tracking:5000"),
+        (
+            "sqlite:////data/all runs.db",
+            "mlflow ui --backend-store-uri 'sqlite:////data/all runs.db'",
+        ),
+    ],
+)
+def test_the_outcome_says_where_its_own_mlflow_is(
+    tmp_path: Path, uri: str | None, told: str
+) -> None:
+    paths = RunPaths(tmp_path).study("boundary-sharpness")
+    lines = as_lines(outcome_of(make_study(3), tmp_path, paths, tracking_uri=uri))
+    assert lines[-1].split(":", 1)[1].strip() == told.replace("RUNS", str(tmp_path))
+
+
+def test_status_says_how_it_goes_and_who_searches(tmp_path: Path) -> None:
+    study, paths = make_study(20), RunPaths(tmp_path).study("boundary-sharpness")
+    outcome = outcome_of(study, tmp_path, paths)
+    head, _, course, *_ = standing_lines(study, outcome)
+    assert head == "Study boundary-sharpness, budget 50, not being searched now"
+    assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
+    paths.folder.mkdir()
+    for said, who in (
+        ({"pid": os.getpid(), "host": os.uname().nodename}, f"process {os.getpid()}"),
+        ({"pid": os.getpid(), "host": "elsewhere"}, ""),
+        ({"pid": 2**22 + 1, "host": os.uname().nodename}, ""),
+        ({}, ""),
+    ):
+        paths.driver.write_text(json.dumps(said))
+        assert driver_of(paths) == who
+    paths.driver.write_text(json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
+    os.utime(paths.driver, (1, 1))  # written long before this process began
+    assert driver_of(paths) == ""

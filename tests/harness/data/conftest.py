@@ -1,0 +1,43 @@
+"""Pairs to plant faults into: windows of the built-in photographs, as files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from planting import WritePairs
+
+from harness.data.pairs.built_in import built_in_pairs
+from harness.data.pairs.pair_set import PairSet
+
+
+@pytest.fixture(scope="session")
+def pairs_128() -> dict[str, PairSet]:
+    return built_in_pairs(128)
+
+
+@pytest.fixture(scope="session")
+def halves(pairs_128: dict[str, PairSet]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(retouched, original), bytes `[128, 128, 3]`; each of another photograph or place."""
+    train = pairs_128["train"]
+    chosen = range(0, len(train), 4)
+    return [
+        (train.retouched[i].permute(1, 2, 0).numpy(), train.originals[i].permute(1, 2, 0).numpy())
+        for i in chosen
+    ]
+
+
+@pytest.fixture
+def write_pairs(halves: list[tuple[np.ndarray, np.ndarray]]) -> WritePairs:
+    """`write_pairs(folder, train=4, val=2)` -> folder of side-by-side PNG files."""
+
+    def write(folder: Path, **splits: int) -> Path:
+        todo = iter(halves)
+        for split, count in (splits or {"train": 4, "val": 2}).items():
+            (folder / split).mkdir(parents=True)
+            for number in range(count):
+                picture = Image.fromarray(np.hstack(next(todo)))
+                picture.save(folder / split / f"{split}{number}.png")
+        return folder
+
+    return write

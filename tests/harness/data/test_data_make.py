@@ -1,0 +1,278 @@
+"""`harness data make` and `preview`: pairs that can be undone, and can be looked at."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from planting import WritePairs
+from typer.testing import CliRunner
+
+from harness.cli.data import app
+from harness.config.profiles import QUICK
+from harness.config.settings import Direction
+from harness.data.check.check import check, measure_all
+from harness.data.check.oracle import made_bounds
+from harness.data.check.preview import arrows, preview, spread
+from harness.data.files.pair_folders import find_pairs
+from harness.data.pairs.built_in import photograph_file
+from harness.data.pairs.pair_set import load_dataset
+from harness.data.pairs.prepare import prepare_data
+from harness.data.pairs.sizing import sized_pair
+from harness.data.synthesis.face_detection import find_face
+from harness.data.synthesis.liquify import Stroke, displacement, resample
+from harness.data.synthesis.make_pairs import MakePlan, made_pair, make_pairs, undone
+from harness.errors import UserInputError
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("originals")
+    astronaut = Image.open(photograph_file("astronaut.png"))
+    astronaut.crop((60, 0, 380, 320)).save(folder / "astronaut.png")
+    Image.open(photograph_file("chelsea.png")).save(folder / "chelsea.png")
+    Image.open(photograph_file("coffee.png")).save(folder / "coffee.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "made"
+    return make_pairs(originals, 6, MakePlan(out, 192, seed=3), processes=1)
+
+
+def test_the_face_is_found_where_it_is() -> None:
+    picture = np.asarray(Image.open(photograph_file("astronaut.png")))
+    face = find_face(picture)
+    assert face is not None
+    assert (face.x, face.y) == pytest.approx((223, 120), abs=15)
+    assert face.chin == pytest.approx(172, abs=15)
+    assert find_face(np.zeros((300, 300, 3), np.uint8)) is None
+
+
+def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> None:
+    splits = find_pairs(made).splits
+    assert {split: len(pairs) for split, pairs in splits.items()} == {"train": 4, "val": 2}
+    records = [json.loads(line) for line in (made / "made.jsonl").read_text().splitlines()]
+    assert [record["pair"] for record in records if record["original"] == "coffee.png"] == [
+        "val/00002.png",
+        "val/00005.png",
+    ]
+    assert [record["face_found"] for record in records if "astro" in record["original"]] == [
+        True
+    ] * 2
+    for record in records:
+        pair = np.asarray(Image.open(made / record["pair"]))
+        retouched, original = pair[:, :192], pair[:, 192:]
+        strokes = [Stroke(**stroke) for stroke in record["strokes"]]
+        field = displacement(strokes, 192, 192)
+        assert np.array_equal(resample(original, field), retouched)
+        stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
+        assert np.abs(stored["field"] - field).max() < 0.02
+        mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0
+        assert np.array_equal(mask, np.hypot(*field) > 0.192)
+        assert 0.005 < np.hypot(*field).max() / 192 < 0.08
+
+
+def test_oracle_restores_nearly_everything(originals: Path) -> None:
+    for number in range(4):
+        source = originals / "astronaut.png"
+        pair = made_pair(
+            np.asarray(Image.open(source)), source, number, MakePlan(originals, 256, 0)
+        )
+        moved = np.hypot(*pair.field) > 0.256
+
+        def error(picture: np.ndarray, pair=pair, moved=moved) -> float:
+            return float(np.abs(picture.astype(float) - pair.original)[moved].mean())
+
+        assert error(undone(pair)) < 0.12 * error(pair.retouched)
+
+
+def test_a_models_score_lies_between_doing_nothing_and_the_oracle(made: Path) -> None:
+    bounds = made_bounds(made, "random")
+    assert bounds.identity < 0.5
+    assert bounds.oracle > 0.85
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_search_gets_the_oracle_of_made_pairs(
+    made: Path, tmp_path: Path, direction: Direction
+) -> None:
+    train = QUICK.model_copy(update={"load_size": 160})
+    dataset = load_dataset(prepare_data(made, direction, train, tmp_path).file)
+    assert not dataset.train.undone
+    val = dataset.val
+    for retouched, original, mask, restored in zip(
+        val.retouched, val.originals, val.masks, val.undone, strict=True
+    ):
+        inside = mask.expand(3, -1, -1)
+        error = [
+            (picture.float() - original)[inside].abs().mean() for picture in (restored, retouched)
+        ]
+        assert error[0] < 0.2 * error[1]
+
+
+def test_without_every_field_there_is_no_oracle_and_a_wrong_field_is_refused(
+    made: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(made, tmp_path / "copy")
+    whole = prepare_data(folder, "AtoB", QUICK, tmp_path / "c")
+    field = folder / "fields" / "00002.npz"
+    small = np.zeros((2, 8, 8), np.float16)
+    for fault, sentence in (
+        (lambda: np.savez(field, field=small, inverse=small), "does not fit its pair"),
+        (lambda: np.savez(field, other=small), "not a file of displacement fields"),
+        (lambda: field.write_bytes(b"PK\x03\x04"), "not a file of displacement fields"),
+    ):
+        fault()
+        with pytest.raises(UserInputError, match=sentence) as caught:
+            prepare_data(folder, "AtoB", QUICK, tmp_path / "c")
+        assert "00002.npz" in str(caught.value)
+    field.unlink()
+    without = prepare_data(folder, "AtoB", QUICK, tmp_path / "c")
+    assert not load_dataset(without.file).val.undone
+    assert without.digest != whole.digest
+
+
+def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: Path) -> None:
+    one = make_pairs(originals, 3, MakePlan(tmp_path / "one", 96, 5), processes=1)
+    two = make_pairs(originals, 3, MakePlan(tmp_path / "two", 96, 5), processes=2)
+    other = make_pairs(originals, 3, MakePlan(tmp_path / "other", 96, 6), processes=1)
+    files = [path.relative_to(one) for path in one.rglob("*.png")]
+    assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
+    assert any((one / file).read_bytes() != (other / file).read_bytes() for file in files)
+
+
+def test_recompression_leaves_its_mark_on_the_retouched_half_only(originals: Path) -> None:
+    source = originals / "chelsea.png"
+    picture = np.asarray(Image.open(source))
+    plain = made_pair(picture, source, 0, MakePlan(originals, 128, 0))
+    squeezed = made_pair(picture, source, 0, MakePlan(originals, 128, 0, jpeg=60))
+    assert np.array_equal(plain.original, squeezed.original)
+    assert not np.array_equal(plain.retouched, squeezed.retouched)
+
+
+def test_check_finds_made_pairs_sound(made: Path) -> None:
+    found = find_pairs(made)
+    assert {f.kind for f in check(found, measure_all(found, 1), "AtoB").findings} == {
+        "few",
+        "small",
+    }
+
+
+@pytest.mark.parametrize("fault", ["no folder", "too small", "out exists", "out is here"])
+def test_bad_input_leaves_nothing_behind(
+    originals: Path, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    source, size = originals, 96
+    if fault == "no folder":
+        source = tmp_path / "nowhere"
+    elif fault == "too small":
+        size = 2048
+    elif fault == "out is here":
+        monkeypatch.chdir(tmp_path)
+        out = Path()
+    else:
+        out.mkdir()
+        (out / "mine.txt").write_text("keep")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserInputError):
+        make_pairs(source, 2, MakePlan(out, size, 0), processes=1)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_killed_process_left_is_no_hindrance(originals: Path, tmp_path: Path) -> None:
+    (tmp_path / ".out.making" / "fields").mkdir(parents=True)
+    (tmp_path / ".out.making" / "fields" / "00007.npz").touch()
+    out = make_pairs(originals, 1, MakePlan(tmp_path / "out", 96, 0), processes=1)
+    assert [file.name for file in (out / "fields").iterdir()] == ["00000.npz"]
+
+
+def test_preview_rows_show_the_warp(made: Path) -> None:
+    found = find_pairs(made)
+    sheet = np.asarray(preview(spread(found), "AtoB"))
+    assert sheet.shape == (24 + 6 * (24 + 256), 5 * 256, 3)
+    red = (sheet == (255, 0, 0)).all(axis=2)
+    green = (sheet == (0, 230, 0)).all(axis=2)
+    assert red[:, 768:1024].sum() > 200
+    assert not red[:, 1024:].any()
+    assert green[:, 1024:].sum() > 200
+
+
+def test_arrows_point_where_things_went() -> None:
+    astronaut = np.asarray(Image.open(photograph_file("astronaut.png")))[:256, 100:356]
+    field = displacement([Stroke((128, 110), (80, 80), push=(14, 0))], 256, 256)
+    drawn = arrows(resample(astronaut, field), astronaut)
+    red = (drawn == (255, 0, 0)).all(axis=2)
+    rows, columns = np.nonzero(red)
+    # Every arrow starts on a grid of 16 pixels, at 8; what is drawn beyond lies to its right.
+    assert np.abs(rows.mean() - 110) < 15
+    reach = (columns - 8) % 16
+    assert ((reach > 3) & (reach <= 8)).sum() > 1.5 * ((reach > 8) & (reach < 13)).sum()
+
+
+def test_commands(
+    tmp_path: Path,
+    write_pairs: WritePairs,
+    originals: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No download in a test.
+    monkeypatch.setattr("objectives.weights.resolve_weights", lambda *_: "random")
+    run = CliRunner().invoke
+    folder = write_pairs(tmp_path / "a b")
+    checked = run(app, ["check", str(folder), "-o", str(tmp_path / "page.html")])
+    assert checked.exit_code == 0, checked.output
+    assert "6 of 6 pairs read" in checked.output
+    assert (tmp_path / "page.html").exists()
+    (folder / "train" / "train0.png").write_bytes(b"")
+    fixed = run(app, ["check", str(folder), "--fix", str(tmp_path / "fixed")])
+    assert fixed.exit_code == 2
+    assert "train0.png is empty" in fixed.output
+    assert len(list((tmp_path / "fixed").rglob("*.png"))) == 5
+    preview_file = tmp_path / "p.png"
+    assert run(app, ["preview", str(tmp_path / "fixed"), "-o", str(preview_file)]).exit_code == 0
+    assert Image.open(preview_file).width == 5 * 256
+    out = tmp_path / "made"
+    options = ["--originals", str(originals), "--out", str(out), "--pairs", "2", "--size", "96"]
+    assert run(app, ["make", *options]).exit_code == 0
+    assert len(find_pairs(out).splits["train"]) == 2
+    missing = run(app, ["check", str(tmp_path / "nowhere")])
+    assert isinstance(missing.exception, UserInputError)
+
+
+@pytest.mark.parametrize(
+    "words", [["check", "-o"], ["check", "--fix"], ["preview", "-o"]], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("place", ["a folder", "a file/x"])
+def test_what_cannot_be_written_is_refused_before_any_picture_is_read(
+    tmp_path: Path, made: Path, words: list[str], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a folder" / "held").mkdir(parents=True)
+    (tmp_path / "a file").touch()
+    monkeypatch.setattr("harness.data.check.check.measure_all", None)
+    monkeypatch.setattr("harness.data.check.preview.preview", None)
+    command, option = words
+    result = CliRunner().invoke(app, [command, str(made), option, str(tmp_path / place)])
+    assert isinstance(result.exception, UserInputError)
+    assert place in str(result.exception)
+    assert option in str(result.exception)
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_a_made_pair_is_warped_back_whichever_side_is_retouched(
+    made: Path, direction: Direction
+) -> None:
+    """What is taken for retouched becomes what is taken for original, by the field beside it."""
+    (files, *_) = find_pairs(made).splits["val"]
+    pair = sized_pair(files, direction, QUICK, "fine")
+    assert pair.undone is not None
+    inside = pair.mask.expand(3, -1, -1)
+    original = pair.original.float()[inside]
+    undone, left = (
+        (kind.float()[inside] - original).abs().mean() for kind in (pair.undone, pair.retouched)
+    )
+    assert float(undone) < 0.35 * float(left)

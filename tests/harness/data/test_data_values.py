@@ -1,0 +1,230 @@
+"""Shares, thresholds and sizes of the data by what they do, on both sides of each limit."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from harness.config.profiles import QUICK
+from harness.data.check.facts import PairFacts
+from harness.data.check.findings import (
+    judge_numbers,
+    judge_pair,
+    judge_sizes,
+    straddling,
+    suggested_direction,
+)
+from harness.data.files.pair_folders import PairFiles, PairFolder
+from harness.data.pairs import splits as held_out
+from harness.data.pairs.duplicates import Signature, difference_hash
+from harness.data.pairs.pair_set import PairSet
+from harness.data.pairs.sizing import centred_crop, sized_pair
+from harness.data.pairs.splits import limit, with_held_out
+from harness.data.synthesis.make_pairs import split_of
+from harness.data.synthesis.retouch import Face, slim_jaw
+
+SOUND = PairFacts(
+    name="p.png",
+    split="train",
+    notes=(),
+    width=600,
+    height=600,
+    likeness=0.98,
+    shift=(0.0, 0.0),
+    changed=0.2,
+    sharper=-0.2,
+    sharper_outside=0.0,
+    blocks=0.0,
+    warp_largest=0.03,
+    signature=Signature((), b""),
+    same=False,
+    masked=None,
+)
+
+
+BUILT_IN = {
+    "train": (104.556, 10.9144, 0.26718),
+    "val": (113.402, 12.5120, 0.26828),
+    "test": (99.125, 10.8523, 0.26931),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "beyond", "within"),
+    [
+        ("unlike", {"likeness": 0.69}, {"likeness": 0.71}),
+        ("shifted", {"shift": (0.1, -0.76)}, {"shift": (0.74, -0.74)}),
+        ("everywhere", {"changed": 0.61}, {"changed": 0.59}),
+        ("no warp", {"warp_largest": 0.0039}, {"warp_largest": 0.0041}),
+        ("strong warp", {"warp_largest": 0.121}, {"warp_largest": 0.119}),
+        ("processed", {"sharper_outside": -0.26}, {"sharper_outside": 0.24}),
+        ("processed", {"blocks": 0.16}, {"blocks": -0.14}),
+        ("mask", {"masked": 0.0}, {"masked": 0.001}),
+        ("swapped", {"sharper": 0.11}, {"sharper": 0.09}),
+        ("identical", {"same": True}, {"same": False}),
+        ("converted", {"notes": ("CMYK",)}, {"notes": ()}),
+    ],
+)
+def test_a_pair_is_found_fault_with_from_its_limit_on(
+    kind: str, beyond: dict[str, Any], within: dict[str, Any]
+) -> None:
+    found = [finding.kind for finding in judge_pair(replace(SOUND, **beyond), "AtoB")]
+    assert found == [kind]
+    assert not list(judge_pair(replace(SOUND, **within), "AtoB"))
+
+
+@pytest.mark.parametrize(
+    ("sharper", "direction"), [(-0.11, "AtoB"), (0.11, "BtoA"), (-0.09, None), (0.09, None)]
+)
+def test_the_direction_is_told_where_half_the_pairs_are_clearly_sharper(
+    sharper: float, direction: str | None
+) -> None:
+    facts = [replace(SOUND, sharper=value) for value in (sharper, sharper, -9 * sharper)]
+    assert suggested_direction([*facts, replace(SOUND, sharper=9, same=True)]) == direction
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "said"),
+    [(20, 4, []), (19, 4, ["19 different"]), (20, 3, ["3 different"]), (19, 0, ["19 different"])],
+)
+def test_few_are_under_twenty_to_train_on_and_four_to_validate_with(
+    train: int, val: int, said: list[str]
+) -> None:
+    groups = [[SOUND]] * train + [[replace(SOUND, split="val")]] * val
+    found = [finding.what for finding in judge_numbers(groups)]
+    assert len(found) == len(said)
+    assert all(what.startswith(words) for what, words in zip(found, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("side", "profile"), [(127, "quick"), (128, "standard"), (256, "full"), (512, None)]
+)
+def test_small_is_under_what_a_profile_scales_to(side: int, profile: str | None) -> None:
+    found = list(judge_sizes([replace(SOUND, height=side)]))
+    assert [f"profile {profile} enlarges" in finding.what for finding in found] == (
+        [True] if profile else []
+    )
+
+
+def test_only_pictures_on_both_sides_of_training_straddle() -> None:
+    train, val, test = (replace(SOUND, split=split) for split in ("train", "val", "test"))
+    assert list(straddling([[train, train], [val, test], [val]])) == []
+    assert len(list(straddling([[train, val], [train, test], [val]]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("pairs", "counts"),
+    [
+        (2, (1, 1, 0)),
+        (5, (4, 1, 0)),
+        (6, (4, 1, 1)),
+        (20, (12, 4, 4)),
+        (100, (60, 20, 20)),
+        (400, (336, 32, 32)),
+    ],
+)
+def test_a_fifth_of_the_pictures_each_is_held_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: int, counts: tuple[int, int, int]
+) -> None:
+    """At most 32; and four are left to train on before any is held out for the finalists."""
+    alone = [[number] for number in range(pairs)]
+    monkeypatch.setattr(held_out, "picture_groups", lambda *_: alone)
+    files = tuple(PairFiles(f"{n:03d}.png", tmp_path / f"{n}.png", None) for n in range(pairs))
+    folder = PairFolder(tmp_path, "aligned", {"train": files})
+    splits = with_held_out(folder, 10_000, 0, tmp_path).splits
+    assert tuple(len(splits.get(s, ())) for s in ("train", "val", "test")) == counts
+    names = [pair.name for split in splits.values() for pair in split]
+    assert sorted(names) == [pair.name for pair in files]
+    others = with_held_out(folder, 10_000, 1, tmp_path).splits
+    assert pairs < 6 or others["val"] != splits["val"]
+
+
+def test_of_more_pairs_than_are_used_each_split_has_its_own_limit(tmp_path: Path) -> None:
+    files = tuple(PairFiles(f"{n:03d}.png", tmp_path / f"{n}.png", None) for n in range(50))
+    folder = PairFolder(tmp_path, "aligned", dict.fromkeys(("train", "val", "test"), files))
+    limited = limit(folder, 40, seed=0).splits
+    assert {split: len(pairs) for split, pairs in limited.items()} == {
+        "train": 40,
+        "val": 32,
+        "test": 32,
+    }
+    assert list(limited["train"]) == sorted(limited["train"], key=lambda pair: pair.name)
+
+
+def test_pairs_are_scaled_as_pix2pix_loads_them(tmp_path: Path) -> None:
+    """Bicubic, antialiased; B's half likewise; the region of a training pair by its differences."""
+    random = np.random.default_rng(0)
+    b = np.kron(random.integers(0, 256, (30, 20, 3), np.uint8), np.ones((10, 10, 1), np.uint8))
+    a = b.copy()
+    a[100:150, 50:120] = 255 - a[100:150, 50:120]
+    file = tmp_path / "pair.png"
+    Image.fromarray(np.hstack([a, b])).save(file)
+    pair = sized_pair(PairFiles("pair", file, None), "BtoA", QUICK, "quick")
+    scaled = [
+        np.asarray(Image.fromarray(half).resize((128, 192), Image.Resampling.BICUBIC))
+        for half in (b, a)  # of BtoA the retouched one stands right
+    ]
+    for found, wanted in zip((pair.retouched, pair.original), scaled, strict=True):
+        assert np.array_equal(found.permute(1, 2, 0).numpy(), wanted)
+    apart = np.abs(scaled[0].astype(int) - scaled[1]).max(axis=2) > 8
+    assert np.array_equal(pair.mask[0].numpy(), apart)
+    cut = centred_crop(pair, 100)
+    rows, columns = (where.mean() for where in np.nonzero(apart))
+    top, left = round(rows - 50), max(0, round(columns - 50))
+    assert torch.equal(cut.retouched, pair.retouched[:, top : top + 100, left : left + 100])
+    assert torch.equal(cut.original, pair.original[:, top : top + 100, left : left + 100])
+    assert torch.equal(cut.mask, pair.mask[:, top : top + 100, left : left + 100])
+
+
+def test_a_hash_is_of_steps_between_neighbouring_cells() -> None:
+    """Rising brightness: every bit is 1; falling: none; in the upper half alone: half of them."""
+    rising = np.tile(np.arange(0, 180, 2, dtype=np.uint8), (90, 1))
+    assert difference_hash(rising) == 2**64 - 1
+    assert difference_hash(rising[:, ::-1].copy()) == 0
+    half = np.vstack([rising[:45], rising[:45, ::-1]])
+    assert difference_hash(half).bit_count() == 32
+
+
+def test_a_jaw_is_slimmed_by_what_the_documentation_says() -> None:
+    """Two pushes inward and one up, jittered by at most a fifth and 2 % of the face's height."""
+    face = Face(x=100, y=90, half_width=40, half_height=60)
+    drawn = [slim_jaw(face, np.random.default_rng(seed)) for seed in range(200)]
+    left, right, chin = (np.array([strokes[k].push for strokes in drawn]) for k in range(3))
+    for pushes, middle in ((left, (7.6, -0.8)), (right, (-7.6, -0.8)), (chin, (0, -5.2))):
+        length = np.hypot(*pushes.T) / np.hypot(*middle)
+        assert 0.8 <= length.min() < 0.83
+        assert 1.17 < length.max() <= 1.2
+        assert np.allclose(pushes / length[:, None], middle)
+    for k, place in enumerate([(62, 121.2), (138, 121.2), (100, 147)]):
+        centres = np.array([strokes[k].centre for strokes in drawn])
+        assert np.abs(centres - place).max() <= 0.04 * 60
+        assert np.abs(centres - place).max() > 0.035 * 60
+    half = slim_jaw(face, np.random.default_rng(0), strength=0.5)
+    assert np.allclose(np.array(half[0].push) * 2, drawn[0][0].push)
+
+
+def test_the_built_in_pairs_are_those_that_the_evidence_was_measured_on(
+    pairs_128: dict[str, PairSet],
+) -> None:
+    """Written down once: a split's mean grey, change inside its regions, and their size."""
+    found = {}
+    for split, pairs in pairs_128.items():
+        grey = np.mean([float(picture.float().mean()) for picture in pairs.originals])
+        changes = [
+            float((a.float() - b.float()).abs()[mask.expand(3, -1, -1)].mean())
+            for a, b, mask in zip(pairs.retouched, pairs.originals, pairs.masks, strict=True)
+        ]
+        regions = [float(mask.float().mean()) for mask in pairs.masks]
+        found[split] = (grey, np.mean(changes), np.mean(regions))
+    assert found == {split: pytest.approx(figures, rel=2e-3) for split, figures in BUILT_IN.items()}
+
+
+@pytest.mark.parametrize(("count", "val"), [(1, []), (2, [1]), (5, [4]), (12, [4, 9, 11])])
+def test_every_fifth_original_and_the_last_validate_made_pairs(count: int, val: list[int]) -> None:
+    files = [Path(f"{number}.png") for number in range(count)]
+    splits = split_of(files)
+    assert [number for number in range(count) if splits[files[number]] == "val"] == val

@@ -1,0 +1,174 @@
+"""Folder layouts: recognised, paired by name, or refused with the file named."""
+
+import csv
+import json
+import unicodedata
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.data.files.pair_folders import find_pairs
+from harness.errors import UserInputError
+from harness.evaluation.folder_scoring import match_folders
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    return root
+
+
+def names(folder: Path) -> dict[str, list[str]]:
+    return {
+        split: [pair.name for pair in pairs] for split, pairs in find_pairs(folder).splits.items()
+    }
+
+
+def test_aligned_splits(tmp_path: Path) -> None:
+    touch(tmp_path, "train/b.png", "train/a.JPG", "val/c.webp", "train/notes.txt", "train/.x.png")
+    assert names(tmp_path) == {"train": ["train/a.JPG", "train/b.png"], "val": ["val/c.webp"]}
+
+
+def test_loose_pictures_are_training_pairs(tmp_path: Path) -> None:
+    assert names(touch(tmp_path, "1.png", "2.png")) == {"train": ["1.png", "2.png"]}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("trainA/1.png", "trainB/1.jpg", "valA/2.png", "valB/2.png"),
+        ("A/train/1.png", "B/train/1.jpg", "A/val/2.png", "B/val/2.png"),
+    ],
+)
+def test_two_folders_with_splits(tmp_path: Path, files: tuple[str, ...]) -> None:
+    found = find_pairs(touch(tmp_path, *files))
+    assert found.layout == "two folders"
+    assert [pair.b and pair.b.name for pair in found.splits["train"]] == ["1.jpg"]
+    assert [pair.a.name for pair in found.splits["val"]] == ["2.png"]
+
+
+def test_two_folders_without_splits(tmp_path: Path) -> None:
+    found = find_pairs(touch(tmp_path, "A/1.png", "B/1.png"))
+    assert [pair.name for pair in found.splits["train"]] == ["A/1.png"]
+
+
+def test_one_hangul_name_written_in_two_ways_is_one_name(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "초상") for form in ("NFC", "NFD"))
+    assert composed != apart
+    found = find_pairs(touch(tmp_path, f"A/{composed}.png", f"B/{apart}.png"))
+    assert [pair.b and pair.b.name for pair in found.splits["train"]] == [f"{apart}.png"]
+
+
+def test_masks_belong_by_name(tmp_path: Path) -> None:
+    touch(tmp_path, "train/1.png", "train/2.png", "masks/train/2.png")
+    with_mask = {pair.name: pair.mask is not None for pair in find_pairs(tmp_path).splits["train"]}
+    assert with_mask == {"train/1.png": False, "train/2.png": True}
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_manifest(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"a": "x/1.png", "b": "y/1.png", "mask": "m/1.png", "split": "train"},
+        {"a": "x/2.png", "b": "", "mask": "", "split": "val"},
+    ]
+    file = tmp_path / f"pairs.{kind}"
+    if kind == "csv":
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+        file.write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    else:
+        file.write_text("\n".join(json.dumps(row) for row in rows))
+    for given_as in (tmp_path, file):
+        found = find_pairs(given_as)
+        (one,), (two,) = found.splits["train"], found.splits["val"]
+        assert (one.b, one.mask) == (tmp_path / "y/1.png", tmp_path / "m/1.png")
+        assert (two.b, two.mask) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_manifest_holds_any_name(tmp_path: Path, kind: str) -> None:
+    wanted = ["a b.png", 'it\'s "so", yes.png', "초상화.png", "two\nlines.png", "line\u2028end.png"]
+    file = tmp_path / f"pairs.{kind}"
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        if kind == "csv":
+            csv.writer(opened).writerows([["a"], *([name] for name in wanted)])
+        else:
+            opened.writelines(json.dumps({"a": n}, ensure_ascii=False) + "\n" for n in wanted)
+    assert [pair.name for pair in find_pairs(file).splits["train"]] == wanted
+
+
+BAD = {
+    "no data folder": (),
+    "holds no pairs": ("elsewhere/1.png",),
+    "without a counterpart": ("trainA/1.png", "trainA/2.png", "trainB/1.png"),
+    "differ only in their ending": ("trainA/1.png", "trainA/1.jpg", "trainB/1.png"),
+    "holds no pictures": ("trainA/1.txt", "trainB/1.txt"),
+}
+
+
+@pytest.mark.parametrize("sentence", BAD)
+def test_bad_folder(tmp_path: Path, sentence: str) -> None:
+    touch(tmp_path / "data", *BAD[sentence])
+    with pytest.raises(UserInputError, match=sentence):
+        find_pairs(tmp_path / "data")
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    touch(tmp_path, "train/1.png")
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(UserInputError, match=r"train cannot be read \(Permission denied\)"):
+        find_pairs(tmp_path)
+
+
+def test_a_folder_that_may_not_be_entered_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(UserInputError, match=r"cannot be read \(Permission denied\)"):
+        find_pairs(tmp_path)
+    with pytest.raises(UserInputError, match=r"cannot be read \(Permission denied\)"):
+        match_folders(tmp_path, tmp_path, tmp_path, None)
+
+
+BAD_MANIFESTS = {
+    "lists no pairs": "a,b\n",
+    "names no file": "a,b\n,2.png\n",
+    "use train, val or test": "a,b,split\n1.png,2.png,dev\n",
+    "listed twice": "a,b\n1.png,2.png\n1.png,3.png\n",
+}
+
+
+@pytest.mark.parametrize("sentence", BAD_MANIFESTS)
+def test_bad_manifest(tmp_path: Path, sentence: str) -> None:
+    (tmp_path / "pairs.csv").write_text(BAD_MANIFESTS[sentence])
+    with pytest.raises(UserInputError, match=sentence):
+        find_pairs(tmp_path)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(kind=st.sampled_from(["csv", "jsonl"]), body=st.binary(max_size=200))
+def test_any_bytes_as_a_manifest(tmp_path: Path, kind: str, body: bytes) -> None:
+    file = tmp_path / f"pairs.{kind}"
+    file.write_bytes(b"a,b,split\n" + body if kind == "csv" else b'{"a": "1.png"}\n' + body)
+    with suppress(UserInputError):
+        assert find_pairs(file).splits
+
+
+def test_many_files_are_listed_without_being_opened(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(3000):
+        (tmp_path / "train" / f"{number:05d}.png").touch()
+    assert len(find_pairs(tmp_path).splits["train"]) == 3000

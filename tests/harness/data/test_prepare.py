@@ -1,0 +1,409 @@
+"""Prepared data: right pixels in the right split, cached by what they were made from."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from planting import WritePairs
+
+from harness.config.profiles import QUICK
+from harness.config.settings import TrainSettings
+from harness.data.files.pair_folders import find_pairs
+from harness.data.pairs import prepare
+from harness.data.pairs import splits as held_out
+from harness.data.pairs.cache import default_cache, digest_of, fingerprints
+from harness.data.pairs.memory_map import spilled
+from harness.data.pairs.pair_set import load_dataset, save_dataset
+from harness.data.pairs.prepare import prepare_data
+from harness.data.pairs.sizing import TrainingPair
+from harness.data.pairs.splits import most_train
+from harness.errors import UserInputError
+
+WIDE = QUICK.model_copy(update={"load_size": 144})
+
+
+def prepared(data: Path | None, cache: Path, train: TrainSettings = QUICK, **rest: object):
+    return prepare_data(data, "AtoB", train, cache, **rest)
+
+
+def test_built_in(tmp_path: Path) -> None:
+    made = prepared(None, tmp_path)
+    dataset = load_dataset(made.file)
+    assert (made.n_train, made.n_val) == (len(dataset.train), len(dataset.val)) == (64, 12)
+    assert len(dataset.test) == 12
+    assert dataset.digest == made.digest
+    assert dataset.val.retouched[0].shape == (3, 128, 128)
+
+
+def test_users_folder_keeps_its_pixels(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
+    folder = write_pairs(tmp_path / "data")
+    dataset = load_dataset(prepared(folder, tmp_path / "cache").file)
+    assert dataset.val.names == ("val/val0.png", "val/val1.png")
+    for number, (a, b) in enumerate(halves[:4]):
+        assert np.array_equal(dataset.train.retouched[number].permute(1, 2, 0), a)
+        assert np.array_equal(dataset.train.originals[number].permute(1, 2, 0), b)
+
+
+def test_direction_swaps_the_halves(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    there = load_dataset(prepare_data(folder, "AtoB", QUICK, tmp_path).file)
+    back = load_dataset(prepare_data(folder, "BtoA", QUICK, tmp_path).file)
+    assert torch.equal(there.train.retouched[0], back.train.originals[0])
+    assert there.digest != back.digest
+
+
+def test_training_keeps_load_size_and_validation_is_cut_at_the_warp(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    dataset = load_dataset(prepared(write_pairs(tmp_path / "data"), tmp_path / "c", WIDE).file)
+    assert {tuple(picture.shape) for picture in dataset.train.retouched} == {(3, 144, 144)}
+    assert {tuple(picture.shape) for picture in dataset.val.retouched} == {(3, 128, 128)}
+    for mask in dataset.val.masks:
+        middle = mask[0].nonzero().float().mean(0)
+        assert (middle - 64).abs().max() <= 64 - 144 * 0.25
+
+
+def test_portrait_format_is_scaled_by_its_width(tmp_path: Path, halves) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number, (a, b) in enumerate(halves[:6]):
+        tall = [np.vstack([half, half[:64]]) for half in (a, b)]
+        Image.fromarray(np.hstack(tall)).save(folder / f"{number}.png")
+    dataset = load_dataset(prepared(folder, tmp_path / "c", WIDE).file)
+    assert dataset.train.retouched[0].shape == (3, 216, 144)
+
+
+def test_own_masks_are_used(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    (folder / "masks" / "val").mkdir(parents=True)
+    drawn = np.zeros((128, 128), np.uint8)
+    drawn[10:20, 30:50] = 255
+    Image.fromarray(drawn).save(folder / "masks" / "val" / "val0.png")
+    dataset = load_dataset(prepared(folder, tmp_path / "c").file)
+    assert np.array_equal(dataset.val.masks[0][0], drawn > 0)
+    assert dataset.val.masks[1].sum() > 500
+
+
+def test_second_time_nothing_is_read_but_the_cache(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    first = prepared(folder, tmp_path / "c")
+
+    def never(*_: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(prepare, "sized_pair", never)
+    assert prepared(folder, tmp_path / "c") == first
+
+
+def test_a_damaged_cache_is_made_again(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    first = prepared(folder, tmp_path / "c")
+    first.file.write_bytes(first.file.read_bytes()[:1000])
+    assert prepared(folder, tmp_path / "c") == first
+    assert len(load_dataset(first.file).val) == 2
+
+
+def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: WritePairs) -> None:
+    folder = write_pairs(tmp_path / "data")
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    digest = prepared(folder, tmp_path / "c").digest
+    assert prepared(moved, tmp_path / "c").digest == digest
+    picture = Image.open(moved / "val" / "val0.png")
+    picture.putpixel((3, 3), (1, 2, 3))
+    picture.save(moved / "val" / "val0.png")
+    assert prepared(moved, tmp_path / "c").digest != digest
+    assert prepared(folder, tmp_path / "c", WIDE).digest != digest
+
+
+def test_whatever_shapes_the_pixels_is_in_the_digest(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    """Else a search would go on with pairs that were prepared for another."""
+    folder = write_pairs(tmp_path / "data")
+    none = QUICK.model_copy(update={"preprocess": "none"})
+    settings = [
+        QUICK,
+        WIDE,
+        WIDE.model_copy(update={"crop_size": 120}),
+        WIDE.model_copy(update={"preprocess": "resize_and_crop"}),
+        none,
+        none.model_copy(update={"netG": "resnet_6blocks"}),
+    ]
+    cache = tmp_path / "c"
+    digests = [prepared(folder, cache, train).digest for train in settings]
+    digests += [prepared(folder, cache, skip_bad=True).digest]
+    digests += [prepare_data(folder, "BtoA", QUICK, cache).digest]
+    assert len(set(digests)) == len(settings) + 2
+    again = [prepared(folder, cache, train).digest for train in settings]
+    assert again == digests[: len(settings)]
+    # What does not is not.
+    trained = QUICK.model_copy(update={"steps": 7, "ngf": 9, "flip": False})
+    assert prepared(folder, cache, trained).digest == digests[0]
+
+
+def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
+    """Written down once: a study goes on wherever its pairs are."""
+    folder = tmp_path / "초상 data"
+    for split, files in {"train": ("a b.png", "다.png"), "val": ("it's.png",)}.items():
+        (folder / split).mkdir(parents=True)
+        for number, name in enumerate(files):
+            (folder / split / name).write_bytes(bytes([number]) * 100)
+    found = find_pairs(folder)
+    assert digest_of(["settings"], fingerprints(found)) == "b916435b2e8948bd179d486b4c6d0b1c"
+
+
+def test_of_many_pairs_without_splits_only_those_that_are_used_are_opened(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_out, "MOST_TRAIN_BYTES", 4 * 6 * QUICK.load_size**2)
+    monkeypatch.setattr(held_out, "MOST_VAL", 1)
+    folder = write_pairs(tmp_path / "data", train=8)
+    opened = []
+    really = held_out.read_signature
+    monkeypatch.setattr(held_out, "read_signature", lambda p: opened.append(p.name) or really(p))
+    made = prepared(folder, tmp_path / "c")
+    assert len(opened) == 6
+    assert (made.n_train, made.n_val, made.n_test) == (4, 1, 1)
+    assert "drawn from 8" in made.source
+
+
+def test_a_split_of_the_users_own_stays_what_it_is(tmp_path: Path, write_pairs: WritePairs) -> None:
+    made = prepared(write_pairs(tmp_path / "data", train=3, test=2), tmp_path / "c")
+    dataset = load_dataset(made.file)
+    assert dataset.test.names == ("test/test0.png", "test/test1.png")
+    assert all(name.startswith("train/") for name in dataset.val.names)
+    assert (made.n_train, made.n_val, made.n_test) == (2, 1, 2)
+
+
+def test_what_is_missing_is_drawn_by_whole_pictures(tmp_path: Path, halves) -> None:
+    """Two retouchings of one original never stand on two sides; the seed decides where they do."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number, (a, b) in enumerate(halves[:8]):
+        Image.fromarray(np.hstack([a, b])).save(folder / f"{number}-one.png")
+        Image.fromarray(np.hstack([b, b])).save(folder / f"{number}-two.png")
+    held_out = set()
+    for seed in range(4):
+        dataset = load_dataset(prepared(folder, tmp_path / "c", seed=seed).file)
+        splits = (dataset.train, dataset.val, dataset.test)
+        train, val, test = ({name[0] for name in split.names} for split in splits)
+        assert len(train) + len(val) + len(test) == len(train | val | test) == 8
+        assert [len(split) for split in splits] == [8, 4, 4]
+        held_out.add((frozenset(val), frozenset(test)))
+    assert len(held_out) > 1
+
+
+def test_a_folder_too_small_for_both_does_without_test(tmp_path: Path, halves) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number, (a, b) in enumerate(halves[:4]):
+        Image.fromarray(np.hstack([a, b])).save(folder / f"{number}.png")
+    made = prepared(folder, tmp_path / "c")
+    assert (made.n_train, made.n_val, made.n_test) == (3, 1, 0)
+
+
+def test_more_pairs_than_can_be_used_are_drawn_by_seed(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_out, "MOST_VAL", 2)
+    folder = write_pairs(tmp_path / "data", train=3, val=5)
+    made = [prepared(folder, tmp_path / "c", seed=seed) for seed in (0, 0, 1, 2, 3)]
+    assert {one.n_val for one in made} == {2}
+    assert made[0].digest == made[1].digest
+    assert len({one.digest for one in made}) > 1
+    assert "val 2 of 5" in made[0].source
+
+
+def plant_truncated(folder: Path) -> None:
+    file = folder / "train" / "train1.png"
+    file.write_bytes(file.read_bytes()[:900])
+
+
+def plant_odd(folder: Path) -> None:
+    Image.new("RGB", (255, 128)).save(folder / "train" / "train1.png")
+
+
+def plant_small(folder: Path) -> None:
+    Image.new("RGB", (40, 20)).save(folder / "train" / "train1.png")
+
+
+def plant_text(folder: Path) -> None:
+    (folder / "train" / "train1.png").write_text("not a picture")
+
+
+@pytest.mark.parametrize(
+    ("plant", "sentence"),
+    [
+        (plant_truncated, "truncated"),
+        (plant_odd, "odd number"),
+        (plant_small, "too small"),
+        (plant_text, "is no picture"),
+    ],
+)
+def test_bad_file_is_named_and_skipped_only_when_asked(
+    tmp_path: Path, write_pairs: WritePairs, plant, sentence: str
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    plant(folder)
+    with pytest.raises(UserInputError, match=sentence) as caught:
+        prepared(folder, tmp_path / "c")
+    assert "train1.png" in str(caught.value)
+    assert not (tmp_path / "c" / "pairs").exists()
+    assert prepared(folder, tmp_path / "c", skip_bad=True).n_train == 3
+
+
+def test_too_small_for_a_preprocess_that_does_not_scale(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    train = QUICK.model_copy(update={"preprocess": "crop", "crop_size": 256, "load_size": 256})
+    with pytest.raises(UserInputError, match="smaller than crop_size"):
+        prepared(write_pairs(tmp_path / "data"), tmp_path / "c", train)
+
+
+def test_load_size_under_crop_size(tmp_path: Path) -> None:
+    with pytest.raises(UserInputError, match="load_size"):
+        prepared(None, tmp_path, QUICK.model_copy(update={"load_size": 100}))
+
+
+def test_missing_empty_and_single(tmp_path: Path, write_pairs: WritePairs) -> None:
+    with pytest.raises(UserInputError, match="no data folder"):
+        prepared(tmp_path / "nowhere", tmp_path / "c")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserInputError, match="holds no pairs"):
+        prepared(tmp_path / "empty", tmp_path / "c")
+    with pytest.raises(UserInputError, match="one pair only"):
+        prepared(write_pairs(tmp_path / "single", train=1), tmp_path / "c")
+    with pytest.raises(UserInputError, match="no training pairs"):
+        prepared(write_pairs(tmp_path / "valonly", val=2), tmp_path / "c")
+
+
+def test_one_picture_only_cannot_be_split(tmp_path: Path, halves) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(3):
+        Image.fromarray(np.hstack(halves[0])).save(tmp_path / "data" / f"{number}.png")
+    with pytest.raises(UserInputError, match="one picture"):
+        prepared(tmp_path / "data", tmp_path / "c")
+
+
+def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
+    folder = write_pairs(tmp_path / "data", train=2)
+    (folder / "val").mkdir()
+    Image.fromarray(np.hstack([halves[5][1], halves[5][1]])).save(folder / "val" / "same.png")
+    with pytest.raises(UserInputError, match="nothing to restore"):
+        prepared(folder, tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("white", "said"),
+    [(0, "0.000%"), (1, "0.006%")],
+    ids=["black", "one pixel"],
+)
+def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
+    tmp_path: Path, write_pairs: WritePairs, white: int, said: str
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=2)
+    mask = np.zeros((128, 128), np.uint8)
+    mask[64, 64 : 64 + white] = 255
+    (folder / "masks" / "val").mkdir(parents=True)
+    for number in range(2):
+        Image.fromarray(mask).save(folder / "masks" / "val" / f"val{number}.png")
+    with pytest.raises(UserInputError) as caught:
+        prepared(folder, tmp_path / "c")
+    for part in (
+        "a warped region of at least 0.05% of its area",
+        said,
+        "masks/val/val0.png, has ",
+    ):
+        assert part in str(caught.value)
+    assert "same picture" not in str(caught.value)
+    # One that can be scored is enough.
+    mask[40:80, 40:80] = 255
+    Image.fromarray(mask).save(folder / "masks" / "val" / "val1.png")
+    assert prepared(folder, tmp_path / "c").n_val == 2
+
+
+def test_prepared_pairs_that_cannot_be_scored_are_refused_from_the_cache_too(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=2, val=1)
+    data = prepared(folder, tmp_path / "c")
+    held = load_dataset(data.file)
+    empty = tuple(torch.zeros_like(mask) for mask in held.val.masks)
+    save_dataset(replace(held, val=replace(held.val, masks=empty)), data.file)
+    with pytest.raises(UserInputError, match="nothing to restore or score"):
+        prepared(folder, tmp_path / "c")
+
+
+def test_halves_of_one_tone_are_no_crops_of_one_another(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    folder = write_pairs(tmp_path / "data", train=6)
+    for number, file in enumerate(sorted((folder / "train").iterdir())):
+        pair = np.asarray(Image.open(file)).copy()
+        pair[:, :128] = 10 * number
+        Image.fromarray(pair).save(file)
+    with pytest.raises(UserInputError, match="nothing has moved") as caught:
+        prepared(folder, tmp_path / "c")
+    assert "show one picture" not in str(caught.value)
+
+
+def test_unwritable_cache(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserInputError, match="HARNESS_CACHE"):
+        prepared(None, tmp_path / "file")
+
+
+def test_cache_can_be_placed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    assert default_cache() == tmp_path
+    monkeypatch.delenv("HARNESS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert default_cache().parent == tmp_path / "x"
+
+
+def test_pairs_lie_in_files_that_go_with_them(tmp_path: Path, halves) -> None:
+    def pairs() -> Iterator[TrainingPair]:
+        for number, (a, b) in enumerate(halves):
+            retouched, original = (torch.tensor(half).permute(2, 0, 1) for half in (a, b))
+            mask = (retouched != original).any(0, keepdim=True)
+            undone = original if number else None
+            yield TrainingPair(f"{number}", retouched, original, mask, undone)
+
+    kept = spilled(pairs(), tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+    for pair, wanted in zip(kept, pairs(), strict=True):
+        assert pair.name == wanted.name
+        for name in ("retouched", "original", "mask"):
+            assert torch.equal(getattr(pair, name), getattr(wanted, name))
+        assert (pair.undone is None) == (wanted.undone is None)
+    # One mapping for all pictures: none of them is in memory of its own.
+    assert len({pair.retouched.untyped_storage().data_ptr() for pair in kept}) == 1
+    assert spilled(iter(()), tmp_path) == []
+
+
+def test_a_full_training_takes_every_pair_where_a_trial_takes_a_few(
+    tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    monkeypatch.setattr(held_out, "MOST_TRAIN_BYTES", 2 * 6 * QUICK.load_size**2)
+    few, all_of_them = (
+        prepared(folder, tmp_path / "cache", every_pair=every) for every in (False, True)
+    )
+    assert (few.n_train, all_of_them.n_train) == (2, 4)
+    assert few.digest != all_of_them.digest
+
+
+def test_a_study_uses_no_more_pairs_than_its_training_can_show() -> None:
+    """So a folder of 100,000 files costs no more than one of some thousands."""
+    assert most_train(QUICK) == 2000
+    longer = QUICK.model_copy(update={"steps": 3000, "batch_size": 2})
+    assert most_train(longer) == 9000
+    large = QUICK.model_copy(update={"load_size": 4096, "crop_size": 4096})
+    assert most_train(large) == 42

@@ -1,0 +1,367 @@
+"""Every kind of picture file: read as it is meant, or refused in one sentence."""
+
+import ast
+import os
+import socket
+import struct
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, TiffImagePlugin
+
+import harness
+from harness.data.check.facts import file_notes
+from harness.data.files.picture_reading import MAX_PIXELS, read_mask, read_picture, split_halves
+from harness.data.synthesis.displacement_files import read_field, save_fields, warped_back
+from harness.errors import UserInputError
+
+GRADIENT = np.stack(
+    [np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))] * 2 + [np.full((48, 64), 90, np.uint8)], 2
+)
+
+
+OPENERS = {"Image.open", "PIL.Image.open", "imread", "io.imread", "skimage.io.imread"}
+
+
+def png(width: int, height: int, depth: int, rows: bytes, colour_type: int = 2) -> bytes:
+    """A PNG of whatever rows are given; RGB by default, 6 is RGBA."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+def claimed_png(file: Path, width: int, height: int) -> None:
+    """A PNG whose header claims a size that its bytes do not hold."""
+    file.write_bytes(png(width, height, 8, b""))
+
+
+def linear_profile() -> bytes:
+    """A colour profile (ICC version 2) with sRGB's primaries and no gamma."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in values))
+
+    name = b"linear light\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78),
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.4361, 0.2225, 0.0139),
+        b"gXYZ": xyz(0.3851, 0.7169, 0.0971),
+        b"bXYZ": xyz(0.1431, 0.0606, 0.7141),
+        **{name: b"curv" + bytes(8) for name in (b"rTRC", b"gTRC", b"bTRC")},
+    }
+    directory, body = b"", b""
+    start = 128 + 4 + 12 * len(tags)
+    for tag, data in tags.items():
+        padded = data + bytes(-len(data) % 4)
+        directory += tag + struct.pack(">II", start + len(body), len(data))
+        body += padded
+    header = struct.pack(
+        ">I4sI4s4s4s", start + len(body), b"\0" * 4, 0x02400000, b"mntr", b"RGB ", b"XYZ "
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + struct.pack(">I", len(tags)) + directory + body
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".bmp"])
+def test_lossless_formats_give_their_bytes(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"p{suffix}"
+    Image.fromarray(GRADIENT).save(file, **({"lossless": True} if suffix == ".webp" else {}))
+    assert np.array_equal(read_picture(file), GRADIENT)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_are_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
+    wide = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 21
+    Image.fromarray(wide).save(tmp_path / f"p{suffix}")
+    picture = read_picture(tmp_path / f"p{suffix}")
+    assert picture.shape == (48, 64, 3)
+    assert np.abs(picture[:, :, 0] - wide / 257).max() <= 0.5
+
+
+def test_16_bits_of_colour_are_scaled_too(tmp_path: Path) -> None:
+    wide = (np.arange(48 * 64 * 3, dtype=np.uint16) * 7).reshape(48, 64, 3)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in wide)
+    (tmp_path / "p.png").write_bytes(png(64, 48, 16, rows))
+    assert np.abs(read_picture(tmp_path / "p.png") - wide / 257).max() < 1
+
+
+def test_grey_alpha_and_palette_become_rgb(tmp_path: Path) -> None:
+    clear = np.dstack([GRADIENT, np.zeros((48, 64), np.uint8)])
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    assert (read_picture(tmp_path / "clear.png") == 255).all()
+    Image.fromarray(GRADIENT[:, :, 0]).save(tmp_path / "grey.png")
+    assert np.array_equal(read_picture(tmp_path / "grey.png")[:, :, 2], GRADIENT[:, :, 0])
+    Image.fromarray(GRADIENT).quantize(200).save(tmp_path / "palette.png")
+    assert np.abs(read_picture(tmp_path / "palette.png").astype(int) - GRADIENT).mean() < 6
+
+
+def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
+    Image.fromarray(GRADIENT).convert("CMYK").save(tmp_path / "p.jpg", quality=98)
+    assert np.abs(read_picture(tmp_path / "p.jpg").astype(int) - GRADIENT).mean() < 4
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(GRADIENT).copy()).save(tmp_path / "p.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "p.png"), GRADIENT)
+
+
+def test_a_colour_profile_is_converted_and_a_broken_one_ignored(tmp_path: Path) -> None:
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(GRADIENT).save(tmp_path / "srgb.png", icc_profile=srgb)
+    assert np.abs(read_picture(tmp_path / "srgb.png").astype(int) - GRADIENT).max() <= 1
+    Image.fromarray(GRADIENT).save(tmp_path / "linear.png", icc_profile=linear_profile())
+    light = GRADIENT / 255
+    gamma = np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    assert np.abs(read_picture(tmp_path / "linear.png") - 255 * gamma).max() <= 3
+    Image.fromarray(GRADIENT).save(tmp_path / "broken.png", icc_profile=b"no profile at all")
+    assert np.array_equal(read_picture(tmp_path / "broken.png"), GRADIENT)
+
+
+def make_truncated(file: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(file)
+    file.write_bytes(file.read_bytes()[:2000])
+
+
+def make_animated(file: Path) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+
+
+def make_float(file: Path) -> None:
+    Image.fromarray(np.zeros((64, 64), np.float32)).save(file)
+
+
+FAULTS = {
+    "p.png is empty": lambda file: file.write_bytes(b""),
+    "p.png is no picture": lambda file: file.write_text("hello"),
+    "p.png cannot be read": make_truncated,
+    "p.png holds 2 frames": make_animated,
+    "p.png says it has 11000 x 11000": lambda file: claimed_png(file, 11_000, 11_000),
+    "p.png says it has more than the 120,000,000": lambda file: claimed_png(file, 60_000, 60_000),
+    "p.png is not there": lambda file: file.symlink_to(file.parent / "nowhere.png"),
+}
+
+
+@pytest.mark.parametrize("sentence", FAULTS)
+def test_planted_fault_is_one_sentence(tmp_path: Path, sentence: str) -> None:
+    file = tmp_path / "p.png"
+    FAULTS[sentence](file)
+    with pytest.raises(UserInputError) as caught:
+        read_picture(file)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path, formats: tuple[str, ...]) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    (tmp_path / "a.png").touch()
+    with pytest.raises(UserInputError, match=r"a\.png may not be read \(Permission denied\)"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_the_first_picture_of_a_phones_jpeg_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "p.jpg"
+    preview = Image.new("RGB", (32, 24), "blue")
+    Image.fromarray(GRADIENT).save(file, "MPO", save_all=True, append_images=[preview], quality=98)
+    with Image.open(file) as opened:
+        assert opened.n_frames == 2
+    assert np.abs(read_picture(file).astype(int) - GRADIENT).max() < 12
+    assert file_notes(file, tmp_path) == ["the first of several pictures"]
+
+
+@pytest.mark.parametrize(("kind", "read"), [(1, True), (4, True), (2, False), (0, False)])
+def test_reduced_copies_and_masks_in_a_tiff_are_no_pages(
+    tmp_path: Path, kind: int, read: bool
+) -> None:
+    file = tmp_path / "p.tif"
+    second = TiffImagePlugin.ImageFileDirectory_v2()
+    second[254] = kind
+    with TiffImagePlugin.AppendingTiffWriter(str(file), new=True) as writer:
+        Image.fromarray(GRADIENT).save(writer, "TIFF")
+        writer.newFrame()
+        Image.new("RGB", (16, 12), "blue").save(writer, "TIFF", tiffinfo=second)
+    with Image.open(file) as opened:
+        assert opened.n_frames == 2
+    if read:
+        assert np.array_equal(read_picture(file), GRADIENT)
+        return
+    with pytest.raises(UserInputError, match="holds 2 frames"):
+        read_picture(file)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n%%EOF\n"
+
+
+def test_postscript_named_as_a_picture_reaches_no_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *words, **_: ran.append(words))
+    monkeypatch.setattr("subprocess.check_call", lambda *words, **_: ran.append(words))
+    (tmp_path / "p.png").write_bytes(POSTSCRIPT)
+    for read in (read_picture, lambda file: read_mask(file, 64, 64)):
+        with pytest.raises(UserInputError, match="is no picture in a supported format"):
+            read(tmp_path / "p.png")
+    assert ran == []
+
+
+@pytest.mark.parametrize("suffix", ["GIF", "PCX", "TGA", "ICO", "EPS"])
+def test_only_named_formats_are_opened(tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(GRADIENT).save(tmp_path / "p.png", suffix)
+    with pytest.raises(UserInputError, match=r"p\.png is no picture in a supported format"):
+        read_picture(tmp_path / "p.png")
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "null.png").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(str(tmp_path / "s.png"))
+        for name in ("pipe.png", "null.png", "s.png"):
+            with pytest.raises(UserInputError, match=f"{name} is a pipe, a socket or a device"):
+                read_picture(tmp_path / name)
+    with pytest.raises(UserInputError, match=r"folder\.png is a folder"):
+        read_picture(tmp_path / "folder.png")
+    os.mkfifo(tmp_path / "f.npz")
+    with pytest.raises(UserInputError, match=r"f\.npz is not a file of displacement fields"):
+        read_field(tmp_path / "f.npz", "field", 64, 64)
+
+
+def test_no_code_opens_a_picture_of_any_format() -> None:
+    """`Image.open` without formats tries every reader that Pillow has."""
+    root = Path(harness.__file__).parent.parent
+    calls = [
+        (file, node)
+        for package in ("harness", "objectives", "reports", "search_spaces")
+        for file in (root / package).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in OPENERS
+    ]
+    assert len(calls) >= 5
+    for file, call in calls:
+        assert "formats" in {word.arg for word in call.keywords}, f"{file}:{call.lineno}"
+
+
+def test_a_mask_without_white_is_refused_by_its_values(tmp_path: Path) -> None:
+    drawn = np.zeros((40, 40), np.uint8)
+    drawn[:, 20:] = 1
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    with pytest.raises(UserInputError, match=r"m\.png has no white in it .* is 1 of 255"):
+        read_mask(tmp_path / "m.png", 40, 40)
+    Image.fromarray(drawn * 0).save(tmp_path / "m.png")
+    assert not read_mask(tmp_path / "m.png", 40, 40).any()
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    make_float(tmp_path / "p.tif")
+    with pytest.raises(UserInputError, match="floating-point"):
+        read_picture(tmp_path / "p.tif")
+
+
+@pytest.mark.parametrize("name", ["a b.png", 'it\'s "so".png', "초상화.png", "two\nlines.png"])
+def test_any_name_is_read_and_shown_on_one_line(tmp_path: Path, name: str) -> None:
+    Image.fromarray(GRADIENT).save(tmp_path / name, "PNG")
+    assert read_picture(tmp_path / name).shape == (48, 64, 3)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserInputError) as caught:
+        read_picture(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_halves_are_split_in_the_middle_or_refused() -> None:
+    a, b = split_halves(np.hstack([GRADIENT, GRADIENT // 2]), Path("p.png"))
+    assert np.array_equal(a, GRADIENT)
+    assert np.array_equal(b, GRADIENT // 2)
+    with pytest.raises(UserInputError, match="odd number"):
+        split_halves(GRADIENT[:, :63], Path("p.png"))
+    with pytest.raises(UserInputError, match="too small"):
+        split_halves(GRADIENT[:20], Path("p.png"))
+
+
+def test_a_mask_is_scaled_to_its_pair(tmp_path: Path) -> None:
+    drawn = np.zeros((40, 40), np.uint8)
+    drawn[:, 20:] = 255
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    mask = read_mask(tmp_path / "m.png", 80, 120)
+    assert mask.shape == (80, 120)
+    assert mask[:, 61:].all()
+    assert not mask[:, :59].any()
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    suffix=st.sampled_from([".png", ".jpg", ".webp", ".tif", ".bmp"]),
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=12),
+    keep=st.floats(0.2, 1),
+)
+def test_damaged_bytes_never_end_in_another_error(
+    tmp_path: Path, suffix: str, changes: list[tuple[float, int]], keep: float
+) -> None:
+    file = tmp_path / f"p{suffix}"
+    Image.fromarray(GRADIENT).save(file)
+    damaged = bytearray(file.read_bytes())
+    for place, value in changes:
+        damaged[int(place * (len(damaged) - 1))] = value
+    file.write_bytes(damaged[: int(keep * len(damaged))])
+    with suppress(UserInputError):
+        read_mask(file, 48, 64)
+        file_notes(file, tmp_path)
+        picture = read_picture(file)
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        assert picture.shape[0] * picture.shape[1] <= MAX_PIXELS
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
+    keep=st.floats(0.2, 1),
+)
+def test_damaged_fields_never_end_in_another_error(
+    tmp_path: Path, changes: list[tuple[float, int]], keep: float
+) -> None:
+    file = tmp_path / "p.npz"
+    field = np.zeros((2, 48, 64), np.float32)
+    field[:, 20:30] = 1.5
+    save_fields(file, field, -field)
+    damaged = bytearray(file.read_bytes())
+    for place, value in changes:
+        damaged[int(place * (len(damaged) - 1))] = value
+    file.write_bytes(damaged[: int(keep * len(damaged))])
+    with suppress(UserInputError):
+        assert warped_back(GRADIENT, file, "AtoB").shape == GRADIENT.shape
+
+
+def test_fields_that_unpack_to_more_than_their_pair_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = np.zeros((2, 3000, 3000), np.float16)
+    save_fields(tmp_path / "p.npz", huge, huge)
+    monkeypatch.setattr("numpy.lib.npyio.NpzFile.__getitem__", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(UserInputError, match=r"p\.npz is not a file of displacement fields"):
+        read_field(tmp_path / "p.npz", "inverse", 48, 64)

@@ -1,0 +1,126 @@
+"""What is said of the finalists is what their runs show."""
+
+import numpy as np
+import pytest
+
+from harness.evaluation.verdict import Finalist, conclude
+from tests.harness.evaluation.test_paired_comparison import crossed_interval
+
+SEEDS = (11, 12, 13)
+
+
+def finalist(name: str, mean: float, noise: float = 1e-3, **changes: object) -> Finalist:
+    """Three runs on eight pictures about `mean`."""
+    random = np.random.default_rng(sum(map(ord, name)))
+    scores = {seed: list(mean + noise * random.normal(size=8)) for seed in SEEDS}
+    trial = int(name[1:]) if name[1:].isdecimal() else None
+    recipe = None if trial else name
+    made = {"name": name, "trial": trial, "recipe": recipe, "params": {}, "scores": scores}
+    return Finalist(**(made | changes))  # type: ignore[arg-type]
+
+
+def test_a_clear_winner_is_called_better() -> None:
+    shown = conclude([finalist("t3", 0.3), finalist("t4", 0.28), finalist("best", 0.25)], "best")
+    assert shown is not None
+    assert shown["winner"] == "t3"
+    assert shown["runner_up"] == "t4"
+    assert shown["better"]
+    assert shown["verdict"].startswith("better than best-recipe by 0.0")
+    assert shown["difference"]["low"] > 0.04
+    assert shown["ahead_of_runner_up"]["low"] > 0
+    assert [row["name"] for row in shown["rows"]] == ["t3", "t4", "best"]
+
+
+@pytest.mark.parametrize("challengers", [1, 2, 3])
+def test_the_winner_s_lead_allows_for_its_having_been_chosen(challengers: int) -> None:
+    """95 % for all comparisons with the baseline together: the more there are, the wider."""
+    others = [finalist(f"t{number}", 0.3 - number / 100) for number in range(3, 3 + challengers)]
+    baseline = finalist("best", 0.25)
+    found = conclude([*others, baseline], "best")
+    assert found is not None
+    assert found["level"] == pytest.approx(1 - 0.05 / challengers)
+    cells = [np.subtract(others[0].scores[seed], baseline.scores[seed]) for seed in SEEDS]
+    mean, low, high = crossed_interval(np.array(cells), 1 - 0.05 / challengers)
+    assert found["difference"] == pytest.approx({"mean": mean, "low": low, "high": high})
+    second = others[1] if challengers > 1 else baseline
+    cells = [np.subtract(others[0].scores[seed], second.scores[seed]) for seed in SEEDS]
+    mean, low, high = crossed_interval(np.array(cells), 1 - 0.05 / challengers)
+    assert found["ahead_of_runner_up"] == pytest.approx({"mean": mean, "low": low, "high": high})
+    means = [np.mean(list(others[0].scores[seed])) for seed in SEEDS]
+    assert found["rows"][0]["mean"] == pytest.approx(np.mean(means))
+    half = 4.302652729911275 * np.std(means, ddof=1) / 3**0.5  # Student's t of two degrees
+    assert found["rows"][0]["ci95"] == pytest.approx([np.mean(means) - half, np.mean(means) + half])
+
+
+def test_a_lead_that_chance_may_have_made_is_none_though_one_interval_would_say_so() -> None:
+    """Between the levels of one comparison and of three."""
+    random = np.random.default_rng(0)
+    cells = random.normal(size=(3, 8)) * 0.01 + random.normal(size=(3, 1)) * 0.004
+    cells -= cells.mean()
+    alone, together = (crossed_interval(cells, level)[2] for level in (0.95, 1 - 0.05 / 3))
+    lead = (alone + together) / 2
+    scores = dict(zip(SEEDS, (cells + 0.3 + lead).tolist(), strict=True))
+    level = {seed: [0.3] * 8 for seed in SEEDS}
+    first, baseline = finalist("t3", 0, scores=scores), finalist("best", 0, scores=level)
+    few = conclude([first, baseline], "best")
+    many = conclude([first, finalist("t4", 0.1), finalist("t5", 0.1), baseline], "best")
+    assert few is not None
+    assert many is not None
+    assert few["better"]
+    assert few["verdict"].startswith(f"better than best-recipe by {lead:.4f}")
+    assert not many["better"]
+    assert many["verdict"].startswith("no difference between t3 and best-recipe shown")
+
+
+def test_noise_is_no_difference() -> None:
+    shown = conclude(
+        [finalist("t3", 0.251, 0.05), finalist("t4", 0.25, 0.05), finalist("best", 0.25, 0.05)],
+        "best",
+    )
+    assert shown is not None
+    assert not shown["better"]
+    assert shown["verdict"].startswith("no difference between t")
+
+
+def test_the_guide_may_be_right() -> None:
+    shown = conclude([finalist("t3", 0.2), finalist("best", 0.25)], "best")
+    assert shown is not None
+    assert shown["winner"] == "best"
+    assert not shown["better"]
+    assert shown["verdict"].startswith("best-recipe is the best: t3, the best of the others, is")
+    assert shown["difference"]["mean"] == pytest.approx(-shown["ahead_of_runner_up"]["mean"])
+    assert shown["ahead_of_runner_up"]["low"] > 0.04
+
+
+def test_who_diverges_once_cannot_win() -> None:
+    wild = finalist("t3", 0.9, diverged=True)
+    shown = conclude([wild, finalist("t4", 0.26), finalist("best", 0.25)], "best")
+    assert shown is not None
+    assert shown["winner"] == "t4"
+    assert shown["rows"][-1]["name"] == "t3"
+    assert shown["rows"][-1]["diverged"]
+
+
+@pytest.mark.parametrize("missing", ["t3", "best"])
+def test_one_run_is_no_verdict(missing: str) -> None:
+    both = [finalist("t3", 0.3), finalist("best", 0.25)]
+    few = [
+        finalist(one.name, 0.3, scores={11: [0.3] * 8}) if one.name == missing else one
+        for one in both
+    ]
+    assert conclude(few, "best") is None
+
+
+def test_only_seeds_that_both_ran_are_compared() -> None:
+    late = finalist("t3", 0.3, scores={seed: [0.3, 0.31] for seed in (12, 13, 14)})
+    early = finalist("best", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})
+    shown = conclude([late, early], "best")
+    assert shown is not None
+    assert shown["difference"]["mean"] == pytest.approx(0.1)
+
+
+def test_where_less_is_better_the_least_leads() -> None:
+    shown = conclude([finalist("t3", 0.2), finalist("t4", 0.3), finalist("best", 0.25)], "best", -1)
+    assert shown is not None
+    assert shown["winner"] == "t3"
+    assert shown["difference"]["low"] > 0.04

@@ -1,0 +1,107 @@
+"""What is done after a search neither fails it nor hides why it failed."""
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from driving import Instant, make_plan
+from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
+from searching import Heard, trials
+
+import harness.search.search
+from benchmarks.simulated import SimulatedLauncher
+from harness.console.view import Note
+from harness.errors import HarnessError
+from harness.search.recorder import Recorder
+from harness.search.search import run_search
+from harness.search.stopping import StopSwitch
+from harness.tracking import NullTracker
+from harness.trials.worker import Message
+
+AFTERWARDS = (
+    "harness.search.recorder.put_back",
+    "harness.search.conclusion.outcome_of",
+    "harness.search.conclusion.left_by",
+    "harness.tracking.NullTracker.parent",
+    "harness.tracking.NullTracker.conclude",
+    "harness.tracking.NullTracker.finish",
+)
+
+
+def broken(*_: Any) -> NoReturn:
+    raise RuntimeError("the second thing that went wrong")
+
+
+class OneByOne(SimulatedLauncher):
+    """Hears one worker at a time: while its trial ends, the other's runs."""
+
+    def wait(self, timeout: float) -> list[tuple[int, Message]]:
+        number = max(self.said)
+        return [(number, self.said.pop(number))]
+
+
+def search(folder: Path, stop_after: int | None = None) -> tuple[Any, Heard]:
+    """Two workers of this process, four trials."""
+    plan, stop = make_plan(folder, jobs=2, budget=4), StopSwitch(None)
+    view = Heard(stop, stop_after)
+    with pytest.MonkeyPatch.context() as patch:
+        launcher = OneByOne(plan.trial_plan.folder, b"")
+        patch.setattr(harness.search.search, "make_launcher", lambda *_: launcher)
+        patch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
+        return run_search(plan, view, stop, Instant), view
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second trial that completes cannot be recorded."""
+    complete = Recorder.complete
+
+    def once(self: Recorder, *arguments: Any) -> None:
+        if self.done:
+            raise HarnessError("the first thing that went wrong")
+        complete(self, *arguments)
+
+    monkeypatch.setattr(Recorder, "complete", once)
+
+
+@pytest.mark.usefixtures("failing")
+@pytest.mark.parametrize("step", AFTERWARDS)
+def test_the_user_sees_the_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(step, broken)
+    with pytest.raises(HarnessError, match="the first thing"):
+        search(tmp_path)
+    assert "the second thing" in (tmp_path / "fake" / "driver.log").read_text()
+    monkeypatch.undo()
+    assert search(tmp_path)[0].counts == {"complete": 4, "waiting": 4}
+
+
+@pytest.mark.parametrize("step", [step for step in AFTERWARDS if "outcome_of" not in step])
+def test_a_stopped_search_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    monkeypatch.setattr(step, broken)
+    outcome, view = search(tmp_path, stop_after=2)
+    assert outcome.stopped == "user"
+    notes = [event.text for event in view.events if isinstance(event, Note)]
+    assert any("RuntimeError" in text and "driver.log" in text for text in notes)
+    monkeypatch.undo()
+    assert search(tmp_path)[0].counts == {"complete": 4, "waiting": 4}
+    assert TrialState.RUNNING not in {trial.state for trial in trials(tmp_path)}
+
+
+def test_a_database_that_was_waited_for_in_vain_is_not_waited_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> NoReturn:
+        raise HarnessError("the database has been away") from StorageInternalError()
+
+    asked = []
+    monkeypatch.setattr(Recorder, "complete", away)
+    monkeypatch.setattr("harness.search.recorder.put_back", lambda *_: asked.append("put back"))
+    monkeypatch.setattr("harness.search.conclusion.outcome_of", lambda *_: asked.append("outcome"))
+    with pytest.raises(HarnessError, match="has been away"):
+        search(tmp_path)
+    assert asked == []

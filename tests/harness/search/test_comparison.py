@@ -1,0 +1,90 @@
+"""Two configurations compared: what is run, what is said, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from driving import TRAIN, Instant
+from searching import run
+
+import harness.search.plan
+from harness.config.settings import SearchConfig
+from harness.data.pairs.prepare import PreparedData
+from harness.errors import UserInputError
+from harness.search.comparison import plan_comparison
+from harness.search.plan import SearchPlan
+from harness.search.result import as_lines, confirmation
+from harness.study.study import read_study
+from reports.html import render
+
+PARAMS = {"lambda_perceptual": 0, "n_layers_D": 3, "gan_mode": "lsgan", "lr": 2e-4}
+
+
+def write(file: Path, lambda_L1: float, **train: Any) -> Path:
+    held = {
+        "schema": 1,
+        "params": {"lambda_L1": lambda_L1, **PARAMS},
+        "train": TRAIN.model_dump(mode="json") | train,
+    }
+    file.write_text(yaml.safe_dump(held))
+    return file
+
+
+@pytest.fixture(autouse=True)
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """No pairs are made; the returned list says how many are held out."""
+    n_test = [2]
+
+    def prepare(*_: object) -> PreparedData:
+        return PreparedData(tmp_path / "none.pt", "d" * 32, "nothing", 8, 2, n_test[0])
+
+    monkeypatch.setattr(harness.search.plan, "prepare", prepare)
+    return n_test
+
+
+def plan_of(folder: Path, one: Path, other: Path) -> SearchPlan:
+    config = SearchConfig(budget=6, run_dir=folder / "runs", weights="random", device="cpu", jobs=1)
+    return plan_comparison((one, other), config)
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
+    one, other = write(tmp_path / "a.yaml", 60), write(tmp_path / "b.yaml", 300)
+    plan = plan_of(tmp_path, one, other)
+    outcome = run(plan, Instant)
+    assert outcome.final_runs == 6
+    assert outcome.finalists is not None
+    assert outcome.finalists["winner"] == str(one)
+    assert outcome.finalists["verdict"].startswith(f"better than {other} by 0.")
+    assert outcome.finalists["level"] == pytest.approx(0.95)
+    said = "\n".join(confirmation(outcome))
+    assert str(one) in said
+    assert "Verdict: better than" in said
+
+    assert "No trial has completed" not in "\n".join(as_lines(outcome))
+    page = render(read_study(tmp_path / "runs"))
+    assert "Two settings trained on the same seeds" in page
+    assert "search&#39;s leaders" not in page
+
+    again = run(plan_of(tmp_path, one, other), Instant)
+    assert again.finalists == outcome.finalists
+    assert len((plan.paths.folder / "finals.txt").read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("change", "n_test", "said"),
+    [
+        ({"lambda_L1": 60}, 2, "hold the same settings"),
+        ({"lambda_L1": 90, "steps": 60}, 2, r"train\.steps: 30, 60"),
+        ({"lambda_L1": 90}, 0, "No pairs are held out"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    tmp_path: Path, prepared: list[int], change: dict[str, Any], n_test: int, said: str
+) -> None:
+    prepared[0] = n_test
+    one, other = write(tmp_path / "a.yaml", 60), write(tmp_path / "b.yaml", **change)
+    with pytest.raises(UserInputError, match=said):
+        plan_of(tmp_path, one, other)
+    assert not (tmp_path / "runs").exists()

@@ -1,0 +1,65 @@
+"""The finalists' runs by value: their seeds, and whose weights are kept."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from driving import Instant, make_plan
+from searching import remembered, run, trials
+
+from harness.search.finalists import FinalStage, choose
+from harness.tracking import NullTracker
+from harness.trials.messages import Rung, TrialTask
+from tests.harness.search.test_finalists import best_yaml, final_runs
+
+
+def stage_of(folder: Path, seed: int) -> FinalStage:
+    """The guide's recommendation alone, three times."""
+    plan = make_plan(folder, seed=seed, repeats=3, finalists=1)
+    study = remembered(plan)
+    runs = optuna.create_study(storage=study._storage)
+    return FinalStage(plan, study, runs, choose(study, 1), NullTracker(), 0)
+
+
+def test_no_run_has_a_seed_that_a_search_has_or_that_another_search_s_finalists_have(
+    tmp_path: Path,
+) -> None:
+    stages = [stage_of(tmp_path, seed) for seed in range(20)]
+    seeds = [seed for stage in stages for seed in stage.seeds]
+    assert len(set(seeds)) == 60
+    assert not set(seeds) & set(range(100_000))
+    handed = [stages[3].next()[1].seed for _ in range(3)]
+    assert sorted(handed) == sorted(stages[3].seeds)
+
+
+def test_the_same_search_has_the_same_fresh_seeds(tmp_path: Path) -> None:
+    assert stage_of(tmp_path, 7).seeds == stage_of(tmp_path, 7).seeds
+
+
+class Upset(Instant):
+    """On the held-out pairs the best of the search are the worst."""
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        if task.stage == "search":
+            return rung
+        return Rung(step, 1 - rung.value, rung.components, rung.losses, rung.panel)
+
+
+@pytest.mark.usefixtures("unmirrored")
+@pytest.mark.parametrize("runner", [Instant, Upset])
+def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
+    tmp_path: Path, runner: type[Instant]
+) -> None:
+    plan = make_plan(tmp_path, budget=24, finalists=2, repeats=3, seed=5)
+    run(plan, runner)
+    runs, held = final_runs(tmp_path), best_yaml(tmp_path)
+    # Seed by seed: the two best of the search, then the guide's recommendation.
+    first = runs[2 if runner is Upset else 0]
+    assert first.user_attrs["params"] == held["params"]
+    (kept,) = plan.paths.checkpoints.glob("f*.pth")
+    assert held["checkpoint"] == f"checkpoints/{kept.name}"
+    assert kept.read_text() == f"of f{first.number:02d}, seed {first.user_attrs['seed']}"
+    searched = {trial.user_attrs["seed"] for trial in trials(tmp_path)}
+    assert searched == {5}
+    assert not searched & {each.user_attrs["seed"] for each in runs}

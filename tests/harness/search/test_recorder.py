@@ -1,0 +1,63 @@
+"""How long a trial may take before it is taken for hung."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from driving import TRAIN, make_plan
+from searching import remembered
+
+from harness.config.settings import FINAL_TIMES, Repository
+from harness.console.view import QuietView
+from harness.search.phases import SearchStage
+from harness.search.plan import SearchPlan
+from harness.search.recorder import HUNG, HUNG_AT_FIRST, HUNG_AT_LEAST, HUNG_UNMEASURED, Recorder
+from harness.tracking import NullTracker
+
+
+def recorder(plan: SearchPlan, *seconds: float) -> Recorder:
+    """Of a study with completed trials of these durations."""
+    study = remembered(plan)
+    for took in seconds:
+        trial = optuna.trial.create_trial(value=0.3, user_attrs={"seconds": took, "components": {}})
+        study.add_trial(trial)
+    stage = SearchStage.__new__(SearchStage)  # without the files of its leaders
+    stage.study = stage.searched = study
+    stage.tracker, stage.train, stage.done = NullTracker(), plan.trial_plan.train, len(seconds)
+    return Recorder(plan, stage, QuietView())
+
+
+def test_the_limit_is_ten_times_the_median_whatever_the_longest_took(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    assert recorder(plan, 10, 11, 12, 5000, 9).time_limit() == HUNG * 11
+    assert recorder(plan, 1, 2, 3).time_limit() == HUNG_AT_LEAST
+
+
+def test_before_three_trials_the_pace_says_what_is_long(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    assert recorder(plan).time_limit() == HUNG_UNMEASURED
+    assert recorder(plan, 3, 6).time_limit() == HUNG_AT_FIRST
+    assert recorder(plan, 3000, 2000).time_limit() == HUNG * 3000
+    first = recorder(plan)
+    first.note_pace(500.0)
+    first.note_pace(100.0)
+    assert first.time_limit() == HUNG * 500 * TRAIN.steps
+    first.stage.train = TRAIN.longer(FINAL_TIMES)
+    assert first.time_limit() == pytest.approx(HUNG * 500 * TRAIN.steps * FINAL_TIMES)
+
+
+def test_the_user_s_limit_comes_before_all(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, trial_timeout=7.0)
+    assert recorder(plan).time_limit() == 7.0
+    assert recorder(plan, 100, 100, 100).time_limit() == 7.0
+
+
+def test_how_long_another_program_takes_is_not_known_from_a_warm_start(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    external = Repository(folder=tmp_path, python="python", options=(), silence=9)
+    told = plan.trial_plan.model_copy(update={"external": external})
+    object.__setattr__(plan, "trial_plan", told)
+    first = recorder(plan)
+    first.note_pace(1.0)
+    assert first.time_limit() == float("inf")
+    assert recorder(plan, 10, 10, 10).time_limit() == HUNG * 10

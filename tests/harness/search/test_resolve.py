@@ -1,0 +1,52 @@
+"""Earlier results that are enqueued: none is passed over, none is tried twice."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli.search import pins
+from harness.config.settings import SearchConfig
+from harness.errors import UserInputError
+from harness.search.resolve import choose_earlier, choose_finalists
+from search_spaces.space import load_space
+from tests.harness.portraits import write_best
+
+SPACE = load_space("wide")
+
+
+def test_results_of_one_name_from_different_runs_are_all_enqueued(tmp_path: Path) -> None:
+    """Two people's study and trial of the same name hold different settings."""
+    weights = (60.0, 70.0, 80.0)
+    files = tuple(
+        write_best(tmp_path / f"{weight}.yaml", params={"lambda_L1": weight}) for weight in weights
+    )
+    found = choose_earlier(files, SPACE)
+    assert list(found) == ["portraits t003", "portraits t003 (2)", "portraits t003 (3)"]
+    assert [values["lambda_L1"] for values in found.values()] == list(weights)
+
+
+def test_settings_that_are_enqueued_twice_are_refused(tmp_path: Path) -> None:
+    one, other = (write_best(tmp_path / name) for name in ("a.yaml", "b.yaml"))
+    for files in ((one, one), (one, other)):
+        with pytest.raises(
+            UserInputError, match=r"[ab]\.yaml has the same settings as a file named befor"
+        ):
+            choose_earlier(files, SPACE)
+
+
+@pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])
+def test_a_setting_that_is_pinned_twice_is_refused(entries: list[str]) -> None:
+    with pytest.raises(UserInputError, match="--set lr is given twice, as 1 and as "):
+        pins(entries)
+
+
+@pytest.mark.parametrize(
+    ("budget", "repeats", "finalists"), [(48, 3, 3), (47, 3, 0), (64, 4, 3), (63, 4, 0)]
+)
+def test_a_winner_is_confirmed_by_a_quarter_of_the_budget(
+    budget: int, repeats: int, finalists: int
+) -> None:
+    """Three settings and the recommendation, each as often as is said."""
+    found, remarks = choose_finalists(SearchConfig(budget=budget, repeats=repeats), n_test=12)
+    assert found == finalists
+    assert bool(remarks) is (finalists == 0)

@@ -1,0 +1,76 @@
+"""Signals: what asks for an orderly stop, and what ends the process at once."""
+
+import os
+import signal
+
+import pytest
+
+from harness.search.stopping import SECOND_AFTER, STOPPED_BY_USER, StopSwitch
+
+
+class ExitedError(Exception):
+    """In place of the end of the test's own process."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """One entry: the time."""
+    now = [100.0]
+
+    def leave(code: int) -> None:
+        raise ExitedError(code)
+
+    monkeypatch.setattr("harness.search.stopping.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.search.stopping.os._exit", leave)
+    return now
+
+
+def test_one_request_that_comes_as_several_signals_stops_in_order(clock: list[float]) -> None:
+    """GNU `timeout` signals its child, and 2 ms later its whole group."""
+    stop = StopSwitch(None)
+    with stop.on_signals():
+        for later in (0.0, 0.002, SECOND_AFTER - 0.01):
+            clock[0] = 100.0 + later
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop()
+    assert stop.reason == "user"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_request_ends_the_process_at_once(clock: list[float], number: int) -> None:
+    stop = StopSwitch(None)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop()
+        clock[0] += SECOND_AFTER + 0.01
+        with pytest.raises(ExitedError, match=str(STOPPED_BY_USER)):
+            os.kill(os.getpid(), number)
+
+
+def test_a_signal_after_the_time_limit_is_the_first(clock: list[float]) -> None:
+    stop = StopSwitch(timeout=5)
+    clock[0] += 6
+    assert stop()
+    assert stop.reason == "timeout"
+    stop.heard(signal.SIGINT, None)
+    assert stop.reason == "user"
+
+
+def test_a_closed_terminal_stops_in_order(clock: list[float]) -> None:
+    stop = StopSwitch(None)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop()
+    assert stop.reason == "user"
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(clock: list[float]) -> None:
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop = StopSwitch(None)
+        with stop.on_signals():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, earlier)

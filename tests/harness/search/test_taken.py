@@ -1,0 +1,213 @@
+"""What has the name, the folder or the database of a new search and is not its own stays whole."""
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from driving import make_plan
+from optuna import Study
+from searching import run, trials
+
+from harness.cli.search import trials_there
+from harness.errors import UserInputError
+from harness.paths import RunPaths, begun_aside
+from harness.study import study as record
+from harness.study.database import open_storage
+from harness.study.folder import owner_of
+from harness.study.locks import only_driver_anywhere
+
+pytestmark = pytest.mark.usefixtures("unmirrored")
+
+
+def foreign(url: str, name: str, trials: int = 25) -> Study:
+    """A study of somebody's own, without any of our marks."""
+    study = optuna.create_study(study_name=name, storage=url)
+    study.set_user_attr("created", "on a Monday")
+    for number in range(trials):
+        study.add_trial(optuna.create_trial(value=float(number)))
+    return study
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("trials", [25, 0], ids=["with trials", "empty"])
+def test_another_programs_study_is_refused_by_name_and_nothing_is_written(
+    tmp_path: Path, trials: int
+) -> None:
+    url = f"sqlite:///{tmp_path}/col.db"
+    foreign(url, "fake", trials)
+    plan = make_plan(tmp_path / "runs", storage=url)
+    for attempt in (run, trials_there):
+        with pytest.raises(
+            UserInputError, match=r"a study fake that this search did not make.*--st"
+        ):
+            attempt(plan)
+    assert len(optuna.load_study(study_name="fake", storage=url).trials) == trials
+    assert not (tmp_path / "runs").exists()
+
+
+def test_another_programs_study_in_the_run_folders_own_database_stays(tmp_path: Path) -> None:
+    foreign(f"sqlite:///{tmp_path}/optuna.db", "fake")
+    with pytest.raises(UserInputError, match="a study fake that this search did not make"):
+        run(make_plan(tmp_path))
+    assert len(trials(tmp_path)) == 25
+    assert not (tmp_path / "fake").exists()
+
+
+def test_a_study_of_ours_with_a_trial_that_ran_is_never_made_anew(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=1))
+    plan = make_plan(tmp_path)
+    database = open_storage(f"sqlite:///{tmp_path}/optuna.db")
+    with pytest.raises(UserInputError, match="a study fake"):
+        record.create_study(database, "fake", plan.facts, plan.recipes)
+    assert len(trials(tmp_path)) == len(plan.recipes)
+
+
+def test_the_name_of_a_record_of_finalists_is_reserved(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
+    name = "fake" + record.FINALISTS
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    known = len(optuna.load_study(study_name=name, storage=url).trials)
+    for taken in (name, "new" + record.FINALISTS):
+        with pytest.raises(UserInputError, match=r"finalists\)"):
+            run(make_plan(tmp_path, study=taken))
+        with pytest.raises(UserInputError, match=r"finalists\)"):
+            trials_there(make_plan(tmp_path, study=taken))
+    assert len(optuna.load_study(study_name=name, storage=url).trials) == known == 4
+
+
+def test_anothers_record_of_finalists_is_neither_counted_nor_used(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    name = "fake" + record.FINALISTS
+    foreign(url, name)
+    assert run(make_plan(tmp_path, budget=12)).final_runs == 0
+    with pytest.raises(
+        UserInputError, match=r"a study fake \(finalists\) that this search did not"
+    ):
+        run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
+    assert len(optuna.load_study(study_name=name, storage=url).trials) == 25
+
+
+def test_a_study_of_an_earlier_version_keeps_its_finalists(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    storage = optuna.storages.RDBStorage(url)
+    with storage.engine.begin() as connection:
+        for key in (record.IDENTITY, record.FINALISTS_OF):
+            connection.exec_driver_sql(f"DELETE FROM study_user_attributes WHERE key = '{key}'")
+    (tmp_path / "fake" / "study.json").unlink()
+    again = run(make_plan(tmp_path, budget=21, finalists=1, repeats=2))
+    assert again.final_runs >= 4
+    searched = record.read_study(tmp_path)
+    finals = record.finals_of(searched)
+    assert finals is not None
+    assert finals.user_attrs == {record.FINALISTS_OF: searched.user_attrs[record.IDENTITY]}
+
+
+def test_the_files_of_a_deleted_study_are_moved_and_never_mixed(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=9)
+    run(plan)
+    kept = contents(plan.paths.folder)
+    optuna.delete_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
+    outcome = run(make_plan(tmp_path, budget=2))
+    assert outcome.counts["complete"] == 2
+    earlier = contents(plan.paths.folder / "earlier-1")
+    for name in ("best.yaml", "report.html", "study.json"):
+        assert earlier[name] == kept[name]
+    assert {name for name in kept if name.startswith("checkpoints/")} <= earlier.keys()
+    assert {file.name for file in plan.paths.checkpoints.iterdir()} <= {
+        plan.paths.checkpoint(number).name for number in (0, 1)
+    }
+
+
+def test_one_folder_is_not_shared_by_studies_of_two_databases(tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    run(make_plan(tmp_path / "a", budget=3))
+    run(make_plan(tmp_path / "b", budget=3, storage=other))
+    left = contents(tmp_path / "a" / "fake")
+    with pytest.raises(UserInputError, match="holds the files of another study named fake"):
+        run(make_plan(tmp_path / "a", budget=4, storage=other))
+    assert contents(tmp_path / "a" / "fake") == left
+
+
+def test_a_folder_that_no_search_made_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "fake"
+    (folder / "checkpoints" / "warm_start").mkdir(parents=True)
+    (folder / "checkpoints" / "warm_start" / "latest_net_G.pth").write_text("mine")
+    plan = make_plan(tmp_path)
+    for attempt in (run, trials_there):
+        with pytest.raises(UserInputError, match="was not made by a search and holds checkpoints"):
+            attempt(plan)
+    assert list(contents(folder)) == ["checkpoints/warm_start/latest_net_G.pth"]
+
+
+def test_the_folder_knows_its_study(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=1)
+    run(plan)
+    study = record.read_study(tmp_path)
+    assert owner_of(plan.paths) == study.user_attrs[record.IDENTITY]
+    plan.paths.owner.write_text("half a fi")
+    run(make_plan(tmp_path, budget=2))
+    assert json.loads(plan.paths.owner.read_text())["identity"] == record.identity_of(study)
+
+
+def test_only_files_that_we_began_aside_are_tidied_away(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=1)
+    run(plan)
+    mine = plan.paths.folder / ".notes.tmp"
+    ours = plan.paths.folder / ".best.yaml.4711.tmp"
+    for file in (mine, ours):
+        file.write_text("begun")
+    assert begun_aside(plan.paths.folder) == [ours]
+    run(make_plan(tmp_path, budget=2))
+    assert (mine.exists(), ours.exists()) == (True, False)
+
+
+def test_two_run_folders_of_one_sqlite_file_are_searched_by_one_driver(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    (tmp_path / "link.db").symlink_to("shared.db")
+    url = f"sqlite:///{tmp_path}/shared.db"
+    run(make_plan(tmp_path / "a", budget=1, storage=url))
+    with only_driver_anywhere(open_storage(url), "fake"):
+        for spelt in ("shared.db", "link.db", "x/../shared.db"):
+            second = make_plan(tmp_path / "b", budget=2, storage=f"sqlite:///{tmp_path}/{spelt}")
+            with pytest.raises(UserInputError, match=r"already, by process \d+ on .*--study NAME"):
+                run(second)
+            assert not (tmp_path / "b").exists()
+    with only_driver_anywhere(open_storage(url), "another"):
+        run(second)
+    assert len(record.read_study(storage=url).trials) == len(second.recipes)
+
+
+def test_the_run_folders_database_is_locked_against_those_who_name_it(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=1))
+    with (
+        only_driver_anywhere(open_storage(f"sqlite:///{tmp_path}/optuna.db"), "fake"),
+        pytest.raises(UserInputError, match="searched already"),
+    ):
+        run(make_plan(tmp_path, budget=2))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("optuna.db", "optuna.db-wal", "optuna.db-shm", "optuna.db-journal", "Optuna.DB-wal"),
+        *("mlflow.db", "mlflow.db-wal", "MLFLOW.db-shm", "mlflow-artifacts", "MLflow-server.log"),
+        *(".opening.lock", "..", "."),
+    ],
+)
+def test_no_study_has_the_folder_of_anything_else(tmp_path: Path, name: str) -> None:
+    folder = RunPaths(tmp_path).study(name).folder
+    assert folder.parent == tmp_path
+    assert folder.name.casefold() != name.casefold()
+    assert folder.name[0] != "."
+
+
+def test_a_study_called_as_a_databases_log_does_not_harm_it(tmp_path: Path) -> None:
+    for budget in (1, 2):
+        run(make_plan(tmp_path, study="optuna.db-wal", budget=budget))
+    assert len(record.read_study(tmp_path).trials) == len(make_plan(tmp_path).recipes)

@@ -1,0 +1,167 @@
+"""The only writer's memory and the database say the same; a database that is away is waited for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from driving import make_plan
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import OperationalError
+
+import harness.study.storage
+from harness.errors import HarnessError
+from harness.study import study as record
+from harness.study.database import open_storage, sqlite_url
+from harness.study.storage import OnlyWriter
+
+
+def open_both(folder: Path) -> tuple[optuna.Study, optuna.Study]:
+    """A study through its only writer, and as anybody else reads it."""
+    plan = make_plan(folder)
+    url = sqlite_url(folder / "optuna.db")
+    mine = record.create_study(OnlyWriter(open_storage(url)), "s", plan.facts, plan.recipes)
+    return mine, optuna.load_study(study_name="s", storage=RDBStorage(url))
+
+
+def essence(trial: FrozenTrial) -> tuple[Any, ...]:
+    return (
+        trial.number,
+        trial.state,
+        trial.values,
+        trial.params,
+        trial.distributions,
+        trial.user_attrs,
+        trial.system_attrs,
+        trial.intermediate_values,
+    )
+
+
+def live(study: optuna.Study, folder: Path) -> None:
+    """A trial of every kind."""
+    space = make_plan(folder).space
+    for number in range(16):
+        trial = record.ask(study, space, "tpe", seed=0)
+        trial.set_user_attr("seen", [number, {"a": (1, 2)}])
+        record.write_down(study)
+        for step in {10, 20} - set(study.trials[trial.number].intermediate_values):
+            trial.report(0.1 * number + step, step)
+            trial.should_prune()
+        if number == 15:
+            return
+        if number % 5 == 4:
+            record.put_back(study, trial)
+        else:
+            trial.set_user_attr("end", number)
+            state = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL][number % 3]
+            study.tell(trial, 0.5 + number if state == TrialState.COMPLETE else None, state)
+
+
+def test_memory_and_database_say_the_same(tmp_path: Path) -> None:
+    mine, others = open_both(tmp_path)
+    live(mine, tmp_path)
+    known = mine.get_trials()
+    assert [essence(t) for t in known] == [essence(t) for t in others.get_trials()]
+    assert {t.state for t in known} >= set(TrialState) - {TrialState.WAITING}
+    for mine_, theirs in zip(known, others.get_trials(), strict=True):
+        for moment in ("datetime_start", "datetime_complete"):
+            a, b = getattr(mine_, moment), getattr(theirs, moment)
+            assert (a is None) == (b is None)
+            assert a is None or abs((a - b).total_seconds()) < 60
+    reopened = OnlyWriter(open_storage(sqlite_url(tmp_path / "optuna.db")))
+    study = optuna.load_study(study_name="s", storage=reopened)
+    assert [essence(t) for t in study.get_trials()] == [essence(t) for t in known]
+
+
+def test_a_trial_that_ended_takes_nothing_more(tmp_path: Path) -> None:
+    mine, _ = open_both(tmp_path)
+    trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
+    mine.tell(trial, 0.5)
+    with pytest.raises(UpdateFinishedTrialError):
+        trial.set_user_attr("late", 1)
+
+
+class Away:
+    """Makes a database raise what a restarting server raises, some times."""
+
+    def __init__(self, times: int, monkeypatch: pytest.MonkeyPatch, after: bool = False) -> None:
+        self.left = times
+        change = RDBStorage.set_trial_state_values
+
+        def failing(*args: Any, **named: Any) -> bool:
+            if not self.left:
+                return change(*args, **named)
+            self.left -= 1
+            if after:
+                change(*args, **named)
+            cause = OperationalError("UPDATE", {}, Exception("server closed the connection"))
+            raise StorageInternalError("An exception is raised") from cause
+
+        monkeypatch.setattr(RDBStorage, "set_trial_state_values", failing)
+        monkeypatch.setattr(harness.study.storage, "RETRY_AFTER", 0.0)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
+def test_a_database_that_comes_back_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    mine, others = open_both(tmp_path)
+    trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
+    Away(3 if not after else 1, monkeypatch, after)
+    mine.tell(trial, 0.5)
+    for study in (mine, others):
+        assert study.get_trials()[trial.number].value == 0.5
+
+
+def test_what_landed_although_its_answer_was_lost_is_not_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, others = open_both(tmp_path)
+    trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
+    trial.set_user_attr("seen", 1)
+    lost = iter([True])
+    session = harness.study.storage._create_scoped_session
+
+    @contextmanager
+    def answering(*args: Any) -> Iterator[Any]:
+        with session(*args) as open_one:
+            yield open_one
+        if next(lost, False):
+            cause = OperationalError("COMMIT", {}, Exception("server closed the connection"))
+            raise StorageInternalError("An exception is raised") from cause
+
+    monkeypatch.setattr(harness.study.storage, "_create_scoped_session", answering)
+    monkeypatch.setattr(harness.study.storage, "RETRY_AFTER", 0.0)
+    record.write_down(mine)
+    assert next(lost, None) is None
+    mine.tell(trial, 0.5)
+    assert essence(others.get_trials()[trial.number]) == essence(mine.get_trials()[trial.number])
+    assert others.get_trials()[trial.number].params == trial.params
+
+
+def test_a_trial_whose_making_was_not_answered_runs_next(tmp_path: Path) -> None:
+    mine, others = open_both(tmp_path)
+    space = make_plan(tmp_path).space
+    recipes = len(mine.get_trials())
+    for _ in range(recipes):
+        record.ask(mine, space, "tpe", seed=0)
+    others._storage.create_new_trial(others._study_id)  # as if it were mine, and nobody said so
+    asked = [record.ask(mine, space, "tpe", seed=0).number for _ in range(3)]
+    assert asked == [recipes + 1, recipes, recipes + 2]
+    record.write_down(mine)
+    assert [essence(t) for t in mine.get_trials()] == [essence(t) for t in others.get_trials()]
+
+
+def test_a_database_that_stays_away_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, _ = open_both(tmp_path)
+    trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
+    Away(10**6, monkeypatch)
+    monkeypatch.setattr(harness.study.storage, "PATIENCE", 0.0)
+    with pytest.raises(HarnessError, match=r"database has been away .* run the same command again"):
+        mine.tell(trial, 0.5)

@@ -1,0 +1,194 @@
+"""A real store with two trials in it, and `harness ui` on it: the address, the port, the end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from driving import PIXEL
+from mirroring import PARAMS, study_store
+
+from harness.errors import UserInputError
+from harness.paths import RunPaths
+from harness.tracking import Ending, MlflowTracker, quiet_client
+from harness.tracking import sender as deliveries
+from harness.tracking import study_runs as study
+from harness.tracking.columns import VIEW
+from harness.tracking.model_registry import Left
+from harness.tracking.outbox import Entry
+from harness.tracking.server import DIRECTLY, asked, chosen_experiment, free_port, page_of
+from harness.trials.messages import Rung, TrialTask
+
+ROOT = Path(__file__).parents[3]
+
+
+def write_runs(paths: RunPaths, name: str) -> None:
+    """A study of two trials as a search leaves it in MLflow."""
+    notes: list[str] = []
+    tracker = MlflowTracker(study_store(paths.root, name), paths.study(name).outbox, notes.append)
+    for number in range(2):
+        task = TrialTask(number, PARAMS, 0)
+        tracker.begin(task, {"recipe": "best"})
+        tracker.rung(task.name, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
+        tracker.rung(task.name, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
+        tracker.end(task.name, Ending("FINISHED", "complete"))
+    tracker.conclude(Ending("FINISHED", "finished"), Left(1, "the note"))
+    tracker.finish()
+    assert notes == []
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(study, "SAMPLED_EVERY", 0.0)
+    patch.setattr(deliveries, "TOGETHER", 1)
+    before = RunPaths(tmp_path_factory.mktemp("before"))
+    for name in ("first", "얼굴 <b>"):
+        write_runs(before, name)
+    patch.undo()
+    # All that follows is seen of a folder that was moved.
+    paths = RunPaths(before.root.with_name("빈 칸 's"))
+    before.root.rename(paths.root)
+    return paths
+
+
+def test_the_parent_says_what_was_searched_on_which_pairs(runs: RunPaths) -> None:
+    client = quiet_client(f"sqlite:///{runs.mlflow_db}")
+    experiment = client.get_experiment_by_name("first")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.role = 'study'")
+    (given,) = parent.inputs.dataset_inputs
+    assert given.dataset.name == "nothing"
+    assert given.dataset.digest == "d" * 36
+    assert (runs.mlflow_artifacts / parent.info.run_id / "artifacts" / "space.yaml").exists()
+    assert parent.data.tags["mlflow.note.content"] == "the note"
+    busy = parent.data.metrics
+    assert 0 <= busy["system/cpu_utilization_percentage"] <= 100
+    assert busy["system/system_memory_usage_megabytes"] > 1
+
+
+def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
+    client = quiet_client(f"sqlite:///{runs.mlflow_db}")
+    experiment = client.get_experiment_by_name("first")
+    assert experiment is not None
+    view = json.loads(experiment.tags[f"mlflow.sharedViewState.{VIEW}"])
+    (best,) = client.search_runs([experiment.experiment_id], "tags.best = 'true'")
+    data: dict[str, Any] = {
+        "metrics": best.data.metrics, "params": best.data.params, "tags": best.data.tags,
+    }  # fmt: skip
+    shown = [column.split(".", 1) for column in view["selectedColumns"]]
+    missing = {name for kind, name in shown if kind in data and name.strip("`") not in data[kind]}
+    assert missing == {"`held_out_score`"}  # these trials are no finalists
+    assert view["columnWidths"].keys() == {*view["selectedColumns"], "attributes.`Run Name`"}
+    assert {name.strip("`") for kind, name in shown if kind == "params"} == set(best.data.params)
+    assert view["orderByKey"] == "metrics.`score`"
+    assert experiment.tags["mlflow.experiment.primaryMetric.name"] in best.data.metrics
+
+
+def test_the_best_so_far_is_tagged_while_the_search_goes_on(tmp_path: Path) -> None:
+    store = study_store(tmp_path, "live")
+    store.open(pytest.fail)
+    store.write([Entry(f"t{number:03d}", status="RUNNING") for number in range(3)])
+    for name in ("t000", "t002", None):
+        store.lead(name, f"{name} leads")
+        tagged = [run.info.run_id for run in store.search("tags.best = 'true'")]
+        assert tagged == ([] if name is None else [store.runs[name]])
+        (parent,) = store.search("tags.role = 'study'")
+        assert parent.data.tags["mlflow.note.content"] == f"{name} leads"
+        assert parent.info.status == "RUNNING"
+
+
+@pytest.fixture(scope="module")
+def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[str]]]:
+    """`harness ui` on a port that is taken: its process, that port, and what it printed."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-c", "from harness.cli.app import main; main()", "ui"),
+                *("--no-browser", "--run-dir", str(runs.root), "--port", str(taken)),
+            ],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(3)]
+        yield process, taken, said
+        process.kill()
+        process.wait()
+
+
+def picture_of(base: str, experiment: str) -> bytes:
+    """A picture of the best run, as MLflow's page loads it."""
+    (best,) = asked(base, "runs/search", experiment_ids=[experiment], filter="tags.best = 'true'")[
+        "runs"
+    ]
+    run = best["info"]["run_id"]
+    with DIRECTLY.open(
+        f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=images"
+    ) as got:
+        files = [file["path"] for file in json.load(got)["files"]]
+    path = next(path for path in files if path.endswith(".png"))
+    with DIRECTLY.open(f"{base}/get-artifact?{urlencode({'run_id': run, 'path': path})}") as got:
+        held: bytes = got.read()
+    return held
+
+
+def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
+    served: tuple["subprocess.Popen[str]", int, list[str]], runs: RunPaths
+) -> None:
+    process, taken, said = served
+    assert process.poll() is None, process.stderr and process.stderr.read()
+    address = said[1].strip()
+    base, _, page = address.partition("/#")
+    port = int(base.rpartition(":")[2])
+    assert taken < port < taken + 100
+    last = chosen_experiment(base, None, runs)
+    assert last is not None
+    assert last["name"] == "얼굴 <b>"
+    assert page.startswith(f"/experiments/{last['experiment_id']}/runs?")
+    assert page.endswith(f"&viewStateShareKey={VIEW}")
+    first = chosen_experiment(base, "first", runs)
+    assert first is not None
+    assert first["experiment_id"] != last["experiment_id"]
+    with pytest.raises(UserInputError, match="no study other"):
+        chosen_experiment(base, "other", runs)
+    with urllib.request.urlopen(base, timeout=60) as page_of_mlflow:
+        assert b"<html" in page_of_mlflow.read()
+    assert picture_of(base, last["experiment_id"]) == PIXEL
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    assert free_port(port) == port
+    assert runs.mlflow_log.exists()
+
+
+def test_an_older_store_opens_without_the_view() -> None:
+    assert page_of({"experiment_id": "7", "tags": []}) == (
+        "/#/experiments/7/runs?workflowType=machine_learning"
+    )
+    assert page_of(None) == "/"
+
+
+def test_a_taken_port_gives_way_to_the_next_and_none_is_one_sentence() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+        assert free_port(taken) > taken
+    with pytest.raises(UserInputError, match=r"No port from 65536 .*--port N"):
+        free_port(65536)

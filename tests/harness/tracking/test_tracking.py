@@ -1,0 +1,248 @@
+"""The mirror may be slow or away: nothing is lost, nothing is out of order, nobody waits."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from driving import PIXEL
+from mirroring import PARAMS, study_store
+
+from harness.tracking import Ending, MlflowTracker, StudyStore, run_name
+from harness.tracking import sender as deliveries
+from harness.tracking.outbox import Entry, Outbox
+from harness.tracking.sender import Deliveries, RefusedError, Say
+from harness.trials.messages import Rung, TrialTask
+
+
+class Switched:
+    """A store that can be switched off, and notes what reached it."""
+
+    def __init__(self) -> None:
+        self.there = threading.Event()
+        self.tried = threading.Event()
+        self.reached: list[str] = []
+
+    def note(self, what: str) -> None:
+        self.tried.set()
+        if not self.there.is_set():
+            raise ConnectionError("away, with the password s3cret")
+        self.reached.append(what)
+
+    def open(self, say: Say) -> None:
+        self.note("open")
+
+    def close(self) -> None:
+        pass
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if entry.title == "poison":
+                raise RefusedError("never that")
+        for entry in entries:
+            self.note(f"{entry.run} {entry.step}")
+
+
+@contextmanager
+def delivering(store: Switched, folder: Path) -> Iterator[tuple[Deliveries, list[str]]]:
+    warned: list[str] = []
+    made = Deliveries(store, folder, warned.append)
+    try:
+        yield made, warned
+    finally:
+        made.finish()
+
+
+def test_what_cannot_be_delivered_comes_later_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "RETRY_AFTER", 0.001)
+    store = Switched()
+    with delivering(store, tmp_path / "out") as (made, warned):
+        for step in range(100):
+            made.put(Entry("t000", step=step))
+        made.add(lambda: store.note("a call"))
+        made.put(Entry("t001"))
+        assert store.tried.wait(10)
+        store.there.set()
+    assert store.reached == ["open", *(f"t000 {step}" for step in range(100)), "a call", "t001 0"]
+    assert len(warned) == 1
+    assert "MLflow takes nothing now (ConnectionError)" in warned[0]
+    assert "s3cret" not in warned[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_later_process_delivers_what_an_earlier_one_could_not(tmp_path: Path) -> None:
+    away, back = Switched(), Switched()
+    with delivering(away, tmp_path) as (made, warned):
+        made.put(Entry("t000", step=1, panel=b"\n\x00png"))
+        made.add(lambda: away.note("said anew by the later one"))
+        made.put(Entry("t000", step=2))
+    assert away.reached == []
+    assert f"2 entries wait in {tmp_path}" in warned[-1]
+    back.there.set()
+    with delivering(back, tmp_path) as (made, _):
+        made.put(Entry("t001", step=3))
+    assert back.reached == ["open", "t000 1", "t000 2", "t001 3"]
+
+
+def test_nobody_waits_for_a_store_that_hangs(tmp_path: Path) -> None:
+    store = Switched()
+    hanging = threading.Event()
+    store.there.set()
+    store.open = lambda say: cast(None, hanging.wait())  # type: ignore[method-assign]
+    with delivering(store, tmp_path) as (made, _):
+        for step in range(10):
+            made.put(Entry("t000", step=step))
+        assert store.reached == []
+        hanging.set()
+    assert len(store.reached) == 10
+
+
+def test_what_is_refused_for_ever_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    store = Switched()
+    Outbox(tmp_path).put(Entry("t000"))
+    Outbox(tmp_path).put(Entry("t001", title="poison"))
+    (tmp_path / "000000003.entry").write_bytes(b"no entry at all")
+    Outbox(tmp_path).put(Entry("t002"))
+    store.there.set()
+
+    def refused() -> None:
+        raise RefusedError("nor that")
+
+    with delivering(store, tmp_path) as (made, warned):
+        made.add(refused)
+        made.put(Entry("t003"))
+    assert store.reached == ["open", "t000 0", "t002 0", "t003 0"]
+    assert Outbox(tmp_path).last == 3  # those set aside keep their names to themselves
+    assert [file.name for file in sorted((tmp_path / "refused").iterdir())] == [
+        "000000002.entry",
+        "000000003.entry",
+    ]
+    assert any("000000002.entry was not delivered to MLflow: never that" in said for said in warned)
+    assert any("nor that" in said for said in warned)
+
+
+def test_an_entry_is_read_as_it_was_written() -> None:
+    entry = Entry(
+        *("t000", "얼굴", "RUNNING", {"a": "b\nc"}, {"lr": "1e-4"}, {"score": 0.5}),
+        step=3,
+        panel=b"\x89PNG\n\r\n",
+    )
+    assert Entry.of_bytes(entry.as_bytes()) == entry
+
+
+def contents(store: StudyStore) -> dict[str, Any]:
+    """What the store holds of each trial, without what differs from store to store."""
+    held = {}
+    for name, run_id in store.runs.items():
+        run = store.client.get_run(run_id)
+        files = [file.path for file in store.client.list_artifacts(run_id, "images")]
+        held[name] = (
+            run.info.run_name,
+            run.info.status,
+            run.data.params,
+            {
+                key: text
+                for key, text in run.data.tags.items()
+                if key not in ("mlflow.parentRunId", "study")
+            },
+            [(m.step, m.value) for m in store.client.get_metric_history(run_id, "score")],
+            sorted(path.split("+timestamp")[0] for path in files),
+        )
+    return held
+
+
+def tell(tracker: MlflowTracker) -> None:
+    for number in range(2):
+        task = TrialTask(number, PARAMS, 0, "search" if number else "final")
+        tracker.begin(task, {"recipe": "best"})
+        for step in (10, 20):
+            tracker.rung(task.name, Rung(step, step / 100, {"D": 0.1}, {"G_L1": 0.2}, PIXEL))
+        tracker.end(task.name, Ending("KILLED", "pruned", "why"))
+
+
+def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+    for together in (1, 24):
+        monkeypatch.setattr(deliveries, "TOGETHER", together)
+        store = study_store(runs, f"{together} together")
+        tracker = MlflowTracker(store, tmp_path / "out", pytest.fail)
+        tell(tracker)
+        tracker.finish()
+        held.append(contents(store))
+    entries = written_by(tmp_path, tell)
+    store = study_store(runs, "twice")
+    store.open(pytest.fail)
+    store.write(entries)
+    store.write(entries)
+    held.append(contents(store))
+    assert held[0] == held[1] == held[2]
+    name, status, params, tags, scores, files = held[0]["t001"]
+    assert name == "t001 L1=82.1 perc=11.3 D4 lsgan"
+    assert (status, tags["state"], tags["reason"]) == ("KILLED", "pruned", "why")
+    assert (params["lambda_L1"], tags["trial"], tags["recipe"]) == ("82.13", "1", "best")
+    assert scores == [(10, 0.1), (20, 0.2)]
+    assert files == [f"images/panel+step+{step}" for step in (10, 10, 20, 20)]
+    assert held[0]["f00"][3]["finalist_run"] == "0"
+    for name, score in (("t001", "score"), ("f00", "held_out_score")):
+        run_id = store.runs[name]
+        metrics = store.client.get_run(run_id).data.metrics
+        wanted = {score: 0.2, f"{score}/D": 0.1, "loss/G_L1": 0.2, "param/lambda_L1": 82.13}
+        assert metrics | wanted == metrics
+        history = store.client.get_metric_history(run_id, f"{score}/D")
+        assert [(m.step, m.value) for m in history] == [(10, 0.1), (20, 0.1)]
+
+
+def written_by(folder: Path, tell: Callable[[MlflowTracker], None]) -> list[Entry]:
+    """What a tracker keeps whose store is away."""
+    away = cast(StudyStore, Switched())
+    tracker = MlflowTracker(away, folder / "out", lambda _: None)
+    tell(tracker)
+    tracker.finish()
+    return [Entry.of_bytes(file.read_bytes()) for file in Outbox(folder / "out").waiting()]
+
+
+def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path) -> None:
+    store = study_store(runs, "second")
+    store.open(pytest.fail)
+    entry = Entry("t003", status="RUNNING", tags={"trial": "3"})
+    # A server that answered too late has made a run of which nobody heard.
+    late = store.client.create_run(
+        store.experiment, entry.at, {**store.tags_of_new(), "trial": "3"}
+    )
+    store.write([replace(entry, metrics={"param/lr": 1e-4})])
+    first = store.runs.pop("t003")
+    store.write([replace(entry, at=entry.at + 1, metrics={"score": 0.5})])  # nothing doubles it
+    later = study_store(runs, "second")
+    later.open(pytest.fail)
+    later.reconcile({"t003": Ending("KILLED", "requeued", "why"), "t004": Ending("FINISHED", "x")})
+    assert later.runs == {"t003": first}
+    assert later.client.get_run(late.info.run_id).info.lifecycle_stage == "deleted"
+    kept, other = later.search("tags.trial = '3'")
+    assert (kept.info.run_id, kept.info.status) == (first, "KILLED")
+    assert kept.data.tags["state"] == "requeued"
+    assert other.data.metrics == {"score": 0.5}
+
+
+def test_what_mlflow_refuses_is_told_from_its_absence(runs: Path) -> None:
+    store = study_store(runs, "refusing")
+    store.open(pytest.fail)
+    with pytest.raises(RefusedError):
+        store.write([Entry("t000", metrics={"no?name": 1.0})])
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "t037 L1=82.1 perc=11.3 D4 lsgan"),
+        ({"lambda_perceptual": 0, "lambda_L1": 500}, "t037 L1=500 D4 lsgan"),
+    ],
+)
+def test_a_run_is_named_by_its_settings(change: Mapping[str, Any], name: str) -> None:
+    assert run_name("t037", PARAMS.model_copy(update=dict(change))) == name

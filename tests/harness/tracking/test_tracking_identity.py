@@ -1,0 +1,156 @@
+"""A run is a study's own by its identity, never by a name: others' runs are left alone."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from driving import make_plan
+from mirroring import began, opened, scored, unexpected
+from optuna.storages import InMemoryStorage
+from searching import run as search
+
+from harness.search.search import recorded_runs
+from harness.study.study import FINALISTS, identity_of
+from harness.tracking import Ending, StudyStore
+from harness.tracking.study_runs import IDENTITY_TAG
+
+OTHER = "2" * 32
+OVER = Ending("KILLED", "requeued", "why")
+
+
+def everything(store: StudyStore) -> dict[str, Any]:
+    """All runs of the experiment, whoever's: what each holds."""
+    found = store.client.search_runs([store.experiment], run_view_type=3)
+    return {run.info.run_id: (run.info.status, run.info.lifecycle_stage, run.data) for run in found}
+
+
+def test_two_studies_of_one_name_have_their_own_runs_in_one_experiment(runs: Path) -> None:
+    mine, other = opened(runs), opened(runs, identity=OTHER)
+    for store, value in ((mine, 0.3), (other, 0.4)):
+        store.write([began(0), scored(0, value)])
+        store.lead("t000", f"{value} leads")
+    assert mine.experiment == other.experiment
+    assert mine.parent != other.parent
+    assert not set(mine.runs.values()) & set(other.runs.values())
+    mine.write([began(0)])
+    other.reconcile({"t000": OVER})
+    for store, value, status in ((mine, 0.3, "RUNNING"), (other, 0.4, "KILLED")):
+        run = store.client.get_run(store.runs["t000"])
+        assert run.info.status == status
+        assert run.data.metrics["score"] == value
+        assert run.data.tags["best"] == "true"
+        assert run.data.tags["mlflow.parentRunId"] == store.parent
+        assert run.data.tags[IDENTITY_TAG] == store.identity
+        assert store.parent is not None
+        parent = store.client.get_run(store.parent)
+        assert parent.data.tags["mlflow.note.content"] == f"{value} leads"
+        assert opened(runs, identity=store.identity).runs == store.runs
+
+
+def test_foreign_runs_with_our_tags_are_neither_written_nor_deleted(runs: Path) -> None:
+    first = opened(runs)
+    for tags in (
+        {"trial": "0"},
+        {"trial": "0"},
+        {"role": "study"},
+        {"best": "true"},
+        {"trial": "x"},
+    ):
+        first.client.create_run(first.experiment, 1000, tags)
+    foreign = {
+        id for id, (_, _, data) in everything(first).items() if IDENTITY_TAG not in data.tags
+    }
+    before = {id: held for id, held in everything(first).items() if id in foreign}
+    assert len(before) == 5
+    store = opened(runs)
+    assert store.runs == {}
+    store.write([began(0), scored(0, 0.5)])
+    store.lead("t000", "note")
+    store.reconcile({"t000": OVER})
+    assert store.runs["t000"] not in foreign
+    after = everything(store)
+    for id, (status, stage, data) in before.items():
+        assert after[id][:2] == (status, stage) == ("RUNNING", "active")
+        assert after[id][2].to_dictionary() == data.to_dictionary()
+
+
+def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
+    store = opened(runs, "first")
+    theirs = store.client.create_experiment(
+        "portraits", str(runs.parent / "theirs"), {"mlflow.experimentKind": "genai"}
+    )
+    opened(runs, "portraits")
+    tags = store.client.get_experiment(theirs).tags
+    assert tags["mlflow.experimentKind"] == "genai"
+    assert "mlflow.sharedViewState.harness" in tags
+
+
+def without_identity(store: StudyStore) -> None:
+    """As the version before left its runs."""
+    for run in everything(store):
+        store.client.delete_tag(run, IDENTITY_TAG)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_runs_of_the_version_before_are_adopted_by_what_the_record_names(
+    runs: Path, own: bool
+) -> None:
+    old = opened(runs)
+    old.write([began(0), scored(0, 0.3), began(1)])
+    without_identity(old)
+    store = opened(runs, identity=OTHER)  # another study of that name has no claim to them
+    assert store.parent != old.parent
+    assert store.runs == {}
+    later = opened_as(runs, own, recorded=[old.runs["t000"], "gone"])
+    assert later.parent == old.parent
+    # That the run that nobody noted is ours as well is certain in the run folder's own store only.
+    assert later.runs == (old.runs if own else {"t000": old.runs["t000"]})
+    late = opened(runs, identity=OTHER, recorded=list(old.runs.values()))
+    assert not set(late.runs.values()) & set(later.runs.values())
+
+
+def opened_as(runs: Path, own: bool, **settings: Any) -> StudyStore:
+    """A store of the run folder's own, or the same as a server's."""
+    from mirroring import study_store
+
+    store = study_store(runs, **settings)
+    if not own:
+        store.artifacts = None
+    store.open(unexpected)
+    return store
+
+
+def test_a_study_deleted_and_begun_again_gets_runs_of_its_own(runs: Path) -> None:
+    plan = make_plan(runs, budget=2)
+    url = f"sqlite:///{plan.run_paths.optuna_db}"
+    search(plan)
+    optuna.delete_study(study_name="fake", storage=url)
+    search(plan)
+    store = opened(runs, identity=OTHER)
+    of_study: dict[str, list[str]] = {}
+    for each in store.client.search_runs([store.experiment], "tags.study_identity != ''"):
+        of_study.setdefault(each.data.tags[IDENTITY_TAG], []).append(each.info.run_id)
+    ours = optuna.load_study(study_name="fake", storage=url)
+    assert {len(of_study[key]) for key in of_study if key != OTHER} == {3}  # with its parent
+    assert len(of_study) == 3
+    assert recorded_runs(ours) <= set(of_study[ours.user_attrs["identity"]])
+    for own in of_study.values():
+        for each in own:
+            steps = [point.step for point in store.client.get_metric_history(each, "score")]
+            assert sorted(set(steps)) == sorted(steps)  # one curve a run
+
+
+def test_the_record_names_runs_of_trials_of_finalists_and_the_studys_own() -> None:
+    storage = InMemoryStorage()
+    study = optuna.create_study(study_name="a", storage=storage)
+    assert recorded_runs(study) == frozenset()
+    finals = optuna.create_study(study_name="a" + FINALISTS, storage=storage)
+    study.set_user_attr("mlflow_run", "of the study")
+    for record, run in ((study, "of a trial"), (study, None), (finals, "of a finalist")):
+        trial = record.ask()
+        trial.set_user_attr("mlflow_run", run)
+        trial.set_user_attr("finalist", "best")
+    study.ask()
+    identity_of(study)
+    assert recorded_runs(study) == {"of the study", "of a trial", "of a finalist"}

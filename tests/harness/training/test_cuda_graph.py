@@ -1,0 +1,232 @@
+"""A step that reads its settings from tensors, begun anew in place, and captured on a GPU."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from harness.config.settings import Precision
+from harness.errors import DivergedError
+from harness.training.checkpoints import state_of
+from harness.training.cuda_graph import CapturedStep, CapturedSteps
+from harness.training.feature_cache import TargetFeatures
+from harness.training.losses import gan_loss
+from harness.training.networks import build_discriminator, build_generator
+from harness.training.perceptual import Features, PerceptualLoss
+from harness.training.step import Pix2Pix, discriminator_losses
+from search_spaces.params import TrialParams
+from tests.golden.pix2pix_case import SETTINGS, batch
+
+FIRST = TrialParams(lambda_L1=50, lambda_perceptual=5, n_layers_D=3, gan_mode="vanilla", lr=4e-4)
+SECOND = FIRST.model_copy(update={"lambda_L1": 200.0, "lambda_perceptual": 9.0, "lr": 1e-4})
+
+
+def fresh(
+    params: TrialParams, device: str = "cpu", precision: str = "float32", dropout: bool = True
+) -> Pix2Pix:
+    settings = SETTINGS.but({"precision": precision, "dropout": dropout})
+    nets = (build_generator(settings, 1), build_discriminator(settings, 3, 2))
+    generator, discriminator = (net.to(device) for net in nets)
+    vgg = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None).to(device)
+    return Pix2Pix.start(generator, discriminator, params, settings, vgg)
+
+
+def down(optimizer: torch.optim.Adam, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    optimizer.step()
+
+
+def plain_step(model: Pix2Pix, params: TrialParams, rates: list[torch.optim.Adam]) -> list[float]:
+    """The same step with Python's numbers for settings, as the reference writes it."""
+    retouched, original = batch(1)
+    restored = model.generator(retouched)
+    real, fake = discriminator_losses(
+        model.discriminator, params.gan_mode, retouched, original, restored.detach()
+    )
+    down(rates[1], (real + fake) * 0.5)
+    model.discriminator.requires_grad_(False)
+    logits = model.discriminator(torch.cat([retouched, restored], 1))
+    adversarial = gan_loss(params.gan_mode, logits, real=True)
+    l1 = F.l1_loss(restored, original) * params.lambda_L1
+    assert model.perceptual is not None
+    perceptual = model.perceptual(restored, original) * params.lambda_perceptual
+    down(rates[0], adversarial + l1 + perceptual)
+    model.discriminator.requires_grad_(True)
+    return [float(loss.detach()) for loss in (adversarial, l1, perceptual, real, fake)]
+
+
+def weights(model: Pix2Pix) -> torch.Tensor:
+    nets = (model.generator, model.discriminator)
+    return torch.cat([value.detach().cpu().flatten() for net in nets for value in net.parameters()])
+
+
+def test_settings_in_tensors_are_settings_in_numbers() -> None:
+    tensors, numbers = fresh(FIRST), fresh(FIRST)
+    for model in (tensors, numbers):
+        for net in (model.generator, model.discriminator):
+            net.to(memory_format=torch.contiguous_format)
+    rates = [
+        torch.optim.Adam(net.parameters(), FIRST.lr, betas=(SETTINGS.beta1, 0.999))
+        for net in (numbers.generator, numbers.discriminator)
+    ]
+    torch.manual_seed(0)
+    found = tensors.step(*batch(1))
+    torch.manual_seed(0)
+    wanted = plain_step(numbers, FIRST, rates)
+    names = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
+    assert [float(found[name]) for name in names] == pytest.approx(wanted, rel=1e-5)
+    # A step moves every weight by the rate: the difference is measured by that.
+    apart = (weights(tensors) - weights(numbers)).abs()
+    assert float(apart.mean()) < 1e-3 * FIRST.lr
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_begun_anew_in_place_is_begun_anew(fails: bool) -> None:
+    """Also where the trial before it diverged."""
+    new, used = fresh(SECOND), fresh(FIRST)
+    held = [state_of(net) for net in (used.generator, used.discriminator)]
+    for number in (1, 2):
+        used.step(*batch(number))
+    if fails:
+        used.optimize(batch(1)[0], batch(1)[1] * float("nan"))
+    used.restart(held[0], held[1], SECOND)
+    for model in (new, used):
+        torch.manual_seed(0)
+        rows = [model.step(*batch(number)) for number in (3, 4)]
+        assert all(bool(loss.isfinite()) for row in rows for loss in row.values())
+    assert torch.equal(weights(new), weights(used))
+
+
+def test_after_a_failure_nothing_moves_and_the_losses_of_the_failure_are_told() -> None:
+    model = fresh(FIRST)
+    retouched, original = batch(1)
+    model.optimize(retouched, original * float("nan"))
+    before = weights(model)
+    model.optimize(retouched, original)
+    assert torch.equal(weights(model), before)
+    with pytest.raises(DivergedError, match="D_real nan"):
+        model.check()
+
+
+def test_bfloat16_stays_near_float32() -> None:
+    """The stated tolerance: each loss of the first step within 2 %."""
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        losses[precision] = fresh(FIRST, precision=precision).step(*batch(1))
+    for name, loss in losses["float32"].items():
+        assert losses["bfloat16"][name].dtype == torch.float32
+        assert float(losses["bfloat16"][name]) == pytest.approx(float(loss), rel=2e-2)
+
+
+def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
+        model.optimize(*pictures)  # as a capture does before it fails
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(CapturedStep, "capture", refuse)
+    steps, wanted = CapturedSteps(), fresh(SECOND)
+    held = (state_of(wanted.generator), state_of(wanted.discriminator))
+    for _ in range(2):  # found out once, then known
+        found = steps.begin("one", partial(fresh, SECOND), batch(9), held, SECOND)
+        assert isinstance(found, Pix2Pix)
+        assert torch.equal(weights(found), weights(wanted))
+        assert steps.refused
+    for model in (found, wanted):
+        torch.manual_seed(0)
+        model.step(*batch(1))
+    assert torch.equal(weights(found), weights(wanted))
+
+
+def test_steps_are_held_for_the_structures_met_last_and_fewer_where_memory_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = fresh(FIRST)
+    weights = (state_of(model.generator), state_of(model.discriminator))
+
+    def capture(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
+        return CapturedStep(model, None, *pictures, None, {})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CapturedStep, "capture", capture)
+    short = False
+    monkeypatch.setattr("harness.training.cuda_graph.crowded", lambda: short)
+    steps = CapturedSteps()
+    met = {
+        name: steps.begin(name, lambda: model, batch(1), weights, FIRST)
+        for name in ("a", "b", "c", "d", "b", "e")
+    }
+    assert list(steps.held) == ["c", "d", "b", "e"]
+    assert steps.begin("c", lambda: model, batch(1), weights, FIRST) is met["c"]
+    short = True
+    steps.begin("f", lambda: model, batch(1), weights, FIRST)
+    assert list(steps.held) == ["f"]
+    steps.make_room()
+    assert not steps.held
+
+
+def on_gpu(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    retouched, original = batch(number)
+    return retouched.cuda(), original.cuda()
+
+
+@pytest.mark.gpu
+def test_a_gpu_s_step_is_the_cpu_s() -> None:
+    there, here = fresh(FIRST, "cuda", dropout=False), fresh(FIRST, dropout=False)
+    found, wanted = there.step(*on_gpu(1)), here.step(*batch(1))
+    for name, loss in wanted.items():
+        assert float(found[name]) == pytest.approx(float(loss), rel=2e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_captured_step_is_the_eager_one(precision: Precision, known: bool) -> None:
+    """Also where the features of the originals are known already."""
+    make = partial(fresh, device="cuda", precision=precision, dropout=False)
+    eager, model = make(SECOND), make(FIRST)
+    held = [state_of(net) for net in (model.generator, model.discriminator)]
+    assert model.perceptual is not None
+    targets = TargetFeatures(model.perceptual, precision, 1 << 30)
+
+    def features(number: int) -> Features | None:
+        return targets([(number, False)], on_gpu(number)[1]) if known else None
+
+    captured = CapturedStep.capture(model, *on_gpu(9), features(9))
+    captured.restart(held[0], held[1], SECOND)
+    for number in (1, 2, 3, 1, 2):
+        wanted = eager.step(*on_gpu(number))
+        found = captured.step(*on_gpu(number), features(number))
+        for name, loss in wanted.items():
+            assert float(found[name]) == pytest.approx(float(loss), rel=5e-3), (number, name)
+
+
+@pytest.mark.gpu
+def test_a_captured_step_tells_a_failure() -> None:
+    model = fresh(FIRST, "cuda")
+    captured = CapturedStep.capture(model, *on_gpu(1))
+    retouched, original = on_gpu(1)
+    captured.step(retouched, original * float("nan"))
+    captured.step(retouched, original)
+    with pytest.raises(DivergedError, match="D_real nan"):
+        captured.check()
+
+
+@pytest.mark.gpu
+def test_fifty_trials_take_no_more_memory_than_one_of_each_structure() -> None:
+    steps = CapturedSteps()
+    held = [state_of(net) for net in (fresh(FIRST).generator, fresh(FIRST).discriminator)]
+    taken = []
+    for number in range(50):
+        params = FIRST.model_copy(update={"lambda_L1": 50.0 + number})
+        step = steps.begin(
+            "one", partial(fresh, params, "cuda"), on_gpu(1), (held[0], held[1]), params
+        )
+        for _ in range(3):
+            step.step(*on_gpu(number))
+        torch.cuda.synchronize()
+        taken.append(torch.cuda.memory_reserved())
+    assert taken[-1] == taken[1]

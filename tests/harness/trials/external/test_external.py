@@ -1,0 +1,258 @@
+"""`--trainer external`: the user's own train.py runs the trials, here a stand-in for it."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from harness.config.profiles import QUICK
+from harness.config.settings import Repository, SearchConfig
+from harness.console.view import QuietView
+from harness.data.files.picture_reading import read_picture
+from harness.errors import DivergedError, HarnessError, UserInputError
+from harness.paths import RunPaths
+from harness.search.plan import plan_search
+from harness.search.search import run_search
+from harness.search.stopping import StopSwitch
+from harness.study.study import open_existing
+from harness.trials.external.external_trial import pix2pix_line, scored_at, write_pictures
+from harness.trials.external.process import Followed, follow, losses_between
+from harness.trials.external.repository import check_options, read_repository, trial_command
+from harness.trials.worker import trial_runner
+from reports.export import best_config
+from reports.repositories import spelt
+from search_spaces.params import TrialParams
+from tests.harness.portraits import external_search
+
+STAND_IN = Path(__file__).with_name("stand_in_train.py")
+PARAMS = TrialParams(lambda_L1=80, lambda_perceptual=10, n_layers_D=4, gan_mode="lsgan", lr=1e-4)
+SMALL = {
+    "steps": 6,
+    "rungs": (3, 6),
+    "warm_start_steps": 2,
+    "warm_discriminator_steps": 1,
+    "perceptual_layers": ("relu1_1",),
+}
+
+
+def copy_of_pix2pix(folder: Path, **faults: str) -> Path:
+    folder.mkdir(parents=True)
+    shutil.copyfile(STAND_IN, folder / "train.py")
+    (folder / "faults.json").write_text(json.dumps(faults))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return read_repository(copy_of_pix2pix(tmp_path_factory.mktemp("repo") / "pix2pix"), 2.0)
+
+
+def test_a_search_drives_it_and_every_fault_fails_one_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four trials complete; a crash, a hang, a missing checkpoint and a wrong flag do not count."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    faults = {"t001": "crash", "t002": "hang", "t003": "no checkpoint", "t005": "wrong flag"}
+    config = external_search(
+        tmp_path,
+        copy_of_pix2pix(tmp_path / "pix2pix", **faults),
+        budget=4,
+        pinned={"n_layers_D": "4", "gan_mode": "lsgan"},
+        study="external",
+        trial_timeout=120,
+    )
+    plan = plan_search(config)
+    assert plan.trial_plan.external is not None
+    small = plan.trial_plan.model_copy(
+        update={
+            "train": plan.trial_plan.train.model_copy(update=SMALL),
+            "external": plan.trial_plan.external.model_copy(update={"silence": 2.0}),
+        }
+    )
+    outcome = run_search(
+        replace(plan, trial_plan=small), QuietView(), StopSwitch(None), trial_runner
+    )
+    assert outcome.counts == {"complete": 4, "fail": 4}
+    paths = RunPaths(tmp_path / "runs")
+    (study,) = open_existing(paths, None, "external")
+    trials = study.get_trials(deepcopy=False)
+    reasons = {t.number: t.user_attrs["reason"] for t in trials if t.state == TrialState.FAIL}
+    assert "the card fell off the bus" in reasons[1]
+    assert "hung: nothing new for 2 s: " in reasons[2]
+    assert "End of epoch 1" in reasons[2]
+    assert "ended without 2_net_G.pth" in reasons[3]
+    assert "exit code 2" in reasons[5]
+    assert "argument --norm: invalid choice" in reasons[5]
+    best = trials[0]
+    assert [(rung["step"], rung["losses"]["G_L1"]) for rung in best.user_attrs["rungs"]] == [
+        (3, 10.0),
+        (6, 5.0),
+    ]
+    # What it exports is for that copy.
+    assert best_config(study)["command"].startswith(f"cd {tmp_path / 'pix2pix'}\n")
+    folder = paths.study("external")
+    assert not list(folder.external.folder.glob("t*/*.pth"))
+    # What it was given to train on is what the search scores by.
+    given = read_picture(folder.external.pairs / "train" / "00000.png")
+    assert np.array_equal(given, read_picture(tmp_path / "my pairs" / "train" / "train0.png"))
+    told = json.loads((folder.external.run("t000") / "options.json").read_text())
+    assert (told["netD"], told["n_layers_D"], told["gan_mode"]) == ("n_layers", 4, "lsgan")
+    assert (told["direction"], told["gpu_ids"], told["n_epochs"]) == ("AtoB", "-1", 2)
+
+
+def followed(cwd: Path, run: Path) -> Followed:
+    """A train.py in `cwd`, as pix2pix's is followed."""
+    return Followed(
+        name="train.py",
+        command=[sys.executable, "train.py"],
+        cwd=cwd,
+        run=run,
+        result=lambda epoch: run / f"{epoch}_net_G.pth",
+        load=torch.load,
+        log=run / "loss_log.txt",
+        read_line=pix2pix_line,
+        silence=30,
+    )
+
+
+def started(repository: Repository, folder: Path, fault: str, silence: float = 30.0) -> Any:
+    """The stand-in on a run folder, followed; its generators stand in as empty modules."""
+    repo = copy_of_pix2pix(folder / "repo", t007=fault)
+    run = folder / "runs" / "t007"
+    run.mkdir(parents=True)
+    for net in "GD":
+        (run / f"latest_net_{net}.pth").write_bytes(b"weights")
+    (folder / "pairs" / "train").mkdir(parents=True)
+    train = QUICK.model_copy(update=SMALL)
+    command = trial_command(repository, PARAMS, train, folder / "pairs", 3, run, "cpu", warm=True)
+
+    def load(file: Path) -> torch.nn.Module:
+        if file.read_bytes() != b"weights":
+            raise UserInputError("half written")
+        return torch.nn.Identity()
+
+    program = replace(followed(repo, run), command=command, load=load, silence=silence)
+    return run, follow(program, {1: 3, 2: 6}, "cpu")
+
+
+def test_each_checkpoint_is_scored_as_it_appears(repository: Repository, tmp_path: Path) -> None:
+    run, course = started(repository, tmp_path, "")
+    found = [(progress.step, progress.losses["G_L1"]) for progress in course]
+    assert found == [(3, 10.0), (6, 5.0)]
+    assert not list(run.glob("[12]_net_G.pth"))
+
+
+def test_pruned_it_is_killed_with_all_that_it_started(
+    repository: Repository, tmp_path: Path
+) -> None:
+    run, course = started(repository, tmp_path, "child")
+    next(course)
+    child = psutil.Process(int((run / "child.txt").read_text()))
+    course.close()
+    gone, alive = psutil.wait_procs([child], timeout=10)
+    assert [process.pid for process in gone] == [child.pid] or (
+        alive[0].status() == psutil.STATUS_ZOMBIE
+    )
+
+
+def test_pictures_that_were_removed_since_are_laid_again(tmp_path: Path) -> None:
+    pictures = [torch.full((3, 8, 8), shade, dtype=torch.uint8) for shade in (10, 20, 30)]
+    write_pictures(pictures, tmp_path / "pairs", "train")
+    (tmp_path / "pairs" / "train" / "00001.png").unlink()
+    write_pictures(pictures, tmp_path / "pairs", "train")
+    laid = sorted((tmp_path / "pairs" / "train").iterdir())
+    assert [int(read_picture(file)[0, 0, 0]) for file in laid] == [10, 20, 30]
+    assert [file.name for file in tmp_path.iterdir()] == ["pairs"]
+
+
+def test_a_loss_that_is_not_finite_is_a_divergence(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="G_L1 nan"):
+        list(started(repository, tmp_path, "nan")[1])
+
+
+def test_a_program_that_cannot_be_started_says_why(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import a_package_that_is_not_there")
+    course = follow(followed(tmp_path, tmp_path / "run"), {1: 1}, "cpu")
+    with pytest.raises(HarnessError, match=r"exit code 1.*a_package_that_is_not_there"):
+        next(course)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(epoch: 2, iters: 100, time: 0.211, data: 0.003) G_GAN: 0.700 G_L1: 4.000 D_real: 1e-3",
+        "[Rank 0] (epoch: 2, iters: 100, time: 0.211, data: 0.003) , G_GAN: 0.700, G_L1: 4.000, "
+        "D_real: 0.001",
+    ],
+)
+def test_loss_logs_of_both_ages_are_read(line: str, tmp_path: Path) -> None:
+    head = "================ Training Loss (Tue Nov 24 00:00:00 2026) ================\n"
+    other = "(epoch: 1, iters: 100, time: 0.2, data: 0.0) G_GAN: 9.0 G_L1: 9.0 D_real: 9.0\n"
+    (tmp_path / "loss_log.txt").write_text(f"{head}{other}{line}\n{line}\n")
+    wanted = {"G_GAN": 0.7, "G_L1": 4.0, "D_real": 0.001}
+    assert losses_between(followed(tmp_path, tmp_path), 1, 2) == pytest.approx(wanted)
+
+
+def test_rungs_fall_on_whole_epochs() -> None:
+    settings = QUICK.model_copy(update={"steps": 400, "rungs": (280, 310, 340, 370, 400)})
+    assert scored_at("epoch", settings, 64) == {5: 310, 6: 370, 7: 400}
+
+
+class TestRepositories:
+    def test_its_own_options_and_those_of_its_models_are_read(self, tmp_path: Path) -> None:
+        repo = copy_of_pix2pix(tmp_path / "pix2pix")
+        (repo / "models").mkdir()
+        (repo / "models" / "pix2pix_model.py").write_text("parser.add_argument('--lambda_X')")
+        found = read_repository(repo, 600)
+        assert {"lambda_X", "n_layers_D", "gan_mode"} <= set(found.options)
+        assert (found.python, found.silence) == (sys.executable, 600)
+
+    def test_a_copy_without_the_perceptual_model_is_refused_only_where_it_is_wanted(
+        self, repository: Repository
+    ) -> None:
+        options = tuple(o for o in repository.options if "perceptual" not in o)
+        plain = repository.model_copy(update={"options": options})
+        check_options(repository, PARAMS, QUICK)
+        check_options(plain, PARAMS.model_copy(update={"lambda_perceptual": 0}), QUICK)
+        with pytest.raises(UserInputError, match=r"use_perceptual.*--set lambda_perceptual=0"):
+            check_options(plain, PARAMS, QUICK)
+
+    def test_the_option_names_before_2020_are_used_where_they_are(
+        self, repository: Repository, tmp_path: Path
+    ) -> None:
+        older = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
+        options = tuple(older.get(o, o) for o in repository.options)
+        old = repository.model_copy(update={"options": options})
+        assert spelt("n_epochs", old.options) == "niter"
+        command = trial_command(old, PARAMS, QUICK, tmp_path, 3, tmp_path, "cpu", warm=False)
+        assert "--niter" in command
+        assert "--n_epochs" not in command
+        assert "--continue_train" not in command
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [(None, "There is no train.py"), ("raise SystemExit('no dominate')", "no dominate")],
+    )
+    def test_one_that_does_not_run_is_refused(
+        self, text: str | None, said: str, tmp_path: Path
+    ) -> None:
+        if text is not None:
+            (tmp_path / "train.py").write_text(text)
+        with pytest.raises(UserInputError, match=said):
+            read_repository(tmp_path, 600)
+
+    @pytest.mark.parametrize("words", [{"trainer": "external"}, {"repo": Path("pix2pix")}])
+    def test_trainer_and_repo_belong_together(self, words: dict[str, Any], tmp_path: Path) -> None:
+        config = SearchConfig.model_validate(
+            {"run_dir": tmp_path / "runs", "weights": "random", "device": "cpu", **words}
+        )
+        with pytest.raises(UserInputError, match="belong together"):
+            plan_search(config)

@@ -1,0 +1,223 @@
+"""`--trainer external --repo FILE.yaml`: any program runs the trials, as docs/train.md says."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import harness.search.search
+from harness.console.view import QuietView
+from harness.data.pairs.pair_set import Dataset, save_dataset
+from harness.errors import DivergedError, UserInputError
+from harness.search.plan import plan_search
+from harness.search.search import run_search
+from harness.search.stopping import StopSwitch
+from harness.tracking import NullTracker
+from harness.trials.external.process import ExternalError
+from harness.trials.external.program import check_program, parsed_line, read_program
+from harness.trials.messages import Rung, TrialTask
+from harness.trials.trial import Trials
+from harness.trials.worker import trial_runner
+from reports.export import as_script
+from search_spaces.space import load_space
+from tests.harness.portraits import external_search
+from tests.harness.trials.test_trial import PARAMS, ignore, make_trials, pairs
+
+PAGE = Path(__file__).parents[3] / "docs" / "train.md"
+STAND_IN = Path(__file__).with_name("stand_in_program.py")
+
+
+def described(folder: Path, /, **changed: Any) -> Path:
+    """The page's own YAML beside the stand-in, with other keys where they are given."""
+    text = re.search(r"```yaml\n(# my_program\.yaml.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert text is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(STAND_IN, folder / "my_train.py")
+    keys = {**yaml.safe_load(text[1]), **changed}
+    file = folder / "my_program.yaml"
+    file.write_text(yaml.safe_dump({k: v for k, v in keys.items() if v is not None}))
+    return file
+
+
+def test_a_search_drives_it_and_its_command_repeats_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
+    file = described(tmp_path / "my program")
+    config = external_search(tmp_path, file, budget=3, study="program")
+    plan = plan_search(config)
+    train = plan.trial_plan.train.but({"steps": 6, "rungs": (3, 6)})
+    assert plan.trial_plan.warm_start == "none"
+    plan = replace(
+        plan,
+        trial_plan=plan.trial_plan.model_copy(update={"train": train}),
+        facts={**plan.facts, "train": train.model_dump(mode="json")},
+    )
+    outcome = run_search(plan, QuietView(), StopSwitch(None), trial_runner)
+    assert (outcome.counts["complete"], outcome.counts.get("fail")) == (3, None)
+    # The recommended L1 weight of 100 blurs less than the problem's 500.
+    assert outcome.best is not None
+    assert outcome.best.number == 0
+    best = yaml.safe_load(outcome.paths.best_yaml.read_text(encoding="utf-8"))
+    assert best["checkpoint"] is None
+    assert "checkout of pytorch" not in as_script(best)
+    subprocess.run(["bash", "-euc", as_script(best)], check=True, capture_output=True)
+    found = tmp_path / "my program" / "program-t000" / "restored_2" / "00000.png"
+    there = outcome.paths.external.run("t000") / "restored_2" / "00000.png"
+    assert found.read_bytes() == there.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "pairs.pt"
+    save_dataset(Dataset(pairs(2, 0), pairs(3, 1), pairs(1, 2), "digest"), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def trials(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    folder = tmp_path_factory.mktemp("program")
+    program = read_program(described(folder), silence=2)
+    made = make_trials(dataset, folder / "study", warm_start="none", external=program)
+    made.prepare(ignore)
+    return made
+
+
+def run(trials: Trials, **task: Any) -> list[Rung]:
+    rungs: list[Rung] = []
+    trials.run(TrialTask(4, PARAMS, 0, **task), lambda rung: not rungs.append(rung))
+    return rungs
+
+
+def test_what_it_restores_is_scored_as_it_appears(trials: Trials) -> None:
+    """One epoch of its two pairs is two steps: both rungs fall on an epoch's end."""
+    rungs = run(trials)
+    assert [rung.step for rung in rungs] == [2, 4]
+    assert [rung.losses for rung in rungs] == [
+        {"G_L1": PARAMS.lambda_L1, "G_GAN": PARAMS.lr},
+        {"G_L1": PARAMS.lambda_L1 / 2, "G_GAN": PARAMS.lr},
+    ]
+    noop = trials.val.noop()
+    assert all(0 < rung.value < noop for rung in rungs)
+
+
+def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
+    assert [rung.step for rung in run(trials, stage="final")] == [4, 6]
+    assert len(list((trials.paths.external.run("f04") / "restored_3").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("crash", r"my_program\.yaml ended with exit code 1: .*the weights caught a cold"),
+        ("hang", r"my_program\.yaml hung: nothing new for 2 s: epoch 1: l1"),
+        ("missing", r"00001\.png is not there"),
+        ("size", r"is 64x64 pixels, and what it restores is 128x128"),
+        ("no number", "its log has none, which is no loss, in: epoch 1: l1 none"),
+    ],
+)
+def test_a_fault_fails_the_trial_and_says_why(trials: Trials, fault: str, said: str) -> None:
+    assert trials.plan.external is not None
+    file = trials.plan.external.folder / "fault"
+    file.write_text(fault)
+    try:
+        with pytest.raises((ExternalError, UserInputError), match=said):
+            run(trials)
+    finally:
+        file.unlink()
+
+
+COPYING = """
+import shutil, sys
+start, out, pairs, steps = sys.argv[1:]
+for step in range(1, int(steps) + 1):
+    loss = "nan" if "nan" in out else 0.5
+    print(step, loss, file=open(f"{out}/log.txt", "a"))
+    shutil.copyfile(start, f"{out}/G_{step}.pth")
+"""
+
+
+def test_a_program_that_leaves_checkpoints_continues_from_the_warm_start(
+    dataset: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "copying.py").write_text(COPYING)
+    keys = {
+        "command": "python copying.py {start_G} {out} {pairs} {steps}",
+        "restored": None,
+        "checkpoint": "G_{step}.pth",
+        "log": "log.txt",
+        "losses": r"(?P<step>\d+) (?P<G_L1>\S+)",
+    }
+    program = read_program(described(tmp_path, **keys), silence=20)
+    trials = make_trials(dataset, tmp_path / "study", external=program)
+    baseline = trials.prepare(ignore)
+    rungs = run(trials)
+    assert [(rung.step, rung.losses) for rung in rungs] == [(2, {"G_L1": 0.5}), (4, {"G_L1": 0.5})]
+    assert rungs[-1].value == pytest.approx(baseline.warm_start)
+    assert trials.paths.checkpoint(4).exists()
+    left = {file.name for file in trials.paths.external.run("t004").glob("*.pth")}
+    assert left == {"G_1.pth", "G_3.pth"}
+    held = make_trials(dataset, tmp_path / "nan", external=program)
+    held.prepare(ignore)
+    with pytest.raises(DivergedError, match="G_L1 nan"):
+        run(held)
+
+
+REFUSALS: list[tuple[dict[str, Any], str]] = [
+    ({"command": " "}, "command names no program"),
+    ({"comand": "x"}, "comand cannot be used"),
+    ({"restored": None}, "name either checkpoint or restored"),
+    ({"checkpoint": "G.pth"}, "name either checkpoint or restored"),
+    ({"restored": "at_{epoch}_{step}"}, r"one placeholder, \{epoch\} or \{step\}"),
+    ({"restored": "/tmp/at_{epoch}"}, "must be a path inside"),
+    ({"command": "python my_train.py {lambda_l1}"}, r"names \{lambda_l1\}; what it may name is"),
+    ({"command": "python my_train.py {lr:.2f}"}, r"\{lr\} is no plain placeholder"),
+    ({"command": "python my_train.py {lr"}, "expected '}'"),
+    ({"command": "python 'my_train.py"}, "No closing quotation"),
+    ({"command": "python my_train.py {pairs} {out} {inputs}"}, r"does not name \{epochs\}"),
+    ({"command": "python my_train.py {pairs} {out} {epochs}"}, r"does not name \{inputs\}"),
+    ({"command": "nothing {pairs} {out} {inputs} {epochs}"}, "nothing cannot be started in"),
+    ({"folder": "nowhere"}, "cannot be started in .*nowhere"),
+    ({"losses": "l1 (?P<G_L1>"}, "no regular expression"),
+    ({"losses": r"l1 (?P<G_L1>\S+)"}, r"no group \(\?P<epoch>"),
+    ({"losses": r"(?P<epoch>\d+)"}, "no group named as a loss"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), REFUSALS)
+def test_a_description_that_cannot_be_used_is_refused(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserInputError, match=said) as refused:
+        read_program(described(tmp_path, **changed), silence=1)
+    assert str(refused.value).startswith(f"{tmp_path}/my_program.yaml")
+
+
+def test_what_the_search_varies_must_reach_the_program(tmp_path: Path) -> None:
+    text = yaml.safe_load(described(tmp_path).read_text())["command"]
+    program = read_program(
+        described(tmp_path, command=text.replace("--layers {n_layers_D}", "")), silence=1
+    )
+    with pytest.raises(UserInputError, match=r"varies n_layers_D, .* --set n_layers_D=VALUE"):
+        check_program(program, load_space("default"), from_scratch=False, init_from=False)
+    pinned = load_space("default", {"n_layers_D": "3"})
+    check_program(program, pinned, from_scratch=False, init_from=False)
+    with pytest.raises(UserInputError, match=r"--init-from has no meaning"):
+        check_program(program, pinned, from_scratch=False, init_from=True)
+    starting = read_program(described(tmp_path, command=text + " {start_G}"), silence=1)
+    with pytest.raises(UserInputError, match=r"--from-scratch there is nothing to start from"):
+        check_program(starting, load_space("default"), from_scratch=True, init_from=False)
+
+
+def test_log_lines_without_a_loss_are_passed_over() -> None:
+    pattern = r"(?P<epoch>\d+): (?P<G_L1>\S+)(?: (?P<G_GAN>\S+))?"
+    assert parsed_line("hello", pattern, "epoch") is None
+    assert parsed_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
+    assert parsed_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
+    assert parsed_line("3: 0.5", None, "epoch") is None

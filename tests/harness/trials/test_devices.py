@@ -1,0 +1,179 @@
+"""Which devices, how many workers on each, and when a trial has one to itself."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import driving
+import pytest
+from driving import Instant, make_plan
+
+import harness.search.search
+from harness.console.view import Event, Note, View
+from harness.errors import UserInputError
+from harness.search.plan import SearchPlan
+from harness.search.stopping import StopSwitch
+from harness.tracking import NullTracker
+from harness.trials.devices import (
+    Slots,
+    resolve_devices,
+    share_out,
+    share_out_cluster,
+    trials_that_fit,
+)
+from harness.trials.launchers.local import LocalLauncher
+from harness.trials.messages import Memory, Report, TrialResult, TrialTask
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "devices"),
+    [
+        ("auto", 0, ("cpu",)),
+        ("auto", 4, ("cuda:0",)),
+        ("cpu", 4, ("cpu",)),
+        ("cuda", 1, ("cuda:0",)),
+        ("cuda:1", 2, ("cuda:1",)),
+        ("cuda:0,1", 2, ("cuda:0", "cuda:1")),
+        ("cuda:2,0,2", 3, ("cuda:2", "cuda:0")),
+    ],
+)
+def test_devices_by_their_words(wanted: str, there: int, devices: tuple[str, ...]) -> None:
+    assert resolve_devices(wanted, there) == devices
+
+
+@pytest.mark.parametrize("wanted", ["tpu", "cuda:", "cuda:0,", "cuda:x", "cuda:-1", "cpu:0", ""])
+def test_words_that_are_no_devices(wanted: str) -> None:
+    with pytest.raises(UserInputError, match="is no device"):
+        resolve_devices(wanted, 8)
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(UserInputError, match=r"cuda:0,3: PyTorch sees 2 CUDA"):
+        resolve_devices("cuda:0,3", 2)
+
+
+@pytest.mark.parametrize(
+    ("devices", "jobs", "per_gpu", "cores", "slots"),
+    [
+        (("cpu",), None, None, 8, Slots(8, 8, threads=1)),
+        (("cpu",), 2, None, 8, Slots(2, 2, threads=4)),
+        (("cpu",), 1, None, 8, Slots(1, 1, threads=8)),
+        (("cpu",), 16, None, 8, Slots(16, 16, threads=1)),
+        (("cuda:0",), None, None, 16, Slots(1, 16, threads=1)),
+        (("cuda:0", "cuda:1"), None, None, 16, Slots(2, 16, threads=1)),
+        (("cuda:0", "cuda:1"), None, 3, 16, Slots(6, 6, threads=2)),
+        (("cuda:0", "cuda:1"), 4, None, 16, Slots(4, 4, threads=4)),
+        (("cuda:0", "cuda:1"), 8, 3, 16, Slots(6, 6, threads=2)),
+        (("cuda:0", "cuda:1"), None, None, 1, Slots(2, 2, threads=1)),
+    ],
+)
+def test_workers_and_threads_are_shared_out(
+    devices: tuple[str, ...], jobs: int | None, per_gpu: int | None, cores: int, slots: Slots
+) -> None:
+    assert share_out(devices, jobs, per_gpu, cores) == slots
+
+
+def test_per_gpu_needs_a_gpu() -> None:
+    with pytest.raises(UserInputError, match="--per-gpu is for GPUs"):
+        share_out(("cpu",), None, 2, 8)
+
+
+@pytest.mark.parametrize(
+    ("peaks", "rooms", "fit"),
+    [
+        ([5], [78], 14),
+        ([4, 10], [78, 78], 7),
+        ([4, 10], [78, 30], 2),
+        ([70], [78], 1),
+        ([9], [8], 1),
+    ],
+)
+def test_trials_that_fit_a_gpu(peaks: list[int], rooms: list[int], fit: int) -> None:
+    measured = [Memory(peak * GIB, room * GIB) for peak, room in zip(peaks, rooms, strict=True)]
+    assert trials_that_fit(measured) == fit
+
+
+class OnFakeGpus(Instant):
+    """Trials that need 40 of a GPU's 100 GiB; each notes where it ran."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        result = super().run(task, report)
+        with (self.plan.folder / "where.txt").open("a") as file:
+            file.write(f"{self.plan.device}\n")
+        return result and replace(result, memory=Memory(40 * GIB, 100 * GIB))
+
+
+class Notes(View):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Note):
+            self.texts.append(event.text)
+
+    def close(self) -> None:
+        pass
+
+
+def on_gpus(plan: SearchPlan, jobs: int, most: int) -> SearchPlan:
+    return replace(plan, devices=("cuda:0", "cuda:1"), jobs=jobs, most_jobs=most)
+
+
+@pytest.mark.parametrize(("jobs", "most", "workers"), [(2, 16, 4), (2, 2, 2)])
+def test_gpus_are_packed_by_what_the_first_trials_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, most: int, workers: int
+) -> None:
+    started: list[int] = []
+    start = LocalLauncher.start
+
+    def noted(self: LocalLauncher, number: int) -> None:
+        started.append(number)
+        start(self, number)
+
+    monkeypatch.setattr(LocalLauncher, "start", noted)
+    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
+    plan = on_gpus(make_plan(tmp_path, budget=10), jobs, most)
+    view = Notes()
+    harness.search.search.run_search(plan, view, StopSwitch(None), OnFakeGpus)
+    assert started == list(range(workers))
+    said = [text for text in view.texts if "needs 40.0 GiB" in text]
+    assert len(said) == (0 if most == jobs else 1)
+    # On a busy machine one worker may have run them all before another was ready.
+    assert set((plan.paths.folder / "where.txt").read_text().split()) <= {"cuda:0", "cuda:1"}
+    assert {plan.device_of(worker) for worker in started} == {"cuda:0", "cuda:1"}
+    assert driving.runs_of(plan.paths.folder, 9) == 1
+
+
+@pytest.mark.parametrize(
+    ("resources", "wanted", "jobs", "per_gpu", "device", "workers"),
+    [
+        ({"CPU": 64.0}, "auto", None, None, "cpu", 64),
+        ({"CPU": 64.0, "GPU": 8.0}, "auto", None, None, "cuda:0", 8),
+        ({"CPU": 64.0, "GPU": 8.0}, "cuda", None, 3, "cuda:0", 24),
+        ({"CPU": 64.0, "GPU": 8.0}, "cpu", 5, None, "cpu", 5),
+    ],
+)
+def test_a_clusters_workers(
+    resources: dict[str, float],
+    wanted: str,
+    jobs: int | None,
+    per_gpu: int | None,
+    device: str,
+    workers: int,
+) -> None:
+    slots = Slots(workers, workers, threads=1)
+    assert share_out_cluster(resources, wanted, jobs, per_gpu) == (device, slots)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "per_gpu", "said"),
+    [
+        ("cuda", None, "has no GPU"),
+        ("cuda:1", None, "Ray chooses the GPU"),
+        ("cpu", 2, "--per-gpu is for GPUs"),
+    ],
+)
+def test_what_a_cluster_cannot_give(wanted: str, per_gpu: int | None, said: str) -> None:
+    with pytest.raises(UserInputError, match=said):
+        share_out_cluster({"CPU": 4.0}, wanted, None, per_gpu)

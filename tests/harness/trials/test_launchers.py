@@ -1,0 +1,254 @@
+"""What every launcher must do, shown on each: processes of this machine, and actors of Ray."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from driving import Instant, make_plan
+
+import harness.trials.launchers.local
+from harness.config.settings import TrialPlan
+from harness.paths import StudyPaths
+from harness.trials.launchers.launcher import Died, Launcher
+from harness.trials.launchers.local import FORKED, LocalLauncher
+from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
+from harness.trials.worker import Message, Prepare, Ready, Stopped
+from search_spaces.params import TrialParams
+
+PARAMS = TrialParams(lambda_L1=50, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
+DEADLY = 66
+
+
+class Sharing(Instant):
+    """Reads the pairs when it is made, makes a warm start, and reads that in each trial."""
+
+    def __init__(self, plan: TrialPlan) -> None:
+        super().__init__(plan)
+        self.pairs = plan.dataset.read_bytes()
+
+    def prepare(self, tell: Tell) -> Baseline:
+        folder = StudyPaths(self.plan.folder).warm_start.folder
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            (folder / "latest_net_G.pth").write_bytes(b"warm from " + self.pairs)
+        return super().prepare(tell)
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        if task.number == DEADLY:
+            report(self.rung(task, 10))
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = super().run(task, report)
+        warm = (StudyPaths(self.plan.folder).warm_start.folder / "latest_net_G.pth").read_bytes()
+        if result is None:
+            return None
+        result.checkpoint.write_bytes(b"trained, " + warm)
+        return replace(result, per_image=({"folder": str(self.plan.folder)},))
+
+
+Make = Callable[[TrialPlan], Launcher]
+
+
+def make_local(plan: TrialPlan) -> Launcher:
+    return LocalLauncher(Sharing, plan, plan.folder / "log", ("cpu",))
+
+
+def make_spawned(plan: TrialPlan) -> Launcher:
+    """As where libraries do not survive a fork."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.trials.launchers.local, "FORKED", False)
+        return make_local(plan)
+
+
+def make_ray(plan: TrialPlan) -> Launcher:
+    from harness.trials.launchers.ray import RayLauncher
+
+    return RayLauncher(Sharing, plan, gpus=0)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[None]:
+    """Ray on this machine alone."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # actors find the runners above
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
+        ray.init(address="local", num_cpus=2, **quiet)
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(make_local, id="local"),
+        pytest.param(make_spawned, id="spawned"),
+        pytest.param(make_ray, id="ray", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+    ]
+)
+def make(request: pytest.FixtureRequest) -> Make:
+    if request.param is make_ray:
+        request.getfixturevalue("ray_cluster")
+    made: Make = request.param
+    return made
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> TrialPlan:
+    (tmp_path / "pairs.pt").write_bytes(b"pairs")
+    made = replace(make_plan(tmp_path)).trial_plan
+    made.folder.mkdir()
+    return made.model_copy(update={"dataset": tmp_path / "pairs.pt"})
+
+
+def next_of(launcher: Launcher, seconds: float = 120) -> tuple[int, Message | Died]:
+    """The next word of any worker. With one worker busy at a time there is one."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if said := launcher.wait(1.0):
+            assert len(said) == 1
+            return said[0]
+    raise AssertionError("no worker said anything")
+
+
+def ready(launcher: Launcher, number: int) -> None:
+    launcher.start(number)
+    assert next_of(launcher) == (number, Ready())
+
+
+def prepared(launcher: Launcher, number: int) -> None:
+    ready(launcher, number)
+    launcher.send(number, Prepare())
+    while not isinstance(said := next_of(launcher)[1], Baseline):
+        pass
+    assert (said.noop, said.warm_start) == (0.2, 0.22)
+
+
+def run(launcher: Launcher, number: int, trial: int, answers: list[bool]) -> Message | Died:
+    """Give a trial to a worker and answer its rungs; its last word."""
+    launcher.send(number, TrialTask(trial, PARAMS, seed=0))
+    for answer in answers:
+        worker, rung = next_of(launcher)
+        assert worker == number
+        assert isinstance(rung, Rung)
+        launcher.send(number, answer)
+    return next_of(launcher)[1]
+
+
+def test_a_trial_from_order_to_result(make: Make, plan: TrialPlan) -> None:
+    with make(plan) as launcher:
+        prepared(launcher, 0)
+        ready(launcher, 1)
+        assert launcher.wait(0.05) == []
+        for worker in (0, 1, 1):
+            result = run(launcher, worker, trial=worker, answers=[True] * 3)
+            assert isinstance(result, TrialResult)
+            assert result.rung.step == 30
+            assert result.checkpoint == StudyPaths(plan.folder).checkpoint(worker)
+            assert result.checkpoint.read_bytes() == b"trained, warm from pairs"
+        assert run(launcher, 0, trial=3, answers=[True, False]) == Stopped()
+    assert StudyPaths(plan.folder).warm_start.generator.read_bytes() == b"warm from pairs"
+
+
+def test_a_study_that_goes_on_brings_its_warm_start(make: Make, plan: TrialPlan) -> None:
+    generator = StudyPaths(plan.folder).warm_start.generator
+    generator.parent.mkdir(parents=True)
+    generator.write_bytes(b"an earlier one")
+    with make(plan) as launcher:
+        prepared(launcher, 0)
+        result = run(launcher, 0, trial=1, answers=[True] * 3)
+        assert isinstance(result, TrialResult)
+        assert result.checkpoint.read_bytes() == b"trained, an earlier one"
+
+
+def test_a_worker_that_dies_is_told_of_and_replaced(make: Make, plan: TrialPlan) -> None:
+    with make(plan) as launcher:
+        prepared(launcher, 0)
+        died = run(launcher, 0, trial=DEADLY, answers=[True])
+        assert isinstance(died, Died)
+        assert died.reason
+        ready(launcher, 0)
+        assert isinstance(run(launcher, 0, trial=1, answers=[True] * 3), TrialResult)
+
+
+def test_a_worker_that_is_killed_says_nothing_more(make: Make, plan: TrialPlan) -> None:
+    with make(plan) as launcher:
+        prepared(launcher, 0)
+        launcher.send(0, TrialTask(1, PARAMS, seed=0))
+        launcher.kill(0)
+        launcher.kill(0)
+        assert launcher.wait(0.2) == []
+        ready(launcher, 0)
+
+
+class Telling(Instant):
+    """Says what it finds in its environment."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        rung = self.rung(task, 30)
+        return TrialResult(rung, ({"found": os.environ.get("FOR_WORKERS", "")},), None)
+
+
+def test_a_worker_has_the_environment_of_the_moment_it_is_started(
+    plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalLauncher(Telling, plan, plan.folder / "log", ("cpu",)) as launcher:
+        for text in ("one", "another"):
+            monkeypatch.setenv("FOR_WORKERS", text)
+            prepared(launcher, 0)
+            result = run(launcher, 0, trial=0, answers=[])
+            assert isinstance(result, TrialResult)
+            assert result.per_image[0]["found"] == text
+            launcher.kill(0)
+
+
+@pytest.mark.skipif(not FORKED, reason="workers are spawned here")
+def test_workers_die_with_what_they_are_forked_from_and_are_replaced(plan: TrialPlan) -> None:
+    with make_local(plan) as launcher:
+        prepared(launcher, 0)
+        (server,) = (
+            child
+            for child in psutil.Process().children()
+            if child.status() != psutil.STATUS_ZOMBIE and "forkserver" in " ".join(child.cmdline())
+        )
+        server.kill()
+        assert isinstance(next_of(launcher)[1], Died)
+        ready(launcher, 0)
+        assert isinstance(run(launcher, 0, trial=1, answers=[True] * 3), TrialResult)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FORKED, reason="workers are spawned here")
+def test_workers_can_use_cuda_and_need_not_import_what_they_are_forked_with() -> None:
+    code = """
+import os, signal, sys
+from harness.trials.launchers import preload
+import torch
+assert {"lpips", "torchvision", "torch._dynamo", "harness.trial"} <= set(sys.modules)
+assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
+if os.fork() == 0:
+    os._exit(torch.cuda._is_in_bad_fork())  # so it is once CUDA was as much as asked for
+assert os.wait()[1] == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("ray_cluster")
+def test_actors_leave_nothing_on_their_node(plan: TrialPlan) -> None:
+    with make_ray(plan) as launcher:
+        prepared(launcher, 0)
+        result = run(launcher, 0, trial=1, answers=[True] * 3)
+        assert isinstance(result, TrialResult)
+        folder = Path(result.per_image[0]["folder"])
+        assert folder.exists()
+        assert folder != plan.folder
+    assert not folder.exists()

@@ -1,0 +1,337 @@
+"""A trial from its parameters to its score, with everything real but small."""
+
+import gc
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from pydantic import TypeAdapter
+
+from harness.config.settings import TrainSettings, TrialPlan
+from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
+from harness.errors import DivergedError, UserInputError
+from harness.training.checkpoints import state_of
+from harness.training.cuda_graph import CapturedStep
+from harness.training.networks import build_generator, init_as_copy, restoring
+from harness.training.step import Pix2Pix
+from harness.training.warm_start import WarmStart
+from harness.trials.messages import Rung, TrialTask
+from harness.trials.trial import Trials, make_runner
+from search_spaces.params import EXTRAS, TrialParams, Value
+
+SIZE = 128
+KINDS = ((3, "vanilla"), (2, "lsgan"))
+TRAIN = TrainSettings(
+    netG="unet_128",
+    ngf=12,
+    ndf=4,
+    preprocess="none",
+    load_size=SIZE,
+    crop_size=SIZE,
+    steps=4,
+    rungs=(2, 4),
+    ema_decay=0.5,
+    perceptual_layers=("relu1_1",),
+    perceptual_window=32,
+    warm_start_steps=3,
+    warm_discriminator_steps=2,
+)
+PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="vanilla", lr=2e-4)
+
+
+def pairs(count: int, seed: int) -> PairSet:
+    """Smooth random pictures; the retouched one is shifted by two pixels inside a disc."""
+    random = torch.Generator().manual_seed(seed)
+    rows, columns = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    disc = ((rows - 64) ** 2 + (columns - 64) ** 2 < 24**2).unsqueeze(0)
+    originals, retouched = [], []
+    for _ in range(count):
+        coarse = torch.rand(1, 3, 32, 32, generator=random) * 255
+        picture = torch.nn.functional.interpolate(coarse, size=SIZE, mode="bicubic")[0]
+        original = picture.clamp(0, 255).byte()
+        originals.append(original)
+        retouched.append(torch.where(disc, original.roll(2, dims=2), original))
+    names = tuple(f"p{n}" for n in range(count))
+    masks = (disc,) * count
+    return PairSet(names, tuple(retouched), tuple(originals), masks, tuple(originals))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "pairs.pt"
+    save_dataset(Dataset(pairs(4, 0), pairs(3, 1), pairs(1, 2), "digest"), file)
+    return file
+
+
+def make_plan(dataset: Path, folder: Path, **settings: object) -> TrialPlan:
+    plan = {
+        "dataset": dataset,
+        "folder": folder,
+        "train": TRAIN,
+        "weights": "random",
+        "device": "cpu",
+        "threads": 1,
+        "warm_start_threads": 1,
+        "discriminators": KINDS,
+    }
+    return TrialPlan.model_validate(plan | settings)
+
+
+def make_trials(dataset: Path, folder: Path, **settings: object) -> Trials:
+    return Trials(make_plan(dataset, folder, **settings))
+
+
+def ignore(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def warm(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trials:
+    trials = make_trials(dataset, tmp_path_factory.mktemp("study"))
+    told: list[tuple[int, int]] = []
+    trials.prepare(lambda done, total: told.append((done, total)))
+    assert told == [(done, 5) for done in range(1, 6)]
+    return trials
+
+
+def run(
+    trials: Trials, params: TrialParams, go_on: bool = True, **extras: Value
+) -> tuple[list[Rung], object]:
+    rungs: list[Rung] = []
+
+    def report(rung: Rung) -> bool:
+        rungs.append(rung)
+        return go_on
+
+    return rungs, trials.run(TrialTask(7, params, 0, extras=extras), report)
+
+
+def test_a_trial_reports_its_rungs_and_leaves_a_checkpoint_that_restores(warm: Trials) -> None:
+    rungs, result = run(warm, PARAMS)
+    assert [rung.step for rung in rungs] == [2, 4]
+    assert all(0 < rung.value <= 1 for rung in rungs)
+    assert set(rungs[0].losses) == {"G_GAN", "G_L1", "D_real", "D_fake"}
+    assert result is not None
+    assert result.rung == rungs[-1]
+    assert len(result.per_image) == 3
+    generator = build_generator(TRAIN, seed=1)
+    generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
+    _, score = warm.val(generator)
+    assert score.value == pytest.approx(rungs[-1].value, abs=1e-6)
+
+
+def test_damaged_weights_are_a_user_s_error(
+    dataset: Path, tmp_path: Path, plant_weights: Callable[[str, bytes], None]
+) -> None:
+    plant_weights("alexnet", b"<html>no such file</html>")
+    with pytest.raises(UserInputError, match=r"alexnet.*damaged .*: remove the file"):
+        make_trials(dataset, tmp_path, weights="pretrained")
+
+
+def test_same_task_same_scores_whatever_ran_before(warm: Trials) -> None:
+    first, _ = run(warm, PARAMS)
+    run(warm, PARAMS.model_copy(update={"lambda_perceptual": 10, "lr": 1e-3}))
+    again, _ = run(warm, PARAMS)
+    assert [rung.value for rung in first] == [rung.value for rung in again]
+    assert first[-1].losses == again[-1].losses
+
+
+def test_settings_make_the_difference(warm: Trials) -> None:
+    plain, _ = run(warm, PARAMS)
+    perceptual, _ = run(warm, PARAMS.model_copy(update={"lambda_perceptual": 20}))
+    other, _ = run(warm, PARAMS.model_copy(update={"n_layers_D": 2, "gan_mode": "lsgan"}))
+    assert perceptual[-1].losses["G_Perceptual"] > 0
+    assert len({rungs[-1].value for rungs in (plain, perceptual, other)}) == 3
+
+
+def test_training_settings_of_a_trial_make_a_difference_too(warm: Trials) -> None:
+    plain, _ = run(warm, PARAMS)
+    same, _ = run(warm, PARAMS, beta1=TRAIN.beta1, batch_size=TRAIN.batch_size)
+    assert [rung.value for rung in same] == [rung.value for rung in plain]
+    changed = [
+        run(warm, PARAMS, **extras)[0][-1].value
+        for extras in ({"beta1": 0.9}, {"batch_size": 2}, {"flip": False}, {"dropout": False})
+    ]
+    assert len({plain[-1].value, *changed}) == 5
+
+
+def test_other_networks_from_scratch(dataset: Path, tmp_path: Path) -> None:
+    trials = make_trials(dataset, tmp_path, warm_start="none")
+    _, result = run(trials, PARAMS, ngf=6, norm="instance")
+    assert result is not None
+    generator = build_generator(TRAIN.but({"ngf": 6, "norm": "instance"}), seed=1)
+    generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
+
+
+def test_a_space_may_hold_only_what_a_training_takes() -> None:
+    wanted = TrainSettings.model_json_schema()["properties"]
+    for name, kind in EXTRAS.items():
+        told = {key: wanted[name][key] for key in wanted[name] if key not in ("title", "default")}
+        assert TypeAdapter(kind).json_schema() == told
+
+
+def test_a_pruned_trial_stops_there_and_leaves_nothing(dataset: Path, tmp_path: Path) -> None:
+    trials = make_trials(dataset, tmp_path, warm_start="none")
+    rungs, result = run(trials, PARAMS, go_on=False)
+    assert [rung.step for rung in rungs] == [2]
+    assert result is None
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_the_panel_shows_each_picture_four_times(warm: Trials) -> None:
+    rungs, _ = run(warm, PARAMS)
+    with Image.open(io.BytesIO(rungs[-1].panel)) as panel:
+        width, height = panel.size
+    assert width >= 4 * 2 * SIZE
+    assert height >= 3 * 2 * SIZE
+
+
+def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: Path) -> None:
+    paths = warm.paths.warm_start
+    made = paths.folder.stat().st_mtime_ns
+    again = make_trials(dataset, warm.plan.folder)
+    baseline = again.prepare(lambda done, total: pytest.fail("made again"))
+    assert paths.folder.stat().st_mtime_ns == made
+    assert baseline.warm_start is not None
+    assert baseline.oracle is not None
+    assert baseline.oracle > max(0.99, baseline.noop)
+    generator, discriminator = again.networks(TrialTask(0, PARAMS, seed=5))
+    held = WarmStart.load(paths, KINDS)
+    assert all(torch.equal(v, held.generator[k]) for k, v in generator.state_dict().items())
+    wanted = held.discriminators[3, "vanilla"]
+    assert all(torch.equal(v, wanted[k]) for k, v in discriminator.state_dict().items())
+
+
+def test_from_scratch_begins_from_the_trial_s_seed(dataset: Path, tmp_path: Path) -> None:
+    trials = make_trials(dataset, tmp_path, warm_start="none")
+    assert trials.prepare(ignore).warm_start is None
+    generator, _ = trials.networks(TrialTask(0, PARAMS, seed=5))
+    fresh = build_generator(TRAIN, 5).state_dict()
+    assert all(torch.equal(value, fresh[name]) for name, value in generator.state_dict().items())
+
+
+def test_a_worker_s_process_is_set_up_for_trials_and_no_other(
+    dataset: Path, tmp_path: Path
+) -> None:
+    """Denormals count as zero there, and it has as many threads as it was given."""
+
+    def flushed() -> bool:
+        return sys.float_info.min / 2 == 0
+
+    plan, threads = make_plan(dataset, tmp_path, threads=3), torch.get_num_threads()
+    Trials(plan)
+    assert (flushed(), torch.get_num_threads()) == (False, threads)
+    try:
+        make_runner(plan)
+        assert (flushed(), torch.get_num_threads()) == (True, 3)
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+        gc.unfreeze()
+
+
+def test_a_broken_model_ends_as_diverged(warm: Trials) -> None:
+    generator = build_generator(TRAIN, 0)
+    with torch.no_grad():
+        next(generator.parameters()).fill_(float("nan"))
+    with pytest.raises((DivergedError, ValueError), match=r"finite|\[0, 1\]"):
+        warm.val(generator)
+
+
+class TestInitFrom:
+    def user_model(self, folder: Path, prefix: str = "") -> Path:
+        weights = state_of(build_generator(TRAIN, seed=9))
+        file = folder / "latest_net_G.pth"
+        torch.save({prefix + name: value for name, value in weights.items()}, file)
+        return file
+
+    @pytest.mark.parametrize("prefix", ["", "module."])
+    def test_trials_continue_from_the_user_s_generator(
+        self, dataset: Path, tmp_path: Path, prefix: str
+    ) -> None:
+        """Also as saved from the reference's DataParallel wrapper."""
+        trials = make_trials(dataset, tmp_path, init_from=(self.user_model(tmp_path, prefix),))
+        trials.prepare(ignore)
+        generator, _ = trials.networks(TrialTask(0, PARAMS, seed=0))
+        wanted = build_generator(TRAIN, seed=9).state_dict()
+        weights = dict(generator.named_parameters())
+        assert all(torch.equal(value, wanted[name]) for name, value in weights.items())
+
+    def test_a_model_of_another_width_is_refused_by_name(
+        self, dataset: Path, tmp_path: Path
+    ) -> None:
+        other = TRAIN.model_copy(update={"ngf": 16})
+        trials = make_trials(dataset, tmp_path, train=other, init_from=(self.user_model(tmp_path),))
+        with pytest.raises(UserInputError, match=r"latest_net_G\.pth does not fit .* ngf 16"):
+            trials.prepare(ignore)
+        assert not trials.paths.warm_start.folder.exists()
+
+    def test_a_file_that_is_no_checkpoint_is_refused(self, dataset: Path, tmp_path: Path) -> None:
+        file = tmp_path / "portrait.pth"
+        file.write_bytes(b"JFIF")
+        with pytest.raises(UserInputError, match=r"portrait\.pth cannot be read"):
+            make_trials(dataset, tmp_path, init_from=(file,)).prepare(ignore)
+
+
+def test_a_generator_begun_as_a_copy_returns_nearly_its_input() -> None:
+    """Grey to a few levels; a fresh network returns next to nothing."""
+    grey = pairs(1, 0).originals[0].float().mean(0).expand(1, 3, SIZE, SIZE) / 127.5 - 1
+    fresh, copying = build_generator(TRAIN, 0), build_generator(TRAIN, 0)
+    init_as_copy(copying)
+    distances = []
+    for net in (fresh, copying):
+        with restoring(net) as restore:
+            distances.append(float((restore(grey) - grey).abs().mean()))
+    assert distances[1] < 0.06 < distances[0]
+    # Every pixel by itself, 1.2 times as far from grey as it was, before the last tanh flattens it.
+    with restoring(copying) as restore:
+        torch.testing.assert_close(restore(grey), torch.tanh(1.2 * grey), rtol=0, atol=1e-4)
+
+
+class Replayed:
+    """Stands in for a CUDA graph: trains on what lies in the captured tensors."""
+
+    def __init__(self, model: Pix2Pix, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self.model, self.batch = model, batch
+        self.losses = {name: value.clone() for name, value in model.told.items()}
+
+    def replay(self) -> None:
+        for name, loss in self.model.optimize(*self.batch).items():
+            self.losses[name].copy_(loss)
+
+
+def test_trials_on_captured_steps_are_those_on_eager_ones(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warm start too; the second trial of a structure begins anew in the first one's place."""
+    captures = []
+
+    def capture(
+        model: Pix2Pix, retouched: torch.Tensor, original: torch.Tensor, wanted: None = None
+    ) -> CapturedStep:
+        batch = (retouched.clone(), original.clone())
+        model.optimize(*batch)  # as a capture's warm-up does
+        captures.append(graph := Replayed(model, batch))
+        return CapturedStep(model, graph, *batch, wanted, graph.losses)  # type: ignore[arg-type]
+
+    found = {}
+    for way in ("eager", "captured"):
+        trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
+        if way == "captured":
+            monkeypatch.setattr(CapturedStep, "capture", capture)
+            for module in ("harness.trials.trial", "harness.training.warm_start"):
+                monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)
+        baseline = trials.prepare(lambda done, total: None)
+        scores = [baseline.warm_start]
+        for number, rate in enumerate((2e-4, 5e-4)):
+            params = PARAMS.model_copy(update={"lr": rate})
+            result = trials.run(TrialTask(number, params, seed=number), lambda rung: True)
+            assert result is not None
+            scores.append(result.rung.value)
+        found[way] = scores
+    assert found["captured"] == pytest.approx(found["eager"], rel=1e-6)
+    assert len(captures) == 2  # the warm start's, and one for both trials

@@ -1,0 +1,99 @@
+"""What a worker answers to an order, or to being started, that goes wrong."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import Instant, make_plan
+
+from harness.config.settings import TrialPlan
+from harness.errors import DivergedError, HarnessError, SharedInputError, UserInputError
+from harness.paths import StudyPaths
+from harness.trials.messages import Baseline, Tell
+from harness.trials.trial import Trials
+from harness.trials.worker import (
+    DiskFull,
+    Diverged,
+    Failed,
+    Message,
+    OutOfMemory,
+    Prepare,
+    Ready,
+    carry_out,
+    obey,
+)
+
+
+class Pipe:
+    """Gives one order and keeps what is said."""
+
+    def __init__(self) -> None:
+        self.orders: list[Any] = [Prepare(), None]
+        self.said: list[Message] = []
+
+    def send(self, word: Message, /) -> None:
+        self.said.append(word)
+
+    def recv(self) -> Any:
+        return self.orders.pop(0)
+
+
+ERRORS: tuple[tuple[Exception, Message], ...] = (
+    (DivergedError("a loss is nan"), Diverged("a loss is nan")),
+    (MemoryError("16 GiB"), OutOfMemory("MemoryError: 16 GiB")),
+    (RuntimeError("CUDA out of memory"), OutOfMemory("RuntimeError: CUDA out of memory")),
+    (OSError(errno.ENOSPC, "No space left"), DiskFull()),
+    (ValueError("bad\nand more"), Failed("ValueError: bad", "")),
+    (HarnessError("a known fault"), Failed("a known fault", "")),
+    (UserInputError("it does not fit"), Failed("it does not fit", "", user_error=True)),
+    (SharedInputError("gone"), Failed("gone", "", user_error=True, shared=True)),
+)  # fmt: skip
+
+
+def without_traceback(message: Message) -> Message:
+    if isinstance(message, Failed):
+        assert message.reason.split(": ")[-1] in message.traceback
+        return Failed(message.reason, "", message.user_error, message.shared)
+    return message
+
+
+@pytest.mark.parametrize(("raised", "answer"), ERRORS, ids=lambda each: type(each).__name__)
+def test_an_error_has_the_same_answer_wherever_it_is_raised(
+    tmp_path: Path, raised: Exception, answer: Message
+) -> None:
+    class Raising(Instant):
+        def prepare(self, tell: Tell) -> Baseline:
+            raise raised
+
+    def unmade(plan: TrialPlan) -> Instant:
+        raise raised
+
+    plan, started, prepared = make_plan(tmp_path).trial_plan, Pipe(), Pipe()
+    obey(started, unmade, plan)
+    assert list(map(without_traceback, started.said)) == [answer]
+    obey(prepared, Raising, plan)
+    assert list(map(without_traceback, prepared.said)) == [Ready(), answer]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"PK half of it")])
+def test_a_warm_start_that_cannot_be_read_is_no_trial_s_fault(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    trials = Trials.__new__(Trials)
+    trials.plan, trials.paths = make_plan(tmp_path).trial_plan, StudyPaths(tmp_path)
+    file = trials.paths.warm_start.generator
+    file.parent.mkdir(parents=True)
+    file.touch()
+    damage(file)
+
+    class Reading(Instant):
+        def prepare(self, tell: Tell) -> Baseline:
+            assert trials.warm_start
+            return super().prepare(tell)
+
+    answer = carry_out(Prepare(), Reading(trials.plan), Pipe())
+    assert isinstance(answer, Failed)
+    assert answer.shared
+    assert "run the same command again" in answer.reason
