@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.settings import SearchConfig, TrialPlan
-from harness.console.view import PlainView
+from harness.console.views import PlainView
 from harness.search.search import search
 from harness.trials.launchers.local import import_for_workers
 from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask

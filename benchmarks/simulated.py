@@ -15,7 +15,8 @@ from PIL import Image
 
 from harness.config.profiles import QUICK
 from harness.config.settings import SearchConfig, TrialPlan
-from harness.console.view import Event, TrialEnded, View
+from harness.console.events import Event, TrialEnded
+from harness.console.views import View
 from harness.data.pairs.prepare import PreparedData
 from harness.search.plan import SearchPlan
 from harness.search.resolve import choose_objective, choose_recipes, read_space

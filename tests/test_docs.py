@@ -17,7 +17,7 @@ import harness.search.search
 import harness.tracking.server
 from harness.cli.app import app, main
 from harness.config import profiles
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 

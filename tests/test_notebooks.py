@@ -15,7 +15,7 @@ import harness.config.profiles
 import harness.search.api
 import harness.search.search
 from harness.config.settings import SearchConfig
-from harness.console.view import View
+from harness.console.views import View
 from harness.search.result import SearchOutcome
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
@@ -135,6 +135,7 @@ def test_importing_harness_imports_nothing_else() -> None:
     ours = {name for name in done.stdout.split() if "." not in name or name.startswith("harness")}
     assert {name for name in ours if name.startswith("harness")} == {
         "harness",
+        "harness.config",
         "harness.config.version",
     }
     assert not ours & {"torch", "optuna", "mlflow", "numpy", "pandas", "pydantic", "typer"}

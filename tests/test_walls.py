@@ -12,10 +12,28 @@ FORBIDDEN = {
     "search_spaces": {"harness", "objectives", "reports", "torch", "torchvision", "mlflow"},
     "objectives": {"harness", "search_spaces", "reports", "optuna", "mlflow"},
     "reports": {"harness", "search_spaces", "objectives", "torch", "torchvision", "mlflow"},
-    "harness/training": {"optuna", "mlflow", "reports"},
-    "harness/external": {"optuna", "mlflow"},
     "harness/data": {"optuna", "mlflow", "reports"},
+    "harness/training": {"optuna", "mlflow", "reports"},
+    "harness/evaluation": {"optuna", "mlflow"},
+    "harness/trials": {"optuna", "mlflow"},
 }
+
+# What stands in harness/, from the ground up: each may import what stands before it.
+FLOORS = (
+    "errors.py",
+    "paths.py",
+    "config",
+    "console",
+    "data",
+    "training",
+    "evaluation",
+    "trials",
+    "study",
+    "tracking",
+    "search",
+    "full_training",
+    "cli",
+)
 
 
 def imports(file: Path) -> set[str]:
@@ -41,6 +59,31 @@ def test_imports_run_one_way(package: str) -> None:
         str(file.relative_to(ROOT)): sorted(names)
         for file in files(package)
         if (names := {name.split(".")[0] for name in imports(file)} & FORBIDDEN[package])
+    }
+    assert crossed == {}
+
+
+def test_what_stands_in_the_house() -> None:
+    entries = {path.name for path in (ROOT / "harness").iterdir() if path.name[0] != "_"}
+    assert entries - {"py.typed"} == set(FLOORS)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_floor_imports_one_above_it(floor: str) -> None:
+    place = ROOT / "harness" / floor
+    above = tuple(
+        f"harness.{name.removesuffix('.py')}" for name in FLOORS[FLOORS.index(floor) + 1 :]
+    )
+    crossed = {
+        str(file.relative_to(ROOT)): upward
+        for file in ([place] if place.is_file() else files(f"harness/{floor}"))
+        if (
+            upward := sorted(
+                name
+                for name in imports(file)
+                if f"{name}.".startswith(tuple(f"{a}." for a in above))
+            )
+        )
     }
     assert crossed == {}
 

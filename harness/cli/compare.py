@@ -35,7 +35,7 @@ def compare(
 
     from harness.cli.search import refusal
     from harness.config.settings import MOST_REPEATS, SearchConfig
-    from harness.console.view import make_view
+    from harness.console.views import make_view
     from harness.search.comparison import plan_comparison
     from harness.search.result import as_data, confirmation
     from harness.search.search import run_search

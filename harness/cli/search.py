@@ -204,7 +204,7 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
     """Search, show it, and say how it ended."""
     import json
 
-    from harness.console.view import make_view
+    from harness.console.views import make_view
     from harness.search.result import as_data, as_lines
     from harness.search.search import search
     from harness.search.stopping import STOPPED_BY_USER

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.console.view import duration, live_lines, sparkline
+from harness.console.lines import duration, sparkline
+from harness.console.views import live_lines
 from harness.errors import printable
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig
-from harness.console.view import make_view
+from harness.console.views import make_view
 from harness.errors import for_the_user
 from harness.paths import RunPaths
 from harness.search.result import SearchOutcome

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from harness.console.view import Note, View
+from harness.console.events import Note
+from harness.console.views import View
 from harness.errors import HarnessError
 from harness.search.publishing import left_by, write_page
 from harness.search.result import SearchOutcome, StopReason, outcome_of

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import assert_never
 
-from harness.console.view import Note, Prepared, RungReached, TrialBegan, View, WarmStart
+from harness.console.events import Note, Prepared, RungReached, TrialBegan, WarmStart
+from harness.console.views import View
 from harness.errors import HarnessError, UserInputError, full_disk
 from harness.search.phases import Stage
 from harness.search.plan import SearchPlan

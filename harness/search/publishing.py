@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.console.view import settings
+from harness.console.lines import settings
 from harness.paths import StudyPaths
 from harness.search.result import (
     NAMED_RECIPES,

@@ -15,7 +15,8 @@ from typing import Any
 from optuna import Study
 from optuna.trial import Trial, TrialState
 
-from harness.console.view import TrialEnded, View
+from harness.console.events import TrialEnded
+from harness.console.views import View
 from harness.errors import SearchFailedError
 from harness.search.phases import Stage
 from harness.search.plan import SearchPlan

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.console.view import settings
+from harness.console.lines import settings
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import quoted

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
-from harness.console.view import Note, Opened, View, leading
+from harness.console.events import Note, Opened
+from harness.console.lines import leading
+from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
 from harness.search.result import SearchOutcome

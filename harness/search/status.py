@@ -4,7 +4,7 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-from harness.console.view import sparkline
+from harness.console.lines import sparkline
 from harness.paths import StudyPaths
 from harness.search.result import SearchOutcome, as_lines
 

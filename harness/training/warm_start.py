@@ -5,7 +5,7 @@ model that works but blurs, they measure what the searched settings change.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -31,11 +31,13 @@ from harness.training.networks import (
     init_as_copy,
 )
 from harness.training.step import Pix2Pix, discriminator_losses
-from harness.trials.messages import Tell
 from search_spaces.params import GanMode, TrialParams
 
 Kind = tuple[int, GanMode]
 """What tells one discriminator from another: n_layers_D and the loss it was trained with."""
+
+Tell = Callable[[int, int], None]
+"""Hears how far a warm start is: steps done, and steps in total."""
 
 # The guide's "problem" recipe: the setting whose output blurs today.
 BLURRING = TrialParams(

@@ -9,7 +9,7 @@ import driving
 import striking
 
 import harness.search.search
-from harness.console.view import PlainView
+from harness.console.views import PlainView
 from harness.search.result import as_lines
 from harness.search.search import run_search
 from harness.search.stopping import STOPPED_BY_USER, StopSwitch

@@ -24,7 +24,8 @@ import harness.study.storage
 import harness.study.study
 import harness.tracking.store
 from harness.config.settings import TrialPlan
-from harness.console.view import Event, Note, View
+from harness.console.events import Event, Note
+from harness.console.views import View
 from harness.errors import DivergedError, HarnessError
 from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import SearchPlan

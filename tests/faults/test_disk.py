@@ -10,7 +10,7 @@ from driving import Instant, make_plan
 from optuna.trial import TrialState
 
 import harness.search.search
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.errors import HarnessError
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker

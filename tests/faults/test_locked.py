@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import harness.search.search
 import harness.tracking.sender
 from harness.cli.app import app
-from harness.console.view import Event, Note, TrialEnded, View
+from harness.console.events import Event, Note, TrialEnded
+from harness.console.views import View
 from harness.search.stopping import StopSwitch
 
 BUDGET = 12

@@ -12,7 +12,8 @@ from driving import Instant, make_plan
 from optuna.trial import TrialState
 
 import harness.search.search
-from harness.console.view import Event, TrialEnded, View
+from harness.console.events import Event, TrialEnded
+from harness.console.views import View
 from harness.search.stopping import StopSwitch
 
 

@@ -16,7 +16,8 @@ from driving import Slow, make_plan
 
 import harness.search.search
 import harness.tracking.sender
-from harness.console.view import Event, Note, TrialEnded, View
+from harness.console.events import Event, Note, TrialEnded
+from harness.console.views import View
 from harness.search.stopping import StopSwitch
 from harness.tracking import quiet_client
 

@@ -19,7 +19,8 @@ from driving import Instant, make_plan
 from optuna.trial import TrialState
 
 import harness.search.search
-from harness.console.view import Event, QuietView, TrialEnded, View
+from harness.console.events import Event, TrialEnded
+from harness.console.views import QuietView, View
 from harness.errors import UserInputError
 from harness.search.stopping import StopSwitch
 from harness.study.database import open_storage

@@ -16,7 +16,8 @@ from optuna.trial import TrialState
 
 import harness.search.search
 from harness.config.settings import TrialPlan
-from harness.console.view import Event, TrialEnded, View
+from harness.console.events import Event, TrialEnded
+from harness.console.views import View
 from harness.search.stopping import STOPPED_BY_USER, StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
 

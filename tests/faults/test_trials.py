@@ -11,7 +11,7 @@ from driving import Instant, make_plan
 from optuna.trial import TrialState
 
 import harness.search.search
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.messages import Report, TrialResult, TrialTask

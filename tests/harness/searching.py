@@ -10,7 +10,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
 
 import harness.search.search
-from harness.console.view import Event, TrialEnded, View
+from harness.console.events import Event, TrialEnded
+from harness.console.views import View
 from harness.search.plan import SearchPlan
 from harness.search.result import SearchOutcome
 from harness.search.stopping import StopSwitch

@@ -16,7 +16,13 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 import harness
 from harness.data.check.facts import file_notes
-from harness.data.files.picture_reading import MAX_PIXELS, read_mask, read_picture, split_halves
+from harness.data.files.picture_reading import (
+    MAX_PIXELS,
+    opened_picture,
+    read_mask,
+    read_picture,
+    split_halves,
+)
 from harness.data.synthesis.displacement_files import read_field, save_fields, warped_back
 from harness.errors import UserInputError
 
@@ -165,6 +171,13 @@ def test_planted_fault_is_one_sentence(tmp_path: Path, sentence: str) -> None:
         read_picture(file)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(6000, 4000), (11_648, 8736), (2 * 7700, 7700)])
+def test_the_sizes_of_cameras_are_not_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    claimed_png(tmp_path / "p.png", *size)
+    with opened_picture(tmp_path / "p.png") as opened:
+        assert opened.size == size
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(

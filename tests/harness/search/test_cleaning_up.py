@@ -11,7 +11,7 @@ from searching import Heard, trials
 
 import harness.search.search
 from benchmarks.simulated import SimulatedLauncher
-from harness.console.view import Note
+from harness.console.events import Note
 from harness.errors import HarnessError
 from harness.search.recorder import Recorder
 from harness.search.search import run_search

@@ -15,7 +15,7 @@ from searching import Heard, run, trials
 
 import harness.search.search
 from benchmarks.simulated import SimulatedLauncher
-from harness.console.view import Event, TrialEnded
+from harness.console.events import Event, TrialEnded
 from harness.search.phases import SearchStage
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker

@@ -12,7 +12,8 @@ from driving import make_plan
 from optuna.trial import TrialState
 from searching import remembered
 
-from harness.console.view import Note, QuietView
+from harness.console.events import Note
+from harness.console.views import QuietView
 from harness.errors import HarnessError
 from harness.search.driver import MOST_STARTS, TICK, Driver
 from harness.search.finalists import FinalStage, choose

@@ -13,7 +13,8 @@ from rich.console import Console
 from harness.cli.app import main
 from harness.cli.score import print_table
 from harness.config.settings import SearchConfig
-from harness.console.view import LiveView, Note, Opened, PlainView
+from harness.console.events import Note, Opened
+from harness.console.views import LiveView, PlainView
 from harness.errors import on_one_line, printable
 from harness.training.networks import build_generator
 from tests.golden.pix2pix_case import SETTINGS

@@ -11,7 +11,7 @@ from driving import Faulty, Instant, make_plan
 
 import harness.search.search
 from harness.config.settings import SearchConfig
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.search.plan import plan_search
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker

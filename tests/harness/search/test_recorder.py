@@ -8,7 +8,7 @@ from driving import TRAIN, make_plan
 from searching import remembered
 
 from harness.config.settings import FINAL_TIMES, Repository
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.search.phases import SearchStage
 from harness.search.plan import SearchPlan
 from harness.search.recorder import HUNG, HUNG_AT_FIRST, HUNG_AT_LEAST, HUNG_UNMEASURED, Recorder

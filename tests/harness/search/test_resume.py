@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from searching import Heard, run, trials
 
 import harness.search.search
-from harness.console.view import Note
+from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
 from harness.search.resume import OUT_OF_MEMORY, is_whole
 from harness.search.stopping import StopSwitch

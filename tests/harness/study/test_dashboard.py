@@ -16,7 +16,8 @@ import pytest
 from driving import Instant, make_plan
 
 import harness.search.search
-from harness.console.view import Event, QuietView, TrialEnded
+from harness.console.events import Event, TrialEnded
+from harness.console.views import QuietView
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 from search_spaces.params import TrialParams

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import harness.search.search
 from harness.cli.app import app
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.errors import UserInputError
 from harness.search.publishing import outcome_note
 from harness.search.result import SearchOutcome, as_data, as_lines

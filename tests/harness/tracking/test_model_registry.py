@@ -8,7 +8,8 @@ import yaml
 from driving import Instant, make_plan
 
 import harness.search.search
-from harness.console.view import Event, Note, QuietView
+from harness.console.events import Event, Note
+from harness.console.views import QuietView
 from harness.search.result import SearchOutcome
 from harness.search.stopping import StopSwitch
 from harness.tracking import quiet_client

@@ -15,7 +15,7 @@ import pytest
 from driving import Instant, make_plan
 
 import harness.search.search
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.search.result import SearchOutcome
 from harness.search.stopping import StopSwitch
 

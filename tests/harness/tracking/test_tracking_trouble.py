@@ -13,7 +13,7 @@ from searching import Heard
 
 import harness.search.search
 import harness.tracking.study_runs
-from harness.console.view import Note
+from harness.console.events import Note
 from harness.search.stopping import StopSwitch
 from harness.tracking import Ending
 from harness.tracking.model_registry import Left

@@ -8,7 +8,8 @@ import pytest
 from driving import Instant, make_plan
 
 import harness.search.search
-from harness.console.view import Event, Note, View
+from harness.console.events import Event, Note
+from harness.console.views import View
 from harness.errors import UserInputError
 from harness.search.plan import SearchPlan
 from harness.search.stopping import StopSwitch

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from harness.config.profiles import QUICK
 from harness.config.settings import Repository, SearchConfig
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.data.files.picture_reading import read_picture
 from harness.errors import DivergedError, HarnessError, UserInputError
 from harness.paths import RunPaths

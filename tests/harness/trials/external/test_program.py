@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import harness.search.search
-from harness.console.view import QuietView
+from harness.console.views import QuietView
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, UserInputError
 from harness.search.plan import plan_search

@@ -12,21 +12,9 @@ from rich.console import Console
 
 import harness.search.search
 from benchmarks.synthetic_studies import make_study
-from harness.console.view import (
-    JsonView,
-    LiveView,
-    Note,
-    Opened,
-    PlainView,
-    Prepared,
-    RungReached,
-    TrialBegan,
-    TrialEnded,
-    View,
-    leading,
-    make_view,
-    sparkline,
-)
+from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
+from harness.console.lines import leading, sparkline
+from harness.console.views import JsonView, LiveView, PlainView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_lines, outcome_of
 from harness.search.status import driver_of, standing_lines

@@ -1,97 +1,36 @@
-"""What the terminal shows of a search: events in, a live view, plain lines or JSON lines out."""
+"""Views of a search's events: a live display, plain lines, JSON lines, or nothing."""
 
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
+from harness.console.events import (
+    Event,
+    Note,
+    Opened,
+    Prepared,
+    RungReached,
+    TrialBegan,
+    TrialEnded,
+    WarmStart,
+)
+from harness.console.lines import (
+    at_rung,
+    duration,
+    ended,
+    leading,
+    opening,
+    sparkline,
+    standing,
+)
 from harness.errors import printable
-from search_spaces.params import FIVE
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A search begins or goes on.
-
-    Attributes:
-        best: of an earlier part of it, as `leading` says it; "" where there is none.
-        scores: of the trials that are complete, in order.
-    """
-
-    study: str
-    budget: int
-    done: int
-    profile: str
-    device: str
-    jobs: int
-    weights: str
-    data: str
-    folder: str
-    best: str = ""
-    scores: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Note:
-    """One sentence for the user."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class WarmStart:
-    """How far the shared warm start is, in optimisation steps."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What every trial is read against."""
-
-    noop: float
-    warm_start: float | None
-    oracle: float | None
-
-
-@dataclass(frozen=True)
-class TrialBegan:
-    name: str
-    params: dict[str, Any]
-    recipe: str | None
-
-
-@dataclass(frozen=True)
-class RungReached:
-    name: str
-    step: int
-    steps: int
-    value: float
-
-
-@dataclass(frozen=True)
-class TrialEnded:
-    """A trial is complete, pruned or failed. `best`: it leads now; `done`: of the budget."""
-
-    name: str
-    state: str
-    value: float | None
-    params: dict[str, Any]
-    recipe: str | None
-    reason: str
-    seconds: float
-    best: bool
-    done: int
-
-
-Event = Opened | Note | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded
 
 
 class View(Protocol):
@@ -172,7 +111,7 @@ class PlainView:
 
 
 @dataclass
-class Shown:
+class LiveState:
     """What the live view knows by now."""
 
     opened: Opened | None = None
@@ -200,7 +139,7 @@ class LiveView:
     """A few lines at the bottom of the terminal that keep up with the search."""
 
     def __init__(self, console: "Console | None" = None) -> None:
-        self.now = Shown()
+        self.now = LiveState()
         self.live = live_lines(self.render, console)
         self.console = self.live.console
 
@@ -274,70 +213,3 @@ class LiveView:
 
     def close(self) -> None:
         self.live.stop()
-
-
-def at_rung(entry: tuple[str, RungReached | None]) -> str:
-    name, rung = entry
-    return name + (f" {rung.step}/{rung.steps}: {rung.value:.3f}" if rung else "")
-
-
-def opening(event: Opened) -> str:
-    begun = f", {event.done} of them done" if event.done else ""
-    best = f"\nBest so far: {event.best}" if event.best else ""
-    return (
-        f"Study {event.study}: {event.budget} trials{begun}; profile {event.profile}, "
-        f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
-        f"Everything goes to {event.folder}{best}"
-    )
-
-
-def standing(event: Prepared) -> str:
-    start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
-    best = "" if event.oracle is None else f", warping it back (the oracle) {event.oracle:.4f}"
-    return f"The input unchanged (no-op) scores {event.noop:.4f}{start}{best}."
-
-
-def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
-    """The trial that leads, in one line."""
-    return f"{value:.4f}  {name} {settings(params)}"
-
-
-def ended(event: TrialEnded, budget: int) -> str:
-    """One trial in one line."""
-    value = f"{event.value:.4f}" if event.value is not None else "      "
-    marks = [f"[{event.recipe}]"] if event.recipe else []
-    marks += [event.reason] if event.reason else []
-    marks += ["<- best so far"] if event.best else []
-    return " ".join(
-        [
-            f"{event.done:>4}/{budget}  {event.name:<4} {event.state:<8} {value}",
-            f"{event.seconds:6.1f} s  {settings(event.params)}",
-            *marks,
-        ]
-    )
-
-
-def settings(params: Mapping[str, Any]) -> str:
-    """The five settings in one line, and those that the space varies beside them."""
-    extras = (f" {name}={value}" for name, value in params.items() if name not in FIVE)
-    return (
-        f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
-        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:.2g}{''.join(extras)}"
-    )
-
-
-def sparkline(values: list[float], width: int = 40) -> str:
-    """The last scores as a row of blocks."""
-    shown = values[-width:]
-    if not shown:
-        return ""
-    low, high = min(shown), max(shown)
-    scale = 7 / (high - low) if high > low else 0.0
-    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `12 min` or `3.4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
