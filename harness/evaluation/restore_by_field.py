@@ -2,12 +2,14 @@
 
 The displacement is found on the picture at the width that the generator was trained at, and scaled
 up: it needs no more pixels than that. The picture itself is only ever moved, at its own size and in
-its own values, and pixels that nothing moves keep them.
+its own values. Displacements shorter than 0.05 % of the width count as none, those up to twice as
+long in part, and pixels that nothing moves keep every bit.
 """
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from harness.data.files.photograph import Photograph, Values
@@ -18,10 +20,15 @@ from harness.training.batches import to_signed
 from harness.training.networks import WarpUnet, restoring
 from harness.training.warping import sample, without_tremor
 
-# What counts as no displacement, as a share of the width at which it is found; and as no
-# correction, of values from -1 to 1: half a grey level.
+# What counts as no displacement, as a share of the width: 3 pixels of 6,000. Of what lies outside
+# of retouched regions it leaves all untouched on the built-in pairs, and 78 to 96 % on those of a
+# real tool, where a fifth of it would leave 33 to 72 %; inside, endpoint errors grow by 1 %.
 LEAST_SHIFT = 0.0005
+# What counts as no correction, of values from -1 to 1: half a grey level.
 LEAST_PAINTED = 1 / 255
+# Pixels of its own size by which a displacement is smoothed before it is scaled up: a network's has
+# steps from pixel to pixel that show as waves. Scores rise by .01 to .02 at 512 px.
+BLUR = 1.0
 # Pixels that are moved at once: bounds memory, whatever the size of the picture.
 BAND_PIXELS = 2**20
 CUBIC_REACH = 2  # pixels to each side of a place that bicubic sampling reads
@@ -43,8 +50,12 @@ def find_maps(generator: WarpUnet, picture: Picture, multiple: int, device: torc
             return torch.cat(generator.predict(part.to(device)), 1).cpu()
 
     maps = padded(to_signed(to_tensor(small))[None], multiple, predict)
-    field = without_tremor(maps[:, :2], LEAST_SHIFT * size)
-    return torch.cat([field, without_tremor(maps[:, 2:], LEAST_PAINTED)], 1)
+    field, painted = maps[:, :2], maps[:, 2:]
+    if width > size:
+        smooth = gaussian_filter(field.numpy(), (0, 0, BLUR, BLUR), mode="nearest")
+        field = torch.from_numpy(smooth)
+    field = without_tremor(field, LEAST_SHIFT * size)
+    return torch.cat([field, without_tremor(painted, LEAST_PAINTED)], 1)
 
 
 def move_pixels(

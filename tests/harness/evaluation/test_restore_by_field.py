@@ -14,7 +14,8 @@ from torch import Tensor
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import Picture
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
-from harness.evaluation.restore_by_field import CUBIC_REACH, move_pixels, touched
+from harness.evaluation.restore_by_field import CUBIC_REACH, find_maps, move_pixels, touched
+from harness.training.networks import WarpUnet
 from harness.training.warping import without_tremor
 
 HEIGHT, WIDTH = 160, 128
@@ -177,3 +178,44 @@ def test_only_what_the_maps_touch_is_looked_at() -> None:
     assert (columns.start, columns.stop) == (10 * (20 - CUBIC_REACH), 10 * (21 + CUBIC_REACH) + 1)
     maps[0, 0, 0, 0] = maps[0, 0, -1, -1] = 1
     assert touched(maps, 400, 300) == (slice(0, 400), slice(0, 300))
+
+
+class Knowing(WarpUnet):
+    """One that finds the same maps in whatever picture, at a width of 128."""
+
+    def __init__(self, maps: Tensor) -> None:
+        super().__init__(7, 4, "none", False, WIDTH)
+        self.known = maps
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        assert x.shape[-2:] == self.known.shape[-2:]
+        return self.known[:, :2], self.known[:, 2:]
+
+
+def test_steps_from_pixel_to_pixel_of_a_field_are_not_enlarged() -> None:
+    """They would show as waves; in a picture of the field's own width all stays as it is."""
+    smooth = torch.zeros(1, 5, WIDTH, WIDTH)
+    smooth[:, :2] = torch.from_numpy(displacement([STROKE], WIDTH, WIDTH))
+    board = 0.4 * (torch.arange(WIDTH)[:, None] + torch.arange(WIDTH)).remainder(2) - 0.2
+    rough = smooth.clone()
+    rough[:, :2] += board
+    for times, most in ((1, 0.3), (3, 0.1)):
+        picture = portrait(times * WIDTH, times * WIDTH)
+        found = find_maps(Knowing(rough), picture, WIDTH, torch.device("cpu"))
+        apart = (found - smooth)[:, :2].norm(dim=1)
+        assert float(apart[:, 20:-20, 20:-20].max()) < most
+        assert (float(apart.mean()) > 0.2) == (times == 1)
+
+
+def test_trembling_counts_as_no_displacement() -> None:
+    """Below 0.05 % of the width, and corrections below half a grey level."""
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randn(1, 5, WIDTH, WIDTH, generator=random)
+    maps[:, :2] *= 0.0004 * WIDTH / maps[:, :2].norm(dim=1).max()
+    maps[:, 2:] *= 0.9 / 255 / maps[:, 2:].norm(dim=1).max()
+    for side in (WIDTH, 200):
+        picture = portrait(side, side)
+        assert not find_maps(Knowing(maps), picture, WIDTH, torch.device("cpu")).any()
+        stronger = find_maps(Knowing(40 * maps), picture, WIDTH, torch.device("cpu"))
+        assert stronger[:, :2].any()
+        assert stronger[:, 2:].any()
