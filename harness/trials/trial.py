@@ -14,7 +14,7 @@ from torch import nn
 from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import load_dataset
 from harness.errors import SharedInputError, UserInputError, for_the_user
-from harness.evaluation.evaluator import Judge
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import Batch, batches, half_size_first
@@ -92,14 +92,14 @@ class Trials:
         return make_warm_start(*shared)
 
     @cached_property
-    def val(self) -> Judge:
+    def val(self) -> Evaluator:
         """The evaluator of the search."""
-        return Judge(self.dataset.val, self.objective, self.device)
+        return Evaluator(self.dataset.val, self.objective, self.device)
 
     @cached_property
-    def test(self) -> Judge:
+    def test(self) -> Evaluator:
         """The evaluator of the finalists only."""
-        return Judge(self.dataset.test, self.objective, self.device)
+        return Evaluator(self.dataset.test, self.objective, self.device)
 
     @cached_property
     def warm_start(self) -> WarmStart:
@@ -197,7 +197,7 @@ class Trials:
         generator, discriminator = self.networks(task)
         return state_of(generator), state_of(discriminator)
 
-    def stage_setup(self, task: TrialTask) -> tuple[TrainSettings, Judge, Path]:
+    def stage_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
         """The training settings, the evaluator and the checkpoint file of a task's stage."""
         settings = self.plan.train.but(task.extras)
         if task.stage == "search":
