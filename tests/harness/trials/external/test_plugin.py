@@ -18,7 +18,6 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner, Result
 
-from benchmarks.synthetic_studies import make_study
 from harness.cli.export import export
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings
@@ -35,6 +34,7 @@ from search_spaces.params import TrialParams
 from tests.golden.pix2pix_case import batch
 from tests.harness.by_hand import assert_moved_alike
 from tests.reports.test_commands import SHARED
+from tests.synthetic_studies import make_study
 from tests.test_walls import imports
 
 STAND_IN = Path(__file__).with_name("stand_in_copy")
