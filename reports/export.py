@@ -113,6 +113,12 @@ AS_IS = (
 """What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
 
 
+def kept(checkpoint: str | None, folder: Path | None) -> str | None:
+    """A trial's weights, unless they were removed because other trials lead."""
+    gone = checkpoint is not None and folder is not None and not (folder / checkpoint).exists()
+    return None if gone else checkpoint
+
+
 def config_of(
     study: Study,
     trial: FrozenTrial,
@@ -185,7 +191,9 @@ def config_of(
             ),
             *([ON_THE_FRONT] if objectives_of(study) else []),
         ],
-        "checkpoint": shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"),
+        "checkpoint": kept(
+            shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"), folder
+        ),
         "provenance": {
             "data_digest": data["digest"],
             "data": data["folder"] or data["source"],
