@@ -80,7 +80,7 @@ def plain(folder: Path, trials: int, panel: bytes) -> list[Moment]:
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     mlflow.set_experiment("plain")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = load_space("default", {})
+    space = load_space("default").without("generator")
     study = optuna.create_study(
         study_name="plain",
         storage=f"sqlite:///{folder}/optuna.db",

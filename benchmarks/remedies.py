@@ -29,7 +29,7 @@ from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
 from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.data.pairs.prepare import prepare_data
-from harness.evaluation.evaluator import Judge
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.paired_comparison import paired_interval
 from harness.evaluation.restore import load_generator, restore
 from harness.trials.messages import Rung, TrialTask
@@ -95,7 +95,7 @@ def at_larger_sizes(checkpoint: Path, pairs_at: dict[int, PairSet]) -> dict[str,
     objective = load_objective("boundary_sharpness", "random", "cpu")
     found = {}
     for size, pairs in pairs_at.items():
-        judge = Judge(pairs, objective, torch.device("cpu"))
+        judge = Evaluator(pairs, objective, torch.device("cpu"))
         score = judge.score(restored_by(checkpoint, pairs).float() / 255)
         found[f"{size}"] = {
             "score": score.value,

@@ -19,11 +19,12 @@ def all_figures(
     figures = {"history": history(frame, summary, say)}
     if summary.importance:
         figures["importance"] = importance(summary.importance, say)
+    alike = done[done["trial"].isin(summary.alike)]
     for name in PARAMS:
-        if done[name].nunique() > 1:
-            figures[f"slice-{name}"] = slice_of(done, name, summary, say)
-    if len(done) > 1:
-        figures["parallel"] = parallel(done, summary.sign, say)
+        if alike[name].nunique() > 1:
+            figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
+    if len(alike) > 1:
+        figures["parallel"] = parallel(alike, summary.sign, say)
     if summary.objectives and len(done):
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:

@@ -114,6 +114,7 @@ class Repository(Frozen):
     folder: Path
     python: str = Field(description="the interpreter that runs it")
     options: tuple[str, ...] = Field(description="the options that its train.py knows")
+    models: tuple[str, ...] = Field(default=(), description="what its --model may name")
     silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
 
 
@@ -147,6 +148,9 @@ class TrialPlan(Frozen):
     dataset: Path = Field(description="the prepared pairs, a file of harness.data.pairs")
     folder: Path = Field(description="the study's run folder")
     train: TrainSettings
+    other_netG: GeneratorName | None = Field(
+        default=None, description="the generator of the other kind, where trials ask for both"
+    )
     weights: Weights
     device: str = Field(description="a torch device: cpu, cuda:0")
     threads: int = Field(ge=1, description="CPU threads of one trial")
@@ -159,6 +163,11 @@ class TrialPlan(Frozen):
     seed: int = 0
     objective: str = "boundary_sharpness"
     external: External | None = Field(default=None, description="None: trained here")
+
+    @property
+    def generators(self) -> tuple[GeneratorName, ...]:
+        """What trials ask for, the profile's own first."""
+        return (self.train.netG, *([self.other_netG] if self.other_netG else []))
 
 
 class SearchConfig(Frozen):

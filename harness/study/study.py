@@ -337,7 +337,9 @@ def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
 def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
     """The next trial: the first that waits, else a new one from the sampler."""
     number = len(study.get_trials(deepcopy=False))
-    study.sampler = make_sampler(sampler, seed, number, flat=not space.conditional)
+    study.sampler = make_sampler(
+        sampler, seed, number, flat=not space.conditional, both=bool(space.kinds)
+    )
     trial = study.ask()
     space.suggest(trial)
     return trial

@@ -182,6 +182,9 @@ def test_every_text_is_used() -> None:
         "expects_",
         "by_",
         "definition_",
+        "answer_",
+        "lead_",
+        "level_",
     )
     unused = [
         key for key in LANGUAGES["en"]
