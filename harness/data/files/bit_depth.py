@@ -1,7 +1,7 @@
 """Pictures of 16 bits a channel, of which fewer may be used: their values, scaled to 8 bits.
 
 Cameras and scanners of 10, 12 and 14 bits put their values into 16 unscaled, and no format says
-so: only the largest value tells (`harness.data.shared_depth`).
+so: only the largest value tells (`harness.data.files.folder_bit_depth`).
 """
 
 import sys

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.synthetic_studies import make_study
 from harness.config.best_config import read_best_config
 from harness.config.settings import SearchConfig
 from harness.data.pairs.pair_set import Dataset, save_dataset
@@ -18,6 +17,7 @@ from harness.trials.messages import TrialTask
 from reports.export import as_script, as_yaml, best_config
 from search_spaces.space import load_space
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
+from tests.synthetic_studies import make_study
 
 MOVING = TRAIN.but({"netG": "warp_unet_128", "ngf": 4})
 
@@ -65,24 +65,23 @@ def test_an_untrained_one_returns_every_byte(tmp_path: Path) -> None:
 
 
 def test_what_is_exported_trains_it_here_and_is_read_back(tmp_path: Path) -> None:
-    """No train.py has such a generator: a command that named one would not run."""
+    """No train.py has such a generator by itself: a command that named one would not run."""
     study = make_study(12)
     study.set_user_attr("train", study.user_attrs["train"] | {"netG": "warp_unet_128"})
     config = best_config(study)
     for key in ("command", "full_command"):
         assert "train.py" not in config[key]
+        assert "plugin" not in config[key]
         assert config[key].startswith("harness train best.yaml \\\n")
-    assert "train.py has one" in " ".join(config["needs"])
+    assert "harness export --format plugin --repo DIR" in " ".join(config["needs"])
     assert "train.py" not in as_script(config).split("set -euo pipefail")[1]
     file = tmp_path / "best.yaml"
     file.write_text(as_yaml(config), encoding="utf-8")
     assert read_best_config(file).train.netG == "warp_unet_128"
-    repository = {"folder": "/pix2pix", "python": "python", "options": ["n_epochs"]}
-    with pytest.raises(ValueError, match=r"warp_unet_128, which no train\.py knows"):
-        best_config(study, repository=repository)
 
 
 def test_the_user_s_program_cannot_be_told_to_train_it(tmp_path: Path) -> None:
-    config = SearchConfig(trainer="external", repo=tmp_path, run_dir=tmp_path)
+    file = tmp_path / "program.yaml"
+    config = SearchConfig(trainer="external", repo=file, run_dir=tmp_path)
     with pytest.raises(UserInputError, match="warp_unet_128 moves pixels"):
         choose_trainer(config, load_space("default"), MOVING)
