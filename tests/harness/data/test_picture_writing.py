@@ -308,6 +308,13 @@ def deep_ppm(file: Path) -> None:
     file.write_bytes(b"P6 40 40 1023\n" + bytes(40 * 40 * 6))
 
 
+def clear_bmp(file: Path) -> None:
+    masks = struct.pack("<4L", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<LllHHLLllLL", 108, 40, 40, 1, 32, 3, 6400, 0, 0, 0, 0) + masks
+    head = head.ljust(108, b"\0")
+    file.write_bytes(b"BM" + struct.pack("<LLL", 122 + 6400, 0, 122) + head + bytes(6400))
+
+
 def pages(file: Path) -> None:
     sample().save(file, "TIFF", save_all=True, append_images=[sample()])
 
@@ -319,6 +326,7 @@ REFUSED = {
     "16 bits of grey with transparency": deep_grey_with_alpha,
     "channels beside its colours": tiff_with_a_selection,
     "more than 8 bits in a PPM": deep_ppm,
+    "a BMP with transparency": clear_bmp,
     "2 frames": pages,
 }
 
