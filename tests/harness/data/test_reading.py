@@ -153,7 +153,7 @@ FAULTS = {
     "p.png holds 2 frames": make_animated,
     "p.png says it has 10000 x 10000": lambda file: claimed_png(file, 10_000, 10_000),
     "p.png says it has more than": lambda file: claimed_png(file, 60_000, 60_000),
-    "p.png is not there": lambda file: file.symlink_to(file.parent / "nowhere.png"),
+    "p.png does not exist": lambda file: file.symlink_to(file.parent / "nowhere.png"),
 }
 
 
