@@ -6,8 +6,8 @@
 A remedy changes training settings and nothing else: the guide's recommended five settings, the
 pairs, the seeds and the steps are the same. Each seed has a warm start of its own for each remedy,
 and is scored on pairs held out from training. The lead over the recommended setting is that of
-`harness.confirmation.paired`: an interval for new seeds and new pictures. A generator that moves
-pixels is scored on the same pairs at larger sizes too, by the field found at its own.
+`harness.evaluation.paired_comparison`: an interval for new seeds and new pictures. A generator
+that moves pixels is scored on the same pairs at larger sizes too, by the field found at its own.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import RESULTS, describe_machine
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -37,7 +37,6 @@ from harness.trials.trial import Trials
 from objectives.loading import load_objective
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
-RESULTS = Path(__file__).parent / "results"
 BASELINE = "repainting, as the guide recommends"
 REMEDIES: dict[str, dict[str, Any]] = {BASELINE: {}, "moving pixels": {"netG": "warp_unet_128"}}
 LARGER = (256, 512)

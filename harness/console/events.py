@@ -48,6 +48,8 @@ class Prepared:
     noop: float
     warm_start: float | None
     oracle: float | None
+    held_out_noop: float | None = None
+    other_warm_start: float | None = None
 
 
 @dataclass(frozen=True)

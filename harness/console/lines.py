@@ -24,6 +24,8 @@ def opening(event: Opened) -> str:
 
 def baseline(event: Prepared) -> str:
     start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
+    if event.other_warm_start is not None:
+        start += f" (moving pixels {event.other_warm_start:.4f})"
     best = "" if event.oracle is None else f", warping it back (the oracle) {event.oracle:.4f}"
     return f"The input unchanged (no-op) scores {event.noop:.4f}{start}{best}."
 

@@ -8,12 +8,16 @@ from harness.console.lines import settings
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import quoted
+from reports.texts import translator
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
 StopReason = Literal["", "user", "timeout"]
+
+TRACKING_URI = "tracking_uri"
+"""Attribute of a study: where its last search mirrored it; None: the run folder's own store."""
 
 # Every outcome is read against what the guide recommends and what blurs today.
 NAMED_RECIPES = {"best": "the guide's recommendation", "problem": "the guide's problem"}
@@ -48,6 +52,9 @@ class SearchOutcome:
         counts: trials of the study by state, lower case.
         best: the best completed trial.
         winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
+        moves: whether its generator moves pixels, which no train.py can.
+        as_is: number of the best trial that an unchanged train.py can run, where that is another
+            question than `winner`.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
@@ -56,8 +63,12 @@ class SearchOutcome:
             score first, with their values.
         storage: the URL of the database, as it may be shown; None: the run folder's.
         tracking_uri: MLflow's, the same; None: the run folder's, or not known.
-        finalists: what they showed, as `harness.confirmation.verdict.conclude` has it;
+        files_here: whether `paths` is where this study's files are; a database that several run
+            folders share is read from any of them.
+        finalists: what they showed, as `harness.evaluation.verdict.conclude` has it;
             None before it is known.
+        answers: of a search of both kinds of generator: what is best, and what is best with
+            train.py as it is, a sentence each; () of any other.
     """
 
     study: str
@@ -66,6 +77,8 @@ class SearchOutcome:
     counts: dict[str, int]
     best: Standing | None
     winner: int | None
+    moves: bool
+    as_is: int | None
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
@@ -76,6 +89,14 @@ class SearchOutcome:
     paths: StudyPaths
     storage: str | None = None
     tracking_uri: str | None = None
+    files_here: bool = True
+    answers: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """Trials of the budget that ended and did not fail."""
+        ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
+        return ended + self.final_runs
 
 
 def outcome_of(
@@ -93,13 +114,23 @@ def outcome_of(
         tracking_uri: of its mirror, the same.
     """
     from harness.search.finalists import finished_runs
-    from reports.record import best_trial, recipe_trial, winning_trial
+    from harness.study.folder import owner_of
+    from harness.study.study import IDENTITY
+    from reports.answers import answers
+    from reports.record import (
+        as_is_trial,
+        best_trial,
+        moves_pixels,
+        recipe_trial,
+        settings_of,
+        winning_trial,
+    )
 
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         state = trial.state.name.lower()
         counts[state] = counts.get(state, 0) + 1
-    best, winner = best_trial(study), winning_trial(study)
+    best, winner, as_is = best_trial(study), winning_trial(study), as_is_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=study.user_attrs["name"],
@@ -108,6 +139,10 @@ def outcome_of(
         counts=counts,
         best=standing("best", best) if best else None,
         winner=winner.number if winner else None,
+        moves=moves_pixels(
+            {**study.user_attrs["train"], **(settings_of(winner) if winner else {})}
+        ),
+        as_is=as_is.number if as_is else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
@@ -117,8 +152,16 @@ def outcome_of(
         run_dir=run_dir,
         paths=paths,
         storage=storage and without_secrets(storage),
-        tracking_uri=tracking_uri and without_secrets(tracking_uri),
+        tracking_uri=shown_uri(study, tracking_uri),
+        files_here=owner_of(paths) in (None, study.user_attrs.get(IDENTITY)),
+        answers=tuple(answers(study, translator("en"))),
     )
+
+
+def shown_uri(study: "Study", tracking_uri: str | None) -> str | None:
+    """MLflow's address, of this search or of the last one; None: the run folder's own store."""
+    noted: str | None = study.user_attrs.get(TRACKING_URI)
+    return without_secrets(tracking_uri) if tracking_uri else noted
 
 
 def standing(label: str, trial: "FrozenTrial") -> Standing:
@@ -146,7 +189,14 @@ def front_of(study: "Study") -> tuple[FrontPoint, ...]:
 
 def as_lines(outcome: SearchOutcome) -> list[str]:
     """The outcome for a terminal."""
-    parts = (table(outcome), front_lines(outcome), confirmation(outcome), ["", *places(outcome)])
+    answered = ["", *outcome.answers] if outcome.answers else []
+    parts = (
+        table(outcome),
+        front_lines(outcome),
+        confirmation(outcome),
+        answered,
+        ["", *places(outcome)],
+    )
     return [headline(outcome), *(line for part in parts for line in part)]
 
 
@@ -165,8 +215,9 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
-        "folder": str(outcome.paths.folder),
-        "best_yaml": str(outcome.paths.best_yaml) if outcome.best else None,
+        "answers": list(outcome.answers),
+        "folder": str(outcome.paths.folder) if outcome.files_here else None,
+        "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
     }
 
 
@@ -174,10 +225,8 @@ def headline(outcome: SearchOutcome) -> str:
     said = [f"{count} {state}" for state, count in sorted(outcome.counts.items())]
     said += [f"{outcome.final_runs} of finalists"] if outcome.final_runs else []
     counts = ", ".join(said)
-    done = sum(outcome.counts.get(state, 0) for state in ("complete", "pruned"))
-    done += outcome.final_runs
     ended = {
-        "": f"{done} of {outcome.budget} trials are done",
+        "": f"{outcome.done} of {outcome.budget} trials are done",
         "user": "The search was stopped, and the same command goes on",
         "timeout": "The time is up, and the same command goes on",
     }[outcome.stopped]
@@ -251,20 +300,28 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
         lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
     if shown["noop"] is not None:
         lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
-    return [*lines, f"Verdict: {shown['verdict']}."]
+    return lines if outcome.answers else [*lines, f"Verdict: {shown['verdict']}."]
 
 
 def places(outcome: SearchOutcome) -> list[str]:
     """Where the files are and what to type next."""
+    if not outcome.files_here:
+        return [
+            f"Record, pictures and weights: in another run folder than {outcome.run_dir}, which "
+            "has a study of the same name; name it with --run-dir DIR"
+        ]
     run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
     stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
+    command = f"harness export --format command --run-dir {run_dir} --study {study}{stored}"
     if outcome.best is not None:
+        what = "As a command:         " if outcome.moves else "As a train.py command:"
         lines += [
             f"Best configuration:           {outcome.paths.best_yaml}",
-            f"As a train.py command:        harness export --format command --run-dir {run_dir} "
-            f"--study {study}{stored}",
+            f"{what}        {command}",
         ]
+    if outcome.as_is not in (None, outcome.winner):
+        lines.append(f"With train.py as it is:       {command} --trial {outcome.as_is}")
     return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,9 @@ from harness.console.lines import leading
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
-from harness.search.result import SearchOutcome
+from harness.search.result import TRACKING_URI, SearchOutcome
 from harness.search.stopping import StopSwitch
-from harness.study.urls import scrubbed, sqlite_address
+from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
 from harness.trials.messages import StageName, trial_name
 from harness.trials.worker import RunnerFactory, trial_runner
@@ -81,6 +82,8 @@ def run_search(
         sign(study)
         record.enqueue_earlier(study, plan.earlier)
         study.set_user_attr("budget", plan.config.budget)
+        mirror = plan.config.tracking_uri
+        study.set_user_attr(TRACKING_URI, without_secrets(mirror) if mirror else None)
         for trial in record.running(study):
             record.put_back(study, trial)
         requeue_failed(study)
@@ -185,13 +188,17 @@ def open_finals(
     from harness.search.finalists import FinalStage, choose
     from harness.study.study import final_study
 
-    finalists = plan.compared or choose(study, plan.finalists)
+    both = plan.of_both_kinds
+    finalists = plan.compared or choose(
+        study, plan.finalists, plan.trial_plan.train.netG if both else None
+    )
     if not plan.compared:
+        others = ", the best that repaints" if both else ""
         view.show(
             Note(
-                f"The best {len(finalists) - 1} and the guide's recommendation are trained again: "
-                f"longer, on {plan.config.repeats} fresh seeds, scored on pairs held out from the "
-                "search."
+                f"The best {len(finalists) - 1 - both}{others} and the guide's recommendation are "
+                f"trained again: longer, on {plan.config.repeats} fresh seeds, scored on pairs "
+                "held out from the search."
             )
         )
     record = final_study(study)
@@ -213,6 +220,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         opening=lambda: one_at_a_time(plan.run_paths),
         identity=identity_of(study),
         recorded=recorded_runs(study),
+        created=1000 * int(datetime.fromisoformat(study.user_attrs["created"]).timestamp()),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )

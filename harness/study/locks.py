@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 from optuna.study import Study
 from sqlalchemy import text
@@ -18,6 +20,7 @@ from harness.study.study import find_study
 from harness.study.urls import sqlite_file
 
 DRIVER = "driver"
+DRIVER_BEGAN = "driver_began"
 
 
 @contextmanager
@@ -96,8 +99,26 @@ def searched_already(name: str, by: str) -> UserInputError:
 
 
 def sign(study: Study) -> None:
-    """Note who drives the study now, for whoever is refused."""
+    """Record which process drives the study now, for whoever is refused, and for its status."""
     study.set_user_attr(DRIVER, f"process {os.getpid()} on {socket.gethostname()}")
+    study.set_user_attr(DRIVER_BEGAN, psutil.Process().create_time())
+
+
+def driven_by(study: Study) -> str:
+    """The process of this machine that drives the study, as its record has it; "" if none does.
+
+    The lock itself is not tried: that could turn away a search that begins at this moment.
+    """
+    noted = re.fullmatch(r"process (\d+) on (.+)", study.user_attrs.get(DRIVER, ""))
+    began = study.user_attrs.get(DRIVER_BEGAN)
+    if noted is None or began is None or noted[2] != socket.gethostname():
+        return ""
+    try:
+        # Another start time: a later process that was given the same number.
+        alive = abs(psutil.Process(int(noted[1])).create_time() - began) < 1
+    except psutil.NoSuchProcess:
+        return ""
+    return f"process {noted[1]}" if alive else ""
 
 
 def signer(database: PatientStorage, name: str) -> str:

@@ -1,6 +1,7 @@
 """A study's trials in MLflow, the mirror that people look at; the record is Optuna's study."""
 
 import json
+import math
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence, Set
@@ -93,6 +94,7 @@ class StudyStore(MlflowStore):
         identity: the study's, which no other study has.
         recorded: ids of runs that the study's record holds: a version without identities made
             some of them.
+        created: when the study was made, in milliseconds since 1970; inf where that is not known.
         tags: of every run.
         space: the text of the space that is searched.
         parent: MLflow's id of the study's own run.
@@ -100,6 +102,7 @@ class StudyStore(MlflowStore):
 
     identity: str
     recorded: Collection[str] = ()
+    created: float = math.inf
     tags: Mapping[str, str]
     space: str
     parent: str | None = None
@@ -110,7 +113,7 @@ class StudyStore(MlflowStore):
         self.learn()
         parents = self.search("tags.role = 'study'")
         missing = set(self.recorded) - {*self.runs.values(), *(run.info.run_id for run in parents)}
-        if missing:
+        if missing or (not parents and self.artifacts is not None):
             self.adopt(missing)
             self.learn()
             parents = self.search("tags.role = 'study'")
@@ -135,18 +138,21 @@ class StudyStore(MlflowStore):
     def adopt(self, recorded: Set[str]) -> None:
         """Give our identity to runs that a version without identities made for this study.
 
-        Those are what the record holds the ids of, and their parent. In the run folder's own store
-        the parent's other runs are ours as well: no other study could have made them.
+        Those are the runs whose ids the record holds, and their parent. In the run folder's own
+        store they are also every parent run begun since the study was made (a search stopped
+        within seconds has recorded no id), and all runs under such a parent.
         """
         found = super().search("attributes.status != ''")
-        parents = {
-            run.info.run_id: run.data.tags.get(PARENT_TAG)
-            for run in found
-            if IDENTITY_TAG not in run.data.tags
-        }
+        unmarked = [run for run in found if IDENTITY_TAG not in run.data.tags]
+        parents = {run.info.run_id: run.data.tags.get(PARENT_TAG) for run in unmarked}
         own = recorded & parents.keys()
         own |= {parents[run] for run in own} & parents.keys()
         if self.artifacts is not None:
+            own |= {
+                run.info.run_id
+                for run in unmarked
+                if run.data.tags.get("role") == "study" and run.info.start_time >= self.created
+            }
             own |= {run for run, parent in parents.items() if parent in own}
         for run in own:
             self.client.set_tag(run, IDENTITY_TAG, self.identity)

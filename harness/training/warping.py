@@ -1,9 +1,9 @@
 """Moving pixels by a displacement field, differentiably, at any size.
 
-A field is `[n, 2, h, w]`, x first, in pixels, as in `harness.data.liquify`: the moved picture has
-at each place p what the picture has at p + field(p). A generator that predicts the field which
-undoes a retouching has nothing to blur: it moves pixels and paints next to nothing (Wang et al.,
-"Detecting Photoshopped Faces by Scripting Photoshop", ICCV 2019, arXiv:1906.05856).
+A field is `[n, 2, h, w]`, x first, in pixels, as in `harness.data.synthesis.liquify`: the moved
+picture has at each place p what the picture has at p + field(p). A generator that predicts the
+field which undoes a retouching has nothing to blur: it moves pixels and paints next to nothing
+(Wang et al., "Detecting Photoshopped Faces by Scripting Photoshop", ICCV 2019, arXiv:1906.05856).
 """
 
 import torch

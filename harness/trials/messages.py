@@ -96,12 +96,15 @@ class Baseline:
         oracle: of the input warped back, the best that can be; None where the warp is not known.
         held_out_noop: of the input unchanged on the test pairs, the others being on the validation
             pairs; None where there are none.
+        other_warm_start: of the shared warm start of the other kind of generator; None where there
+            is none.
     """
 
     noop: float
     warm_start: float | None
     oracle: float | None = None
     held_out_noop: float | None = None
+    other_warm_start: float | None = None
 
 
 class Report(Protocol):

@@ -17,7 +17,7 @@ from harness.errors import SharedInputError, UserInputError, for_the_user
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import Batch, batches, half_size_first
+from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.feature_cache import target_features
@@ -25,7 +25,7 @@ from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
-from harness.training.warm_start import WarmStart, from_user_model, make_warm_start
+from harness.training.warm_start import WarmStart, from_user_model, make_warm_start, save
 from harness.trials.devices import with_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
@@ -62,9 +62,10 @@ class Trials:
             ).to(self.device)
         self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
         self.captured = CapturedSteps()
+        self.warm_starts: dict[str, WarmStart] = {}
 
     def prepare(self, tell: Tell) -> Baseline:
-        """Make the shared warm start unless it is there; score it, the input, and the oracle.
+        """Make the shared warm starts unless they are there; score them, the input, the oracle.
 
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
@@ -75,21 +76,38 @@ class Trials:
             return Baseline(noop, None, oracle, held_out_noop)
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
-            self.make_warm_start(tell).save(self.paths.warm_start)
+            save(self.make_warm_starts(tell), self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
-        generator = build_generator(self.plan.train, self.plan.seed)
-        generator.load_state_dict(self.warm_start.generator)
-        _, score = self.val(generator.to(self.device))
-        return Baseline(noop, score.value, oracle, held_out_noop)
+        scores = [self.score_of_warm_start(netG) for netG in self.plan.generators]
+        return Baseline(noop, scores[0], oracle, held_out_noop, *scores[1:])
 
-    def make_warm_start(self, tell: Tell) -> WarmStart:
+    def make_warm_starts(self, tell: Tell) -> list[WarmStart]:
+        """One for each generator, the profile's own first; `tell` hears of them as of one."""
+        count = len(self.plan.generators)
+
+        def tell_as(place: int) -> Tell:
+            return lambda done, total: tell(place * total + done, count * total)
+
+        return [
+            self.make_warm_start(netG, tell_as(place))
+            for place, netG in enumerate(self.plan.generators)
+        ]
+
+    def make_warm_start(self, netG: str, tell: Tell) -> WarmStart:
         """From the user's own model where `init_from` names one, else by training."""
         plan = self.plan
         torch.manual_seed(plan.seed)
-        shared = (plan.train, self.dataset.train, plan.discriminators, self.device, plan.seed, tell)
+        train = plan.train.but({"netG": netG})
+        shared = (train, self.dataset.train, plan.discriminators, self.device, plan.seed, tell)
         if plan.init_from:
             return from_user_model(plan.init_from, *shared)
         return make_warm_start(*shared)
+
+    def score_of_warm_start(self, netG: str) -> float:
+        generator = build_generator(self.plan.train.but({"netG": netG}), self.plan.seed)
+        generator.load_state_dict(self.warm_start(netG).generator)
+        _, score = self.val(generator.to(self.device))
+        return score.value
 
     @cached_property
     def val(self) -> Evaluator:
@@ -101,15 +119,22 @@ class Trials:
         """The evaluator of the finalists only."""
         return Evaluator(self.dataset.test, self.objective, self.device)
 
-    @cached_property
-    def warm_start(self) -> WarmStart:
-        """The study's warm start, read once a worker.
+    def warm_start(self, netG: str) -> WarmStart:
+        """The study's warm start of a generator, read once a worker.
 
         Raises:
             SharedInputError: a file of it is gone or damaged.
         """
+        if netG not in self.warm_starts:
+            self.warm_starts[netG] = self.read_warm_start(netG)
+        return self.warm_starts[netG]
+
+    def read_warm_start(self, netG: str) -> WarmStart:
+        paths = self.paths.warm_start
+        if netG == self.plan.other_netG:
+            paths = paths.of_other
         try:
-            return WarmStart.load(self.paths.warm_start, self.plan.discriminators)
+            return WarmStart.load(paths, self.plan.discriminators)
         except UserInputError as error:
             raise SharedInputError(
                 f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
@@ -145,7 +170,6 @@ class Trials:
         """Train with this program's own training loop."""
         targets = self.targets if task.params.lambda_perceptual > 0 else None
         stream = batches(self.dataset.train, settings, self.device, task.seed, targets)
-        stream = half_size_first(stream, settings.half_size_steps)
         first = next(stream)
         model = self.model(task, settings, first)
         torch.manual_seed(task.seed)
@@ -193,7 +217,8 @@ class Trials:
         """The initial weights of the two networks."""
         if self.plan.warm_start == "shared":
             kind = (task.params.n_layers_D, task.params.gan_mode)
-            return self.warm_start.generator, self.warm_start.discriminators[kind]
+            warm_start = self.warm_start(str(task.extras.get("netG", self.plan.train.netG)))
+            return warm_start.generator, warm_start.discriminators[kind]
         generator, discriminator = self.networks(task)
         return state_of(generator), state_of(discriminator)
 

@@ -39,19 +39,19 @@ WHOLE = b"a warm start\n"
 # Where a driver may be killed, before or after: its own steps, then those of the thread that
 # tells MLflow.
 PLACES = [
-    "harness.study:create_study",
-    "harness.study_folder:claim",
-    "harness.locks:sign",
+    "harness.study.study:create_study",
+    "harness.study.folder:claim",
+    "harness.study.locks:sign",
     "optuna:Study.enqueue_trial",
     "optuna:Study.ask",
-    "harness.driver:Driver.begin",
+    "harness.search.driver:Driver.begin",
     "driving:note_run",
     "optuna.trial:Trial.report",
-    "harness.recorder:Recorder.tell",
+    "harness.search.recorder:Recorder.tell",
     "optuna:Study.tell",
-    "harness.keep:Keeper.write_best",
+    "harness.search.retention:Keeper.write_best",
     "reports.export:as_yaml",
-    "harness.driver:Driver.give_up",
+    "harness.search.driver:Driver.give_up",
 ]
 MIRROR_PLACES = [
     "mlflow:MlflowClient.create_experiment",

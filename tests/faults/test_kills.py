@@ -23,16 +23,16 @@ from checking import (
 # The driver's own steps, in the order in which a search and then a trial pass them. What writes
 # best.yaml is among the first, while every trial is one of the guide's and has it written anew.
 STAGES = [
-    "harness.study:create_study:before:1",
+    "harness.study.study:create_study:before:1",
     "optuna:Study.enqueue_trial:after:3",
-    "harness.study:create_study:after:1",
-    "harness.keep:Keeper.write_best:before:2",
+    "harness.study.study:create_study:after:1",
+    "harness.search.retention:Keeper.write_best:before:2",
     "reports.export:as_yaml:after:2",
     "optuna:Study.ask:after:1",
-    "harness.driver:Driver.begin:before:2",
+    "harness.search.driver:Driver.begin:before:2",
     "optuna.trial:Trial.report:before:2",
     "optuna.trial:Trial.report:after:5",
-    "harness.recorder:Recorder.tell:before:1",
+    "harness.search.recorder:Recorder.tell:before:1",
     "optuna:Study.tell:before:2",
     "optuna:Study.tell:after:1",
     "harness.tracking.outbox:Outbox.put:before:4",

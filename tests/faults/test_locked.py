@@ -81,6 +81,6 @@ def test_status_reads_a_running_study_and_does_not_disturb_it(tmp_path: Path) ->
         assert driver.wait(timeout=240) == 0
     assert looks
     said = status(folder)
-    assert "not being searched now" in said
+    assert "Study fake, budget 20, finished" in said
     assert "20 of 20 trials are done" in said
     check_finished(folder, 20, kills=0)

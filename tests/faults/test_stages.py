@@ -19,12 +19,15 @@ STAGES = {
     "training": ("worker", "harness.training.step:Pix2Pix.step:after:15"),
     "scoring": ("worker", "harness.evaluation.evaluator:Evaluator.restored_by:after:2"),
     "recording a rung": ("driver", "optuna.trial:Trial.report:after:4"),
-    "between report and tell": ("driver", "harness.recorder:Recorder.tell:before:1"),
+    "between report and tell": ("driver", "harness.search.recorder:Recorder.tell:before:1"),
     "telling the mirror": ("driver", "mlflow:MlflowClient.log_batch:after:3"),
 }
 FINAL_STAGES = {
     "a finalist trains": ("worker", "harness.training.step:Pix2Pix.step:after:10"),
-    "between a finalist's report and tell": ("driver", "harness.recorder:Recorder.tell:before:2"),
+    "between a finalist's report and tell": (
+        "driver",
+        "harness.search.recorder:Recorder.tell:before:2",
+    ),
 }
 MORE = 2  # trials that each driver has to do, beside what those before it left
 FINALISTS, REPEATS = 2, 2

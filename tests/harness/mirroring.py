@@ -1,6 +1,5 @@
 """A study's runs in an MLflow store, without a search. For tests of the mirror."""
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ IDENTITY = "1" * 32
 
 
 def study_store(
-    runs: Path, name: str = "fake", identity: str = IDENTITY, recorded: Collection[str] = ()
+    runs: Path, name: str = "fake", identity: str = IDENTITY, **more: Any
 ) -> StudyStore:
     """The store that a search in this run folder has."""
     facts, paths = make_plan(runs, study=name).facts, RunPaths(runs)
@@ -27,9 +26,9 @@ def study_store(
         name,
         paths.mlflow_artifacts,
         identity=identity,
-        recorded=recorded,
         tags=tags_of(facts),
         space=facts["space"],
+        **more,
     )
 
 

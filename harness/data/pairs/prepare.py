@@ -30,7 +30,7 @@ class PreparedData:
     """Where the prepared pairs are and what they are.
 
     Attributes:
-        file: for `harness.data.pairs.load_dataset`.
+        file: for `harness.data.pairs.pair_set.load_dataset`.
         digest: of the files' bytes and all settings that shape the pixels; the same everywhere.
         source: one line for people.
         n_train: pairs trained on.

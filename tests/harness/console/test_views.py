@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,17 @@ from driving import Instant, make_plan
 from rich.console import Console
 
 import harness.search.search
-from benchmarks.synthetic_studies import make_study
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
 from harness.console.lines import leading, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
 from harness.paths import RunPaths
-from harness.search.result import as_lines, outcome_of
-from harness.search.status import driver_of, standing_lines
+from harness.search.result import TRACKING_URI, as_data, as_lines, outcome_of
+from harness.search.status import standing_lines
 from harness.search.stopping import StopSwitch
+from harness.study.folder import claim
+from harness.study.locks import driven_by, sign
 from harness.tracking import NullTracker
+from tests.synthetic_studies import make_study
 
 ESCAPE = "\x1b"
 PARAMS = {
@@ -163,15 +166,37 @@ def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     head, _, course, *_ = standing_lines(study, outcome)
     assert head == "Study boundary-sharpness, budget 50, not being searched now"
     assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
-    paths.folder.mkdir()
-    for driver, name in (
-        ({"pid": os.getpid(), "host": os.uname().nodename}, f"process {os.getpid()}"),
-        ({"pid": os.getpid(), "host": "elsewhere"}, ""),
-        ({"pid": 2**22 + 1, "host": os.uname().nodename}, ""),
-        ({}, ""),
+    assert standing_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
+    sign(study)
+    assert driven_by(study) == f"process {os.getpid()}"
+    assert standing_lines(study, outcome)[0].endswith(f"being searched by process {os.getpid()}")
+    host = os.uname().nodename
+    for attributes in (
+        {"driver": f"process {os.getpid()} on elsewhere"},
+        {"driver": f"process {2**22 + 1} on {host}"},
+        {"driver": f"process {os.getpid()} on {host}", "driver_began": 1.0},  # of another process
+        {"driver": "a text that somebody has edited"},
     ):
-        paths.driver.write_text(json.dumps(driver))
-        assert driver_of(paths) == name
-    paths.driver.write_text(json.dumps({"pid": os.getpid(), "host": os.uname().nodename}))
-    os.utime(paths.driver, (1, 1))  # written long before this process started
-    assert driver_of(paths) == ""
+        for key, value in attributes.items():
+            study.set_user_attr(key, value)
+        assert driven_by(study) == ""
+
+
+def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Path) -> None:
+    study, paths = make_study(3), RunPaths(tmp_path).study("boundary-sharpness")
+    other = make_study(3)
+    paths.folder.mkdir()
+    claim(paths, other)
+    outcome = outcome_of(study, tmp_path, paths)
+    shown = "\n".join(as_lines(outcome))
+    assert "in another run folder" in shown
+    assert str(paths.best_yaml) not in shown
+    data = as_data(outcome)
+    assert data["folder"] is data["best_yaml"] is None
+    assert str(paths.folder) in "\n".join(as_lines(outcome_of(other, tmp_path, paths)))
+
+
+def test_status_names_the_mlflow_of_the_last_search(tmp_path: Path) -> None:
+    study, paths = make_study(3), RunPaths(tmp_path).study("boundary-sharpness")
+    study.set_user_attr(TRACKING_URI, "http://***@tracking:5000")
+    assert as_lines(outcome_of(study, tmp_path, paths))[-1].endswith("http://***@tracking:5000")

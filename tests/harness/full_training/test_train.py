@@ -10,7 +10,6 @@ import by_hand
 import pytest
 import torch
 
-from benchmarks.synthetic_studies import make_study
 from harness.config.best_config import read_best_config
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import pair_set, prepare_data
@@ -36,6 +35,7 @@ from tests.harness.full_training.helpers import (
     weights,
 )
 from tests.harness.portraits import write_best
+from tests.synthetic_studies import make_study
 
 ROOT = Path(__file__).parents[3]
 

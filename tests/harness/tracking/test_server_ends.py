@@ -38,10 +38,10 @@ from pathlib import Path
 import harness.tracking.server
 from harness.paths import RunPaths
 
-harness.ui.server_command = lambda database, artifacts, base: [
+harness.tracking.server.server_command = lambda database, artifacts, base: [
     sys.executable, sys.argv[2], base.rpartition(":")[2]
 ]
-harness.ui.serve_ui(RunPaths(Path(sys.argv[1])), 5600, None, open_browser=False)
+harness.tracking.server.serve_ui(RunPaths(Path(sys.argv[1])), 5600, None, open_browser=False)
 """
 
 

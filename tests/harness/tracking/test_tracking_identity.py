@@ -110,6 +110,17 @@ def test_runs_of_the_version_before_are_adopted_by_what_the_record_names(
     assert not set(late.runs.values()) & set(later.runs.values())
 
 
+def test_runs_of_the_version_before_are_adopted_though_its_record_names_none(runs: Path) -> None:
+    foreign = opened(runs)
+    began_at = foreign.client.get_run(foreign.parent or "").info.start_time
+    old = opened(runs, identity=OTHER)
+    old.write([began(0), began(1)])
+    without_identity(old)
+    store = opened(runs, created=began_at + 1)  # made after the first parent, before the second
+    assert store.parent == old.parent
+    assert store.runs == old.runs
+
+
 def opened_as(runs: Path, own: bool, **settings: Any) -> StudyStore:
     """A store of the run folder's own, or the same as a server's."""
     from mirroring import study_store

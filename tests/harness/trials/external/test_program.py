@@ -28,7 +28,7 @@ from search_spaces.space import load_space
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import PARAMS, ignore, make_trials, pairs
 
-PAGE = Path(__file__).parents[3] / "docs" / "train.md"
+PAGE = Path(__file__).parents[4] / "docs" / "train.md"
 STAND_IN = Path(__file__).with_name("stand_in_program.py")
 
 
