@@ -117,7 +117,7 @@ def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
     [
         ("crash", r"my_program\.yaml ended with exit code 1: .*the weights caught a cold"),
         ("hang", r"my_program\.yaml hung: nothing new for 2 s: epoch 1: l1"),
-        ("missing", r"00001\.png is not there"),
+        ("missing", r"00001\.png does not exist"),
         ("size", r"is 64x64 pixels, and what it restores is 128x128"),
         ("no number", "its log has none, which is no loss, in: epoch 1: l1 none"),
     ],
