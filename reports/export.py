@@ -17,19 +17,19 @@ from reports.commands import (
     folder_name,
     full_commands,
     harness_train,
+    moves_pixels,
     progressive_commands,
     quoted,
     shell,
     steps_per_epoch,
     train_commands,
 )
-from reports.places import program_of, warm_start_of
+from reports.places import mark_of_warm_start, program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
     RECOMMENDED,
     as_is_trial,
     extras_of,
-    moves_pixels,
     objectives_of,
     params_of,
     recipe_trial,
@@ -131,7 +131,8 @@ def config_of(
     trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
     warm_start = warm_start_of(noted, folder)
-    command = train_commands(params, train, data, run_name, warm_start)
+    mark = mark_of_warm_start(noted, train)
+    command = train_commands(params, train, data, run_name, warm_start, mark)
     in_full = progressive_commands if is_progressive(trial) else full_commands
     extras_in_full = searched(trial, noted)
     if moves_pixels(train):

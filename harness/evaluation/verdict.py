@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
-from reports.record import moves_pixels
+from reports.commands import moves_pixels
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,10 @@ def outcome_of(
     from harness.study.folder import owner_of
     from harness.study.study import IDENTITY
     from reports.answers import answers
+    from reports.commands import moves_pixels
     from reports.record import (
         as_is_trial,
         best_trial,
-        moves_pixels,
         recipe_trial,
         settings_of,
         winning_trial,
