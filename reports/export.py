@@ -380,10 +380,14 @@ def notes(params: Config, train: Config, data: Config, weights: str, trainer: st
         "1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
     ]
     if train["warm_start"] == "shared":
+        learnt = (
+            "that learn to find what was moved"
+            if moves_pixels(train)
+            else "with the guide's blurring recipe"
+        )
         said.append(
             f"The trial continued from the study's shared warm start ({train['warm_start_steps']} "
-            "steps with the guide's blurring recipe), and so does the command; full_command starts "
-            "from nothing."
+            f"steps {learnt}), and so does the command; full_command starts from nothing."
         )
     if train["warm_start"] == "init-from":
         said.append(

@@ -32,7 +32,7 @@ class Finalist:
 
     @property
     def moves(self) -> bool:
-        """Whether its generator moves pixels, which no copy of pix2pix has."""
+        """Whether its generator moves pixels, which no unchanged train.py can."""
         return moves_pixels(self.params)
 
     @property

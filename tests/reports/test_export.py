@@ -270,6 +270,8 @@ def test_each_kind_of_generator_continues_from_a_warm_start_of_its_own() -> None
             assert f"/warm_start/latest_net_{net}{mark}.pth ./checkpoints/" in config["command"]
         for key in ("command", "full_command"):
             assert f"--model {model} " in config[key]
+        moving = "learn to find what was moved" in " ".join(config["notes"])
+        assert moving == (model == "pix2pix_warp")
         assert "--netG unet_128 " in config["command"]
         assert "--netG unet_256 " in plain["full_command"]
 
