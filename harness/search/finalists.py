@@ -25,9 +25,9 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, put_back
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
+from reports.commands import moves_pixels
 from reports.record import (
     moves,
-    moves_pixels,
     recipe_trial,
     settings_of,
     sign_of,
