@@ -293,7 +293,7 @@ REFUSED = {
     "pixels of 32 or signed bits": lambda file: sample("I").save(file, "TIFF"),
     "pixels of the kind LAB": lambda file: sample("LAB").save(file, "TIFF"),
     "16 bits of grey with transparency": deep_grey_with_alpha,
-    "channels beside its colours": tiff_with_a_selection,
+    "extra channels": tiff_with_a_selection,
     "more than 8 bits in a PPM": deep_ppm,
     "2 frames": pages,
 }
