@@ -82,6 +82,7 @@ def test_an_unreadable_warm_start_is_a_shared_input_error(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     trials = Trials.__new__(Trials)
+    trials.warm_starts = {}
     trials.plan, trials.paths = make_plan(tmp_path).trial_plan, StudyPaths(tmp_path)
     file = trials.paths.warm_start.generator
     file.parent.mkdir(parents=True)
@@ -90,7 +91,7 @@ def test_an_unreadable_warm_start_is_a_shared_input_error(
 
     class Reading(Instant):
         def prepare(self, on_progress: ProgressCallback) -> Baseline:
-            assert trials.warm_start
+            assert trials.warm_start(trials.plan.train.netG)
             return super().prepare(on_progress)
 
     answer = execute(Prepare(), Reading(trials.plan), Pipe())

@@ -108,7 +108,7 @@ def test_what_it_restores_is_scored_as_it_appears(trials: Trials) -> None:
 
 
 def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
-    assert [rung.step for rung in run(trials, stage="final")] == [4, 6]
+    assert [rung.step for rung in run(trials, phase="final")] == [4, 6]
     assert len(list((trials.paths.external.run("f04") / "restored_3").iterdir())) == 1
 
 
