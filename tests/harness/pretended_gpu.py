@@ -44,6 +44,7 @@ WAITING = {
 }
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 COPYING = {aten._to_copy.default, aten.copy_.default}
+EMPTY = {aten.empty.memory_format, aten.empty_strided.default}
 FUSED_ADAM = {aten._fused_adam_.default, aten._fused_adam_.tensor_lr}
 
 
@@ -266,12 +267,13 @@ class PretendedGpu(TorchDispatchMode):
         tensors = [each for each in leaves((args, kwargs)) if isinstance(each, Tensor)]
         ours = [each for each in tensors if isinstance(each, OnGpu)]
         target = None if kwargs.get("device") is None else torch.device(kwargs["device"])
-        # Torch's C++ sees meta tensors, and makes others beside them.
-        to_gpu = target is not None and target.type in ("cuda", "meta")
+        # Torch's C++ sees meta tensors and makes others beside them; a module made on meta is empty.
+        of_cpp = target is not None and target.type == "meta" and func not in EMPTY
+        to_gpu = of_cpp or (target is not None and target.type == "cuda")
         if not ours and not to_gpu:
             return func(*args, **kwargs)
         self.operations[str(func)] += 1
-        self.look_at(func, args, tensors, target is not None and not to_gpu)
+        self.look_at(func, args, tensors, target is not None and target.type == "cpu")
         if func in FUSED_ADAM:
             check_adam(args, kwargs)
         run = self.runner(func, args, kwargs)
@@ -279,7 +281,7 @@ class PretendedGpu(TorchDispatchMode):
         if self.graph is not None:
             self.graph.operations.append((run, made))
             self.graph.names.append(str(func))
-        if target is not None and not to_gpu:
+        if target is not None and target.type == "cpu":
             return made
         wrapped = mapped(self.hold, made)
         if not ours or func is aten._to_copy.default:
