@@ -19,7 +19,7 @@ from harness.console.events import Event, TrialEnded
 from harness.console.views import View
 from harness.data.pairs.prepare import PreparedData
 from harness.search.plan import SearchPlan
-from harness.search.resolve import choose_objective, choose_recipes, read_space
+from harness.search.resolve import choose_objective, choose_recipes, other_generator, read_space
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
 from harness.trials.worker import Message, Prepare, Ready, Stopped
@@ -50,6 +50,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
             dataset=data.file,
             folder=(folder / "simulated").absolute(),
             train=QUICK,
+            other_netG=other_generator(space, QUICK),
             weights="random",
             device="cpu",
             threads=1,

@@ -155,13 +155,26 @@ class ExternalPaths:
 
 @dataclass(frozen=True)
 class WarmStartPaths:
-    """What every trial continues from: checkpoints as pix2pix's `--continue_train` reads them."""
+    """What every trial continues from: checkpoints as pix2pix's `--continue_train` reads them.
+
+    Attributes:
+        other: those of the other kind of generator, where a study has both.
+    """
 
     folder: Path
+    other: bool = False
+
+    @property
+    def of_other(self) -> "WarmStartPaths":
+        return WarmStartPaths(self.folder, other=True)
+
+    @property
+    def mark(self) -> str:
+        return "_warp" if self.other else ""
 
     @property
     def generator(self) -> Path:
-        return self.folder / "latest_net_G.pth"
+        return self.folder / f"latest_net_G{self.mark}.pth"
 
     @property
     def aside(self) -> Path:
@@ -169,7 +182,7 @@ class WarmStartPaths:
         return self.folder.with_name(f"{self.folder.name}.damaged")
 
     def discriminator(self, n_layers_D: int, gan_mode: str) -> Path:
-        return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}.pth"
+        return self.folder / f"latest_net_D_{n_layers_D}_{gan_mode}{self.mark}.pth"
 
 
 @dataclass(frozen=True)

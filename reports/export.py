@@ -10,13 +10,13 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from reports.answers import answers
 from reports.commands import (
     PLACEHOLDER_DATA,
     PROGRESSIVE_STAGES,
     folder_name,
     full_commands,
     harness_train,
-    moves_pixels,
     progressive_commands,
     quoted,
     shell,
@@ -27,7 +27,9 @@ from reports.places import program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
     RECOMMENDED,
+    as_is_trial,
     extras_of,
+    moves_pixels,
     objectives_of,
     params_of,
     recipe_trial,
@@ -37,6 +39,7 @@ from reports.record import (
     winning_trial,
 )
 from reports.repositories import in_its_words
+from reports.texts import translator
 
 ON_THE_FRONT = (
     "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "
@@ -45,9 +48,11 @@ ON_THE_FRONT = (
 )
 
 NEEDS_HARNESS = (
-    "The generator moves pixels, and no train.py has one that does: the commands train it with "
-    "this program, from this best.yaml. command trains about as long as the trial, from nothing "
-    "and at a constant learning rate; full_command as long as the guide, the rate falling."
+    "The generator moves pixels: the commands train it with this program, from this best.yaml. "
+    "command trains about as long as the trial, from nothing and at a constant learning rate; "
+    "full_command as long as the guide, the rate falling. To train it in a copy of "
+    "pytorch-CycleGAN-and-pix2pix instead, add our model file with harness export --format plugin "
+    "--repo DIR; harness export --format command --repo DIR then gives its train.py command."
 )
 
 Config = dict[str, Any]
@@ -61,6 +66,9 @@ def best_config(
 ) -> Config:
     """The best trial of a study, or the one named, with all that made its number (schema 1).
 
+    Where the study tries both kinds of generator, `as_is` is the best that an unchanged train.py
+    can run, with a verdict of its own.
+
     Args:
         repository: the copy of pix2pix that the commands are for, as `in_its_words` takes it; None:
             the one that ran the trials, else commands that copies of all ages share.
@@ -70,11 +78,50 @@ def best_config(
         ValueError: one sentence: there is no such trial, or none with a final score, or the copy
             cannot train it.
     """
+    config = config_of(study, chosen_trial(study, trial_number), repository, folder)
+    as_is = as_is_trial(study) if trial_number is None else None
+    if as_is is None:
+        return config
+    own = config_of(study, as_is, None, folder)
+    spoken = answers(study, translator("en"))
+    return {
+        **config,
+        "decision": spoken[0],
+        "as_is": {
+            "decision": spoken[-1],
+            **{key: own[key] for key in AS_IS},
+            "netG": own["train"]["netG"],
+        },
+    }
+
+
+AS_IS = (
+    "trial",
+    "recipe",
+    "confirmed",
+    "verdict",
+    "params",
+    "score",
+    "searched",
+    "lead",
+    "command",
+    "full_command",
+    "needs",
+    "notes",
+    "checkpoint",
+)
+"""What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
+
+
+def config_of(
+    study: Study,
+    trial: FrozenTrial,
+    repository: Mapping[str, Any] | None,
+    folder: Path | None,
+) -> Config:
+    """One completed trial with all that made its number."""
     noted = study.user_attrs
-    trial = chosen_trial(study, trial_number)
-    # What the finalists showed is said of the winner alone.
-    winner = winning_trial(study)
-    finals = noted.get("finalists") if winner and trial.number == winner.number else None
+    finals, shown = finals_of(study, trial)
     name = noted["name"]
     params = params_of(trial)
     extras = extras_of(trial)
@@ -86,17 +133,11 @@ def best_config(
     warm_start = warm_start_of(noted, folder)
     command = train_commands(params, train, data, run_name, warm_start)
     in_full = progressive_commands if is_progressive(trial) else full_commands
-    full = in_full(params, data, f"{run_name}-full", searched(trial, noted))
-    program = program_of(noted, folder)
+    extras_in_full = searched(trial, noted)
     if moves_pixels(train):
-        if repository:
-            raise ValueError(
-                f"The best of study {name} has netG {train['netG']}, which no train.py knows: "
-                "leave --repo out, and train it with harness train."
-            )
-        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
-        command = harness_train(data, run_name, epochs)
-        full = harness_train(data, f"{run_name}-full", None)
+        extras_in_full["netG"] = train["netG"]
+    full = in_full(params, data, f"{run_name}-full", extras_in_full)
+    program = program_of(noted, folder)
     if program:
         seed = trial.user_attrs.get("seed", noted["seed"])
         command = program_commands(program, params, train, data, run_name, warm_start, seed, device)
@@ -107,9 +148,13 @@ def best_config(
             "which is no train.py: leave --repo out."
         )
     repository = repository or noted.get("repository")
+    only_here = moves_pixels(train) and not repository
     if repository:
         command, full = (in_its_words(one, repository, device) for one in (command, full))
-    if moves_pixels(train):
+    if only_here:
+        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+        command = harness_train(data, run_name, epochs)
+        full = harness_train(data, f"{run_name}-full", None)
         needs = [NEEDS_HARNESS]
     else:
         needs = program_needs(program) if program else before(params, data, device, repository)
@@ -120,7 +165,7 @@ def best_config(
         "trial": trial.number,
         "recipe": trial.user_attrs.get("recipe"),
         "confirmed": finals is not None,
-        "verdict": finals["verdict"] if finals else verdict(trial, baseline, sign_of(study)),
+        "verdict": shown["verdict"] if shown else verdict(trial, baseline, sign_of(study)),
         "params": params,
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
@@ -128,18 +173,19 @@ def best_config(
         "searched": searched_score(trial, noted) if finals else None,
         **pareto(study, trial),
         "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
+        "lead": shown["difference"] if shown else None,
         "command": as_lines(command),
         "full_command": as_lines(full),
         "needs": needs,
         "notes": [
             *(
                 []
-                if program or moves_pixels(train)
+                if program or only_here
                 else notes(params, train, data, noted["weights"], trainer)
             ),
             *([ON_THE_FRONT] if objectives_of(study) else []),
         ],
-        "checkpoint": finals["checkpoint"] if finals else trial.user_attrs.get("checkpoint"),
+        "checkpoint": shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"),
         "provenance": {
             "data_digest": data["digest"],
             "data": data["folder"] or data["source"],
@@ -160,6 +206,20 @@ def best_config(
             "created": noted["created"],
         },
     }
+
+
+def finals_of(study: Study, trial: FrozenTrial) -> tuple[Config | None, Config | None]:
+    """What the finalists showed, and what of it is said of this trial; None, None where nothing is.
+
+    It is said of the winner, and of the best that an unchanged train.py can run.
+    """
+    finals = study.user_attrs.get("finalists")
+    winner, as_is = winning_trial(study), as_is_trial(study)
+    if finals and winner and trial.number == winner.number:
+        return finals, finals
+    if finals and finals.get("as_is") and as_is and trial.number == as_is.number:
+        return finals, finals["as_is"]
+    return None, None
 
 
 def kind_of_device(noted: str) -> str:
@@ -301,10 +361,11 @@ def before(
             f"One of before August 2025 also wants --display_id -1 (or a visdom server){without}. "
             "harness export --repo DIR writes them for your copy, and runs them there."
         )
-    if params["lambda_perceptual"] > 0:
+    if repository is None and params["lambda_perceptual"] > 0:
         said.append(
             "pix2pix_with_perceptual is the guide's own model file, not part of the public "
-            "repository: it must be in the copy's models/."
+            "repository: harness export --format plugin --repo DIR writes one of ours into the "
+            "models/ of a copy that lacks it."
         )
     return said
 

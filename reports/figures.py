@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.interactions import strongest
 from reports.plotting import Figure, Translate, axes, points, safe, short
-from reports.settings_figures import interaction, parallel, slice_of
+from reports.settings_figures import parallel, slice_of
 from reports.summary import Summary
 from reports.table import PARAMS
 
@@ -20,14 +19,12 @@ def all_figures(
     figures = {"history": history(frame, summary, say)}
     if summary.importance:
         figures["importance"] = importance(summary.importance, say)
+    alike = done[done["trial"].isin(summary.alike)]
     for name in PARAMS:
-        if done[name].nunique() > 1:
-            figures[f"slice-{name}"] = slice_of(done, name, summary, say)
-    if len(done) > 1:
-        figures["parallel"] = parallel(done, summary.sign, say)
-    pair = strongest(done)
-    if pair is not None:
-        figures["interaction"] = interaction(done, pair, summary.sign, say)
+        if alike[name].nunique() > 1:
+            figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
+    if len(alike) > 1:
+        figures["parallel"] = parallel(alike, summary.sign, say)
     if summary.objectives and len(done):
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:

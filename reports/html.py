@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from optuna import Study
 
+from reports.answers import answers
 from reports.export import best_config
 from reports.figures import all_figures
 from reports.pictures import boundaries
@@ -87,14 +88,15 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "signed": signed, "value": value}
+    spoken = answers(study, say)
     figures = all_figures(frame, summary, rungs, say)
     return environment.get_template("report.html.j2").render(
         say=say,
         lang=lang,
         s=summary,
         progress=progress(summary, say),
-        verdict=verdict(summary, say),
-        remarks=remarks(summary, study.user_attrs, say),
+        verdict=spoken[0] if spoken else verdict(summary, say),
+        remarks=[*spoken[1:], *remarks(summary, study.user_attrs, say)],
         levels=levels(summary, say),
         recommended=RECOMMENDED,
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},

@@ -1,6 +1,6 @@
 """Reading a study: its trials by state, the best of them, and what the driver noted on each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from optuna import Study
@@ -9,6 +9,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 RECOMMENDED = "best"
 """The recipe that the guide recommends: what a winner is compared with."""
+
+
+KIND = "generator"
+"""The parameter that says a trial's kind of generator, in a study that tries both."""
+MOVES = "warp_"
+"""How the names of generators that move pixels begin."""
 
 
 def trials_of(study: Study, *states: TrialState) -> list[FrozenTrial]:
@@ -120,6 +126,39 @@ def winning_trial(study: Study) -> FrozenTrial | None:
         [row["trial"] for row in finals["rows"] if row["trial"] is not None] if finals else []
     )
     return study.get_trials(deepcopy=False)[confirmed[0]] if confirmed else best_trial(study)
+
+
+def tries_both_kinds(study: Study) -> bool:
+    """Whether some trials move pixels and others repaint."""
+    return any(KIND in trial.params for trial in study.get_trials(deepcopy=False))
+
+
+def moves(trial: FrozenTrial) -> bool:
+    """Whether a trial of a study of both kinds moves pixels; False of any other study's."""
+    return moves_pixels(extras_of(trial))
+
+
+def moves_pixels(settings: Mapping[str, Any]) -> bool:
+    """Whether the generator of these settings moves pixels, which no copy of pix2pix has."""
+    return str(settings.get("netG", "")).startswith(MOVES)
+
+
+def as_is_trial(study: Study) -> FrozenTrial | None:
+    """The best trial that an unchanged train.py can run, confirmed where any is.
+
+    None in a study of one kind of generator, where the best trial answers that already.
+    """
+    if not tries_both_kinds(study):
+        return None
+    finals = study.user_attrs.get("finalists")
+    confirmed: list[int] = [
+        row["trial"]
+        for row in (finals["rows"] if finals and finals.get("as_is") else [])
+        if row["trial"] is not None and not moves_pixels(row["params"])
+    ]
+    if confirmed:
+        return study.get_trials(deepcopy=False)[confirmed[0]]
+    return next((trial for trial in trials_by_score(study) if not moves(trial)), None)
 
 
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:

@@ -16,6 +16,7 @@ from reports.record import (
     RECOMMENDED,
     completed,
     is_pareto,
+    moves,
     objectives_of,
     params_of,
     recipe_trial,
@@ -24,6 +25,7 @@ from reports.record import (
     sign_of,
     trials_by_score,
     trials_of,
+    tries_both_kinds,
     winning_trial,
 )
 
@@ -93,6 +95,7 @@ class Summary:
     `baseline` is the guide's recommended setting, `problem` the one that blurs, and `rival` that of
     the two which the winner is shown beside. `finals` is what the finalists showed (the study's
     fact of that name), None before it is known.
+    `alike` are the completed trials of the winner's kind of generator; `both`: there are others.
     `objectives` are a Pareto search's two, and `front` its trials that are beaten in neither.
     `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
     better than the baseline the winner is.
@@ -114,6 +117,8 @@ class Summary:
     oracle: float | None
     recipes: tuple[Standing, ...]
     importance: dict[str, float]
+    alike: tuple[int, ...]
+    both: bool
     losses: tuple[LossCheck, ...]
     overfitting: Overfitting | None
     endings: tuple[Ending, ...]
@@ -134,7 +139,7 @@ def summarise(study: Study) -> Summary:
     counts = {state.name.lower(): 0 for state in TrialState}
     for trial in trials:
         counts[trial.state.name.lower()] += 1
-    sign = sign_of(study)
+    sign, both = sign_of(study), tries_both_kinds(study)
     return Summary(
         name=noted.get("name", study.study_name),
         sign=sign,
@@ -154,13 +159,16 @@ def summarise(study: Study) -> Summary:
         oracle=scores.get("oracle"),
         recipes=tuple(standing(trial) for trial in trials if trial.user_attrs.get("recipe")),
         importance=importance(study),
+        both=both,
+        alike=tuple(trial.number for trial in alike(study)),
         losses=loss_checks(best) if best else (),
         overfitting=overfitting(best, sign) if best else None,
         endings=endings(trials),
         objectives=objectives_of(study),
         front=tuple(trial.number for trial in trials_by_score(study)) if is_pareto(study) else (),
         finals=noted.get("finalists"),
-        claims=effects(completed(study), sign),
+        # What the guide says, it says of pix2pix's own generators.
+        claims=effects([t for t in completed(study) if not (both and moves(t))], sign),
     )
 
 
@@ -188,12 +196,22 @@ def standing(trial: FrozenTrial) -> Standing:
     )
 
 
+def alike(study: Study) -> list[FrozenTrial]:
+    """The completed trials of the winner's kind of generator: what tells them apart is settings."""
+    best = winning_trial(study)
+    trials = completed(study)
+    if best is None or not tries_both_kinds(study):
+        return trials
+    return [trial for trial in trials if moves(trial) == moves(best)]
+
+
 def importance(study: Study) -> dict[str, float]:
     """Each varied setting's share in the score's differences (PED-ANOVA), highest first.
 
-    Empty where too few trials are complete for it to mean anything.
+    Of trials of both kinds of generator, those of the winner's. Empty where too few trials are
+    complete for it to mean anything.
     """
-    trials = completed(study)
+    trials = alike(study)
     varied = [
         name
         for name in (trials[0].params if trials else {})
@@ -203,10 +221,12 @@ def importance(study: Study) -> dict[str, float]:
     if len(trials) < ENOUGH_FOR_IMPORTANCE or not varied or len(scores) < 2:
         return {}
     sign = sign_of(study)
+    compared = optuna.create_study(directions=study.directions)
+    compared.add_trials(trials)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # It says that lower targets are better: so they are.
         shares: dict[str, float] = optuna.importance.get_param_importances(
-            study, params=varied, target=lambda trial: -sign * score_of(trial)
+            compared, params=varied, target=lambda trial: -sign * score_of(trial)
         )
     return shares
 

@@ -22,6 +22,21 @@ ENGLISH = {
     " [{low}, {high}].",
     "verdict_worse": "{other} is the best: {one}, the best of the others, is worse by {difference}"
     " [{low}, {high}].",
+    "answer_any": "Whatever the generator: {said}{level}.",
+    "answer_as_is": "With train.py as it is: {said}{level}.",
+    "moves": "moves pixels",
+    "repaints": "repaints",
+    "lead_better": "{one} is better than {other} by {difference} [{low}, {high}]",
+    "lead_undecided": "no difference between {one} and {other} is shown, {difference}"
+    " [{low}, {high}]",
+    "lead_worse": "{other} is the best, {one} is worse by {difference} [{low}, {high}]",
+    "lead_searched": "{one} scores {score} in one run, {other} {baseline}",
+    "lead_own": "{other} itself has the best score, {score} in one run",
+    "lead_alone": "{one} has the best score, {score} in one run",
+    "level_above": "; the best of them scores {score}, more than returning the picture unchanged"
+    " ({noop})",
+    "level_below": "; the best of them scores {score}, no more than returning the picture unchanged"
+    " ({noop}): no remedy",
     "confirmed": "Confirmed on {seeds} fresh seeds, {steps} steps each, on {pairs} pairs that the"
     " search did not see. In brackets: where the true difference lies, at 95 %.",
     "finalists": "The finalists",
@@ -94,6 +109,8 @@ ENGLISH = {
     "pruned_at_last": "Pruned, at its last rung",
     "best_so_far": "Best so far",
     "settings": "What each setting does",
+    "alike_note": "Both kinds of generator were tried. What follows is of the trials of the"
+    " winner's kind.",
     "importance": "Which settings matter",
     "importance_axis": "Share of the score's differences",
     "importance_note": "PED-ANOVA over the completed trials. It says where differences come from,"
@@ -104,15 +121,6 @@ ENGLISH = {
     "parallel": "Settings together",
     "parallel_note": "Each line is a completed trial; the bolder, the better. The best eighth is"
     " drawn in green.",
-    "interaction": "The two settings that depend on one another most",
-    "interaction_note": "Where the good trials lie here: a slope says that the best value of one"
-    " setting changes with the other. Every pair was looked at.",
-    "interaction_share": "explains {share} of what the settings leave open by themselves; where"
-    " none depends on another, some pair does in {chance} of studies",
-    "quarter_1": "worst quarter",
-    "quarter_2": "third quarter",
-    "quarter_3": "second quarter",
-    "quarter_4": "best quarter",
     "front": "Not beaten in both",
     "front_title": "Two goals weighed",
     "front_note": "Every completed trial by both goals. The green ones are the front: no other"
@@ -191,6 +199,20 @@ KOREAN = {
     " [{low}, {high}].",
     "verdict_worse": "{other}이(가) 가장 좋습니다. 나머지 중 최고인 {one}은(는)"
     " {difference} 더 낮습니다 [{low}, {high}].",
+    "answer_any": "어떤 생성기든: {said}{level}.",
+    "answer_as_is": "train.py를 그대로 쓸 때: {said}{level}.",
+    "moves": "픽셀 이동",
+    "repaints": "다시 그리기",
+    "lead_better": "{one}이(가) {other}보다 {difference} 더 좋습니다 [{low}, {high}]",
+    "lead_undecided": "{one}와(과) {other}의 차이는 확인되지 않았습니다, {difference}"
+    " [{low}, {high}]",
+    "lead_worse": "{other}이(가) 가장 좋고, {one}은(는) {difference} 더 나쁩니다 [{low}, {high}]",
+    "lead_searched": "한 번의 실행에서 {one}은(는) {score}, {other}은(는) {baseline}입니다",
+    "lead_own": "{other} 자체가 한 번의 실행에서 가장 높은 {score}입니다",
+    "lead_alone": "{one}이(가) 한 번의 실행에서 가장 높은 {score}입니다",
+    "level_above": "; 그중 최고는 {score}로, 사진을 그대로 돌려줄 때({noop})보다 높습니다",
+    "level_below": "; 그중 최고는 {score}로, 사진을 그대로 돌려줄 때({noop})보다 높지 않아 해결책이"
+    " 아닙니다",
     "confirmed": "탐색에 쓰지 않은 {pairs}쌍에서, 새로운 시드 {seeds}개로"
     " 각각 {steps}단계씩 학습하여 확인했습니다. 대괄호 안은 실제 차이의 95 % 구간입니다.",
     "finalists": "최종 후보",
@@ -261,6 +283,8 @@ KOREAN = {
     "pruned_at_last": "중단(마지막 평가 값)",
     "best_so_far": "그때까지의 최고",
     "settings": "각 설정의 영향",
+    "alike_note": "두 종류의 생성기를 모두 시험했습니다. 아래는 가장 좋은 것과 같은 종류의"
+    " 시도입니다.",
     "importance": "어떤 설정이 중요한가",
     "importance_axis": "점수 차이에서 차지하는 비율",
     "importance_note": "완료된 시도에 대한 PED-ANOVA입니다. 차이가 어디서 오는지를 말할 뿐, 어느"
@@ -271,15 +295,6 @@ KOREAN = {
     "parallel": "설정을 함께 보기",
     "parallel_note": "선 하나가 완료된 시도 하나입니다. 진할수록 점수가 높고, 상위 8분의 1은"
     " 초록색입니다.",
-    "interaction": "서로 가장 많이 얽힌 두 설정",
-    "interaction_note": "좋은 시도가 어디에 있는지 보십시오. 기울어져 있으면 한 설정의 가장 좋은"
-    " 값이 다른 설정에 따라 달라진다는 뜻입니다. 모든 쌍을 살펴 골랐습니다.",
-    "interaction_share": "설정을 따로 볼 때 설명되지 않는 부분의 {share}를 설명 (서로 무관해도"
-    " 이만큼 나올 확률 {chance})",
-    "quarter_1": "하위 4분의 1",
-    "quarter_2": "중하위 4분의 1",
-    "quarter_3": "중상위 4분의 1",
-    "quarter_4": "상위 4분의 1",
     "front": "둘 다에서 뒤지지 않음",
     "front_title": "두 가지 목표",
     "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색은 다른 어떤 시도도 한쪽에서 더"

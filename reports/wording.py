@@ -47,22 +47,26 @@ def verdict(summary: Summary, say: Translate) -> str:
 
 def confirmed_verdict(finals: Mapping[str, Any], say: Translate) -> str:
     """Better, no difference shown, or the baseline is the best, with the interval."""
-    lead = finals["difference"]
-    ends = (lead["low"], lead["high"])
-    found = "better" if lead["low"] > 0 else "worse" if lead["high"] < 0 else "undecided"
-    if found == "worse":
-        ends = (-lead["high"], -lead["low"])
+    found, size = size_of_lead(finals["difference"])
     challenger = next(row["name"] for row in finals["rows"] if row["name"] != finals["baseline"])
     other = finals["baseline"]
     said = say(
         f"verdict_{found}",
         one=challenger,
         other=say("recommended_long") if other == RECOMMENDED else other,
-        difference=signed(lead["mean"]) if found == "undecided" else number(abs(lead["mean"])),
-        low=number(ends[0]),
-        high=number(ends[1]),
+        **size,
     )
     return said[0].upper() + said[1:] if found == "worse" else said
+
+
+def size_of_lead(lead: Mapping[str, float]) -> tuple[str, dict[str, str]]:
+    """Whether a lead is for the better, undecided or for the worse, and its size with its ends."""
+    low, high = lead["low"], lead["high"]
+    found = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    if found == "worse":
+        low, high = -high, -low
+    size = signed(lead["mean"]) if found == "undecided" else number(abs(lead["mean"]))
+    return found, {"difference": size, "low": number(low), "high": number(high)}
 
 
 def setting_name(name: str | None, say: Translate) -> str:

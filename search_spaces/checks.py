@@ -11,8 +11,6 @@ GENERATOR_MULTIPLE = {
     "warp_unet_128": 128,
     "warp_unet_256": 256,
 }
-# Generators that move pixels; pix2pix has none.
-MOVING = ("warp_unet_128", "warp_unet_256")
 # netD basic always has three layers, whatever --n_layers_D says, and netD pixel has none.
 FIXED_LAYERS = 3
 

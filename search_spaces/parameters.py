@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from search_spaces.generators import GENERATOR
 from search_spaces.params import EXTRAS, SETTINGS, USED, Value, type_of
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
         )
     read = read_choice if kind == "categorical" else read_range
     chosen = read(name, entry, where)
+    if name == GENERATOR and "when" in entry:
+        raise ValueError(f"{where}: it can depend on no other setting; leave when out.")
     if "when" not in entry:
         if "else" in entry:
             raise ValueError(f"{where}: else has no meaning without when.")
@@ -179,6 +182,8 @@ def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...
     unknown = [name for name in when if name not in SETTINGS]
     if unknown:
         raise ValueError(f"{where}: when names {unknown[0]}, which is no setting.")
+    if GENERATOR in when:
+        raise ValueError(f"{where}: when names {GENERATOR}; both kinds have the same ranges.")
     conditions = []
     for name, allowed in when.items():
         values = allowed if isinstance(allowed, list) and allowed else [allowed]

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from search_spaces.generators import GENERATOR, GeneratorKind
+
 GanMode = Literal["vanilla", "lsgan", "wgangp"]
 GeneratorName = Literal[
     "unet_128", "unet_256", "resnet_6blocks", "resnet_9blocks", "warp_unet_128", "warp_unet_256"
@@ -61,6 +63,7 @@ on. It is true where lambda_perceptual is above 0."""
 SETTINGS: dict[str, Any] = {
     **{name: Annotated[own.annotation, own] for name, own in TrialParams.model_fields.items()},
     **EXTRAS,
+    GENERATOR: GeneratorKind,
     USED: bool,
 }
 """Everything that a space may hold, and the values that each can take."""

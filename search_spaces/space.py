@@ -15,7 +15,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search_spaces.checks import check_combination
+from search_spaces.generators import GENERATOR, GeneratorKind, kind_of
 from search_spaces.parameters import Conditional, Fixed, Parameter, Range, plain, read_parameter
 from search_spaces.params import (
     EXTRAS,
@@ -50,7 +51,7 @@ class Space:
         name: the built-in's name, or the file's without its ending.
         description: one paragraph for a person.
         parameters: an entry for each field of `TrialParams` and for what the file holds of
-            `EXTRAS` and `USED`, in that order.
+            `EXTRAS`, `GENERATOR` and `USED`, in that order.
     """
 
     name: str
@@ -81,6 +82,18 @@ class Space:
         return {
             name: entry.value for name, entry in self.parameters.items() if isinstance(entry, Fixed)
         }
+
+    @property
+    def kinds(self) -> tuple[GeneratorKind, ...]:
+        """The kinds of generator to choose from; () where the profile's netG is the only one."""
+        entry = self.parameters.get(GENERATOR)
+        found: tuple[Any, ...] = entry.values() if entry is not None else ()
+        return found
+
+    def without(self, name: str) -> "Space":
+        """The same space with nothing about one setting."""
+        kept = {key: entry for key, entry in self.parameters.items() if key != name}
+        return replace(self, parameters=kept)
 
     def suggest(self, trial: "Trial") -> None:
         """Let Optuna choose every setting of a trial that is not fixed, where it applies."""
@@ -125,7 +138,12 @@ class Space:
         Raises:
             ValueError: a value is not in this space; the sentence names every such setting.
         """
-        values = {**train, **params.model_dump(), USED: params.lambda_perceptual > 0}
+        values = {
+            **train,
+            **params.model_dump(),
+            GENERATOR: kind_of(train["netG"]),
+            USED: params.lambda_perceptual > 0,
+        }
         suggested, misfits = {}, []
         for name, entry in self.parameters.items():
             value, place = values[name], entry.describe()
@@ -249,8 +267,30 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
     perceptual = parameters["lambda_perceptual"]
     if USED in parameters and isinstance(perceptual, Fixed):
         parameters[USED] = Fixed(perceptual.value != 0)
+    settle_generator(parameters, where)
     check_conditions(parameters, where)
     return Space(name, " ".join(str(data.get("description", "")).split()), parameters)
+
+
+def settle_generator(parameters: dict[str, Parameter], where: str) -> None:
+    """A netG says the kind of generator too: there is nothing left to choose.
+
+    Raises:
+        ValueError: one sentence: the two contradict one another, or both would choose.
+    """
+    net, kind = parameters.get("netG"), parameters.get(GENERATOR)
+    if net is None or kind is None:
+        return
+    if not isinstance(net, Fixed):
+        raise ValueError(
+            f"{where}: netG and {GENERATOR} both choose the generator; leave one of them out."
+        )
+    if not kind.holds(kind_of(str(net.value))):
+        raise ValueError(
+            f"{where}: netG {net.value} is of {GENERATOR} {kind_of(str(net.value))}, and "
+            f"{GENERATOR} is {kind.describe()}; leave one of them out."
+        )
+    del parameters[GENERATOR]
 
 
 def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:

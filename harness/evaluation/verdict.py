@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
+from reports.record import moves_pixels
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,19 @@ class Finalist:
     diverged: bool = False
 
     @property
+    def moves(self) -> bool:
+        """Whether its generator moves pixels, which no copy of pix2pix has."""
+        return moves_pixels(self.params)
+
+    @property
     def mean(self) -> float:
         """Over its runs and pictures."""
         return float(np.mean(list(self.scores.values())))
 
 
-def conclude(finalists: Sequence[Finalist], baseline: str, sign: int = 1) -> dict[str, Any] | None:
+def conclude(
+    finalists: Sequence[Finalist], baseline: str, sign: int = 1, of_both_kinds: bool = False
+) -> dict[str, Any] | None:
     """The ranking, the winner's lead over the baseline, and the verdict; None before any of it.
 
     A setting whose training diverged on a seed cannot win. The winner's interval allows for its
@@ -45,10 +53,13 @@ def conclude(finalists: Sequence[Finalist], baseline: str, sign: int = 1) -> dic
         finalists: with their scores; one of them is named `baseline`.
         baseline: the setting that the others are to beat.
         sign: -1 where a lower score is the better one; leads are positive all the same.
+        of_both_kinds: some move pixels, and what an unchanged train.py can do is a question too.
 
     Returns:
         JSON data: `rows` (the best first), `winner`, `runner_up`, `difference` (winner, or the
-        best challenger, less the baseline), `ahead_of_runner_up`, `better`, `verdict`.
+        best challenger, less the baseline), `ahead_of_runner_up`, `better`, `verdict`; and `as_is`,
+        the same of those that repaint alone: `name` of the best, `difference`, `challenger`,
+        `better`, `verdict`; None where that is no question, or there are none.
     """
     judged = [one for one in finalists if len(one.scores) > 1]
     ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -sign * one.mean)
@@ -71,6 +82,25 @@ def conclude(finalists: Sequence[Finalist], baseline: str, sign: int = 1) -> dic
         "level": level,
         "better": better,
         "verdict": sentence(challengers[0], judged_baseline, lead),
+        "as_is": as_is(ranked, judged_baseline, level, sign) if of_both_kinds else None,
+    }
+
+
+def as_is(
+    ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: int
+) -> dict[str, Any] | None:
+    """What the settings that an unchanged train.py can run show, the baseline being one."""
+    repainting = [one for one in ranked if not one.moves]
+    challengers = [one for one in repainting if one.name != baseline.name]
+    if not challengers:
+        return None
+    lead = difference(challengers[0], baseline, level, sign)
+    return {
+        "name": repainting[0].name,
+        "challenger": challengers[0].name,
+        "difference": as_data(lead),
+        "better": lead is not None and lead.low > 0,
+        "verdict": sentence(challengers[0], baseline, lead),
     }
 
 

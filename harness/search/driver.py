@@ -272,7 +272,7 @@ class Driver:
         self.show_baseline(baseline)
 
     def show_baseline(self, baseline: Baseline) -> None:
-        self.view.show(Prepared(baseline.noop, baseline.warm_start, baseline.oracle))
+        self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung and answer whether the trial goes on; then mirror it."""

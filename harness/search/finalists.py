@@ -8,7 +8,7 @@ Their runs are a study of their own beside the search's: the sampler does not le
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -23,7 +23,14 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, put_back
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialResult, TrialTask
-from reports.record import recipe_trial, settings_of, sign_of, trials_by_score
+from reports.record import (
+    moves,
+    moves_pixels,
+    recipe_trial,
+    settings_of,
+    sign_of,
+    trials_by_score,
+)
 from search_spaces.params import FIVE, TrialParams
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
@@ -31,16 +38,32 @@ from search_spaces.recipes import RECOMMENDED, load_recipes
 FIRST_SEED = 1_000_000
 
 
-def choose(study: Study, count: int) -> tuple[Finalist, ...]:
-    """The `count` best settings of the search that differ, then the guide's recommendation."""
+def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist, ...]:
+    """The `count` best settings of the search that differ, then the guide's recommendation.
+
+    Args:
+        netG: in a study of both kinds of generator, the one that repaints: then the best setting
+            that does is a finalist beside them, and where it is one of them, the next best.
+    """
     baseline = recipe_trial(study, RECOMMENDED)
-    recommended = settings_of(baseline) if baseline else load_recipes()[RECOMMENDED].model_dump()
+    recommended = load_recipes()[RECOMMENDED].model_dump() | ({"netG": netG} if netG else {})
+    if baseline:
+        recommended = settings_of(baseline)
     found: list[Finalist] = []
-    for trial in trials_by_score(study):
-        params = settings_of(trial)
-        if len(found) < count and params not in [recommended, *(one.params for one in found)]:
-            recipe = trial.user_attrs.get("recipe")
-            found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
+
+    def take(trials: Iterable[FrozenTrial], most: int) -> None:
+        for trial in trials:
+            params = settings_of(trial)
+            if len(found) < most and params not in [recommended, *(one.params for one in found)]:
+                recipe = trial.user_attrs.get("recipe")
+                found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
+
+    ordered = trials_by_score(study)
+    take(ordered, count)
+    if netG:
+        if all(one.moves for one in found):
+            take([trial for trial in ordered if not moves(trial)], count + 1)
+        take(ordered, count + 1)
     own = baseline.number if baseline else None
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
@@ -81,6 +104,7 @@ class FinalStage:
         self.tracker = tracker
         self.train = plan.trial_plan.train.longer(FINAL_TIMES)
         self.paths = plan.paths
+        self.of_both_kinds = plan.of_both_kinds
         repeats = range(plan.config.repeats)
         self.seeds = [derived_seed(plan.config.seed, FIRST_SEED + repeat) for repeat in repeats]
         self.enqueue()
@@ -153,6 +177,7 @@ class FinalStage:
             [with_runs(one, runs) for one in self.finalists],
             self.finalists[-1].name,
             sign_of(self.searched),
+            self.of_both_kinds,
         )
         if shown is not None:
             shown |= {
@@ -163,20 +188,30 @@ class FinalStage:
                 "runs": len(runs),
             }
             exported = [row["name"] for row in shown["rows"] if row["trial"] is not None]
-            shown["checkpoint"] = self.keep_weights([*exported, shown["winner"]][0], runs)
+            kept = [[*exported, shown["winner"]][0]]
+            if shown["as_is"]:
+                known = {row["name"]: row for row in shown["rows"]}
+                repaint = [name for name in exported if not moves_pixels(known[name]["params"])]
+                kept.append([*repaint, shown["as_is"]["name"]][0])
+            shown["checkpoint"], *others = self.keep_weights(kept, runs)
+            if shown["as_is"]:
+                shown["as_is"]["checkpoint"] = others[0]
         self.searched.set_user_attr("finalists", shown)
 
-    def keep_weights(self, name: str, runs: Iterable[FrozenTrial]) -> str | None:
-        """Drop the weights of every run but the first of the finalist of that name."""
-        kept = min(
-            (trial for trial in runs if trial.user_attrs["finalist"] == name and trial.values),
-            key=lambda trial: trial.number,
-        )
+    def keep_weights(self, names: Sequence[str], runs: Sequence[FrozenTrial]) -> list[str | None]:
+        """Drop the weights of every run but the first of each finalist of these names."""
+        kept = [
+            min(
+                (trial for trial in runs if trial.user_attrs["finalist"] == name and trial.values),
+                key=lambda trial: trial.number,
+            )
+            for name in names
+        ]
+        numbers = {trial.number for trial in kept}
         for trial in self.study.get_trials(deepcopy=False):
-            if trial.number != kept.number:
+            if trial.number not in numbers:
                 self.paths.final_checkpoint(trial.number).unlink(missing_ok=True)
-        checkpoint: str | None = kept.user_attrs.get("checkpoint")
-        return checkpoint
+        return [trial.user_attrs.get("checkpoint") for trial in kept]
 
 
 def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:

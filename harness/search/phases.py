@@ -17,6 +17,7 @@ from harness.study.study import ask, counted
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialResult, TrialTask, trial_name
 from reports.record import recipe_trial
+from search_spaces.generators import GENERATOR, of_kind
 from search_spaces.recipes import RECOMMENDED
 
 
@@ -83,13 +84,15 @@ class SearchStage:
 
     def __init__(self, plan: SearchPlan, study: Study, tracker: Tracker, budget: int) -> None:
         self.study = self.searched = study
-        self.study.pruner = make_pruner(plan.config.pruner, plan.trial_plan.train.rungs)
+        self.space = plan.space
+        self.study.pruner = make_pruner(
+            plan.config.pruner, plan.trial_plan.train.rungs, both=bool(self.space.kinds)
+        )
         self.tracker = tracker
         self.train = plan.trial_plan.train
         self.pareto = plan.config.pareto
         self.done = counted(study)
         self.budget = budget
-        self.space = plan.space
         self.seed = plan.config.seed
         self.sampler = plan.config.sampler
         self.run_dir = plan.config.run_dir
@@ -104,6 +107,8 @@ class SearchStage:
         self.done += 1
         suggested = trial.params
         params, extras = self.space.params(suggested), self.space.extras(suggested)
+        if self.space.kinds:
+            extras["netG"] = of_kind(self.train.netG, suggested[GENERATOR])
         trial.set_user_attr("params", params.model_dump())
         if extras:
             trial.set_user_attr("extras", extras)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
+from harness.search.going_on import facts_at_beginning, with_lengths_of
 from harness.search.resolve import (
     available_cores,
     check_space,
     check_start,
     choose_earlier,
     choose_finalists,
-    choose_half_size,
+    choose_generators,
     choose_objective,
     choose_pinned,
     choose_places,
@@ -22,6 +23,7 @@ from harness.search.resolve import (
     choose_weights,
     discriminators,
     final_runs,
+    other_generator,
     read_space,
     threads_for,
     weights_remark,
@@ -48,7 +50,8 @@ class SearchPlan:
         jobs: workers to begin with.
         most_jobs: workers that there may be once a GPU trial's memory has been measured.
         devices: where they run, in turn.
-        finalists: best settings that are trained again beside the guide's; 0: none are.
+        finalists: best settings that are trained again beside the guide's (and, in a search of
+            both kinds of generator, beside the best that repaints); 0: none are.
         earlier: results of other searches that the user named, as values to enqueue, by origin.
         compared: settings that are compared instead of searched for; the last is the baseline.
     """
@@ -71,7 +74,14 @@ class SearchPlan:
         """Trials of the search itself: the budget without the finalists' runs."""
         if self.compared:
             return 0
-        return self.config.budget - final_runs(self.finalists, self.config.repeats)
+        return self.config.budget - final_runs(
+            self.finalists, self.config.repeats, self.of_both_kinds
+        )
+
+    @property
+    def of_both_kinds(self) -> bool:
+        """Whether trials are of both kinds of generator."""
+        return bool(self.space.kinds)
 
     def device_of(self, worker: int) -> str:
         """What a worker shares with others; on a cluster it shares nothing that is known here."""
@@ -107,19 +117,22 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         check_url(config.storage)
     if config.tracking_uri is not None:
         check_tracking_uri(config.tracking_uri)
+    begun = facts_at_beginning(config)
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
+    train = with_lengths_of(begun, profile, train)
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
+    space, train, one_kind = choose_generators(config, space, train, begun.get("space"))
     check_space(space, train, config.from_scratch)
-    train = choose_half_size(config, space, train)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
-    finalists, unconfirmed = choose_finalists(config, plan.facts["data"]["n_test"])
+    n_test = plan.facts["data"]["n_test"]
+    finalists, unconfirmed = choose_finalists(config, n_test, plan.of_both_kinds)
     unused = ignored_variable(config.tracking_uri)
-    remarks = (*plan.remarks, *left_out, *unconfirmed, *unused)
+    remarks = (*plan.remarks, *one_kind, *left_out, *unconfirmed, *unused)
     return replace(
         plan,
         recipes=recipes,
@@ -159,6 +172,7 @@ def assemble(
             dataset=data.file.absolute(),
             folder=paths.folder.absolute(),
             train=train,
+            other_netG=other_generator(space, train),
             weights=weights,
             device=device,
             threads=threads_for(train, slots.threads),

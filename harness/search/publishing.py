@@ -56,6 +56,14 @@ def outcome_note(outcome: SearchOutcome) -> str:
 def first_words(outcome: SearchOutcome) -> list[str]:
     """What MLflow shows of a description that is not opened: the verdict or the lead, the count."""
     lead = outcome.best
+    if outcome.answers:
+        first, *others = outcome.answers
+        return [
+            f"**{first}**",
+            *(line for other in others for line in ("", other)),
+            "",
+            headline(outcome),
+        ]
     if outcome.finalists is not None:
         said = f"**{confirmation(outcome)[-1]}**"
     elif lead is not None:

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, for_the_user
-from search_spaces.params import GanMode
-from search_spaces.recipes import RECOMMENDED, load_recipes, recipe_for_space
+from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
+from search_spaces.params import GanMode, GeneratorName
+from search_spaces.recipes import (
+    RECOMMENDED,
+    generator_for,
+    load_recipes,
+    read_recipes,
+    recipe_for_space,
+)
 from search_spaces.space import Space, load_space
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ TRUNKS = ("alexnet", "vgg19")
 # How many settings are confirmed unless the user says otherwise, and the budget's share they get.
 FINALISTS = 3
 FINAL_SHARE = 0.25
+FINAL_SHARE_OF_BOTH = 0.3  # where the best that repaints has a place of its own
 # Pixels a side times ngf: at 128 x 12 two threads take as long for a step as one.
 SMALL = 128 * 32
 
@@ -72,29 +80,6 @@ def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
     if name != "auto" and name not in PROFILES:
         raise UserInputError(f"--profile {name} is no profile: use auto, {', '.join(PROFILES)}.")
     return choose_profile(name, device)
-
-
-def choose_half_size(config: SearchConfig, space: Space, train: TrainSettings) -> TrainSettings:
-    """`--half-size-first`: trials train at half the picture size until their first rung.
-
-    Raises:
-        UserInputError: the networks cannot be trained at half the size, or are trained elsewhere.
-    """
-    if not config.half_size_first:
-        return train
-    if config.repo is not None:
-        raise UserInputError(
-            "--half-size-first is for training here: leave it out with --trainer external."
-        )
-    half = {"load_size": train.load_size // 2, "crop_size": train.crop_size // 2}
-    try:
-        space.check_against({**train.model_dump(), **half})
-    except ValueError as error:
-        raise UserInputError(
-            f"--half-size-first: {error} (--profile full can begin so, and in every profile "
-            "ResNets can: --set netG=resnet_6blocks.)"
-        ) from error
-    return train.model_copy(update={"half_size_steps": train.rungs[0]})
 
 
 def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:
@@ -164,21 +149,64 @@ def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
     return {**networks_of(config.init_from), **space.pinned}
 
 
+def choose_generators(
+    config: SearchConfig, space: Space, train: TrainSettings, begun_in: str | None
+) -> tuple[Space, TrainSettings, tuple[str, ...]]:
+    """Whether the search tries both kinds of generator, which a space without the choice says; the
+    netG that trials have otherwise; and a sentence where a kind cannot be tried.
+
+    Args:
+        begun_in: the text of the space that the study was begun in; None: it is a new one.
+
+    Raises:
+        UserInputError: there is no generator of the kind that the user wants.
+    """
+    without = space.without(GENERATOR)
+    if len(space.kinds) == 1:
+        with for_the_user(ValueError):
+            return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
+    if not space.kinds or begun_in == without.text:  # of before there were two kinds
+        return without, train, ()
+    if config.repo is not None:
+        return without, train, ()  # no other program has a generator that moves pixels
+    if config.init_from:
+        kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
+        remark = f"Every trial continues from your model, which {kind}: no other kind is tried."
+        return without, train, (remark,)
+    if train.netG not in MOVING.values():
+        return without, train, ()
+    return space, train, ()
+
+
+def other_generator(space: Space, train: TrainSettings) -> GeneratorName | None:
+    """The generator of the kind that is not the profile's; None: the study has one kind."""
+    other: list[Any] = [
+        of_kind(train.netG, kind) for kind in space.kinds if kind != kind_of(train.netG)
+    ]
+    return other[0] if other else None
+
+
 def choose_recipes(
     space: Space, train: TrainSettings
 ) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    """The guide's recipes that the space holds, and a sentence for each that it does not.
+    """The recipes that the space holds, and a sentence for each of the guide's that it does not.
 
     The recommended one comes first: the guards of the others are read against it.
     """
     held: dict[str, dict[str, Any]] = {}
     left_out = []
-    recipes = load_recipes()
-    for name, params in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
+    recipes = read_recipes()
+    for name, recipe in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
+        netG = generator_for(recipe, space, train.netG)
+        if netG is None:
+            continue
         try:
-            held[name] = recipe_for_space(params, space, train.model_dump())
+            held[name] = recipe_for_space(
+                recipe.params, space, {**train.model_dump(), "netG": netG}
+            )
         except ValueError as error:
-            left_out.append(f"The guide's recipe {name} is left out: {error}.")
+            of = "The guide's recipe" if recipe.of_guide else "The recipe"
+            left_out.append(f"{of} {name} is left out: {error}.")
     return held, tuple(left_out)
 
 
@@ -189,28 +217,39 @@ def discriminators(space: Space) -> tuple[tuple[int, GanMode], ...]:
     return tuple(sorted(kinds))
 
 
-def final_runs(finalists: int, repeats: int) -> int:
-    """Runs of the finalists and the guide's recommendation; none where nothing is confirmed."""
-    return (finalists + 1) * repeats if finalists else 0
+def final_runs(finalists: int, repeats: int, both: bool = False) -> int:
+    """Runs of the finalists and the guide's recommendation; none where nothing is confirmed.
+
+    Args:
+        both: the search tries both kinds of generator, and the best that repaints is a finalist.
+    """
+    return (finalists + both + 1) * repeats if finalists else 0
 
 
-def choose_finalists(config: SearchConfig, n_test: int) -> tuple[int, tuple[str, ...]]:
+def choose_finalists(
+    config: SearchConfig, n_test: int, both: bool = False
+) -> tuple[int, tuple[str, ...]]:
     """How many settings are confirmed at the end, and a sentence where none can be.
+
+    Args:
+        both: as `final_runs` has it.
 
     Raises:
         UserInputError: the user asks for more than the pairs or the budget allow.
     """
-    runs = final_runs(FINALISTS if config.finalists == "auto" else config.finalists, config.repeats)
+    wanted = FINALISTS if config.finalists == "auto" else config.finalists
+    runs = final_runs(wanted, config.repeats, both)
+    share = FINAL_SHARE_OF_BOTH if both else FINAL_SHARE
     if config.finalists == "auto":
         if not n_test:
             return 0, (
                 "The winner will not be confirmed: no pairs are held out from the search (put some "
                 "into test/, or give more different pictures).",
             )
-        if runs > config.budget * FINAL_SHARE:
+        if runs > config.budget * share:
             return 0, (
-                f"The winner will not be confirmed: that takes {runs} runs, a quarter of a budget "
-                f"of {math.ceil(runs / FINAL_SHARE)}; or say how many with --finalists K.",
+                f"The winner will not be confirmed: that takes {runs} runs, {share:.0%} of a "
+                f"budget of {math.ceil(runs / share)}; or say how many with --finalists K.",
             )
         return FINALISTS, ()
     if config.finalists and not n_test:

@@ -8,6 +8,7 @@ from harness.console.lines import settings
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import quoted
+from reports.texts import translator
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -51,6 +52,9 @@ class SearchOutcome:
         counts: trials of the study by state, lower case.
         best: the best completed trial.
         winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
+        moves: whether its generator moves pixels, which no train.py can.
+        as_is: number of the best trial that an unchanged train.py can run, where that is another
+            question than `winner`.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
@@ -63,6 +67,8 @@ class SearchOutcome:
             folders share is read from any of them.
         finalists: what they showed, as `harness.evaluation.verdict.conclude` has it;
             None before it is known.
+        answers: of a search of both kinds of generator: what is best, and what is best with
+            train.py as it is, a sentence each; () of any other.
     """
 
     study: str
@@ -71,6 +77,8 @@ class SearchOutcome:
     counts: dict[str, int]
     best: Standing | None
     winner: int | None
+    moves: bool
+    as_is: int | None
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
@@ -82,6 +90,7 @@ class SearchOutcome:
     storage: str | None = None
     tracking_uri: str | None = None
     files_here: bool = True
+    answers: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -107,13 +116,21 @@ def outcome_of(
     from harness.search.finalists import finished_runs
     from harness.study.folder import owner_of
     from harness.study.study import IDENTITY
-    from reports.record import best_trial, recipe_trial, winning_trial
+    from reports.answers import answers
+    from reports.record import (
+        as_is_trial,
+        best_trial,
+        moves_pixels,
+        recipe_trial,
+        settings_of,
+        winning_trial,
+    )
 
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         state = trial.state.name.lower()
         counts[state] = counts.get(state, 0) + 1
-    best, winner = best_trial(study), winning_trial(study)
+    best, winner, as_is = best_trial(study), winning_trial(study), as_is_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=study.user_attrs["name"],
@@ -122,6 +139,10 @@ def outcome_of(
         counts=counts,
         best=standing("best", best) if best else None,
         winner=winner.number if winner else None,
+        moves=moves_pixels(
+            {**study.user_attrs["train"], **(settings_of(winner) if winner else {})}
+        ),
+        as_is=as_is.number if as_is else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
@@ -133,6 +154,7 @@ def outcome_of(
         storage=storage and without_secrets(storage),
         tracking_uri=shown_uri(study, tracking_uri),
         files_here=owner_of(paths) in (None, study.user_attrs.get(IDENTITY)),
+        answers=tuple(answers(study, translator("en"))),
     )
 
 
@@ -167,7 +189,14 @@ def front_of(study: "Study") -> tuple[FrontPoint, ...]:
 
 def as_lines(outcome: SearchOutcome) -> list[str]:
     """The outcome for a terminal."""
-    parts = (table(outcome), front_lines(outcome), confirmation(outcome), ["", *places(outcome)])
+    answered = ["", *outcome.answers] if outcome.answers else []
+    parts = (
+        table(outcome),
+        front_lines(outcome),
+        confirmation(outcome),
+        answered,
+        ["", *places(outcome)],
+    )
     return [headline(outcome), *(line for part in parts for line in part)]
 
 
@@ -186,6 +215,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
+        "answers": list(outcome.answers),
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
     }
@@ -270,7 +300,7 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
         lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
     if shown["noop"] is not None:
         lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
-    return [*lines, f"Verdict: {shown['verdict']}."]
+    return lines if outcome.answers else [*lines, f"Verdict: {shown['verdict']}."]
 
 
 def places(outcome: SearchOutcome) -> list[str]:
@@ -283,12 +313,15 @@ def places(outcome: SearchOutcome) -> list[str]:
     run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
     stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
+    command = f"harness export --format command --run-dir {run_dir} --study {study}{stored}"
     if outcome.best is not None:
+        what = "As a command:         " if outcome.moves else "As a train.py command:"
         lines += [
             f"Best configuration:           {outcome.paths.best_yaml}",
-            f"As a train.py command:        harness export --format command --run-dir {run_dir} "
-            f"--study {study}{stored}",
+            f"{what}        {command}",
         ]
+    if outcome.as_is not in (None, outcome.winner):
+        lines.append(f"With train.py as it is:       {command} --trial {outcome.as_is}")
     return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
 
 

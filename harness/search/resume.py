@@ -4,6 +4,7 @@ import shutil
 import zipfile
 import zlib
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 from optuna import Study
@@ -19,6 +20,8 @@ OUT_OF_MEMORY = "out of memory, also when run alone"
 # Attributes of the trials that somebody asked for by name.
 ASKED_FOR = ("recipe", "enqueued")
 SAY_SOMETHING = (TrialState.COMPLETE, TrialState.PRUNED)
+WARM_STARTS = ("warm_start", "other_warm_start")
+"""Scores of a `Baseline` that say whether a warm start is the one that there was."""
 
 
 def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
@@ -38,7 +41,9 @@ def set_damaged_aside(plan: SearchPlan) -> str:
     if plan.trial_plan.warm_start == "none" or not warm.folder.exists():
         return ""
     kinds = plan.trial_plan.discriminators
-    files = [warm.generator, *(warm.discriminator(*kind) for kind in kinds)]
+    folders = [warm, warm.of_other] if plan.trial_plan.other_netG else [warm]
+    files = [one.generator for one in folders]
+    files += [one.discriminator(*kind) for one in folders for kind in kinds]
     damaged = next((file for file in files if not is_whole(file)), None)
     if damaged is None:
         return ""
@@ -67,7 +72,11 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
         HarnessError: so it is; it is removed again.
     """
     before = study.user_attrs.get("baseline")
-    if before is None or before["warm_start"] == made.warm_start:
+    if before is None:
+        return
+    made_now = asdict(made)
+    names = [name for name in WARM_STARTS if before.get(name) != made_now[name]]
+    if not names:
         return
     if not study.get_trials(deepcopy=False, states=SAY_SOMETHING):
         return
@@ -75,9 +84,9 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     raise HarnessError(
         f"The warm start of study {plan.config.study} was lost, and the one made in its place is "
-        f"different (it scores {made.warm_start}, not {before['warm_start']}), so new trials would "
-        f"not compare with the earlier ones: restore {folder} from a copy, or begin anew with "
-        f"--study NAME --enqueue {plan.paths.best_yaml}."
+        f"different (it scores {made_now[names[0]]}, not {before.get(names[0])}), so new trials "
+        f"would not compare with the earlier ones: restore {folder} from a copy, or begin anew "
+        f"with --study NAME --enqueue {plan.paths.best_yaml}."
     )
 
 

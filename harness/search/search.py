@@ -188,13 +188,17 @@ def open_finals(
     from harness.search.finalists import FinalStage, choose
     from harness.study.study import final_study
 
-    finalists = plan.compared or choose(study, plan.finalists)
+    both = plan.of_both_kinds
+    finalists = plan.compared or choose(
+        study, plan.finalists, plan.trial_plan.train.netG if both else None
+    )
     if not plan.compared:
+        others = ", the best that repaints" if both else ""
         view.show(
             Note(
-                f"The best {len(finalists) - 1} and the guide's recommendation are trained again: "
-                f"longer, on {plan.config.repeats} fresh seeds, scored on pairs held out from the "
-                "search."
+                f"The best {len(finalists) - 1 - both}{others} and the guide's recommendation are "
+                f"trained again: longer, on {plan.config.repeats} fresh seeds, scored on pairs "
+                "held out from the search."
             )
         )
     record = final_study(study)

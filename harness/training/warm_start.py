@@ -1,11 +1,12 @@
 """Where every trial of a study begins: one shared warm start, the user's own model, or nothing.
 
-Short trials from scratch mostly measure how fast a model learns to copy. Continuing from one
-model that works but blurs, they measure what the searched settings change.
+A study of both kinds of generator has a warm start of each. Short trials from scratch mostly
+measure how fast a model learns to copy, or to find what was moved. Continuing from one model that
+can, they measure what the searched settings change.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -31,6 +32,7 @@ from harness.training.networks import (
     init_as_copy,
 )
 from harness.training.step import Pix2Pix, discriminator_losses
+from search_spaces.generators import WARP, kind_of
 from search_spaces.params import GanMode, TrialParams
 
 Kind = tuple[int, GanMode]
@@ -43,6 +45,8 @@ Tell = Callable[[int, int], None]
 BLURRING = TrialParams(
     lambda_L1=500, lambda_perceptual=0, n_layers_D=3, gan_mode="vanilla", lr=1e-4
 )
+# What a generator that moves pixels learns to find them by; it does not blur.
+FINDING = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=2e-4)
 
 
 @dataclass(frozen=True)
@@ -52,20 +56,29 @@ class WarmStart:
     generator: NetWeights
     discriminators: Mapping[Kind, NetWeights]
 
-    def save(self, paths: WarmStartPaths) -> None:
-        """Write aside, then rename: a half-made folder never stands under the true name."""
-        aside = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
-        shutil.rmtree(aside.folder, ignore_errors=True)
-        aside.folder.mkdir(parents=True)
-        torch.save(self.generator, aside.generator)
+    def write(self, paths: WarmStartPaths) -> None:
+        torch.save(self.generator, paths.generator)
         for (n_layers, mode), net in self.discriminators.items():
-            torch.save(net, aside.discriminator(n_layers, mode))
-        aside.folder.rename(paths.folder)
+            torch.save(net, paths.discriminator(n_layers, mode))
 
     @classmethod
     def load(cls, paths: WarmStartPaths, kinds: tuple[Kind, ...]) -> "WarmStart":
         nets = {kind: read_checkpoint(paths.discriminator(*kind), "D") for kind in kinds}
         return cls(read_checkpoint(paths.generator), nets)
+
+
+def save(made: Sequence[WarmStart], paths: WarmStartPaths) -> None:
+    """Write aside, then rename: a half-made folder never stands under the true name.
+
+    Args:
+        made: of the profile's generator, and of that of the other kind where there is one.
+    """
+    aside = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
+    shutil.rmtree(aside.folder, ignore_errors=True)
+    aside.folder.mkdir(parents=True)
+    for one, place in zip(made, (aside, aside.of_other), strict=False):
+        one.write(place)
+    aside.folder.rename(paths.folder)
 
 
 def make_warm_start(
@@ -78,24 +91,26 @@ def make_warm_start(
 ) -> WarmStart:
     """Train the blurring recipe once, then one discriminator of each kind against its generator.
 
-    Every discriminator gets the same number of steps against the same, finished generator, so
-    that no depth and no loss begins at a disadvantage.
+    A generator that moves pixels is trained to find them instead. Every discriminator gets the same
+    number of steps against the same, finished generator, so that no depth and no loss begins at a
+    disadvantage.
     """
     total = settings.warm_start_steps + settings.warm_discriminator_steps
     generator = build_generator(settings, seed)
     if isinstance(generator, UnetGenerator):
         init_as_copy(generator)
     generator.to(device)
-    discriminator = build_discriminator(settings, BLURRING.n_layers_D, seed).to(device)
+    params = FINDING if kind_of(settings.netG) == WARP else BLURRING
+    discriminator = build_discriminator(settings, params.n_layers_D, seed).to(device)
     model: Pix2Pix | CapturedStep
-    model = started = Pix2Pix.start(generator, discriminator, BLURRING, settings, None)
+    model = started = Pix2Pix.start(generator, discriminator, params, settings, None)
     averaged = averaging(generator, settings)
     stream = batches(pairs, settings, device, seed)
     if capturable(settings, device):
         first = next(stream)
         stream = chain([first], stream)
         begun = state_of(generator), state_of(discriminator)
-        model = CapturedSteps().begin("warm start", lambda: started, first, begun, BLURRING)
+        model = CapturedSteps().begin("warm start", lambda: started, first, begun, params)
     for done, batch in enumerate(islice(stream, settings.warm_start_steps), 1):
         model.step(*batch)
         if done % settings.ema_every == 0:

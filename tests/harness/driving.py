@@ -16,7 +16,12 @@ from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.errors import DivergedError, UserInputError
 from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import SearchPlan
-from harness.search.resolve import choose_earlier, choose_recipes
+from harness.search.resolve import (
+    choose_earlier,
+    choose_generators,
+    choose_recipes,
+    other_generator,
+)
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
 from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
@@ -40,11 +45,18 @@ TRAIN = TrainSettings(
 )
 
 
-def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
-    """A plan as `plan_search` makes it, of pairs that nobody reads."""
+def make_plan(folder: Path, jobs: int = 1, both: bool = False, **settings: Any) -> SearchPlan:
+    """A plan as `plan_search` makes it, of pairs that nobody reads.
+
+    Args:
+        both: of both kinds of generator, as the default space is; else of the one that repaints.
+    """
     config = SearchConfig(**{"run_dir": folder, "study": "fake", "jobs": jobs, **settings})
     space = load_space(config.space, config.pinned)
+    if not both:
+        space = space.without("generator")
     train = TRAIN.but(space.pinned)
+    space, train, _ = choose_generators(config, space, train, None)
     recipes, left_out = choose_recipes(space, train)
     paths_folder = RunPaths(folder.absolute()).study(config.study).folder
     return SearchPlan(
@@ -91,6 +103,7 @@ def make_plan(folder: Path, jobs: int = 1, **settings: Any) -> SearchPlan:
             dataset=folder / "none.pt",
             folder=paths_folder,
             train=train,
+            other_netG=other_generator(space, train),
             weights="random",
             device="cpu",
             threads=1,
@@ -253,7 +266,9 @@ class Warm(Instant):
         if not warm.folder.exists():
             warm.folder.mkdir(parents=True)
             kinds = self.plan.discriminators
-            for file in (warm.generator, *(warm.discriminator(*kind) for kind in kinds)):
+            folders = [warm, warm.of_other] if self.plan.other_netG else [warm]
+            files = [one.generator for one in folders]
+            for file in (*files, *(one.discriminator(*kind) for one in folders for kind in kinds)):
                 with zipfile.ZipFile(file, "w") as archive:
                     archive.writestr(zipfile.ZipInfo("data"), WEIGHTS)
         return Baseline(noop=0.2, warm_start=self.SCORE, oracle=0.9, held_out_noop=0.21)

@@ -24,6 +24,13 @@ def test_the_guides_numbers_in_the_guides_order() -> None:
     assert found == GUIDE
 
 
+def test_one_recipe_after_the_guides_is_not_its_own() -> None:
+    *guides, (name, last) = read_recipes().items()
+    assert [each for each, _ in guides] == list(load_recipes())
+    assert (name, last.of_guide, last.generator) == ("warp", False, "warp")
+    assert last.description.startswith("not the guide's")
+
+
 def test_every_recipe_is_described() -> None:
     assert all(recipe.description for recipe in read_recipes().values())
 

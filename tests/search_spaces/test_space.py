@@ -13,6 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from search_spaces.generators import of_kind
 from search_spaces.params import FROM_SCRATCH, TrialParams
 from search_spaces.space import BUILT_IN, Space, load_space, parse_space
 from tests.search_spaces.written import CONDITIONAL, TRAIN, space_text
@@ -33,8 +34,10 @@ def test_default_space() -> None:
         "n_layers_D": IntDistribution(2, 5),
         "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
         "lr": FloatDistribution(5e-5, 4e-4, log=True),
+        "generator": CategoricalDistribution(("repaint", "warp")),
     }
     assert space.fixed == {}
+    assert space.kinds == ("repaint", "warp")
     assert set(space.discriminators) == {(n, m) for n in (2, 3, 4, 5) for m in ("vanilla", "lsgan")}
 
 
@@ -47,6 +50,7 @@ def test_narrow_space_is_the_guides_recommended_bands() -> None:
         "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
         "lr": FloatDistribution(5e-5, 2e-4, log=True),
     }
+    assert space.kinds == ()
 
 
 def test_wide_space_goes_beyond_the_guide_on_every_side() -> None:
@@ -58,6 +62,7 @@ def test_wide_space_goes_beyond_the_guide_on_every_side() -> None:
         "gan_mode": CategoricalDistribution(("vanilla", "lsgan", "wgangp")),
         "lr": FloatDistribution(1e-5, 1e-3, log=True),
         "beta1": FloatDistribution(0, 0.9),
+        "generator": CategoricalDistribution(("repaint", "warp")),
     }
     asked = load_space("wide").parameters["use_perceptual"].values()
     assert asked == (True, False)
@@ -72,6 +77,8 @@ def test_sampled_values_make_params_and_back(name: str) -> None:
         trial = study.ask()
         space.suggest(trial)
         params, extras = space.params(trial.params), space.extras(trial.params)
+        if space.kinds:
+            extras["netG"] = of_kind("unet_128", trial.params["generator"])
         assert space.suggestion(params, TRAIN | extras) == trial.params
         assert (params.n_layers_D, params.gan_mode) in space.discriminators
 
@@ -100,7 +107,7 @@ def test_a_number_that_yaml_takes_for_text_is_a_number() -> None:
 def test_set_pins_a_setting() -> None:
     space = load_space("default", {"lambda_L1": "100", "gan_mode": "lsgan", "lr": "1e-4"})
     assert space.fixed == {"lambda_L1": 100.0, "gan_mode": "lsgan", "lr": 1e-4}
-    assert set(asked_of(space)) == {"lambda_perceptual", "n_layers_D"}
+    assert set(asked_of(space)) == {"lambda_perceptual", "n_layers_D", "generator"}
     assert space.params({"lambda_perceptual": 10, "n_layers_D": 4}) == TrialParams(
         lambda_L1=100, lambda_perceptual=10, n_layers_D=4, gan_mode="lsgan", lr=1e-4
     )

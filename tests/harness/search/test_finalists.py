@@ -193,7 +193,7 @@ def test_the_recommendation_is_compared_with_where_the_space_has_no_place_for_it
     ("asked", "n_test", "chosen", "said"),
     [
         ({"budget": 50}, 9, 3, ""),
-        ({"budget": 47}, 9, 0, "a quarter of a budget of 48"),
+        ({"budget": 47}, 9, 0, "25% of a budget of 48"),
         ({"budget": 50}, 0, 0, "no pairs are held out"),
         ({"budget": 20, "finalists": 2, "repeats": 2}, 9, 2, ""),
         ({"budget": 50, "finalists": 0}, 0, 0, ""),

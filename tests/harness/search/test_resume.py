@@ -47,6 +47,21 @@ def flip_a_bit(file: Path) -> None:
     file.write_bytes(held)
 
 
+def test_the_warm_start_of_the_other_kind_is_looked_at_too(tmp_path: Path) -> None:
+    plan, stop = make_plan(tmp_path, both=True, budget=2), StopSwitch(None)
+    run(plan, Warm)
+    own, other = plan.paths.warm_start, plan.paths.warm_start.of_other
+    files = [own.discriminator(3, "lsgan"), other.discriminator(3, "lsgan")]
+    files += [own.generator, other.generator]
+    assert len({*files}) == 4
+    truncate(files[1])
+    view = Heard(stop)
+    again = make_plan(tmp_path, both=True, budget=3)
+    assert harness.search.search.run_search(again, view, stop, Warm).counts["complete"] == 3
+    assert any(f"{files[1]} is damaged" in e.text for e in view.events if isinstance(e, Note))
+    assert all(is_whole(file) for file in files)
+
+
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, Path.unlink])
 def test_a_damaged_warm_start_is_made_again_before_a_trial_is_spent(
     tmp_path: Path, damage: Callable[[Path], None]

@@ -20,19 +20,20 @@ from harness.config.profiles import QUICK, STANDARD
 from harness.config.settings import PrunerName, SamplerName
 from harness.study import study as record
 from harness.study.samplers import WHY_PRUNED, FlatTPESampler, derived_seed, hopeless, make_pruner
-from search_spaces.space import load_space, parse_space
+from search_spaces.space import Space, load_space, parse_space
 from tests.search_spaces.written import space_text
 
-SPACE = load_space("default")
+BOTH = load_space("default")
+SPACE = BOTH.without("generator")
 RUNGS = (10, 20, 30)
 BUDGET = 16
 
 
-def run_trials(study: Study, sampler: SamplerName, until: int) -> None:
+def run_trials(study: Study, sampler: SamplerName, until: int, space: Space = SPACE) -> None:
     """Trials that take no time, until the study has so many; all end well."""
     while len(study.get_trials(states=(TrialState.COMPLETE,))) < until:
-        trial = record.ask(study, SPACE, sampler, seed=3)
-        study.tell(trial, quality(SPACE.params(trial.params)))
+        trial = record.ask(study, space, sampler, seed=3)
+        study.tell(trial, quality(space.params(trial.params)))
 
 
 def suggestions(study: Study) -> list[tuple[object, ...]]:

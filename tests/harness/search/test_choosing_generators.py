@@ -1,0 +1,130 @@
+"""Which kinds of generator a search tries, as the user asks for it and as the study was begun."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from portraits import write_pairs
+
+from harness.config.profiles import QUICK
+from harness.config.settings import SearchConfig
+from harness.errors import UserInputError
+from harness.search.plan import SearchPlan, plan_search
+from harness.study.study import check_same, create_study
+from harness.training.networks import build_generator
+from search_spaces.space import load_space
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def planned(pairs: Path, **asked: Any) -> SearchPlan:
+    given = {"data": pairs, "weights": "random", "device": "cpu", "jobs": 1, "profile": "quick"}
+    return plan_search(SearchConfig.model_validate({**given, **asked}))
+
+
+def generators(plan: SearchPlan) -> tuple[str, ...]:
+    return plan.trial_plan.generators
+
+
+def test_the_default_search_tries_both_kinds(pairs: Path) -> None:
+    plan = planned(pairs)
+    assert generators(plan) == ("unet_128", "warp_unet_128")
+    assert plan.of_both_kinds
+    assert plan.space.text == load_space("default").text == plan.facts["space"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "netG"),
+    [
+        ({"pinned": {"generator": "repaint"}}, "unet_128"),
+        ({"pinned": {"generator": "warp"}}, "warp_unet_128"),
+        ({"pinned": {"netG": "unet_128"}}, "unet_128"),
+        ({"pinned": {"netG": "warp_unet_128"}}, "warp_unet_128"),
+        ({"pinned": {"netG": "resnet_6blocks"}}, "resnet_6blocks"),
+        ({"space": "narrow"}, "unet_128"),
+    ],
+)
+def test_a_search_can_be_kept_to_one(pairs: Path, asked: dict[str, Any], netG: str) -> None:
+    plan = planned(pairs, **asked)
+    assert generators(plan) == (netG,)
+    assert not plan.of_both_kinds
+    assert plan.facts["train"]["netG"] == netG
+    assert ("warp" in plan.recipes) == netG.startswith("warp_")
+    assert not any("generator" in values for values in plan.recipes.values())
+
+
+def test_no_generator_of_a_kind_is_one_sentence(pairs: Path) -> None:
+    with pytest.raises(UserInputError, match=r"netG unet_128 is of generator repaint"):
+        planned(pairs, pinned={"generator": "warp", "netG": "unet_128"})
+
+
+def test_from_scratch_both_are_tried_too(pairs: Path) -> None:
+    assert len(generators(planned(pairs, from_scratch=True))) == 2
+
+
+@pytest.mark.parametrize(
+    ("netG", "said"), [("unet_128", "repaints"), ("warp_unet_128", "moves pixels")]
+)
+def test_with_the_users_own_model_its_kind_alone(
+    pairs: Path, tmp_path: Path, netG: str, said: str
+) -> None:
+    own = tmp_path / "latest_net_G.pth"
+    torch.save(build_generator(QUICK.but({"netG": netG}), 0).state_dict(), own)
+    plan = planned(pairs, init_from=(own,))
+    assert generators(plan) == (netG,)
+    assert any(f"which {said}" in remark for remark in plan.remarks)
+
+
+OLD_LENGTHS = {"steps": 30, "rungs": [20, 30], "warm_start_steps": 9}
+
+
+def begin(run_dir: Path, plan: SearchPlan, **train: Any) -> optuna.Study:
+    """A study as an earlier version began it: of one kind, and with other lengths."""
+    space = plan.space.without("generator")
+    facts = {**plan.facts, "space": space.text, "train": {**plan.facts["train"], **train}}
+    run_dir.mkdir()
+    database = optuna.storages.RDBStorage(f"sqlite:///{run_dir}/optuna.db")
+    return create_study(database, plan.config.study, facts, {})
+
+
+def test_a_study_of_before_there_were_kinds_goes_on_as_it_began(
+    pairs: Path, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "runs"
+    study = begin(run_dir, planned(pairs, run_dir=run_dir), **OLD_LENGTHS)
+    plan = planned(pairs, run_dir=run_dir)
+    check_same(study, plan.facts)
+    assert generators(plan) == ("unet_128",)
+    assert plan.trial_plan.train.steps == 30
+    assert plan.trial_plan.train.rungs == (20, 30)
+    # The profile's other settings are still compared.
+    with pytest.raises(UserInputError, match="another training settings"):
+        check_same(study, planned(pairs, run_dir=run_dir, pinned={"generator": "warp"}).facts)
+
+
+def test_a_study_of_both_kinds_is_another_than_one_of_one(pairs: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "runs"
+    plan = planned(pairs, run_dir=run_dir)
+    run_dir.mkdir()
+    database = optuna.storages.RDBStorage(f"sqlite:///{run_dir}/optuna.db")
+    study = create_study(database, plan.config.study, plan.facts, {})
+    check_same(study, planned(pairs, run_dir=run_dir).facts)
+    with pytest.raises(UserInputError, match="another space"):
+        check_same(study, planned(pairs, run_dir=run_dir, pinned={"generator": "repaint"}).facts)
+
+
+def test_another_profile_has_its_own_lengths(pairs: Path, tmp_path: Path) -> None:
+    run_dir = tmp_path / "runs"
+    begin(run_dir, planned(pairs, run_dir=run_dir), **OLD_LENGTHS)
+    assert planned(pairs, run_dir=run_dir, profile="standard").trial_plan.train.steps == 1000
+    assert planned(pairs, run_dir=run_dir, study="another").trial_plan.train.steps == QUICK.steps

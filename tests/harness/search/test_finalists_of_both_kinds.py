@@ -1,0 +1,192 @@
+"""A search of both kinds of generator: who is confirmed, and the two answers that it ends with."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from driving import Instant, make_plan
+from optuna.trial import FrozenTrial, TrialState
+from searching import run, trials
+
+from harness.config.best_config import read_best_config
+from harness.evaluation.verdict import conclude
+from harness.search.finalists import choose
+from harness.search.publishing import study_note
+from harness.search.resolve import choose_finalists
+from harness.search.result import SearchOutcome, as_data, as_lines
+from harness.study.study import read_study
+from harness.trials.messages import Rung, TrialTask
+from reports.export import best_config
+from reports.html import render
+from tests.harness.evaluation.test_verdict import finalist
+from tests.harness.search.test_finalists import final_runs
+
+pytestmark = pytest.mark.usefixtures("unmirrored")
+
+NOOP = 0.21  # of the pictures held out
+
+
+class OfKinds(Instant):
+    """A generator that moves pixels scores `lift` more than one that repaints."""
+
+    lift = 0.4
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        moves = str(task.extras["netG"]).startswith("warp_")
+        scale = 0.3  # repainting stays below the picture as it is
+        return dataclasses.replace(rung, value=scale * rung.value + (self.lift if moves else 0))
+
+
+class Behind(OfKinds):
+    lift = -0.05
+
+
+def searched(folder: Path, runner: type[Instant] = OfKinds, **settings: Any) -> SearchOutcome:
+    asked = {"budget": 36, "finalists": 3, "repeats": 3, **settings}
+    return run(make_plan(folder, both=True, **asked), runner)
+
+
+def best_yaml(folder: Path) -> dict[str, Any]:
+    held: dict[str, Any] = yaml.safe_load((folder / "fake" / "best.yaml").read_text())
+    return held
+
+
+def moves(trial: FrozenTrial) -> bool:
+    return trial.params["generator"] == "warp"
+
+
+def ranked(folder: Path) -> list[FrozenTrial]:
+    done = [trial for trial in trials(folder) if trial.state == TrialState.COMPLETE]
+    return sorted(done, key=lambda trial: -(trial.value or 0))
+
+
+def test_the_best_three_the_best_that_repaints_and_the_recommendation(tmp_path: Path) -> None:
+    outcome = searched(tmp_path)
+    assert len(trials(tmp_path)) == 36 - 5 * 3
+    assert outcome.final_runs == 15
+    best = ranked(tmp_path)
+    three = best[:3]
+    assert all(moves(trial) for trial in three)
+    repaints = next(trial for trial in best if not moves(trial))
+    assert repaints.user_attrs.get("recipe") != "best"
+    names = {trial.user_attrs["finalist"] for trial in final_runs(tmp_path)}
+    assert names == {*(f"t{trial.number:03d}" for trial in (*three, repaints)), "best"}
+    netGs = {t.user_attrs["finalist"]: t.user_attrs["params"]["netG"] for t in final_runs(tmp_path)}
+    assert netGs.pop("best") == netGs.pop(f"t{repaints.number:03d}") == "unet_128"
+    assert set(netGs.values()) == {"warp_unet_128"}
+
+
+def test_where_the_best_repaint_the_next_best_has_the_place(tmp_path: Path) -> None:
+    searched(tmp_path, Behind)
+    study = read_study(tmp_path, "fake")
+    *four, last = choose(study, 3, "unet_128")
+    assert last.name == "best"
+    own = last.params
+    different = [
+        t for t in ranked(tmp_path) if {**t.user_attrs["params"], "netG": "unet_128"} != own
+    ]
+    assert [one.trial for one in four] == [trial.number for trial in different[:4]]
+    assert best_yaml(tmp_path)["as_is"]["trial"] == best_yaml(tmp_path)["trial"]
+
+
+def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) -> None:
+    searched(tmp_path)
+    held = best_yaml(tmp_path)
+    assert held["schema"] == 1
+    assert held["train"]["netG"] == "warp_unet_128"
+    assert held["verdict"].startswith("better than best-recipe by 0.")
+    assert held["lead"]["low"] > 0.3
+    assert held["command"].startswith("harness train best.yaml")
+    assert "moves pixels" in held["decision"]
+    as_is = held["as_is"]
+    assert as_is["netG"] == "unet_128"
+    assert as_is["confirmed"] is True
+    assert as_is["trial"] == next(t for t in ranked(tmp_path) if not moves(t)).number
+    assert as_is["command"].startswith("mkdir") or as_is["command"].startswith("python train.py")
+    assert "--netG unet_128" in as_is["command"]
+    assert as_is["score"]["repeats"] == 3
+    assert as_is["score"]["mean"] < NOOP < held["score"]["mean"]
+    assert as_is["lead"]["mean"] == pytest.approx(as_is["score"]["mean"] - held["baseline"]["mean"])
+    assert as_is["verdict"] != held["verdict"]
+    folder = tmp_path / "fake"
+    assert {(folder / each["checkpoint"]).exists() for each in (held, as_is)} == {True}
+    assert held["checkpoint"] != as_is["checkpoint"]
+    assert len(list((folder / "checkpoints").glob("f*.pth"))) == 2
+    assert read_best_config(folder / "best.yaml").train.netG == "warp_unet_128"
+
+
+def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> None:
+    outcome = searched(tmp_path)
+    held, study = best_yaml(tmp_path), read_study(tmp_path, "fake")
+    one, other = outcome.answers
+    assert one.startswith(f"Whatever the generator: t{held['trial']:03d} (moves pixels) is better")
+    assert "more than returning the picture unchanged (0.2100)." in one
+    assert other.startswith("With train.py as it is: ")
+    assert other.endswith("no more than returning the picture unchanged (0.2100): no remedy.")
+    assert (held["decision"], held["as_is"]["decision"]) == (one, other)
+    lines = as_lines(outcome)
+    assert [one, other] == lines[lines.index(one) :][:2]
+    assert not any(line.startswith("Verdict") for line in lines)
+    assert any(f"--trial {held['as_is']['trial']}" in line for line in lines)
+    assert as_data(outcome)["answers"] == [one, other]
+    note = study_note(study, outcome)
+    assert note.startswith(f"**{one}**")
+    assert other in note.splitlines()
+    page = render(study)
+    assert f"<h1>{one}</h1>".replace("'", "&#39;") in page
+    assert other.replace("'", "&#39;") in page
+    korean = render(study, "ko")
+    assert "train.py를 그대로 쓸 때" in korean
+
+
+def test_before_anything_is_confirmed_the_answers_are_of_one_run_each(tmp_path: Path) -> None:
+    outcome = searched(tmp_path, budget=14, finalists=0)
+    one, other = outcome.answers
+    assert "(moves pixels) scores" in one
+    assert "in one run" in one
+    assert "more than returning the picture unchanged (0.2000)." in one
+    assert "(repaints)" in other or "itself has the best score" in other
+    assert best_yaml(tmp_path)["as_is"]["confirmed"] is False
+
+
+def test_as_it_is_can_be_exported_by_its_number(tmp_path: Path) -> None:
+    searched(tmp_path)
+    held = best_yaml(tmp_path)
+    own = best_config(read_study(tmp_path, "fake"), held["as_is"]["trial"])
+    assert own["verdict"] == held["as_is"]["verdict"]
+    assert own["train"]["netG"] == "unet_128"
+    assert "as_is" not in own
+
+
+def test_a_search_of_one_kind_has_one_answer(tmp_path: Path) -> None:
+    outcome = run(make_plan(tmp_path, budget=20, finalists=2, repeats=2))
+    assert outcome.answers == ()
+    assert "as_is" not in best_yaml(tmp_path)
+    assert any(line.startswith("Verdict: ") for line in as_lines(outcome))
+
+
+@pytest.mark.parametrize(
+    ("budget", "chosen", "said"), [(50, 3, ""), (49, 0, "15 runs, 30% of a budget of 50")]
+)
+def test_the_default_budget_has_room_for_all_of_them(
+    tmp_path: Path, budget: int, chosen: int, said: str
+) -> None:
+    count, remarks = choose_finalists(make_plan(tmp_path, budget=budget).config, 9, both=True)
+    assert count == chosen
+    assert said in " ".join(remarks)
+
+
+def test_what_is_best_as_it_is_may_be_the_recommendation_itself() -> None:
+    moving = finalist("t9", 0.5, params={"netG": "warp_unet_128"})
+    shown = conclude([moving, finalist("t3", 0.2), finalist("best", 0.25)], "best", 1, True)
+    assert shown is not None
+    assert shown["winner"] == "t9"
+    assert (shown["as_is"]["name"], shown["as_is"]["challenger"]) == ("best", "t3")
+    assert shown["as_is"]["verdict"].startswith("best-recipe is the best: t3")
+    assert not shown["as_is"]["better"]
+    without = conclude([moving, finalist("best", 0.25)], "best", 1, True)
+    assert without is not None
+    assert without["as_is"] is None

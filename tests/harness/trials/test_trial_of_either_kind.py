@@ -1,0 +1,96 @@
+"""A worker of a study of both kinds of generator: a warm start of each, trials of either."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.data.pairs.pair_set import Dataset, save_dataset
+from harness.errors import SharedInputError
+from harness.training.networks import WarpUnet
+from harness.training.warm_start import WarmStart
+from harness.trials.messages import Baseline, TrialTask
+from harness.trials.trial import Trials
+from tests.harness.trials.test_trial import KINDS, PARAMS, TRAIN, make_trials, pairs
+
+MOVES = {"netG": "warp_unet_128"}
+REPAINTS = {"netG": "unet_128"}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "pairs.pt"
+    save_dataset(Dataset(pairs(4, 0), pairs(3, 1), pairs(1, 2), "digest"), file)
+    return file
+
+
+Prepared = tuple[Trials, Baseline, list[tuple[int, int]]]
+
+
+@pytest.fixture(scope="module")
+def prepared(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("study")
+    trials = make_trials(dataset, folder, other_netG="warp_unet_128")
+    told: list[tuple[int, int]] = []
+    baseline = trials.prepare(lambda done, total: told.append((done, total)))
+    return trials, baseline, told
+
+
+def test_each_kind_has_its_warm_start_made_at_once(prepared: Prepared) -> None:
+    trials, baseline, told = prepared
+    steps = TRAIN.warm_start_steps + TRAIN.warm_discriminator_steps
+    assert told == [(done, 2 * steps) for done in range(1, 2 * steps + 1)]
+    assert baseline.warm_start is not None
+    assert baseline.other_warm_start is not None
+    assert baseline.warm_start != baseline.other_warm_start
+    # It begins as the identity, and has hardly left it.
+    assert baseline.other_warm_start == pytest.approx(baseline.noop, abs=0.03)
+    for paths in (trials.paths.warm_start, trials.paths.warm_start.of_other):
+        assert set(WarmStart.load(paths, KINDS).discriminators) == set(KINDS)
+
+
+def test_the_users_kind_begins_as_in_a_study_of_it_alone(
+    prepared: Prepared, dataset: Path, tmp_path: Path
+) -> None:
+    alone = make_trials(dataset, tmp_path)
+    assert alone.prepare(lambda done, total: None).warm_start == prepared[1].warm_start
+
+
+@pytest.mark.parametrize("extras", [MOVES, REPAINTS, {}])
+def test_a_trial_begins_with_the_warm_start_of_its_kind(
+    prepared: Prepared, extras: dict[str, str]
+) -> None:
+    trials = prepared[0]
+    moves = extras == MOVES
+    task = TrialTask(0, PARAMS, 0, extras=extras)
+    generator, discriminator = trials.networks(task)
+    assert isinstance(generator, WarpUnet) == moves
+    paths = trials.paths.warm_start
+    held = WarmStart.load(paths.of_other if moves else paths, KINDS)
+    assert all(torch.equal(v, held.generator[k]) for k, v in generator.state_dict().items())
+    wanted = held.discriminators[3, "vanilla"]
+    assert all(torch.equal(v, wanted[k]) for k, v in discriminator.state_dict().items())
+
+
+def test_one_worker_runs_both_kinds_in_any_order(prepared: Prepared) -> None:
+    trials = prepared[0]
+
+    def score(extras: dict[str, str]) -> float:
+        result = trials.run(TrialTask(0, PARAMS, 0, extras=extras), lambda _: True)
+        assert result is not None
+        return result.rung.value
+
+    moved, painted = score(MOVES), score(REPAINTS)
+    assert moved != painted
+    assert (score(MOVES), score(REPAINTS)) == (moved, painted)
+
+
+def test_a_damaged_warm_start_of_the_other_kind_is_named(dataset: Path, tmp_path: Path) -> None:
+    trials = make_trials(dataset, tmp_path, other_netG="warp_unet_128")
+    trials.prepare(lambda done, total: None)
+    file = trials.paths.warm_start.of_other.generator
+    file.write_bytes(file.read_bytes()[:-100])
+    fresh = make_trials(dataset, tmp_path, other_netG="warp_unet_128")
+    with pytest.raises(SharedInputError, match="warm start"):
+        fresh.run(TrialTask(0, PARAMS, 0, extras=MOVES), lambda _: True)
+    assert fresh.run(TrialTask(0, PARAMS, 0, extras=REPAINTS), lambda _: True) is not None
