@@ -267,7 +267,7 @@ class PretendedGpu(TorchDispatchMode):
         tensors = [each for each in leaves((args, kwargs)) if isinstance(each, Tensor)]
         ours = [each for each in tensors if isinstance(each, OnGpu)]
         target = None if kwargs.get("device") is None else torch.device(kwargs["device"])
-        # Torch's C++ sees meta tensors and makes others beside them; a module made on meta is empty.
+        # Torch's C++ sees meta tensors and makes others beside them; a module on meta is empty.
         of_cpp = target is not None and target.type == "meta" and func not in EMPTY
         to_gpu = of_cpp or (target is not None and target.type == "cuda")
         if not ours and not to_gpu:
