@@ -185,7 +185,7 @@ def choose_generators(
     if not space.kinds or begun_in == without.text:  # of before there were two kinds
         return without, train, ()
     if config.repo is not None:
-        return without, train, ()  # no other program has a generator that moves pixels
+        return without, train, ()  # a copy moves pixels with our model file, where asked to
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
         remark = f"Every trial continues from your model, which {kind}: no other kind is tried."

@@ -7,18 +7,18 @@ from typing import Any, Literal, Protocol
 
 from search_spaces.params import TrialParams, Value
 
-StageName = Literal["search", "final"]
+PhaseName = Literal["search", "final"]
 """The search, scored on the validation pairs; or its finalists, longer and on the test pairs."""
 
 
-def trial_name(number: int, stage: StageName = "search") -> str:
+def trial_name(number: int, phase: PhaseName = "search") -> str:
     """`t037`, or `f03` for a run of a finalist."""
-    return f"t{number:03d}" if stage == "search" else f"f{number:02d}"
+    return f"t{number:03d}" if phase == "search" else f"f{number:02d}"
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """One trial to run: its number within its stage, its parameters, its seed.
+    """One trial to run: its number within its phase, its parameters, its seed.
 
     Attributes:
         extras: further training settings that the space varies; they replace the profile's.
@@ -27,12 +27,12 @@ class TrialTask:
     number: int
     params: TrialParams
     seed: int
-    stage: StageName = "search"
+    phase: PhaseName = "search"
     extras: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return trial_name(self.number, self.stage)
+        return trial_name(self.number, self.phase)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -154,7 +154,7 @@ class Trials:
 
     def run_trial(self, task: TrialTask, report: Report) -> TrialResult | None:
         """Train with the task's parameters, score at every rung, stop if `report` says so."""
-        settings, evaluator, checkpoint = self.stage_setup(task)
+        settings, evaluator, checkpoint = self.phase_setup(task)
         train_task = self.train_built_in if self.plan.external is None else self.train_external
         with closing(train_task(task, settings)) as rungs:
             for progress in rungs:
@@ -241,10 +241,10 @@ class Trials:
         generator, discriminator = self.networks(task)
         return state_of(generator), state_of(discriminator)
 
-    def stage_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
-        """The training settings, the evaluator and the checkpoint file of a task's stage."""
+    def phase_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
+        """The training settings, the evaluator and the checkpoint file of a task's phase."""
         settings = self.plan.train.but(task.extras)
-        if task.stage == "search":
+        if task.phase == "search":
             return settings, self.val, self.paths.checkpoint(task.number)
         return settings.longer(FINAL_TIMES), self.test, self.paths.final_checkpoint(task.number)
 

@@ -49,7 +49,7 @@ PLACES = [
     "optuna.trial:Trial.report",
     "harness.search.recorder:Recorder.tell",
     "optuna:Study.tell",
-    "harness.search.retention:Keeper.write_best",
+    "harness.search.retention:Retention.write_best",
     "reports.export:as_yaml",
     "harness.search.driver:Driver.give_up",
 ]

@@ -113,5 +113,5 @@ class Real:
         return self.runner.prepare(tell)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        note_run(self.plan, task, "finals.txt" if task.stage == "final" else "ran.txt")
+        note_run(self.plan, task, "finals.txt" if task.phase == "final" else "ran.txt")
         return self.runner.run(task, report)

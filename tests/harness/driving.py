@@ -136,7 +136,7 @@ class Instant:
         return Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        if task.stage == "final":
+        if task.phase == "final":
             return self.run_final(task, report)
         note_run(self.plan, task)
         for step in self.plan.train.rungs:

@@ -111,13 +111,7 @@ class OnGpu(Tensor):
 class Stream:
     """A CUDA stream; there is nothing to wait for, since the CPU does one thing after the other."""
 
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
     def wait_stream(self, other: "Stream") -> None:
-        pass
-
-    def synchronize(self) -> None:
         pass
 
 
@@ -312,7 +306,8 @@ class PretendedGpu(TorchDispatchMode):
         elif func in INDEXING:
             if theirs:
                 self.wait("an index that is copied to the device")
-            if any(isinstance(each, Tensor) and is_mask(each) for each in leaves(args[1])):
+            indices = [each for each in leaves(args[1]) if isinstance(each, Tensor)]
+            if any(each.dtype in (torch.bool, torch.uint8) for each in indices):
                 self.wait("the number of places that a mask holds")
         elif theirs and len(theirs) < len(tensors):
             if any(each.dim() for each in theirs):
@@ -324,9 +319,13 @@ class PretendedGpu(TorchDispatchMode):
             if self.graph is not None:
                 self.constants[f"{func} at {caller()}"] += 1
 
+    @staticmethod
+    def on_cpu(held: Any) -> Any:
+        return held.on_cpu if isinstance(held, OnGpu) else held
+
     def runner(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Callable[[], Any]:
         """What runs the operation on the CPU, once or again."""
-        inner_args, inner = mapped(inner_of, args), mapped(inner_of, kwargs)
+        inner_args, inner = mapped(self.on_cpu, args), mapped(self.on_cpu, kwargs)
         if inner.get("device") is not None:
             inner["device"] = torch.device("cpu")
         inner.pop("pin_memory", None)
@@ -346,10 +345,6 @@ def no_lifting() -> Iterator[None]:
         yield
     finally:
         torch._C._set_only_lift_cpu_tensors(before)
-
-
-def is_mask(tensor: Tensor) -> bool:
-    return tensor.dtype in (torch.bool, torch.uint8)
 
 
 def same_storage(one: Tensor, other: Tensor) -> bool:
@@ -387,10 +382,6 @@ def mapped(change: Callable[[Any], Any], held: Any) -> Any:
     if isinstance(held, tuple | list):
         return type(held)([mapped(change, each) for each in held])
     return change(held)
-
-
-def inner_of(held: Any) -> Any:
-    return held.on_cpu if isinstance(held, OnGpu) else held
 
 
 def check_adam(args: Any, kwargs: dict[str, Any]) -> None:

@@ -8,16 +8,19 @@ from PIL import ExifTags
 ORIENTATION = int(ExifTags.Base.Orientation)
 SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange width and height
 EXIF_HEAD = b"Exif\0\0"
+ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 SHORT = 3
 XMP_ORIENTATION = re.compile(rb'(tiff:Orientation\s*(?:=\s*["\']|>))[0-9]')
 
 
 def upright_exif(exif: bytes) -> bytes:
     """EXIF of orientation 1, without a thumbnail, which would show the picture as it was; every
-    other byte, such as a camera's own notes, stays where it is. Damaged EXIF is returned as it is.
+    other byte, such as a camera's own notes, stays where it is. Of EXIF that is damaged nothing.
     """
     start = len(EXIF_HEAD) if exif.startswith(EXIF_HEAD) else 0
-    order = "<" if exif[start : start + 2] == b"II" else ">"
+    order = ORDERS.get(exif[start : start + 4])
+    if order is None:
+        return b""
     changed = bytearray(exif)
     try:
         (first,) = struct.unpack_from(f"{order}L", exif, start + 4)
@@ -28,7 +31,7 @@ def upright_exif(exif: bytes) -> bytes:
                 struct.pack_into(f"{order}HHLHH", changed, entry, ORIENTATION, SHORT, 1, 1, 0)
         struct.pack_into(f"{order}L", changed, entries + 12 * count, 0)  # there is no second IFD
     except struct.error:
-        return exif
+        return b""
     return bytes(changed)
 
 

@@ -80,6 +80,8 @@ def lossy_kind(opened: Image.Image) -> str:
     if opened.mode not in (*KEPT, *EXPANDED, "I;16", "I;16B", "I;16L"):
         kinds = {"F": "floating-point pixels", "I": "pixels of 32 or signed bits"}
         return kinds.get(opened.mode, f"pixels of the kind {opened.mode}")
+    if (opened.format, opened.mode) == ("BMP", "RGBA"):
+        return "a BMP with transparency"  # which Pillow reads and does not write
     if isinstance(opened, TiffImagePlugin.TiffImageFile):
         extra = set(opened.tag_v2.get(EXTRA_SAMPLES, ()))
         if extra - PLAIN_ALPHA or len(opened.tag_v2.get(EXTRA_SAMPLES, ())) > 1:

@@ -5,6 +5,7 @@ and drops chunks, such as gamma, that say how pixels are seen.
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -29,18 +30,12 @@ def png_like(source: Path, photograph: Photograph) -> Callable[[Path], None]:
     """What writes a photograph with the chunks of `source`."""
     height, width = photograph.values.shape[:2]
     depth, colour = 8 * photograph.values.itemsize, COLOUR_TYPES[photograph.mode]
-    chunks = list(chunks_of(source))
-    names = {name for name, _ in chunks}
     dropped = set(FRAMES)
-    if photograph.in_srgb and b"iCCP" in names:
-        dropped |= SPACES
     if stored_as(source) != (depth, colour):
         dropped |= STORED
-    kept = [(name, still_true(name, body)) for name, body in chunks if name not in dropped]
-    old = [body for name, body in kept if name in (b"tEXt", b"zTXt") and body.startswith(OLD_EXIF)]
-    kept = [(name, body) for name, body in kept if body not in old]
-    if old and b"eXIf" not in names:
-        kept.append((b"eXIf", upright_exif(exif_in(old[0]))))
+    if photograph.in_srgb and any(name == b"iCCP" for name, _ in chunks_of(source)):
+        dropped |= SPACES
+    kept = [chunk for chunk in kept_chunks(source) if chunk[0] not in dropped]
 
     def write(file: Path) -> None:
         with file.open("wb") as out:
@@ -93,15 +88,26 @@ def stored_as(source: Path) -> tuple[int, int]:
     return head[24], head[25]
 
 
-def still_true(name: bytes, body: bytes) -> bytes:
-    """A chunk's body, for a picture that is upright."""
-    if name == b"eXIf":
-        return upright_exif(body)
-    if name == b"iTXt" and body.startswith(XMP):
-        packed, languages = body[len(XMP)], body[len(XMP) + 2 :].split(b"\0", 2)
-        text = zlib.decompress(languages[2]) if packed else languages[2]
-        return XMP + b"\0\0" + b"\0".join([*languages[:2], upright_xmp(text)])
-    return body
+def kept_chunks(source: Path) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a file that are true of a picture turned upright; damaged text is left out."""
+    exif: list[bytes] = []
+    for name, body in chunks_of(source):
+        with suppress(zlib.error, ValueError, IndexError):
+            if name == b"eXIf":
+                exif.insert(0, body)
+            elif name in (b"tEXt", b"zTXt") and body.startswith(OLD_EXIF):
+                exif.append(exif_in(body))
+            else:
+                yield name, upright_text(body) if body.startswith(XMP) else body
+    if exif and (upright := upright_exif(exif[0])):
+        yield b"eXIf", upright
+
+
+def upright_text(body: bytes) -> bytes:
+    """The body of a chunk of XMP, for a picture that is upright."""
+    packed, words = body[len(XMP)], body[len(XMP) + 2 :].split(b"\0", 2)
+    text = zlib.decompress(words[2]) if packed else words[2]
+    return XMP + b"\0\0" + b"\0".join([*words[:2], upright_xmp(text)])
 
 
 def exif_in(body: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 A crop shows the same landmarks, all moved and scaled by one factor, whatever its size, tone and
 compression. A landmark is a blob: a maximum of the Hessian's determinant over place and scale
-(Lindeberg 1998). Its code is the signs of the steps between cells about it.
+(Lindeberg 1998). Its code is the signs of the steps between cells about it. (ORB and RANSAC, as
+scikit-image has them, found fewer crops of `benchmarks.data`, at several times the cost.)
 """
 
 from collections.abc import Iterator, Sequence

@@ -242,7 +242,7 @@ def test_mended_copy_can_be_used_and_the_folder_is_untouched(folder: Path, tmp_p
     assert checked(tmp_path / "mended").worst == "warning"
     made = prepare_data(tmp_path / "mended", "AtoB", QUICK, tmp_path / "c")
     assert (made.n_train, made.n_val) == (3, 4)
-    with pytest.raises(UserInputError, match="there already"):
+    with pytest.raises(UserInputError, match="exists already"):
         mend(checked(folder), tmp_path / "mended")
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 from harness.config.profiles import QUICK
 from harness.data.check.facts import PairFacts
 from harness.data.check.findings import (
+    across_splits,
     judge_numbers,
     judge_pair,
     judge_sizes,
-    straddling,
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFiles, PairFolder
@@ -112,8 +112,8 @@ def test_small_is_under_what_a_profile_scales_to(side: int, profile: str | None)
 
 def test_only_pictures_on_both_sides_of_training_straddle() -> None:
     train, val, test = (replace(SOUND, split=split) for split in ("train", "val", "test"))
-    assert list(straddling([[train, train], [val, test], [val]])) == []
-    assert len(list(straddling([[train, val], [train, test], [val]]))) == 2
+    assert list(across_splits([[train, train], [val, test], [val]])) == []
+    assert len(list(across_splits([[train, val], [train, test], [val]]))) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A picture's own values read and written back: every bit of them, and what the file says."""
 
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,28 @@ def test_exif_in_the_text_of_an_old_png_is_kept(tmp_path: Path) -> None:
         assert "Raw profile type exif" not in after.info
 
 
+@pytest.mark.parametrize("damaged", [b"eXIf", b"iTXt", b"zTXt"])
+def test_damaged_words_of_a_png_are_left_out(damaged: bytes, tmp_path: Path) -> None:
+    """Its pixels and the other words are kept."""
+    file = tmp_path / "p.png"
+    sample().save(file, icc_profile=PROFILE)
+    body = {
+        b"eXIf": b"no exif",
+        b"iTXt": b"XML:com.adobe.xmp\0\1\0\0\0not deflated",
+        b"zTXt": b"Raw profile type exif\0\0not deflated",
+    }[damaged]
+    chunk = struct.pack(">I", len(body)) + damaged + body
+    chunk += struct.pack(">I", zlib.crc32(damaged + body))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:33] + chunk + whole[33:])
+    values = np.asarray(sample())
+    write_like(file, Photograph(values, "RGB"), tmp_path / "copy.png")
+    assert np.array_equal(read_picture(tmp_path / "copy.png"), values)
+    assert damaged not in (tmp_path / "copy.png").read_bytes()
+    with Image.open(tmp_path / "copy.png") as after:
+        assert after.info["icc_profile"] == PROFILE
+
+
 def test_a_transparent_colour_stays_one_or_becomes_alpha(tmp_path: Path) -> None:
     sample().save(tmp_path / "rgb.png", transparency=(1, 2, 3))
     with Image.open(rewritten(tmp_path / "rgb.png")) as after:
@@ -258,7 +281,8 @@ def test_exif_is_changed_in_its_orientation_and_thumbnail_alone(order: str) -> N
     assert after.endswith(struct.pack(f"{order}L", 0) + b"notes")
     assert sum(a != b for a, b in zip(before + b"notes", after, strict=True)) == 2
     for length in range(len(before)):
-        assert upright_exif(before[:length]) == before[:length]
+        assert upright_exif(before[:length]) == b""
+    assert upright_exif(b"Exif\0\0X" + before[7:]) == b""
 
 
 def float_tiff(file: Path) -> None:
@@ -284,6 +308,13 @@ def deep_ppm(file: Path) -> None:
     file.write_bytes(b"P6 40 40 1023\n" + bytes(40 * 40 * 6))
 
 
+def clear_bmp(file: Path) -> None:
+    masks = struct.pack("<4L", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    head = struct.pack("<LllHHLLllLL", 108, 40, 40, 1, 32, 3, 6400, 0, 0, 0, 0) + masks
+    head = head.ljust(108, b"\0")
+    file.write_bytes(b"BM" + struct.pack("<LLL", 122 + 6400, 0, 122) + head + bytes(6400))
+
+
 def pages(file: Path) -> None:
     sample().save(file, "TIFF", save_all=True, append_images=[sample()])
 
@@ -295,6 +326,7 @@ REFUSED = {
     "16 bits of grey with transparency": deep_grey_with_alpha,
     "channels beside its colours": tiff_with_a_selection,
     "more than 8 bits in a PPM": deep_ppm,
+    "a BMP with transparency": clear_bmp,
     "2 frames": pages,
 }
 

@@ -107,7 +107,7 @@ def sound(file: Path, pair: Pair) -> None:
 FAULTS: dict[str, tuple[Plant, str | None, str]] = {
     "truncated.png": (truncated, "unreadable", "truncated"),
     "odd width.png": (odd_width, "unreadable", "odd number"),
-    "swapped.png": (swapped, "swapped", "B is the sharper"),
+    "swapped.png": (swapped, "swapped", "B is sharper"),
     "shifted.png": (shifted, "shifted", "+3.1 px right"),
     "identical.png": (identical, "identical", "same picture"),
     "two pictures.png": (two_pictures, "unlike", "not of one picture"),
@@ -118,7 +118,7 @@ FAULTS: dict[str, tuple[Plant, str | None, str]] = {
     "empty.png": (empty, "unreadable", "is empty"),
     "bomb.png": (bomb, "unreadable", "10000 x 10000"),
     "link out.png": (link_out, "converted", "link out of the folder"),
-    "dead link.png": (dead_link, "unreadable", "leads nowhere"),
+    "dead link.png": (dead_link, "unreadable", "broken link"),
     'it\'s "so".png': (sound, None, ""),
     "초상화.png": (sound, None, ""),
     "two\nlines.png": (sound, None, ""),

@@ -159,7 +159,7 @@ FAULTS = {
     "p.png holds 2 frames": make_animated,
     "p.png says it has 11000 x 11000": lambda file: claimed_png(file, 11_000, 11_000),
     "p.png says it has more than the 120,000,000": lambda file: claimed_png(file, 60_000, 60_000),
-    "p.png is not there": lambda file: file.symlink_to(file.parent / "nowhere.png"),
+    "p.png does not exist": lambda file: file.symlink_to(file.parent / "nowhere.png"),
 }
 
 

@@ -16,8 +16,8 @@ from harness.console.events import Note
 from harness.console.views import QuietView
 from harness.errors import HarnessError
 from harness.search.driver import TICK, Driver
-from harness.search.finalists import FinalStage, choose
-from harness.search.phases import SearchStage
+from harness.search.finalists import FinalPhase, choose
+from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import HUNG_UNMEASURED
 from harness.search.worker_startup import MOST_STARTS, SILENT
@@ -87,7 +87,7 @@ class Scene:
     @property
     def states(self) -> list[TrialState]:
         """Of the stage's trials that were begun."""
-        trials = self.driver.stage.study.get_trials(deepcopy=False)
+        trials = self.driver.phase.study.get_trials(deepcopy=False)
         return [trial.state for trial in trials if trial.datetime_start is not None]
 
 
@@ -100,7 +100,7 @@ def scene(folder: Path, baseline: Baseline | None, **options: Any) -> Scene:
     study = remembered(plan)
     if baseline is not None:
         study.set_user_attr("baseline", asdict(baseline))
-    stage = SearchStage(plan, study, NullTracker(), plan.search_budget)
+    stage = SearchPhase(plan, study, NullTracker(), plan.search_budget)
     launcher = Mute()
     return Scene(Driver(plan, stage, launcher, QuietView(), baseline), launcher)
 
@@ -150,10 +150,10 @@ def alone(folder: Path) -> Scene:
 
 def turned(made: Scene) -> Scene:
     driver = made.driver
-    study = driver.stage.study
+    study = driver.phase.study
     record = optuna.create_study(storage=study._storage, direction="maximize")
     driver.turn_to(
-        FinalStage(driver.plan, study, record, choose(study, 1), driver.stage.tracker, 0)
+        FinalPhase(driver.plan, study, record, choose(study, 1), driver.phase.tracker, 0)
     )
     return made
 
@@ -246,7 +246,7 @@ def what_follows(made: Scene, message: Message | Died) -> str:
         assert made.launcher.orders[answered:] == [(worker, not driver.jobs[worker].verdict)]
         return "working"
     if job is not None:
-        return driver.stage.study.get_trials(deepcopy=False)[job.trial.number].state.name
+        return driver.phase.study.get_trials(deepcopy=False)[job.trial.number].state.name
     if worker in driver.starting:
         return "starting"
     return "idle" if worker in driver.idle else "gone"
@@ -295,7 +295,7 @@ def test_a_trial_that_breaks_the_gpu_three_times_fails_by_its_error(tmp_path: Pa
         made.hear(GpuFailed("CUDA error: device-side assert triggered"))
         made.hear(Ready())
         made.driver.fill(never)
-    trial = made.driver.stage.study.get_trials(deepcopy=False)[number]
+    trial = made.driver.phase.study.get_trials(deepcopy=False)[number]
     assert trial.state == TrialState.FAIL
     assert "died 3 times, last: CUDA error: device-side assert" in trial.user_attrs["reason"]
     assert made.driver.jobs[0].trial.number != number
@@ -338,7 +338,7 @@ def test_the_result_of_a_trial_that_was_told_to_stop_leaves_no_weights(tmp_path:
     weights = tmp_path / "weights.pth"
     weights.touch()
     made.hear(TrialResult(RUNG, (), weights))
-    (trial,) = made.driver.stage.study.get_trials(states=(TrialState.PRUNED,))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.PRUNED,))
     assert trial.user_attrs["reason"] == "diverged: the score at step 10 is nan"
     assert not weights.exists()
 
@@ -394,7 +394,7 @@ def test_a_first_trial_that_never_says_anything_fails_in_the_end(tmp_path: Path)
     assert 0 in made.driver.jobs
     listen(made.driver, TICK)
     made.driver.end_hung()
-    (trial,) = made.driver.stage.study.get_trials(states=(TrialState.FAIL,))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.FAIL,))
     assert trial.user_attrs["reason"] == f"hung: no end after {HUNG_UNMEASURED:.0f} s"
 
 
@@ -432,6 +432,6 @@ def test_time_in_which_the_driver_did_not_run_is_no_trial_s_time(
     monkeypatch.setattr("harness.search.driver.time.monotonic", lambda: now)
     monkeypatch.setattr(made.launcher, "wait", wait)
     made.driver.run(lambda: not script)
-    (trial,) = made.driver.stage.study.get_trials(states=(TrialState.COMPLETE,))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.COMPLETE,))
     assert trial.user_attrs["seconds"] == pytest.approx(0.75)
     assert made.driver.starting[1].silent == pytest.approx(0.75)

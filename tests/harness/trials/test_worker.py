@@ -110,6 +110,7 @@ def test_an_unreadable_warm_start_is_a_shared_input_error(
 ) -> None:
     trials = Trials.__new__(Trials)
     trials.plan, trials.paths = make_plan(tmp_path).trial_plan, StudyPaths(tmp_path)
+    trials.warm_starts = {}
     file = trials.paths.warm_start.generator
     file.parent.mkdir(parents=True)
     file.touch()
@@ -117,7 +118,7 @@ def test_an_unreadable_warm_start_is_a_shared_input_error(
 
     class Reading(Instant):
         def prepare(self, tell: Tell) -> Baseline:
-            assert trials.warm_start
+            assert trials.warm_start(trials.plan.train.netG)
             return super().prepare(tell)
 
     answer = execute(Prepare(), Reading(trials.plan), Pipe())
