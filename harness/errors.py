@@ -6,6 +6,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# The words of CUDA, of its libraries, which report a failed cublasCreate as not initialised, and of
+# PyTorch's allocator for the CPU.
+NO_MEMORY = re.compile(
+    r"out of memory|_ALLOC(ATION)?_FAILED|CUBLAS_STATUS_NOT_INITIALIZED|DefaultCPUAllocator"
+)
+GPU_ERROR = re.compile("(CUDA|cuDNN)( driver)? error")
 FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
 
 
@@ -52,16 +58,41 @@ def for_the_user(*kinds: type[Exception]) -> Iterator[None]:
         raise UserInputError(str(error)) from error
 
 
-def disk_full(error: BaseException | None) -> bool:
-    """Whether an exception, or one of its causes, is due to a full disk."""
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, then its causes, the original one last."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an exception, or one of its causes, is due to a full disk."""
+    for each in causes(error):
+        if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         # SQLite and PyTorch raise their own types for it.
-        if any(message in str(error) for message in FULL):
+        if any(message in str(each) for message in FULL):
             return True
-        error = error.__cause__ or error.__context__
     return False
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception, or one of its causes, is due to a lack of memory, also of a GPU."""
+    return any(
+        isinstance(each, MemoryError)
+        or type(each).__name__ == "OutOfMemoryError"
+        or NO_MEMORY.search(str(each)) is not None
+        for each in causes(error)
+    )
+
+
+def is_gpu_error(error: BaseException) -> bool:
+    """Whether CUDA, or a library of it, failed otherwise than for lack of memory.
+
+    After an illegal access or a failed assertion every further call of the process fails too.
+    """
+    found = any(GPU_ERROR.search(str(each)) for each in causes(error))
+    return found and not is_out_of_memory(error)
 
 
 def full_disk() -> OSError:

@@ -14,20 +14,21 @@ from typing import assert_never
 from harness.console.events import Note, Prepared, RungReached, TrialBegan, WarmStart
 from harness.console.views import View
 from harness.errors import HarnessError, UserInputError, full_disk
+from harness.search import worker_startup
+from harness.search.packing import Packing
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
 from harness.search.resume import OUT_OF_MEMORY, check_same_start
-from harness.search.worker_startup import Start, check_scores, no_room, no_warm_start, not_prepared
 from harness.study.samplers import WHY_PRUNED
 from harness.study.study import write_down
-from harness.trials.devices import trials_that_fit
 from harness.trials.launchers.launcher import Died, Launcher
-from harness.trials.messages import Baseline, Memory, Rung, TrialResult
+from harness.trials.messages import Baseline, Rung, TrialResult
 from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
+    GpuFailed,
     Message,
     OutOfMemory,
     Prepare,
@@ -38,8 +39,6 @@ from harness.trials.worker import (
 
 TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
 MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
-MEASURED = 2  # trials whose memory says how many fit a GPU
-MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
 
 Ended = TrialResult | Stopped | Diverged | OutOfMemory | Failed
 
@@ -65,12 +64,14 @@ class Driver:
         self.launcher = launcher
         self.view = view
         self.baseline = baseline
-        self.starting = {number: Start() for number in range(plan.jobs)}
+        self.starting = {number: worker_startup.Start() for number in range(plan.jobs)}
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
         self.starts_lost: Counter[int] = Counter()
-        self.measured: list[Memory] = []
+        self.places: dict[int, str] = {}
+        self.packing = Packing(plan)
+        self.remarks = {""}
         self.recorder = Recorder(plan, phase, view)
         if baseline is not None:
             self.show_baseline(baseline)
@@ -136,8 +137,7 @@ class Driver:
 
     def waits(self, worker: int) -> bool:
         """Whether a trial has its device to itself, or waits for that."""
-        device = self.plan.device_of(worker)
-        beside = [job for w, job in self.jobs.items() if self.plan.device_of(w) == device]
+        beside = [job for w, job in self.jobs.items() if self.places[w] == self.places[worker]]
         wants_it_alone = bool(self.again) and self.again[0].alone
         return any(job.alone for job in beside) or (wants_it_alone and bool(beside))
 
@@ -178,15 +178,16 @@ class Driver:
         else:
             raise self.unexpected(worker, message)
 
-    def hear_start(self, worker: int, start: Start, message: Message) -> None:
+    def hear_start(self, worker: int, start: worker_startup.Start, message: Message) -> None:
         """Of a worker that runs no trials yet."""
         start.silent = 0.0
         prepares = worker == 0 and self.baseline is None
         match message:
-            case Ready() if prepares:  # that was ordered with its start
-                start.ready = True
             case Ready():
-                self.takes_trials(worker)
+                self.places[worker] = message.place
+                start.ready = True
+                if not prepares:  # which was ordered with its start
+                    self.takes_trials(worker)
             case Preparing() if prepares:
                 # A trial shares the machine with others.
                 self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
@@ -195,11 +196,13 @@ class Driver:
                 self.prepared(worker, message)
             case Failed():
                 log.error("worker %d:\n%s", worker, message.traceback)
-                raise not_prepared(message, self.plan)
+                raise worker_startup.not_prepared(message, self.plan)
             case Diverged():
-                raise no_warm_start(message.reason, self.plan)
+                raise worker_startup.no_warm_start(message.reason, self.plan)
             case OutOfMemory():
                 self.without_room(worker, message.reason)
+            case GpuFailed():
+                self.replace(worker, message.reason)
             case DiskFull():
                 raise full_disk()
             case Preparing() | Baseline() | Rung() | TrialResult() | Stopped():
@@ -212,6 +215,8 @@ class Driver:
         match message:
             case Rung():
                 self.rung(worker, job, message)
+            case GpuFailed():
+                self.replace(worker, message.reason)
             case DiskFull():  # no trial's fault: the search ends, and this one runs again
                 raise full_disk()
             case Failed(shared=True):  # nor is this
@@ -245,7 +250,7 @@ class Driver:
         """
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
-            raise no_room(reason)
+            raise worker_startup.no_room(reason)
         log.error("worker %d: %s", worker, reason)
         del self.starting[worker]
         self.launcher.kill(worker)
@@ -264,7 +269,7 @@ class Driver:
         Raises:
             HarnessError: its scores are not finite, or it is another than it was.
         """
-        check_scores(baseline, self.plan)
+        worker_startup.check_scores(baseline, self.plan)
         check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
         self.takes_trials(worker)
@@ -279,6 +284,9 @@ class Driver:
         if job.verdict:  # it was told to stop, and did not
             self.launcher.send(worker, False)
             return
+        if rung.remark not in self.remarks:
+            self.remarks.add(rung.remark)
+            self.view.show(Note(rung.remark))
         steps = self.phase.train.steps
         self.recorder.note_pace(job.seconds / rung.step)
         if not math.isfinite(rung.value):
@@ -302,8 +310,7 @@ class Driver:
         """A trial's own end, in whichever way."""
         match message:
             case TrialResult() if not job.verdict and self.is_finite(message.rung):
-                if message.memory is not None:
-                    self.pack(message.memory)
+                self.pack(message)
                 self.recorder.complete(job, message)
             case TrialResult():
                 if message.checkpoint is not None:
@@ -346,11 +353,7 @@ class Driver:
         log.error("worker %d: %s", worker, reason)
         if was_starting:
             self.starts_lost[worker] += 1
-            if self.starts_lost[worker] >= MOST_STARTS:
-                raise HarnessError(
-                    f"A worker ended {MOST_STARTS} times before it was ready ({reason}): see "
-                    f"{self.plan.paths.driver_log}."
-                )
+            worker_startup.check_starts(self.starts_lost[worker], reason, self.plan)
         self.start(worker)
         if job is not None:
             job.attempts += 1
@@ -359,28 +362,23 @@ class Driver:
             else:
                 self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
 
+    def replace(self, worker: int, reason: str) -> None:
+        """End a worker that is of no more use, as if it had ended by itself."""
+        self.launcher.kill(worker)
+        self.lost(worker, reason)
+
     def start(self, worker: int) -> None:
-        self.starting[worker] = Start()
+        self.starting[worker] = worker_startup.Start()
         self.launcher.start(worker)
         if worker == 0 and self.baseline is None:
             self.launcher.send(worker, Prepare())
 
-    def pack(self, memory: Memory) -> None:
-        """Start as many workers as the GPUs have room for, once that is known.
-
-        The second of the guide's recipes is the first that needs the perceptual networks.
-        """
-        self.measured.append(memory)
-        if len(self.measured) != MEASURED or self.plan.most_jobs <= self.plan.jobs:
-            return
-        fit = trials_that_fit(self.measured)
-        wanted = min(self.plan.most_jobs, fit * len(self.plan.devices))
-        for worker in range(self.plan.jobs, wanted):
-            self.start(worker)
-        need = max(measured.peak for measured in self.measured) / (1 << 30)
-        self.view.show(
-            Note(f"A trial needs {need:.1f} GiB of a GPU: up to {wanted} run at a time now.")
-        )
+    def pack(self, result: TrialResult) -> None:
+        """Start as many workers as the GPUs have room for, once that is known."""
+        if (workers := self.packing.workers(result.memory)) is not None:
+            for worker in range(self.plan.jobs, workers):
+                self.start(worker)
+            self.view.show(Note(self.packing.remark(workers)))
 
     def restart(self, worker: int) -> None:
         """End a worker on purpose and start another in its place."""
@@ -399,5 +397,4 @@ class Driver:
         for worker, start in list(self.starting.items()):
             limit = start.patience(self.plan)
             if start.silent > limit:
-                self.launcher.kill(worker)
-                self.lost(worker, f"hung: no message for {limit:.0f} s")
+                self.replace(worker, f"hung: no message for {limit:.0f} s")

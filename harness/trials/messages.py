@@ -50,6 +50,7 @@ class Rung:
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline.
+        remark: what the user is told of how the trial is trained; shown once.
     """
 
     step: int
@@ -57,6 +58,7 @@ class Rung:
     components: dict[str, float]
     losses: dict[str, float]
     panel: bytes = field(repr=False)
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Memory:
     """GPU memory of a trial that ran alone on its GPU, in bytes.
 
     Attributes:
-        peak: the maximum that its process used.
-        room: the memory available to it and to further trials together.
+        peak: the maximum that its process comes to use.
+        room: what workers may fill together, a share of the GPU left free.
     """
 
     peak: int

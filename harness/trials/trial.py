@@ -154,7 +154,10 @@ class Trials:
             result, memory = with_memory(self.plan.device, lambda: self.run_trial(task, report))
         finally:
             self.captured.make_room()
-        return result and replace(result, memory=memory)
+        if result is None or memory is None or self.plan.external is not None:
+            return result  # the memory of another program has not been measured
+        peak = round(memory.peak * self.captured.growth())
+        return replace(result, memory=replace(memory, peak=peak))
 
     def run_trial(self, task: TrialTask, report: Report) -> TrialResult | None:
         """Train with the task's parameters, score at every rung, stop if `report` says so."""
@@ -164,7 +167,14 @@ class Trials:
             for progress in rungs:
                 restored, score = evaluator(progress.judged)
                 panel = panel_png(evaluator.reference, restored)
-                rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
+                rung = Rung(
+                    progress.step,
+                    score.value,
+                    score.components,
+                    progress.losses,
+                    panel,
+                    self.remark(),
+                )
                 if not report(rung):
                     return None
         if not isinstance(progress.judged, nn.Module):
@@ -172,6 +182,15 @@ class Trials:
         with write_aside(checkpoint) as aside:
             torch.save(state_of(progress.judged), aside)
         return TrialResult(rung, score.per_image, checkpoint)
+
+    def remark(self) -> str:
+        """What the user is told of how this process trains."""
+        if not self.captured.refused:
+            return ""
+        return (
+            "Training steps cannot be captured as a CUDA graph here, so that trials take longer: "
+            f"{self.captured.refused}"
+        )
 
     def train_built_in(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """Train with this program's own training loop."""

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from objectives.boundary_sharpness import BoundarySharpness
@@ -134,10 +134,13 @@ def test_other_pictures_of_a_batch_do_not_matter(
         assert row == pytest.approx(own, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.gpu
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(cases())
-def test_a_gpu_has_the_same_score(case: tuple[Reference, torch.Tensor]) -> None:
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(case=cases())
+def test_a_gpu_has_the_same_score(any_gpu: str, case: tuple[Reference, torch.Tensor]) -> None:
     reference, restored = case
     a = objective.against(reference)(restored).components
     b = BoundarySharpness("random", "cuda").against(reference)(restored).components

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -15,12 +15,12 @@ from searching import remembered
 from harness.console.events import Note
 from harness.console.views import QuietView
 from harness.errors import HarnessError
-from harness.search.driver import MOST_STARTS, TICK, Driver
+from harness.search.driver import TICK, Driver
 from harness.search.finalists import FinalPhase, choose
 from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import HUNG_UNMEASURED
-from harness.search.worker_startup import SILENT
+from harness.search.worker_startup import MOST_STARTS, SILENT
 from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
@@ -28,6 +28,7 @@ from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
+    GpuFailed,
     Message,
     OutOfMemory,
     Prepare,
@@ -185,6 +186,7 @@ WHAT_FOLLOWS: dict[type, tuple[str, ...]] = {
     Stopped: (FAULT, FAULT, FAULT, "FAIL", "PRUNED", "FAIL", "FAIL", FAULT),
     Diverged: (FAULT, FAULT, FAULT, "PRUNED", "PRUNED", "PRUNED", "PRUNED", FAULT),
     OutOfMemory: ("gone", FAULT, FAULT, "again", "again", "FAIL", "again", FAULT),
+    GpuFailed: ("starting", "starting", FAULT, "again", "again", "again", "again", "starting"),
     DiskFull: (FULL, FULL, FAULT, FULL, FULL, FULL, FULL, FULL),
     Failed: (FAULT, FAULT, FAULT, "FAIL", "FAIL", "FAIL", "FAIL", FAULT),
 }
@@ -199,6 +201,7 @@ SAID: dict[type, Message | Died] = {
     Stopped: Stopped(),
     Diverged: Diverged("G_GAN is nan at step 17"),
     OutOfMemory: OutOfMemory("16 GiB"),
+    GpuFailed: GpuFailed("AcceleratorError: CUDA error: an illegal memory access"),
     DiskFull: DiskFull(),
     Failed: Failed("ValueError: p7.png is damaged", "the traceback"),
 }
@@ -283,6 +286,45 @@ def test_the_search_goes_on_with_the_workers_that_find_memory(tmp_path: Path) ->
     last.speaker = 1
     with pytest.raises(HarnessError, match="too little memory"):
         last.hear(OutOfMemory("16 GiB"))
+
+
+def test_a_trial_that_breaks_the_gpu_three_times_fails_by_its_error(tmp_path: Path) -> None:
+    made = working(tmp_path)
+    number = made.driver.jobs[0].trial.number
+    for _ in range(3):
+        made.hear(GpuFailed("CUDA error: device-side assert triggered"))
+        made.hear(Ready())
+        made.driver.fill(never)
+    trial = made.driver.phase.study.get_trials(deepcopy=False)[number]
+    assert trial.state == TrialState.FAIL
+    assert "died 3 times, last: CUDA error: device-side assert" in trial.user_attrs["reason"]
+    assert made.driver.jobs[0].trial.number != number
+
+
+def test_how_trials_are_trained_is_said_once(tmp_path: Path) -> None:
+    made, notes = working(tmp_path), []
+    made.driver.view.show = notes.append  # type: ignore[method-assign]
+    for step in (10, 20):
+        made.hear(replace(RUNG, step=step, remark="no CUDA graph"))
+    assert [note.text for note in notes if isinstance(note, Note)] == ["no CUDA graph"]
+
+
+@pytest.mark.parametrize(("other", "waits"), [("node-1 2", True), ("node-2 2", False)])
+def test_a_trial_run_again_alone_shares_its_place_with_none(
+    tmp_path: Path, other: str, waits: bool
+) -> None:
+    """Where a worker is, it says itself: on a cluster nobody else knows."""
+    made = scene(tmp_path, BASELINE, launcher="ray")
+    for worker, place in ((0, "node-1 2"), (1, other)):
+        made.speaker = worker
+        made.hear(Ready(place))
+    made.driver.fill(never)
+    assert sorted(made.driver.jobs) == [0, 1]
+    made.speaker = 0
+    made.hear(OutOfMemory("16 GiB"))
+    made.hear(Ready("node-1 2"))
+    made.driver.fill(never)
+    assert (0 in made.driver.jobs) == (not waits)
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf])
