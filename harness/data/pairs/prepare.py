@@ -23,6 +23,8 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 
 # Part of the digest: increase when the same inputs give other prepared pixels.
 RECIPE = 1
+# The same for the built-in pairs.
+BUILT_IN = 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def prepare_data(
     if train.preprocess == "none":
         shape["multiple"] = GENERATOR_MULTIPLE[train.netG]
     if data is None:
-        digest = digest_of([json.dumps({"built-in": shape}, sort_keys=True)])
+        digest = digest_of([json.dumps({"built-in": BUILT_IN, **shape}, sort_keys=True)])
         file = prepared_file(cache, digest)
         dataset = cached(file) or written(lambda: built_in(train, digest), file)
         source = "built-in photographs of scikit-image, liquified"

@@ -108,7 +108,7 @@ FAULTS: dict[str, tuple[Plant, str | None, str]] = {
     "truncated.png": (truncated, "unreadable", "truncated"),
     "odd width.png": (odd_width, "unreadable", "odd number"),
     "swapped.png": (swapped, "swapped", "B is sharper"),
-    "shifted.png": (shifted, "shifted", "+3.1 px right"),
+    "shifted.png": (shifted, "shifted", "+3.0 px right"),
     "identical.png": (identical, "identical", "same picture"),
     "two pictures.png": (two_pictures, "unlike", "not of one picture"),
     "16 bits.png": (sixteen_bits, "converted", "16 bits"),

@@ -34,8 +34,8 @@ def prepared(data: Path | None, cache: Path, train: TrainSettings = QUICK, **res
 def test_built_in(tmp_path: Path) -> None:
     made = prepared(None, tmp_path)
     dataset = load_dataset(made.file)
-    assert (made.n_train, made.n_val) == (len(dataset.train), len(dataset.val)) == (64, 12)
-    assert len(dataset.test) == 12
+    assert (made.n_train, made.n_val) == (len(dataset.train), len(dataset.val)) == (96, 12)
+    assert len(dataset.test) == 24
     assert dataset.digest == made.digest
     assert dataset.val.retouched[0].shape == (3, 128, 128)
 
