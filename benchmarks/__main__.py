@@ -1,7 +1,7 @@
 """The benchmarks one after the other, and a table of what they found.
 
     python -m benchmarks                  # those of this machine that have no result of today
-    python -m benchmarks step report      # these, whatever there is
+    python -m benchmarks step driver      # these, whatever there is
     python -m benchmarks --table          # nothing is run: the table of the results there are
     python -m benchmarks --list           # nor here: each benchmark, its minutes, what it measures
 
@@ -20,9 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
-
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.scaffold import RESULTS, describe_machine
 
 
 @dataclass(frozen=True)
@@ -51,26 +49,6 @@ def of_gpu(held: dict[str, Any]) -> str:
     )
 
 
-def of_fused(held: dict[str, Any]) -> str:
-    ratios = {n: row["ratio"] for n, row in held["without the perceptual term"].items()}
-    told = ", ".join(f"{count} models {ratio}x" for count, ratio in ratios.items())
-    return f"trained as one, against apart: {told}"
-
-
-def of_growth(held: dict[str, Any]) -> str:
-    by_steps = held["a trial by its steps"]["slope"]
-    power = held["a step by the picture's side"]["exponent"]
-    two = held["a search by its trials, for each number of workers"]["2"]["speedup"]
-    return f"{1000 * by_steps:.0f} ms a step of a trial; pixels^{power}; two workers {two}x one"
-
-
-def of_pruned(held: dict[str, Any]) -> str:
-    return (
-        f"to the plain loop's best: {held['ratio']}x ({held['reached']} seeds reached it); "
-        f"for as many trials {held['ratio_at_as_many']}x"
-    )
-
-
 CPU = {
     "step": Benchmark("step", 6, of_step),
     "plain_loop": Benchmark(
@@ -78,9 +56,6 @@ CPU = {
         27,
         lambda held: f"trials an hour against the plain loop: {held['ratio']}x",
     ),
-    "pruned": Benchmark("pruned", 18, of_pruned),
-    "growth": Benchmark("growth", 6, of_growth),
-    "fused": Benchmark("fused", 1, of_fused),
     "score": Benchmark(
         "score",
         4,
@@ -89,26 +64,15 @@ CPU = {
             f"{held['beside_the_plain_way']['ratio']['seconds']['a_rung']}x"
         ),
     ),
-    "report": Benchmark(
-        "report",
-        2,
-        lambda held: f"{held['rows'][-1]['trials']} trials: {held['rows'][-1]['seconds']} s",
-    ),
     "driver": Benchmark(
         "driver",
         6,
         lambda held: f"milliseconds a trial, processor: {held['driver_ms']['1000']['cpu']}",
     ),
-    "share": Benchmark(
-        "share",
-        5,
-        lambda held: f"of a short search's wall time {held['trains']:.0%} trains or scores",
-    ),
 }
 GPU = {
     "step_gpu": Benchmark("step_gpu", 2, of_step, ("--device", "cuda"), "step"),
     "gpu": Benchmark("gpu", 8, of_gpu),
-    "fused_gpu": Benchmark("fused_gpu", 3, of_fused, ("--device", "cuda"), "fused"),
 }
 
 # Run by themselves, with arguments of their own.
@@ -118,8 +82,6 @@ ALONE = {
     "validate_score": "5 min",
     "evidence": "17 min",
     "remedies": "not timed",
-    "scale": "hours",
-    "synthetic": "not timed",
     "verdict": "not timed",
 }
 

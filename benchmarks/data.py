@@ -1,6 +1,6 @@
 """How fast pairs are checked and made, in how much memory, and which crops are known again.
 
-    python -m benchmarks.data -o benchmarks/results/data.json    # 5 minutes on two quiet cores
+    python -m benchmarks.data    # 5 minutes on two quiet cores; results/data.json
 
 Makes pairs from photographs inside scikit-image, perturbs them to the wanted number of files in a
 temporary folder, and checks a tenth of them and all of them, each in a fresh process, so that the
@@ -12,7 +12,6 @@ crops of every photograph, and for photographs taken for crops of each other.
 import argparse
 import io
 import itertools
-import json
 import multiprocessing
 import resource
 import tempfile
@@ -25,7 +24,7 @@ import numpy as np
 from PIL import Image
 from skimage.transform import resize, warp
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import write_result
 from harness.data.check.check import check
 from harness.data.check.facts import PairFacts, Unreadable, measure
 from harness.data.check.oracle import bounds, made_bounds
@@ -45,7 +44,6 @@ from harness.data.synthesis.liquify import (
 )
 from harness.data.synthesis.make_pairs import MakePlan, make_one, make_pairs
 from harness.data.synthesis.retouch import slim_jaw
-from harness.paths import write_aside
 
 # Colour photographs that are large or sharp enough to be enlarged without looking made up.
 SOURCES = ("astronaut.png", "retina.jpg", "hubble_deep_field.jpg", "motorcycle_left.png")
@@ -63,12 +61,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--size", type=int, default=1024)
-    parser.add_argument("-o", "--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         facts = {
-            **describe_machine("cpu"),
             "size": asked.size,
             "make": making(root, asked.size),
             "oracle": oracles(root / "made", asked.size),
@@ -76,12 +72,7 @@ def main() -> None:
             "check": checking(root, asked.pairs),
             "crops": crops(),
         }
-    text = json.dumps(facts, indent=1) + "\n"
-    if asked.out is None:
-        print(text, end="")
-    else:
-        with write_aside(asked.out) as aside:
-            aside.write_text(text)
+    write_result("data", facts)
 
 
 # -- making ---------------------------------------------------------------------------------

@@ -26,7 +26,6 @@ from harness.search.stopping import StopSwitch
 from search_spaces.recipes import load_recipes
 from search_spaces.space import load_space
 
-RESULTS = Path(__file__).parent / "results"
 MARKS = (10, 100, 1000, 10000)
 
 
@@ -132,7 +131,7 @@ def around_marks(ends: list[Moment]) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    from benchmarks.machine import describe_machine
+    from benchmarks.scaffold import write_result
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=1000)
@@ -142,7 +141,6 @@ def main() -> None:
     asked = parser.parse_args()
     panel = picture() if asked.panels else b""
     measured: dict[str, Any] = {
-        "machine": describe_machine("cpu"),
         "load_before": round(os.getloadavg()[0], 1),
         "rungs": len(QUICK.rungs),
         "panel_bytes": len(panel),
@@ -156,10 +154,7 @@ def main() -> None:
             found = plain(Path(folder) / "plain", asked.plain_trials, panel)
             measured["plain_optuna_and_mlflow_ms"] = around_marks(found)
     measured["load_after"] = round(os.getloadavg()[0], 1)
-    text = json.dumps(measured, indent=1)
-    print(text)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{asked.name}.json").write_text(text + "\n")
+    write_result(asked.name, measured)
 
 
 if __name__ == "__main__":

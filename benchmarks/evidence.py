@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import RESULTS, describe_machine
 from harness.config.profiles import choose_profile
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -35,7 +35,6 @@ from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space, load_space
 
-RESULTS = Path(__file__).parent / "results"
 # A score and the two before it, as shares of its step.
 BESIDE = (0.9, 0.95, 1.0)
 LAST = len(BESIDE)

@@ -15,7 +15,6 @@ Under ten minutes; prints one table. Results: `results/gpu.json`.
 
 import argparse
 import contextlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -24,18 +23,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import write_result
 from benchmarks.step import Step, batch, our_step, reference_step
 from harness.config.profiles import STANDARD
 from harness.training.networks import build_discriminator, build_generator
 
-RESULT = Path(__file__).parent / "results" / "gpu.json"
 WORKERS = (1, 2, 4, 8)
 SECONDS = 6.0
 WAYS = {
@@ -167,14 +164,13 @@ def main() -> None:
         for precision, row in workers.items():
             row["with_mps"] = refused or together(precision)
     held = {
-        "machine": describe_machine("cuda"),
         "ceilings": {"copy_tb_s": most["copy"] / 1e12, "matmul_tflop_s": most["matmul"] / 1e12},
         "step": {"gflop": step["operations"] / 1e9, "least_mb": step["bytes"] / 1e6},
         "steps": steps,
         "steps_a_second_of_workers": workers,
         "trials_an_hour": trials_an_hour(rates["reference"], workers),
     }
-    RESULT.write_text(json.dumps(held, indent=1) + "\n")
+    write_result("gpu", held, "cuda")
     print(table(held))
 
 

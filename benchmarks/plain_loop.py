@@ -22,9 +22,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import write_result
 
-RESULT = Path(__file__).parent / "results" / "plain_loop.json"
 LOG_EVERY = 100  # steps between two log lines: pix2pix's own print_freq
 LOADERS = 2
 STUDY = "plain"
@@ -46,7 +45,6 @@ def main() -> None:
         rounds = [one_round(folder, number, asked.trials) for number in range(asked.rounds)]
     ours, theirs = (statistics.median(one[side] for one in rounds) for side in ("ours", "plain"))
     held = {
-        "machine": describe_machine("cpu"),
         "trials": asked.trials,
         "seconds": {"ours": ours, "plain": theirs},
         "trials_per_hour": {
@@ -56,8 +54,7 @@ def main() -> None:
         "ratio": round(statistics.median(one["ratio"] for one in rounds), 2),
         "rounds": rounds,
     }
-    RESULT.write_text(json.dumps(held, indent=1) + "\n")
-    print(json.dumps(held, indent=1))
+    write_result("plain_loop", held)
 
 
 def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
@@ -67,7 +64,9 @@ def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
     search(folder, before + trials)
     ours = time.perf_counter() - began
     settings = settings_of(folder)[before:]
-    theirs, scores = timed_plain_loop(folder, [params for params, _ in settings])
+    began = time.perf_counter()
+    scores = plain_loop(folder, [params for params, _ in settings])
+    theirs = time.perf_counter() - began
     return {
         "ours": round(ours, 1),
         "plain": round(theirs, 1),
@@ -79,35 +78,20 @@ def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
     }
 
 
-def timed_plain_loop(folder: Path, settings: list[dict[str, Any]]) -> tuple[float, list[float]]:
-    """Its seconds and its scores."""
-    began = time.perf_counter()
-    scores = plain_loop(folder, settings)
-    return time.perf_counter() - began, scores
-
-
 def search(folder: Path, budget: int) -> None:
     """`harness search`, as a user starts it; none of its trials is pruned."""
-    command = search_command(folder, budget, "--pruner", "none")
+    command = [sys.executable, "-c", "from harness.cli.app import main; main()"]
+    command += ["search", "--budget", str(budget), "--finalists", "0", "--weights", "random"]
+    command += ["--device", "cpu", "--run-dir", str(folder), "--study", STUDY, "--quiet"]
+    command += ["--pruner", "none"]
     subprocess.run(command, check=True, capture_output=True)
-
-
-def search_command(folder: Path, budget: int, *more: str) -> list[str]:
-    """`harness search` of so many quick trials."""
-    arguments = ["search", "--budget", str(budget), "--finalists", "0", "--weights", "random"]
-    arguments += ["--device", "cpu", "--run-dir", str(folder), "--study", STUDY, "--quiet"]
-    return [sys.executable, "-c", "from harness.cli.app import main; main()", *arguments, *more]
-
-
-def open_study(folder: Path) -> Any:
-    from harness import read_study
-
-    return read_study(folder, STUDY)
 
 
 def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
     """What the search tried, and how it scored; recipes past the budget still wait."""
-    tried = [trial for trial in open_study(folder).trials if trial.values]
+    from harness import read_study
+
+    tried = [trial for trial in read_study(folder, STUDY).trials if trial.values]
     return [(trial.user_attrs["params"], trial.values[0]) for trial in tried]
 
 

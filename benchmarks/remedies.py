@@ -23,13 +23,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import RESULTS, describe_machine
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
 from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.data.pairs.prepare import prepare_data
-from harness.evaluation.evaluator import Judge
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.paired_comparison import paired_interval
 from harness.evaluation.restore import load_generator, restore
 from harness.trials.messages import Rung, TrialTask
@@ -37,7 +37,6 @@ from harness.trials.trial import Trials
 from objectives.loading import load_objective
 from search_spaces.recipes import RECOMMENDED, load_recipes
 
-RESULTS = Path(__file__).parent / "results"
 BASELINE = "repainting, as the guide recommends"
 REMEDIES: dict[str, dict[str, Any]] = {BASELINE: {}, "moving pixels": {"netG": "warp_unet_128"}}
 LARGER = (256, 512)
@@ -96,7 +95,7 @@ def at_larger_sizes(checkpoint: Path, pairs_at: dict[int, PairSet]) -> dict[str,
     objective = load_objective("boundary_sharpness", "random", "cpu")
     found = {}
     for size, pairs in pairs_at.items():
-        judge = Judge(pairs, objective, torch.device("cpu"))
+        judge = Evaluator(pairs, objective, torch.device("cpu"))
         score = judge.score(restored_by(checkpoint, pairs).float() / 255)
         found[f"{size}"] = {
             "score": score.value,

@@ -12,7 +12,6 @@ is of a process that scores a folder of so many pictures, as `harness score` doe
 """
 
 import argparse
-import json
 import multiprocessing
 import statistics
 import tempfile
@@ -27,13 +26,12 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.ladders import as_bytes, blur, inside
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import in_turns, write_result
 from harness.data.pairs.built_in import built_in_pairs
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate
 from objectives.score import Reference
 
-RESULTS = Path(__file__).parent / "results"
 PAIRS = 64
 SIDE = 256
 GROWTH = (16, 32, 64, 128, 256)
@@ -62,13 +60,15 @@ def blurred(reference: Reference) -> Tensor:
 
 def timed(todo: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
     """Median seconds of each, done in turns after once for warming up."""
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in todo}
-    for number in range(rounds + 1):
-        for name, act in todo.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            act()
-            if number:
-                spent[name].append((time.perf_counter() - wall, time.process_time() - processor))
+
+    def clocked(act: Callable[[], object]) -> tuple[float, float]:
+        wall, processor = time.perf_counter(), time.process_time()
+        act()
+        return time.perf_counter() - wall, time.process_time() - processor
+
+    acts = {name: partial(clocked, act) for name, act in todo.items()}
+    in_turns(acts, 1)
+    spent = in_turns(acts, rounds)
     return {
         name: {
             "seconds": round(statistics.median(wall for wall, _ in each), 4),
@@ -184,16 +184,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     result = {
-        "machine": describe_machine("cpu") | {"threads": torch.get_num_threads()},
         "side": SIDE,
         "beside_the_plain_way": beside_the_plain_way(asked.rounds),
         "growth": growth(asked.rounds),
         "memory": memory(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(result, indent=1)
-    (RESULTS / "score.json").write_text(text + "\n")
-    print(text)
+    write_result("score", result)
 
 
 if __name__ == "__main__":

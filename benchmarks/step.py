@@ -14,18 +14,16 @@ largest relative difference of a loss in the first step: float32 must agree to 1
 
 import argparse
 import copy
-import json
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import in_turns, write_result
 from harness.config.profiles import QUICK, STANDARD
 from harness.config.settings import TrainSettings
 from harness.training.checkpoints import state_of
@@ -38,7 +36,6 @@ from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix
 from search_spaces.params import TrialParams
 
-RESULTS = Path(__file__).parent / "results"
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
 WITH_PERCEPTUAL = PARAMS.model_copy(update={"lambda_perceptual": 10.0})
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "graph": 1e-4, "graph bfloat16": 2e-2}
@@ -149,7 +146,8 @@ def batch(settings: TrainSettings, device: str) -> tuple[Tensor, Tensor]:
 
 
 def seconds(step: Step, pair: tuple[Tensor, ...], steps: int) -> float:
-    """Median seconds of one step."""
+    """Median seconds of one step, after one that is not counted."""
+    step(*pair)
     taken = []
     for _ in range(steps):
         began = time.perf_counter()
@@ -194,11 +192,9 @@ def beside(
     for name, value in apart.items():
         if value > TOLERANCE[name]:
             raise SystemExit(f"{name} differs by {value:g} from the reference: no result.")
-    times: dict[str, list[float]] = {name: [] for name in ready}
-    for _ in range(rounds):
-        for name, step in ready.items():
-            step(*pairs[name])
-            times[name].append(seconds(step, pairs[name], steps))
+    times = in_turns(
+        {name: partial(seconds, step, pairs[name], steps) for name, step in ready.items()}, rounds
+    )
     medians = {name: statistics.median(each) for name, each in times.items()}
     return {
         "seconds": {name: round(value, 5) for name, value in medians.items()},
@@ -217,17 +213,12 @@ def main() -> None:
     torch.set_flush_denormal(True)
     large, small = (3, 10) if asked.device == "cpu" else (30, 30)
     held = {
-        "machine": describe_machine(asked.device) | {"threads": asked.threads},
         "256 px, ngf 64": beside(STANDARD, asked.device, asked.rounds, large),
         "256 px, ngf 64, perceptual": beside(STANDARD, asked.device, asked.rounds, large, True),
         "128 px, ngf 12": beside(QUICK, asked.device, asked.rounds, small),
         "128 px, ngf 12, perceptual": beside(QUICK, asked.device, asked.rounds, small, True),
     }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(held, indent=1)
-    name = "step.json" if asked.device == "cpu" else "step_gpu.json"
-    (RESULTS / name).write_text(text + "\n")
-    print(text)
+    write_result("step" if asked.device == "cpu" else "step_gpu", held, asked.device)
 
 
 if __name__ == "__main__":

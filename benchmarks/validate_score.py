@@ -29,8 +29,8 @@ from benchmarks.ladders import (
     noise,
     unsharp,
 )
-from benchmarks.machine import describe_machine
 from benchmarks.mask_table import Found, mask_lines, mask_table, warmer
+from benchmarks.scaffold import describe_machine
 from harness.config.profiles import QUICK
 from harness.data.files.picture_reading import read_picture, split_halves
 from harness.data.pairs.built_in import built_in_pairs, middle_face

@@ -8,15 +8,11 @@ a search. Beside it stands the percentile bootstrap over seeds and pictures, whi
 write first.
 """
 
-import json
-from pathlib import Path
-
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import write_result
 from harness.evaluation.paired_comparison import level_for, paired_interval
 
-RESULT = Path(__file__).parent / "results" / "verdict.json"
 CHALLENGERS = 3
 STUDIES = 1000
 RESAMPLES = 400
@@ -93,8 +89,7 @@ def main() -> None:
             }
             rows.append(row)
             print(row, flush=True)
-    held = {"machine": describe_machine("cpu"), "studies": STUDIES, "rows": rows}
-    RESULT.write_text(json.dumps(held, indent=1) + "\n")
+    write_result("verdict", {"studies": STUDIES, "rows": rows})
 
 
 if __name__ == "__main__":

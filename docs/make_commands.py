@@ -1,6 +1,6 @@
 """Writes docs/commands, a page a command, from the commands themselves.
 
-Run it after a change of a command: python docs/make_commands.py
+Run it after a change of a command: python docs/make_commands.py (python -m docs does so too)
 """
 
 import inspect

@@ -9,7 +9,8 @@ is written out, for its defaults differ between models and versions. What is eas
   would be 0 during the whole last epoch (the rate is updated as an epoch begins), so the step
   policy is named, with its step beyond the end.
 - Without `--save_epoch_freq` a run of fewer than five epochs would save nothing.
-- The perceptual model and its options are the user's own: named only where the term is used.
+- The perceptual model and its options are no part of the repository: named only where the term is
+  used. Nor is pix2pix_warp, which a generator that moves pixels needs; it takes the term too.
 """
 
 import math
@@ -18,6 +19,8 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from reports.record import MOVES, moves_pixels
 
 PLACEHOLDER_DATA = "./pairs"
 """Stands for the user's own folder where a study used the built-in pictures."""
@@ -56,6 +59,13 @@ SAVE_EVERY = 100
 Command = list[str]
 
 
+def model_of(params: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    """The `--model` that trains such a setting."""
+    if moves_pixels(train):
+        return "pix2pix_warp"
+    return "pix2pix_with_perceptual" if params["lambda_perceptual"] > 0 else "pix2pix"
+
+
 def harness_train(data: Mapping[str, Any], name: str, epochs: int | None) -> list[Command]:
     """The command that trains what `best.yaml` holds with this program.
 
@@ -76,6 +86,7 @@ def train_commands(
     data: Mapping[str, Any],
     name: str,
     warm_start: str | None,
+    mark: str = "",
 ) -> list[Command]:
     """Commands that repeat a trial: its settings, its steps, its constant learning rate.
 
@@ -85,6 +96,7 @@ def train_commands(
         data: `folder` (None: built-in pictures), `direction`, `n_train`.
         name: the run's name; made safe for a folder.
         warm_start: the folder of checkpoints that the trial continued from; None: from nothing.
+        mark: in the names of its files, where they are of the other kind of generator.
 
     Returns:
         Commands as argument lists, to be run in order.
@@ -97,19 +109,21 @@ def train_commands(
     if warm_start is None:
         return [train_command(params, train, data, name, constant)]
     return [
-        *continue_from(warm_start, params, name),
+        *continue_from(warm_start, params, name, mark),
         train_command(params, train, data, name, [*constant, "--continue_train"]),
     ]
 
 
-def continue_from(warm_start: str, params: Mapping[str, Any], name: str) -> list[Command]:
+def continue_from(
+    warm_start: str, params: Mapping[str, Any], name: str, mark: str = ""
+) -> list[Command]:
     """Lay a study's warm start where `--continue_train` looks for it."""
     run = f"./checkpoints/{name}"
     kind = f"{params['n_layers_D']}_{params['gan_mode']}"
     return [
         ["mkdir", "-p", run],
-        ["cp", f"{warm_start}/latest_net_G.pth", f"{run}/latest_net_G.pth"],
-        ["cp", f"{warm_start}/latest_net_D_{kind}.pth", f"{run}/latest_net_D.pth"],
+        ["cp", f"{warm_start}/latest_net_G{mark}.pth", f"{run}/latest_net_G.pth"],
+        ["cp", f"{warm_start}/latest_net_D_{kind}{mark}.pth", f"{run}/latest_net_D.pth"],
     ]
 
 
@@ -158,18 +172,18 @@ def train_command(
     schedule: Sequence[str],
 ) -> Command:
     """One call of `train.py`; `schedule` holds the options of its length and learning rate."""
-    perceptual = params["lambda_perceptual"] > 0
+    model = model_of(params, train)
     options: dict[str, Any] = {
         "dataroot": data["folder"] or PLACEHOLDER_DATA,
         "name": name,
-        "model": "pix2pix_with_perceptual" if perceptual else "pix2pix",
+        "model": model,
         "dataset_mode": "aligned",
         "direction": data["direction"],
         "preprocess": train["preprocess"],
         "load_size": train["load_size"],
         "crop_size": train["crop_size"],
         "batch_size": train["batch_size"],
-        "netG": train["netG"],
+        "netG": str(train["netG"]).removeprefix(MOVES),
         "ngf": train["ngf"],
         "netD": train.get("netD", "n_layers"),
         "n_layers_D": params["n_layers_D"],
@@ -185,8 +199,9 @@ def train_command(
     command = ["python", "train.py"]
     for option, value in options.items():
         command += [f"--{option}", number(value) if isinstance(value, float) else str(value)]
-    if perceptual:
-        command += ["--use_perceptual", "--lambda_perceptual", number(params["lambda_perceptual"])]
+    command += ["--use_perceptual"] if model == "pix2pix_with_perceptual" else []
+    if params["lambda_perceptual"] > 0:
+        command += ["--lambda_perceptual", number(params["lambda_perceptual"])]
     command += [] if train["flip"] else ["--no_flip"]
     command += [] if train["dropout"] else ["--no_dropout"]
     return [*command, *schedule]

@@ -23,12 +23,13 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
-from reports.places import program_of, warm_start_of
+from reports.places import OTHER, program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
     RECOMMENDED,
     as_is_trial,
     extras_of,
+    moves,
     moves_pixels,
     objectives_of,
     params_of,
@@ -36,6 +37,7 @@ from reports.record import (
     score_of,
     sign_of,
     trials_by_score,
+    tries_both_kinds,
     winning_trial,
 )
 from reports.repositories import in_its_words
@@ -48,9 +50,11 @@ ON_THE_FRONT = (
 )
 
 NEEDS_HARNESS = (
-    "The generator moves pixels, and no train.py has one that does: the commands train it with "
-    "this program, from this best.yaml. command trains about as long as the trial, from nothing "
-    "and at a constant learning rate; full_command as long as the guide, the rate falling."
+    "The generator moves pixels: the commands train it with this program, from this best.yaml. "
+    "command trains about as long as the trial, from nothing and at a constant learning rate; "
+    "full_command as long as the guide, the rate falling. To train it in a copy of "
+    "pytorch-CycleGAN-and-pix2pix instead, add our model file with harness export --format plugin "
+    "--repo DIR; harness export --format command --repo DIR then gives its train.py command."
 )
 
 Config = dict[str, Any]
@@ -129,19 +133,14 @@ def config_of(
     trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
     warm_start = warm_start_of(noted, folder)
-    command = train_commands(params, train, data, run_name, warm_start)
+    other = tries_both_kinds(study) and moves(trial)
+    command = train_commands(params, train, data, run_name, warm_start, OTHER if other else "")
     in_full = progressive_commands if is_progressive(trial) else full_commands
-    full = in_full(params, data, f"{run_name}-full", searched(trial, noted))
-    program = program_of(noted, folder)
+    extras_in_full = searched(trial, noted)
     if moves_pixels(train):
-        if repository:
-            raise ValueError(
-                f"The best of study {name} has netG {train['netG']}, which no train.py knows: "
-                "leave --repo out, and train it with harness train."
-            )
-        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
-        command = harness_train(data, run_name, epochs)
-        full = harness_train(data, f"{run_name}-full", None)
+        extras_in_full["netG"] = train["netG"]
+    full = in_full(params, data, f"{run_name}-full", extras_in_full)
+    program = program_of(noted, folder)
     if program:
         seed = trial.user_attrs.get("seed", noted["seed"])
         command = program_commands(program, params, train, data, run_name, warm_start, seed, device)
@@ -152,9 +151,13 @@ def config_of(
             "which is no train.py: leave --repo out."
         )
     repository = repository or noted.get("repository")
+    only_here = moves_pixels(train) and not repository
     if repository:
         command, full = (in_its_words(one, repository, device) for one in (command, full))
-    if moves_pixels(train):
+    if only_here:
+        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+        command = harness_train(data, run_name, epochs)
+        full = harness_train(data, f"{run_name}-full", None)
         needs = [NEEDS_HARNESS]
     else:
         needs = program_needs(program) if program else before(params, data, device, repository)
@@ -180,7 +183,7 @@ def config_of(
         "notes": [
             *(
                 []
-                if program or moves_pixels(train)
+                if program or only_here
                 else notes(params, train, data, noted["weights"], trainer)
             ),
             *([ON_THE_FRONT] if objectives_of(study) else []),
@@ -361,10 +364,11 @@ def before(
             f"One of before August 2025 also wants --display_id -1 (or a visdom server){without}. "
             "harness export --repo DIR writes them for your copy, and runs them there."
         )
-    if params["lambda_perceptual"] > 0:
+    if repository is None and params["lambda_perceptual"] > 0:
         said.append(
             "pix2pix_with_perceptual is the guide's own model file, not part of the public "
-            "repository: it must be in the copy's models/."
+            "repository: harness export --format plugin --repo DIR writes one of ours into the "
+            "models/ of a copy that lacks it."
         )
     return said
 

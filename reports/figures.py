@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.interactions import strongest
 from reports.plotting import Figure, Translate, axes, points, safe, short
-from reports.settings_figures import interaction, parallel, slice_of
+from reports.settings_figures import parallel, slice_of
 from reports.summary import Summary
 from reports.table import PARAMS
 
@@ -26,9 +25,6 @@ def all_figures(
             figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
     if len(alike) > 1:
         figures["parallel"] = parallel(alike, summary.sign, say)
-    pair = strongest(alike)
-    if pair is not None:
-        figures["interaction"] = interaction(alike, pair, summary.sign, say)
     if summary.objectives and len(done):
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:

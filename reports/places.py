@@ -8,6 +8,9 @@ from typing import Any
 # external/pairs and external/inputs/search.
 WARM_START, PAIRS, INPUTS = 2, 2, 3
 
+# In the names of checkpoints of a warm start that is of the other kind of generator.
+OTHER = "_warp"
+
 
 def warm_start_of(noted: Mapping[str, Any], folder: Path | None) -> str | None:
     """The folder of checkpoints that the trials continued from; None: they began from nothing.

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reports.guide import BANDS, LOG_SCALE, Band
-from reports.interactions import Interaction
-from reports.plotting import Figure, Translate, axes, hover, plain, points, safe, short
+from reports.plotting import Figure, Translate, axes, plain, points, safe, short
 from reports.summary import Summary
 from reports.table import PARAMS
 
@@ -178,40 +177,3 @@ def scale(
         (lambda value: (float(value) - low) / (high - low)),
         [(0.0, short(low)), (1.0, short(high))],
     )
-
-
-def interaction(done: pd.DataFrame, pair: Interaction, sign: int, say: Translate) -> Figure:
-    """Two settings against one another; the better a trial's quarter, the larger its point.
-
-    Args:
-        sign: as `parallel` takes it.
-    """
-    quarter = ((sign * done["score"]).rank(pct=True) * 4).apply(math.ceil)
-    data = []
-    for level in range(1, 5):
-        rows = done[quarter == level]
-        best = level == 4
-        trace = points(rows, "score", say(f"quarter_{level}"), "good" if best else "accent", 0)
-        trace["text"] = [f"{hover(row)}<br>{row['score']:.4f}" for row in rows.to_dict("records")]
-        trace["hovertemplate"] = "%{text}<extra></extra>"
-        trace["marker"] |= {"size": 4 + 2 * level, "opacity": 0.25 + 0.18 * level}
-        trace["x"], trace["y"] = ([plain(v) for v in rows[name]] for name in (pair.one, pair.other))
-        data.append(trace)
-    layout = axes(pair.one, pair.other, xaxis=slice_axis(done, pair.one))
-    layout["yaxis"] |= slice_axis(done, pair.other)
-    layout["annotations"] = [
-        {
-            "xref": "paper",
-            "yref": "paper",
-            "x": 1,
-            "y": 1,
-            "xanchor": "right",
-            "yanchor": "bottom",
-            "text": safe(
-                say("interaction_share", share=f"{pair.share:.0%}", chance=f"{pair.chance:.0%}")
-            ),
-            "showarrow": False,
-            "font": {"size": 11},
-        }
-    ]
-    return {"data": data, "layout": layout | {"showlegend": True}}

@@ -81,7 +81,8 @@ def row_of(
 
 def as_csv(frame: pd.DataFrame) -> str:
     """The table as CSV, an empty cell where there is no value, and none a formula."""
-    return frame.map(plain_cell).to_csv(index=False, lineterminator="\n")
+    cells = frame.astype(object)  # pandas 2 would write whole numbers beside gaps as 400.0
+    return cells.map(plain_cell).to_csv(index=False, lineterminator="\n")
 
 
 def as_json(frame: pd.DataFrame) -> str:

@@ -121,15 +121,6 @@ ENGLISH = {
     "parallel": "Settings together",
     "parallel_note": "Each line is a completed trial; the bolder, the better. The best eighth is"
     " drawn in green.",
-    "interaction": "The two settings that depend on one another most",
-    "interaction_note": "Where the good trials lie here: a slope says that the best value of one"
-    " setting changes with the other. Every pair was looked at.",
-    "interaction_share": "explains {share} of what the settings leave open by themselves; where"
-    " none depends on another, some pair does in {chance} of studies",
-    "quarter_1": "worst quarter",
-    "quarter_2": "third quarter",
-    "quarter_3": "second quarter",
-    "quarter_4": "best quarter",
     "front": "Not beaten in both",
     "front_title": "Two goals weighed",
     "front_note": "Every completed trial by both goals. The green ones are the front: no other"
@@ -304,15 +295,6 @@ KOREAN = {
     "parallel": "설정을 함께 보기",
     "parallel_note": "선 하나가 완료된 시도 하나입니다. 진할수록 점수가 높고, 상위 8분의 1은"
     " 초록색입니다.",
-    "interaction": "서로 가장 많이 얽힌 두 설정",
-    "interaction_note": "좋은 시도가 어디에 있는지 보십시오. 기울어져 있으면 한 설정의 가장 좋은"
-    " 값이 다른 설정에 따라 달라진다는 뜻입니다. 모든 쌍을 살펴 골랐습니다.",
-    "interaction_share": "설정을 따로 볼 때 설명되지 않는 부분의 {share}를 설명 (서로 무관해도"
-    " 이만큼 나올 확률 {chance})",
-    "quarter_1": "하위 4분의 1",
-    "quarter_2": "중하위 4분의 1",
-    "quarter_3": "중상위 4분의 1",
-    "quarter_4": "상위 4분의 1",
     "front": "둘 다에서 뒤지지 않음",
     "front_title": "두 가지 목표",
     "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색은 다른 어떤 시도도 한쪽에서 더"

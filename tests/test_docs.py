@@ -2,7 +2,6 @@
 
 import os
 import re
-import runpy
 import shlex
 import sys
 from collections.abc import Callable
@@ -13,8 +12,10 @@ import pytest
 import typer
 from PIL import Image
 
+import docs.__main__ as site
 import harness.search.search
 import harness.tracking.server
+from docs import make_commands
 from harness.cli.app import app, main
 from harness.config import profiles
 from harness.console.views import QuietView
@@ -22,8 +23,7 @@ from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = (".", "docs", "docs/commands", "objectives", "search_spaces")
-PAGES = sorted(file for folder in FOLDERS for file in (ROOT / folder).glob("*.md"))
+PAGES = [ROOT / page for page in site.pages()]
 TAUGHT = (ROOT / "README.md", ROOT / "docs" / "tutorial.md")
 
 sys.path.append(str(ROOT / "tests" / "harness"))
@@ -45,7 +45,7 @@ LONG = ("harness search", "harness train", "harness restore", "harness data", "h
 
 
 def test_the_pages_of_the_commands_are_up_to_date() -> None:
-    pages = runpy.run_path(str(ROOT / "docs" / "make_commands.py"))["pages"]()
+    pages = make_commands.pages()
     kept = {file.name: file.read_text("utf-8") for file in (ROOT / "docs/commands").glob("*.md")}
     assert kept == pages, "run: python docs/make_commands.py"
 
@@ -79,6 +79,22 @@ def test_every_link_leads_somewhere(file: Path) -> None:
         assert other.exists(), target
         titles = prose(other).splitlines() if title else []
         assert not title or title in {slug(line) for line in titles if line[:1] == "#"}, target
+
+
+def test_the_site_has_every_page_and_every_module(tmp_path: Path) -> None:
+    """`python -m docs` builds it, and fails at a link to what was not gathered."""
+    reference = site.gather(tmp_path)
+    assert all((tmp_path / page).is_file() for page in site.pages())
+    assert (tmp_path / "harness" / "trials" / "trial.py").is_file()  # the README links to it
+    entries = [file for entry in reference for file in entry.values()]
+    text = "\n".join((tmp_path / file).read_text(encoding="utf-8") for file in entries)
+    modules = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for package in site.PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    assert modules <= set(re.findall(r"^::: (\S+)$", text, re.M))
 
 
 def prose(file: Path) -> str:

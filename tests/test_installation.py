@@ -1,5 +1,6 @@
 """What is installed from an sdist is what the checkout tracks, so that no file can be forgotten."""
 
+import runpy
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+import harness
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("harness", "search_spaces", "objectives", "reports")
@@ -24,10 +28,11 @@ def tracked() -> set[str]:
     return {name for name in listed.split("\0") if (ROOT / name).is_file()}
 
 
-def setup(source: Path, *words: str) -> None:
+def setup(source: Path, *words: str) -> str:
     """Run a setuptools command as an installer's build does, without its separate environment."""
-    code = "from setuptools import setup; setup()"
-    subprocess.run([sys.executable, "-c", code, "-q", *words], cwd=source, check=True)
+    command = [sys.executable, "-c", "from setuptools import setup; setup()", "-q", *words]
+    run = subprocess.run(command, cwd=source, stdout=subprocess.PIPE, text=True, check=True)
+    return run.stdout
 
 
 def files_below(folder: Path) -> set[str]:
@@ -62,3 +67,28 @@ def test_the_packages_are_installed_whole(
     installed = files_below(tmp_path)
     assert installed == {name for name in tracked if name.split("/")[0] in PACKAGES}
     assert {f"{package}/py.typed" for package in PACKAGES} <= installed
+
+
+def test_the_version_is_stated_once(unpacked: Path) -> None:
+    """The metadata takes it from the code, and the citation names none that would grow old."""
+    assert setup(unpacked, "--version").split() == [harness.__version__]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert "version" not in citation
+
+
+def test_licence_in_every_form_of_the_package(unpacked: Path) -> None:
+    metadata = (unpacked / "PKG-INFO").read_text(encoding="utf-8")
+    assert "License-File: LICENSE\n" in metadata
+    text = (unpacked / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License\n" in text
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["license"] == "Apache-2.0"
+
+
+def test_every_lower_bound_becomes_a_constraint() -> None:
+    """As hosted CI installs the lowest versions: those of the extras too, and no extra's name."""
+    script = runpy.run_path(str(ROOT / ".ci" / "lowest_versions.py"))
+    text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
+    constraints = script["lowest"](text)
+    assert {"torch==2.11", "psycopg==3.2.3", "mypy==1.18.1"} <= set(constraints)
+    assert len(constraints) == text.count(">=") - text.count("python_requires")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from harness.errors import for_the_user
+from harness.errors import UserInputError, for_the_user
 
 RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 StudyName = Annotated[str | None, typer.Option(help="The study; needed where there are several.")]
@@ -19,23 +19,38 @@ def export(
     storage: Storage = None,
     trial: Annotated[int | None, typer.Option(help="A completed trial; else the best.")] = None,
     form: Annotated[
-        Literal["yaml", "command", "script"],
+        Literal["yaml", "command", "script", "plugin"],
         typer.Option(
             "--format",
             help="yaml: everything; command: train.py, repeating the trial; "
-            "script: train.py, the same settings in full training.",
+            "script: train.py, the same settings in full training; plugin: the model files that "
+            "your copy needs to move pixels, or for the perceptual term.",
         ),
     ] = "yaml",
     repo: Annotated[
         Path | None,
-        typer.Option(help="Your copy of pix2pix: the commands in its words, run there."),
+        typer.Option(
+            help="Your copy of pix2pix: the commands in its words, run there; with plugin, where "
+            "to write."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file; else print.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With plugin: replace model files of ours.")
+    ] = False,
 ) -> None:
-    """Print or write a study's best configuration.
+    """Print or write a study's best configuration, or add our models to your copy of pix2pix.
 
     Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
     """
+    if form == "plugin":
+        of_a_study = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
+        export_plugin(
+            repo, force, [name for name, given in of_a_study.items() if given is not None]
+        )
+        return
+    if force:
+        raise UserInputError("--force replaces model files: use it with --format plugin.")
     from harness.paths import RunPaths
     from harness.study.study import read_study
     from reports.export import as_command, as_script, as_yaml, best_config
@@ -48,6 +63,32 @@ def export(
         for need in config["needs"]:
             print(need, file=sys.stderr)
     write(out, {"yaml": as_yaml, "command": as_command, "script": as_script}[form](config))
+
+
+def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) -> None:
+    """Write our model files into a copy of pix2pix, and print their paths.
+
+    Args:
+        without_meaning: options that were given, though the files are the same for every study.
+    """
+    from harness.errors import printable
+    from harness.trials.external.plugin import write_plugin
+
+    if repo is None:
+        raise UserInputError(
+            "--format plugin writes into your copy of pytorch-CycleGAN-and-pix2pix: name it with "
+            "--repo DIR."
+        )
+    if without_meaning:
+        raise UserInputError(
+            f"{without_meaning[0]} has no meaning with --format plugin, whose files are the same "
+            "for every study: leave it out."
+        )
+    written, kept = write_plugin(repo, force)
+    for file in written:
+        print(printable(file))
+    if kept is not None:
+        print(f"{printable(kept)} is your own and stays as it is.", file=sys.stderr)
 
 
 def copy_in(folder: Path) -> dict[str, Any]:

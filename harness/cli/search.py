@@ -70,10 +70,6 @@ def search(
     ),
     run_dir: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("runs"),
     profile: Annotated[str, typer.Option(help="auto, quick, standard or full.")] = "auto",
-    half_size_first: Annotated[
-        bool,
-        typer.Option("--half-size-first", help="Train at half the size until the first rung."),
-    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N[,M].")] = "auto",
     jobs: Annotated[str, typer.Option(help="Trials at a time in all, or auto.")] = "auto",
     per_gpu: Annotated[
@@ -167,7 +163,6 @@ def search(
             study=study,
             run_dir=run_dir,
             profile=profile,
-            half_size_first=half_size_first,
             device=device,
             jobs=jobs,  # type: ignore[arg-type]
             per_gpu=per_gpu,

@@ -111,7 +111,13 @@ def run(config: "TrainConfig") -> None:
 def restore(
     checkpoint: Annotated[Path, typer.Argument(help="A latest_net_G.pth, also pix2pix's own.")],
     pictures: Annotated[list[Path], typer.Argument(help="Retouched pictures, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Where NAME.png is written, of the picture's size.")],
+    out: Annotated[
+        Path, typer.Option(help="Where they are written, under their names, in their formats.")
+    ],
+    save_field: Annotated[
+        bool,
+        typer.Option("--save-field", help="Write the displacement of the pixels too, as NAME.flo."),
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
@@ -126,5 +132,5 @@ def restore(
         typer.echo(sentence, err=True)
 
     place = resolve_device(device)
-    for file in restore_pictures(checkpoint, pictures, out, place, remark):
+    for file in restore_pictures(checkpoint, pictures, out, place, remark, save_field):
         print(printable(file), flush=True)

@@ -5,7 +5,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness.config.settings import Direction, Epochs, Frozen, Side, StudyName, TrainSettings
+from harness.config.settings import (
+    Direction,
+    Epochs,
+    Frozen,
+    Side,
+    StudyName,
+    TrainSettings,
+    without_half_size,
+)
 from harness.errors import UserInputError
 from search_spaces.params import TrialParams
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -47,10 +55,10 @@ class BestConfig(BaseModel):
     @field_validator("train", mode="before")
     @classmethod
     def without_warm_start(cls, train: Any) -> Any:
-        """How the trial's warm start was made says nothing about a training of its own."""
+        """How the trial began (warm start, smaller pictures) is no part of another training."""
         if not isinstance(train, dict):
             return train
-        return {key: value for key, value in train.items() if key != "warm_start"}
+        return without_half_size({key: held for key, held in train.items() if key != "warm_start"})
 
 
 def read_best_config(file: Path) -> BestConfig:

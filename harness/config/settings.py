@@ -78,9 +78,6 @@ class TrainSettings(Frozen):
     rungs: tuple[Steps, ...] = Field(
         max_length=1000, description="steps at which a trial is scored; the last = steps"
     )
-    half_size_steps: Steps = Field(
-        default=0, description="of them, the first so many at half the picture size"
-    )
     precision: Precision = Field(
         default="float32", description="of the convolutions; weights and losses stay float32"
     )
@@ -103,12 +100,21 @@ class TrainSettings(Frozen):
         return TrainSettings.model_validate({**self.model_dump(), **extras})
 
 
+def without_half_size(train: Mapping[str, Any]) -> dict[str, Any]:
+    """Training settings as a record or file has them, less the one that an earlier version had.
+
+    A record that used it (`--half-size-first`) has `half_size_steps` above zero.
+    """
+    return {name: value for name, value in train.items() if name != "half_size_steps"}
+
+
 class Repository(Frozen):
     """A user's copy of pix2pix whose train.py runs the trials."""
 
     folder: Path
     python: str = Field(description="the interpreter that runs it")
     options: tuple[str, ...] = Field(description="the options that its train.py knows")
+    models: tuple[str, ...] = Field(default=(), description="what its --model may name")
     silence: float = Field(gt=0, description="seconds without a sign after which it is hung")
 
 
@@ -183,9 +189,6 @@ class SearchConfig(Frozen):
     study: StudyName = "boundary-sharpness"
     run_dir: Path = Path("runs")
     profile: str = "auto"
-    half_size_first: bool = Field(
-        default=False, description="train at half the picture size until the first rung"
-    )
     device: str = "auto"
     jobs: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = "auto"
     per_gpu: int | None = Field(

@@ -1,3 +1,3 @@
-"""The harness's version. A file of its own, as everything else of the package may need it."""
+"""The version, stated here alone: setup.cfg reads it without importing anything else."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""What the terminal shows: events in; a live view, plain lines or JSON lines out."""
+"""Console output: events, rendered as a live view, plain lines or JSON lines."""

@@ -1,4 +1,4 @@
-"""What happens in a search that a person may want to see: one frozen dataclass an event."""
+"""Events of a search that are shown to the user: one frozen dataclass per kind of event."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Opened:
-    """A search begins or goes on.
+    """A search starts or is resumed.
 
     Attributes:
-        best: of an earlier part of it, as `leading` says it; "" where there is none.
-        scores: of the trials that are complete, in order.
+        best: the best trial before a resume, formatted by `leading`; "" if there is none.
+        scores: scores of the completed trials, in order.
     """
 
     study: str
@@ -35,7 +35,7 @@ class Note:
 
 @dataclass(frozen=True)
 class WarmStart:
-    """How far the shared warm start is, in optimisation steps."""
+    """Progress of the shared warm start, in optimisation steps."""
 
     done: int
     total: int
@@ -43,7 +43,7 @@ class WarmStart:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What every trial is read against."""
+    """Baseline scores, to compare every trial with."""
 
     noop: float
     warm_start: float | None
@@ -69,7 +69,7 @@ class RungReached:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial is complete, pruned or failed. `best`: it leads now; `done`: of the budget."""
+    """A trial is complete, pruned or failed. `best`: new best; `done`: trials of the budget."""
 
     name: str
     state: str

@@ -13,16 +13,16 @@ def at_rung(entry: tuple[str, RungReached | None]) -> str:
 
 
 def opening(event: Opened) -> str:
-    begun = f", {event.done} of them done" if event.done else ""
+    done = f", {event.done} of them done" if event.done else ""
     best = f"\nBest so far: {event.best}" if event.best else ""
     return (
-        f"Study {event.study}: {event.budget} trials{begun}; profile {event.profile}, "
+        f"Study {event.study}: {event.budget} trials{done}; profile {event.profile}, "
         f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
         f"Everything goes to {event.folder}{best}"
     )
 
 
-def standing(event: Prepared) -> str:
+def baseline(event: Prepared) -> str:
     start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
     if event.other_warm_start is not None:
         start += f" (moving pixels {event.other_warm_start:.4f})"
@@ -31,7 +31,7 @@ def standing(event: Prepared) -> str:
 
 
 def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
-    """The trial that leads, in one line."""
+    """The best trial, in one line."""
     return f"{value:.4f}  {name} {settings(params)}"
 
 
@@ -51,7 +51,7 @@ def ended(event: TrialEnded, budget: int) -> str:
 
 
 def settings(params: Mapping[str, Any]) -> str:
-    """The five settings in one line, and those that the space varies beside them."""
+    """The five parameters, and further settings that the space varies, in one line."""
     extras = (f" {name}={value}" for name, value in params.items() if name not in FIVE)
     return (
         f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
@@ -60,13 +60,13 @@ def settings(params: Mapping[str, Any]) -> str:
 
 
 def sparkline(values: list[float], width: int = 40) -> str:
-    """The last scores as a row of blocks."""
-    shown = values[-width:]
-    if not shown:
+    """The last `width` scores as a row of block characters."""
+    latest = values[-width:]
+    if not latest:
         return ""
-    low, high = min(shown), max(shown)
+    low, high = min(latest), max(latest)
     scale = 7 / (high - low) if high > low else 0.0
-    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in shown)
+    return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in latest)
 
 
 def duration(seconds: float) -> str:

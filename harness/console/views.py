@@ -19,12 +19,12 @@ from harness.console.events import (
 )
 from harness.console.lines import (
     at_rung,
+    baseline,
     duration,
     ended,
     leading,
     opening,
     sparkline,
-    standing,
 )
 from harness.errors import printable
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class View(Protocol):
-    """Shows events until it is closed."""
+    """Renders events until it is closed."""
 
     def show(self, event: Event) -> None: ...
 
@@ -53,7 +53,7 @@ def make_view(quiet: bool, as_json: bool) -> View:
 
 
 class QuietView:
-    """Says nothing before the end."""
+    """Prints nothing."""
 
     def show(self, event: Event) -> None:
         pass
@@ -63,7 +63,7 @@ class QuietView:
 
 
 class JsonView:
-    """One JSON object a line, for machines: the event's name and its fields."""
+    """One JSON object per line, for programs: the event's name and its fields."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -77,7 +77,7 @@ class JsonView:
 
 
 class PlainView:
-    """One line a trial: for files, pipes and logs."""
+    """One line per trial, for files, pipes and logs."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -90,7 +90,7 @@ class PlainView:
             print(printable(line), file=self.out, flush=True)
 
     def line(self, event: Event) -> str:
-        """What an event says in one line; nothing for those that come too often."""
+        """The text of an event; "" for events that are too frequent for a log."""
         match event:
             case Opened():
                 self.budget = event.budget
@@ -101,7 +101,7 @@ class PlainView:
                 self.tenth = 10 * event.done // event.total
                 return f"warm start: {event.done} of {event.total} steps"
             case Prepared():
-                return standing(event)
+                return baseline(event)
             case TrialEnded():
                 return ended(event, self.budget)
         return ""
@@ -112,7 +112,7 @@ class PlainView:
 
 @dataclass
 class LiveState:
-    """What the live view knows by now."""
+    """The state that the live view displays."""
 
     opened: Opened | None = None
     warm_start: WarmStart | None = None
@@ -126,7 +126,7 @@ class LiveState:
 
 
 def live_lines(render: "Callable[[], RenderableType]", console: "Console | None") -> "Live":
-    """Lines at the bottom of a terminal, drawn anew four times a second once they are started."""
+    """Lines at the bottom of a terminal, redrawn four times a second after their start."""
     from rich.console import Console
     from rich.live import Live
 
@@ -136,7 +136,7 @@ def live_lines(render: "Callable[[], RenderableType]", console: "Console | None"
 
 
 class LiveView:
-    """A few lines at the bottom of the terminal that keep up with the search."""
+    """A few lines at the bottom of the terminal that show the state of the search."""
 
     def __init__(self, console: "Console | None" = None) -> None:
         self.now = LiveState()
@@ -157,7 +157,7 @@ class LiveView:
                 now.warm_start = event
             case Prepared():
                 now.prepared, now.warm_start, now.began = event, None, time.monotonic()
-                self.console.print(standing(event), markup=False, highlight=False)
+                self.console.print(baseline(event), markup=False, highlight=False)
             case TrialBegan():
                 now.running[event.name] = None
             case RungReached():
@@ -187,14 +187,14 @@ class LiveView:
 
         now = self.now
         if now.warm_start is not None:
-            share, total = now.warm_start.done, max(1, now.warm_start.total)
-            said = f"warm start {share}/{total} steps"
+            done, total = now.warm_start.done, max(1, now.warm_start.total)
+            text = f"warm start {done}/{total} steps"
         else:
             total = now.opened.budget if now.opened else 1
-            share = min(total, now.done)
-            said = f"{share}/{total} trials{self.time_left(share, total)}"
+            done = min(total, now.done)
+            text = f"{done}/{total} trials{self.time_left(done, total)}"
         bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(total=total, completed=share, width=30), Text(said))
+        bar.add_row(ProgressBar(total=total, completed=done, width=30), Text(text))
         counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
         lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
         if now.best:
@@ -204,11 +204,11 @@ class LiveView:
         return Group(*lines)
 
     def time_left(self, done: int, total: int) -> str:
-        """From the pace of this run, once there is one."""
-        here = sum(self.now.counts.get(key, 0) for key in ("complete", "pruned"))
-        if not here or done >= total:
+        """The remaining time, from the trials of this session; "" before the first has ended."""
+        ended_here = sum(self.now.counts.get(key, 0) for key in ("complete", "pruned"))
+        if not ended_here or done >= total:
             return ""
-        left = (time.monotonic() - self.now.began) / here * (total - done)
+        left = (time.monotonic() - self.now.began) / ended_here * (total - done)
         return f", about {duration(left)} left"
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a generator is worth: the pictures of one split restored and scored."""
+"""Evaluate a generator: restore the pictures of one split and score them."""
 
 import math
 
@@ -11,12 +11,12 @@ from harness.training.batches import to_signed, to_unit
 from harness.training.networks import restoring
 from objectives.score import Objective, Reference, Score
 
-# Pixels that are restored at once: bounds memory, whatever the pictures' number and size.
+# Pixels per batch: bounds memory for any number and size of pictures.
 BATCH_PIXELS = 2**21
 
 
-class Judge:
-    """Lets generators restore the pairs of one split, on `device`, and scores what they return."""
+class Evaluator:
+    """Restores the pairs of one split with a generator, on `device`, and scores the result."""
 
     def __init__(self, pairs: PairSet, objective: Objective, device: torch.device) -> None:
         retouched, originals, masks = (
@@ -31,7 +31,7 @@ class Judge:
         self.device = device
 
     def noop(self) -> float:
-        """The score of returning the input unchanged."""
+        """The score of the input unchanged."""
         return self.score(to_unit(self.retouched)).value
 
     def oracle(self) -> float | None:
@@ -59,7 +59,7 @@ class Judge:
         return restored, score
 
     def restored_by(self, generator: nn.Module) -> Tensor:
-        """What it makes of the retouched pictures, float `[n, 3, h, w]` in [0, 1]."""
+        """The retouched pictures restored by `generator`, float `[n, 3, h, w]` in [0, 1]."""
         height, width = self.retouched.shape[-2:]
         batches = torch.split(self.retouched, max(1, BATCH_PIXELS // (height * width)))
         with restoring(generator) as restore:

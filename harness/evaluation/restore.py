@@ -2,18 +2,25 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, ignored, is_folder, list_pictures
-from harness.data.files.picture_reading import Picture, read_picture, shown
+from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
+from harness.data.files.picture_reading import Picture, opened_picture, read_picture, shown
+from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
+from harness.data.synthesis.displacement_files import save_flo
 from harness.errors import UserInputError
-from harness.evaluation.restore_by_field import restore_by_field
+from harness.evaluation.padding import padded
+from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, sole_writer, write_aside
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoint_networks import shape_of
@@ -24,9 +31,51 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 # A picture of more pixels is restored in tiles: as a whole it would need over 8 GB (ngf 64).
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
-# Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
-LEAST_SIDE = 16
 LOCK = ".restoring.lock"
+FIELD = ".flo"
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """A generator, and how pictures are restored with it.
+
+    Attributes:
+        multiple: what the generator's sides must divide by.
+        bits: how many of their 16 bits wide pictures use (`shared_depth.bits_of`).
+    """
+
+    generator: nn.Module
+    multiple: int
+    device: torch.device
+    bits: int
+
+    def check(self, file: Path) -> None:
+        """Refuse what `restored` could not restore.
+
+        Raises:
+            UserInputError: the picture cannot be read, or could not be kept where nothing moves.
+        """
+        read_picture(file, self.bits)
+        if isinstance(self.generator, WarpUnet):
+            with opened_picture(file) as opened:
+                refuse_lossy(opened, file)
+
+    def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
+        """A picture restored, and the displacement `[h, w, 2]` where the generator moves pixels.
+
+        Raises:
+            UserInputError: it cannot be read.
+        """
+        picture = read_picture(file, self.bits)
+        if not isinstance(self.generator, WarpUnet):
+            painted = restore(self.generator, picture, self.multiple, self.device)
+            return Photograph(painted, "RGB", in_srgb=True), None
+        maps = find_maps(self.generator, picture, self.multiple, self.device)
+        del picture
+        photograph = read_photograph(file)
+        white = 255 if photograph.values.itemsize == 1 else 2**self.bits - 1
+        values, displacement = move_pixels(photograph, maps, white)
+        return replace(photograph, values=values), displacement
 
 
 def restore_pictures(
@@ -35,62 +84,113 @@ def restore_pictures(
     out: Path,
     device: str,
     remark: Remark = ignored,
+    save_field: bool = False,
 ) -> Iterator[Path]:
-    """Restore each picture, or all of a folder, into `out`/NAME.png, with the subfolders that the
-    folder has; yield each as it is written.
+    """Restore each picture, or all of a folder, into `out` under its own name and in its format,
+    with the subfolders that the folder has; yield each as it is written.
+
+    Pictures that cannot be read are left out, and named at the end.
 
     Args:
         remark: takes a sentence about pictures that are passed over or read by a guess.
+        save_field: also write the displacement of each picture's pixels, as NAME.flo.
 
     Raises:
-        UserInputError: the checkpoint is no generator, a picture cannot be read, or `out` cannot be
-            written or another process restores there; nothing has been written.
+        UserInputError: the checkpoint is no generator, or of one that moves nothing and has no
+            field to save; `out` cannot be written or another process restores there; no picture
+            can be read. Nothing has been written then. Or, at the end, some could not be read.
     """
-    targets, passed_over = targets_of(pictures, out)
-    check_writable(out, "--out")
+    targets, passed_over = targets_of(pictures, out, save_field)
+    for folder in sorted({out, *(target.parent for target in targets.values())}):
+        check_writable(folder, "--out")
     generator, multiple = load_generator(checkpoint)
+    if save_field and not isinstance(generator, WarpUnet):
+        raise UserInputError(
+            f"{checkpoint} paints pictures anew and moves no pixels, so that --save-field has "
+            "nothing to write: leave it out."
+        )
     bits = bits_of(list(targets))
-    for file in targets:
-        read_picture(file, bits)
     for sentence in (account_of(passed_over), depth_remark(bits)):
         if sentence:
             remark(sentence)
-    generator.to(device)
-    with sole_writer(out, out / LOCK, "restoring pictures"):
-        for file, target in targets.items():
-            restored = restore(generator, read_picture(file, bits), multiple, torch.device(device))
-            with write_aside(target) as aside:
-                Image.fromarray(restored).save(aside, "PNG")
-            yield target
+    restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
+    refused: dict[Path, UserInputError] = {}
+    for file in targets:
+        with noting(file, refused):
+            restorer.check(file)
+    if len(refused) < len(targets):
+        with sole_writer(out, out / LOCK, "restoring pictures"):
+            for file in [file for file in targets if file not in refused]:
+                with noting(file, refused):
+                    restored, displacement = restorer.restored(file)
+                    with write_aside(targets[file]) as aside:
+                        write_like(file, restored, aside)
+                    if save_field and displacement is not None:
+                        with write_aside(targets[file].with_suffix(FIELD)) as aside:
+                            save_flo(aside, displacement)
+                if file not in refused:
+                    yield targets[file]
+    if refused:
+        raise summed_up(refused, len(targets))
 
 
-def targets_of(pictures: Sequence[Path], out: Path) -> tuple[dict[Path, Path], list[str]]:
+@contextmanager
+def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
+    """Keep why a picture could not be restored, and go on."""
+    try:
+        yield
+    except UserInputError as error:
+        refused[file] = error
+
+
+def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputError:
+    """One error of several; of the only picture its own."""
+    sentences = " ".join(str(error) for error in refused.values())
+    if pictures == 1:
+        return UserInputError(sentences)
+    return UserInputError(
+        f"{len(refused)} of {pictures} pictures could not be restored: {sentences}"
+    )
+
+
+def targets_of(
+    pictures: Sequence[Path], out: Path, save_field: bool = False
+) -> tuple[dict[Path, Path], list[str]]:
     """The file to write for each picture, folders opened, and what these hold besides.
 
     Raises:
-        UserInputError: there are none, two would be written under one name, or one would be
-            written over.
+        UserInputError: there are none, one that is named is not there, two would be written under
+            one name, or one would be written over.
     """
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed_over: list[str] = []
     for entry in pictures:
         folder = is_folder(entry)
+        if not folder and not entry.exists():
+            raise UserInputError(f"{shown(entry)} is not there: name a picture or a folder.")
         files, over = opened_folder(entry, out) if folder else ([entry], ())
         passed_over += over
         root = entry if folder else entry.parent
         for file in files:
-            target = out / file.relative_to(root).with_suffix(".png")
-            if target in taken:
-                raise UserInputError(
-                    f"{shown(taken[target])} and {shown(file)} would both become "
-                    f"{shown(target.relative_to(out))}: restore them into different folders."
-                )
+            target = out / file.relative_to(root)
             if file.absolute() == target.absolute():
                 raise UserInputError(
                     f"{shown(file)} would be written over: choose another folder with --out DIR."
                 )
-            taken[target], targets[file] = file, target
+            if target.is_dir():
+                raise UserInputError(
+                    f"{shown(target)} is a folder where {shown(file)} would be written: choose "
+                    "another with --out DIR."
+                )
+            for written in (target, target.with_suffix(FIELD)) if save_field else (target,):
+                if written in taken:
+                    raise UserInputError(
+                        f"{shown(taken[written])} and {shown(file)} would both become "
+                        f"{shown(written.relative_to(out))}: restore them into different folders."
+                    )
+                taken[written] = file
+            targets[file] = target
     return targets, passed_over
 
 
@@ -145,9 +245,8 @@ def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch
     """
 
     if isinstance(generator, WarpUnet):
-        return restore_by_field(
-            generator, picture, lambda small, run: padded(small, multiple, run), device
-        )
+        maps = find_maps(generator, picture, multiple, device)
+        return np.asarray(move_pixels(Photograph(picture, "RGB"), maps, 255)[0], np.uint8)
 
     def run(part: Tensor) -> Tensor:
         with restoring(generator) as restored:
@@ -161,23 +260,6 @@ def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch
         whole = padded(signed, multiple, run)
     found: Picture = (whole[0] * 255).round().byte().permute(1, 2, 0).numpy()
     return found
-
-
-def padded(picture: Tensor, multiple: int, run: Callable[[Tensor], Tensor]) -> Tensor:
-    """`run` on `[1, 3, h, w]` mirrored up to a multiple of both sides, cut back to its size."""
-    height, width = picture.shape[-2:]
-    (top, rows), (left, columns) = (mirrored(side, multiple) for side in (height, width))
-    restored = run(picture[:, :, rows][..., columns])
-    return restored[:, :, top : top + height, left : left + width]
-
-
-def mirrored(side: int, multiple: int) -> tuple[int, Tensor]:
-    """Where the picture begins in a side mirrored up to a multiple, and that side's indices."""
-    longer = max(LEAST_SIDE, -(-side // multiple) * multiple)
-    before = (longer - side) // 2
-    period = max(1, 2 * side - 2)
-    place = (torch.arange(longer) - before) % period
-    return before, torch.where(place < side, place, period - place)
 
 
 def in_tiles(picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int) -> Tensor:

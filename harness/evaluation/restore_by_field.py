@@ -1,55 +1,45 @@
 """Pictures of any size restored by a generator that moves pixels.
 
 The displacement is found on the picture at the width that the generator was trained at, and scaled
-up: it needs no more pixels than that. The picture itself is only ever moved, at its own size, and
-pixels that nothing moves keep their bytes.
+up: it needs no more pixels than that. The picture itself is only ever moved, at its own size and in
+its own values. Displacements shorter than 0.05 % of the width count as none, those up to twice as
+long in part, and pixels that nothing moves keep every bit.
 """
-
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from harness.data.files.photograph import Photograph, Values
 from harness.data.files.picture_reading import Picture
 from harness.data.pairs.sizing import resized, to_tensor
+from harness.evaluation.padding import padded
 from harness.training.batches import to_signed
 from harness.training.networks import WarpUnet, restoring
 from harness.training.warping import sample, without_tremor
 
-# What counts as no displacement, as a share of the width at which it is found; and as no
-# correction, of values from -1 to 1: half a grey level.
+# What counts as no displacement, as a share of the width: 3 pixels of 6,000. Of what lies outside
+# of retouched regions it leaves all untouched on the built-in pairs, and 78 to 96 % on those of a
+# real tool, where a fifth of it would leave 33 to 72 %; inside, endpoint errors grow by 1 %.
 LEAST_SHIFT = 0.0005
+# What counts as no correction, of values from -1 to 1: half a grey level.
 LEAST_PAINTED = 1 / 255
+# Pixels of its own size by which a displacement is smoothed before it is scaled up: a network's has
+# steps from pixel to pixel that show as waves. Scores rise by .01 to .02 at 512 px.
+BLUR = 1.0
 # Pixels that are moved at once: bounds memory, whatever the size of the picture.
-BAND_PIXELS = 2**21
+BAND_PIXELS = 2**20
 CUBIC_REACH = 2  # pixels to each side of a place that bicubic sampling reads
-
-Padded = Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]
-"""Runs a network on a picture of any size: padded to what its sides divide by, and cut back."""
+LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
-def restore_by_field(
-    generator: WarpUnet, picture: Picture, padded: Padded, device: torch.device
-) -> Picture:
-    """The picture `[h, w, 3]`, bytes, restored at its own size."""
-    height, width = picture.shape[:2]
-    field, painted = maps_of(generator, picture, padded, device)
-    restored = picture.copy()
-    rows = max(1, BAND_PIXELS // width)
-    for top in range(0, height, rows):
-        band = slice(top, min(top + rows, height))
-        changed, values = moved_band(picture, field, painted, band)
-        restored[band][changed] = values
-    return restored
+def find_maps(generator: WarpUnet, picture: Picture, multiple: int, device: torch.device) -> Tensor:
+    """What the generator finds in a picture `[h, w, 3]`, at its own width: `[1, 5, h, w]`.
 
-
-def maps_of(
-    generator: WarpUnet, picture: Picture, padded: Padded, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """The displacement `[1, 2, h, w]` in pixels of the picture at the generator's own width, and
-    the correction `[1, 3, h, w]` there; exactly 0 where the generator leaves the picture alone.
+    The first two are the displacement in pixels of that size, the others the correction, -1 to 1;
+    exactly 0 where the generator leaves the picture alone.
     """
     height, width = picture.shape[:2]
     size = int(generator.field_size)
@@ -59,32 +49,114 @@ def maps_of(
         with restoring(generator):
             return torch.cat(generator.predict(part.to(device)), 1).cpu()
 
-    maps = padded(to_signed(to_tensor(small))[None], predict)
-    return (
-        without_tremor(maps[:, :2], LEAST_SHIFT * size),
-        without_tremor(maps[:, 2:], LEAST_PAINTED),
+    maps = padded(to_signed(to_tensor(small))[None], multiple, predict)
+    field, painted = maps[:, :2], maps[:, 2:]
+    if width > size:
+        smooth = gaussian_filter(field.numpy(), (0, 0, BLUR, BLUR), mode="nearest")
+        field = torch.from_numpy(smooth)
+    field = without_tremor(field, LEAST_SHIFT * size)
+    return torch.cat([field, without_tremor(painted, LEAST_PAINTED)], 1)
+
+
+def move_pixels(
+    photograph: Photograph, maps: Tensor, white: int
+) -> tuple[Values, NDArray[np.float32]]:
+    """The values of a photograph after `maps` of any size, and the displacement of its pixels.
+
+    What the maps do not move is, bit for bit, what it was. Colours and alpha move together.
+
+    Args:
+        white: the largest value that a pixel may have.
+
+    Returns:
+        `[h, w, channels]`, and `[h, w, 2]`, x first, in pixels: at each place p stands what the
+        photograph has at p + displacement(p).
+    """
+    height, width = photograph.values.shape[:2]
+    moved = photograph.values.copy()
+    displacement = np.zeros((height, width, 2), np.float32)
+    rows, columns = touched(maps, height, width)
+    across = max(1, BAND_PIXELS // max(1, columns.stop - columns.start))
+    for top in range(rows.start, rows.stop, across):
+        band = slice(top, min(top + across, rows.stop)), columns
+        here = maps_at(maps, *band, height, width)
+        changed = here.ne(0).any(0)
+        if changed.any():
+            mask = changed.numpy()
+            displacement[band][mask] = here[:2, changed].T.numpy()
+            moved[band][mask] = values_at(photograph, *band, here, changed, white)
+    return moved, displacement
+
+
+def touched(maps: Tensor, height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns of a picture of that size outside of which `maps` change nothing."""
+    changed = maps[0].ne(0).any(0)
+    found = []
+    for axis, side in ((1, height), (0, width)):
+        places = changed.any(axis).nonzero()
+        if not len(places):
+            return slice(0, 0), slice(0, 0)
+        share = side / changed.shape[1 - axis]
+        first = int((int(places[0]) - CUBIC_REACH) * share)
+        last = int((int(places[-1]) + 1 + CUBIC_REACH) * share) + 1
+        found.append(slice(max(0, first), min(side, last)))
+    return found[0], found[1]
+
+
+def maps_at(maps: Tensor, rows: slice, columns: slice, height: int, width: int) -> Tensor:
+    """Maps of any size at some pixels of a picture of `height` x `width`, in its pixels."""
+    across, down = width / maps.shape[3], height / maps.shape[2]
+    y, x = torch.meshgrid(
+        (torch.arange(rows.start, rows.stop) + 0.5) / down - 0.5,
+        (torch.arange(columns.start, columns.stop) + 0.5) / across - 0.5,
+        indexing="ij",
     )
+    found = sample(maps, x[None], y[None])[0]
+    found[0] *= across
+    found[1] *= down
+    return found
 
 
-def moved_band(
-    picture: Picture, field: Tensor, painted: Tensor, band: slice
-) -> tuple[NDArray[np.bool_], Picture]:
-    """Which pixels of a band of rows change, bool `[rows, w]`, and their new bytes `[k, 3]`."""
-    height, width = picture.shape[:2]
-    small_height, small_width = field.shape[-2:]
-    y, x = torch.meshgrid(torch.arange(band.start, band.stop), torch.arange(width), indexing="ij")
-    across, down = width / small_width, height / small_height
-    place = ((x + 0.5) / across - 0.5)[None], ((y + 0.5) / down - 0.5)[None]
-    maps = sample(torch.cat([field, painted], 1), *place)[0]
-    changed = maps.ne(0).any(0)
-    if not changed.any():
-        return changed.numpy(), np.empty((0, 3), np.uint8)
-    shift_x, shift_y, correction = maps[0] * across, maps[1] * down, maps[2:]
-    from_y = (y + shift_y)[changed]
-    first = min(max(0, int(from_y.min()) - CUBIC_REACH), height - 1)
-    last = min(height, max(first, int(from_y.max()) + CUBIC_REACH) + 1)
-    window = to_signed(to_tensor(picture[first:last]))[None]
-    from_x = (x + shift_x)[changed]
-    found = sample(window, from_x[None, None], (from_y - first)[None, None])[0, :, 0]
-    values = ((found + correction[:, changed] + 1) * 127.5).round().clamp(0, 255).byte()
-    return changed.numpy(), values.T.numpy()
+def values_at(
+    photograph: Photograph,
+    rows: slice,
+    columns: slice,
+    maps: Tensor,
+    changed: Tensor,
+    white: int,
+) -> Values:
+    """The new values `[k, channels]` of the `changed` pixels of a part of a photograph."""
+    height, width, _ = photograph.values.shape
+    y, x = changed.nonzero(as_tuple=True)
+    x = x + columns.start + maps[0, changed]
+    y = y + rows.start + maps[1, changed]
+    left, right = window(x, width)
+    top, bottom = window(y, height)
+    part = photograph.values[top:bottom, left:right]
+    pixels = torch.from_numpy(part.transpose(2, 0, 1).astype(np.float32))
+    colours = photograph.colours
+    if photograph.mode.endswith("A"):
+        # Colours count as much as they are seen: those of clear pixels must not bleed in.
+        pixels[:colours] *= pixels[colours:] / white
+    found = sample(pixels[None], (x - left)[None, None], (y - top)[None, None])[0, :, 0]
+    if photograph.mode.endswith("A"):
+        found[:colours] *= white / found[colours:].clamp(min=0.5)
+    found[:colours] += correction(maps[2:, changed], photograph.mode) * (white / 2)
+    return found.round().clamp(0, white).T.numpy().astype(photograph.values.dtype)
+
+
+def window(places: Tensor, side: int) -> tuple[int, int]:
+    """From where to where pixels are read to sample at `places`, within a side."""
+    first = min(max(0, int(places.min()) - CUBIC_REACH), side - 1)
+    return first, min(side, max(first, int(places.max()) + CUBIC_REACH) + 1)
+
+
+def correction(painted: Tensor, mode: str) -> Tensor:
+    """A correction of red, green and blue `[3, k]` as one of the colours of `mode`."""
+    match mode:
+        case "L" | "LA":
+            return (LUMA @ painted)[None]
+        case "CMYK":  # less ink where there is to be more light
+            return torch.cat([-painted, torch.zeros(1, painted.shape[1])])
+        case _:
+            return painted

@@ -1,1 +1,1 @@
-"""`harness train`: a found setting trained in full, in stages, kept and gone on with."""
+"""`harness train`: full training with the parameters of a search, in stages, resumable."""

@@ -1,4 +1,4 @@
-"""The folder of a full training: one training ever, and one process at a time."""
+"""The folder of a full training. It belongs to one training, whose settings it records."""
 
 import uuid
 from collections.abc import Mapping
@@ -7,11 +7,12 @@ from typing import Any
 
 import yaml
 
+from harness.config.settings import without_half_size
 from harness.errors import UserInputError
 from harness.paths import TrainingPaths, check_writable, write_aside
 from search_spaces.strict_yaml import read_bounded, read_mapping
 
-# What a training may not change midway, where its own name would not tell a reader.
+# Names, for the user, of settings that must not change when a training is resumed.
 WORDS = {
     "params": "settings (params)",
     "train": "settings (train)",
@@ -21,7 +22,7 @@ WORDS = {
 
 
 def check_out(folder: Path) -> None:
-    """Refuse a folder that cannot be written, or that holds somebody else's networks."""
+    """Refuse a folder that cannot be written, or that contains another program's checkpoints."""
     check_writable(folder, "--out")
     if not TrainingPaths(folder).settings.exists() and any(folder.glob("*_net_[GD].pth")):
         raise UserInputError(
@@ -30,14 +31,17 @@ def check_out(folder: Path) -> None:
         )
 
 
-def take_up(folder: Path, facts: Mapping[str, Any]) -> str:
-    """Note down what the folder's training is, or find that it is this one; return its key.
+def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
+    """Record this training's settings in the folder, or check them against the recorded ones.
 
     Args:
-        facts: all that decides the training's outcome.
+        facts: all settings that affect the result of the training.
+
+    Returns:
+        The key that identifies the training.
 
     Raises:
-        UserInputError: another training has been begun there; the first difference is named.
+        UserInputError: the folder belongs to another training; the first difference is named.
     """
     file = TrainingPaths(folder).settings
     if not file.exists():
@@ -47,17 +51,19 @@ def take_up(folder: Path, facts: Mapping[str, Any]) -> str:
             aside.write_text(text, encoding="utf-8")
         return key
     try:
-        held = read_mapping(read_bounded(file), str(file))
-        key = held["key"]
+        recorded = read_mapping(read_bounded(file), str(file))
+        key = recorded["key"]
     except (OSError, ValueError, KeyError) as error:
         raise UserInputError(
             f"{file} cannot be used ({error}): choose another folder with --out DIR."
         ) from error
+    if isinstance(recorded.get("train"), dict):
+        recorded["train"] = without_half_size(recorded["train"])
     for name, value in facts.items():
-        if held.get(name) != value:
+        if recorded.get(name) != value:
             words = WORDS.get(name, name.replace("_", " "))
             raise UserInputError(
-                f"{folder} holds a training with other {words}: repeat "
-                "the command that began it to go on, or choose another folder with --out DIR."
+                f"{folder} holds a training with other {words}: repeat the command that started "
+                "it to continue it, or choose another folder with --out DIR."
             )
     return str(key)

@@ -1,12 +1,12 @@
-"""How a full training scored so far: its best, whether it still improves, whether it overfits."""
+"""The scores of a full training: the best one, lack of improvement, overfitting."""
 
 import csv
 import io
 from dataclasses import dataclass, field
 
-# How far, as a share of the best score, a score must be worse on the validation pairs and better on
-# the training pairs, at so many scores on end, before it is called overfitting: single scores move
-# by about half of that.
+# Overfitting: this many scores in a row are worse than the best one on the validation pairs, and
+# better on the training pairs, by more than this share of the best score. Noise between scores is
+# about half of that.
 OVERFIT_SHARE = 0.04
 OVERFIT_CHECKS = 3
 
@@ -18,8 +18,8 @@ class History:
     """The scores of one stage.
 
     Attributes:
-        sign: 1 where more is better, -1 where less is.
-        rows: one a score: `epoch`, `lr`, `score`, `train_score`, the losses.
+        sign: 1 to maximise the score, -1 to minimise it.
+        rows: one per score: `epoch`, `lr`, `score`, `train_score`, the losses.
     """
 
     sign: int
@@ -30,16 +30,16 @@ class History:
         return max(self.rows, key=lambda row: self.sign * row["score"], default=None)
 
     def leads(self, score: float) -> bool:
-        """Whether a score is better than all before it."""
+        """Whether a score is better than all earlier ones."""
         return self.best is None or self.sign * (score - self.best["score"]) > 0
 
     def since_best(self) -> int:
-        """Scores since the best one."""
+        """Number of scores after the best one."""
         best = self.best
         return 0 if best is None else len(self.rows) - 1 - self.rows.index(best)
 
     def overfits(self) -> bool:
-        """Whether the last scores are worse on validation pairs, better on training pairs."""
+        """Whether the latest scores are worse on validation pairs and better on training pairs."""
         best = self.best
         if best is None or len(self.rows) <= OVERFIT_CHECKS or "train_score" not in best:
             return False
@@ -51,7 +51,7 @@ class History:
         )
 
     def overfitting(self) -> str:
-        """What to say when it begins to."""
+        """The remark for the user when overfitting starts."""
         best, last = self.best or {}, self.rows[-1]
         return (
             f"Overfitting: since epoch {best['epoch']:.0f} the score has become worse on "
@@ -61,7 +61,7 @@ class History:
         )
 
     def as_csv(self) -> str:
-        """A table with a column for whatever a row holds."""
+        """The rows as CSV, with one column for every name that occurs."""
         text = io.StringIO()
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         writer = csv.DictWriter(text, names, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""From what the user asked `harness train` for to what will be done, checked before it begins."""
+"""Validate the options of `harness train` and resolve them to a plan, before training starts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from harness.data.pairs.prepare import PreparedData
     from harness.training.epochs import Schedule
 
-# The guide's training: so many epochs at the full rate, and as many more while it falls.
+# The guide's training: this many epochs at the full learning rate, and as many while it decays.
 GUIDE_EPOCHS = 1000
-# A training is scored a hundred times and keeps twenty of its states, unless the user says else.
+# Defaults for the number of scores and of saved checkpoints of a training.
 CHECKS = 100
 SAVES = 20
 
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage, ready to begin. Most trainings have one.
+    """One stage, ready to run. Most trainings have only one.
 
     Attributes:
         dataset: the prepared pairs at this stage's size.
         check_every: epochs between two scores.
-        save_every: epochs between two kept checkpoints; each is scored too.
+        save_every: epochs between two saved checkpoints; each of them is scored too.
     """
 
     number: int
@@ -52,13 +52,13 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A full training, ready to begin or to go on.
+    """A full training, ready to start or to resume.
 
     Attributes:
-        objective: what it is scored by, as `--objective` names it.
-        data: one line about the pairs, for people.
-        remarks: sentences that the user should read first.
-        facts: all that decides the outcome; a folder holds one training only.
+        objective: the objective that scores it, as `--objective` names it.
+        data: a description of the pairs for the user, one line.
+        remarks: sentences to show the user first.
+        facts: all settings that affect the result; see `claim_folder`.
     """
 
     config: TrainConfig
@@ -85,12 +85,12 @@ class TrainingPlan:
 
 
 def plan_training(config: TrainConfig) -> TrainingPlan:
-    """Check everything that the user said, and settle what he left open.
+    """Validate all options and resolve those that are not given.
 
-    Writes nothing but the cache of prepared pairs.
+    Writes only the cache of prepared pairs.
 
     Raises:
-        UserInputError: something cannot be used; one sentence says what, where and what to do.
+        UserInputError: an option cannot be used.
     """
     best = read_best_config(config.config)
     stages = stages_of(config, best)
@@ -110,10 +110,12 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     if config.init_from:
         from harness.training.init_from import check_fits
 
-        check_fits(config.init_from, sized(best.train, stages[0]), best.params.n_layers_D)
+        check_fits(config.init_from, at_size_of(stages[0], best.train), best.params.n_layers_D)
     direction = config.direction or best.provenance.direction
     folder = data_folder(config, best)
-    prepared = [prepare(folder, direction, sized(best.train, stage), config) for stage in stages]
+    prepared = [
+        prepare(folder, direction, at_size_of(stage, best.train), config) for stage in stages
+    ]
     plans = tuple(
         stage_plan(config, best, number, len(stages), stage, data)
         for number, (stage, data) in enumerate(zip(stages, prepared, strict=True), 1)
@@ -146,10 +148,10 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
 
 
 def trusted_objective(file: Path, best: BestConfig) -> str:
-    """The search's objective, where it is built in: another would run code that a file names.
+    """The objective of the search, if it is built in. Any other would run code named by a file.
 
     Raises:
-        UserInputError: it is not; the user must name it himself.
+        UserInputError: it is not built in, so the user must name it explicitly.
     """
     from objectives.loading import BUILT_IN
 
@@ -163,24 +165,24 @@ def trusted_objective(file: Path, best: BestConfig) -> str:
 
 
 def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:
-    """The stages that the file names, or the one that the options and its `train` section make.
+    """The stages in the file, or else one made from the options and the file's `train` section.
 
     Raises:
-        UserInputError: options that stages name already, or a training of no epoch.
+        UserInputError: an option contradicts the file's stages, or there are no epochs.
     """
     if best.stages:
-        named = ("epochs", "epochs_decay", "load_size", "crop_size")
-        twice = [name for name in named if getattr(config, name) is not None]
-        if twice:
+        fixed = ("epochs", "epochs_decay", "load_size", "crop_size")
+        given = [name for name in fixed if getattr(config, name) is not None]
+        if given:
             raise UserInputError(
-                f"--{twice[0].replace('_', '-')} and the stages of {config.config} exclude one "
+                f"--{given[0].replace('_', '-')} and the stages of {config.config} exclude one "
                 "another: change the stages there, or remove them."
             )
         stages = best.stages
     else:
         epochs, decay = (
-            GUIDE_EPOCHS if asked is None else asked
-            for asked in (config.epochs, config.epochs_decay)
+            GUIDE_EPOCHS if count is None else count
+            for count in (config.epochs, config.epochs_decay)
         )
         load, crop = config.load_size or best.train.load_size, config.crop_size
         if crop is None:
@@ -199,8 +201,8 @@ def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:
     return stages
 
 
-def sized(train: TrainSettings, stage: Stage) -> TrainSettings:
-    """The fixed settings at a stage's picture size; a window larger than that looks at all."""
+def at_size_of(stage: Stage, train: TrainSettings) -> TrainSettings:
+    """The training settings at a stage's picture size, without a window larger than that."""
     window = train.perceptual_window
     if window is not None and window > stage.crop_size:
         window = None
@@ -215,7 +217,7 @@ def sized(train: TrainSettings, stage: Stage) -> TrainSettings:
 
 def check_stage(best: BestConfig, stage: Stage) -> None:
     with for_the_user(ValueError):
-        check_combination(best.params.n_layers_D, sized(best.train, stage).model_dump())
+        check_combination(best.params.n_layers_D, at_size_of(stage, best.train).model_dump())
 
 
 def stage_plan(
@@ -228,14 +230,14 @@ def stage_plan(
 ) -> StagePlan:
     from harness.training.epochs import Schedule
 
-    course = Schedule(stage.epochs, stage.epochs_decay, config.lr_policy, config.lr_decay_iters)
-    check_every = config.check_every or max(1, round(course.total / CHECKS))
-    save_every = config.save_every or max(1, round(course.total / SAVES))
+    schedule = Schedule(stage.epochs, stage.epochs_decay, config.lr_policy, config.lr_decay_iters)
+    check_every = config.check_every or max(1, round(schedule.total / CHECKS))
+    save_every = config.save_every or max(1, round(schedule.total / SAVES))
     return StagePlan(
         number=number,
         params=best.params.model_copy(update={"lr": stage.lr}),
-        train=sized(best.train, stage),
-        schedule=course,
+        train=at_size_of(stage, best.train),
+        schedule=schedule,
         dataset=data.file.absolute(),
         check_every=check_every,
         save_every=save_every,
@@ -244,20 +246,20 @@ def stage_plan(
 
 
 def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
-    """The pairs to train on: the user's, or those of the search. None: the built-in ones.
+    """The folder of pairs to train on: the user's, or that of the search. None: built-in pairs.
 
     Raises:
-        UserInputError: the search's are not there any more.
+        UserInputError: the folder of the search no longer exists.
     """
-    found_with = best.provenance.data
-    if config.data is not None or found_with is None or found_with.startswith("built-in"):
+    searched_on = best.provenance.data
+    if config.data is not None or searched_on is None or searched_on.startswith("built-in"):
         return config.data
-    if not Path(found_with).exists():
+    if not Path(searched_on).exists():
         raise UserInputError(
-            f"{config.config} was found on the pairs of {found_with}, which is not there: name "
+            f"{config.config} was found on the pairs of {searched_on}, which does not exist: name "
             "your pairs with --data DIR."
         )
-    return Path(found_with)
+    return Path(searched_on)
 
 
 def prepare(

@@ -1,4 +1,4 @@
-"""One stage of a full training: from its beginning or its kept state to its last epoch."""
+"""One stage of a full training, from its start or its saved state to its last epoch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import nn
 from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset
 from harness.data.pairs.prepare import cut_all
 from harness.errors import DivergedError, HarnessError, NonFiniteWeightsError, UserInputError
-from harness.evaluation.evaluator import Judge
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
@@ -35,17 +35,17 @@ from objectives.score import NothingToScoreError, Objective
 
 STATE_FORMAT = 1
 NETWORKS: tuple[Network, Network] = ("G", "D")
-# Training pairs that are scored beside the validation pairs, to see whether the two part.
-MOST_SEEN = 8
+# Training pairs that are scored in addition to the validation pairs, to detect overfitting.
+MAX_TRAIN_PAIRS = 8
 
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """How a stage stands.
+    """The result of a stage.
 
     Attributes:
-        ended: "finished", "early" (stopped early), or "stopped" (by the user, goes on).
-        noop: the score of returning the input.
+        ended: "finished", "early" (stopped early), or "stopped" (by the user; can be resumed).
+        noop: the score of the input unchanged.
     """
 
     ended: str
@@ -56,7 +56,7 @@ class StageOutcome:
 
 
 class StageRun:
-    """One stage: its networks, pairs and history, from its beginning or from its kept state."""
+    """One stage: its networks, pairs and history, new or restored from its saved state."""
 
     def __init__(
         self,
@@ -73,26 +73,28 @@ class StageRun:
         self.device = torch.device(plan.device)
         dataset = load_dataset(stage.dataset)
         self.pairs = on_device(dataset.train, self.device)
-        self.judge = Judge(dataset.val, objective, self.device)
-        self.seen = judge_of_seen(dataset, stage.train.crop_size, objective, self.device)
-        self.training = begin(plan, stage, weights_from)
+        self.evaluator = Evaluator(dataset.val, objective, self.device)
+        self.train_evaluator = evaluator_of_train_pairs(
+            dataset, stage.train.crop_size, objective, self.device
+        )
+        self.training = start_training(plan, stage, weights_from)
         self.history = History(1 if objective.direction == "maximize" else -1)
         self.ended = ""
         if self.paths.state.exists():
-            self.go_on()
+            self.load_state()
 
-    def go_on(self) -> None:
-        """Take up the kept state.
+    def load_state(self) -> None:
+        """Restore the saved state.
 
         Raises:
-            UserInputError: it is damaged, or its weights are not finite.
+            UserInputError: the state is damaged, or its weights are not finite.
         """
         try:
-            held = torch.load(self.paths.state, map_location="cpu", weights_only=True)
-            if held["format"] != STATE_FORMAT:
-                raise ValueError(f"format {held['format']}, expected {STATE_FORMAT}")
-            self.training.load_state(held["training"])
-            self.history.rows, self.ended = held["history"], held["ended"]
+            state = torch.load(self.paths.state, map_location="cpu", weights_only=True)
+            if state["format"] != STATE_FORMAT:
+                raise ValueError(f"format {state['format']}, expected {STATE_FORMAT}")
+            self.training.load_state(state["training"])
+            self.history.rows, self.ended = state["history"], state["ended"]
             for net in (self.training.averaged, self.training.model.discriminator):
                 for name, value in state_of(net).items():
                     check_tensor(name, value, self.paths.state)
@@ -100,18 +102,18 @@ class StageRun:
             raise
         except Exception as error:
             raise UserInputError(
-                f"{self.paths.state} cannot be gone on from ({type(error).__name__}): remove it to "
-                "train this stage anew, or choose another folder with --out DIR."
+                f"{self.paths.state} cannot be continued ({type(error).__name__}): remove it to "
+                "restart this stage, or choose another folder with --out DIR."
             ) from error
 
     def train(self, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch) -> StageOutcome:
-        """Train to the end, until nothing improves any more, or until the user stops it.
+        """Train until the last epoch, until patience runs out, or until the user stops it.
 
         Raises:
             HarnessError: the training diverged.
         """
         stage, total = self.stage, self.stage.schedule.total
-        noop = self.judge.noop()
+        noop = self.evaluator.noop()
         view.show(
             StageBegan(
                 stage.number,
@@ -125,37 +127,38 @@ class StageRun:
         epochs = train_epochs(self.training, self.pairs, stage.train, total, self.device)
         while not self.ended and (done := next_or_none(epochs, self.paths)) is not None:
             view.show(EpochEnded(self.epochs_before + done.epoch, done.epoch, done.lr, done.losses))
-            self.after(done, tracker, view)
+            self.finish_epoch(done, tracker, view)
             if stop() and not self.ended:
                 self.save()
                 return self.outcome("stopped", noop)
         return self.outcome(self.ended, noop)
 
-    def after(self, done: EpochDone, tracker: TrainingTracker, view: TrainingView) -> None:
-        """Score, keep and record what this epoch is due for."""
+    def finish_epoch(self, done: EpochDone, tracker: TrainingTracker, view: TrainingView) -> None:
+        """Log an epoch; score it and save checkpoints where they are due."""
         step = self.epochs_before + done.epoch
         values = {"lr": done.lr, **{f"loss/{name}": v for name, v in done.losses.items()}}
         last = done.epoch == self.stage.schedule.total
-        due = done.epoch % self.stage.check_every == 0
-        kept = done.epoch % self.stage.save_every == 0
-        if not (last or due or kept):
+        check_due = done.epoch % self.stage.check_every == 0
+        save_due = done.epoch % self.stage.save_every == 0
+        if not (last or check_due or save_due):
             tracker.log(step, values, None)
             return
         generator = self.training.averaged.module
-        restored, score = self.judge(generator)
+        restored, score = self.evaluator(generator)
         row: Row = {"epoch": done.epoch, "lr": done.lr, "score": score.value, **done.losses}
-        if self.seen is not None:
-            row["train_score"] = self.seen(generator)[1].value
+        if self.train_evaluator is not None:
+            row["train_score"] = self.train_evaluator(generator)[1].value
         best, overfitted = self.history.leads(score.value), self.history.overfits()
         self.history.rows.append(row)
         panel = None
-        if last or kept:
-            panel = panel_png(self.judge.reference, restored, rows_of(self.stage.train.crop_size))
+        if last or save_due:
+            rows = panel_rows(self.stage.train.crop_size)
+            panel = panel_png(self.evaluator.reference, restored, rows)
             with write_aside(self.paths.panel(done.epoch)) as aside:
                 aside.write_bytes(panel)
         values |= {"score": score.value}
         values |= {f"score/{name}": value for name, value in score.components.items()}
-        if self.seen is not None:
+        if self.train_evaluator is not None:
             values["train_score"] = row["train_score"]
         tracker.log(step, values, panel)
         view.show(Checked(done.epoch, score.value, row.get("train_score"), best))
@@ -165,15 +168,13 @@ class StageRun:
         if not last and 0 < self.plan.config.patience <= self.history.since_best():
             self.ended = "early"
             view.show(
-                Remark(
-                    f"Stopped early: no better score in {self.plan.config.patience} scores on end."
-                )
+                Remark(f"Stopped early: {self.plan.config.patience} scores without improvement.")
             )
-        names = ["latest", *([str(done.epoch)] if kept else []), *(["best"] if best else [])]
+        names = ["latest", *([str(done.epoch)] if save_due else []), *(["best"] if best else [])]
         self.save(names)
 
     def save(self, names: list[str] | None = None) -> None:
-        """Keep the networks under these names, and last the state: it is what counts."""
+        """Save the networks under these names, and finally the state: a resume reads only that."""
         model = self.training.model
         nets = {"G": self.training.averaged.module, "D": model.discriminator}
         for name in names or ["latest"]:
@@ -182,21 +183,23 @@ class StageRun:
                     torch.save(state_of(net), aside)
         with write_aside(self.paths.history) as aside:
             aside.write_text(self.history.as_csv(), encoding="utf-8")
-        held: dict[str, Any] = {
+        state: dict[str, Any] = {
             "format": STATE_FORMAT,
             "training": self.training.state(),
             "history": self.history.rows,
             "ended": self.ended,
         }
         with write_aside(self.paths.state) as aside:
-            torch.save(held, aside)
+            torch.save(state, aside)
 
     def outcome(self, ended: str, noop: float) -> StageOutcome:
         return StageOutcome(ended, self.training.epoch, self.history, noop, self.paths)
 
 
-def begin(plan: TrainingPlan, stage: StagePlan, weights_from: tuple[Path, ...]) -> Training:
-    """The stage's first moment: fresh networks, or those that the files hold."""
+def start_training(
+    plan: TrainingPlan, stage: StagePlan, weights_from: tuple[Path, ...]
+) -> Training:
+    """A new training of this stage, with the weights of the files if there are any."""
     seed, train = plan.config.seed, stage.train
     device = torch.device(plan.device)
     nets: tuple[nn.Module, nn.Module] = (
@@ -225,19 +228,19 @@ def next_or_none(epochs: Iterator[EpochDone], paths: TrainingStagePaths) -> Epoc
         return next(epochs, None)
     except DivergedError as error:
         raise HarnessError(
-            f"The training diverged: {error}; its checkpoints up to then are in {paths.folder}. "
+            f"The training diverged: {error}; its earlier checkpoints are in {paths.folder}. "
             "Lower lr in the configuration and train into another folder."
         ) from error
 
 
-def judge_of_seen(
+def evaluator_of_train_pairs(
     dataset: Dataset, crop_size: int, objective: Objective, device: torch.device
-) -> Judge | None:
-    """A judge on a few training pairs, cut as validation pairs are; None if none is warped."""
+) -> Evaluator | None:
+    """An evaluator on a few training pairs, cropped as for validation; None if none is warped."""
     pairs = dataset.train
-    wanted = min(MOST_SEEN, len(dataset.val), len(pairs))
-    # One of each equal share of them, without reading more masks than it takes.
-    ends = [k * len(pairs) // wanted for k in range(wanted + 1)]
+    count = min(MAX_TRAIN_PAIRS, len(dataset.val), len(pairs))
+    # The first warped pair of each equal share: reads as few masks as possible.
+    ends = [k * len(pairs) // count for k in range(count + 1)]
     shares = (range(*share) for share in pairwise(ends))
     found = (next((k for k in share if bool(pairs.masks[k].any())), None) for share in shares)
     chosen = [index for index in found if index is not None]
@@ -250,11 +253,11 @@ def judge_of_seen(
         tuple(pairs.masks[index] for index in chosen),
     )
     try:
-        return Judge(cut_all(few, crop_size), objective, device)
+        return Evaluator(cut_all(few, crop_size), objective, device)
     except NothingToScoreError:
         return None
 
 
-def rows_of(size: int) -> int:
-    """Pictures in a panel: few where they are large."""
+def panel_rows(size: int) -> int:
+    """The number of pictures in a panel: fewer for large pictures."""
     return 4 if size <= 512 else 2

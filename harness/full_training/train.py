@@ -1,4 +1,4 @@
-"""`harness train`: a found setting trained in full, scored and kept, stopped in time or gone on."""
+"""`harness train`: run or resume a full training, and record it in MLflow."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 
 from harness.config.settings import TrainConfig
 from harness.errors import HarnessError, disk_full
-from harness.full_training.folder import take_up
+from harness.full_training.folder import claim_folder
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
@@ -22,16 +22,19 @@ from reports.commands import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
-    """Train in full, or go on with what the folder holds; the outcome of the last stage reached.
+    """Start a full training, or resume the one in the folder.
+
+    Returns:
+        The outcome of the last stage reached.
 
     Raises:
-        UserInputError: something cannot be used; nothing has been written.
-        HarnessError: the training diverged; its checkpoints are kept.
+        UserInputError: an option cannot be used; nothing has been written.
+        HarnessError: the training diverged; its checkpoints remain.
     """
     plan = plan_training(config)
     stop = StopSwitch(None)
     with stop.on_signals(), sole_writer(config.out, plan.paths.lock, "training"):
-        key = take_up(config.out, plan.facts)
+        key = claim_folder(config.out, plan.facts)
         for aside in plan.paths.asides():
             aside.unlink()
         view.show(TrainingBegan(opening(plan), plan.epochs))
@@ -52,7 +55,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
             if disk_full(error):
                 raise HarnessError(
                     f"The disk that holds {config.out} is full: free some space there and run the "
-                    "same command again, the training goes on."
+                    "same command again to continue."
                 ) from error
             raise
         finally:
@@ -61,9 +64,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
 
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Inside, the smallest numbers count as zero, as they are slow; a caller from Python gets its
-    own arithmetic back.
-    """
+    """Flush denormals to zero inside the block, since they are slow; restore the setting after."""
     before = sys.float_info.min / 2 == 0
     torch.set_flush_denormal(True)
     try:
@@ -76,7 +77,7 @@ def denormals_flushed() -> Iterator[None]:
 def run_stages(
     plan: TrainingPlan, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch
 ) -> StageOutcome:
-    """Every stage in turn, each from the weights that the one before it left."""
+    """Run the stages in order, each from the weights of the one before."""
     objective = load_objective(plan.objective, plan.weights, plan.device)
     weights_from = plan.config.init_from
     epochs_before = 0
@@ -91,7 +92,7 @@ def run_stages(
 
 
 def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTracker:
-    """The training's run in MLflow, beside the search's own."""
+    """The training's run in MLflow, in the experiment of its search."""
     from harness.study.locks import one_at_a_time
 
     uri = plan.config.tracking_uri
@@ -109,27 +110,27 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
             "device": plan.device,
             "objective": plan.objective,
         },
-        params=mirrored(plan),
+        params=mlflow_params(plan),
     )
-    return TrainingTracker(store, plan.paths.outbox, lambda said: view.show(Remark(said)))
+    return TrainingTracker(store, plan.paths.outbox, lambda text: view.show(Remark(text)))
 
 
-def mirrored(plan: TrainingPlan) -> dict[str, Any]:
-    """The settings as MLflow shows them: those of every stage where there are several."""
-    shown: dict[str, Any] = {**plan.best.params.model_dump(), "seed": plan.config.seed}
+def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
+    """The settings as MLflow parameters, with those of every stage if there are several."""
+    params: dict[str, Any] = {**plan.best.params.model_dump(), "seed": plan.config.seed}
     for stage in plan.stages:
         prefix = f"stage{stage.number}/" if len(plan.stages) > 1 else ""
-        shown |= {
+        params |= {
             f"{prefix}lr": stage.params.lr,
             f"{prefix}crop_size": stage.train.crop_size,
             f"{prefix}epochs": stage.schedule.epochs,
             f"{prefix}epochs_decay": stage.schedule.epochs_decay,
         }
-    return shown
+    return params
 
 
 def opening(plan: TrainingPlan) -> tuple[str, ...]:
-    """What is about to be trained."""
+    """The first lines of output: what will be trained."""
     params = plan.best.params
     settings = " ".join(f"{name}={value}" for name, value in params.model_dump().items())
     return (
@@ -141,12 +142,12 @@ def opening(plan: TrainingPlan) -> tuple[str, ...]:
 
 
 def closing(outcome: StageOutcome) -> list[str]:
-    """How it ended, and what to type next."""
+    """The last lines of output: how the training ended, and the next command."""
     lines = []
     if outcome.ended == "stopped":
         lines.append(
-            f"Stopped after epoch {outcome.epoch}; everything is kept, and the same command goes "
-            "on."
+            f"Stopped after epoch {outcome.epoch}; everything is saved: run the same command "
+            "again to continue."
         )
     if (best := outcome.history.best) is None:
         return lines

@@ -1,4 +1,4 @@
-"""What the terminal shows of a full training: events in, a live view or plain lines out."""
+"""Console output of a full training: events, rendered as a live view or plain lines."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingBegan:
-    """A training begins or goes on. `lines` say what it is."""
+    """A training starts or is resumed. `lines`: its description."""
 
     lines: tuple[str, ...]
     epochs: int
@@ -24,7 +24,7 @@ class TrainingBegan:
 
 @dataclass(frozen=True)
 class StageBegan:
-    """A stage begins or goes on after `done` of its epochs; `noop`: the input's own score."""
+    """A stage starts, or is resumed after `done` epochs; `noop`: score of the input unchanged."""
 
     number: int
     of: int
@@ -36,7 +36,7 @@ class StageBegan:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """`done` counts over all stages."""
+    """An epoch has ended. `done`: epochs of all stages so far."""
 
     done: int
     epoch: int
@@ -46,7 +46,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class Checked:
-    """The generator was scored on the validation pairs, and on some that it is trained on."""
+    """The generator was scored on the validation pairs, and on some training pairs."""
 
     epoch: int
     score: float
@@ -65,7 +65,7 @@ Event = TrainingBegan | StageBegan | EpochEnded | Checked | Remark
 
 
 class TrainingView(Protocol):
-    """Shows events until it is closed."""
+    """Renders events until it is closed."""
 
     def show(self, event: Event) -> None: ...
 
@@ -78,7 +78,7 @@ def make_training_view() -> TrainingView:
 
 
 class PlainTrainingView:
-    """One line a score: for files, pipes and logs."""
+    """One line per score, for files, pipes and logs."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -88,7 +88,7 @@ class PlainTrainingView:
         if isinstance(event, EpochEnded):
             self.last = event
             return
-        for line in said(event, self.last):
+        for line in lines_of(event, self.last):
             print(printable(line), file=self.out, flush=True)
 
     def close(self) -> None:
@@ -96,12 +96,12 @@ class PlainTrainingView:
 
 
 @dataclass
-class Shown:
-    """What the live view knows by now."""
+class LiveState:
+    """The state that the live view displays. `done_before`: `done` when the stage started."""
 
     epochs: int = 1
     done: int = 0
-    begun_at: int = 0
+    done_before: int = 0
     last: EpochEnded | None = None
     best: Checked | None = None
     scores: list[float] = field(default_factory=list)
@@ -109,10 +109,10 @@ class Shown:
 
 
 class LiveTrainingView:
-    """A few lines at the bottom of the terminal that keep up with the training."""
+    """A few lines at the bottom of the terminal that show the state of the training."""
 
     def __init__(self, console: "Console | None" = None) -> None:
-        self.now = Shown()
+        self.now = LiveState()
         self.live = live_lines(self.render, console)
         self.console = self.live.console
 
@@ -123,7 +123,7 @@ class LiveTrainingView:
                 now.epochs = event.epochs
                 self.live.start()
             case StageBegan():
-                now.begun_at = now.done = now.done + event.done
+                now.done_before = now.done = now.done + event.done
                 now.began = time.monotonic()
                 now.best, now.scores = None, []
             case EpochEnded():
@@ -131,7 +131,7 @@ class LiveTrainingView:
             case Checked():
                 now.scores.append(event.score)
                 now.best = event if event.best else now.best
-        for line in said(event, now.last):
+        for line in lines_of(event, now.last):
             self.console.print(printable(line), highlight=False, markup=False)
 
     def render(self) -> "RenderableType":
@@ -142,8 +142,8 @@ class LiveTrainingView:
 
         now = self.now
         bar = Table.grid(padding=(0, 1))
-        left = Text(f"{now.done}/{now.epochs} epochs{self.time_left()}")
-        bar.add_row(ProgressBar(total=now.epochs, completed=now.done, width=30), left)
+        text = Text(f"{now.done}/{now.epochs} epochs{self.time_left()}")
+        bar.add_row(ProgressBar(total=now.epochs, completed=now.done, width=30), text)
         lines: list[RenderableType] = [bar]
         if now.last is not None:
             lines.append(Text(f"{losses_line(now.last)}  {sparkline(now.scores)}".rstrip()))
@@ -152,8 +152,8 @@ class LiveTrainingView:
         return Group(*lines)
 
     def time_left(self) -> str:
-        """From the pace of this stage, once there is one."""
-        done = self.now.done - self.now.begun_at
+        """The remaining time, from the epochs of this stage; "" before the first has ended."""
+        done = self.now.done - self.now.done_before
         if done <= 0 or self.now.done >= self.now.epochs:
             return ""
         pace = (time.monotonic() - self.now.began) / done
@@ -163,8 +163,8 @@ class LiveTrainingView:
         self.live.stop()
 
 
-def said(event: Event, last: EpochEnded | None) -> list[str]:
-    """What an event says in lines; nothing for those that come too often."""
+def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
+    """The lines of an event; none for events that are too frequent for a log."""
     match event:
         case TrainingBegan():
             return list(event.lines)
@@ -176,12 +176,12 @@ def said(event: Event, last: EpochEnded | None) -> list[str]:
                 f"The input unchanged (no-op) scores {event.noop:.4f}."
             ]
         case Checked():
-            seen = (
+            train_score = (
                 "" if event.train_score is None else f" (on training pairs {event.train_score:.4f})"
             )
             mark = "  <- best so far" if event.best else ""
             losses = f"  {losses_line(last)}" if last else ""
-            return [f"epoch {event.epoch:>4}  score {event.score:.4f}{seen}{losses}{mark}"]
+            return [f"epoch {event.epoch:>4}  score {event.score:.4f}{train_score}{losses}{mark}"]
         case Remark():
             return [event.text]
     return []

@@ -15,7 +15,6 @@ from harness.search.resolve import (
     choose_earlier,
     choose_finalists,
     choose_generators,
-    choose_half_size,
     choose_objective,
     choose_pinned,
     choose_places,
@@ -126,7 +125,6 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     train = train.but(pinned)
     space, train, one_kind = choose_generators(config, space, train, begun.get("space"))
     check_space(space, train, config.from_scratch)
-    train = choose_half_size(config, space, train)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
     plan = assemble(config, space, profile, train, places)

@@ -82,29 +82,6 @@ def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
     return choose_profile(name, device)
 
 
-def choose_half_size(config: SearchConfig, space: Space, train: TrainSettings) -> TrainSettings:
-    """`--half-size-first`: trials train at half the picture size until their first rung.
-
-    Raises:
-        UserInputError: the networks cannot be trained at half the size, or are trained elsewhere.
-    """
-    if not config.half_size_first:
-        return train
-    if config.repo is not None:
-        raise UserInputError(
-            "--half-size-first is for training here: leave it out with --trainer external."
-        )
-    half = {"load_size": train.load_size // 2, "crop_size": train.crop_size // 2}
-    try:
-        space.check_against({**train.model_dump(), **half})
-    except ValueError as error:
-        raise UserInputError(
-            f"--half-size-first: {error} (--profile full can begin so, and in every profile "
-            "ResNets can: --set netG=resnet_6blocks.)"
-        ) from error
-    return train.model_copy(update={"half_size_steps": train.rungs[0]})
-
-
 def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:
     """Whether pretrained networks judge the pictures, or random ones for want of them."""
     from objectives.loading import trunk_of
@@ -191,7 +168,7 @@ def choose_generators(
     if not space.kinds or begun_in == without.text:  # of before there were two kinds
         return without, train, ()
     if config.repo is not None:
-        return without, train, ()  # no other program has a generator that moves pixels
+        return without, train, ()  # a study of another program's trials has one kind
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
         remark = f"Every trial continues from your model, which {kind}: no other kind is tried."

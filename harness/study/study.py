@@ -18,7 +18,7 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from harness.config.settings import SamplerName
+from harness.config.settings import SamplerName, without_half_size
 from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
@@ -282,6 +282,12 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
     Raises:
         UserInputError: what differs, in one sentence.
     """
+    if study.user_attrs["train"].get("half_size_steps"):
+        raise UserInputError(
+            f"Study {study.study_name} was begun with --half-size-first, which no longer exists, "
+            "so new trials would not compare with its own: begin anew with --study NAME, and "
+            "--enqueue its best.yaml."
+        )
     made, wanted = fixed_facts(study.user_attrs), fixed_facts(facts)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(wanted[key])})"
@@ -308,6 +314,7 @@ def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """
     data, program = facts["data"], facts.get("program")
     flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
+    flat["train"] = without_half_size(facts["train"])
     if program:
         flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
     return {key: json.loads(json.dumps(flat.get(key))) for key in FIXED_FACTS}

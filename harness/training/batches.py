@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from harness.config.settings import TrainSettings
 from harness.data.pairs.pair_set import PairSet
@@ -51,17 +49,6 @@ def batches(
             waiting += torch.randperm(len(pairs), generator=random).tolist()
         chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
         yield cut_batch(pairs, chosen, settings, device, random, targets)
-
-
-def half_size_first(stream: Iterator[Batch], steps: int) -> Iterator[Batch]:
-    """The first `steps` batches at half their size, the rest as they come.
-
-    Training that begins with small pictures: Karras et al. (2018), and the guide's method 5. The
-    same pictures, crops and flips come as without it. Sides must be even.
-    """
-    for a, b, _ in islice(stream, steps):
-        yield Batch(F.avg_pool2d(a, 2), F.avg_pool2d(b, 2))
-    yield from stream
 
 
 def epoch_batches(

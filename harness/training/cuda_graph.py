@@ -99,8 +99,7 @@ class CapturedStep:
 
 def capturable(settings: TrainSettings, device: torch.device) -> bool:
     """Whether every step of such a training is the same to a GPU: its batches have one shape."""
-    one_shape = settings.preprocess != "none" and not settings.half_size_steps
-    return device.type == "cuda" and one_shape
+    return device.type == "cuda" and settings.preprocess != "none"
 
 
 def structure_of(params: TrialParams, extras: Mapping[str, Any]) -> object:

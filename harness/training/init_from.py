@@ -6,9 +6,11 @@ from typing import Any
 import torch
 
 from harness.config.settings import TrainSettings
+from harness.errors import UserInputError
 from harness.training.checkpoint_networks import discriminator_shape, shape_of
 from harness.training.checkpoints import check_weights, read_checkpoint
 from harness.training.networks import RESNET_BLOCKS, bare_discriminator, bare_generator
+from search_spaces.generators import MOVING
 
 Files = tuple[Path, ...]
 """A `latest_net_G.pth`, and perhaps the `latest_net_D.pth` beside it."""
@@ -39,7 +41,16 @@ def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None
         UserInputError: a file is no checkpoint, or does not fit; the first difference is named.
     """
     weights = read_checkpoint(files[0])
-    shape_of(weights, files[0])  # refuses what is no generator at all, in plainer words
+    found = shape_of(weights, files[0])
+    if found.netG != train.netG:
+        does, would = (
+            "moves pixels" if netG in MOVING else "repaints pixels"
+            for netG in (found.netG, train.netG)
+        )
+        raise UserInputError(
+            f"{files[0]} is a {found.netG}, which {does}, and netG is {train.netG}, which {would}: "
+            f"name a latest_net_G.pth of a {train.netG}, or train with netG {found.netG}."
+        )
     with torch.device("meta"):  # for their shapes alone
         generator = bare_generator(train.netG, train.ngf, train.norm, train.dropout)
     check_weights(generator, weights, files[0], train)

@@ -1,1 +1,1 @@
-"""One trial, from its parameters to its score, and the processes that run it."""
+"""Trials, from parameters to score, and the processes that run them."""

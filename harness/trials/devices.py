@@ -1,4 +1,4 @@
-"""Which devices train, how many trials each takes, and what a trial needs of a GPU."""
+"""Devices for training, the number of workers on each, and the GPU memory that a trial needs."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,65 +8,65 @@ from typing import TypeVar
 from harness.errors import UserInputError
 from harness.trials.messages import Memory
 
-CONTEXT = 600 << 20  # bytes of a GPU that a process takes before it allocates anything
-USED = 0.9  # of a GPU that packed trials may fill: settings differ in what they need
+CONTEXT = 600 << 20  # bytes of GPU memory that a process takes before its first allocation
+USABLE = 0.9  # share of a GPU's memory that trials may fill: they differ in what they need
 
 CUDA_NUMBER = re.compile("[0-9]{1,4}")
 
 R = TypeVar("R")
 
 
-def resolve_device(wanted: str) -> str:
-    """A torch device for `--device auto|cpu|cuda|cuda:N`.
+def resolve_device(option: str) -> str:
+    """The torch device for `--device auto|cpu|cuda|cuda:N`.
 
     Raises:
-        UserInputError: CUDA is asked for where there is none, or the word is not one device.
+        UserInputError: the option is not one device, or asks for CUDA where there is none.
     """
-    devices = resolve_devices(wanted)
+    devices = resolve_devices(option)
     if len(devices) > 1:
-        raise UserInputError(f"--device {wanted} names several devices: one is used here.")
+        raise UserInputError(f"--device {option} names several devices: one is used here.")
     return devices[0]
 
 
-def resolve_devices(wanted: str, there: int | None = None) -> tuple[str, ...]:
-    """The torch devices for `--device auto|cpu|cuda|cuda:N[,M...]`; `auto` and `cuda` are one.
+def resolve_devices(option: str, available: int | None = None) -> tuple[str, ...]:
+    """The torch devices for `--device auto|cpu|cuda|cuda:N[,M...]`; `auto` and `cuda` give one.
 
     Args:
-        there: CUDA devices of this machine; None: ask PyTorch.
+        available: number of CUDA devices of this machine; None: ask PyTorch.
 
     Raises:
-        UserInputError: CUDA is asked for where there is none, or the words are no devices.
+        UserInputError: the option is not valid, or asks for a CUDA device that does not exist.
     """
-    if there is None:
+    if available is None:
         import torch
 
-        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted == "auto":
-        wanted = "cuda" if there else "cpu"
-    if wanted == "cpu":
+        available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if option == "auto":
+        option = "cuda" if available else "cpu"
+    if option == "cpu":
         return ("cpu",)
-    kind, _, listed = wanted.partition(":")
-    indices = listed.split(",") if listed or ":" in wanted else ["0"]
+    kind, _, listed = option.partition(":")
+    indices = listed.split(",") if listed or ":" in option else ["0"]
     if kind != "cuda" or not all(map(CUDA_NUMBER.fullmatch, indices)):
-        raise UserInputError(f"--device {wanted} is no device: use auto, cpu, cuda or cuda:N[,M].")
+        raise UserInputError(f"--device {option} is no device: use auto, cpu, cuda or cuda:N[,M].")
     numbers = tuple(dict.fromkeys(int(index) for index in indices))
-    if max(numbers) >= there:
+    if max(numbers) >= available:
         raise UserInputError(
-            f"--device {wanted}: PyTorch sees {there} CUDA device(s) here; use --device cpu, or "
-            "install a CUDA build of PyTorch with its driver."
+            f"--device {option}: PyTorch sees {available} CUDA device(s) here; use --device cpu, "
+            "or install a CUDA build of PyTorch with its driver."
         )
     return tuple(f"cuda:{number}" for number in numbers)
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How many workers there are.
+    """The number of workers.
 
     Attributes:
-        jobs: workers to begin with.
-        most: workers that there may be once a GPU trial's memory has been measured; the same as
-            `jobs` where the user or the CPU has settled it.
-        threads: CPU threads of each.
+        jobs: workers at the start.
+        most: upper limit once the memory of a GPU trial has been measured; equal to `jobs` if
+            the user or the number of CPU cores decides.
+        threads: CPU threads of each worker.
     """
 
     jobs: int
@@ -75,9 +75,9 @@ class Slots:
 
 
 def share_out(devices: Sequence[str], jobs: int | None, per_gpu: int | None, cores: int) -> Slots:
-    """The slots for `--jobs` (None: auto; in all) and `--per-gpu` (None: by measured memory).
+    """The slots for `--jobs` (total; None: auto) and `--per-gpu` (None: by measured memory).
 
-    Every worker has a CPU thread of its own at least, so `auto` goes no further than the cores.
+    Every worker needs at least one CPU thread, so `auto` does not exceed the number of cores.
 
     Raises:
         UserInputError: `--per-gpu` without a GPU.
@@ -86,36 +86,36 @@ def share_out(devices: Sequence[str], jobs: int | None, per_gpu: int | None, cor
     if per_gpu is not None and not on_gpu:
         raise UserInputError("--per-gpu is for GPUs, and this search runs on the CPU: use --jobs.")
     if jobs is not None:
-        begin = most = jobs if per_gpu is None else min(jobs, per_gpu * len(devices))
+        start = most = jobs if per_gpu is None else min(jobs, per_gpu * len(devices))
     elif per_gpu is not None:
-        begin = most = per_gpu * len(devices)
+        start = most = per_gpu * len(devices)
     elif on_gpu:
-        begin, most = len(devices), max(len(devices), cores)
+        start, most = len(devices), max(len(devices), cores)
     else:
-        begin = most = cores
+        start = most = cores
     threads = max(1, cores // most)
-    return Slots(begin, most, min(threads, 4) if on_gpu else threads)
+    return Slots(start, most, min(threads, 4) if on_gpu else threads)
 
 
 def share_out_cluster(
-    resources: Mapping[str, float], wanted: str, jobs: int | None, per_gpu: int | None
+    resources: Mapping[str, float], option: str, jobs: int | None, per_gpu: int | None
 ) -> tuple[str, Slots]:
     """The device and the slots on a Ray cluster with these `CPU` and `GPU` totals.
 
-    A worker takes one CPU, and on GPUs a whole one unless `--per-gpu` says otherwise. With `jobs`
-    more than fit now, the rest start when the cluster grows.
+    A worker takes one CPU, and one whole GPU unless `--per-gpu` is given. Workers beyond what fits
+    now start when the cluster grows.
 
     Raises:
-        UserInputError: GPUs are asked for where there are none, or one by its number.
+        UserInputError: `--device` asks for GPUs where there are none, or for one by its number.
     """
     gpus = int(resources.get("GPU", 0))
-    if wanted == "auto":
-        wanted = "cuda" if gpus else "cpu"
-    if wanted not in ("cpu", "cuda"):
-        raise UserInputError(f"--device {wanted}: on a cluster Ray chooses the GPU; use cuda.")
-    if wanted == "cuda" and not gpus:
+    if option == "auto":
+        option = "cuda" if gpus else "cpu"
+    if option not in ("cpu", "cuda"):
+        raise UserInputError(f"--device {option}: on a cluster Ray chooses the GPU; use cuda.")
+    if option == "cuda" and not gpus:
         raise UserInputError("--device cuda: the Ray cluster has no GPU; use --device cpu.")
-    if wanted == "cpu":
+    if option == "cpu":
         if per_gpu is not None:
             raise UserInputError("--per-gpu is for GPUs, and this search runs on CPUs: use --jobs.")
         fit = int(resources.get("CPU", 1))
@@ -125,20 +125,20 @@ def share_out_cluster(
 
 
 def trials_that_fit(measured: Sequence[Memory]) -> int:
-    """Trials at a time on one GPU, from what trials that ran alone on theirs have needed.
+    """Concurrent trials on one GPU, from the memory of trials that each ran alone on a GPU.
 
-    At least 1: what ran, ran.
+    At least 1, since the measured trials did run.
     """
     peak = max(memory.peak for memory in measured)
     room = min(memory.room for memory in measured)
-    return max(1, int(USED * room / peak))
+    return max(1, int(USABLE * room / peak))
 
 
 def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
-    """Run something on a device; what it needed of a GPU. What it held is given back after it,
-    so that a worker that waits leaves the GPU to the others.
+    """Run a function on a device and measure its GPU memory (None on a CPU).
 
-    It must not keep tensors in what it returns.
+    The cached memory is released afterwards, so that an idle worker leaves the GPU to the others.
+    The result must not contain tensors.
     """
     import torch
 
@@ -146,10 +146,10 @@ def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
         return run(), None
     torch.cuda.reset_peak_memory_stats(device)
     try:
-        done = run()
+        result = run()
         peak = torch.cuda.max_memory_reserved(device)
     finally:
         torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
-    held = torch.cuda.memory_reserved(device) + CONTEXT
-    return done, Memory(peak=peak + CONTEXT, room=free + held)
+    own = torch.cuda.memory_reserved(device) + CONTEXT
+    return result, Memory(peak=peak + CONTEXT, room=free + own)

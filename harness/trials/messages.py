@@ -1,4 +1,4 @@
-"""What a driver and its workers say to one another about a trial. No torch: both sides read it."""
+"""Types that the driver and its workers exchange about a trial. Without torch: both import it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from typing import Any, Literal, Protocol
 from search_spaces.params import TrialParams, Value
 
 StageName = Literal["search", "final"]
-"""The search itself, on the validation pairs; or its finalists, longer and on the test pairs."""
+"""The search, scored on the validation pairs; or its finalists, longer and on the test pairs."""
 
 
 def trial_name(number: int, stage: StageName = "search") -> str:
-    """`t037`, or `f03` among the finalists' runs."""
+    """`t037`, or `f03` for a run of a finalist."""
     return f"t{number:03d}" if stage == "search" else f"f{number:02d}"
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """One trial to run: its number in its stage, its values, its seed.
+    """One trial to run: its number within its stage, its parameters, its seed.
 
     Attributes:
-        extras: training settings that the space varies beside the five, in place of the profile's.
+        extras: further training settings that the space varies; they replace the profile's.
     """
 
     number: int
@@ -36,20 +36,20 @@ class TrialTask:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that makes this trial another than its neighbour."""
+        """All values that distinguish this trial from others."""
         return {**self.params.model_dump(), **self.extras}
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A trial's standing at one rung: score and components on the validation pairs.
+    """A trial's intermediate result at one rung, on the validation pairs.
 
     Attributes:
         step: optimisation steps done by this trial.
-        value: the headline score.
-        components: its parts, means over the validation pairs.
-        losses: each loss's mean since the last rung.
-        panel: PNG bytes: retouched | restored | original | mask outline, a row a picture.
+        value: the score that the search optimises.
+        components: the parts of the score, means over the validation pairs.
+        losses: the mean of each loss since the last rung.
+        panel: PNG bytes, one row per picture: retouched | restored | original | mask outline.
     """
 
     step: int
@@ -61,11 +61,11 @@ class Rung:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a trial that ran alone on a GPU says about running several there. In bytes.
+    """GPU memory of a trial that ran alone on its GPU, in bytes.
 
     Attributes:
-        peak: the most that its process took.
-        room: what it and others like it can take together.
+        peak: the maximum that its process used.
+        room: the memory available to it and to further trials together.
     """
 
     peak: int
@@ -74,10 +74,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial that was not stopped ended.
+    """The result of a trial that was not pruned.
 
     Attributes:
-        checkpoint: its generator's weights; None where another program keeps them.
+        checkpoint: its generator's weights; None if an external program stores them.
     """
 
     rung: Rung
@@ -88,7 +88,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Scores every trial is read against.
+    """Scores to compare every trial with.
 
     Attributes:
         noop: of the input unchanged.
@@ -108,28 +108,28 @@ class Baseline:
 
 
 class Report(Protocol):
-    """Called at every rung; answers whether to go on (False: pruned, stop)."""
+    """Callback for every rung; returns whether to continue (False: the trial is pruned)."""
 
     def __call__(self, rung: Rung) -> bool: ...
 
 
 class TrialRunner(Protocol):
-    """What lives in a worker across trials; made once there by a picklable factory."""
+    """Runs a worker's trials; created once per worker by a picklable factory."""
 
     def prepare(self, tell: "Tell") -> Baseline:
-        """Make the shared warm start unless the run folder has it; `tell` hears of progress."""
+        """Make the shared warm start unless it exists; `tell` is the progress callback."""
         ...
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """Run one trial; None when `report` stopped it.
+        """Run one trial; None if `report` stopped it.
 
         Raises:
-            DivergedError: a loss or score stopped being finite.
+            DivergedError: a loss or the score is no longer finite.
         """
         ...
 
 
 class Tell(Protocol):
-    """Hears how far a long preparation is."""
+    """Progress callback of a long preparation, in optimisation steps."""
 
     def __call__(self, done: int, total: int) -> None: ...

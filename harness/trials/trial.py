@@ -1,4 +1,4 @@
-"""One trial, from its parameters to its score. The page to read first."""
+"""One trial, from its parameters to its score. Read this file first."""
 
 import gc
 from collections.abc import Generator
@@ -14,10 +14,10 @@ from torch import nn
 from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import load_dataset
 from harness.errors import SharedInputError, UserInputError, for_the_user
-from harness.evaluation.evaluator import Judge
+from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import Batch, batches, half_size_first
+from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.feature_cache import target_features
@@ -41,10 +41,10 @@ from objectives.loading import load_objective
 
 
 class Trials:
-    """Runs the trials of one study in one process. What they share is made once, here.
+    """Runs the trials of one study in one process, and creates once what they share.
 
     Each trial continues from the same warm start with the same batches in the same order, so that
-    two trials differ by their parameters alone.
+    two trials differ in their parameters only.
     """
 
     def __init__(self, plan: TrialPlan) -> None:
@@ -52,10 +52,10 @@ class Trials:
         self.paths = StudyPaths(plan.folder)
         self.device = torch.device(plan.device)
         if self.device.type == "cuda":
-            # Streams and graphs belong to the current device, whatever their tensors lie on.
+            # Streams and graphs use the current device, not that of their tensors.
             torch.cuda.set_device(self.device)
         self.dataset = load_dataset(plan.dataset)
-        with for_the_user(FileNotFoundError, ValueError):  # weights that are gone or damaged
+        with for_the_user(FileNotFoundError, ValueError):  # missing or damaged weights
             self.objective = load_objective(plan.objective, plan.weights, plan.device)
             self.perceptual = PerceptualLoss(
                 plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
@@ -110,14 +110,14 @@ class Trials:
         return score.value
 
     @cached_property
-    def val(self) -> Judge:
-        """What the search is scored on."""
-        return Judge(self.dataset.val, self.objective, self.device)
+    def val(self) -> Evaluator:
+        """The evaluator of the search."""
+        return Evaluator(self.dataset.val, self.objective, self.device)
 
     @cached_property
-    def test(self) -> Judge:
-        """What nothing but the finalists is scored on."""
-        return Judge(self.dataset.test, self.objective, self.device)
+    def test(self) -> Evaluator:
+        """The evaluator of the finalists only."""
+        return Evaluator(self.dataset.test, self.objective, self.device)
 
     def warm_start(self, netG: str) -> WarmStart:
         """The study's warm start of a generator, read once a worker.
@@ -142,21 +142,21 @@ class Trials:
             ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """One trial, and what it needed of a GPU, which has room again after it."""
+        """Run one trial and measure its GPU memory, which is released afterwards."""
         try:
-            result, memory = with_memory(self.plan.device, lambda: self.one(task, report))
+            result, memory = with_memory(self.plan.device, lambda: self.run_trial(task, report))
         finally:
             self.captured.make_room()
         return result and replace(result, memory=memory)
 
-    def one(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """Train one setting for a short while, score it at every rung, stop where told to."""
-        settings, judge, checkpoint = self.of_stage(task)
-        follow = self.train_here if self.plan.external is None else self.train_there
-        with closing(follow(task, settings)) as course:
-            for progress in course:
-                restored, score = judge(progress.judged)
-                panel = panel_png(judge.reference, restored)
+    def run_trial(self, task: TrialTask, report: Report) -> TrialResult | None:
+        """Train with the task's parameters, score at every rung, stop if `report` says so."""
+        settings, evaluator, checkpoint = self.stage_setup(task)
+        train_task = self.train_built_in if self.plan.external is None else self.train_external
+        with closing(train_task(task, settings)) as rungs:
+            for progress in rungs:
+                restored, score = evaluator(progress.judged)
+                panel = panel_png(evaluator.reference, restored)
                 rung = Rung(progress.step, score.value, score.components, progress.losses, panel)
                 if not report(rung):
                     return None
@@ -166,11 +166,10 @@ class Trials:
             torch.save(state_of(progress.judged), aside)
         return TrialResult(rung, score.per_image, checkpoint)
 
-    def train_here(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
-        """This program's own training."""
+    def train_built_in(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        """Train with this program's own training loop."""
         targets = self.targets if task.params.lambda_perceptual > 0 else None
         stream = batches(self.dataset.train, settings, self.device, task.seed, targets)
-        stream = half_size_first(stream, settings.half_size_steps)
         first = next(stream)
         model = self.model(task, settings, first)
         torch.manual_seed(task.seed)
@@ -179,7 +178,7 @@ class Trials:
     def model(
         self, task: TrialTask, settings: TrainSettings, batch: Batch
     ) -> Pix2Pix | CapturedStep:
-        """The networks and their optimisers; on a GPU with their step captured, where it can be."""
+        """The networks and optimisers; on a GPU with the step as a CUDA graph, if possible."""
 
         def start() -> Pix2Pix:
             return Pix2Pix.start(*self.networks(task), task.params, settings, self.perceptual)
@@ -189,8 +188,8 @@ class Trials:
         structure = structure_of(task.params, task.extras)
         return self.captured.begin(structure, start, batch, self.weights(task), task.params)
 
-    def train_there(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
-        """The user's own program, from the same warm start where it continues from one."""
+    def train_external(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        """Train with the user's own program, from the shared warm start if there is one."""
         assert self.plan.external is not None
         yield from train_with(
             self.plan.external,
@@ -203,7 +202,7 @@ class Trials:
         )
 
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
-        """The two networks as this trial begins with them: warm, or fresh from its seed."""
+        """This trial's two networks before training: the warm start, or new ones from its seed."""
         settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
         nets = (
             build_generator(settings, task.seed),
@@ -215,7 +214,7 @@ class Trials:
         return nets[0].to(self.device), nets[1].to(self.device)
 
     def weights(self, task: TrialTask) -> tuple[NetWeights, NetWeights]:
-        """What the two networks begin with."""
+        """The initial weights of the two networks."""
         if self.plan.warm_start == "shared":
             kind = (task.params.n_layers_D, task.params.gan_mode)
             warm_start = self.warm_start(str(task.extras.get("netG", self.plan.train.netG)))
@@ -223,8 +222,8 @@ class Trials:
         generator, discriminator = self.networks(task)
         return state_of(generator), state_of(discriminator)
 
-    def of_stage(self, task: TrialTask) -> tuple[TrainSettings, Judge, Path]:
-        """How a task of its stage is trained, what it is scored on, where its weights go."""
+    def stage_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
+        """The training settings, the evaluator and the checkpoint file of a task's stage."""
         settings = self.plan.train.but(task.extras)
         if task.stage == "search":
             return settings, self.val, self.paths.checkpoint(task.number)
@@ -232,11 +231,11 @@ class Trials:
 
 
 def make_runner(plan: TrialPlan) -> TrialRunner:
-    """What a worker calls once, in its own process, which is set up for nothing but trials."""
+    """The runner of a worker process, called once; it also configures the process for trials."""
     torch.set_num_threads(plan.threads)
     torch.set_flush_denormal(True)
     trials = Trials(plan)
-    # What stands by now stays: the collector need not walk through it while trials run.
+    # Objects created so far live as long as the process: the collector need not scan them.
     gc.collect()
     gc.freeze()
     return trials

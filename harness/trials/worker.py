@@ -1,6 +1,6 @@
-"""A worker's side of the pipe: it asks for nothing, runs what it is told to, and tells.
+"""The worker process: it receives orders over a pipe, runs trials and sends messages back.
 
-It imports torch only, lives across trials, writes to no database, and ends with its driver.
+It imports torch only, runs many trials, writes to no database, and ends with its driver.
 """
 
 import contextlib
@@ -22,24 +22,24 @@ from harness.config.settings import TrialPlan
 from harness.errors import DivergedError, HarnessError, SharedInputError, disk_full
 from harness.trials.messages import Baseline, Rung, TrialResult, TrialRunner, TrialTask
 
-TELL_EVERY = 0.25  # seconds between two words on a preparation's progress
+PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a preparation
 
 RunnerFactory = Callable[[TrialPlan], TrialRunner]
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """Order: make what the study's trials share."""
+    """Order: make the data that all trials of the study share."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The runner stands: the worker takes orders."""
+    """The runner has been created: the worker accepts orders."""
 
 
 @dataclass(frozen=True)
 class Preparing:
-    """How far the preparation is, in optimisation steps."""
+    """Progress of the preparation, in optimisation steps."""
 
     done: int
     total: int
@@ -47,35 +47,35 @@ class Preparing:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The trial ended where the driver said so."""
+    """The trial ended at a rung because the driver pruned it."""
 
 
 @dataclass(frozen=True)
 class Diverged:
-    """The trial's losses or score stopped being finite."""
+    """A loss or the score of the trial is no longer finite."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class OutOfMemory:
-    """The trial asked for more memory than there is."""
+    """The trial needed more memory than is available."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class DiskFull:
-    """There is no room left for what the trial writes."""
+    """The disk that the trial writes to is full."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The trial or the preparation raised.
+    """The trial or the preparation raised an exception.
 
     Attributes:
-        user_error: the reason is a sentence for the user as it is.
-        shared: what every trial reads is damaged, so that the next one would fail as well.
+        user_error: `reason` is a complete message for the user.
+        shared: a file that all trials read is damaged, so the next trial would fail too.
     """
 
     reason: str
@@ -99,15 +99,15 @@ Message = (
 
 
 class Pipe(Protocol):
-    """A worker's way to its driver."""
+    """A worker's connection to its driver."""
 
-    def send(self, word: Message, /) -> None: ...
+    def send(self, message: Message, /) -> None: ...
 
     def recv(self) -> Any: ...
 
 
 def trial_runner(plan: TrialPlan) -> TrialRunner:
-    """The real runner. The import is here because torch belongs to the worker's process."""
+    """The default `RunnerFactory`. Imports here, since only worker processes need torch."""
     from harness.trials.trial import make_runner
 
     return make_runner(plan)
@@ -120,44 +120,44 @@ def serve(
     log: Path,
     environment: Mapping[str, str],
 ) -> None:
-    """A worker process's whole life.
+    """Entry point of a worker process.
 
     Args:
-        environment: the driver's; the process that this one is forked from may have an older one.
+        environment: the driver's; that of the fork server may be out of date.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     os.environ.clear()
     os.environ.update(environment)
-    spin_shortly()
+    limit_spinning()
     end_with_driver()
-    silence(log)
-    obey(pipe, factory, plan)
+    discard_output(log)
+    run_orders(pipe, factory, plan)
 
 
-def obey(pipe: Pipe, factory: RunnerFactory, plan: TrialPlan) -> None:
-    """Make the runner, then carry out orders until None comes."""
-    # A pipe that broke means that the driver is gone: nobody is left to tell.
+def run_orders(pipe: Pipe, factory: RunnerFactory, plan: TrialPlan) -> None:
+    """Create the runner, then execute orders until None is received."""
+    # A broken pipe means that the driver has ended, so nobody reads an error message.
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         try:
             runner = factory(plan)
         except Exception as error:
-            pipe.send(answer_to(error))
+            pipe.send(message_for(error))
             return
         pipe.send(Ready())
         while (order := pipe.recv()) is not None:
-            pipe.send(carry_out(order, runner, pipe))
+            pipe.send(execute(order, runner, pipe))
 
 
-def carry_out(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Message:
-    """Do one order; whatever goes wrong in it becomes its answer."""
+def execute(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Message:
+    """Execute one order; an exception is returned as a message."""
 
-    last_told = 0.0
+    last_sent = 0.0
 
-    def tell(done: int, total: int) -> None:
-        # The pipe holds little, and the driver may be busy: a worker must not wait for it here.
-        nonlocal last_told
-        if done == total or time.monotonic() - last_told > TELL_EVERY:
-            last_told = time.monotonic()
+    def on_progress(done: int, total: int) -> None:
+        # A full pipe blocks until the driver reads it, so messages are sent at intervals only.
+        nonlocal last_sent
+        if done == total or time.monotonic() - last_sent > PROGRESS_INTERVAL:
+            last_sent = time.monotonic()
             pipe.send(Preparing(done, total))
 
     def report(rung: Rung) -> bool:
@@ -166,16 +166,16 @@ def carry_out(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Me
 
     try:
         if isinstance(order, Prepare):
-            return runner.prepare(tell)
+            return runner.prepare(on_progress)
         return runner.run(order, report) or Stopped()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:
-        return answer_to(error)
+        return message_for(error)
 
 
-def answer_to(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
-    """What the driver is told of an error."""
+def message_for(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
+    """The message to the driver that reports an exception."""
     if isinstance(error, DivergedError):
         return Diverged(str(error))
     if disk_full(error):
@@ -191,42 +191,43 @@ def answer_to(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
 
 
 def one_line(error: Exception) -> str:
-    """An error's type and the first line of what it says."""
+    """The type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """True for Python's own error, CUDA's, and PyTorch's allocator on the CPU."""
-    said = str(error)
+    """True for `MemoryError`, CUDA's error, and that of PyTorch's CPU allocator."""
+    text = str(error)
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
-        or "DefaultCPUAllocator" in said
-        or "CUDA out of memory" in said
+        or "DefaultCPUAllocator" in text
+        or "CUDA out of memory" in text
     )
 
 
-def silence(log: Path) -> None:
-    """Send what a trial prints nowhere: the terminal is the driver's.
+def discard_output(log: Path) -> None:
+    """Redirect stdout and stderr to the null device: the terminal belongs to the driver.
 
-    Python's own errors travel over the pipe; the stack of a crash cannot, and goes to `log`.
+    Exceptions are sent over the pipe; the stack of a crash is written to `log`.
     """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os.close(null)
     faulthandler.enable(log.open("a"))
 
 
-def spin_shortly() -> None:
-    """Torch's threads spin while they wait for one another: on a busy machine that takes the very
-    core that the other one needs. Read when torch loads.
+def limit_spinning() -> None:
+    """Limit the busy waiting of torch's threads. Call it before torch is imported.
+
+    On a busy machine a spinning thread takes the core that the thread it waits for needs.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def die_with_parent() -> None:
-    """Let Linux end this process when the one that started it ends."""
+    """Have Linux kill this process when its parent ends."""
     if sys.platform == "linux":
         import ctypes
 
@@ -236,13 +237,13 @@ def die_with_parent() -> None:
 
 
 def end_with_driver() -> None:
-    """See to it that this process ends when the driver does, however that ends."""
+    """End this process whenever and however the driver ends."""
     die_with_parent()
     driver = parent_process()
     assert driver is not None
 
     def watch() -> None:
-        # Where there is no such signal, and where the driver died before it was asked for.
+        # For other systems than Linux, and if the driver ended before the signal was requested.
         connection.wait([driver.sentinel])
         os._exit(1)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as command
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import describe_machine
 from benchmarks.step import plain_perceptual, plainly
 from harness.config.profiles import QUICK
 from harness.training.networks import build_discriminator, build_generator

@@ -6,7 +6,6 @@ import pytest
 
 import benchmarks.driver
 import harness.search.search
-from benchmarks.share import busy, covered
 from benchmarks.simulated import make_plan
 from harness.search.result import outcome_of
 from harness.study.study import read_study
@@ -35,16 +34,3 @@ def test_simulated_trials_end_as_real_ones_do(
 
 def test_a_simulated_plan_says_what_runs_are_tagged_with(tmp_path: Path) -> None:
     assert tags_of(make_plan(tmp_path, 1, BUDGET).facts)["profile"] == "quick"
-
-
-def spans(*rows: tuple[int, int, float, float]) -> list[dict[str, float]]:
-    return [dict(zip(("worker", "trial", "began", "ended"), row, strict=True)) for row in rows]
-
-
-def test_time_that_overlaps_is_counted_once() -> None:
-    assert covered(spans((1, 0, 0, 2), (2, 1, 1, 3), (1, 2, 5, 6), (2, 3, 5.2, 5.4))) == 4
-
-
-def test_a_preparation_is_no_trial_and_waiting_is_not_busy() -> None:
-    shown = spans((1, -1, 0, 100), (1, 0, 100, 104), (1, 1, 105, 110), (2, 2, 0, 10))
-    assert busy(shown) == pytest.approx(19 / 20)

@@ -17,7 +17,7 @@ from harness.tracking import quiet_client
 STAGES = {
     "writing best.yaml": ("driver", "reports.export:as_yaml:after:2"),
     "training": ("worker", "harness.training.step:Pix2Pix.step:after:15"),
-    "scoring": ("worker", "harness.evaluation.evaluator:Judge.restored_by:after:2"),
+    "scoring": ("worker", "harness.evaluation.evaluator:Evaluator.restored_by:after:2"),
     "recording a rung": ("driver", "optuna.trial:Trial.report:after:4"),
     "between report and tell": ("driver", "harness.search.recorder:Recorder.tell:before:1"),
     "telling the mirror": ("driver", "mlflow:MlflowClient.log_batch:after:3"),

@@ -1,4 +1,4 @@
-"""Workers as threads of this process: they obey as real ones do, and cost no process to start."""
+"""Workers as threads of this process: they run orders as real ones do, but start at once."""
 
 import queue
 import threading
@@ -7,20 +7,20 @@ from typing import Any, Self
 from harness.config.settings import TrialPlan
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import TrialTask
-from harness.trials.worker import Message, Prepare, Preparing, RunnerFactory, obey
+from harness.trials.worker import Message, Prepare, Preparing, RunnerFactory, run_orders
 
 
 class WorkerDies(BaseException):
-    """Raised by a runner whose worker is to end as a killed process does."""
+    """Raised by a runner to end its worker like a killed process."""
 
 
 class Lane:
-    """One worker's pipe. `owes`: answers that its worker has still to give."""
+    """The pipe of one worker. `owes`: messages that the worker has yet to send."""
 
     def __init__(self) -> None:
         self.orders: queue.Queue[Any] = queue.Queue()
         self.words: queue.Queue[Message | Died] = queue.Queue()
-        self.owes = 1  # that it is ready
+        self.owes = 1  # Ready
 
     def send(self, word: Message, /) -> None:
         self.words.put(word)
@@ -36,9 +36,9 @@ class Lane:
 
 
 class ThreadLauncher:
-    """`harness.trials.launchers.launcher.Launcher` in one process, for runners that answer at once.
+    """A `Launcher` in one process, for runners that answer at once.
 
-    What it hears does not depend on which thread is quicker: it waits for every busy worker.
+    The order of messages does not depend on thread timing: it waits for every busy worker.
     """
 
     def __init__(self, factory: RunnerFactory, plan: TrialPlan) -> None:
@@ -58,7 +58,7 @@ class ThreadLauncher:
 
     def live(self, lane: Lane) -> None:
         try:
-            obey(lane, self.factory, self.plan)
+            run_orders(lane, self.factory, self.plan)
         except WorkerDies:
             lane.words.put(Died("killed by signal 9"))
         else:
@@ -72,9 +72,9 @@ class ThreadLauncher:
     def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
         busy = sorted(number for number, lane in self.lanes.items() if lane.owes)
         assert busy, "the driver waits, and no worker has anything to say"
-        return [(number, self.hear(number)) for number in busy]
+        return [(number, self.receive(number)) for number in busy]
 
-    def hear(self, number: int) -> Message | Died:
+    def receive(self, number: int) -> Message | Died:
         lane = self.lanes[number]
         word = lane.words.get()
         lane.owes -= not isinstance(word, Preparing)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.synthetic_studies import RECIPES, SPACE, TRAIN, study_attrs
 from reports.commands import (
     FULL_TRAINING,
     full_commands,
@@ -16,6 +15,7 @@ from reports.commands import (
     shell,
     train_commands,
 )
+from tests.synthetic_studies import RECIPES, SPACE, TRAIN, study_attrs
 
 DATA = study_attrs()["data"]
 TRIAL = TRAIN

@@ -13,12 +13,12 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 from harness.cli.export import export, report
 from harness.cli.spaces import spaces
 from harness.errors import UserInputError
 from harness.study.database import open_storage, sqlite_url
 from tests.reports.test_commands import SHARED, SWITCHES
+from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
 Run = Callable[..., Result]
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from optuna import Study
 
-from benchmarks.synthetic_studies import make_study
 from reports.figures import all_figures, course, importance, losses
 from reports.guide import BANDS
 from reports.settings_figures import scale
 from reports.summary import summarise
 from reports.table import trials_frame
+from tests.synthetic_studies import make_study
 
 
 def say(key: str, **_: object) -> str:
@@ -75,9 +75,7 @@ def test_a_setting_is_drawn_against_the_score_with_the_winner_marked(
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_the_best_eighth_of_the_lines_and_quarter_of_the_points_are_the_boldest(
-    direction: str,
-) -> None:
+def test_the_best_eighth_of_the_lines_is_the_boldest(direction: str) -> None:
     done, figures = figures_of(make_study(40, direction=direction))
     scores = done["score"].to_numpy()
     best_first = np.sort(scores)[:: -1 if direction == "maximize" else 1]
@@ -92,14 +90,6 @@ def test_the_best_eighth_of_the_lines_and_quarter_of_the_points_are_the_boldest(
     assert len(scores) // 8 <= count <= len(scores) // 8 + 1
     low, high = scores.min(), scores.max()
     assert sorted(ends) == pytest.approx(sorted((best_first[:count] - low) / (high - low)))
-    quarter = figures["interaction"]["data"][-1]
-    sizes = [trace["marker"]["size"] for trace in figures["interaction"]["data"]]
-    assert sizes == sorted(sizes)
-    assert sorted(quarter["y"], key=str)  # the second setting of the pair
-    told = sorted(float(text.rpartition("<br>")[2]) for text in quarter["text"])
-    wanted = sorted(round(value, 4) for value in best_first[: len(told)])
-    assert told == pytest.approx(wanted)
-    assert len(scores) // 4 <= len(told) <= len(scores) // 4 + 1
 
 
 def test_losses_are_parts_of_what_they_were_at_the_first_rung() -> None:

@@ -10,7 +10,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.synthetic_studies import (
+from reports.export import best_config
+from reports.html import render, write_report
+from reports.summary import standing, summarise
+from reports.texts import LANGUAGES, translator
+from reports.wording import levels
+from tests.synthetic_studies import (
     RECIPES,
     SPACE,
     add_trial,
@@ -18,11 +23,6 @@ from benchmarks.synthetic_studies import (
     make_study,
     study_attrs,
 )
-from reports.export import best_config
-from reports.html import render, write_report
-from reports.summary import standing, summarise
-from reports.texts import LANGUAGES, translator
-from reports.wording import levels
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
 HOSTILE = (

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks.synthetic_studies import make_study, study_attrs
 from reports.commands import quoted
 from reports.export import as_script, as_yaml, best_config
 from reports.html import write_report
+from tests.synthetic_studies import make_study, study_attrs
 
 CP949 = os.fsdecode("얼굴 사진".encode("cp949"))
 ODD = [

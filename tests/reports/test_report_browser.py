@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.synthetic_studies import make_study
 from reports.html import write_report
 from reports.pictures import GAP, HEADING, OUTLINE
+from tests.synthetic_studies import make_study
 
 pytestmark = pytest.mark.browser
 

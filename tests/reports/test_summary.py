@@ -6,9 +6,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 from reports.record import recipe_trial
 from reports.summary import importance, summarise
+from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
 PROBLEM = dict(zip(SPACE, RECIPES["problem"], strict=True))

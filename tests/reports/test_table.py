@@ -8,8 +8,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from benchmarks.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 from reports.table import as_csv, as_json, as_markdown, trials_frame
+from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
 BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.config.best_config import read_best_config
 from harness.errors import UserInputError
-from harness.full_training.folder import take_up
+from harness.full_training.folder import claim_folder
 from harness.trials.external.program import read_program
 from search_spaces.space import load_space, read_mapping
 from search_spaces.strict_yaml import MOST_BYTES
@@ -44,7 +44,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "space": lambda file: load_space(str(file)),
     "best.yaml": read_best_config,
     "program": lambda file: read_program(file, 1.0),
-    "training.yaml": lambda file: take_up(file.parent, {}),
+    "training.yaml": lambda file: claim_folder(file.parent, {}),
 }
 
 
@@ -86,4 +86,4 @@ def test_a_few_aliases_and_a_merge_mean_what_yaml_says() -> None:
 def test_a_training_without_its_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "training.yaml").write_text("seed: 0\n", encoding="utf-8")
     with pytest.raises(UserInputError, match=r"training\.yaml cannot be used \('key'\)"):
-        take_up(tmp_path, {"seed": 0})
+        claim_folder(tmp_path, {"seed": 0})

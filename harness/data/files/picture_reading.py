@@ -18,8 +18,9 @@ Picture = NDArray[np.uint8]
 
 # Whatever a file is called, its bytes choose Pillow's reader: of PostScript that is Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
-# Two halves of 6,000 x 6,000 fit; a file that claims more is refused before it is unpacked.
-MAX_PIXELS = 80_000_000
+# The 102 megapixels of medium-format cameras fit, as do two halves of 7,700 x 7,700; a file that
+# claims more is refused before it is unpacked.
+MAX_PIXELS = 120_000_000
 MIN_SIDE = 32
 # A TIFF's tag of what a page is: bit 0 a reduced copy, bit 2 a transparency mask.
 SUBFILE_TYPE, SERVING = 254, 0b101
@@ -68,8 +69,8 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
         raise UserInputError(f"{shown(file)} {why}: replace it or remove it.") from error
     except Image.DecompressionBombError as error:
         raise UserInputError(
-            f"{shown(file)} says it has more than {2 * MAX_PIXELS:,} pixels: scale it down or "
-            "remove it."
+            f"{shown(file)} says it has more than the {MAX_PIXELS:,} pixels that are read: scale "
+            "it down or remove it."
         ) from error
     except FileNotFoundError as error:
         raise UserInputError(f"{shown(file)} is not there (or its link leads nowhere).") from error
@@ -104,16 +105,25 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
         UserInputError: the file is missing, empty, no picture, truncated, animated or too large.
     """
     with opened_picture(file) as opened:
-        frames = frames_of(opened)
-        if frames > 1:
-            raise UserInputError(
-                f"{shown(file)} holds {frames} frames, an animation or several pages: give one "
-                "picture a file."
-            )
+        refuse_several(opened, file)
         if bits < depth.WIDEST and depth.has_wide_colour(opened):
             depth.narrow_colour(opened, bits)
         opened.load()
         return to_rgb(opened, bits)
+
+
+def refuse_several(opened: Image.Image, file: Path) -> None:
+    """Refuse a file of several pictures.
+
+    Raises:
+        UserInputError: it is one.
+    """
+    frames = frames_of(opened)
+    if frames > 1:
+        raise UserInputError(
+            f"{shown(file)} holds {frames} frames, an animation or several pages: give one "
+            "picture a file."
+        )
 
 
 def frames_of(opened: Image.Image) -> int:

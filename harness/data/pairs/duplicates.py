@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 from PIL import Image
+from scipy.cluster.hierarchy import DisjointSet
 
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import read_halves
@@ -26,31 +27,6 @@ class Signature:
 
     hashes: tuple[int, ...]
     landmarks: bytes
-
-
-class Groups:
-    """Numbers from 0 to `count` - 1, each in a group of its own until joined."""
-
-    def __init__(self, count: int) -> None:
-        self.leaders = list(range(count))
-
-    def leader(self, number: int) -> int:
-        """One number that stands for the whole group."""
-        while self.leaders[number] != number:
-            self.leaders[number] = self.leaders[self.leaders[number]]
-            number = self.leaders[number]
-        return number
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.leader(one), self.leader(other)))
-        self.leaders[high] = low
-
-    def listed(self) -> list[list[int]]:
-        """The groups, each in rising order."""
-        groups: dict[int, list[int]] = defaultdict(list)
-        for number in range(len(self.leaders)):
-            groups[self.leader(number)].append(number)
-        return list(groups.values())
 
 
 def signature(a: Picture, b: Picture) -> Signature:
@@ -97,19 +73,19 @@ def close_hashes(hashes: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 def same_picture_groups(signatures: Sequence[Signature]) -> list[list[int]]:
     """Groups of indices of pairs that show one picture, whole or cropped, directly or through
-    others."""
-    groups = Groups(len(signatures))
+    others; each group and the list of groups in rising order."""
+    groups = DisjointSet(range(len(signatures)))
     owners = [index for index, known in enumerate(signatures) for _ in known.hashes]
     for one, other in close_hashes([value for known in signatures for value in known.hashes]):
-        groups.join(owners[one], owners[other])
+        groups.merge(owners[one], owners[other])
     # Pairs that are together already are represented by one of them.
-    leaders = [group[0] for group in groups.listed()]
+    leaders = sorted(min(group) for group in groups.subsets())
     pictures = [signatures[leader].landmarks for leader in leaders]
     for one, other, matches in candidates(pictures):
-        apart = groups.leader(leaders[one]) != groups.leader(leaders[other])
+        apart = not groups.connected(leaders[one], leaders[other])
         if apart and show_one_picture(pictures[one], pictures[other], matches):
-            groups.join(leaders[one], leaders[other])
-    return groups.listed()
+            groups.merge(leaders[one], leaders[other])
+    return sorted(sorted(group) for group in groups.subsets())
 
 
 def read_signature(files: PairFiles) -> Signature:

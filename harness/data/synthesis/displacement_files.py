@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.config.settings import Direction
 from harness.data.files.picture_reading import Picture, refuse_special, shown
@@ -14,6 +15,19 @@ from harness.errors import UserInputError
 def save_fields(file: Path, field: Field, inverse: Field) -> None:
     """Both fields `[2, h, w]` (x first, pixels) as float16: good to 1/64 px up to 32 px."""
     np.savez_compressed(file, field=field.astype(np.float16), inverse=inverse.astype(np.float16))
+
+
+def save_flo(file: Path, displacement: NDArray[np.float32]) -> None:
+    """A displacement `[h, w, 2]` in pixels, x first, in the Middlebury format of optical flow.
+
+    "PIEH", width and height as int32, then the values row by row as float32, little-endian:
+    `cv2.readOpticalFlow` and most programs of that field read it.
+    """
+    height, width = displacement.shape[:2]
+    with file.open("wb") as out:
+        out.write(b"PIEH")
+        np.array([width, height], "<i4").tofile(out)
+        displacement.astype("<f4", copy=False).tofile(out)
 
 
 def read_field(file: Path, kind: Literal["field", "inverse"], height: int, width: int) -> Field:

@@ -54,10 +54,19 @@ def read_repository(folder: Path, silence: float) -> Repository:
         )
     found = set(re.findall(r"--(\w+)", asked.stdout))
     # A model's own options are added after --help has been answered.
-    for file in sorted((folder / "models").glob("*.py")):
+    files = sorted((folder / "models").glob("*.py"))
+    for file in files:
         text = file.read_text(encoding="utf-8", errors="replace")
         found |= set(re.findall(r"""['"]--(\w+)['"]""", text))
-    return Repository(folder=folder, python=python, options=tuple(sorted(found)), silence=silence)
+    ending = "_model.py"
+    models = [file.name.removesuffix(ending) for file in files if file.name.endswith(ending)]
+    return Repository(
+        folder=folder,
+        python=python,
+        options=tuple(sorted(found)),
+        models=tuple(models),
+        silence=silence,
+    )
 
 
 def python_of(folder: Path) -> str:
@@ -70,12 +79,12 @@ def check_options(repository: Repository, params: TrialParams, train: TrainSetti
     """Refuse a copy that cannot train such a setting.
 
     Raises:
-        UserInputError: names the option that it lacks.
+        UserInputError: names the option or the model that it lacks.
     """
     data = {"folder": "pairs", "direction": "AtoB", "n_train": 1}
     command = train_commands(params.model_dump(), train.model_dump(), data, "check", "warm")[-1]
-    if lacking := missing(options_of(command), repository.options):
-        raise UserInputError(f"{repository.folder}/train.py knows no {lacking}")
+    if lacking := missing(options_of(command), repository.model_dump(mode="json")):
+        raise UserInputError(lacking)
 
 
 def trial_command(

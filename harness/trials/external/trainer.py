@@ -25,13 +25,13 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
         )
     if config.repo is None:
         return None
-    if train.netG in MOVING:
-        raise UserInputError(
-            f"netG {train.netG} moves pixels, and only this program trains it: leave --trainer and "
-            "--repo out, or choose another netG."
-        )
     silence = SILENCE if config.trial_timeout is None else config.trial_timeout / 2
     if config.repo.suffix in (".yaml", ".yml"):
+        if train.netG in MOVING:
+            raise UserInputError(
+                f"netG {train.netG} moves pixels, which a program that a YAML describes cannot be "
+                "told to do: choose another netG, or name a copy of pix2pix with --repo DIR."
+            )
         program = read_program(config.repo, silence)
         check_program(program, space, config.from_scratch, bool(config.init_from))
         return program

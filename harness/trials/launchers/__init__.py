@@ -1,1 +1,1 @@
-"""Where workers run: on processes of this machine, or as actors of a Ray cluster."""
+"""Launchers: workers as processes of this machine, or as actors of a Ray cluster."""

@@ -1,4 +1,4 @@
-"""What a driver needs of whatever runs its workers."""
+"""The interface between the driver and the launcher of its workers."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -9,13 +9,13 @@ from harness.trials.worker import Message, Prepare
 
 @dataclass(frozen=True)
 class Died:
-    """A worker ended by itself; `reason` says how, in words."""
+    """A worker ended unexpectedly; `reason` describes how."""
 
     reason: str
 
 
 class Launcher(Protocol):
-    """Starts, hears, replaces and ends workers, by their numbers. Knows nothing of trials.
+    """Starts and ends workers and exchanges messages with them, by their numbers.
 
     Used by one thread. Leaving its context ends every worker.
     """
@@ -25,23 +25,23 @@ class Launcher(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def start(self, number: int) -> None:
-        """Start worker `number`, which is not running; it will say Ready."""
+        """Start worker `number`, which is not running; its first message is `Ready`."""
         ...
 
     def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
-        """Give an order, or an answer to a rung. A worker that is gone is told of by `wait`."""
+        """Send an order, or the answer to a rung. If the worker has died, `wait` reports it."""
         ...
 
     def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
-        """What workers said, at most one message each, in the order of their numbers.
+        """Messages of workers, at most one from each, ordered by worker number.
 
-        Returns as soon as there is something, or empty after `timeout` seconds. That a worker died
-        comes after all that it had said.
+        Returns as soon as there is a message, or an empty list after `timeout` seconds. `Died`
+        comes after all messages of that worker.
         """
         ...
 
     def kill(self, number: int) -> None:
-        """End a worker at once, whatever it is doing; nothing is heard of it any more."""
+        """End a worker at once; no further message of it is returned."""
         ...
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Workers as processes of this machine.
 
-On Linux they are forked from a server that has imported what they need, which takes seconds and is
-done once, while the search is planned. Elsewhere libraries do not survive a fork, and each worker
-imports for itself.
+On Linux they are forked from a server that has imported the libraries already: that takes seconds,
+and happens once, while the search is planned. On other systems the libraries do not survive a
+fork, so each worker imports them itself.
 """
 
 import contextlib
@@ -25,27 +25,27 @@ from harness.trials.messages import TrialTask
 from harness.trials.worker import Message, Prepare, RunnerFactory, serve
 
 FORKED = sys.platform == "linux"
-# An address has 107 bytes, and the server puts /pymp-xxxxxxxx/listener-xxxxxxxx behind it.
+# A socket address has 107 bytes; the server appends /pymp-xxxxxxxx/listener-xxxxxxxx.
 LONGEST_TMPDIR = 107 - 32
 
 
 def import_for_workers() -> None:
-    """Begin to import what workers will need; returns at once."""
+    """Start to import the workers' libraries in the fork server; returns at once."""
     if FORKED:
         multiprocessing.set_forkserver_preload(["harness.trials.launchers.preload"])
         start_server()
 
 
 def start_server() -> None:
-    """Start what workers are forked from, unless it runs; it ends with the thread that does."""
-    keep_sockets_short()
-    # Before Python 3.12.8 it looks for what it imports in the folder that it is started in.
+    """Start the fork server unless it runs; it ends with the thread that starts it."""
+    shorten_socket_paths()
+    # Before Python 3.12.8 the server imports from the folder that it is started in.
     with contextlib.chdir(Path(__file__).parents[3]):
         forkserver.ensure_running()
 
 
-def keep_sockets_short() -> None:
-    """Let multiprocessing's sockets be in /tmp where TMPDIR is too long for a socket's address.
+def shorten_socket_paths() -> None:
+    """Place multiprocessing's sockets in /tmp if TMPDIR is too long for a socket address.
 
     Raises:
         UserInputError: /tmp cannot be written either.
@@ -54,7 +54,7 @@ def keep_sockets_short() -> None:
         return
     chosen, tempfile.tempdir = tempfile.tempdir, "/tmp"
     try:
-        util.get_temp_dir()  # made now, it is used from here on
+        util.get_temp_dir()  # created here; multiprocessing uses it from now on
     except OSError as error:
         raise UserInputError(
             f"The path of TMPDIR, {chosen}, is too long for sockets, and /tmp cannot be written: "
@@ -66,7 +66,7 @@ def keep_sockets_short() -> None:
 
 @dataclass
 class Worker:
-    """One slot's present process."""
+    """The current process of one slot."""
 
     number: int
     process: BaseProcess
@@ -74,7 +74,7 @@ class Worker:
 
 
 class LocalLauncher:
-    """Starts, hears, replaces and ends worker processes. Knows nothing of trials."""
+    """Starts and ends worker processes and exchanges messages with them: a `Launcher`."""
 
     def __init__(
         self, factory: RunnerFactory, plan: TrialPlan, log: Path, devices: Sequence[str]
@@ -95,7 +95,7 @@ class LocalLauncher:
         self.close()
 
     def start(self, number: int) -> None:
-        """Start worker `number` on the device whose turn it is; it will say Ready."""
+        """Start worker `number`; the devices take turns. Its first message is `Ready`."""
         device = self.devices[number % len(self.devices)]
         plan = self.plan.model_copy(update={"device": device})
         ours, theirs = self.context.Pipe()
@@ -105,33 +105,33 @@ class LocalLauncher:
             name=f"harness-worker-{number}",
         )
         process.start()
-        theirs.close()  # so that our end reads its end of file when the worker dies
+        theirs.close()  # so that our end reads end-of-file when the worker dies
         self.workers[number] = Worker(number, process, ours)
 
     def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
-        """Give an order or an answer. A worker that is gone is told of by `wait`."""
+        """Send an order or an answer. If the worker has died, `wait` reports it."""
         try:
             self.workers[number].pipe.send(order)
         except (BrokenPipeError, ConnectionResetError):
             return
 
     def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
-        """What workers said, at most one message each, in the order of their numbers.
+        """Messages of workers, at most one from each, ordered by worker number.
 
-        A worker that died is reaped here, after all that it had said before.
+        A dead worker is reaped here, after all its messages have been read.
         """
         of_pipe: dict[Any, Worker] = {worker.pipe: worker for worker in self.workers.values()}
-        heard: list[tuple[int, Message | Died]] = []
+        messages: list[tuple[int, Message | Died]] = []
         ready = {of_pipe[pipe].number for pipe in connection.wait(list(of_pipe), timeout)}
         for number in sorted(ready):
             try:
-                heard.append((number, self.workers[number].pipe.recv()))
+                messages.append((number, self.workers[number].pipe.recv()))
             except (EOFError, OSError):
-                heard.append((number, Died(self.reap(number))))
-        return heard
+                messages.append((number, Died(self.reap(number))))
+        return messages
 
     def reap(self, number: int) -> str:
-        """Forget a worker whose pipe ended; say how it ended."""
+        """Remove a worker whose pipe is closed; return how its process ended."""
         worker = self.workers.pop(number)
         worker.pipe.close()
         worker.process.join(timeout=10)
@@ -143,7 +143,7 @@ class LocalLauncher:
         return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
     def kill(self, number: int) -> None:
-        """End a worker at once, whatever it is doing."""
+        """End a worker at once."""
         if number in self.workers:
             self.workers[number].process.kill()
             self.reap(number)

@@ -1,25 +1,25 @@
-"""What workers begin with, imported once by the process that they are forked from.
+"""Imports of the workers, done once by the fork server that they are forked from.
 
-`multiprocessing`'s fork server imports this file, and runs nothing else of ours: neither CUDA nor
-torch's threads, once they have begun, survive a fork. (OpenBLAS's do; it sees to that.)
+The fork server runs no other code of this project, because CUDA and torch's threads do not survive
+a fork once they have started. (OpenBLAS's threads do: it handles forks itself.)
 """
 
 import contextlib
 import gc
 import signal
 
-from harness.trials.worker import die_with_parent, spin_shortly
+from harness.trials.worker import die_with_parent, limit_spinning
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
 die_with_parent()
-spin_shortly()
-# Packages make many objects and no garbage: a quarter of the time would go into looking for it.
+limit_spinning()
+# Imports create many objects and no garbage: the collector would take a quarter of the time.
 gc.disable()
-# A package that cannot be imported is told of by the worker that needs it.
+# If an import fails, the worker that needs the package reports it.
 with contextlib.suppress(Exception):
-    import lpips  # noqa: F401  # with torchvision: half of the time
+    import lpips  # noqa: F401  # with torchvision, half of the import time
 
     import harness.trials.trial  # noqa: F401
-# What is imported stays: a worker's collector need not walk through it, nor copy its pages.
+# Imported objects live as long as the process: workers' collectors need not scan or copy them.
 gc.freeze()
 gc.enable()

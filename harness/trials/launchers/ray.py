@@ -1,8 +1,8 @@
 """Workers as actors of a Ray cluster. The only file that imports Ray.
 
-The worker is the local one; its pipe is a pair of queues inside the actor. Nodes need not share a
-file system: pairs and the user's checkpoints go to each actor once, the warm start when it is made,
-and a trial's weights come back with its result.
+Each actor runs the same worker code as a local process, with a pair of queues as its pipe. Nodes
+need not share a file system: the pairs and the user's checkpoints are sent to each actor once, the
+warm start once it exists, and the weights of a trial come back with its result.
 """
 
 import importlib
@@ -21,20 +21,20 @@ from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_aside
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, TrialResult, TrialTask
-from harness.trials.worker import Message, Prepare, RunnerFactory, obey
+from harness.trials.worker import Message, Prepare, RunnerFactory, run_orders
 
 Files = Mapping[str, bytes]
 """Contents by path, relative to the study's folder."""
 
 DATASET = "dataset.pt"
-LEAVING = 3.0  # seconds that ended actors are given to clear their folders
+SHUTDOWN_SECONDS = 3.0  # for an actor to remove its folder before it is killed
 
 
 def connect(address: str | None) -> None:
-    """Join the cluster at `address` (`auto`: the one of this machine; None: begin one here).
+    """Join the cluster at `address` (`auto`: the one of this machine; None: start one here).
 
     Raises:
-        UserInputError: Ray is not installed, or nothing answers there.
+        UserInputError: Ray is not installed, or no cluster answers at that address.
     """
     ray = load()
     if ray.is_initialized():
@@ -50,10 +50,10 @@ def connect(address: str | None) -> None:
 
 
 def load() -> Any:
-    """Ray itself, which a local search does without.
+    """The Ray module, imported only if it is used.
 
     Raises:
-        UserInputError: it is not installed.
+        UserInputError: Ray is not installed.
     """
     try:
         return importlib.import_module("ray")
@@ -64,26 +64,26 @@ def load() -> Any:
 
 
 def resources() -> dict[str, float]:
-    """CPUs and GPUs of the whole cluster, by Ray's names."""
+    """Total CPUs and GPUs of the cluster, under Ray's names."""
     return dict(load().cluster_resources())
 
 
-class Post:
-    """A worker's pipe inside its actor: orders come in, words go out."""
+class QueuePipe:
+    """The pipe of a worker inside an actor: one queue of orders, one of messages."""
 
     def __init__(self) -> None:
         self.orders: queue.Queue[Any] = queue.Queue()
-        self.words: queue.Queue[Message] = queue.Queue()
+        self.messages: queue.Queue[Message] = queue.Queue()
 
-    def send(self, word: Message, /) -> None:
-        self.words.put(word)
+    def send(self, message: Message, /) -> None:
+        self.messages.put(message)
 
     def recv(self) -> Any:
         return self.orders.get()
 
 
 class RayWorker:
-    """A worker in an actor: one thread obeys, Ray's threads take orders in and words out."""
+    """A worker in an actor: one thread runs orders, Ray's threads pass orders and messages."""
 
     def __init__(self, factory: RunnerFactory, plan: TrialPlan, *shared: bytes) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="harness-"))
@@ -99,39 +99,39 @@ class RayWorker:
                 "init_from": tuple(files),
             }
         )
-        self.post = Post()
-        threading.Thread(target=self.live, args=(factory, own), daemon=True).start()
+        self.pipe = QueuePipe()
+        threading.Thread(target=self.run, args=(factory, own), daemon=True).start()
 
-    def live(self, factory: RunnerFactory, plan: TrialPlan) -> None:
-        """Obey; whatever ends a process elsewhere ends the actor's."""
+    def run(self, factory: RunnerFactory, plan: TrialPlan) -> None:
+        """Run orders; an exception that would end a worker process ends the actor's process."""
         try:
-            obey(self.post, factory, plan)
+            run_orders(self.pipe, factory, plan)
         except BaseException:
             os._exit(1)
 
-    def give(
+    def put_order(
         self, order: TrialTask | Prepare | bool, names: tuple[str, ...], *files: bytes
     ) -> None:
-        """Take an order, after the files that it needs."""
+        """Store the files that an order needs, then queue the order."""
         unpack(self.folder, dict(zip(names, files, strict=True)))
-        self.post.orders.put(order)
+        self.pipe.orders.put(order)
 
-    def hear(self) -> tuple[Message, Files]:
-        """The next word, with the files that it speaks of."""
-        word = self.post.words.get()
-        if isinstance(word, Baseline):
-            return word, pack(self.folder, warm_start_files(self.folder))
-        if isinstance(word, TrialResult):
-            return self.with_checkpoint(word)
-        return word, {}
+    def next_message(self) -> tuple[Message, Files]:
+        """The next message, with the files that belong to it."""
+        message = self.pipe.messages.get()
+        if isinstance(message, Baseline):
+            return message, pack(self.folder, warm_start_files(self.folder))
+        if isinstance(message, TrialResult):
+            return self.with_checkpoint(message)
+        return message, {}
 
-    def leave(self) -> None:
-        """End, whatever a trial is doing, with nothing left on this node."""
+    def shut_down(self) -> None:
+        """End at once, even during a trial, and leave no files on this node."""
         shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(0)
 
     def with_checkpoint(self, result: TrialResult) -> tuple[TrialResult, Files]:
-        """A result whose checkpoint is named relative to the folder, and travels with it."""
+        """The result with a relative checkpoint path, and the checkpoint's content."""
         if result.checkpoint is None:
             return result, {}
         name = result.checkpoint.relative_to(self.folder)
@@ -155,17 +155,17 @@ def unpack(folder: Path, files: Files) -> None:
 
 
 class RayLauncher:
-    """The `Launcher` on a Ray cluster: starts, replaces and ends actors, and receives from them.
+    """The `Launcher` of a cluster: starts and ends actors and exchanges messages with them.
 
     Args:
-        gpus: of each worker; may be a fraction.
+        gpus: GPUs of each worker; may be a fraction.
     """
 
     def __init__(self, factory: RunnerFactory, plan: TrialPlan, gpus: float) -> None:
         self.ray = ray = load()
         self.factory = factory
         self.plan = plan
-        # One thread hears while another gives; the actor is not restarted by Ray: the driver is.
+        # Two threads: one receives, one sends. Ray restarts no actor, because the driver does.
         self.actor = ray.remote(RayWorker).options(
             num_cpus=plan.threads, num_gpus=gpus, max_concurrency=2, max_restarts=0
         )
@@ -174,7 +174,7 @@ class RayLauncher:
         self.warm_start: dict[str, Any] = {}
         self.store_warm_start(pack(plan.folder, warm_start_files(plan.folder)))
         self.workers: dict[int, Any] = {}
-        self.hearing: dict[Any, int] = {}
+        self.pending: dict[Any, int] = {}  # worker number by the reference to its next message
         self.has_warm_start: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -189,10 +189,10 @@ class RayLauncher:
     def start(self, number: int) -> None:
         self.workers[number] = self.actor.remote(self.factory, self.plan, *self.shared)
         self.has_warm_start.discard(number)
-        self.listen(number)
+        self.request_message(number)
 
-    def listen(self, number: int) -> None:
-        self.hearing[self.workers[number].hear.remote()] = number
+    def request_message(self, number: int) -> None:
+        self.pending[self.workers[number].next_message.remote()] = number
 
     def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
         files: dict[str, Any] = {}
@@ -201,39 +201,39 @@ class RayLauncher:
             if files:
                 self.has_warm_start.add(number)
         if number in self.workers:
-            self.workers[number].give.remote(order, tuple(files), *files.values())
+            self.workers[number].put_order.remote(order, tuple(files), *files.values())
 
     def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
-        if not self.hearing:
+        if not self.pending:
             return []
-        waiting = list(self.hearing)
+        waiting = list(self.pending)
         ready, _ = self.ray.wait(waiting, num_returns=1, timeout=timeout)
         if ready:
             ready, _ = self.ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        said_by = {self.hearing.pop(said): said for said in ready}
-        return [(number, self.heard(number, said_by[number])) for number in sorted(said_by)]
+        references = {self.pending.pop(reference): reference for reference in ready}
+        return [(number, self.receive(number, references[number])) for number in sorted(references)]
 
-    def heard(self, number: int, said: Any) -> Message | Died:
-        """A worker's word, its files put where the driver looks for them."""
+    def receive(self, number: int, reference: Any) -> Message | Died:
+        """Fetch a worker's message and store its files in the study's folder."""
         try:
-            word, files = self.ray.get(said)
+            fetched, files = self.ray.get(reference)
         except self.ray.exceptions.RayError as error:
             self.workers.pop(number, None)
             return Died(f"its actor is gone: {type(error).__name__}")
-        self.listen(number)
-        match word:
+        self.request_message(number)
+        message: Message = fetched
+        match message:
             case Baseline():
                 self.has_warm_start.add(number)
                 if not warm_start_files(self.plan.folder):
-                    self.keep_warm_start(files)
+                    self.save_warm_start(files)
             case TrialResult(checkpoint=Path() as name):
                 unpack(self.plan.folder, files)
-                return replace(word, checkpoint=self.plan.folder / name)
-        said_word: Message = word
-        return said_word
+                return replace(message, checkpoint=self.plan.folder / name)
+        return message
 
-    def keep_warm_start(self, files: Files) -> None:
-        """Into the study's folder, aside and renamed as a whole; and for the other workers."""
+    def save_warm_start(self, files: Files) -> None:
+        """Store it for other workers, and in the study's folder by an atomic rename."""
         if not files:
             return
         self.store_warm_start(files)
@@ -252,12 +252,12 @@ class RayLauncher:
         self.end(list(self.workers))
 
     def end(self, numbers: Iterable[int]) -> None:
-        """End actors; those that do not in time, by force."""
+        """Shut actors down; kill those that do not end in time."""
         ending = {number: self.workers.pop(number) for number in numbers if number in self.workers}
         if not ending:
             return
-        self.hearing = {said: n for said, n in self.hearing.items() if n not in ending}
-        leaving = [worker.leave.remote() for worker in ending.values()]
-        self.ray.wait(leaving, num_returns=len(leaving), timeout=LEAVING)
+        self.pending = {ref: n for ref, n in self.pending.items() if n not in ending}
+        calls = [worker.shut_down.remote() for worker in ending.values()]
+        self.ray.wait(calls, num_returns=len(calls), timeout=SHUTDOWN_SECONDS)
         for worker in ending.values():
             self.ray.kill(worker)

@@ -1,4 +1,4 @@
-"""What a terminal, a file and a machine are shown of the same search."""
+"""The views of one search: for a terminal, for a file, and for programs."""
 
 import io
 import json
@@ -12,7 +12,6 @@ from driving import Instant, make_plan
 from rich.console import Console
 
 import harness.search.search
-from benchmarks.synthetic_studies import make_study
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
 from harness.console.lines import leading, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
@@ -23,6 +22,7 @@ from harness.search.stopping import StopSwitch
 from harness.study.folder import claim
 from harness.study.locks import driven_by, sign
 from harness.tracking import NullTracker
+from tests.synthetic_studies import make_study
 
 ESCAPE = "\x1b"
 PARAMS = {
@@ -39,7 +39,7 @@ def ended(number: int, state: str, value: float | None, **changed: object) -> Tr
 
 
 def show_search(view: View) -> None:
-    """A search with all that can happen in it, names and reasons hostile to rich's markup."""
+    """A search with every kind of event; its names and reasons contain rich's markup."""
     view.show(Opened("[bold]얼굴[/]", 4, 0, "quick", "cpu", 2, "random", "8 + 2 pairs", "runs/[x]"))
     view.show(Note("a note [/nothing] more"))
     view.show(Prepared(0.2, 0.22, 0.97))
@@ -52,25 +52,25 @@ def show_search(view: View) -> None:
     view.show(TrialBegan("t004", PARAMS, None))
 
 
-def test_the_live_view_shows_every_word_and_keeps_its_place() -> None:
+def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     out = io.StringIO()
     view = LiveView(Console(file=out, force_terminal=True, width=120, height=40))
     show_search(view)
     frame = Console(file=io.StringIO(), width=120, record=True)
     frame.print(view.render())
-    shown = frame.export_text()
+    text = frame.export_text()
     view.close()
-    assert "4/4 trials" in shown
-    assert "2 complete, 1 failed, 1 pruned" in shown
-    assert sparkline([0.21, 0.25]) in shown
-    assert "best 0.2500  t003" in shown
-    assert "running t004" in shown
+    assert "4/4 trials" in text
+    assert "2 complete, 1 failed, 1 pruned" in text
+    assert sparkline([0.21, 0.25]) in text
+    assert "best 0.2500  t003" in text
+    assert "running t004" in text
     printed = out.getvalue()
     for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
         assert words in printed, words
 
 
-def test_a_search_that_goes_on_shows_where_it_stands() -> None:
+def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
     console = Console(file=io.StringIO(), width=120, record=True)
     view = LiveView(console)
     earlier = {"best": leading(0.31, "t007", PARAMS), "scores": (0.2, 0.31, 0.25)}
@@ -78,13 +78,13 @@ def test_a_search_that_goes_on_shows_where_it_stands() -> None:
     view.show(ended(4, "complete", 0.26))
     console.print(view.render())
     view.close()
-    shown = console.export_text()
-    assert "Best so far: 0.3100  t007 L1=82" in shown
-    assert "best 0.3100  t007 L1=82" in shown
-    assert sparkline([0.2, 0.31, 0.25, 0.26]) in shown
+    text = console.export_text()
+    assert "Best so far: 0.3100  t007 L1=82" in text
+    assert "best 0.3100  t007 L1=82" in text
+    assert sparkline([0.2, 0.31, 0.25, 0.26]) in text
 
 
-def test_lines_in_a_file_hold_no_colour_codes() -> None:
+def test_lines_in_a_file_contain_no_colour_codes() -> None:
     out = io.StringIO()
     show_search(PlainView(out))
     lines = out.getvalue().splitlines()
@@ -94,7 +94,7 @@ def test_lines_in_a_file_hold_no_colour_codes() -> None:
     assert lines[6].endswith("ValueError: [/b] is no tag")
 
 
-def test_machines_get_an_object_a_line() -> None:
+def test_json_output_has_one_object_per_line() -> None:
     out = io.StringIO()
     show_search(JsonView(out))
     events = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -103,7 +103,7 @@ def test_machines_get_an_object_a_line() -> None:
     assert events[-2]["value"] == 0.25
 
 
-def test_the_view_follows_where_its_words_go(
+def test_the_view_depends_on_whether_stdout_is_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -116,7 +116,7 @@ def test_the_view_follows_where_its_words_go(
     assert isinstance(make_view(quiet=False, as_json=False), LiveView)
 
 
-def test_nothing_that_a_search_writes_holds_colour_codes(
+def test_files_of_a_search_contain_no_colour_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_, **__: NullTracker())
@@ -142,7 +142,7 @@ def test_scores_as_blocks(values: list[float], blocks: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "told"),
+    ("uri", "address"),
     [
         (None, "harness ui --run-dir RUNS"),
         ("http://me:s3cret@tracking:5000", "http://***@tracking:5000"),
@@ -152,15 +152,15 @@ def test_scores_as_blocks(values: list[float], blocks: str) -> None:
         ),
     ],
 )
-def test_the_outcome_says_where_its_own_mlflow_is(
-    tmp_path: Path, uri: str | None, told: str
+def test_the_outcome_names_the_address_of_mlflow(
+    tmp_path: Path, uri: str | None, address: str
 ) -> None:
     paths = RunPaths(tmp_path).study("boundary-sharpness")
     lines = as_lines(outcome_of(make_study(3), tmp_path, paths, tracking_uri=uri))
-    assert lines[-1].split(":", 1)[1].strip() == told.replace("RUNS", str(tmp_path))
+    assert lines[-1].split(":", 1)[1].strip() == address.replace("RUNS", str(tmp_path))
 
 
-def test_status_says_how_it_goes_and_who_searches(tmp_path: Path) -> None:
+def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     study, paths = make_study(20), RunPaths(tmp_path).study("boundary-sharpness")
     outcome = outcome_of(study, tmp_path, paths)
     head, _, course, *_ = standing_lines(study, outcome)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from planting import WritePairs
+from scipy.cluster.hierarchy import DisjointSet
 from scipy.ndimage import gaussian_filter
 
 from harness.config.profiles import QUICK
@@ -17,7 +18,7 @@ from harness.data.check.mend import mend
 from harness.data.check.page import write_page
 from harness.data.files.pair_folders import find_pairs
 from harness.data.files.picture_reading import read_mask
-from harness.data.pairs.duplicates import Groups, close_hashes, difference_hash
+from harness.data.pairs.duplicates import close_hashes, difference_hash
 from harness.data.pairs.prepare import prepare_data
 from harness.data.synthesis.displacement_files import read_field, save_fields
 from harness.errors import UserInputError
@@ -260,15 +261,15 @@ def test_close_hashes_equal_a_search_of_all_pairs() -> None:
         for base in bases
         for number in (0, 2, 5, 9)
     ]
-    joined, wanted = Groups(len(hashes)), Groups(len(hashes))
+    joined, wanted = (DisjointSet(range(len(hashes))) for _ in range(2))
     for one, other in close_hashes(hashes):
-        joined.join(one, other)
+        joined.merge(one, other)
     for i in range(len(hashes)):
         for j in range(i):
             if (hashes[i] ^ hashes[j]).bit_count() <= 5:
-                wanted.join(i, j)
-    assert joined.listed() == wanted.listed()
-    assert 40 < len(wanted.listed()) < len(hashes)
+                wanted.merge(i, j)
+    assert joined.subsets() == wanted.subsets()
+    assert 40 < wanted.n_subsets < len(hashes)
 
 
 def test_masks_and_fields_that_cannot_be_used_are_found(folder: Path, tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 import harness
 from harness.data.check.facts import file_notes
-from harness.data.files.picture_reading import MAX_PIXELS, read_mask, read_picture, split_halves
+from harness.data.files.picture_reading import (
+    MAX_PIXELS,
+    opened_picture,
+    read_mask,
+    read_picture,
+    split_halves,
+)
 from harness.data.synthesis.displacement_files import read_field, save_fields, warped_back
 from harness.errors import UserInputError
 
@@ -151,8 +157,8 @@ FAULTS = {
     "p.png is no picture": lambda file: file.write_text("hello"),
     "p.png cannot be read": make_truncated,
     "p.png holds 2 frames": make_animated,
-    "p.png says it has 10000 x 10000": lambda file: claimed_png(file, 10_000, 10_000),
-    "p.png says it has more than": lambda file: claimed_png(file, 60_000, 60_000),
+    "p.png says it has 11000 x 11000": lambda file: claimed_png(file, 11_000, 11_000),
+    "p.png says it has more than the 120,000,000": lambda file: claimed_png(file, 60_000, 60_000),
     "p.png is not there": lambda file: file.symlink_to(file.parent / "nowhere.png"),
 }
 
@@ -165,6 +171,13 @@ def test_planted_fault_is_one_sentence(tmp_path: Path, sentence: str) -> None:
         read_picture(file)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [(6000, 4000), (11_648, 8736), (2 * 7700, 7700)])
+def test_the_sizes_of_cameras_are_not_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    claimed_png(tmp_path / "p.png", *size)
+    with opened_picture(tmp_path / "p.png") as opened:
+        assert opened.size == size
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(

@@ -5,23 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from benchmarks.synthetic_studies import make_study
 from harness.config.best_config import read_best_config
 from harness.config.settings import SearchConfig
-from harness.data.files.picture_reading import Picture
 from harness.data.pairs.pair_set import Dataset, save_dataset
-from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
 from harness.errors import UserInputError
 from harness.evaluation.restore import load_generator, restore
-from harness.evaluation.restore_by_field import restore_by_field
 from harness.training.networks import WarpUnet, build_generator
 from harness.trials.external.trainer import choose_trainer
 from harness.trials.messages import TrialTask
 from reports.export import as_script, as_yaml, best_config
 from search_spaces.space import load_space
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
+from tests.synthetic_studies import make_study
 
 MOVING = TRAIN.but({"netG": "warp_unet_128", "ngf": 4})
 
@@ -57,45 +53,6 @@ def test_trained_alone_on_one_pair_it_undoes_the_warp(tmp_path: Path) -> None:
     assert result.rung.value > noop + 0.05
 
 
-class Knowing(WarpUnet):
-    """One that knows the field of a stroke on a picture as wide as it was trained at."""
-
-    def __init__(self, size: int, field: np.ndarray) -> None:
-        super().__init__(7, 4, "none", False, size)
-        self.known = torch.from_numpy(field)[None]
-
-    def predict(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.known, torch.zeros(1, 3, *x.shape[-2:])
-
-
-def portrait(height: int, width: int) -> Picture:
-    """Smooth bytes `[h, w, 3]`."""
-    random = np.random.default_rng(0)
-    small = Image.fromarray(random.integers(60, 196, (9, 7, 3), dtype=np.uint8))
-    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
-
-
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_picture_is_restored_at_its_size_by_the_field_found_at_another(
-    times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stroke = Stroke((64.0, 90.0), (40.0, 40.0), push=(5.0, -2.0))
-    wide = Stroke(*(tuple(times * v for v in pair) for pair in ((64, 90), (40, 40), (5, -2))))
-    original = portrait(160 * times, 128 * times)
-    retouched = resample(original, displacement([wide], 160 * times, 128 * times))
-    generator = Knowing(128, inverse_displacement([stroke], 160, 128))
-    # Bands that cut through the region must not show.
-    monkeypatch.setattr("harness.evaluation.restore_by_field.BAND_PIXELS", 128 * times * 37)
-    restored = restore_by_field(
-        generator, retouched, lambda small, run: run(small), torch.device("cpu")
-    )
-    apart = np.abs(restored.astype(int) - original.astype(int))
-    assert np.abs(retouched.astype(int) - original.astype(int)).max() > 15
-    assert apart.max() <= 3
-    outside = (displacement([wide], 160 * times, 128 * times) == 0).all(0)
-    assert (restored[outside] == retouched[outside]).all()
-
-
 def test_an_untrained_one_returns_every_byte(tmp_path: Path) -> None:
     file = tmp_path / "net_G.pth"
     torch.save(build_generator(MOVING, 0).state_dict(), file)
@@ -108,24 +65,23 @@ def test_an_untrained_one_returns_every_byte(tmp_path: Path) -> None:
 
 
 def test_what_is_exported_trains_it_here_and_is_read_back(tmp_path: Path) -> None:
-    """No train.py has such a generator: a command that named one would not run."""
+    """No train.py has such a generator by itself: a command that named one would not run."""
     study = make_study(12)
     study.set_user_attr("train", study.user_attrs["train"] | {"netG": "warp_unet_128"})
     config = best_config(study)
     for key in ("command", "full_command"):
         assert "train.py" not in config[key]
+        assert "plugin" not in config[key]
         assert config[key].startswith("harness train best.yaml \\\n")
-    assert "train.py has one" in " ".join(config["needs"])
+    assert "harness export --format plugin --repo DIR" in " ".join(config["needs"])
     assert "train.py" not in as_script(config).split("set -euo pipefail")[1]
     file = tmp_path / "best.yaml"
     file.write_text(as_yaml(config), encoding="utf-8")
     assert read_best_config(file).train.netG == "warp_unet_128"
-    repository = {"folder": "/pix2pix", "python": "python", "options": ["n_epochs"]}
-    with pytest.raises(ValueError, match=r"warp_unet_128, which no train\.py knows"):
-        best_config(study, repository=repository)
 
 
 def test_the_user_s_program_cannot_be_told_to_train_it(tmp_path: Path) -> None:
-    config = SearchConfig(trainer="external", repo=tmp_path, run_dir=tmp_path)
+    file = tmp_path / "program.yaml"
+    config = SearchConfig(trainer="external", repo=file, run_dir=tmp_path)
     with pytest.raises(UserInputError, match="warp_unet_128 moves pixels"):
         choose_trainer(config, load_space("default"), MOVING)

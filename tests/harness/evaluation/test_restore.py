@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import read_picture
 from harness.errors import UserInputError
+from harness.evaluation.padding import mirrored, padded
 from harness.evaluation.restore import (
+    LOCK,
     in_tiles,
     load_generator,
-    mirrored,
-    padded,
     ramp,
     restore_pictures,
     starts,
@@ -142,16 +143,13 @@ def test_every_picture_keeps_its_size_and_name(netG: str, tmp_path: Path) -> Non
         write_picture(tmp_path / "in" / f"p{width}x{height}.jpg", width, height)
     single = write_picture(tmp_path / "portrait.v2.png", 140, 130)
     written = list(restore_pictures(checkpoint, [tmp_path / "in", single], tmp_path / "out", "cpu"))
-    assert {file.name for file in written} == {
-        "portrait.v2.png",
-        *(f"p{width}x{height}.png" for width, height in SIZES),
-    }
+    sizes = {f"p{width}x{height}.jpg": (width, height) for width, height in SIZES}
+    sizes["portrait.v2.png"] = 140, 130
+    assert {file.name for file in written} == set(sizes)
     for file in written:
-        wanted = (140, 130)
-        if file.name != "portrait.v2.png":
-            wanted = tuple(int(side) for side in file.stem[1:].split("x"))
         with Image.open(file) as picture:
-            assert (picture.size, picture.mode) == (wanted, "RGB")
+            assert (picture.size, picture.mode) == (sizes[file.name], "RGB")
+            assert picture.format == ("PNG" if file.suffix == ".png" else "JPEG")
 
 
 def test_a_restored_picture_stands_whole_or_not_at_all(
@@ -163,11 +161,11 @@ def test_a_restored_picture_stands_whole_or_not_at_all(
     (written,) = restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu")
     before = written.read_bytes()
 
-    def fill(_: Image.Image, file: Path, *__: str) -> None:
-        Path(file).write_bytes(b"half")
+    def fill(_: Path, __: Photograph, file: Path) -> None:
+        file.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", fill)
+    monkeypatch.setattr("harness.evaluation.restore.write_like", fill)
     with pytest.raises(OSError, match="No space left"):
         list(restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu"))
     assert written.read_bytes() == before
@@ -243,6 +241,23 @@ def test_ramps_of_neighbours_add_up_to_one() -> None:
     assert torch.equal(ramp(slice(0, 20), 20, 8), torch.ones(20))
 
 
+@pytest.mark.parametrize("netG", ["unet_128", "warp_unet_128"])
+def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_restored(
+    netG: str, tmp_path: Path
+) -> None:
+    checkpoint, out = write_checkpoint(tmp_path / "net.pth", netG=netG), tmp_path / "out"
+    for name in ("a.png", "b.png", "c.png"):
+        write_picture(tmp_path / "in" / name, 64, 64)
+    bad = tmp_path / "in" / "b.png"
+    bad.write_bytes(bad.read_bytes()[:200])
+    restoring_all = restore_pictures(checkpoint, [tmp_path / "in"], out, "cpu")
+    written = [next(restoring_all).name for _ in range(2)]
+    with pytest.raises(UserInputError, match=r"^1 of 3 pictures could not be restored: .*b\.png"):
+        next(restoring_all)
+    assert written == ["a.png", "c.png"]
+    assert {file.name for file in out.iterdir()} == {*written, LOCK}
+
+
 class TestRefusals:
     def refused(self, tmp_path: Path, said: str, checkpoint: Path, *pictures: Path) -> None:
         out = tmp_path / "out"
@@ -263,11 +278,37 @@ class TestRefusals:
         picture = write_picture(tmp_path / "p.png", 64, 64)
         self.refused(tmp_path, r"model\.model\.3\.bias", tmp_path / "net.pth", picture)
 
-    def test_a_damaged_picture_among_good_ones(self, tmp_path: Path) -> None:
-        good = write_picture(tmp_path / "good.png", 64, 64)
-        (tmp_path / "bad.png").write_bytes(good.read_bytes()[:200])
+    def test_a_damaged_picture(self, tmp_path: Path) -> None:
+        bad = write_picture(tmp_path / "bad.png", 64, 64)
+        bad.write_bytes(bad.read_bytes()[:200])
         checkpoint = write_checkpoint(tmp_path / "net.pth")
-        self.refused(tmp_path, "bad.png", checkpoint, good, tmp_path / "bad.png")
+        self.refused(tmp_path, r"^\S+bad.png cannot be read as a picture", checkpoint, bad)
+        other = tmp_path / "other.png"
+        other.touch()
+        self.refused(tmp_path, r"^2 of 2 pictures .*bad.png .*other.png", checkpoint, bad, other)
+
+    def test_a_folder_where_a_picture_would_be(self, tmp_path: Path) -> None:
+        checkpoint = write_checkpoint(tmp_path / "net.pth")
+        picture = write_picture(tmp_path / "p.png", 64, 64)
+        (tmp_path / "there" / "p.png").mkdir(parents=True)
+        with pytest.raises(UserInputError, match=r"p\.png is a folder where .* would be written"):
+            list(restore_pictures(checkpoint, [picture], tmp_path / "there", "cpu"))
+
+    def test_a_subfolder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        checkpoint = write_checkpoint(tmp_path / "net.pth")
+        write_picture(tmp_path / "in" / "sub" / "p.png", 64, 64)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "sub").touch()
+        with pytest.raises(UserInputError, match=r"out/sub cannot be written \(Not a directory\)"):
+            list(restore_pictures(checkpoint, [tmp_path / "in"], tmp_path / "out", "cpu"))
+
+    def test_a_field_of_a_network_that_moves_nothing(self, tmp_path: Path) -> None:
+        checkpoint = write_checkpoint(tmp_path / "net.pth")
+        picture = write_picture(tmp_path / "p.png", 64, 64)
+        out = tmp_path / "out"
+        with pytest.raises(UserInputError, match="moves no pixels, so that --save-field has not"):
+            list(restore_pictures(checkpoint, [picture], out, "cpu", save_field=True))
+        assert not out.exists()
 
     def test_two_pictures_of_one_name(self, tmp_path: Path) -> None:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
@@ -278,7 +319,8 @@ class TestRefusals:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         (tmp_path / "empty").mkdir()
         self.refused(tmp_path, "holds no pictures", checkpoint, tmp_path / "empty")
-        self.refused(tmp_path, "gone.png", checkpoint, tmp_path / "gone.png")
+        good = write_picture(tmp_path / "p.png", 64, 64)
+        self.refused(tmp_path, "gone.png is not there", checkpoint, good, tmp_path / "gone.png")
 
     def test_another_process_that_restores_there(self, tmp_path: Path) -> None:
         """The one that was first writes on; the second is refused and writes nothing."""

@@ -1,17 +1,17 @@
-"""A place for the trainings, their pairs, and one that nobody disturbed."""
+"""Folders and pairs for trainings, and one finished training."""
 
 from pathlib import Path
 
 import pytest
 
 from harness.full_training.train import train_fully
-from tests.harness.full_training.following import Heard, asked
+from tests.harness.full_training.helpers import RecordingView, make_config
 from tests.harness.portraits import write_pairs
 
 
 @pytest.fixture(scope="session")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One MLflow store and one cache for all: to make them takes longer than a training here."""
+    """One MLflow store and one cache for all tests: creating them is slower than a training."""
     return tmp_path_factory.mktemp("runs")
 
 
@@ -31,14 +31,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def whole(
+def finished(
     tmp_path_factory: pytest.TempPathFactory, run_dir: Path, pairs: Path
-) -> tuple[Path, Heard]:
-    """A training of four epochs that nobody disturbed."""
-    folder = tmp_path_factory.mktemp("whole")
-    heard = Heard()
+) -> tuple[Path, RecordingView]:
+    """A training of four epochs that ran to the end."""
+    folder = tmp_path_factory.mktemp("finished")
+    view = RecordingView()
     with pytest.MonkeyPatch.context() as patch:
         set_places(run_dir, patch)
-        outcome = train_fully(asked(folder, pairs), heard)
+        outcome = train_fully(make_config(folder, pairs), view)
     assert outcome.ended == "finished"
-    return folder / "out", heard
+    return folder / "out", view

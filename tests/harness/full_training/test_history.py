@@ -1,4 +1,4 @@
-"""The scores of a training: the best, overfitting, the table."""
+"""The scores of a training: the best one, overfitting, the CSV file."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_overfitting_is_when_validation_worsens_while_training_improves(sign: in
         (0.041, 0.041, 2, False),
     ],
 )
-def test_overfitting_is_four_percent_of_the_best_at_three_scores_on_end(
+def test_overfitting_needs_four_percent_of_the_best_in_three_scores_in_a_row(
     worse: float, better: float, scores: int, overfits: bool
 ) -> None:
     best = {"score": 0.5, "train_score": 0.5}
@@ -38,7 +38,7 @@ def test_overfitting_is_four_percent_of_the_best_at_three_scores_on_end(
     assert History(1, [{**best, "score": 0.1}, best, *[later] * scores]).overfits() == overfits
 
 
-def test_the_best_is_the_least_where_less_is_better() -> None:
+def test_the_best_score_is_the_lowest_when_minimising() -> None:
     history = History(-1)
     led = []
     for score in (0.5, 0.3, 0.4, 0.35):
@@ -49,6 +49,6 @@ def test_the_best_is_the_least_where_less_is_better() -> None:
     assert history.since_best() == 2
 
 
-def test_history_is_a_table() -> None:
+def test_history_as_csv() -> None:
     rows = [{"epoch": 1, "score": 0.2}, {"epoch": 2, "score": 0.3, "train_score": 0.4}]
     assert History(1, rows).as_csv() == "epoch,score,train_score\n1,0.2,\n2,0.3,0.4\n"

@@ -1,4 +1,4 @@
-"""What `harness train` cannot use is refused in a sentence, and nothing is written."""
+"""`harness train` refuses unusable input with one sentence and writes nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from harness.errors import UserInputError
 from harness.full_training.train import train_fully
 from harness.paths import TrainingPaths, sole_writer
-from tests.harness.full_training.following import STAGES, Heard, asked
+from tests.harness.full_training.helpers import STAGES, RecordingView, make_config
 from tests.harness.portraits import write_best
 
 REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
@@ -32,29 +32,29 @@ REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"stages": STAGES}, {}, "--epochs and the stages"),
     ({}, {"epochs": 0, "epochs_decay": 0}, "no epochs"),
     ({}, {"data": Path("nowhere")}, "nowhere"),
-    ({"provenance": {"data": "/gone/pairs"}}, {"data": None}, "/gone/pairs, which is not there"),
+    ({"provenance": {"data": "/gone/pairs"}}, {"data": None}, "/gone/pairs, which does not exist"),
     ({}, {"out": Path("/proc/nothing")}, "cannot be written"),
     ({}, {"init_from": [Path("nothing.pth")]}, "nothing.pth cannot be read"),
     ({}, {"objective": "by_eye"}, "--objective by_eye is neither"),
 ]
 
 
-@pytest.mark.parametrize(("file", "options", "said"), REFUSALS)
-def test_what_cannot_be_used_is_refused_and_nothing_is_written(
-    tmp_path: Path, pairs: Path, file: dict[str, Any], options: dict[str, Any], said: str
+@pytest.mark.parametrize(("file", "options", "message"), REFUSALS)
+def test_unusable_input_is_refused_and_nothing_is_written(
+    tmp_path: Path, pairs: Path, file: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
     write_best(tmp_path / "best.yaml", **file)
-    with pytest.raises(UserInputError, match=said):
-        train_fully(asked(tmp_path, pairs, **options), Heard())
+    with pytest.raises(UserInputError, match=message):
+        train_fully(make_config(tmp_path, pairs, **options), RecordingView())
     assert [entry.name for entry in tmp_path.iterdir()] == ["best.yaml"]
 
 
-def test_a_discriminator_is_no_generator_to_begin_from(
-    whole: tuple[Path, Heard], tmp_path: Path, pairs: Path
+def test_a_discriminator_is_refused_as_initial_generator(
+    finished: tuple[Path, RecordingView], tmp_path: Path, pairs: Path
 ) -> None:
-    given = whole[0] / "latest_net_D.pth"
+    given = finished[0] / "latest_net_D.pth"
     with pytest.raises(UserInputError, match=r"latest_net_D\.pth is not .* a pix2pix generator"):
-        train_fully(asked(tmp_path, pairs, init_from=[given]), Heard())
+        train_fully(make_config(tmp_path, pairs, init_from=[given]), RecordingView())
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, pairs: Path) -> None:
@@ -64,39 +64,39 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, pairs: Path) -
         sole_writer(out.folder, out.lock, "training"),
         pytest.raises(UserInputError, match=r"Another process is training in .*out.* --out DIR"),
     ):
-        train_fully(asked(tmp_path, pairs), Heard())
+        train_fully(make_config(tmp_path, pairs), RecordingView())
     assert list(out.folder.iterdir()) in ([], [out.lock])
 
 
-def test_a_file_does_not_choose_what_code_is_run(
+def test_an_objective_named_by_a_file_is_not_imported(
     tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it names stands in the current folder; only the command line may ask for it."""
+    """The module is in the current folder; only the command line may name it."""
     monkeypatch.chdir(tmp_path)
     Path("stranger.py").write_text("open('ran', 'w').close()\n", encoding="utf-8")
     write_best(tmp_path / "best.yaml", provenance={"objective": "stranger:make"})
     with pytest.raises(UserInputError, match="trust it, add --objective stranger:make"):
-        train_fully(asked(tmp_path, pairs), Heard())
+        train_fully(make_config(tmp_path, pairs), RecordingView())
     assert not Path("ran").exists()
     with pytest.raises(UserInputError, match="stranger has no callable make"):
-        train_fully(asked(tmp_path, pairs, objective="stranger:make"), Heard())
+        train_fully(make_config(tmp_path, pairs, objective="stranger:make"), RecordingView())
     assert Path("ran").exists()
 
 
-def test_somebody_else_s_checkpoints_are_not_written_over(tmp_path: Path, pairs: Path) -> None:
+def test_another_program_s_checkpoints_are_not_overwritten(tmp_path: Path, pairs: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "latest_net_G.pth").write_bytes(b"theirs")
     with pytest.raises(UserInputError, match="checkpoints of another program"):
-        train_fully(asked(tmp_path, pairs), Heard())
+        train_fully(make_config(tmp_path, pairs), RecordingView())
     assert (tmp_path / "out" / "latest_net_G.pth").read_bytes() == b"theirs"
 
 
-def test_the_weights_that_must_be_there_are_those_of_the_network_that_scores(
+def test_the_required_weights_are_those_of_the_objective_s_network(
     tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
     write_best(tmp_path / "best.yaml")
-    wish = asked(tmp_path, pairs, objective="boundary_sharpness_vgg", weights="pretrained")
+    config = make_config(tmp_path, pairs, objective="boundary_sharpness_vgg", weights="pretrained")
     with pytest.raises(UserInputError, match=r"vgg16-397923af\.pth are missing"):
-        train_fully(wish, Heard())
+        train_fully(config, RecordingView())

@@ -1,4 +1,4 @@
-"""`harness train`: what it leaves, its stages, its early end, where it begins."""
+"""`harness train`: its files, its stages, early stopping, initial weights."""
 
 import csv
 import re
@@ -10,7 +10,6 @@ import by_hand
 import pytest
 import torch
 
-from benchmarks.synthetic_studies import make_study
 from harness.config.best_config import read_best_config
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import pair_set, prepare_data
@@ -27,14 +26,24 @@ from harness.full_training.view import (
 )
 from harness.training.networks import build_discriminator, build_generator
 from reports.export import as_yaml, best_config
-from tests.harness.full_training.following import STAGES, Heard, asked, mlflow_run, same, weights
+from tests.harness.full_training.helpers import (
+    STAGES,
+    RecordingView,
+    make_config,
+    mlflow_run,
+    same,
+    weights,
+)
 from tests.harness.portraits import write_best
+from tests.synthetic_studies import make_study
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_files_have_pix2pix_s_names_and_load_as_its_networks(whole: tuple[Path, Heard]) -> None:
-    folder, _ = whole
+def test_files_have_pix2pix_s_names_and_load_as_its_networks(
+    finished: tuple[Path, RecordingView],
+) -> None:
+    folder, _ = finished
     names = {file.name for file in folder.glob("*.pth")}
     epochs = ("latest", "best", "2", "4")
     assert names == {f"{epoch}_net_{net}.pth" for epoch in epochs for net in "GD"}
@@ -44,21 +53,21 @@ def test_files_have_pix2pix_s_names_and_load_as_its_networks(whole: tuple[Path, 
     assert (folder / "panels" / "epoch_0004.png").stat().st_size > 1000
 
 
-def test_it_learns_and_says_how_it_stands(whole: tuple[Path, Heard]) -> None:
-    _, heard = whole
-    checks = heard.of(Checked)
+def test_losses_fall_and_scores_are_reported(finished: tuple[Path, RecordingView]) -> None:
+    _, view = finished
+    checks = view.of(Checked)
     assert [check.epoch for check in checks] == [1, 2, 3, 4]
     assert all(0 < check.score <= 1 and check.train_score is not None for check in checks)
-    losses = [event.losses["G_L1"] for event in heard.of(EpochEnded)]
+    losses = [event.losses["G_L1"] for event in view.of(EpochEnded)]
     assert losses[-1] < losses[0]
-    assert heard.of(StageBegan)[0].noop > 0
+    assert view.of(StageBegan)[0].noop > 0
 
 
-def test_scores_are_those_of_the_kept_networks_on_their_own_pictures(
-    whole: tuple[Path, Heard], pairs: Path, tmp_path: Path
+def test_scores_equal_those_of_the_saved_networks(
+    finished: tuple[Path, RecordingView], pairs: Path, tmp_path: Path
 ) -> None:
-    """The averaged generator's: on all validation pairs, and on as many training pairs."""
-    folder, heard = whole
+    """Scores of the averaged generator, on all validation pairs and on as many training pairs."""
+    folder, view = finished
     train = read_best_config(folder.parent / "best.yaml").train
     dataset = load_dataset(prepare_data(pairs, "AtoB", train, tmp_path).file)
     few = [
@@ -78,56 +87,60 @@ def test_scores_are_those_of_the_kept_networks_on_their_own_pictures(
         generator.load_state_dict(weights(folder / f"{epoch}_net_G.pth"))
         for column, judged in (("score", dataset.val), ("train_score", pair_set(few))):
             restored = by_hand.restored_by(generator, judged)
-            wanted = by_hand.scored(judged, restored).value
-            assert float(rows[epoch - 1][column]) == pytest.approx(wanted, rel=1e-4)
+            expected = by_hand.scored(judged, restored).value
+            assert float(rows[epoch - 1][column]) == pytest.approx(expected, rel=1e-4)
     unchanged = torch.stack(dataset.val.retouched).float() / 255
     noop = by_hand.scored(dataset.val, unchanged).value
-    assert heard.of(StageBegan)[0].noop == pytest.approx(noop, rel=1e-5)
+    assert view.of(StageBegan)[0].noop == pytest.approx(noop, rel=1e-5)
     best = max(rows, key=lambda row: float(row["score"]))
-    assert [event.epoch for event in heard.of(Checked) if event.best][-1] == int(best["epoch"])
+    assert [event.epoch for event in view.of(Checked) if event.best][-1] == int(best["epoch"])
     if int(best["epoch"]) in (2, 4):
         assert same(
             weights(folder / "best_net_G.pth"), weights(folder / f"{best['epoch']}_net_G.pth")
         )
 
 
-def test_the_learning_rate_falls_after_the_epochs_at_full_rate(whole: tuple[Path, Heard]) -> None:
-    _, heard = whole
-    rates = [event.lr for event in heard.of(EpochEnded)]
+def test_the_learning_rate_falls_after_the_epochs_at_full_rate(
+    finished: tuple[Path, RecordingView],
+) -> None:
+    _, view = finished
+    rates = [event.lr for event in view.of(EpochEnded)]
     assert rates == pytest.approx([4e-4, 4e-4, 4e-4 * 2 / 3, 4e-4 / 3])
 
 
-def test_one_mlflow_run_holds_every_epoch(whole: tuple[Path, Heard], run_dir: Path) -> None:
-    client, run = mlflow_run(run_dir, whole[0])
+def test_one_mlflow_run_contains_every_epoch(
+    finished: tuple[Path, RecordingView], run_dir: Path
+) -> None:
+    client, run = mlflow_run(run_dir, finished[0])
     assert run.info.status == "FINISHED"
     assert [m.step for m in client.get_metric_history(run.info.run_id, "loss/G_L1")] == [1, 2, 3, 4]
     assert len(client.get_metric_history(run.info.run_id, "score")) == 4
     assert run.data.params["lambda_L1"] == "100.0"
 
 
-def test_the_second_stage_begins_from_the_first_s_weights(
+def test_the_second_stage_starts_from_the_weights_of_the_first(
     tmp_path: Path, pairs: Path, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_best(tmp_path / "best.yaml", stages=STAGES)
-    begun: list[dict[str, dict[str, torch.Tensor]]] = []
+    initial: list[dict[str, dict[str, torch.Tensor]]] = []
     train = StageRun.train
 
-    def remember(run: StageRun, *rest: Any) -> Any:
+    def record(run: StageRun, *rest: Any) -> Any:
         model = run.training.model
         nets = {"G": model.generator, "D": model.discriminator}
-        begun.append(
+        initial.append(
             {key: {n: v.clone() for n, v in net.state_dict().items()} for key, net in nets.items()}
         )
         return train(run, *rest)
 
-    monkeypatch.setattr(StageRun, "train", remember)
-    heard = Heard()
-    train_fully(asked(tmp_path, pairs, epochs=None, epochs_decay=None), heard)
+    monkeypatch.setattr(StageRun, "train", record)
+    view = RecordingView()
+    train_fully(make_config(tmp_path, pairs, epochs=None, epochs_decay=None), view)
     for net in "GD":
         first = weights(tmp_path / "out" / "stage1" / f"latest_net_{net}.pth")
-        assert same(begun[1][net], first)
-        assert not same(begun[0][net], first)
-    assert [(e.size, e.epochs) for e in heard.of(StageBegan)] == [(128, 1), (256, 2)]
+        assert same(initial[1][net], first)
+        assert not same(initial[0][net], first)
+    assert [(e.size, e.epochs) for e in view.of(StageBegan)] == [(128, 1), (256, 2)]
     client, run = mlflow_run(run_dir, tmp_path / "out")
     rates = client.get_metric_history(run.info.run_id, "lr")
     assert [(m.step, m.value) for m in rates] == [
@@ -137,10 +150,10 @@ def test_the_second_stage_begins_from_the_first_s_weights(
     ]
 
 
-def test_denormals_count_as_zero_while_it_trains_and_only_then(
+def test_denormals_are_flushed_during_training_only(
     tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are slow; but a caller from Python gets its own arithmetic back."""
+    """They are slow; afterwards the setting of the calling Python program is restored."""
 
     def flushed() -> bool:
         return sys.float_info.min / 2 == 0
@@ -154,25 +167,25 @@ def test_denormals_count_as_zero_while_it_trains_and_only_then(
     monkeypatch.setattr(StageRun, "train", train)
     before = flushed()
     with pytest.raises(HarnessError, match="enough"):
-        train_fully(asked(tmp_path, pairs), Heard())
+        train_fully(make_config(tmp_path, pairs), RecordingView())
     assert (before, during, flushed()) == (False, [True], False)
 
 
 def test_it_stops_early_when_nothing_improves(tmp_path: Path, pairs: Path) -> None:
-    """At a learning rate of next to nothing, no score after the first is better by chance twice."""
+    """With a learning rate of almost zero, no later score is better than the first."""
     write_best(tmp_path / "best.yaml", params={"lr": 1e-30, "lambda_perceptual": 0})
-    config = asked(tmp_path, pairs, epochs=50, epochs_decay=0, patience=2, save_every=50)
-    heard = Heard()
-    outcome = train_fully(config, heard)
+    config = make_config(tmp_path, pairs, epochs=50, epochs_decay=0, patience=2, save_every=50)
+    view = RecordingView()
+    outcome = train_fully(config, view)
     assert (outcome.ended, outcome.epoch) == ("early", 3)
-    assert any("Stopped early" in remark.text for remark in heard.of(Remark))
-    assert train_fully(config, Heard()).epoch == 3
+    assert any("Stopped early" in remark.text for remark in view.of(Remark))
+    assert train_fully(config, RecordingView()).epoch == 3
 
 
-def test_an_objective_of_one_s_own_chooses_the_best_epoch(
+def test_a_user_s_own_objective_chooses_the_best_epoch(
     tmp_path: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The documented one, of which less is better, where the command is run."""
+    """The objective of the documentation, which is minimised, in the current folder."""
     page = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert code is not None
@@ -180,51 +193,49 @@ def test_an_objective_of_one_s_own_chooses_the_best_epoch(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     write_best(tmp_path / "best.yaml", provenance={"objective": "by_mean_error:make"})
-    own = asked(tmp_path, pairs, epochs=3, epochs_decay=0, objective="by_mean_error:make")
-    outcome = train_fully(own, Heard())
+    own = make_config(tmp_path, pairs, epochs=3, epochs_decay=0, objective="by_mean_error:make")
+    outcome = train_fully(own, RecordingView())
     scores = [row["score"] for row in outcome.history.rows]
     assert outcome.history.best is not None
     assert outcome.history.best["score"] == min(scores) < max(scores)
-    other = asked(tmp_path, pairs, epochs=3, epochs_decay=0, objective="boundary_sharpness")
+    other = make_config(tmp_path, pairs, epochs=3, epochs_decay=0, objective="boundary_sharpness")
     with pytest.raises(UserInputError, match="a training with other objective"):
-        train_fully(other, Heard())
+        train_fully(other, RecordingView())
 
 
-def test_divergence_ends_in_one_sentence_and_keeps_the_checkpoints(
-    tmp_path: Path, pairs: Path
-) -> None:
+def test_divergence_ends_in_one_sentence(tmp_path: Path, pairs: Path) -> None:
     write_best(tmp_path / "best.yaml", params={"lr": 1e20, "lambda_perceptual": 0})
     with pytest.raises(HarnessError, match=r"diverged.*Lower lr"):
-        train_fully(asked(tmp_path, pairs, epochs=40, patience=0), Heard())
+        train_fully(make_config(tmp_path, pairs, epochs=40, patience=0), RecordingView())
 
 
-def test_continues_from_the_user_s_networks(
-    whole: tuple[Path, Heard], tmp_path: Path, pairs: Path
+def test_training_starts_from_the_user_s_networks(
+    finished: tuple[Path, RecordingView], tmp_path: Path, pairs: Path
 ) -> None:
-    """With a learning rate of next to nothing it stays where it began."""
-    folder, _ = whole
+    """With a learning rate of almost zero the weights stay the same."""
+    folder, _ = finished
     write_best(tmp_path / "best.yaml", params={"lr": 1e-30, "lambda_perceptual": 0})
     files = [folder / f"best_net_{net}.pth" for net in "GD"]
-    config = asked(tmp_path, pairs, epochs=1, epochs_decay=0, init_from=files)
-    train_fully(config, Heard())
-    begun, ended = weights(files[0]), weights(tmp_path / "out" / "latest_net_G.pth")
+    config = make_config(tmp_path, pairs, epochs=1, epochs_decay=0, init_from=files)
+    train_fully(config, RecordingView())
+    before, after = weights(files[0]), weights(tmp_path / "out" / "latest_net_G.pth")
     assert all(
-        torch.allclose(begun[name], ended[name]) for name in begun if name.endswith("weight")
+        torch.allclose(before[name], after[name]) for name in before if name.endswith("weight")
     )
 
 
-def test_plain_lines_say_the_score_and_the_losses(
-    whole: tuple[Path, Heard], capsys: pytest.CaptureFixture[str]
+def test_plain_lines_contain_the_score_and_the_losses(
+    finished: tuple[Path, RecordingView], capsys: pytest.CaptureFixture[str]
 ) -> None:
     view = PlainTrainingView(sys.stdout)
-    for event in whole[1].events:
+    for event in finished[1].events:
         view.show(event)
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("epoch ") for line in lines) == 4
     assert all("G_L1" in line and "score" in line for line in lines if line.startswith("epoch "))
 
 
-def test_what_a_search_exports_is_read_back(tmp_path: Path) -> None:
+def test_the_best_yaml_of_a_search_is_read_back(tmp_path: Path) -> None:
     study = make_study(12)
     for trial in (0, 5):
         config = best_config(study, trial)

@@ -77,6 +77,18 @@ REFUSALS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"netG": "unet_256"}, {}, r"unet_256 needs a crop_size .*standard 256"),
     ({}, {"pinned": {"ngf": "8"}}, r"latest_net_G\.pth does not fit .* ngf 8"),
     ({}, {"pinned": {"ndf": "8"}}, r"latest_net_D\.pth does not fit .* ndf 8"),
+    (
+        {"netG": "warp_unet_128"},
+        {"pinned": {"netG": "unet_128"}},
+        r"latest_net_G\.pth is a warp_unet_128, which moves pixels, and netG is unet_128, which "
+        r"repaints pixels: name a latest_net_G\.pth of a unet_128, or train with netG warp_",
+    ),
+    (
+        {"netG": "unet_128"},
+        {"pinned": {"netG": "warp_unet_128"}},
+        r"latest_net_G\.pth is a unet_128, which repaints pixels, and netG is warp_unet_128, which "
+        "moves pixels",
+    ),
     ({}, {"from_scratch": True}, "exclude one another"),
 ]
 

@@ -22,7 +22,6 @@ PIX2PIX = {  # the reference's own defaults
     "batch_size": 1,
     "beta1": 0.5,
     "precision": "float32",
-    "half_size_steps": 0,
     "ema_decay": 0.98,
 }
 FIVE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

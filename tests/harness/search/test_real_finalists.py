@@ -31,7 +31,7 @@ from harness.search.result import SearchOutcome
 from harness.study.study import FINALISTS
 from harness.tracking import NullTracker
 from harness.training.networks import build_generator
-from harness.trials.worker import RunnerFactory, obey, trial_runner
+from harness.trials.worker import RunnerFactory, run_orders, trial_runner
 from tests.harness.evaluation.test_paired_comparison import crossed_interval
 from tests.harness.trials.test_trial import pairs
 
@@ -57,7 +57,7 @@ class ThreadLauncher:
     def start(self, number: int) -> None:
         self.pipes[number], theirs = multiprocessing.Pipe()
         work = (theirs, self.factory, self.plan)
-        self.threads.append(threading.Thread(target=obey, args=work))
+        self.threads.append(threading.Thread(target=run_orders, args=work))
         self.threads[-1].start()
 
     def send(self, number: int, order: object) -> None:

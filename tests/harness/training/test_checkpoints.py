@@ -25,7 +25,7 @@ from harness.training.networks import build_discriminator, build_generator
 from harness.trials.external.external_trial import load_generator as load_external
 from harness.trials.external.process import loaded
 from tests.golden.pix2pix_case import SETTINGS
-from tests.harness.full_training.following import Heard, asked
+from tests.harness.full_training.helpers import RecordingView, make_config
 from tests.harness.portraits import write_best
 
 State = Mapping[str, Any]
@@ -235,7 +235,7 @@ class TestNonFiniteWeightsAreRefusedByEveryReader:
         monkeypatch.setenv("TRAIN_TEST_RUNS", str(tmp_path / "runs"))
         write_best(tmp_path / "best.yaml", train={"netG": "resnet_6blocks", "ngf": 2, "ndf": 2})
         with pytest.raises(NonFiniteWeightsError, match=r"model\.1\.weight"):
-            train_fully(asked(tmp_path, tmp_path, init_from=[file]), Heard())
+            train_fully(make_config(tmp_path, tmp_path, init_from=[file]), RecordingView())
         assert not (tmp_path / "out").exists()
 
     def test_a_program_of_the_user_s_has_then_diverged(self, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which devices, how many workers on each, and when a trial has one to itself."""
+"""Resolving `--device`, the number of workers, and packing GPUs by measured memory."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
-    ("wanted", "there", "devices"),
+    ("option", "available", "devices"),
     [
         ("auto", 0, ("cpu",)),
         ("auto", 4, ("cuda:0",)),
@@ -39,17 +39,17 @@ GIB = 1 << 30
         ("cuda:2,0,2", 3, ("cuda:2", "cuda:0")),
     ],
 )
-def test_devices_by_their_words(wanted: str, there: int, devices: tuple[str, ...]) -> None:
-    assert resolve_devices(wanted, there) == devices
+def test_device_options_are_resolved(option: str, available: int, devices: tuple[str, ...]) -> None:
+    assert resolve_devices(option, available) == devices
 
 
-@pytest.mark.parametrize("wanted", ["tpu", "cuda:", "cuda:0,", "cuda:x", "cuda:-1", "cpu:0", ""])
-def test_words_that_are_no_devices(wanted: str) -> None:
+@pytest.mark.parametrize("option", ["tpu", "cuda:", "cuda:0,", "cuda:x", "cuda:-1", "cpu:0", ""])
+def test_invalid_device_options_are_refused(option: str) -> None:
     with pytest.raises(UserInputError, match="is no device"):
-        resolve_devices(wanted, 8)
+        resolve_devices(option, 8)
 
 
-def test_a_device_that_is_not_there() -> None:
+def test_a_device_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UserInputError, match=r"cuda:0,3: PyTorch sees 2 CUDA"):
         resolve_devices("cuda:0,3", 2)
 
@@ -69,7 +69,7 @@ def test_a_device_that_is_not_there() -> None:
         (("cuda:0", "cuda:1"), None, None, 1, Slots(2, 2, threads=1)),
     ],
 )
-def test_workers_and_threads_are_shared_out(
+def test_the_number_of_workers_and_threads(
     devices: tuple[str, ...], jobs: int | None, per_gpu: int | None, cores: int, slots: Slots
 ) -> None:
     assert share_out(devices, jobs, per_gpu, cores) == slots
@@ -96,7 +96,7 @@ def test_trials_that_fit_a_gpu(peaks: list[int], rooms: list[int], fit: int) -> 
 
 
 class OnFakeGpus(Instant):
-    """Trials that need 40 of a GPU's 100 GiB; each notes where it ran."""
+    """Trials that need 40 of a GPU's 100 GiB; each records the device it ran on."""
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         result = super().run(task, report)
@@ -122,7 +122,7 @@ def on_gpus(plan: SearchPlan, jobs: int, most: int) -> SearchPlan:
 
 
 @pytest.mark.parametrize(("jobs", "most", "workers"), [(2, 16, 4), (2, 2, 2)])
-def test_gpus_are_packed_by_what_the_first_trials_needed(
+def test_gpus_are_packed_by_the_memory_of_the_first_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, most: int, workers: int
 ) -> None:
     started: list[int] = []
@@ -138,8 +138,8 @@ def test_gpus_are_packed_by_what_the_first_trials_needed(
     view = Notes()
     harness.search.search.run_search(plan, view, StopSwitch(None), OnFakeGpus)
     assert started == list(range(workers))
-    said = [text for text in view.texts if "needs 40.0 GiB" in text]
-    assert len(said) == (0 if most == jobs else 1)
+    notes = [text for text in view.texts if "needs 40.0 GiB" in text]
+    assert len(notes) == (0 if most == jobs else 1)
     # On a busy machine one worker may have run them all before another was ready.
     assert set((plan.paths.folder / "where.txt").read_text().split()) <= {"cuda:0", "cuda:1"}
     assert {plan.device_of(worker) for worker in started} == {"cuda:0", "cuda:1"}
@@ -147,7 +147,7 @@ def test_gpus_are_packed_by_what_the_first_trials_needed(
 
 
 @pytest.mark.parametrize(
-    ("resources", "wanted", "jobs", "per_gpu", "device", "workers"),
+    ("resources", "option", "jobs", "per_gpu", "device", "workers"),
     [
         ({"CPU": 64.0}, "auto", None, None, "cpu", 64),
         ({"CPU": 64.0, "GPU": 8.0}, "auto", None, None, "cuda:0", 8),
@@ -155,26 +155,28 @@ def test_gpus_are_packed_by_what_the_first_trials_needed(
         ({"CPU": 64.0, "GPU": 8.0}, "cpu", 5, None, "cpu", 5),
     ],
 )
-def test_a_clusters_workers(
+def test_the_workers_of_a_cluster(
     resources: dict[str, float],
-    wanted: str,
+    option: str,
     jobs: int | None,
     per_gpu: int | None,
     device: str,
     workers: int,
 ) -> None:
     slots = Slots(workers, workers, threads=1)
-    assert share_out_cluster(resources, wanted, jobs, per_gpu) == (device, slots)
+    assert share_out_cluster(resources, option, jobs, per_gpu) == (device, slots)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "per_gpu", "said"),
+    ("option", "per_gpu", "message"),
     [
         ("cuda", None, "has no GPU"),
         ("cuda:1", None, "Ray chooses the GPU"),
         ("cpu", 2, "--per-gpu is for GPUs"),
     ],
 )
-def test_what_a_cluster_cannot_give(wanted: str, per_gpu: int | None, said: str) -> None:
-    with pytest.raises(UserInputError, match=said):
-        share_out_cluster({"CPU": 4.0}, wanted, None, per_gpu)
+def test_a_cluster_refuses_devices_it_does_not_have(
+    option: str, per_gpu: int | None, message: str
+) -> None:
+    with pytest.raises(UserInputError, match=message):
+        share_out_cluster({"CPU": 4.0}, option, None, per_gpu)

@@ -1,4 +1,4 @@
-"""What every launcher must do, shown on each: processes of this machine, and actors of Ray."""
+"""The contract of launchers, tested on each: local processes and Ray actors."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ DEADLY = 66
 
 
 class Sharing(Instant):
-    """Reads the pairs when it is made, makes a warm start, and reads that in each trial."""
+    """Reads the pairs when it is created, makes a warm start, and reads that in each trial."""
 
     def __init__(self, plan: TrialPlan) -> None:
         super().__init__(plan)
@@ -60,7 +60,7 @@ def make_local(plan: TrialPlan) -> Launcher:
 
 
 def make_spawned(plan: TrialPlan) -> Launcher:
-    """As where libraries do not survive a fork."""
+    """As on systems where libraries do not survive a fork."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(harness.trials.launchers.local, "FORKED", False)
         return make_local(plan)
@@ -74,7 +74,7 @@ def make_ray(plan: TrialPlan) -> Launcher:
 
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[None]:
-    """Ray on this machine alone."""
+    """A Ray cluster of this machine only."""
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # actors find the runners above
@@ -107,13 +107,13 @@ def plan(tmp_path: Path) -> TrialPlan:
 
 
 def next_of(launcher: Launcher, seconds: float = 120) -> tuple[int, Message | Died]:
-    """The next word of any worker. With one worker busy at a time there is one."""
+    """The next message of any worker. One worker is busy at a time, so there is only one."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if said := launcher.wait(1.0):
-            assert len(said) == 1
-            return said[0]
-    raise AssertionError("no worker said anything")
+        if messages := launcher.wait(1.0):
+            assert len(messages) == 1
+            return messages[0]
+    raise AssertionError("no worker sent a message")
 
 
 def ready(launcher: Launcher, number: int) -> None:
@@ -124,13 +124,13 @@ def ready(launcher: Launcher, number: int) -> None:
 def prepared(launcher: Launcher, number: int) -> None:
     ready(launcher, number)
     launcher.send(number, Prepare())
-    while not isinstance(said := next_of(launcher)[1], Baseline):
+    while not isinstance(message := next_of(launcher)[1], Baseline):
         pass
-    assert (said.noop, said.warm_start) == (0.2, 0.22)
+    assert (message.noop, message.warm_start) == (0.2, 0.22)
 
 
 def run(launcher: Launcher, number: int, trial: int, answers: list[bool]) -> Message | Died:
-    """Give a trial to a worker and answer its rungs; its last word."""
+    """Send a trial to a worker and answer its rungs; returns the worker's last message."""
     launcher.send(number, TrialTask(trial, PARAMS, seed=0))
     for answer in answers:
         worker, rung = next_of(launcher)
@@ -155,7 +155,7 @@ def test_a_trial_from_order_to_result(make: Make, plan: TrialPlan) -> None:
     assert StudyPaths(plan.folder).warm_start.generator.read_bytes() == b"warm from pairs"
 
 
-def test_a_study_that_goes_on_brings_its_warm_start(make: Make, plan: TrialPlan) -> None:
+def test_workers_of_a_resumed_study_use_its_warm_start(make: Make, plan: TrialPlan) -> None:
     generator = StudyPaths(plan.folder).warm_start.generator
     generator.parent.mkdir(parents=True)
     generator.write_bytes(b"an earlier one")
@@ -166,7 +166,9 @@ def test_a_study_that_goes_on_brings_its_warm_start(make: Make, plan: TrialPlan)
         assert result.checkpoint.read_bytes() == b"trained, an earlier one"
 
 
-def test_a_worker_that_dies_is_told_of_and_replaced(make: Make, plan: TrialPlan) -> None:
+def test_the_death_of_a_worker_is_reported_and_it_can_be_replaced(
+    make: Make, plan: TrialPlan
+) -> None:
     with make(plan) as launcher:
         prepared(launcher, 0)
         died = run(launcher, 0, trial=DEADLY, answers=[True])
@@ -176,7 +178,7 @@ def test_a_worker_that_dies_is_told_of_and_replaced(make: Make, plan: TrialPlan)
         assert isinstance(run(launcher, 0, trial=1, answers=[True] * 3), TrialResult)
 
 
-def test_a_worker_that_is_killed_says_nothing_more(make: Make, plan: TrialPlan) -> None:
+def test_a_killed_worker_sends_no_more_messages(make: Make, plan: TrialPlan) -> None:
     with make(plan) as launcher:
         prepared(launcher, 0)
         launcher.send(0, TrialTask(1, PARAMS, seed=0))
@@ -186,18 +188,18 @@ def test_a_worker_that_is_killed_says_nothing_more(make: Make, plan: TrialPlan) 
         ready(launcher, 0)
 
 
-class Telling(Instant):
-    """Says what it finds in its environment."""
+class ReportingEnvironment(Instant):
+    """Reports the value of an environment variable."""
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         rung = self.rung(task, 30)
         return TrialResult(rung, ({"found": os.environ.get("FOR_WORKERS", "")},), None)
 
 
-def test_a_worker_has_the_environment_of_the_moment_it_is_started(
+def test_a_worker_has_the_driver_s_environment_at_its_start(
     plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with LocalLauncher(Telling, plan, plan.folder / "log", ("cpu",)) as launcher:
+    with LocalLauncher(ReportingEnvironment, plan, plan.folder / "log", ("cpu",)) as launcher:
         for text in ("one", "another"):
             monkeypatch.setenv("FOR_WORKERS", text)
             prepared(launcher, 0)
@@ -208,7 +210,7 @@ def test_a_worker_has_the_environment_of_the_moment_it_is_started(
 
 
 @pytest.mark.skipif(not FORKED, reason="workers are spawned here")
-def test_workers_die_with_what_they_are_forked_from_and_are_replaced(plan: TrialPlan) -> None:
+def test_workers_die_with_their_fork_server_and_can_be_replaced(plan: TrialPlan) -> None:
     with make_local(plan) as launcher:
         prepared(launcher, 0)
         (server,) = (
@@ -224,7 +226,7 @@ def test_workers_die_with_what_they_are_forked_from_and_are_replaced(plan: Trial
 
 @pytest.mark.slow
 @pytest.mark.skipif(not FORKED, reason="workers are spawned here")
-def test_workers_can_use_cuda_and_need_not_import_what_they_are_forked_with() -> None:
+def test_the_fork_server_imports_the_libraries_and_does_not_initialise_cuda() -> None:
     code = """
 import os, signal, sys
 from harness.trials.launchers import preload
@@ -233,7 +235,7 @@ assert {"lpips", "torchvision", "torch._dynamo", "harness.trials.trial"} <= set(
 assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
 if os.fork() == 0:
-    os._exit(torch.cuda._is_in_bad_fork())  # so it is once CUDA was as much as asked for
+    os._exit(torch.cuda._is_in_bad_fork())  # true once CUDA has been queried before the fork
 assert os.wait()[1] == 0
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

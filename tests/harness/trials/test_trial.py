@@ -1,4 +1,4 @@
-"""A trial from its parameters to its score, with everything real but small."""
+"""A trial from its parameters to its score, with real but small networks and pictures."""
 
 import gc
 import io
@@ -92,9 +92,9 @@ def ignore(done: int, total: int) -> None:
 @pytest.fixture(scope="module")
 def warm(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trials:
     trials = make_trials(dataset, tmp_path_factory.mktemp("study"))
-    told: list[tuple[int, int]] = []
-    trials.prepare(lambda done, total: told.append((done, total)))
-    assert told == [(done, 5) for done in range(1, 6)]
+    progress: list[tuple[int, int]] = []
+    trials.prepare(lambda done, total: progress.append((done, total)))
+    assert progress == [(done, 5) for done in range(1, 6)]
     return trials
 
 
@@ -140,7 +140,7 @@ def test_same_task_same_scores_whatever_ran_before(warm: Trials) -> None:
     assert first[-1].losses == again[-1].losses
 
 
-def test_settings_make_the_difference(warm: Trials) -> None:
+def test_parameters_change_the_score(warm: Trials) -> None:
     plain, _ = run(warm, PARAMS)
     perceptual, _ = run(warm, PARAMS.model_copy(update={"lambda_perceptual": 20}))
     other, _ = run(warm, PARAMS.model_copy(update={"n_layers_D": 2, "gan_mode": "lsgan"}))
@@ -148,7 +148,7 @@ def test_settings_make_the_difference(warm: Trials) -> None:
     assert len({rungs[-1].value for rungs in (plain, perceptual, other)}) == 3
 
 
-def test_training_settings_of_a_trial_make_a_difference_too(warm: Trials) -> None:
+def test_a_trial_s_training_settings_change_the_score(warm: Trials) -> None:
     plain, _ = run(warm, PARAMS)
     same, _ = run(warm, PARAMS, beta1=TRAIN.beta1, batch_size=TRAIN.batch_size)
     assert [rung.value for rung in same] == [rung.value for rung in plain]
@@ -167,11 +167,11 @@ def test_other_networks_from_scratch(dataset: Path, tmp_path: Path) -> None:
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
 
 
-def test_a_space_may_hold_only_what_a_training_takes() -> None:
-    wanted = TrainSettings.model_json_schema()["properties"]
+def test_extra_settings_of_a_space_have_the_types_of_training_settings() -> None:
+    fields = TrainSettings.model_json_schema()["properties"]
     for name, kind in EXTRAS.items():
-        told = {key: wanted[name][key] for key in wanted[name] if key not in ("title", "default")}
-        assert TypeAdapter(kind).json_schema() == told
+        schema = {key: fields[name][key] for key in fields[name] if key not in ("title", "default")}
+        assert TypeAdapter(kind).json_schema() == schema
 
 
 def test_a_pruned_trial_stops_there_and_leaves_nothing(dataset: Path, tmp_path: Path) -> None:
@@ -200,13 +200,13 @@ def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: 
     assert baseline.oracle is not None
     assert baseline.oracle > max(0.99, baseline.noop)
     generator, discriminator = again.networks(TrialTask(0, PARAMS, seed=5))
-    held = WarmStart.load(paths, KINDS)
-    assert all(torch.equal(v, held.generator[k]) for k, v in generator.state_dict().items())
-    wanted = held.discriminators[3, "vanilla"]
-    assert all(torch.equal(v, wanted[k]) for k, v in discriminator.state_dict().items())
+    saved = WarmStart.load(paths, KINDS)
+    assert all(torch.equal(v, saved.generator[k]) for k, v in generator.state_dict().items())
+    expected = saved.discriminators[3, "vanilla"]
+    assert all(torch.equal(v, expected[k]) for k, v in discriminator.state_dict().items())
 
 
-def test_from_scratch_begins_from_the_trial_s_seed(dataset: Path, tmp_path: Path) -> None:
+def test_from_scratch_networks_come_from_the_trial_s_seed(dataset: Path, tmp_path: Path) -> None:
     trials = make_trials(dataset, tmp_path, warm_start="none")
     assert trials.prepare(ignore).warm_start is None
     generator, _ = trials.networks(TrialTask(0, PARAMS, seed=5))
@@ -214,10 +214,8 @@ def test_from_scratch_begins_from_the_trial_s_seed(dataset: Path, tmp_path: Path
     assert all(torch.equal(value, fresh[name]) for name, value in generator.state_dict().items())
 
 
-def test_a_worker_s_process_is_set_up_for_trials_and_no_other(
-    dataset: Path, tmp_path: Path
-) -> None:
-    """Denormals count as zero there, and it has as many threads as it was given."""
+def test_only_a_worker_process_is_configured_for_trials(dataset: Path, tmp_path: Path) -> None:
+    """It flushes denormals to zero and uses the number of threads of the plan."""
 
     def flushed() -> bool:
         return sys.float_info.min / 2 == 0
@@ -257,9 +255,9 @@ class TestInitFrom:
         trials = make_trials(dataset, tmp_path, init_from=(self.user_model(tmp_path, prefix),))
         trials.prepare(ignore)
         generator, _ = trials.networks(TrialTask(0, PARAMS, seed=0))
-        wanted = build_generator(TRAIN, seed=9).state_dict()
+        expected = build_generator(TRAIN, seed=9).state_dict()
         weights = dict(generator.named_parameters())
-        assert all(torch.equal(value, wanted[name]) for name, value in weights.items())
+        assert all(torch.equal(value, expected[name]) for name, value in weights.items())
 
     def test_a_model_of_another_width_is_refused_by_name(
         self, dataset: Path, tmp_path: Path
@@ -277,8 +275,8 @@ class TestInitFrom:
             make_trials(dataset, tmp_path, init_from=(file,)).prepare(ignore)
 
 
-def test_a_generator_begun_as_a_copy_returns_nearly_its_input() -> None:
-    """Grey to a few levels; a fresh network returns next to nothing."""
+def test_a_generator_initialised_as_a_copy_returns_nearly_its_input() -> None:
+    """Grey values to within a few levels; a new network returns almost nothing of its input."""
     grey = pairs(1, 0).originals[0].float().mean(0).expand(1, 3, SIZE, SIZE) / 127.5 - 1
     fresh, copying = build_generator(TRAIN, 0), build_generator(TRAIN, 0)
     init_as_copy(copying)
@@ -293,7 +291,7 @@ def test_a_generator_begun_as_a_copy_returns_nearly_its_input() -> None:
 
 
 class Replayed:
-    """Stands in for a CUDA graph: trains on what lies in the captured tensors."""
+    """Replaces a CUDA graph: trains on the present content of the captured tensors."""
 
     def __init__(self, model: Pix2Pix, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
         self.model, self.batch = model, batch
@@ -304,10 +302,10 @@ class Replayed:
             self.losses[name].copy_(loss)
 
 
-def test_trials_on_captured_steps_are_those_on_eager_ones(
+def test_trials_on_captured_steps_equal_those_on_eager_steps(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The warm start too; the second trial of a structure begins anew in the first one's place."""
+    """So does the warm start; a second trial of the same structure reuses the captured tensors."""
     captures = []
 
     def capture(

@@ -1,7 +1,6 @@
-"""A real trial, a finalist's run and the warm start equal what is computed step by step by hand.
+"""A trial, a finalist's run and the warm start equal a step-by-step reference computation.
 
-Seeds differ, and so do the pictures of training, validation and test: nothing can be taken for
-another.
+Seeds differ, and so do the pictures of training, validation and test, so that no mix-up passes.
 """
 
 from pathlib import Path
@@ -39,7 +38,7 @@ ENTROPY = LEAST_SQUARES.model_copy(
 
 
 def framed(small: PairSet) -> PairSet:
-    """Larger than a crop, by what is mirrored at the rims: 12 more to a side, and 4."""
+    """Larger than a crop, padded by reflection: 12 rows and 4 columns more."""
 
     def frame(pictures: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         frames = [F.pad(one[None].float(), (2, 2, 6, 6), mode="reflect")[0] for one in pictures]
@@ -54,35 +53,35 @@ SPLITS = Dataset(framed(pairs(3, 0)), pairs(2, 1), pairs(3, 2), "digest")
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trials, Baseline]:
-    """The runner with its warm start made, and what it is read against."""
+    """The runner with its warm start, and the baseline scores."""
     folder = tmp_path_factory.mktemp("study")
     save_dataset(SPLITS, folder / "pairs.pt")
     trials = make_trials(folder / "pairs.pt", folder, train=SETTINGS, seed=PLAN_SEED)
     return trials, trials.prepare(lambda done, total: None)
 
 
-def begun(trials: Trials, params: TrialParams) -> tuple[by_hand.Weights, by_hand.Weights]:
-    """What the study's warm start holds for a setting."""
-    held = WarmStart.load(trials.paths.warm_start, KINDS)
-    return held.generator, held.discriminators[params.n_layers_D, params.gan_mode]
+def initial(trials: Trials, params: TrialParams) -> tuple[by_hand.Weights, by_hand.Weights]:
+    """The warm start's weights for these parameters."""
+    saved = WarmStart.load(trials.paths.warm_start, KINDS)
+    return saved.generator, saved.discriminators[params.n_layers_D, params.gan_mode]
 
 
-def test_the_warm_start_is_the_blurring_recipe_and_then_every_discriminator(
+def test_the_warm_start_trains_the_generator_and_then_every_discriminator(
     prepared: tuple[Trials, Baseline],
 ) -> None:
-    held = WarmStart.load(prepared[0].paths.warm_start, KINDS)
+    saved = WarmStart.load(prepared[0].paths.warm_start, KINDS)
     generator, discriminators = by_hand.warm_start(SPLITS.train, SETTINGS, KINDS, PLAN_SEED)
     fresh = build_generator(SETTINGS, PLAN_SEED)
     init_as_copy(fresh)
-    by_hand.assert_moved_alike(held.generator, generator, fresh.state_dict())
+    by_hand.assert_moved_alike(saved.generator, generator, fresh.state_dict())
     for kind in KINDS:
         fresh = build_discriminator(SETTINGS, kind[0], PLAN_SEED)
         by_hand.assert_moved_alike(
-            held.discriminators[kind], discriminators[kind], fresh.state_dict()
+            saved.discriminators[kind], discriminators[kind], fresh.state_dict()
         )
 
 
-def test_what_trials_are_read_against_is_each_split_s_own(
+def test_the_baseline_scores_each_split_on_its_own_pairs(
     prepared: tuple[Trials, Baseline],
 ) -> None:
     trials, baseline = prepared
@@ -100,10 +99,10 @@ def test_what_trials_are_read_against_is_each_split_s_own(
 
 @pytest.mark.parametrize("params", [LEAST_SQUARES, ENTROPY], ids=["lsgan", "vanilla"])
 @pytest.mark.parametrize("stage", ["search", "final"])
-def test_a_trial_is_trained_and_scored_as_its_stage_says(
+def test_a_trial_is_trained_and_scored_by_the_rules_of_its_stage(
     prepared: tuple[Trials, Baseline], params: TrialParams, stage: str
 ) -> None:
-    """A finalist on its own seed, half as long again, on the pictures that are held out."""
+    """A finalist has its own seed, 1.5 times the steps, and is scored on the test pairs."""
     trials, _ = prepared
     final = stage == "final"
     seed, judged = (OWN_SEED, SPLITS.test) if final else (PLAN_SEED, SPLITS.val)
@@ -113,8 +112,8 @@ def test_a_trial_is_trained_and_scored_as_its_stage_says(
     result = trials.run(task, lambda rung: rungs.append(rung) or True)
     assert result is not None
     assert tuple(rung.step for rung in rungs) == steps
-    wanted = by_hand.trained(SPLITS.train, SETTINGS, params, begun(trials, params), seed, steps)
-    for rung, (generator, losses) in zip(rungs, wanted, strict=True):
+    expected = by_hand.trained(SPLITS.train, SETTINGS, params, initial(trials, params), seed, steps)
+    for rung, (generator, losses) in zip(rungs, expected, strict=True):
         assert rung.losses == pytest.approx(losses, rel=1e-3)
         score = by_hand.scored(judged, by_hand.restored_by(generator, judged))
         assert rung.value == pytest.approx(score.value, rel=1e-4)
@@ -127,12 +126,12 @@ def test_a_trial_is_trained_and_scored_as_its_stage_says(
     by_hand.assert_moved_alike(
         torch.load(result.checkpoint, weights_only=True),
         by_hand.weights_of(generator),
-        begun(trials, params)[0],
+        initial(trials, params)[0],
     )
 
 
-def test_from_scratch_a_trial_begins_from_its_own_seed(tmp_path: Path) -> None:
-    """Not from the plan's; and it trains on from there as any other does."""
+def test_from_scratch_a_trial_uses_its_own_seed(tmp_path: Path) -> None:
+    """And not the plan's; its training is the same as that of other trials."""
     save_dataset(SPLITS, tmp_path / "pairs.pt")
     trials = make_trials(
         tmp_path / "pairs.pt", tmp_path, train=SETTINGS, seed=PLAN_SEED, warm_start="none"

@@ -1,4 +1,4 @@
-"""What a worker answers to an order, or to being started, that goes wrong."""
+"""Messages of a worker whose creation or whose order fails."""
 
 import errno
 from collections.abc import Callable
@@ -21,20 +21,20 @@ from harness.trials.worker import (
     OutOfMemory,
     Prepare,
     Ready,
-    carry_out,
-    obey,
+    execute,
+    run_orders,
 )
 
 
 class Pipe:
-    """Gives one order and keeps what is said."""
+    """Gives one order and records the messages."""
 
     def __init__(self) -> None:
         self.orders: list[Any] = [Prepare(), None]
-        self.said: list[Message] = []
+        self.sent: list[Message] = []
 
-    def send(self, word: Message, /) -> None:
-        self.said.append(word)
+    def send(self, message: Message, /) -> None:
+        self.sent.append(message)
 
     def recv(self) -> Any:
         return self.orders.pop(0)
@@ -60,7 +60,7 @@ def without_traceback(message: Message) -> Message:
 
 
 @pytest.mark.parametrize(("raised", "answer"), ERRORS, ids=lambda each: type(each).__name__)
-def test_an_error_has_the_same_answer_wherever_it_is_raised(
+def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     tmp_path: Path, raised: Exception, answer: Message
 ) -> None:
     class Raising(Instant):
@@ -71,14 +71,14 @@ def test_an_error_has_the_same_answer_wherever_it_is_raised(
         raise raised
 
     plan, started, prepared = make_plan(tmp_path).trial_plan, Pipe(), Pipe()
-    obey(started, unmade, plan)
-    assert list(map(without_traceback, started.said)) == [answer]
-    obey(prepared, Raising, plan)
-    assert list(map(without_traceback, prepared.said)) == [Ready(), answer]
+    run_orders(started, unmade, plan)
+    assert list(map(without_traceback, started.sent)) == [answer]
+    run_orders(prepared, Raising, plan)
+    assert list(map(without_traceback, prepared.sent)) == [Ready(), answer]
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"PK half of it")])
-def test_a_warm_start_that_cannot_be_read_is_no_trial_s_fault(
+def test_an_unreadable_warm_start_is_a_shared_input_error(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     trials = Trials.__new__(Trials)
@@ -93,7 +93,7 @@ def test_a_warm_start_that_cannot_be_read_is_no_trial_s_fault(
             assert trials.warm_start
             return super().prepare(tell)
 
-    answer = carry_out(Prepare(), Reading(trials.plan), Pipe())
+    answer = execute(Prepare(), Reading(trials.plan), Pipe())
     assert isinstance(answer, Failed)
     assert answer.shared
     assert "run the same command again" in answer.reason

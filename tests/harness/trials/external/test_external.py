@@ -17,6 +17,7 @@ from harness.config.profiles import QUICK
 from harness.config.settings import Repository, SearchConfig
 from harness.console.views import QuietView
 from harness.data.files.picture_reading import read_picture
+from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.search.plan import plan_search
@@ -26,11 +27,13 @@ from harness.study.study import open_existing
 from harness.trials.external.external_trial import pix2pix_line, scored_at, write_pictures
 from harness.trials.external.process import Followed, follow, losses_between
 from harness.trials.external.repository import check_options, read_repository, trial_command
+from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
 from reports.export import best_config
 from reports.repositories import spelt
 from search_spaces.params import TrialParams
 from tests.harness.portraits import external_search
+from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs
 
 STAND_IN = Path(__file__).with_name("stand_in_train.py")
 PARAMS = TrialParams(lambda_L1=80, lambda_perceptual=10, n_layers_D=4, gan_mode="lsgan", lr=1e-4)
@@ -46,6 +49,9 @@ SMALL = {
 def copy_of_pix2pix(folder: Path, **faults: str) -> Path:
     folder.mkdir(parents=True)
     shutil.copyfile(STAND_IN, folder / "train.py")
+    (folder / "models").mkdir()
+    for model in ("pix2pix", "pix2pix_with_perceptual"):
+        (folder / "models" / f"{model}_model.py").touch()
     (folder / "faults.json").write_text(json.dumps(faults))
     return folder
 
@@ -106,6 +112,25 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     told = json.loads((folder.external.run("t000") / "options.json").read_text())
     assert (told["netD"], told["n_layers_D"], told["gan_mode"]) == ("n_layers", 4, "lsgan")
     assert (told["direction"], told["gpu_ids"], told["n_epochs"]) == ("AtoB", "-1", 2)
+
+
+def test_a_copy_with_our_model_file_runs_trials_that_move_pixels(tmp_path: Path) -> None:
+    """The stand-in gives back the warm start, which here is one of such a generator."""
+    repo = copy_of_pix2pix(tmp_path / "pix2pix")
+    (repo / "models" / "pix2pix_warp_model.py").touch()
+    file = tmp_path / "pairs.pt"
+    save_dataset(Dataset(pairs(2, 0), pairs(3, 1), pairs(1, 2), "digest"), file)
+    moving = TRAIN.but({"netG": "warp_unet_128", "ngf": 4})
+    copy = read_repository(repo, 20)
+    trials = make_trials(file, tmp_path / "study", train=moving, external=copy)
+    baseline = trials.prepare(ignore)
+    params = PARAMS.model_copy(update={"n_layers_D": 2})
+    result = trials.run(TrialTask(0, params, 0), lambda _: True)
+    assert result is not None
+    assert result.rung.value == pytest.approx(baseline.warm_start)
+    told = json.loads((trials.paths.external.run("t000") / "options.json").read_text())
+    assert (told["model"], told["netG"]) == ("pix2pix_warp", "unet_128")
+    assert (told["lambda_perceptual"], told["use_perceptual"]) == (10, False)
 
 
 def followed(cwd: Path, run: Path) -> Followed:
@@ -209,9 +234,10 @@ def test_rungs_fall_on_whole_epochs() -> None:
 class TestRepositories:
     def test_its_own_options_and_those_of_its_models_are_read(self, tmp_path: Path) -> None:
         repo = copy_of_pix2pix(tmp_path / "pix2pix")
-        (repo / "models").mkdir()
         (repo / "models" / "pix2pix_model.py").write_text("parser.add_argument('--lambda_X')")
+        (repo / "models" / "networks.py").touch()
         found = read_repository(repo, 600)
+        assert found.models == ("pix2pix", "pix2pix_with_perceptual")
         assert {"lambda_X", "n_layers_D", "gan_mode"} <= set(found.options)
         assert (found.python, found.silence) == (sys.executable, 600)
 
@@ -219,11 +245,20 @@ class TestRepositories:
         self, repository: Repository
     ) -> None:
         options = tuple(o for o in repository.options if "perceptual" not in o)
-        plain = repository.model_copy(update={"options": options})
+        plain = repository.model_copy(update={"options": options, "models": ("pix2pix",)})
         check_options(repository, PARAMS, QUICK)
         check_options(plain, PARAMS.model_copy(update={"lambda_perceptual": 0}), QUICK)
-        with pytest.raises(UserInputError, match=r"use_perceptual.*--set lambda_perceptual=0"):
+        told = r"pix2pix_with_perceptual.*--format plugin --repo \S+ .*--set lambda_perceptual=0"
+        with pytest.raises(UserInputError, match=told):
             check_options(plain, PARAMS, QUICK)
+
+    def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
+        """The perceptual term too comes with it, whatever other model files are there."""
+        moving = QUICK.but({"netG": "warp_unet_128"})
+        with pytest.raises(UserInputError, match=r"--model pix2pix_warp.*--format plugin --repo"):
+            check_options(repository, PARAMS, moving)
+        models = ("pix2pix", "pix2pix_warp")
+        check_options(repository.model_copy(update={"models": models}), PARAMS, moving)
 
     def test_the_option_names_before_2020_are_used_where_they_are(
         self, repository: Repository, tmp_path: Path

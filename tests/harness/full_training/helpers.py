@@ -1,4 +1,4 @@
-"""What tests of a full training share: how one is asked for, heard, and its files compared."""
+"""Helpers for tests of full trainings: configuration, a recording view, comparison of files."""
 
 import os
 from pathlib import Path
@@ -15,8 +15,8 @@ from harness.tracking import quiet_client
 from tests.harness.portraits import write_best
 
 
-class Heard:
-    """A view that remembers."""
+class RecordingView:
+    """A view that records all events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -31,7 +31,7 @@ class Heard:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def asked(folder: Path, pairs: Path, out: str = "out", **settings: Any) -> TrainConfig:
+def make_config(folder: Path, pairs: Path, out: str = "out", **settings: Any) -> TrainConfig:
     file = folder / "best.yaml"
     if not file.exists():
         write_best(file)
@@ -51,8 +51,8 @@ def asked(folder: Path, pairs: Path, out: str = "out", **settings: Any) -> Train
 
 
 def weights(file: Path) -> dict[str, torch.Tensor]:
-    held: dict[str, torch.Tensor] = torch.load(file, weights_only=True)
-    return held
+    loaded: dict[str, torch.Tensor] = torch.load(file, weights_only=True)
+    return loaded
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -60,7 +60,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def mlflow_run(run_dir: Path, out: Path) -> tuple[Any, Any]:
-    """The client, and the one run of the training in `out`."""
+    """The client, and the only run of the training in `out`."""
     client = quiet_client(f"sqlite:///{run_dir / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("portraits")
     assert experiment is not None

@@ -1,0 +1,95 @@
+"""A photograph written as its source was: the same format, and what the file says besides.
+
+Every pixel is written as it is, but in JPEG: that is encoded again with its own quantisation
+tables, so that pixels may change by a few levels anywhere.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, JpegImagePlugin
+
+from harness.data.files.orientation import ORIENTATION, SIDEWAYS, upright_exif, upright_xmp
+from harness.data.files.photograph import Photograph
+from harness.data.files.picture_reading import opened_picture
+from harness.data.files.png_writing import png_like
+from harness.data.files.tiff_writing import tiff_like
+
+HALF_WIDTH = 1  # Pillow's number for colours at half the width alone (4:2:2)
+Writer = Callable[[Path], None]
+
+
+def write_like(source: Path, photograph: Photograph, file: Path) -> None:
+    """Write a photograph in the format of `source`, with its metadata; the pixels are upright.
+
+    A phone's JPEG of several pictures becomes a JPEG of one; WebP is written without loss.
+
+    Raises:
+        UserInputError: `source` cannot be opened.
+        OSError: `file` cannot be written.
+    """
+    with opened_picture(source) as opened:
+        write = writer_like(opened, source, photograph)
+    write(file)
+
+
+def writer_like(opened: Image.Image, source: Path, photograph: Photograph) -> Writer:
+    """What writes a photograph with the metadata of `opened`, which may be closed by then."""
+    match opened.format:
+        case "PNG":
+            return png_like(source, photograph)
+        case "TIFF":
+            return tiff_like(opened, photograph)
+        case "JPEG" | "MPO":
+            return by_pillow("JPEG", photograph, jpeg_options(opened, photograph))
+        case "WEBP":
+            options = {"lossless": True, "exact": True, **common_options(opened, photograph)}
+            return by_pillow("WEBP", photograph, options)
+        case _:
+            return by_pillow(str(opened.format), photograph, common_options(opened, photograph))
+
+
+def by_pillow(kind: str, photograph: Photograph, options: dict[str, Any]) -> Writer:
+    height, width = photograph.values.shape[:2]
+
+    def write(file: Path) -> None:
+        pixels = photograph.values.tobytes()
+        Image.frombytes(photograph.mode, (width, height), pixels).save(file, kind, **options)
+
+    return write
+
+
+def common_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
+    """What Pillow writes besides pixels, where a format has it."""
+    options: dict[str, Any] = {
+        key: opened.info[key] for key in ("dpi", "comment") if key in opened.info
+    }
+    for key, upright in (("exif", upright_exif), ("xmp", upright_xmp)):
+        if key in opened.info:
+            options[key] = upright(opened.info[key])
+    if "icc_profile" in opened.info and not photograph.in_srgb:
+        options["icc_profile"] = opened.info["icc_profile"]
+    return options
+
+
+def jpeg_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
+    """How a JPEG is to be encoded for least loss against its source."""
+    assert isinstance(opened, JpegImagePlugin.JpegImageFile)
+    options = common_options(opened, photograph)
+    tables = list(opened.quantization.values())
+    subsampling = JpegImagePlugin.get_sampling(opened)
+    if opened.getexif().get(ORIENTATION) in SIDEWAYS:
+        tables = [np.reshape(table, (8, 8)).T.ravel().tolist() for table in tables]
+        subsampling = 0 if subsampling == HALF_WIDTH else subsampling
+    options["qtables"] = tables
+    options["subsampling"] = subsampling
+    options["progressive"] = bool(opened.info.get("progressive"))
+    # Photoshop's block, which has captions and rights.
+    options["extra"] = b"".join(
+        b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
+        for name, body in opened.applist
+        if name == "APP13"
+    )
+    return options

@@ -1,0 +1,221 @@
+"""Pictures restored by moving their pixels: what moves, how far, and that nothing else changes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from harness.data.files.photograph import Photograph
+from harness.data.files.picture_reading import Picture
+from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
+from harness.evaluation.restore_by_field import CUBIC_REACH, find_maps, move_pixels, touched
+from harness.training.networks import WarpUnet
+from harness.training.warping import without_tremor
+
+HEIGHT, WIDTH = 160, 128
+STROKE = Stroke((64.0, 90.0), (40.0, 40.0), push=(5.0, -2.0))
+WIDER = Stroke((64.0, 90.0), (43.0, 43.0), push=(5.0, -2.0))
+
+
+def scaled(stroke: Stroke, times: float) -> Stroke:
+    (x, y), (wide, high), (right, down) = stroke.centre, stroke.radius, stroke.push
+    return Stroke(
+        (times * x, times * y), (times * wide, times * high), (times * right, times * down)
+    )
+
+
+def field_of(stroke: Stroke) -> Tensor:
+    """The maps of a generator that undoes a stroke on a picture of 128 x 160."""
+    field = torch.from_numpy(inverse_displacement([stroke], HEIGHT, WIDTH)).float()
+    still = without_tremor(field[None], 0.01)
+    return torch.cat([still, torch.zeros(1, 3, HEIGHT, WIDTH)], 1)
+
+
+def portrait(height: int, width: int) -> Picture:
+    """Smooth bytes `[h, w, 3]`."""
+    random = np.random.default_rng(0)
+    small = Image.fromarray(random.integers(60, 196, (9, 7, 3), dtype=np.uint8))
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def moved(
+    values: NDArray[Any], maps: Tensor, mode: str = "RGB", white: int = 255
+) -> NDArray[np.int64]:
+    return move_pixels(Photograph(values, mode), maps, white)[0].astype(np.int64)
+
+
+@pytest.mark.parametrize("times", [0.5, 1, 2, 3])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_known_warp_is_undone_at_any_size(
+    times: float, deep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the field found at 128 px; pixels outside of it keep every bit."""
+    height, width = int(HEIGHT * times), int(WIDTH * times)
+    original = portrait(height, width)
+    warp = displacement([scaled(STROKE, times)], height, width)
+    retouched = resample(original, warp)
+    # Bands that cut through the region must not show.
+    monkeypatch.setattr("harness.evaluation.restore_by_field.BAND_PIXELS", int(128 * times * 37))
+    scale = 257 if deep else 1
+    values = retouched.astype(np.uint16) * 257 if deep else retouched
+    restored = moved(values, field_of(STROKE), white=255 * scale)
+    assert np.abs(retouched.astype(int) - original).max() > 15
+    assert np.abs(restored - original.astype(int) * scale).max() <= 3 * scale
+    # The field is interpolated: up to its last pixel at its own size, and no further.
+    untouched = (displacement([scaled(WIDER, times)], height, width) == 0).all(0)
+    assert (restored[untouched] == values[untouched]).all()
+    assert untouched.mean() > 0.5
+
+
+def test_at_twice_the_size_pixels_move_twice_as_far() -> None:
+    maps = field_of(STROKE)
+    once = move_pixels(Photograph(portrait(HEIGHT, WIDTH), "RGB"), maps, 255)[1]
+    twice = move_pixels(Photograph(portrait(2 * HEIGHT, 2 * WIDTH), "RGB"), maps, 255)[1]
+    assert np.abs(once.transpose(2, 0, 1) - maps[0, :2].numpy()).max() < 1e-4
+    assert np.abs(once).max() > 3
+    averaged = twice.reshape(HEIGHT, 2, WIDTH, 2, 2).mean((1, 3))
+    assert np.abs(averaged - 2 * once).max() < 0.1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("size", [(160, 128), (331, 257)])
+def test_flips_commute(axis: int, size: tuple[int, int]) -> None:
+    picture, maps = portrait(*size), field_of(STROKE)
+    flipped = maps.flip(2 + axis)
+    flipped[:, 1 - axis] *= -1
+    there = np.flip(moved(picture, maps), axis)
+    assert (there != np.flip(picture, axis)).any()
+    assert np.abs(moved(np.flip(picture, axis), flipped) - there).max() <= 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    mode=st.sampled_from(["L", "LA", "RGB", "RGBA", "CMYK"]),
+    deep=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_without_a_displacement_every_bit_stays(
+    height: int, width: int, mode: str, deep: bool, seed: int
+) -> None:
+    """Also where there is one elsewhere: pixels change where the displacement is not 0."""
+    random = np.random.default_rng(seed)
+    kind, white = (np.uint16, 65535) if deep else (np.uint8, 255)
+    values = random.integers(0, white + 1, (height, width, len(mode)), dtype=kind)
+    photograph = Photograph(values, mode)
+    maps = torch.zeros(1, 5, 20, 16)
+    same, nothing = move_pixels(photograph, maps, white)
+    assert same.dtype == kind
+    assert (same == values).all()
+    assert not nothing.any()
+    maps[:, :2, 5:9, 4:8] = torch.from_numpy(random.normal(0, 1, (2, 4, 4))).float()
+    changed, displacement = move_pixels(photograph, maps, white)
+    still = (displacement == 0).all(2)
+    assert (changed[still] == values[still]).all()
+
+
+def test_a_shift_by_whole_pixels_gives_the_values_that_stand_there() -> None:
+    random = np.random.default_rng(0)
+    values = random.integers(0, 65536, (60, 80, 3), dtype=np.uint16)
+    maps = torch.zeros(1, 5, 60, 80)
+    maps[:, 0], maps[:, 1] = 3, -2
+    found = moved(values, maps, white=65535)
+    assert np.abs(found[2:, :-3] - values[:-2, 3:]).max() <= 1
+
+
+def test_clear_pixels_lend_no_colour_to_those_that_are_seen() -> None:
+    """A red figure cut out of green that is not seen: its outline moves, and stays red."""
+    values = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    values[..., 1] = 255
+    values[40:120, 30:100] = (255, 0, 0, 255)
+    found = moved(values, field_of(STROKE), "RGBA")
+    assert (found[..., 3] != values[..., 3]).any()
+    seen = found[..., 3] > 20
+    assert found[seen][:, 0].min() >= 250
+    assert found[seen][:, 1].max() <= 5
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "RGBA"])
+def test_a_correction_lightens_whatever_the_colours_are(mode: str) -> None:
+    values = np.full((40, 32, len(mode)), 100, np.uint8)
+    maps = torch.zeros(1, 5, 40, 32)
+    maps[:, 2:] = 0.2
+    found = moved(values, maps, mode)[20, 16].tolist()
+    up, down = round(100 + 0.2 * 127.5), round(100 - 0.2 * 127.5)
+    assert (
+        found
+        == {
+            "L": [up],
+            "RGB": [up] * 3,
+            "CMYK": [down] * 3 + [100],
+            "RGBA": [up] * 3 + [100],
+        }[mode]
+    )
+
+
+def test_values_stay_within_the_bits_that_pictures_use() -> None:
+    """12 bits in 16: what bicubic sampling overshoots at an edge is cut at 4,095."""
+    values = np.zeros((HEIGHT, WIDTH, 3), np.uint16)
+    values[:, 64:] = 4095
+    found = moved(values, field_of(STROKE), white=4095)
+    assert found.min() == 0
+    assert found.max() == 4095
+
+
+def test_only_what_the_maps_touch_is_looked_at() -> None:
+    maps = torch.zeros(1, 5, 40, 30)
+    assert touched(maps, 400, 300) == (slice(0, 0), slice(0, 0))
+    maps[0, 4, 10:12, 20] = 1
+    rows, columns = touched(maps, 400, 300)
+    assert (rows.start, rows.stop) == (10 * (10 - CUBIC_REACH), 10 * (12 + CUBIC_REACH) + 1)
+    assert (columns.start, columns.stop) == (10 * (20 - CUBIC_REACH), 10 * (21 + CUBIC_REACH) + 1)
+    maps[0, 0, 0, 0] = maps[0, 0, -1, -1] = 1
+    assert touched(maps, 400, 300) == (slice(0, 400), slice(0, 300))
+
+
+class Knowing(WarpUnet):
+    """One that finds the same maps in whatever picture, at a width of 128."""
+
+    def __init__(self, maps: Tensor) -> None:
+        super().__init__(7, 4, "none", False, WIDTH)
+        self.known = maps
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        assert x.shape[-2:] == self.known.shape[-2:]
+        return self.known[:, :2], self.known[:, 2:]
+
+
+def test_steps_from_pixel_to_pixel_of_a_field_are_not_enlarged() -> None:
+    """They would show as waves; in a picture of the field's own width all stays as it is."""
+    smooth = torch.zeros(1, 5, WIDTH, WIDTH)
+    smooth[:, :2] = torch.from_numpy(displacement([STROKE], WIDTH, WIDTH))
+    board = 0.4 * (torch.arange(WIDTH)[:, None] + torch.arange(WIDTH)).remainder(2) - 0.2
+    rough = smooth.clone()
+    rough[:, :2] += board
+    for times, most in ((1, 0.3), (3, 0.1)):
+        picture = portrait(times * WIDTH, times * WIDTH)
+        found = find_maps(Knowing(rough), picture, WIDTH, torch.device("cpu"))
+        apart = (found - smooth)[:, :2].norm(dim=1)
+        assert float(apart[:, 20:-20, 20:-20].max()) < most
+        assert (float(apart.mean()) > 0.2) == (times == 1)
+
+
+def test_trembling_counts_as_no_displacement() -> None:
+    """Below 0.05 % of the width, and corrections below half a grey level."""
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randn(1, 5, WIDTH, WIDTH, generator=random)
+    maps[:, :2] *= 0.0004 * WIDTH / maps[:, :2].norm(dim=1).max()
+    maps[:, 2:] *= 0.9 / 255 / maps[:, 2:].norm(dim=1).max()
+    for side in (WIDTH, 200):
+        picture = portrait(side, side)
+        assert not find_maps(Knowing(maps), picture, WIDTH, torch.device("cpu")).any()
+        stronger = find_maps(Knowing(40 * maps), picture, WIDTH, torch.device("cpu"))
+        assert stronger[:, :2].any()
+        assert stronger[:, 2:].any()
