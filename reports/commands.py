@@ -20,8 +20,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.record import MOVES, moves_pixels
-
 PLACEHOLDER_DATA = "./pairs"
 """Stands for the user's own folder where a study used the built-in pictures."""
 
@@ -57,6 +55,15 @@ PROGRESSIVE_STAGES = [
 SAVE_EVERY = 100
 
 Command = list[str]
+
+
+MOVES = "warp_"
+"""How the names of generators that move pixels begin; train.py has a model for them instead."""
+
+
+def moves_pixels(settings: Mapping[str, Any]) -> bool:
+    """Whether the generator of these settings moves pixels: a copy needs our model file for it."""
+    return str(settings.get("netG", "")).startswith(MOVES)
 
 
 def model_of(params: Mapping[str, Any], train: Mapping[str, Any]) -> str:
@@ -96,7 +103,7 @@ def train_commands(
         data: `folder` (None: built-in pictures), `direction`, `n_train`.
         name: the run's name; made safe for a folder.
         warm_start: the folder of checkpoints that the trial continued from; None: from nothing.
-        mark: in the names of its files, where they are of the other kind of generator.
+        mark: what those of the trial's kind of generator have in their names.
 
     Returns:
         Commands as argument lists, to be run in order.
@@ -115,15 +122,15 @@ def train_commands(
 
 
 def continue_from(
-    warm_start: str, params: Mapping[str, Any], name: str, mark: str = ""
+    warm_start: str, params: Mapping[str, Any], name: str, mark: str
 ) -> list[Command]:
     """Lay a study's warm start where `--continue_train` looks for it."""
     run = f"./checkpoints/{name}"
-    kind = f"{params['n_layers_D']}_{params['gan_mode']}"
+    kind = f"{params['n_layers_D']}_{params['gan_mode']}{mark}"
     return [
         ["mkdir", "-p", run],
         ["cp", f"{warm_start}/latest_net_G{mark}.pth", f"{run}/latest_net_G.pth"],
-        ["cp", f"{warm_start}/latest_net_D_{kind}{mark}.pth", f"{run}/latest_net_D.pth"],
+        ["cp", f"{warm_start}/latest_net_D_{kind}.pth", f"{run}/latest_net_D.pth"],
     ]
 
 

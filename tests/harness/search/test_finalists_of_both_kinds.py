@@ -22,7 +22,6 @@ from harness.trials.messages import Rung, TrialTask
 from reports.commands import continue_from
 from reports.export import best_config
 from reports.html import render
-from reports.places import OTHER
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
 
