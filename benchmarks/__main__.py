@@ -78,6 +78,7 @@ GPU = {
 # Run by themselves, with arguments of their own.
 ALONE = {
     "data": "5 min",
+    "default_search": "30 min",
     "validate_score": "5 min",
     "evidence": "17 min",
     "remedies": "not timed",

@@ -43,7 +43,7 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     Then the seconds by which the mirror, which is told in the background, was behind at the end.
     """
     from harness.search.driver import Driver
-    from harness.search.phases import SearchStage
+    from harness.search.phases import SearchPhase
     from harness.search.search import open_tracker
     from harness.search.worker_startup import start_workers
     from harness.study import study as record
@@ -59,7 +59,7 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     tracker = open_tracker(plan, study, view)
     with SimulatedLauncher(plan.paths.folder, panel) as launcher:
         start_workers(launcher, 1)
-        driver = Driver(plan, SearchStage(plan, study, tracker, trials), launcher, view)
+        driver = Driver(plan, SearchPhase(plan, study, tracker, trials), launcher, view)
         ends.append(now())
         driver.run(StopSwitch(None))
     tracker.finish()

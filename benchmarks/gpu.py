@@ -62,7 +62,7 @@ def ready(precision: str, captured: bool | None) -> Callable[[], object]:
     settings = STANDARD.but({"precision": precision})
     step: Step
     if captured is None:
-        step = reference_step(settings, "cuda")
+        step = reference_step(settings, "cuda", perceptual=False)
     else:
         step = our_step(settings, "cuda", captured)
     pair = batch(settings, "cuda")

@@ -1,1 +1,1 @@
-"""How good a restored picture is: masks, sharpness, LPIPS and the score made of them."""
+"""Objectives that score restored pictures, and their parts: masks, sharpness, LPIPS, guards."""

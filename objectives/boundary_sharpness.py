@@ -1,16 +1,16 @@
-"""`boundary_sharpness`: how sharp, and how right, a restored picture is where it was warped.
+"""`boundary_sharpness`: the sharpness and fidelity of a restored picture where it was warped.
 
     Y      luma in [0, 1];  L_s = s^2 * Laplacian(Gauss_s(Y)), s = 0, 1, 2 px, on the full picture
-    V_s    variance of L_s in a Gaussian window of 1% of the short side, inside the mask alone
-    r_s    ln((V_s + c_s) / (V_s of the original + c_s)),  c_s: what invisible noise would have
-    D      mean over s and mask of max(0, -r_s): detail that is missing, blur
-    E      mean over s and mask of max(0,  r_s): detail too much, noise, ringing, checkerboard
-    Lrel   LPIPS in the mask, relative to the input's: 1 = no better than doing nothing
-    score  exp(-(D + E + Lrel)), in (0, 1], higher is better; the set's is the mean
+    V_s    variance of L_s in a Gaussian window of 1% of the short side, inside the mask only
+    r_s    ln((V_s + c_s) / (V_s of the original + c_s)),  c_s: the variance of invisible noise
+    D      mean over s and mask of max(0, -r_s): missing detail, blur
+    E      mean over s and mask of max(0,  r_s): excess detail, noise, ringing, checkerboard
+    Lrel   LPIPS in the mask, relative to that of the input: 1 = no better than doing nothing
+    score  exp(-(D + E + Lrel)), in (0, 1], higher is better; that of a set is the mean
 
-The mask is the warped region dilated by 2% of the short side. Outside it the original is put
-into the picture before LPIPS looks at it. `python -m benchmarks.validate_score` tabulates what the
-score resists.
+The mask is the warped region dilated by 2% of the short side. For LPIPS, the pixels outside the
+mask are replaced by the original's. `python -m benchmarks.validate_score` tabulates how the score
+reacts to known defects.
 """
 
 import math
@@ -40,23 +40,23 @@ from objectives.score import NothingToScoreError, Reference, Score, aggregate
 
 TOO_SMALL = f"its warped region is under {SMALLEST_CORE:.2%} of its area"
 LPIPS_FLOOR = 1e-3
-# Without the input, a blur of the original stands in for it, about as far away as a liquify warp.
+# Without the input, a blurred original replaces it, about as distant as a liquify warp.
 STAND_IN_BLUR = 0.0125
-# Pixels that are worked on at once: bounds memory, whatever the number of pictures, and on a CPU
-# keeps what one filter leaves in the cache for the next.
+# Pixels per batch: bounds memory for any number of pictures, and on a CPU keeps intermediate
+# results in its cache.
 BATCH_PIXELS = {"cpu": 2**18, "cuda": 2**21}
-# Sides of the part that is filtered are multiples of this: filters are kept for each side.
+# Sides of the filtered rectangle are multiples of this, since filters are cached per side.
 PART_STEP = 32
 
 
 class BoundarySharpness:
-    """The objective; its networks are built once and shared by whatever it is used against.
+    """The objective; its networks are built once and shared by all references.
 
     Args:
-        weights: of LPIPS's trunk, "pretrained" or "random"; scores of the two never compare.
+        weights: of LPIPS's trunk, "pretrained" or "random"; their scores are not comparable.
         device: a torch device.
-        net: LPIPS's trunk: alex, vgg or squeeze; scores of different ones never compare, so that
-            the last two are part of the name.
+        net: LPIPS's trunk: alex, vgg or squeeze; their scores are not comparable, so the last two
+            are part of the objective's name.
 
     Raises:
         FileNotFoundError: pretrained weights that are not in torchvision's cache.
@@ -74,15 +74,15 @@ class BoundarySharpness:
         self.network = LpipsNetwork(net, weights).to(self.device)
 
     def against(self, reference: Reference) -> Callable[[Tensor], Score]:
-        """Prepare the originals; the scorer takes restored pictures in their order.
+        """Prepare the originals; the scorer takes restored pictures in the same order.
 
-        Pictures whose warped region is under 0.05% of the area have no score (their row says so)
-        and are left out of every mean. Where the reference has no inputs, `lpips_noop` is that of
-        the original blurred in the mask by 1.25% of the short side.
+        Pictures whose warped region is under 0.05% of the area get no score (see their row) and
+        are left out of every mean. If the reference has no inputs, `lpips_noop` is that of the
+        original blurred in the mask by 1.25% of the short side.
 
         Raises:
-            NothingToScoreError: not one picture has a warped region.
-            ValueError: shapes that do not fit, pixels that are not in [0, 1], pictures too small.
+            NothingToScoreError: no picture has a warped region.
+            ValueError: shapes do not match, pixels are not in [0, 1], or pictures are too small.
         """
         check_reference(reference)
         pixels = BATCH_PIXELS["cuda" if self.device.type == "cuda" else "cpu"]
@@ -102,31 +102,32 @@ class BoundarySharpness:
 
 @dataclass(frozen=True)
 class Part:
-    """The rectangle of a batch's pictures that holds all of its masks, and enough beside them."""
+    """The rectangle that contains all masks of a batch, with a margin for the filters."""
 
     rows: slice
     columns: slice
 
     @classmethod
     def around(cls, masks: Tensor, margin: int) -> "Part":
-        """About masks `[n, 1, h, w]`, `margin` pixels wider; all of the picture if all are empty.
+        """Around masks `[n, 1, h, w]`, `margin` pixels wider; the whole picture if all are empty.
 
-        Filters that reach no further than `margin` give inside the masks what they would give on
-        whole pictures.
+        Filters with a radius of up to `margin` give the same values inside the masks as on whole
+        pictures.
         """
-        held = masks.any(0)[0]
-        spans = (held.any(1).nonzero(), held.any(0).nonzero())
+        union = masks.any(0)[0]
+        spans = (union.any(1).nonzero(), union.any(0).nonzero())
         return cls(
-            *(span_of(found, margin, side) for found, side in zip(spans, held.shape, strict=True))
+            *(span_of(found, margin, side) for found, side in zip(spans, union.shape, strict=True))
         )
 
     def of(self, maps: Tensor) -> Tensor:
-        """The part of `[n, k, h, w]`, a view."""
+        """The rectangle of `[n, k, h, w]`, as a view."""
         return maps[..., self.rows, self.columns]
 
 
 def span_of(found: Tensor, margin: int, side: int) -> slice:
-    """The indices `found`, `margin` wider, up to a multiple of `PART_STEP`, within `side`."""
+    """The span of the indices `found`, widened by `margin` and to a multiple of `PART_STEP`,
+    within `side`."""
     if not len(found):
         return slice(0, side)
     first = max(0, int(found.min()) - margin)
@@ -138,10 +139,10 @@ def span_of(found: Tensor, margin: int, side: int) -> slice:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Whatever depends on a batch of originals alone, on the device.
+    """Everything that depends only on a batch of originals, on the device.
 
-    Sharpness and colour need the pictures about the mask alone: `part` cuts that out, and fields
-    but the first three are of its size. `where` and `rim` are mask and ring as weights.
+    Sharpness and colour need only the pictures near the mask: `part` crops to that, and all fields
+    but the first three have its size. `where` and `rim` are mask and ring as weights.
     """
 
     targets: Tensor
@@ -175,11 +176,11 @@ class Prepared:
         c = torch.tensor(floors(), device=device).view(1, -1, 1, 1)
         perceptual = LpipsTarget.of(network, targets, mask, {"mask": mask, "ring": rim})
         if reference.inputs is None:
-            undone = gaussian_blur(targets, STAND_IN_BLUR * min(targets.shape[-2:]))
+            inputs = gaussian_blur(targets, STAND_IN_BLUR * min(targets.shape[-2:]))
         else:
-            undone = reference.inputs[batch].to(device, torch.float32)
+            inputs = reference.inputs[batch].to(device, torch.float32)
         with torch.no_grad():
-            noop = perceptual(undone)
+            noop = perceptual(inputs)
         where = part.of(mask).float()
         return cls(
             targets=targets,
@@ -199,7 +200,7 @@ class Prepared:
         )
 
     def measure(self, restored: Tensor) -> dict[str, Tensor]:
-        """Every component of every picture, `[n]` each; the score's own are differentiable.
+        """Every component of every picture, `[n]` each; those of the score are differentiable.
 
         Args:
             restored: `[n, 3, h, w]` in [0, 1], on the device.
@@ -225,36 +226,36 @@ class Prepared:
             }
         mean_r = masked_mean(r, self.where)
         found |= {f"r_{s}": mean_r[:, k] for k, s in enumerate(SCALES)}
-        return found | self.beside(restored, y, variance)
+        return found | self.logged_only(restored, y, variance)
 
-    def beside(self, restored: Tensor, y: Tensor, variance: Tensor) -> dict[str, Tensor]:
-        """What is logged and not part of the score."""
+    def logged_only(self, restored: Tensor, y: Tensor, variance: Tensor) -> dict[str, Tensor]:
+        """Components that are logged but not part of the score."""
         own = masked_mean(variance[:, :1], self.where)[:, 0]
         mask = self.mask.float()
-        apart = (restored - self.targets).abs().mean(1, keepdim=True)
+        error = (restored - self.targets).abs().mean(1, keepdim=True)
         return {
             "laplacian_variance": own,
             "laplacian_variance_target": self.laplacian_variance,
             "laplacian_ratio": own / self.laplacian_variance.clamp_min(1e-12),
-            "mae": masked_mean(apart, mask)[:, 0],
-            "mae_outside": masked_mean(apart, 1 - mask)[:, 0],
+            "mae": masked_mean(error, mask)[:, 0],
+            "mae_outside": masked_mean(error, 1 - mask)[:, 0],
             "ciede2000": self.colour_error(self.part.of(restored)),
             "structure_error": guards.structure_error(guards.gradients(y), self.slopes, self.where),
             "mask_fraction": mask.mean((1, 2, 3)),
         }
 
     def colour_error(self, restored: Tensor) -> Tensor:
-        """Mean CIEDE2000 in the mask, `[n]`, of the part of the restored pictures."""
+        """Mean CIEDE2000 in the mask, `[n]`, of restored pictures cropped to `part`."""
         mask = self.part.of(self.mask)
         lab = guards.to_lab(masked_pixels(restored.detach(), mask))
-        apart = torch.zeros_like(self.where)
-        apart[mask] = guards.ciede2000(lab, self.lab)
-        return masked_mean(apart, self.where)[:, 0]
+        error = torch.zeros_like(self.where)
+        error[mask] = guards.ciede2000(lab, self.lab)
+        return masked_mean(error, self.where)[:, 0]
 
 
 @dataclass(frozen=True)
 class SetScorer:
-    """Restored pictures of the whole set -> their `Score`."""
+    """Scores the restored pictures of the whole set."""
 
     names: tuple[str, ...]
     shape: tuple[int, ...]
@@ -264,10 +265,10 @@ class SetScorer:
     def __call__(self, restored: Tensor) -> Score:
         """Score `[n, 3, h, w]` in [0, 1], in the order of the reference.
 
-        A picture that is not finite has the score NaN, and so has the set.
+        If a picture is not finite, its score is NaN, and so is that of the set.
 
         Raises:
-            ValueError: not the reference's shape.
+            ValueError: the shape is not that of the reference.
         """
         if tuple(restored.shape) != self.shape:
             raise ValueError(
@@ -291,16 +292,16 @@ class SetScorer:
 
 
 def masked_pixels(pictures: Tensor, mask: Tensor) -> Tensor:
-    """The pixels `[m, 3]` of `[n, 3, h, w]` that lie in `mask`, picture by picture."""
-    # Colours stay apart in memory: sums over them are faster so.
+    """The pixels `[m, 3]` of `[n, 3, h, w]` that are in `mask`, picture by picture."""
+    # Each colour stays contiguous in memory, which makes sums over pixels faster.
     return pictures.transpose(0, 1)[:, mask[:, 0]].T
 
 
 def check_reference(reference: Reference) -> None:
-    """Refuse a reference whose parts do not fit together.
+    """Validate that the parts of a reference fit together.
 
     Raises:
-        ValueError: says which part and how.
+        ValueError: they do not; names the part.
     """
     targets, masks, inputs = reference.targets, reference.masks, reference.inputs
     if targets.ndim != 4 or targets.shape[1] != 3 or not len(targets):
@@ -322,4 +323,4 @@ def check_reference(reference: Reference) -> None:
             continue
         low, high = float(pictures.min()), float(pictures.max())
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
-            raise ValueError(f"The {kind} must be in [0, 1]; they run from {low:g} to {high:g}.")
+            raise ValueError(f"The {kind} must be in [0, 1]; they range from {low:g} to {high:g}.")

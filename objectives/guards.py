@@ -1,6 +1,6 @@
-"""What is logged beside the score, so that a good score cannot hide another fault.
+"""Metrics that are logged in addition to the score, so that a good score cannot hide a defect.
 
-Colour (CIEDE2000), fidelity outside the mask, and edges in the wrong place.
+Colour error (CIEDE2000), and displaced edges.
 """
 
 import math
@@ -21,40 +21,42 @@ SRGB_TO_XYZ = (
 
 
 def masked_mean(maps: Tensor, masks: Tensor) -> Tensor:
-    """Mean of `[n, k, h, w]` over each picture's mask `[n, 1, h, w]`: `[n, k]`; 0 where empty."""
+    """Mean of `[n, k, h, w]` over each picture's mask `[n, 1, h, w]`: `[n, k]`; 0 if empty."""
     weight = masks.to(maps.dtype).flatten(2)
     return (maps.flatten(2) @ weight.mT).squeeze(2) / weight.sum(2).clamp_min(1)
 
 
 def gradients(y: Tensor) -> Tensor:
-    """Luma `[n, 1, h, w]` -> its slopes `[n, 2, h, w]` (x, y) at a scale of one pixel."""
+    """Gradients `[n, 2, h, w]` (x, y) of luma `[n, 1, h, w]`, at a scale of one pixel."""
     smooth = F.pad(gaussian_blur(y, 1.0), (1, 1, 1, 1), mode="reflect")
     across = smooth[..., 1:-1, 2:] - smooth[..., 1:-1, :-2]
     down = smooth[..., 2:, 1:-1] - smooth[..., :-2, 1:-1]
     return torch.cat([across, down], 1) / 2
 
 
-def structure_error(slopes: Tensor, wanted: Tensor, masks: Tensor) -> Tensor:
-    """How far edges are from where they belong, `[n]` in [0, 1]; 0: every edge in its place.
+def structure_error(slopes: Tensor, target: Tensor, masks: Tensor) -> Tensor:
+    """The mismatch of edges, `[n]` in [0, 1]; 0: all edges are at their correct positions.
 
-    `sum |g - g'| / sum (|g| + |g'|)` over the mask: 1 where no edge of one is matched by an edge
-    of the other. Slopes under a noise floor of 1/255 count little.
+    `sum |g - g'| / sum (|g| + |g'|)` over the mask: 1 if no edge of one picture matches an edge of
+    the other. Gradients below a noise floor of 1/255 have little weight.
 
     Args:
-        slopes, wanted: gradients `[n, 2, h, w]` of the picture and of its original.
+        slopes, target: gradients `[n, 2, h, w]` of the picture and of its original.
     """
-    apart = length(slopes - wanted)
-    both = length(slopes) + length(wanted) + 1 / 255
-    return (masked_mean(apart, masks) / masked_mean(both, masks).clamp_min(1 / 255)).squeeze(1)
+    difference = length(slopes - target)
+    total = length(slopes) + length(target) + 1 / 255
+    return (masked_mean(difference, masks) / masked_mean(total, masks).clamp_min(1 / 255)).squeeze(
+        1
+    )
 
 
 def length(vectors: Tensor) -> Tensor:
-    """Euclidean length over channels, `[n, 2, h, w]` -> `[n, 1, h, w]`, finite slope at 0."""
+    """Euclidean length over channels, `[n, 2, h, w]` -> `[n, 1, h, w]`; finite gradient at 0."""
     return (vectors.square().sum(1, keepdim=True) + 1e-12).sqrt() - 1e-6
 
 
 def to_lab(rgb: Tensor) -> Tensor:
-    """sRGB `[..., 3]` in [0, 1] -> CIE L*a*b* (D65, 2 degrees), `[..., 3]`."""
+    """Convert sRGB `[..., 3]` in [0, 1] to CIE L*a*b* (D65, 2 degrees), `[..., 3]`."""
     rgb = rgb.clamp(0, 1)
     curved = ((rgb + 0.055) / 1.055) ** 2.4
     red, green, blue = chosen(rgb > 0.04045, curved, rgb / 12.92).unbind(-1)
@@ -66,17 +68,17 @@ def to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_curve(t: Tensor) -> Tensor:
-    """CIE 1976's f: a cube root, straight near 0."""
+    """The function f of CIE 1976: a cube root, linear near 0."""
     return chosen(t > 0.008856, t.clamp_min(0.008856) ** (1 / 3), 7.787 * t + 16 / 116)
 
 
 def chosen(condition: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """`torch.where` of finite values, twice as fast on a processor."""
+    """`torch.where` for finite values, twice as fast on a CPU."""
     return b + condition.to(a.dtype) * (a - b)
 
 
 def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
-    """Colour difference of `[..., 3]` Lab values: about 1 is just visible; kL = kC = kH = 1.
+    """Colour difference of `[..., 3]` Lab values; about 1 is just visible. kL = kC = kH = 1.
 
     Source: Sharma, Wu and Dalal (2005), "The CIEDE2000 Color-Difference Formula", equations 2-22.
     """
@@ -86,7 +88,7 @@ def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
     a1, a2 = a1 * stretch, a2 * stretch
     C1, C2 = chroma_of(a1, b1), chroma_of(a2, b2)
     L, C = (L1 + L2) / 2, (C1 + C2) / 2
-    # Hues as vectors, not angles: their mean is the direction of the sum of unit vectors.
+    # Hues as unit vectors instead of angles: the mean hue is the direction of their sum.
     c, s = (x1 / C1.clamp_min(TINY) + x2 / C2.clamp_min(TINY) for x1, x2 in ((a1, a2), (b1, b2)))
     norm = chroma_of(c, s).clamp_min(TINY)
     c, s = c / norm, s / norm
@@ -106,27 +108,27 @@ def ciede2000(lab: Tensor, other: Tensor) -> Tensor:
 
 
 def hue_difference(a1: Tensor, b1: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
-    """`2 sqrt(C1 C2) sin(dh / 2)` of two colours' vectors, dh the turn from the first, signed."""
-    along, across = a1 * a2 + b1 * b2, a1 * b2 - a2 * b1
-    both = chroma_of(a1, b1) * chroma_of(a2, b2)
-    # Whichever of the two sums does not cancel.
-    acute = across * (2 / (both + along).clamp_min(TINY)).sqrt()
-    obtuse = (2 * (both - along)).clamp_min(0).sqrt().copysign(across)
-    return chosen(along > 0, acute, obtuse)
+    """`2 sqrt(C1 C2) sin(dh / 2)`, where dh is the signed hue angle from the first colour."""
+    dot, cross = a1 * a2 + b1 * b2, a1 * b2 - a2 * b1
+    product = chroma_of(a1, b1) * chroma_of(a2, b2)
+    # Two equal formulas: use the one without cancellation.
+    acute = cross * (2 / (product + dot).clamp_min(TINY)).sqrt()
+    obtuse = (2 * (product - dot)).clamp_min(0).sqrt().copysign(cross)
+    return chosen(dot > 0, acute, obtuse)
 
 
 def turned(c: Tensor, s: Tensor, degrees: float) -> Tensor:
-    """`cos(h - degrees)` of a hue h that is given as its cosine and sine."""
+    """`cos(h - degrees)` of a hue h given by its cosine and sine."""
     angle = math.radians(degrees)
     return c * math.cos(angle) + s * math.sin(angle)
 
 
 def chroma_of(a: Tensor, b: Tensor) -> Tensor:
-    """Length of (a, b); several times faster than `torch.hypot`."""
+    """The length of (a, b); several times faster than `torch.hypot`."""
     return (a * a + b * b).sqrt()
 
 
 def seventh(x: Tensor) -> Tensor:
-    """`x**7`, several times faster."""
+    """`x**7`, several times faster than the operator."""
     third = x * x * x
     return third * third * x

@@ -1,4 +1,4 @@
-"""Local Laplacian variance: how much fine detail a picture has, at three scales."""
+"""Local Laplacian variance: the amount of fine detail in a picture, at three scales."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from torch.nn import functional as F
 
 SCALES = (0, 1, 2)
 WINDOW = 0.01
-# At 1% a window at 200 px and below would hold a pixel or two: no variance to speak of.
+# In pixels: 1% of a picture under 200 px would be too few pixels for a variance.
 SMALLEST_WINDOW = 2.0
-# Detail below this amplitude (of 1) cannot be seen; it keeps ratios of flat regions finite.
+# Amplitude (of 1) below which detail is invisible; keeps the ratios of flat regions finite.
 NOISE_FLOOR = 2 / 255
-# A blurring matrix is 0 but for a band about its diagonal: it is multiplied in blocks of such a
-# side, which leave most zeros out.
+# Block size for multiplying a blur matrix. It is zero except for a band along its diagonal, so
+# blocks skip most of the zeros.
 BAND = 64
 
 
 def luma(pictures: Tensor) -> Tensor:
-    """`[n, 3, h, w]` in [0, 1] -> BT.601 luma `[n, 1, h, w]` in [0, 1]."""
+    """BT.601 luma `[n, 1, h, w]` in [0, 1] of pictures `[n, 3, h, w]` in [0, 1]."""
     weights = torch.tensor([0.299, 0.587, 0.114], device=pictures.device, dtype=pictures.dtype)
     return (pictures * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
 
@@ -32,7 +32,7 @@ def laplacians(y: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
         y: `[n, 1, h, w]` in [0, 1].
 
     Returns:
-        `[n, k, h, w]`, one channel a scale. The factor s^2 makes scales alike (Lindeberg 1998).
+        `[n, k, h, w]`, one channel per scale. The factor s^2 normalises scales (Lindeberg 1998).
     """
     smooth = [y if s == 0 else gaussian_blur(y, float(s)) for s in scales]
     padded = F.pad(torch.cat(smooth, 1), (1, 1, 1, 1), mode="reflect")
@@ -48,7 +48,7 @@ def laplacians(y: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
 
 
 def noise_response(scale: int) -> float:
-    """`||kernel_s||^2`: the variance that white noise of variance 1 has after the filter."""
+    """`||kernel_s||^2`: the variance of white noise of variance 1 after the filter."""
     if scale == 0:
         return 20.0  # 4 * 1^2 + 4^2
     side = 2 * gaussian_radius(scale) + 5
@@ -58,23 +58,23 @@ def noise_response(scale: int) -> float:
 
 
 def floors() -> tuple[float, ...]:
-    """`c_s` of the score: the variance that barely visible noise has at each scale."""
+    """`c_s` of the score: the variance of barely visible noise at each scale."""
     return tuple(noise_response(s) * NOISE_FLOOR**2 for s in SCALES)
 
 
 def window_sigma(side: int) -> float:
-    """Of the window that variance is taken in, in pixels, for a picture of that short side."""
+    """Sigma in pixels of the variance window, for a picture with this short side."""
     return max(SMALLEST_WINDOW, WINDOW * side)
 
 
 class LocalVariance:
-    """Variance of a map in a Gaussian window, taken inside a mask alone.
+    """Variance of a map in a Gaussian window, inside a mask only.
 
-    Mask-normalised convolution (Knutsson and Westin 1993): what lies outside the mask has weight
-    0, so nothing leaks in over its edge.
+    Mask-normalised convolution (Knutsson and Westin 1993): pixels outside the mask have weight 0,
+    so they do not affect values inside it.
 
     Args:
-        masks: bool `[n, 1, h, w]`; figures outside them mean nothing.
+        masks: bool `[n, 1, h, w]`; values outside them are meaningless.
         sigma: of the window, in pixels.
     """
 
@@ -84,7 +84,7 @@ class LocalVariance:
         self.norm = gaussian_blur(self.weight, self.sigma).clamp_min(1e-6)
 
     def __call__(self, maps: Tensor) -> Tensor:
-        """`[n, k, h, w]` -> its local variances, same shape, at least 0."""
+        """Local variances of `[n, k, h, w]`, same shape, at least 0."""
         inside = maps * self.weight
         moments = gaussian_blur(torch.cat([inside, inside * maps], 1), self.sigma) / self.norm
         mean, square = moments.chunk(2, 1)
@@ -92,9 +92,9 @@ class LocalVariance:
 
 
 def gaussian_blur(maps: Tensor, sigma: float) -> Tensor:
-    """Every map of `[n, k, h, w]` under a Gaussian of `sigma` pixels, mirrored at the border.
+    """Blur every map of `[n, k, h, w]` by a Gaussian of `sigma` pixels, mirrored at the border.
 
-    Differentiable. The kernel ends at three sigma, or where the picture does.
+    Differentiable. The kernel is cut off at three sigma, or at the size of the picture.
     """
     down, across = (blur_matrix(side, sigma, maps.device, maps.dtype) for side in maps.shape[-2:])
     rows, columns = (bands(side, gaussian_radius(sigma)) for side in maps.shape[-2:])
@@ -104,7 +104,7 @@ def gaussian_blur(maps: Tensor, sigma: float) -> Tensor:
 
 
 def bands(side: int, reach: int) -> list[tuple[slice, slice]]:
-    """A line of `side` pixels cut into bands, each with whatever lies within `reach` of it."""
+    """Split a line of `side` pixels into bands, each with its surroundings up to `reach`."""
     starts = range(0, side, BAND)
     return [
         (slice(a, min(a + BAND, side)), slice(max(0, a - reach), min(a + BAND + reach, side)))
@@ -114,24 +114,24 @@ def bands(side: int, reach: int) -> list[tuple[slice, slice]]:
 
 @lru_cache(maxsize=64)
 def blur_matrix(side: int, sigma: float, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """`[side, side]`, which blurs a line of `side` pixels when multiplied with it.
+    """The matrix `[side, side]` that blurs a line of `side` pixels.
 
-    Matrix products are several times faster here than convolutions of one channel.
+    Matrix products are several times faster here than single-channel convolutions.
     """
     radius = min(gaussian_radius(sigma), side - 1)
     steps = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-0.5 * (steps.double() / sigma) ** 2)
-    taken = torch.arange(side)[:, None] + steps
-    mirrored = (side - 1) - ((side - 1) - taken.abs()).abs()
+    sources = torch.arange(side)[:, None] + steps
+    mirrored = (side - 1) - ((side - 1) - sources.abs()).abs()
     matrix = torch.zeros(side, side, dtype=torch.float64)
     matrix.scatter_add_(1, mirrored, (kernel / kernel.sum()).expand(side, -1))
     return matrix.to(device, dtype)
 
 
 def gaussian_radius(sigma: float) -> int:
-    """Pixels to each side that a Gaussian kernel of `sigma` reaches."""
+    """The radius in pixels of a Gaussian kernel of `sigma`."""
     return max(1, math.ceil(3 * sigma))
 
 
 REACH = gaussian_radius(max(SCALES)) + 1
-"""Pixels to each side that `laplacians` looks at."""
+"""The radius in pixels of the filter of `laplacians`."""

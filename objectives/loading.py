@@ -10,7 +10,7 @@ from objectives.boundary_sharpness import BoundarySharpness
 from objectives.lpips import TRUNKS, Net
 from objectives.score import Goal, Objective
 
-# Each looks through another network of LPIPS.
+# The LPIPS network of each.
 BUILT_IN: dict[str, Net] = {
     "boundary_sharpness": "alex",
     "boundary_sharpness_vgg": "vgg",
@@ -19,9 +19,9 @@ BUILT_IN: dict[str, Net] = {
 
 
 def load_objective(name: str, weights: str, device: str) -> Objective:
-    """The built-in objective, or `factory(weights=..., device=...)` of an importable module.
+    """A built-in objective, or the result of `factory(weights=..., device=...)` of a module.
 
-    Modules are also looked for in the current folder.
+    Modules are also searched for in the current folder.
 
     Args:
         name: one of `BUILT_IN`, or "package.module:factory".
@@ -29,7 +29,8 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
         device: a torch device.
 
     Raises:
-        ValueError: no such module or factory, or what it makes is no `objectives.score.Objective`.
+        ValueError: the module or factory does not exist, or its result is not an
+            `objectives.score.Objective`.
     """
     if name in BUILT_IN:
         return BoundarySharpness(weights, device, BUILT_IN[name])
@@ -46,7 +47,7 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
     except Exception as error:  # whatever the user's own module raises
         raise ValueError(
             f"--objective {name}: the module {module_name} cannot be imported ({first_line(error)})"
-            "; it must be installed or stand in the current folder."
+            "; install it, or put it into the current folder."
         ) from error
     factory = getattr(module, factory_name, None)
     if not callable(factory):
@@ -55,27 +56,27 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
         made = factory(weights=weights, device=device)
     except Exception as error:  # whatever the user's own factory raises
         raise ValueError(
-            f"--objective {name}: it cannot be made ({first_line(error)}); {factory_name} is "
-            "called with weights= and device=."
+            f"--objective {name}: {factory_name} failed ({first_line(error)}); it is called with "
+            "weights= and device=."
         ) from error
     return checked(name, made)
 
 
 def trunk_of(name: str) -> str:
-    """The network that an objective looks through, as `objectives.weights` names it."""
+    """The network of an objective, as `objectives.weights` names it."""
     return TRUNKS[BUILT_IN.get(name, "alex")]
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, on one line, or its kind."""
+    """The first line of an exception's message, or its type."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def goal_of(name: str, weights: str) -> Goal:
-    """What an objective declares. Only one of the user's own is made for it, on the CPU.
+    """The direction and worst score that an objective declares. A user's own is created for it.
 
     Raises:
-        ValueError: as `load_objective`.
+        ValueError: see `load_objective`.
     """
     made = BoundarySharpness if name in BUILT_IN else load_objective(name, weights, "cpu")
     low, high = made.value_range
@@ -84,15 +85,15 @@ def goal_of(name: str, weights: str) -> Goal:
 
 
 def checked(name: str, made: Any) -> Objective:
-    """`made`, if it declares what an objective must.
+    """Validate that `made` has the attributes of an objective; return it.
 
     Raises:
-        ValueError: says what is missing or wrong.
+        ValueError: an attribute is missing or invalid.
     """
-    wanted = ("name", "direction", "value_range", "weights", "against")
-    missing = [attribute for attribute in wanted if not hasattr(made, attribute)]
+    required = ("name", "direction", "value_range", "weights", "against")
+    missing = [attribute for attribute in required if not hasattr(made, attribute)]
     if missing:
-        raise ValueError(f"--objective {name}: what it makes has no {', '.join(missing)}.")
+        raise ValueError(f"--objective {name}: its result has no {', '.join(missing)}.")
     if made.direction not in ("maximize", "minimize"):
         raise ValueError(
             f"--objective {name}: its direction is {made.direction!r}; it must be 'maximize' or "
@@ -104,8 +105,8 @@ def checked(name: str, made: Any) -> Objective:
         low = high = math.nan
     if not low < high:  # also false for NaN
         raise ValueError(
-            f"--objective {name}: its value_range {made.value_range} is no range: give the worst "
-            "and the best value there can be, the lower first."
+            f"--objective {name}: its value_range {made.value_range} is no range: give the lowest "
+            "and the highest possible value, in this order."
         )
     objective: Objective = made
     return objective

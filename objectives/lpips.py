@@ -1,9 +1,9 @@
 """LPIPS inside a mask (Zhang et al. 2018, arXiv:1801.03924), prepared once for a fixed target.
 
-The trunk's layers, the scaling and the learned layer weights are the `lpips` package's (v0.1).
-Its spatial map, averaged over a mask, is `sum_k sum_xy M(x, y) * up(d_k)(x, y)`; moving the
-upsampling `up` over to the mask (its adjoint) gives the same number from the small maps d_k, and
-the mask's part is computed once.
+The trunk's layers, the scaling and the learned layer weights are those of the `lpips` package
+(v0.1). Its spatial map, averaged over a mask, is `sum_k sum_xy M(x, y) * up(d_k)(x, y)`. Applying
+the adjoint of the upsampling `up` to the mask gives the same value from the small maps d_k, and
+needs to be done only once per mask.
 """
 
 import warnings
@@ -25,11 +25,11 @@ MIN_SIDE = {"alex": 31, "vgg": 16, "squeeze": 17}
 
 
 class LpipsNetwork(nn.Module):
-    """Pictures -> the unit-length features that LPIPS compares, and what their distances weigh.
+    """The features that LPIPS compares, and the weights of their distances.
 
     Args:
         net: alex, vgg or squeeze.
-        weights: of the trunk, "pretrained" or "random"; the layer weights are always the learned.
+        weights: of the trunk, "pretrained" or "random"; layer weights are always the learned ones.
     """
 
     def __init__(self, net: Net = "alex", weights: str = "pretrained") -> None:
@@ -43,7 +43,7 @@ class LpipsNetwork(nn.Module):
                 warnings.filterwarnings("ignore", message=message)
             package = lpips.LPIPS(pretrained=False, net=net, pnet_rand=True, verbose=False)
         trunk = build_trunk(TRUNKS[net], weights)
-        # Not inplace: one layer's features are kept while the next is computed.
+        # Not in place: a layer's features are still needed after the next one is computed.
         layers = {name: out_of_place(module) for name, module in trunk.named_children()}
         self.slices = nn.ModuleList(
             nn.Sequential(*(layers[name] for name, _ in part.named_children()))
@@ -56,7 +56,7 @@ class LpipsNetwork(nn.Module):
             learned[f"lin{k}.model.1.weight"] for k in range(len(self.slices))
         )
         self.min_side = MIN_SIDE[net]
-        # Pooling, and sums over channels, are faster where channels lie side by side.
+        # Pooling and sums over channels are faster in the channels-last format.
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, pictures: Tensor) -> list[Tensor]:
@@ -69,12 +69,12 @@ class LpipsNetwork(nn.Module):
         return features
 
     def scaled(self, pictures: Tensor) -> Tensor:
-        """`[n, 3, h, w]` in [0, 1] -> what the first slice takes."""
+        """Scale pictures `[n, 3, h, w]` in [0, 1] to the input range of the first slice."""
         scaled: Tensor = self.scaling(2 * pictures - 1)
         return scaled
 
     def distances(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> list[Tensor]:
-        """Two pictures' unit features -> per slice their weighted squared distance, one channel."""
+        """The weighted squared distance of two pictures' unit features: one map per slice."""
         return [
             F.conv2d((x - y).square(), weight) for x, y, weight in zip(a, b, self.lins, strict=True)
         ]
@@ -82,13 +82,13 @@ class LpipsNetwork(nn.Module):
 
 def unit_length(features: Tensor) -> Tensor:
     """`[n, c, h, w]` scaled to length 1 over channels."""
-    # 1e-20 under the root: a finite gradient where all channels are 0.
+    # 1e-20 under the root keeps the gradient finite if all channels are 0.
     length = (features.square().sum(1, keepdim=True) + 1e-20).sqrt()
     return features / (length + 1e-10)
 
 
 def out_of_place(module: nn.Module) -> nn.Module:
-    """`module`, its result never written over its input."""
+    """`module`, changed so that it does not overwrite its input."""
     if isinstance(module, nn.ReLU):
         module.inplace = False
     return module
@@ -99,12 +99,12 @@ class LpipsTarget:
     """The fixed side: the targets' features, and each mask's weights on every slice's map.
 
     Attributes:
-        targets: `[n, 3, h, w]`, and `where` other pictures may differ from them, both cut to the
-            rectangle `place` of the picture.
-        steps: the network on what such pictures can change.
-        features: per slice `[n, c_k, h_k, w_k]` of that part, of unit length over channels.
-        weights: per mask a name, per slice `[n, 1, h_k, w_k]`; each picture's sum to 1 over the
-            whole map, or are all 0 where its mask is empty.
+        targets: `[n, 3, h, w]`, cropped to the rectangle `place` of the pictures.
+        where: mask of the pixels in which other pictures may differ from them, also cropped.
+        steps: the network restricted to features that can change.
+        features: per slice `[n, c_k, h_k, w_k]` of that part, with unit length over channels.
+        weights: by mask name, per slice `[n, 1, h_k, w_k]`; the sum is 1 for each picture over the
+            whole map, or 0 if its mask is empty.
     """
 
     network: LpipsNetwork
@@ -122,7 +122,7 @@ class LpipsTarget:
         """Prepare `targets` `[n, 3, h, w]` in [0, 1] and any number of `masks` `[n, 1, h, w]`.
 
         Args:
-            where: bool `[n, 1, h, w]`; elsewhere pictures are taken to be as the targets.
+            where: bool `[n, 1, h, w]`; elsewhere pictures are assumed equal to the targets.
 
         Raises:
             ValueError: the pictures are too small for the network.
@@ -157,12 +157,12 @@ class LpipsTarget:
                 for name, maps in weights.items()
             },
         )
-        # By the same steps as other pictures, so that equal ones have distance 0 to the last bit.
+        # With the same steps as other pictures, so that equal ones have distance exactly 0.
         with torch.no_grad():
             return replace(made, features=tuple(made.units(targets)))
 
     def units(self, pictures: Tensor) -> list[Tensor]:
-        """The features of pictures `[n, 3, h, w]` that may differ from the targets' own."""
+        """The unit features of pictures `[n, 3, h, w]`, where they may differ from the targets."""
         x = torch.where(self.where, pictures[..., *self.place], self.targets)
         maps, found = self.network.scaled(x), []
         for step in self.steps:
@@ -171,7 +171,7 @@ class LpipsTarget:
         return found
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
-        """`[n, 3, h, w]` in [0, 1] -> per mask the mean distance `[n]`, 0 for equal pictures."""
+        """The mean distance `[n]` in each mask of pictures `[n, 3, h, w]` in [0, 1]; 0 if equal."""
         maps = self.network.distances(self.units(pictures), self.features)
         return {
             name: torch.stack(
@@ -182,7 +182,7 @@ class LpipsTarget:
 
 
 def spread(mask: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The adjoint of upsampling from `shape` to the mask's size, applied to the mask's mean.
+    """The adjoint of upsampling from `shape` to the mask's size, applied to the normalised mask.
 
     `sum(spread(mask) * small) == mean over the mask of upsampled(small)`, for every `small`.
     """

@@ -1,6 +1,6 @@
-"""Where a picture was warped: the region that is judged, made wider, and its rim.
+"""The warped region of a picture, its dilation, and the ring along its edge.
 
-All sizes are shares of the picture's short side, so that a figure means the same at any size.
+All lengths are shares of the picture's short side, so that they do not depend on its resolution.
 Masks are bool `[..., 1, h, w]`.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 DILATION = 0.02
-# Of a picture's area: a smaller warped region is not scored.
+# Share of the area; a smaller warped region is not scored.
 SMALLEST_CORE = 0.0005
 FIELD_THRESHOLD = 0.001
 DIFFERENCE_THRESHOLD = 8 / 255
@@ -25,7 +25,7 @@ SMALLEST_PART = 0.0005
 
 
 def region_from_field(field: Tensor, threshold: float = FIELD_THRESHOLD) -> Tensor:
-    """Where a displacement field is longer than `threshold` of the short side.
+    """Where the displacement is longer than `threshold` of the short side.
 
     Args:
         field: `[..., 2, h, w]`, in pixels.
@@ -43,9 +43,9 @@ def region_from_field(field: Tensor, threshold: float = FIELD_THRESHOLD) -> Tens
 def region_by_difference(
     retouched: Tensor, original: Tensor, threshold: float = DIFFERENCE_THRESHOLD
 ) -> Tensor:
-    """Where two pictures differ by more than `threshold` in some channel: quick and rough.
+    """Where two pictures differ by more than `threshold` in some channel: fast, but imprecise.
 
-    It takes every change for a warp (a smoothed cheek, JPEG's noise); see `region_from_pair`.
+    Any change counts as a warp (a smoothed cheek, JPEG noise); compare `region_from_pair`.
 
     Args:
         retouched, original: `[..., 3, h, w]`, floats in [0, 1] or bytes.
@@ -60,10 +60,10 @@ def region_by_difference(
 def region_from_pair(retouched: Tensor, original: Tensor, side: int = FLOW_SIDE) -> Tensor:
     """Where things moved between two pictures, by TV-L1 optical flow (Zach et al. 2007).
 
-    The flow runs from original to retouched, at `side` pixels, on luma whose local mean and
-    contrast are evened out: changes of tone, sharpness and compression are not movement. Movement
-    above 0.4% of the side counts; gaps under 1% are closed, holes filled, specks under 0.05% of
-    the area dropped.
+    The flow runs from original to retouched, at `side` pixels, on luma with normalised local mean
+    and contrast, so that changes of tone, sharpness and compression are not taken for movement.
+    Movement above 0.4% of the side counts; gaps under 1% are closed, holes are filled, parts under
+    0.05% of the area are dropped.
 
     Args:
         retouched, original: `[3, h, w]` or `[n, 3, h, w]`, floats in [0, 1] or bytes.
@@ -81,7 +81,7 @@ def region_from_pair(retouched: Tensor, original: Tensor, side: int = FLOW_SIDE)
         return torch.stack([region_from_pair(a, b, side) for a, b in pairs])
     height, width = retouched.shape[-2:]
     shape = small_shape(height, width, side)
-    moved, still = (evened_luma(picture, shape) for picture in (retouched, original))
+    moved, still = (normalised_luma(picture, shape) for picture in (retouched, original))
     region = moving(moved, still)
     small = torch.from_numpy(region).to(retouched.device, torch.float32)[None, None]
     large = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
@@ -89,13 +89,13 @@ def region_from_pair(retouched: Tensor, original: Tensor, side: int = FLOW_SIDE)
 
 
 def small_shape(height: int, width: int, side: int) -> tuple[int, int]:
-    """The picture's shape at a short side of `side`; never larger than it is."""
+    """The picture's shape at a short side of `side`; never larger than the original shape."""
     scale = min(1.0, side / min(height, width))
     return round(height * scale), round(width * scale)
 
 
-def evened_luma(picture: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Luma at `shape`, its local mean taken away and its local contrast divided out."""
+def normalised_luma(picture: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Luma at `shape`, minus its local mean, divided by its local contrast."""
     unit = as_unit(picture).cpu()[None]
     colour = F.interpolate(unit, shape, mode="bilinear", align_corners=False, antialias=True)[0]
     luma = (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]).numpy()
@@ -106,7 +106,7 @@ def evened_luma(picture: Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def moving(moved: NDArray[np.float32], still: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where `moved` is displaced against `still`, cleaned of gaps, holes and specks."""
+    """Where `moved` is displaced relative to `still`, without gaps, holes and small parts."""
     from skimage.registration import optical_flow_tvl1
 
     side = min(still.shape)
@@ -121,7 +121,7 @@ def moving(moved: NDArray[np.float32], still: NDArray[np.float32]) -> NDArray[np
 
 
 def closed(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    """Gaps under `radius` pixels closed; nothing is lost at the picture's border."""
+    """The region with gaps under `radius` pixels closed; unchanged at the picture's border."""
     steps = np.arange(-radius, radius + 1)
     disc = steps[:, None] ** 2 + steps**2 <= radius**2
     wide = np.pad(region, radius)
@@ -129,7 +129,7 @@ def closed(region: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
 
 
 def dilate(masks: Tensor, share: float = DILATION) -> Tensor:
-    """`masks` made wider by a disc of radius `share` of the short side, at least one pixel.
+    """`masks` dilated by a disc with a radius of `share` of the short side, at least one pixel.
 
     Args:
         masks: bool `[1, h, w]` or `[n, 1, h, w]`.
@@ -137,10 +137,10 @@ def dilate(masks: Tensor, share: float = DILATION) -> Tensor:
     height, width = masks.shape[-2:]
     radius = max(1, round(share * min(height, width)))
     batch = masks.reshape(-1, height, width)
-    # Pixels so far in the row: a bar holds some where that number grows from end to end.
+    # Cumulative counts along rows: a horizontal bar hits the mask if the count grows over it.
     count = F.pad(batch, (radius + 1, radius)).cumsum(2, dtype=torch.int32)
     wider = batch.clone()
-    # A disc is a stack of horizontal bars, one a row, the same above as below.
+    # A disc is a stack of horizontal bars, one per row, symmetric above and below.
     for offset in range(min(radius, height - 1) + 1):
         half = int((radius**2 - offset**2) ** 0.5)
         left, right = radius - half, radius + 1 + half
@@ -151,15 +151,15 @@ def dilate(masks: Tensor, share: float = DILATION) -> Tensor:
 
 
 def erode(masks: Tensor, share: float = DILATION) -> Tensor:
-    """`masks` made narrower as `dilate` makes them wider; the picture's border is no edge."""
+    """`masks` eroded, the opposite of `dilate`; the picture's border does not count as edge."""
     return ~dilate(~masks, share)
 
 
 def ring(masks: Tensor, share: float = DILATION) -> Tensor:
-    """The rim of `masks`: within `share` of the short side of their edge, on both sides."""
+    """The ring along the edge of `masks`: up to `share` of the short side, on both sides."""
     return dilate(masks, share) & ~erode(masks, share)
 
 
 def as_unit(picture: Tensor) -> Tensor:
-    """Bytes or floats in [0, 1] -> float32 in [0, 1]."""
+    """Convert bytes, or floats in [0, 1], to float32 in [0, 1]."""
     return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()

@@ -1,8 +1,8 @@
-"""A network's features where a picture may differ from a known one, without the rest of it.
+"""Compute a network's features only where a picture can differ from a known picture.
 
-Only features that look at a changed pixel can change, and only those that somebody reads are
-needed. So each slice of the network runs on a rectangle; about it stand the known picture's own
-features.
+Only features whose receptive field contains a changed pixel can change, and only features that are
+read are needed. So each slice of the network runs on a rectangle, padded with the features of the
+known picture.
 """
 
 import math
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 Place = tuple[slice, slice]
-"""Rows and columns of a map."""
+"""A rectangle of a map: its rows and columns."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Along an axis, output j looks at inputs `j * stride - before` to `j * stride + after`."""
+    """The receptive field along an axis: output j depends on inputs `j * stride - before` to
+    `j * stride + after`."""
 
     stride: int
     before: int
@@ -26,7 +27,7 @@ class Reach:
 
     @classmethod
     def of(cls, part: nn.Module) -> "Reach":
-        """Of convolutions and poolings, one after the other; branches count as their widest."""
+        """The reach of a sequence of convolutions and poolings; of branches, the widest."""
         stride, before, after = 1, 0, 0
         for module in part.modules():
             if isinstance(module, nn.Conv2d | nn.MaxPool2d):
@@ -40,13 +41,13 @@ class Reach:
         return cls(stride, before, after)
 
     def touched(self, inputs: slice, size: int) -> slice:
-        """The outputs, of `size`, that look at some of `inputs`."""
+        """The outputs, of `size`, that depend on any of `inputs`."""
         first = math.ceil((inputs.start - self.after) / self.stride)
         last = (inputs.stop - 1 + self.before) // self.stride
         return slice(max(0, first), min(size, last + 1))
 
     def seen(self, outputs: slice, size: int) -> slice:
-        """The inputs, of `size`, that `outputs` look at; begins where an output does."""
+        """The inputs, of `size`, that `outputs` depend on; starts at a multiple of the stride."""
         first = (outputs.start * self.stride - self.before) // self.stride * self.stride
         return slice(max(0, first), min(size, (outputs.stop - 1) * self.stride + self.after + 1))
 
@@ -57,39 +58,39 @@ class Step:
 
     Attributes:
         part: the slice.
-        around: the known picture's maps on the rectangle that the slice looks at.
-        taken: what of the step before is put into them.
-        into: where.
-        kept: what of the slice's output counts; the rest saw the rectangle's edge.
+        around: the known picture's maps on the rectangle that is the slice's input.
+        source: the rectangle of the previous step's output that is copied into them.
+        target: where it is copied to.
+        valid: the valid rectangle of the slice's output; the rest depends on the border.
     """
 
     part: nn.Module
     around: Tensor
-    taken: Place
-    into: Place
-    kept: Place
+    source: Place
+    target: Place
+    valid: Place
 
     def __call__(self, before: Tensor) -> Tensor:
         maps = self.around.clone()
-        maps[..., *self.into] = before[..., *self.taken]
-        out: Tensor = self.part(maps)[..., *self.kept]
+        maps[..., *self.target] = before[..., *self.source]
+        out: Tensor = self.part(maps)[..., *self.valid]
         return out
 
 
 def plan_steps(
     parts: Sequence[nn.Module], known: Sequence[Tensor], changed: Place, read: Sequence[Place]
 ) -> tuple[list[Step], list[Place]]:
-    """How to run `parts` on pictures that differ from a known one in the rectangle `changed` alone.
+    """Plan how to run `parts` on pictures that differ from known ones only inside `changed`.
 
     Args:
         parts: the network's slices, each continuing from the one before.
         known: maps `[n, c, h, w]` of the known pictures: the first slice's input, every output.
         changed: not empty.
-        read: per slice, which part of its output is read.
+        read: per slice, the rectangle of its output that is read.
 
     Returns:
-        A step a slice, and the places of their results in the slices' whole outputs. The first
-        step takes pictures cut to `changed`.
+        One step per slice, and the rectangles of their results in the slices' full outputs. The
+        first step takes pictures cropped to `changed`.
     """
     reaches = [Reach.of(part) for part in parts]
     sizes = [(maps.shape[-2], maps.shape[-1]) for maps in known]
@@ -99,20 +100,20 @@ def plan_steps(
         places.append((reach.touched(rows, size[0]), reach.touched(columns, size[1])))
     seen: list[Place] = []
     for k in reversed(range(len(parts))):
-        wanted = read[k] if not seen else hull(read[k], seen[-1])
-        places[k + 1] = common(places[k + 1], wanted)
+        needed = read[k] if not seen else hull(read[k], seen[-1])
+        places[k + 1] = common(places[k + 1], needed)
         rows, columns = places[k + 1]
         seen.append((reaches[k].seen(rows, sizes[k][0]), reaches[k].seen(columns, sizes[k][1])))
     steps = []
-    for k, (part, looked) in enumerate(zip(parts, reversed(seen), strict=True)):
-        given = common(places[k], looked)
-        rows, columns = (at.start // reaches[k].stride for at in looked)
+    for k, (part, field) in enumerate(zip(parts, reversed(seen), strict=True)):
+        copied = common(places[k], field)
+        rows, columns = (span.start // reaches[k].stride for span in field)
         steps.append(
             Step(
                 part,
-                known[k][..., *looked].contiguous(memory_format=torch.channels_last),
-                within(given, places[k]),
-                within(given, looked),
+                known[k][..., *field].contiguous(memory_format=torch.channels_last),
+                within(copied, places[k]),
+                within(copied, field),
                 within(places[k + 1], (slice(rows, None), slice(columns, None))),
             )
         )
@@ -120,7 +121,7 @@ def plan_steps(
 
 
 def hull(a: Place, b: Place) -> Place:
-    """The smallest rectangle that holds both."""
+    """The smallest rectangle that contains both."""
     rows, columns = (
         slice(min(x.start, y.start), max(x.stop, y.stop)) for x, y in zip(a, b, strict=True)
     )
@@ -128,7 +129,7 @@ def hull(a: Place, b: Place) -> Place:
 
 
 def common(a: Place, b: Place) -> Place:
-    """The rectangle that both hold."""
+    """The intersection of two rectangles."""
     rows, columns = (
         slice(max(x.start, y.start), min(x.stop, y.stop)) for x, y in zip(a, b, strict=True)
     )
@@ -136,16 +137,16 @@ def common(a: Place, b: Place) -> Place:
 
 
 def within(place: Place, other: Place) -> Place:
-    """`place`, counted from where `other` begins."""
+    """`place` relative to the start of `other`."""
     rows, columns = (
         slice(x.start - y.start, x.stop - y.start) for x, y in zip(place, other, strict=True)
     )
     return rows, columns
 
 
-def place_of(held: Tensor) -> Place:
-    """The rectangle of `[h, w]` that holds everything true; its first pixel where nothing is."""
+def place_of(mask: Tensor) -> Place:
+    """The bounding rectangle of a mask `[h, w]`; its first pixel if the mask is empty."""
     spans = []
-    for found in (held.any(1).nonzero(), held.any(0).nonzero()):
+    for found in (mask.any(1).nonzero(), mask.any(0).nonzero()):
         spans.append(slice(int(found.min()), int(found.max()) + 1) if len(found) else slice(0, 1))
     return spans[0], spans[1]

@@ -1,4 +1,4 @@
-"""What every objective takes and returns."""
+"""The interface of objectives: their input, their result, and the means over a set."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Reference:
-    """The fixed side of a comparison: what restored pictures are judged against.
+    """The fixed side of a comparison, which restored pictures are compared with.
 
     Attributes:
-        names: one name a picture.
+        names: one name per picture.
         targets: the originals, float `[n, 3, h, w]` in [0, 1].
         masks: the warped regions before dilation, bool `[n, 1, h, w]`.
-        inputs: the retouched pictures, as `targets`; None where they are not at hand.
+        inputs: the retouched pictures, like `targets`; None if not available.
     """
 
     names: tuple[str, ...]
@@ -28,10 +28,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Score:
-    """A headline value, the set means it is made of, and every picture's own figures.
+    """The score of a set, the means of its components, and the values of every picture.
 
-    `per_image` rows hold `name` (str), `score` (float) and the components of that picture; a
-    picture without a score holds `name` and `skipped`, why not.
+    Each row of `per_image` has `name` (str), `score` (float) and the components of one picture; a
+    picture without a score has `name` and `skipped`, the reason.
     """
 
     value: float
@@ -44,16 +44,16 @@ Scorer = Callable[[Tensor], Score]
 
 
 class NothingToScoreError(ValueError):
-    """Not one picture of a reference has a region to judge."""
+    """No picture of a reference has a region to score."""
 
 
 def aggregate(
     rows: Sequence[dict[str, float | str]], direction: Literal["maximize", "minimize"]
 ) -> Score:
-    """The set's score from its pictures' rows: means over those that have a score.
+    """The score of a set from the rows of its pictures: means over those that have a score.
 
-    Beside them `median` and `worst_tenth` (its mean) of the score, `n` and `n_scored`. A score
-    that is not finite makes the set's so too.
+    Further components are `median` and `worst_tenth` (mean of the worst 10%) of the score, `n` and
+    `n_scored`. If any score is not finite, neither is that of the set.
 
     Raises:
         NothingToScoreError: no row has a score.
@@ -75,14 +75,14 @@ def aggregate(
 
 @dataclass(frozen=True)
 class Goal:
-    """Which scores are better, and the worst there is (None: there is none)."""
+    """The direction of better scores, and the worst possible score (None: unbounded)."""
 
     direction: Literal["maximize", "minimize"]
     worst: float | None
 
 
 class Objective(Protocol):
-    """A way to score restored pictures. `weights` names the networks it looks through."""
+    """Scores restored pictures. `weights`: those of its networks, "pretrained" or "random"."""
 
     name: str
     direction: Literal["maximize", "minimize"]
@@ -90,5 +90,5 @@ class Objective(Protocol):
     weights: str
 
     def against(self, reference: Reference) -> Scorer:
-        """Prepare once whatever depends on the reference alone; return the scorer."""
+        """Compute once everything that depends only on the reference; return the scorer."""
         ...

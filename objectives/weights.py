@@ -1,8 +1,8 @@
-"""The convolutional trunks that pictures are compared through, and where their weights come from.
+"""The convolutional trunks that compare pictures, and the source of their weights.
 
-Pretrained weights are torchvision's (ImageNet), from its cache or a download. Where they cannot
-be had, a seeded random trunk stands in: LPIPS through random features still ranks distortions
-(Zhang et al. 2018, table 5), but its values must never be mixed with pretrained ones.
+Pretrained weights are torchvision's (ImageNet), from its cache or a download. If they are not
+available, a trunk with seeded random weights replaces it: LPIPS with random features still ranks
+distortions (Zhang et al. 2018, table 5), but its values must never be mixed with pretrained ones.
 """
 
 import urllib.request
@@ -18,7 +18,7 @@ Arch = Literal["alexnet", "vgg16", "vgg19", "squeezenet1_1"]
 Weights = Literal["pretrained", "random"]
 
 RANDOM_SEED = 0
-# The first ImageNet weights of each: the ones that LPIPS was calibrated on.
+# The first ImageNet weights of each network: LPIPS was calibrated on these.
 URLS: dict[str, str] = {
     "alexnet": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
@@ -28,18 +28,18 @@ URLS: dict[str, str] = {
 
 
 def weights_file(arch: str) -> Path:
-    """Where torchvision keeps the pretrained weights of `arch`."""
+    """The file in torchvision's cache with the pretrained weights of `arch`."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(URLS[arch]).name
 
 
 def resolve_weights(
     policy: Literal["auto", "pretrained", "random"] | str, trunks: Sequence[str]
 ) -> Weights:
-    """Which weights all of `trunks` can have; fetches missing files unless policy is "random".
+    """Resolve `--weights` for all of `trunks`; downloads missing files unless it is "random".
 
     Raises:
-        FileNotFoundError: policy is "pretrained" and a file can neither be found nor downloaded.
-        ValueError: no such policy or trunk.
+        FileNotFoundError: policy is "pretrained" and a file is missing and cannot be downloaded.
+        ValueError: unknown policy or trunk.
     """
     if policy not in ("auto", "pretrained", "random"):
         raise ValueError(f"--weights {policy} is no policy: use auto, pretrained or random.")
@@ -61,18 +61,18 @@ def resolve_weights(
 
 
 def downloaded(arch: str) -> bool:
-    """Try to fetch the weights of `arch` into torchvision's cache; whether they are there now."""
+    """Try to download the weights of `arch` into torchvision's cache; returns whether it worked."""
     file = weights_file(arch)
-    if not file.is_absolute():  # without a home, torch's cache would be a folder named ~ here
+    if not file.is_absolute():  # without a home, torch's cache would be a relative folder `~`
         return False
     try:
-        # A short look first: torch's own download would wait for minutes where there is no net.
+        # A short request first, since torch's own download waits for minutes without a network.
         request = urllib.request.Request(URLS[arch], method="HEAD")
         urllib.request.urlopen(request, timeout=5).close()
         file.parent.mkdir(parents=True, exist_ok=True)
         digest = file.stem.rpartition("-")[2]
         torch.hub.download_url_to_file(URLS[arch], str(file), hash_prefix=digest, progress=False)
-    except (OSError, RuntimeError, HTTPException):  # the last of what lies between, a proxy
+    except (OSError, RuntimeError, HTTPException):  # a proxy may cause the last one
         return False
     return True
 
@@ -80,12 +80,12 @@ def downloaded(arch: str) -> bool:
 def build_trunk(arch: str, weights: str) -> nn.Sequential:
     """torchvision's `features` of `arch`, frozen, in evaluation mode, on the CPU.
 
-    Random weights are He-normal (torchvision's own rule for VGG), always the same, and leave the
-    random state of the caller as it was.
+    Random weights are He-normal (torchvision's own rule for VGG) and always the same; the random
+    state of the caller does not change.
 
     Raises:
-        FileNotFoundError: pretrained weights that are not in the cache.
-        ValueError: no such `arch`, `weights` is neither "pretrained" nor "random", or their file
+        FileNotFoundError: the pretrained weights are not in the cache.
+        ValueError: unknown `arch`, `weights` is neither "pretrained" nor "random", or their file
             is damaged.
     """
     if arch not in URLS:
@@ -94,7 +94,7 @@ def build_trunk(arch: str, weights: str) -> nn.Sequential:
         raise ValueError(f"weights are 'pretrained' or 'random', not {weights!r}.")
     import torchvision.models  # type: ignore[import-untyped]
 
-    with torch.device("meta"):  # no time is lost on weights that are replaced at once
+    with torch.device("meta"):  # skips the initialisation of weights that are replaced at once
         trunk: nn.Sequential = torchvision.models.get_model(arch, weights=None).features
     if weights == "pretrained":
         load_pretrained(trunk, arch)
@@ -104,7 +104,7 @@ def build_trunk(arch: str, weights: str) -> nn.Sequential:
 
 
 def load_pretrained(trunk: nn.Sequential, arch: str) -> None:
-    """Put the cached ImageNet weights into `trunk`.
+    """Load the cached ImageNet weights into `trunk`.
 
     Raises:
         FileNotFoundError: they are not in the cache.
@@ -118,12 +118,12 @@ def load_pretrained(trunk: nn.Sequential, arch: str) -> None:
         )
     prefix = "features."
     try:
-        whole = torch.load(file, map_location="cpu", weights_only=True)
-        kept = {
-            name.removeprefix(prefix): w for name, w in whole.items() if name.startswith(prefix)
+        loaded = torch.load(file, map_location="cpu", weights_only=True)
+        features = {
+            name.removeprefix(prefix): w for name, w in loaded.items() if name.startswith(prefix)
         }
-        trunk.load_state_dict(kept, assign=True)
-    except Exception as error:  # torch raises many kinds on damaged bytes
+        trunk.load_state_dict(features, assign=True)
+    except Exception as error:  # torch raises many types for damaged files
         raise ValueError(
             f"The pretrained weights {file} are damaged ({type(error).__name__}): remove the file, "
             "so that it is fetched again, or use --weights random."
@@ -131,7 +131,7 @@ def load_pretrained(trunk: nn.Sequential, arch: str) -> None:
 
 
 def draw_random(trunk: nn.Sequential) -> None:
-    """Fill `trunk` with the same He-normal weights every time, biases 0."""
+    """Fill `trunk` with He-normal weights of a fixed seed, and biases of 0."""
     trunk.to_empty(device="cpu")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(RANDOM_SEED)

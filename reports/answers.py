@@ -6,11 +6,11 @@ from typing import Any
 from optuna import Study
 from optuna.trial import FrozenTrial
 
+from reports.commands import moves_pixels
 from reports.record import (
     RECOMMENDED,
     as_is_trial,
     best_trial,
-    moves_pixels,
     recipe_trial,
     score_of,
     sign_of,

@@ -20,8 +20,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports.record import MOVES, moves_pixels
-
 PLACEHOLDER_DATA = "./pairs"
 """Stands for the user's own folder where a study used the built-in pictures."""
 
@@ -59,6 +57,15 @@ SAVE_EVERY = 100
 Command = list[str]
 
 
+MOVES = "warp_"
+"""How the names of generators that move pixels begin; train.py has a model for them instead."""
+
+
+def moves_pixels(settings: Mapping[str, Any]) -> bool:
+    """Whether the generator of these settings moves pixels: a copy needs our model file for it."""
+    return str(settings.get("netG", "")).startswith(MOVES)
+
+
 def model_of(params: Mapping[str, Any], train: Mapping[str, Any]) -> str:
     """The `--model` that trains such a setting."""
     if moves_pixels(train):
@@ -86,6 +93,7 @@ def train_commands(
     data: Mapping[str, Any],
     name: str,
     warm_start: str | None,
+    mark: str = "",
 ) -> list[Command]:
     """Commands that repeat a trial: its settings, its steps, its constant learning rate.
 
@@ -95,6 +103,7 @@ def train_commands(
         data: `folder` (None: built-in pictures), `direction`, `n_train`.
         name: the run's name; made safe for a folder.
         warm_start: the folder of checkpoints that the trial continued from; None: from nothing.
+        mark: what those of the trial's kind of generator have in their names.
 
     Returns:
         Commands as argument lists, to be run in order.
@@ -107,18 +116,20 @@ def train_commands(
     if warm_start is None:
         return [train_command(params, train, data, name, constant)]
     return [
-        *continue_from(warm_start, params, name),
+        *continue_from(warm_start, params, name, mark),
         train_command(params, train, data, name, [*constant, "--continue_train"]),
     ]
 
 
-def continue_from(warm_start: str, params: Mapping[str, Any], name: str) -> list[Command]:
+def continue_from(
+    warm_start: str, params: Mapping[str, Any], name: str, mark: str
+) -> list[Command]:
     """Lay a study's warm start where `--continue_train` looks for it."""
     run = f"./checkpoints/{name}"
-    kind = f"{params['n_layers_D']}_{params['gan_mode']}"
+    kind = f"{params['n_layers_D']}_{params['gan_mode']}{mark}"
     return [
         ["mkdir", "-p", run],
-        ["cp", f"{warm_start}/latest_net_G.pth", f"{run}/latest_net_G.pth"],
+        ["cp", f"{warm_start}/latest_net_G{mark}.pth", f"{run}/latest_net_G.pth"],
         ["cp", f"{warm_start}/latest_net_D_{kind}.pth", f"{run}/latest_net_D.pth"],
     ]
 

@@ -17,19 +17,19 @@ from reports.commands import (
     folder_name,
     full_commands,
     harness_train,
+    moves_pixels,
     progressive_commands,
     quoted,
     shell,
     steps_per_epoch,
     train_commands,
 )
-from reports.places import program_of, warm_start_of
+from reports.places import mark_of_warm_start, program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
     RECOMMENDED,
     as_is_trial,
     extras_of,
-    moves_pixels,
     objectives_of,
     params_of,
     recipe_trial,
@@ -113,6 +113,12 @@ AS_IS = (
 """What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
 
 
+def kept(checkpoint: str | None, folder: Path | None) -> str | None:
+    """A trial's weights, unless they were removed because other trials lead."""
+    gone = checkpoint is not None and folder is not None and not (folder / checkpoint).exists()
+    return None if gone else checkpoint
+
+
 def config_of(
     study: Study,
     trial: FrozenTrial,
@@ -131,7 +137,8 @@ def config_of(
     trainer = noted.get("trainer", "builtin")
     run_name = folder_name(f"{name}-t{trial.number:03d}")
     warm_start = warm_start_of(noted, folder)
-    command = train_commands(params, train, data, run_name, warm_start)
+    mark = mark_of_warm_start(noted, train)
+    command = train_commands(params, train, data, run_name, warm_start, mark)
     in_full = progressive_commands if is_progressive(trial) else full_commands
     extras_in_full = searched(trial, noted)
     if moves_pixels(train):
@@ -185,7 +192,9 @@ def config_of(
             ),
             *([ON_THE_FRONT] if objectives_of(study) else []),
         ],
-        "checkpoint": shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"),
+        "checkpoint": kept(
+            shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"), folder
+        ),
         "provenance": {
             "data_digest": data["digest"],
             "data": data["folder"] or data["source"],
@@ -379,10 +388,14 @@ def notes(params: Config, train: Config, data: Config, weights: str, trainer: st
         "1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
     ]
     if train["warm_start"] == "shared":
+        learnt = (
+            "that learn to find what was moved"
+            if moves_pixels(train)
+            else "with the guide's blurring recipe"
+        )
         said.append(
             f"The trial continued from the study's shared warm start ({train['warm_start_steps']} "
-            "steps with the guide's blurring recipe), and so does the command; full_command starts "
-            "from nothing."
+            f"steps {learnt}), and so does the command; full_command starts from nothing."
         )
     if train["warm_start"] == "init-from":
         said.append(

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reports.commands import moves_pixels
+
 # How many of a path's last parts lie in the study's folder: those of checkpoints/warm_start,
 # external/pairs and external/inputs/search.
 WARM_START, PAIRS, INPUTS = 2, 2, 3
@@ -17,6 +19,15 @@ def warm_start_of(noted: Mapping[str, Any], folder: Path | None) -> str | None:
         folder: the study's folder as it lies now; None: as the record has it.
     """
     return placed(noted["warm_start_folder"], WARM_START, folder)
+
+
+def mark_of_warm_start(noted: Mapping[str, Any], train: Mapping[str, Any]) -> str:
+    """What the files have in their names that a trial continued from, where there are two kinds.
+
+    Args:
+        train: the trial's own settings; its generator may be of the kind that the study's is not.
+    """
+    return "_warp" if moves_pixels(train) and not moves_pixels(noted["train"]) else ""
 
 
 def program_of(noted: Mapping[str, Any], folder: Path | None) -> dict[str, Any] | None:

@@ -1,11 +1,13 @@
 """Reading a study: its trials by state, the best of them, and what the driver noted on each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from reports.commands import moves_pixels
 
 RECOMMENDED = "best"
 """The recipe that the guide recommends: what a winner is compared with."""
@@ -13,8 +15,6 @@ RECOMMENDED = "best"
 
 KIND = "generator"
 """The parameter that says a trial's kind of generator, in a study that tries both."""
-MOVES = "warp_"
-"""How the names of generators that move pixels begin."""
 
 
 def trials_of(study: Study, *states: TrialState) -> list[FrozenTrial]:
@@ -136,11 +136,6 @@ def tries_both_kinds(study: Study) -> bool:
 def moves(trial: FrozenTrial) -> bool:
     """Whether a trial of a study of both kinds moves pixels; False of any other study's."""
     return moves_pixels(extras_of(trial))
-
-
-def moves_pixels(settings: Mapping[str, Any]) -> bool:
-    """Whether the generator of these settings moves pixels, which no copy of pix2pix has."""
-    return str(settings.get("netG", "")).startswith(MOVES)
 
 
 def as_is_trial(study: Study) -> FrozenTrial | None:

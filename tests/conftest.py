@@ -1,8 +1,9 @@
 """For every test: one thread a process, so that tests of several workers do not fight for cores."""
 
+import contextlib
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         files = sorted({item.path for item in items})
         random.Random(seed).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+@pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
+def any_gpu(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A GPU: a pretended one on any machine, a real one where the tests marked gpu are run."""
+    from pretended_gpu import PretendedGpu
+
+    with PretendedGpu() if request.param == "pretended" else contextlib.nullcontext():
+        yield request.param
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def spaces(
         for setting, entry in found.parameters.items():
             print(f"  {setting:<18} {entry.describe()}")
         print()
-    print("The guide's settings, run first where the space holds them:")
+    print("The guide's settings, and one that is not, run first where the space holds them:")
     for name, recipe in read_recipes().items():
         holding = ", ".join(each for each, found in known.items() if found.holds(recipe.params))
         print(f"  {name:<12} {recipe.description} (in {holding})")

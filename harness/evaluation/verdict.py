@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
-from reports.record import moves_pixels
+from reports.commands import moves_pixels
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Finalist:
 
     @property
     def moves(self) -> bool:
-        """Whether its generator moves pixels, which no copy of pix2pix has."""
+        """Whether its generator moves pixels, which no unchanged train.py can."""
         return moves_pixels(self.params)
 
     @property

@@ -40,7 +40,7 @@ def putting_in_order(
             with tidying("reporting the failure to MLflow", plan, view):
                 reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
                 result = outcome(plan, study)
-                tracker = driver.stage.tracker
+                tracker = driver.phase.tracker
                 conclude(plan, study, view, tracker, result, ended("FAILED", "failed", reason))
         raise
     with tidying("putting running trials back", plan, view):

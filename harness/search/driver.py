@@ -14,20 +14,21 @@ from typing import assert_never
 from harness.console.events import Note, Prepared, RungReached, TrialBegan, WarmStart
 from harness.console.views import View
 from harness.errors import HarnessError, UserInputError, full_disk
-from harness.search.phases import Stage
+from harness.search import worker_startup
+from harness.search.packing import Packing
+from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
 from harness.search.resume import OUT_OF_MEMORY, check_same_start
-from harness.search.worker_startup import Start, check_scores, no_room, no_warm_start, not_prepared
 from harness.study.samplers import WHY_PRUNED
 from harness.study.study import write_down
-from harness.trials.devices import trials_that_fit
 from harness.trials.launchers.launcher import Died, Launcher
-from harness.trials.messages import Baseline, Memory, Rung, TrialResult
+from harness.trials.messages import Baseline, Rung, TrialResult
 from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
+    GpuFailed,
     Message,
     OutOfMemory,
     Prepare,
@@ -38,8 +39,6 @@ from harness.trials.worker import (
 
 TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
 MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
-MEASURED = 2  # trials whose memory says how many fit a GPU
-MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
 
 Ended = TrialResult | Stopped | Diverged | OutOfMemory | Failed
 
@@ -47,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class Driver:
-    """Runs one stage after the other on a launcher's workers.
+    """Runs one phase after the other on a launcher's workers.
 
     A worker is starting, idle or running a job; what it may say depends on that.
     """
@@ -55,28 +54,30 @@ class Driver:
     def __init__(
         self,
         plan: SearchPlan,
-        stage: Stage,
+        phase: Phase,
         launcher: Launcher,
         view: View,
         baseline: Baseline | None = None,
     ) -> None:
         self.plan = plan
-        self.stage = stage
+        self.phase = phase
         self.launcher = launcher
         self.view = view
         self.baseline = baseline
-        self.starting = {number: Start() for number in range(plan.jobs)}
+        self.starting = {number: worker_startup.Start() for number in range(plan.jobs)}
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
         self.starts_lost: Counter[int] = Counter()
-        self.measured: list[Memory] = []
-        self.recorder = Recorder(plan, stage, view)
+        self.places: dict[int, str] = {}
+        self.packing = Packing(plan)
+        self.remarks = {""}
+        self.recorder = Recorder(plan, phase, view)
         if baseline is not None:
             self.show_baseline(baseline)
 
     def run(self, stop: Callable[[], bool]) -> bool:
-        """Run the stage's trials until there are no more (True) or `stop` says so (False).
+        """Run the phase's trials until there are no more (True) or `stop` says so (False).
 
         Raises:
             SearchFailedError: too many trials failed in a row.
@@ -104,14 +105,14 @@ class Driver:
             start.silent += listened
             start.stepping += listened
 
-    def turn_to(self, stage: Stage) -> None:
-        """Go on with another stage's trials, on the same workers."""
-        self.stage = stage
-        self.recorder = Recorder(self.plan, stage, self.view, self.recorder.pace)
+    def turn_to(self, phase: Phase) -> None:
+        """Go on with another phase's trials, on the same workers."""
+        self.phase = phase
+        self.recorder = Recorder(self.plan, phase, self.view, self.recorder.pace)
 
     def finished(self) -> bool:
         """There is nothing more to run and nothing runs."""
-        return self.stage.exhausted() and not self.jobs and not self.again
+        return self.phase.exhausted() and not self.jobs and not self.again
 
     def give_up(self) -> None:
         """End every worker; what they ran goes back to the queue."""
@@ -136,8 +137,7 @@ class Driver:
 
     def waits(self, worker: int) -> bool:
         """Whether a trial has its device to itself, or waits for that."""
-        device = self.plan.device_of(worker)
-        beside = [job for w, job in self.jobs.items() if self.plan.device_of(w) == device]
+        beside = [job for w, job in self.jobs.items() if self.places[w] == self.places[worker]]
         wants_it_alone = bool(self.again) and self.again[0].alone
         return any(job.alone for job in beside) or (wants_it_alone and bool(beside))
 
@@ -145,20 +145,20 @@ class Driver:
         """A trial to run again, else a new one, while there are any."""
         if self.again:
             return self.again.popleft()
-        if self.stage.exhausted():
+        if self.phase.exhausted():
             return None
-        trial, task = self.stage.next()
-        known = self.stage.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        trial, task = self.phase.next()
+        known = self.phase.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         return Job(trial, task, trial.user_attrs.get("recipe"), set(known))
 
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
         self.jobs[worker] = job
         job.begin_on(worker)
-        write_down(self.stage.study)
+        write_down(self.phase.study)
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
-        self.stage.tracker.begin(job.task, tags)
+        self.phase.tracker.begin(job.task, tags)
         self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
 
     # -- hearing ----------------------------------------------------------------------------
@@ -178,15 +178,16 @@ class Driver:
         else:
             raise self.unexpected(worker, message)
 
-    def hear_start(self, worker: int, start: Start, message: Message) -> None:
+    def hear_start(self, worker: int, start: worker_startup.Start, message: Message) -> None:
         """Of a worker that runs no trials yet."""
         start.silent = 0.0
         prepares = worker == 0 and self.baseline is None
         match message:
-            case Ready() if prepares:  # that was ordered with its start
-                start.ready = True
             case Ready():
-                self.takes_trials(worker)
+                self.places[worker] = message.place
+                start.ready = True
+                if not prepares:  # which was ordered with its start
+                    self.takes_trials(worker)
             case Preparing() if prepares:
                 # A trial shares the machine with others.
                 self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
@@ -195,11 +196,13 @@ class Driver:
                 self.prepared(worker, message)
             case Failed():
                 log.error("worker %d:\n%s", worker, message.traceback)
-                raise not_prepared(message, self.plan)
+                raise worker_startup.not_prepared(message, self.plan)
             case Diverged():
-                raise no_warm_start(message.reason, self.plan)
+                raise worker_startup.no_warm_start(message.reason, self.plan)
             case OutOfMemory():
                 self.without_room(worker, message.reason)
+            case GpuFailed():
+                self.replace(worker, message.reason)
             case DiskFull():
                 raise full_disk()
             case Preparing() | Baseline() | Rung() | TrialResult() | Stopped():
@@ -212,6 +215,8 @@ class Driver:
         match message:
             case Rung():
                 self.rung(worker, job, message)
+            case GpuFailed():
+                self.replace(worker, message.reason)
             case DiskFull():  # no trial's fault: the search ends, and this one runs again
                 raise full_disk()
             case Failed(shared=True):  # nor is this
@@ -245,7 +250,7 @@ class Driver:
         """
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
-            raise no_room(reason)
+            raise worker_startup.no_room(reason)
         log.error("worker %d: %s", worker, reason)
         del self.starting[worker]
         self.launcher.kill(worker)
@@ -264,11 +269,11 @@ class Driver:
         Raises:
             HarnessError: its scores are not finite, or it is another than it was.
         """
-        check_scores(baseline, self.plan)
-        check_same_start(self.stage.searched, self.plan, baseline)
+        worker_startup.check_scores(baseline, self.plan)
+        check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
         self.takes_trials(worker)
-        self.stage.searched.set_user_attr("baseline", asdict(baseline))
+        self.phase.searched.set_user_attr("baseline", asdict(baseline))
         self.show_baseline(baseline)
 
     def show_baseline(self, baseline: Baseline) -> None:
@@ -279,41 +284,46 @@ class Driver:
         if job.verdict:  # it was told to stop, and did not
             self.launcher.send(worker, False)
             return
-        steps = self.stage.train.steps
+        if rung.remark not in self.remarks:
+            self.remarks.add(rung.remark)
+            self.view.show(Note(rung.remark))
+        steps = self.phase.train.steps
         self.recorder.note_pace(job.seconds / rung.step)
         if not math.isfinite(rung.value):
             job.verdict = f"diverged: the score at step {rung.step} is {rung.value}"
+            job.diverged = True
         else:
             job.rungs.append(rung)
             if rung.step not in job.known:
-                self.stage.report(job.trial, rung.step, rung.value)
+                self.phase.report(job.trial, rung.step, rung.value)
                 job.known.add(rung.step)
             # A pruner looks at the furthest rung: those before it have been passed already.
-            if rung.step == max(job.known) and self.stage.hopeless(job.trial, rung):
+            if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
                 job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
-            self.stage.tracker.rung(job.task.name, rung)
+            self.phase.tracker.rung(job.task.name, rung)
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
     def ended(self, worker: int, job: Job, message: Ended) -> None:
         """A trial's own end, in whichever way."""
         match message:
             case TrialResult() if not job.verdict and self.is_finite(message.rung):
-                if message.memory is not None:
-                    self.pack(message.memory)
+                self.pack(message)
                 self.recorder.complete(job, message)
             case TrialResult():
                 if message.checkpoint is not None:
                     message.checkpoint.unlink(missing_ok=True)
-                self.recorder.pruned(job, job.verdict or "diverged: the score is not finite")
+                diverged = job.diverged or not job.verdict
+                why = job.verdict or "diverged: the score is not finite"
+                self.recorder.pruned(job, why, diverged)
             case Stopped() if job.verdict:
-                self.recorder.pruned(job, job.verdict)
+                self.recorder.pruned(job, job.verdict, job.diverged)
             case Stopped():
                 self.recorder.failed(job, "it stopped early without being asked to")
             case Diverged():
-                self.recorder.pruned(job, f"diverged: {message.reason}")
+                self.recorder.pruned(job, f"diverged: {message.reason}", diverged=True)
             case OutOfMemory():
                 self.out_of_memory(worker, job, message.reason)
             case Failed():
@@ -324,7 +334,7 @@ class Driver:
 
     def is_finite(self, rung: Rung) -> bool:
         """Whether all that the study is told of a trial that ends with this rung is."""
-        return all(map(math.isfinite, [rung.value, *self.stage.values(rung)]))
+        return all(map(math.isfinite, [rung.value, *self.phase.values(rung)]))
 
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
         """Once more, alone and in a fresh process; then it is the trial's own fault."""
@@ -343,11 +353,7 @@ class Driver:
         log.error("worker %d: %s", worker, reason)
         if was_starting:
             self.starts_lost[worker] += 1
-            if self.starts_lost[worker] >= MOST_STARTS:
-                raise HarnessError(
-                    f"A worker ended {MOST_STARTS} times before it was ready ({reason}): see "
-                    f"{self.plan.paths.driver_log}."
-                )
+            worker_startup.check_starts(self.starts_lost[worker], reason, self.plan)
         self.start(worker)
         if job is not None:
             job.attempts += 1
@@ -356,28 +362,23 @@ class Driver:
             else:
                 self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
 
+    def replace(self, worker: int, reason: str) -> None:
+        """End a worker that is of no more use, as if it had ended by itself."""
+        self.launcher.kill(worker)
+        self.lost(worker, reason)
+
     def start(self, worker: int) -> None:
-        self.starting[worker] = Start()
+        self.starting[worker] = worker_startup.Start()
         self.launcher.start(worker)
         if worker == 0 and self.baseline is None:
             self.launcher.send(worker, Prepare())
 
-    def pack(self, memory: Memory) -> None:
-        """Start as many workers as the GPUs have room for, once that is known.
-
-        The second of the guide's recipes is the first that needs the perceptual networks.
-        """
-        self.measured.append(memory)
-        if len(self.measured) != MEASURED or self.plan.most_jobs <= self.plan.jobs:
-            return
-        fit = trials_that_fit(self.measured)
-        wanted = min(self.plan.most_jobs, fit * len(self.plan.devices))
-        for worker in range(self.plan.jobs, wanted):
-            self.start(worker)
-        need = max(measured.peak for measured in self.measured) / (1 << 30)
-        self.view.show(
-            Note(f"A trial needs {need:.1f} GiB of a GPU: up to {wanted} run at a time now.")
-        )
+    def pack(self, result: TrialResult) -> None:
+        """Start as many workers as the GPUs have room for, once that is known."""
+        if (workers := self.packing.workers(result.memory)) is not None:
+            for worker in range(self.plan.jobs, workers):
+                self.start(worker)
+            self.view.show(Note(self.packing.remark(workers)))
 
     def restart(self, worker: int) -> None:
         """End a worker on purpose and start another in its place."""
@@ -396,5 +397,4 @@ class Driver:
         for worker, start in list(self.starting.items()):
             limit = start.patience(self.plan)
             if start.silent > limit:
-                self.launcher.kill(worker)
-                self.lost(worker, f"hung: no message for {limit:.0f} s")
+                self.replace(worker, f"hung: no message for {limit:.0f} s")

@@ -18,14 +18,16 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config.settings import FINAL_TIMES
 from harness.evaluation.verdict import Finalist, conclude
+from harness.search.callbacks import TrialCallback
 from harness.search.plan import SearchPlan
+from harness.search.ranking import Standing
 from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, put_back
 from harness.tracking import Tracker
-from harness.trials.messages import Rung, TrialResult, TrialTask
+from harness.trials.messages import Rung, TrialTask
+from reports.commands import moves_pixels
 from reports.record import (
     moves,
-    moves_pixels,
     recipe_trial,
     settings_of,
     sign_of,
@@ -79,7 +81,7 @@ def finished_runs(study: Study) -> int:
     return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
 
 
-class FinalStage:
+class FinalPhase:
     """Hands out the finalists' runs, seed by seed, so that a part of them is still paired.
 
     Args:
@@ -88,6 +90,8 @@ class FinalStage:
         finalists: the last is what the others are compared with.
         done: trials of the budget that the search itself took.
     """
+
+    callbacks: Sequence[TrialCallback] = ()
 
     def __init__(
         self,
@@ -146,9 +150,6 @@ class FinalStage:
         extras = {name: value for name, value in settings.items() if name not in FIVE}
         return trial, TrialTask(trial.number, params, noted["seed"], "final", extras)
 
-    def failed(self) -> None:
-        self.done -= 1
-
     def report(self, trial: Trial, step: int, value: float) -> None:
         trial.report(value, step)
 
@@ -161,14 +162,8 @@ class FinalStage:
     def guard(self, trial: Trial, rung: Rung) -> str:
         return ""  # they kept the guards in the search
 
-    def worth_keeping(self, rung: Rung) -> bool:
-        return True
-
-    def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
-        """All are kept until the winner is known."""
-
-    def leads(self, task: TrialTask) -> bool:
-        return False
+    def rank(self, number: int, recipe: str | None) -> Standing | None:
+        return None  # the weights of all are kept until the winner is known
 
     def conclude(self) -> None:
         """Note on the search's study what the runs show; None where they are too few."""

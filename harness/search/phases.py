@@ -1,34 +1,38 @@
-"""What a driver runs: a stage says which trials are next and what becomes of them."""
+"""The phases of a search: which trials are next, and what becomes of them."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial
 
 from harness.config.settings import TrainSettings
+from harness.search.callbacks import NewLeaderToMlflow, TrialCallback
 from harness.search.plan import SearchPlan
 from harness.search.publishing import study_note
+from harness.search.ranking import Ranking, Standing
 from harness.search.result import outcome_of
-from harness.search.retention import Keeper
+from harness.search.retention import Retention
 from harness.study.constraints import broken, excess
 from harness.study.pareto import values_of
 from harness.study.samplers import hopeless, make_pruner
 from harness.study.study import ask, counted
 from harness.tracking import Tracker
-from harness.trials.messages import Rung, TrialResult, TrialTask, trial_name
+from harness.trials.messages import Rung, TrialTask, trial_name
 from reports.record import recipe_trial
 from search_spaces.generators import GENERATOR, of_kind
 from search_spaces.recipes import RECOMMENDED
 
 
-class Stage(Protocol):
-    """A study's trials of one kind, handed out one by one. Only the driver calls it.
+class Phase(Protocol):
+    """One phase's trials, handed out one by one: the search itself, or its finalists' runs.
 
     Attributes:
         study: the record of these trials.
-        searched: the record of the whole search: what its trials share is noted there.
-        tracker: their mirror.
-        train: how each is trained.
+        searched: the record of the whole search, which holds what its trials share.
+        tracker: MLflow.
+        train: how each trial is trained.
+        callbacks: what acts on the end of a trial in this phase alone.
         done: trials handed out and not failed, of the search's budget.
     """
 
@@ -36,6 +40,7 @@ class Stage(Protocol):
     searched: Study
     tracker: Tracker
     train: TrainSettings
+    callbacks: Sequence[TrialCallback]
     done: int
 
     def exhausted(self) -> bool:
@@ -43,11 +48,7 @@ class Stage(Protocol):
         ...
 
     def next(self) -> tuple[Trial, TrialTask]:
-        """The next trial of a stage that is not exhausted."""
-        ...
-
-    def failed(self) -> None:
-        """A trial that was handed out failed through no fault of its setting."""
+        """The next trial of a phase that is not exhausted."""
         ...
 
     def report(self, trial: Trial, step: int, value: float) -> None:
@@ -59,35 +60,26 @@ class Stage(Protocol):
         ...
 
     def values(self, rung: Rung) -> list[float]:
-        """What a trial that ends with this rung is told to the study with."""
+        """The objective values of a trial that ends with this rung."""
         ...
 
     def guard(self, trial: Trial, rung: Rung) -> str:
-        """Note on a trial that completes how it stands to the guards; say which it breaks."""
+        """Record the constraints of a trial that completes; the ones it breaks, in words."""
         ...
 
-    def worth_keeping(self, rung: Rung) -> bool:
-        """Whether the weights of a trial that ends with this rung are to be kept."""
-        ...
-
-    def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
-        """Keep or drop the files of a trial that the record has as complete."""
-        ...
-
-    def leads(self, task: TrialTask) -> bool:
-        """Whether a completed trial is the best so far."""
+    def rank(self, number: int, recipe: str | None) -> Standing | None:
+        """Where a trial that the record has as complete stands; None where none is ranked."""
         ...
 
 
-class SearchStage:
-    """The search itself: the guide's recipes, then what the sampler suggests."""
+class SearchPhase:
+    """The search itself: the recipes, then what the sampler suggests."""
 
     def __init__(self, plan: SearchPlan, study: Study, tracker: Tracker, budget: int) -> None:
         self.study = self.searched = study
         self.space = plan.space
-        self.study.pruner = make_pruner(
-            plan.config.pruner, plan.trial_plan.train.rungs, both=bool(self.space.kinds)
-        )
+        both = bool(self.space.kinds)
+        self.study.pruner = make_pruner(plan.config.pruner, plan.trial_plan.train.rungs, both)
         self.tracker = tracker
         self.train = plan.trial_plan.train
         self.pareto = plan.config.pareto
@@ -95,9 +87,20 @@ class SearchStage:
         self.budget = budget
         self.seed = plan.config.seed
         self.sampler = plan.config.sampler
-        self.run_dir = plan.config.run_dir
-        self.keeper = Keeper(plan.paths, study)
         self.recommended: FrozenTrial | None = None  # once it has completed
+        self.ranking = Ranking(study, both)
+        self.retention = Retention(plan.paths, study, self.ranking)
+
+        def describe() -> tuple[str, str]:
+            outcome = outcome_of(study, plan.config.run_dir, plan.paths)
+            # A winner that an earlier part of the search confirmed keeps its place until the end.
+            assert outcome.winner is not None
+            return trial_name(outcome.winner), study_note(study, outcome)
+
+        self.callbacks: Sequence[TrialCallback] = (
+            self.retention,
+            NewLeaderToMlflow(tracker, describe),
+        )
 
     def exhausted(self) -> bool:
         return self.done >= self.budget
@@ -114,9 +117,6 @@ class SearchStage:
             trial.set_user_attr("extras", extras)
         trial.set_user_attr("seed", self.seed)
         return trial, TrialTask(trial.number, params, self.seed, extras=extras)
-
-    def failed(self) -> None:
-        self.done -= 1
 
     def report(self, trial: Trial, step: int, value: float) -> None:
         if not self.pareto:  # Optuna takes no such values of several objectives
@@ -138,16 +138,5 @@ class SearchStage:
             trial.set_constraint(name, over)
         return broken(beyond)
 
-    def worth_keeping(self, rung: Rung) -> bool:
-        return self.keeper.would_lead(rung.value, self.values(rung))
-
-    def keep(self, task: TrialTask, recipe: str | None, result: TrialResult) -> None:
-        self.keeper.keep(task.number, recipe, result)
-        if self.leads(task):
-            outcome = outcome_of(self.study, self.run_dir, self.keeper.paths)
-            # A winner that an earlier part of the search confirmed keeps its place until the end.
-            assert outcome.winner is not None
-            self.tracker.lead(trial_name(outcome.winner), study_note(self.study, outcome))
-
-    def leads(self, task: TrialTask) -> bool:
-        return task.number in self.keeper.top[:1]
+    def rank(self, number: int, recipe: str | None) -> Standing | None:
+        return self.ranking.update(number, recipe)

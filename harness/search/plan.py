@@ -24,6 +24,7 @@ from harness.search.resolve import (
     discriminators,
     final_runs,
     other_generator,
+    packing_remark,
     read_space,
     threads_for,
     weights_remark,
@@ -82,12 +83,6 @@ class SearchPlan:
     def of_both_kinds(self) -> bool:
         """Whether trials are of both kinds of generator."""
         return bool(self.space.kinds)
-
-    def device_of(self, worker: int) -> str:
-        """What a worker shares with others; on a cluster it shares nothing that is known here."""
-        if self.config.launcher == "ray":
-            return f"ray worker {worker}"
-        return self.devices[worker % len(self.devices)]
 
     @property
     def run_paths(self) -> RunPaths:
@@ -162,7 +157,10 @@ def assemble(
         config=config,
         space=space,
         recipes={},
-        remarks=weights_remark(weights, config.objective),
+        remarks=(
+            *weights_remark(weights, config.objective),
+            *packing_remark(config, slots, device),
+        ),
         facts={
             **facts_of(config, space, profile, train, weights, goal, devices, data),
             **facts_of_start(config, start),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.console.lines import settings
 from harness.paths import StudyPaths
+from harness.search.ranking import KEPT
 from harness.search.result import (
     NAMED_RECIPES,
     SearchOutcome,
@@ -14,7 +15,6 @@ from harness.search.result import (
     headline,
     standings,
 )
-from harness.search.retention import KEPT
 from harness.tracking.model_registry import Left, Model
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """How a trial ends: what is written of it, in which order, and who hears of it.
 
 Every trial ends in exactly one way: complete, pruned (with its reason), failed (with its reason),
-or back in the queue. The record comes first; files, the mirror and the view follow it.
+or back in the queue. The record comes first; then who leads is decided, and callbacks are called.
 """
 
 import math
@@ -15,14 +15,15 @@ from typing import Any
 from optuna import Study
 from optuna.trial import Trial, TrialState
 
-from harness.console.events import TrialEnded
 from harness.console.views import View
 from harness.errors import SearchFailedError
-from harness.search.phases import Stage
+from harness.search.callbacks import EndToConsole, EndToMlflow, TrialCallback, TrialEnd
+from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
+from harness.search.ranking import Standing
 from harness.study.study import put_back, running
 from harness.tracking import Ending
-from harness.trials.messages import Rung, StageName, TrialResult, TrialTask, trial_name
+from harness.trials.messages import PhaseName, Rung, TrialResult, TrialTask, trial_name
 
 HUNG = 10  # times the median trial
 HUNG_AT_LEAST = 60.0  # seconds
@@ -42,6 +43,7 @@ class Job:
             or waited for a database, the trial may have waited for it.
         away: seconds in which the driver did not run (Ctrl-Z, a paused container): no trial's time.
         verdict: why the driver told the trial to stop.
+        diverged: that its score is not finite is why.
         alone: it ran out of memory, and is to be run while nothing else is.
     """
 
@@ -56,13 +58,14 @@ class Job:
     away: float = 0.0
     attempts: int = 0
     verdict: str = ""
+    diverged: bool = False
     alone: bool = False
 
     def begin_on(self, worker: int) -> None:
         """Run by a worker from its start; what an earlier attempt came to counts no more."""
         self.worker, self.began = worker, time.monotonic()
         self.listened = self.away = 0.0
-        self.rungs, self.verdict = [], ""
+        self.rungs, self.verdict, self.diverged = [], "", False
 
     @property
     def seconds(self) -> float:
@@ -71,24 +74,29 @@ class Job:
 
 
 class Recorder:
-    """Ends the trials of one stage.
+    """Ends the trials of one phase.
 
     Attributes:
-        seconds: how long the stage's completed trials took.
+        callbacks: called after the record has a trial's end, in this order.
+        seconds: how long the phase's completed trials took.
         pace: the most seconds that a step took, as far as is known; 0 before that.
         failures: reasons of the trials that failed since one did not.
         done: trials of the search's budget that have ended.
     """
 
-    def __init__(self, plan: SearchPlan, stage: Stage, view: View, pace: float = 0.0) -> None:
+    def __init__(self, plan: SearchPlan, phase: Phase, view: View, pace: float = 0.0) -> None:
         self.plan = plan
-        self.stage = stage
-        self.view = view
+        self.phase = phase
+        self.callbacks: tuple[TrialCallback, ...] = (
+            *phase.callbacks,
+            EndToMlflow(phase.tracker),
+            EndToConsole(view),
+        )
         self.failures: list[str] = []
-        self.done = stage.done
-        self.seconds = seconds_of(stage.study)
+        self.done = phase.done
+        self.seconds = seconds_of(phase.study)
         steps = plan.trial_plan.train.steps
-        self.pace = max([pace, *(seconds / steps for seconds in seconds_of(stage.searched))])
+        self.pace = max([pace, *(seconds / steps for seconds in seconds_of(phase.searched))])
 
     def time_limit(self) -> float:
         """Seconds that a trial may take: far more than trials take on this machine."""
@@ -100,7 +108,7 @@ class Recorder:
             return math.inf  # its worker ends a program that is silent
         if not self.pace:
             return HUNG_UNMEASURED
-        return max(HUNG_AT_FIRST, HUNG * self.pace * self.stage.train.steps)
+        return max(HUNG_AT_FIRST, HUNG * self.pace * self.phase.train.steps)
 
     def note_pace(self, seconds: float) -> None:
         """A step took so long."""
@@ -112,17 +120,18 @@ class Recorder:
         self.failures.clear()
         self.done += 1
         noted: dict[str, Any] = {"per_image": list(result.per_image)}
-        values = self.stage.values(result.rung)
+        values = self.phase.values(result.rung)
         if len(values) > 1:
             noted["score"] = result.rung.value
-        if result.checkpoint and self.stage.worth_keeping(result.rung):
+        if result.checkpoint:
             noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
-        reason = self.stage.guard(job.trial, result.rung)
+        reason = self.phase.guard(job.trial, result.rung)
         self.tell(job, TrialState.COMPLETE, noted, values)
-        self.stage.keep(job.task, job.recipe, result)
-        self.close(job, Ending("FINISHED", "complete", reason), result.rung.value)
+        standing = self.phase.rank(job.task.number, job.recipe)
+        ending = Ending("FINISHED", "complete", reason)
+        self.call_back(job, ending, result.rung.value, result, standing)
 
-    def pruned(self, job: Job, reason: str) -> None:
+    def pruned(self, job: Job, reason: str, diverged: bool = False) -> None:
         """Stopped by the driver, or by its own divergence.
 
         A diverged trial is told to the sampler with the worst score there is, at the rung that it
@@ -130,16 +139,16 @@ class Recorder:
         a trial without values ranks last by itself.
         """
         value = job.rungs[-1].value if job.rungs else None
-        if reason.startswith("diverged"):
+        if diverged:
             value = None
-            missed = [s for s in self.stage.train.rungs if s not in job.known]
-            worst = self.stage.study.user_attrs.get("worst_score")
+            missed = [s for s in self.phase.train.rungs if s not in job.known]
+            worst = self.phase.study.user_attrs.get("worst_score")
             if missed and worst is not None:
-                self.stage.report(job.trial, missed[0], worst)
+                self.phase.report(job.trial, missed[0], worst)
         self.failures.clear()
         self.done += 1
         self.tell(job, TrialState.PRUNED, {"reason": reason})
-        self.close(job, Ending("KILLED", "pruned", reason), value)
+        self.call_back(job, Ending("KILLED", "pruned", reason), value)
 
     def failed(self, job: Job, reason: str) -> None:
         """Not the setting's doing, as far as can be known: it does not count.
@@ -147,9 +156,9 @@ class Recorder:
         Raises:
             SearchFailedError: it was one too many in a row.
         """
-        self.stage.failed()
+        self.phase.done -= 1
         self.tell(job, TrialState.FAIL, {"reason": reason})
-        self.close(job, Ending("FAILED", "failed", reason), None)
+        self.call_back(job, Ending("FAILED", "failed", reason), None)
         self.failures.append(reason)
         if len(self.failures) >= self.plan.config.max_failures:
             commonest, times = Counter(self.failures).most_common(1)[0]
@@ -160,10 +169,10 @@ class Recorder:
 
     def requeue_running(self) -> None:
         """Given up midway: a later driver runs them; also one whose end could not be written."""
-        stage: StageName = "search" if self.stage.study is self.stage.searched else "final"
-        for trial in running(self.stage.study):
-            put_back(self.stage.study, trial)
-            self.stage.tracker.end(trial_name(trial.number, stage), REQUEUED)
+        phase: PhaseName = "search" if self.phase.study is self.phase.searched else "final"
+        for trial in running(self.phase.study):
+            put_back(self.phase.study, trial)
+            self.phase.tracker.end(trial_name(trial.number, phase), REQUEUED)
 
     def tell(
         self,
@@ -186,30 +195,27 @@ class Recorder:
             "components": job.rungs[-1].components if job.rungs else {},
             "seconds": round(job.seconds, 3),
             "worker": job.worker,
-            "mlflow_run": self.stage.tracker.run_id(job.task.name),
+            "mlflow_run": self.phase.tracker.run_id(job.task.name),
             **noted,
         }
         for key, fact in facts.items():
             job.trial.set_user_attr(key, fact)
-        self.stage.study.tell(job.trial, values, state)
+        self.phase.study.tell(job.trial, values, state)
 
-    def close(self, job: Job, ending: Ending, value: float | None) -> None:
-        """After the record, those who only watch."""
-        self.stage.tracker.end(job.task.name, ending)
-        leads = ending.state == "complete" and self.stage.leads(job.task)
-        self.view.show(
-            TrialEnded(
-                name=job.task.name,
-                state=ending.state,
-                value=value,
-                params=job.task.settings,
-                recipe=job.recipe,
-                reason=ending.reason,
-                seconds=job.seconds,
-                best=leads,
-                done=self.done,
-            )
+    def call_back(
+        self,
+        job: Job,
+        ending: Ending,
+        value: float | None,
+        result: TrialResult | None = None,
+        standing: Standing | None = None,
+    ) -> None:
+        """Call everything that acts on the end of a trial."""
+        end = TrialEnd(
+            job.task, job.recipe, ending, value, job.seconds, self.done, result, standing
         )
+        for callback in self.callbacks:
+            callback.on_trial_end(end)
 
 
 def seconds_of(study: Study) -> list[float]:

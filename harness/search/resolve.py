@@ -40,7 +40,7 @@ SMALL = 128 * 32
 
 def choose_places(config: SearchConfig) -> "Places":
     """What a trial runs on (cpu, cuda:0), the workers' devices in turn, and how many they are."""
-    from harness.trials.devices import resolve_devices, share_out, share_out_cluster
+    from harness.trials.devices import mps_runs, resolve_devices, share_out, share_out_cluster
 
     jobs = None if config.jobs == "auto" else config.jobs
     if config.launcher == "ray":
@@ -52,7 +52,24 @@ def choose_places(config: SearchConfig) -> "Places":
     if config.address is not None:
         raise UserInputError(f"--address {config.address} is for --launcher ray.")
     devices = resolve_devices(config.device)  # torch: seconds
-    return devices[0], devices, share_out(devices, jobs, config.per_gpu, available_cores())
+    slots = share_out(devices, jobs, config.per_gpu, available_cores(), mps_runs())
+    return devices[0], devices, slots
+
+
+def packing_remark(config: SearchConfig, slots: "Slots", device: str) -> tuple[str, ...]:
+    """What `auto` chose for the trials at a time on a GPU, where the user left that open."""
+    open_ = config.launcher == "local" and config.jobs == "auto" and config.per_gpu is None
+    if device == "cpu" or not open_:
+        return ()
+    if slots.most > slots.jobs:
+        return (
+            "One trial at a time on each GPU until two have shown what memory they need; then as "
+            "many as it holds, since NVIDIA's MPS runs.",
+        )
+    return (
+        "One trial at a time on each GPU: without NVIDIA's MPS several processes take turns on it "
+        "(--per-gpu N runs N).",
+    )
 
 
 def threads_for(train: TrainSettings, most: int) -> int:
@@ -168,7 +185,7 @@ def choose_generators(
     if not space.kinds or begun_in == without.text:  # of before there were two kinds
         return without, train, ()
     if config.repo is not None:
-        return without, train, ()  # no other program has a generator that moves pixels
+        return without, train, ()  # a copy moves pixels with our model file, where asked to
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
         remark = f"Every trial continues from your model, which {kind}: no other kind is tried."

@@ -52,7 +52,7 @@ class SearchOutcome:
         counts: trials of the study by state, lower case.
         best: the best completed trial.
         winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
-        moves: whether its generator moves pixels, which no train.py can.
+        moves: whether its generator moves pixels, which no unchanged train.py can.
         as_is: number of the best trial that an unchanged train.py can run, where that is another
             question than `winner`.
         recipes: those of `NAMED_RECIPES` that completed.
@@ -117,10 +117,10 @@ def outcome_of(
     from harness.study.folder import owner_of
     from harness.study.study import IDENTITY
     from reports.answers import answers
+    from reports.commands import moves_pixels
     from reports.record import (
         as_is_trial,
         best_trial,
-        moves_pixels,
         recipe_trial,
         settings_of,
         winning_trial,

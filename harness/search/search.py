@@ -18,15 +18,15 @@ from harness.search.result import TRACKING_URI, SearchOutcome
 from harness.search.stopping import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
-from harness.trials.messages import StageName, trial_name
+from harness.trials.messages import PhaseName, trial_name
 from harness.trials.worker import RunnerFactory, trial_runner
 
 if TYPE_CHECKING:
     from optuna import Study
 
     from harness.search.driver import Driver
-    from harness.search.finalists import FinalStage
-    from harness.search.phases import SearchStage
+    from harness.search.finalists import FinalPhase
+    from harness.search.phases import SearchPhase
     from harness.search.plan import SearchPlan
     from harness.tracking import Ending, Tracker
     from harness.trials.launchers.launcher import Launcher
@@ -98,7 +98,7 @@ def drive(
 ) -> SearchOutcome:
     """Run the trials, and leave everything in order however that ends."""
     from harness.search.driver import Driver
-    from harness.search.phases import SearchStage
+    from harness.search.phases import SearchPhase
     from harness.search.resume import known_baseline, set_damaged_aside
     from harness.search.worker_startup import start_workers
 
@@ -113,10 +113,10 @@ def drive(
             tracker = open_tracker(plan, study, view)
             held.callback(finish, tracker, plan, view)
         started.result()
-        stage = SearchStage(plan, study, tracker, plan.search_budget)
-        driver = Driver(plan, stage, launcher, view, baseline)
+        phase = SearchPhase(plan, study, tracker, plan.search_budget)
+        driver = Driver(plan, phase, launcher, view, baseline)
         with putting_in_order(driver, plan, study, view):
-            finished = run_stages(driver, stage, plan, view, stop)
+            finished = run_phases(driver, phase, plan, view, stop)
         result = outcome(plan, study, stop.reason)
         with tidying("writing the outcome to MLflow", plan, view):
             ending = (
@@ -128,19 +128,19 @@ def drive(
     return result
 
 
-def run_stages(
-    driver: "Driver", stage: "SearchStage", plan: "SearchPlan", view: View, stop: StopSwitch
+def run_phases(
+    driver: "Driver", phase: "SearchPhase", plan: "SearchPlan", view: View, stop: StopSwitch
 ) -> bool:
     """The search, then its finalists where there are any; False: `stop` said so."""
     if not driver.run(stop):
         return False
     if plan.finalists or plan.compared:
-        finals = open_finals(plan, stage.study, view, stage.tracker, stage.done)
+        finals = open_finals(plan, phase.study, view, phase.tracker, phase.done)
         driver.turn_to(finals)
         if not driver.run(stop):
             return False
         finals.conclude()
-        stage.keeper.write_best()
+        phase.retention.write_best()
     return True
 
 
@@ -183,9 +183,9 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
 
 def open_finals(
     plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
-) -> "FinalStage":
+) -> "FinalPhase":
     """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
-    from harness.search.finalists import FinalStage, choose
+    from harness.search.finalists import FinalPhase, choose
     from harness.study.study import final_study
 
     both = plan.of_both_kinds
@@ -203,7 +203,7 @@ def open_finals(
         )
     record = final_study(study)
     tracker.reconcile(endings_of(record, "final"))
-    return FinalStage(plan, study, record, finalists, tracker, searched)
+    return FinalPhase(plan, study, record, finalists, tracker, searched)
 
 
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
@@ -238,7 +238,7 @@ def recorded_runs(study: "Study") -> frozenset[str]:
     return frozenset(run for each in noted if (run := each.get("mlflow_run")))
 
 
-def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending"]:
+def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending"]:
     """How the runs of trials that nobody runs should stand in the mirror, by their names."""
     from optuna.trial import TrialState
 
@@ -252,7 +252,7 @@ def endings_of(study: "Study", stage: StageName = "search") -> dict[str, "Ending
         }.get(state, REQUEUED)
 
     return {
-        trial_name(trial.number, stage): ending(trial.state, trial.user_attrs.get("reason", ""))
+        trial_name(trial.number, phase): ending(trial.state, trial.user_attrs.get("reason", ""))
         for trial in study.get_trials(deepcopy=False)
     }
 

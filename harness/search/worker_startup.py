@@ -9,6 +9,7 @@ from harness.trials.launchers.launcher import Launcher
 from harness.trials.messages import Baseline
 from harness.trials.worker import Failed, Prepare
 
+MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
 SILENT = 3600.0  # seconds without a word: longer than any step or scoring takes
 
 
@@ -51,6 +52,22 @@ def start_workers(launcher: Launcher, jobs: int, prepared: bool = False) -> None
         launcher.start(number)
     if not prepared:
         launcher.send(0, Prepare())
+
+
+def check_starts(lost: int, reason: str, plan: SearchPlan) -> None:
+    """Refuse to start a worker for ever.
+
+    Args:
+        lost: times in a row that it ended before it was ready.
+
+    Raises:
+        HarnessError: those are too many.
+    """
+    if lost >= MOST_STARTS:
+        raise HarnessError(
+            f"A worker ended {lost} times before it was ready ({reason}): see "
+            f"{plan.paths.driver_log}."
+        )
 
 
 def check_scores(baseline: Baseline, plan: SearchPlan) -> None:

@@ -16,7 +16,7 @@ from harness.tracking.model_registry import Left, keep_weights, register
 from harness.tracking.outbox import Entry
 from harness.tracking.sender import Deliveries, RefusedError
 from harness.tracking.store import RUNNING, Ending, MlflowStore
-from harness.trials.messages import Rung, StageName, TrialTask, trial_name
+from harness.trials.messages import PhaseName, Rung, TrialTask, trial_name
 from search_spaces.params import TrialParams
 
 SAMPLED_EVERY = 10.0  # seconds between two looks at how busy the machine is
@@ -25,8 +25,8 @@ LOSSES = "loss/"
 MACHINE = "system/"
 IDENTITY_TAG = "study_identity"
 PARENT_TAG = "mlflow.parentRunId"
-# The tag that holds a run's number in its stage.
-NUMBER_TAGS: dict[StageName, str] = {"search": "trial", "final": "finalist_run"}
+# The tag that holds a run's number in its phase.
+NUMBER_TAGS: dict[PhaseName, str] = {"search": "trial", "final": "finalist_run"}
 
 
 class Tracker(Protocol):
@@ -165,14 +165,14 @@ class StudyStore(MlflowStore):
         the same start. No other run is deleted.
         """
         known: dict[str, Any] = {}
-        for stage, tag in NUMBER_TAGS.items():
+        for phase, tag in NUMBER_TAGS.items():
             found = self.search(f"tags.{tag} != ''")
             for run in sorted(
                 found, key=lambda run: (run.info.run_id not in self.recorded, not run.data.metrics)
             ):
                 if not run.data.tags[tag].isdecimal():
                     continue  # a tag that somebody has edited
-                first = known.setdefault(trial_name(int(run.data.tags[tag]), stage), run).info
+                first = known.setdefault(trial_name(int(run.data.tags[tag]), phase), run).info
                 if run.info.run_id != first.run_id and run.info.start_time == first.start_time:
                     self.client.delete_run(run.info.run_id)
         self.runs = {name: run.info.run_id for name, run in known.items()}
@@ -274,7 +274,7 @@ class MlflowTracker(Deliveries):
     store: StudyStore
 
     def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
-        own = {NUMBER_TAGS[task.stage]: str(task.number), "seed": str(task.seed)}
+        own = {NUMBER_TAGS[task.phase]: str(task.number), "seed": str(task.seed)}
         values = task.settings
         self.put(
             Entry(

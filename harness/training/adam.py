@@ -53,8 +53,11 @@ class Adam(torch.optim.Adam):
         self.moved = [as_they_lie(each, self.weights) for each in held]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Go on from what `state_dict` gave, on whatever device that is."""
+        (rate,) = (group["lr"] for group in self.param_groups)
         super().load_state_dict(state_dict)
+        (group,) = self.param_groups
+        group["lr"] = rate.copy_(group["lr"])  # the loaded one may be elsewhere
         self.arrange()
 
     def descend(self, loss: Tensor) -> None:

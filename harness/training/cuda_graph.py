@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.settings import TrainSettings
+from harness.errors import causes, is_out_of_memory
 from harness.training.batches import Batch
 from harness.training.checkpoints import NetWeights
 from harness.training.perceptual import Features
@@ -57,7 +58,9 @@ class CapturedStep:
                 model.optimize(retouched, original, wanted)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Where a capture fails, torch's own context leaves its stream current: the outer one does
+        # not.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             losses = model.optimize(retouched, original, wanted)
         return cls(model, graph, retouched, original, wanted, losses)
 
@@ -116,12 +119,24 @@ def crowded() -> bool:
     return free < LEAST_FREE * there
 
 
+def refusal(error: RuntimeError) -> str:
+    """Why the GPU's libraries refused to be captured; empty where that is not what failed."""
+    texts = [str(each).strip().partition("\n")[0] for each in causes(error)]
+    if is_out_of_memory(error) or not any("captur" in text for text in texts):
+        return ""
+    return texts[-1]
+
+
 class CapturedSteps:
-    """The captured steps of one process, one for each of the structures that it met last."""
+    """The captured steps of one process, one for each of the structures that it met last.
+
+    Attributes:
+        refused: why none can be captured here; empty while that has not been met.
+    """
 
     def __init__(self) -> None:
         self.held: dict[object, CapturedStep] = {}
-        self.refused = False
+        self.refused = ""
 
     def begin(
         self,
@@ -143,15 +158,19 @@ class CapturedSteps:
             model = start()
             try:
                 step = CapturedStep.capture(model, *batch)
-            except torch.OutOfMemoryError:
-                raise
-            except RuntimeError:
-                self.refused = True
+            except RuntimeError as error:
+                self.refused = refusal(error)
+                if not self.refused:
+                    raise
                 model.restart(*weights, params)
                 return model
         self.held[structure] = step
         step.restart(*weights, params)
         return step
+
+    def growth(self) -> float:
+        """How many times as much as now is held once there is a step for `MOST_HELD` structures."""
+        return MOST_HELD / len(self.held) if self.held else 1.0
 
     def make_room(self, most: int = MOST_HELD) -> None:
         """Let go of those met longest ago: down to `most`, and on while the device is crowded."""

@@ -10,7 +10,7 @@ from harness.errors import UserInputError
 from harness.training.checkpoint_networks import discriminator_shape, shape_of
 from harness.training.checkpoints import check_weights, read_checkpoint
 from harness.training.networks import RESNET_BLOCKS, bare_discriminator, bare_generator
-from search_spaces.generators import MOVING
+from search_spaces.generators import WARP, kind_of
 
 Files = tuple[Path, ...]
 """A `latest_net_G.pth`, and perhaps the `latest_net_D.pth` beside it."""
@@ -44,7 +44,7 @@ def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None
     found = shape_of(weights, files[0])
     if found.netG != train.netG:
         does, would = (
-            "moves pixels" if netG in MOVING else "repaints pixels"
+            "moves pixels" if kind_of(netG) == WARP else "repaints pixels"
             for netG in (found.netG, train.netG)
         )
         raise UserInputError(

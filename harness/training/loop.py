@@ -1,11 +1,11 @@
 """The training loop: a generator of progress that knows no Optuna and no MLflow."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from harness.config.settings import TrainSettings
 from harness.training.batches import Batch
@@ -54,8 +54,30 @@ def train(
             return
 
 
-def averaging(generator: nn.Module, settings: TrainSettings) -> AveragedModel:
+class RunningAverage(AveragedModel):
+    """torch's, but an update leaves its count on the host.
+
+    torch copies the count to the weights' device at every update, which the host waits for.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the average towards the weights, whose copy it is at first; copy the buffers."""
+        averages: list[Tensor] = list(self.module.parameters())
+        weights: list[Tensor] = list(model.parameters())
+        if self.n_averaged == 0:
+            torch._foreach_copy_(averages, weights)
+        else:
+            torch._foreach_lerp_(averages, weights, 1 - self.decay)
+        for held, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            held.copy_(buffer)
+        self.n_averaged += 1
+
+
+def averaging(generator: nn.Module, settings: TrainSettings) -> RunningAverage:
     """A running average of `generator`'s weights (decay a step), its buffers copied."""
-    ema = cast(Callable[[float], Any], get_ema_multi_avg_fn)
-    decay = settings.ema_decay**settings.ema_every
-    return AveragedModel(generator, multi_avg_fn=ema(decay))
+    return RunningAverage(generator, settings.ema_decay**settings.ema_every)

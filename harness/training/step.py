@@ -93,6 +93,7 @@ class Pix2Pix:
         self.lambda_L1.fill_(params.lambda_L1)
         self.lambda_perceptual.fill_(params.lambda_perceptual)
         self.failed.zero_()
+        self.optimizer_D.freeze(False)  # a step that raised may have left it frozen
         for optimizer in (self.optimizer_G, self.optimizer_D):
             for group in optimizer.param_groups:
                 group["lr"].fill_(params.lr)

@@ -1,15 +1,17 @@
 """Devices for training, the number of workers on each, and the GPU memory that a trial needs."""
 
+import os
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import UserInputError
 from harness.trials.messages import Memory
 
 CONTEXT = 600 << 20  # bytes of GPU memory that a process takes before its first allocation
-USABLE = 0.9  # share of a GPU's memory that trials may fill: they differ in what they need
 
 CUDA_NUMBER = re.compile("[0-9]{1,4}")
 
@@ -58,6 +60,32 @@ def resolve_devices(option: str, available: int | None = None) -> tuple[str, ...
     return tuple(f"cuda:{number}" for number in numbers)
 
 
+def visible_device(device: str) -> str:
+    """`CUDA_VISIBLE_DEVICES` for a program that is to see this device alone; empty for the CPU.
+
+    PyTorch numbers the devices that this process sees: the variable, where it is set, lists them by
+    their number on the machine, their UUID, or that of a part of one (MIG).
+    """
+    kind, _, index = device.partition(":")
+    if kind == "cpu":
+        return ""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return index or "0"
+    return listed.split(",")[int(index or 0)].strip()
+
+
+def place_of(device: str) -> str:
+    """The machine and the device: whoever is at one place shares its memory."""
+    return f"{socket.gethostname()} {visible_device(device) or 'cpu'}"
+
+
+def mps_runs() -> bool:
+    """Whether NVIDIA's multi-process service runs here: without it processes take turns."""
+    folder = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")
+    return (Path(folder) / "control").exists()
+
+
 @dataclass(frozen=True)
 class Slots:
     """The number of workers.
@@ -74,10 +102,21 @@ class Slots:
     threads: int
 
 
-def share_out(devices: Sequence[str], jobs: int | None, per_gpu: int | None, cores: int) -> Slots:
-    """The slots for `--jobs` (total; None: auto) and `--per-gpu` (None: by measured memory).
+def share_out(
+    devices: Sequence[str],
+    jobs: int | None,
+    per_gpu: int | None,
+    cores: int,
+    concurrent: bool = False,
+) -> Slots:
+    """The slots for `--jobs` (total; None: auto) and `--per-gpu` (None: auto).
 
-    Every worker needs at least one CPU thread, so `auto` does not exceed the number of cores.
+    `auto` runs one trial on each GPU; where several processes can use one at the same time, as many
+    as its memory turns out to hold. Every worker needs at least one CPU thread, so `auto` does not
+    exceed the number of cores.
+
+    Args:
+        concurrent: processes do not take turns on a GPU.
 
     Raises:
         UserInputError: `--per-gpu` without a GPU.
@@ -90,7 +129,8 @@ def share_out(devices: Sequence[str], jobs: int | None, per_gpu: int | None, cor
     elif per_gpu is not None:
         start = most = per_gpu * len(devices)
     elif on_gpu:
-        start, most = len(devices), max(len(devices), cores)
+        start = len(devices)
+        most = max(start, cores) if concurrent else start
     else:
         start = most = cores
     threads = max(1, cores // most)
@@ -131,7 +171,7 @@ def trials_that_fit(measured: Sequence[Memory]) -> int:
     """
     peak = max(memory.peak for memory in measured)
     room = min(memory.room for memory in measured)
-    return max(1, int(USABLE * room / peak))
+    return max(1, room // peak)
 
 
 def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
@@ -140,16 +180,18 @@ def with_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]:
     The cached memory is released afterwards, so that an idle worker leaves the GPU to the others.
     The result must not contain tensors.
     """
-    import torch
-
     if not device.startswith("cuda"):
         return run(), None
+    import torch
+
+    from harness.training.cuda_graph import LEAST_FREE
+
     torch.cuda.reset_peak_memory_stats(device)
     try:
         result = run()
         peak = torch.cuda.max_memory_reserved(device)
     finally:
         torch.cuda.empty_cache()
-    free, _ = torch.cuda.mem_get_info(device)
+    free, total = torch.cuda.mem_get_info(device)
     own = torch.cuda.memory_reserved(device) + CONTEXT
-    return result, Memory(peak=peak + CONTEXT, room=free + own)
+    return result, Memory(peak=peak + CONTEXT, room=free + own - round(LEAST_FREE * total))

@@ -7,18 +7,18 @@ from typing import Any, Literal, Protocol
 
 from search_spaces.params import TrialParams, Value
 
-StageName = Literal["search", "final"]
+PhaseName = Literal["search", "final"]
 """The search, scored on the validation pairs; or its finalists, longer and on the test pairs."""
 
 
-def trial_name(number: int, stage: StageName = "search") -> str:
+def trial_name(number: int, phase: PhaseName = "search") -> str:
     """`t037`, or `f03` for a run of a finalist."""
-    return f"t{number:03d}" if stage == "search" else f"f{number:02d}"
+    return f"t{number:03d}" if phase == "search" else f"f{number:02d}"
 
 
 @dataclass(frozen=True)
 class TrialTask:
-    """One trial to run: its number within its stage, its parameters, its seed.
+    """One trial to run: its number within its phase, its parameters, its seed.
 
     Attributes:
         extras: further training settings that the space varies; they replace the profile's.
@@ -27,12 +27,12 @@ class TrialTask:
     number: int
     params: TrialParams
     seed: int
-    stage: StageName = "search"
+    phase: PhaseName = "search"
     extras: Mapping[str, Value] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return trial_name(self.number, self.stage)
+        return trial_name(self.number, self.phase)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -50,6 +50,7 @@ class Rung:
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline.
+        remark: what the user is told of how the trial is trained; shown once.
     """
 
     step: int
@@ -57,6 +58,7 @@ class Rung:
     components: dict[str, float]
     losses: dict[str, float]
     panel: bytes = field(repr=False)
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class Memory:
     """GPU memory of a trial that ran alone on its GPU, in bytes.
 
     Attributes:
-        peak: the maximum that its process used.
-        room: the memory available to it and to further trials together.
+        peak: the maximum that its process comes to use.
+        room: what workers may fill together, a share of the GPU left free.
     """
 
     peak: int
@@ -92,12 +94,11 @@ class Baseline:
 
     Attributes:
         noop: of the input unchanged.
-        warm_start: of the shared warm start; None where trials train from scratch.
-        oracle: of the input warped back, the best that can be; None where the warp is not known.
-        held_out_noop: of the input unchanged on the test pairs, the others being on the validation
-            pairs; None where there are none.
-        other_warm_start: of the shared warm start of the other kind of generator; None where there
-            is none.
+        warm_start: of the shared warm start; None if trials train from scratch.
+        oracle: of the input warped back, the upper bound; None if the warp is not known.
+        held_out_noop: of the input unchanged on the test pairs, while all others are on the
+            validation pairs; None if there are no test pairs.
+        other_warm_start: of the shared warm start of the other kind of generator, if any.
     """
 
     noop: float
@@ -116,8 +117,8 @@ class Report(Protocol):
 class TrialRunner(Protocol):
     """Runs a worker's trials; created once per worker by a picklable factory."""
 
-    def prepare(self, tell: "Tell") -> Baseline:
-        """Make the shared warm start unless it exists; `tell` is the progress callback."""
+    def prepare(self, on_progress: "ProgressCallback") -> Baseline:
+        """Make the shared warm start unless it exists; `on_progress` gets the progress."""
         ...
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
@@ -129,7 +130,7 @@ class TrialRunner(Protocol):
         ...
 
 
-class Tell(Protocol):
+class ProgressCallback(Protocol):
     """Progress callback of a long preparation, in optimisation steps."""
 
     def __call__(self, done: int, total: int) -> None: ...

@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.config.settings import TrialPlan
-from harness.errors import DivergedError, HarnessError, SharedInputError, disk_full
+from harness.errors import (
+    DivergedError,
+    HarnessError,
+    SharedInputError,
+    disk_full,
+    is_gpu_error,
+    is_out_of_memory,
+)
+from harness.trials.devices import place_of
 from harness.trials.messages import Baseline, Rung, TrialResult, TrialRunner, TrialTask
 
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a preparation
@@ -34,7 +42,13 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Ready:
-    """The runner has been created: the worker accepts orders."""
+    """The runner has been created: the worker accepts orders.
+
+    Attributes:
+        place: the machine and the device; workers of one place share its memory.
+    """
+
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,13 @@ class Diverged:
 @dataclass(frozen=True)
 class OutOfMemory:
     """The trial needed more memory than is available."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class GpuFailed:
+    """CUDA failed, which leaves the process unable to use the GPU: the worker ends."""
 
     reason: str
 
@@ -93,6 +114,7 @@ Message = (
     | Stopped
     | Diverged
     | OutOfMemory
+    | GpuFailed
     | DiskFull
     | Failed
 )
@@ -143,9 +165,12 @@ def run_orders(pipe: Pipe, factory: RunnerFactory, plan: TrialPlan) -> None:
         except Exception as error:
             pipe.send(message_for(error))
             return
-        pipe.send(Ready())
+        pipe.send(Ready(place_of(plan.device)))
         while (order := pipe.recv()) is not None:
-            pipe.send(execute(order, runner, pipe))
+            message = execute(order, runner, pipe)
+            pipe.send(message)
+            if isinstance(message, GpuFailed):
+                return
 
 
 def execute(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Message:
@@ -174,7 +199,7 @@ def execute(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Mess
         return message_for(error)
 
 
-def message_for(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
+def message_for(error: Exception) -> Diverged | OutOfMemory | GpuFailed | DiskFull | Failed:
     """The message to the driver that reports an exception."""
     if isinstance(error, DivergedError):
         return Diverged(str(error))
@@ -182,6 +207,8 @@ def message_for(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
         return DiskFull()
     if is_out_of_memory(error):
         return OutOfMemory(one_line(error))
+    if is_gpu_error(error):
+        return GpuFailed(one_line(error))
     return Failed(
         reason=str(error) if isinstance(error, HarnessError) else one_line(error),
         traceback="".join(traceback.format_exception(error)),
@@ -193,17 +220,6 @@ def message_for(error: Exception) -> Diverged | OutOfMemory | DiskFull | Failed:
 def one_line(error: Exception) -> str:
     """The type of an exception and the first line of its message."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """True for `MemoryError`, CUDA's error, and that of PyTorch's CPU allocator."""
-    text = str(error)
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "DefaultCPUAllocator" in text
-        or "CUDA out of memory" in text
-    )
 
 
 def discard_output(log: Path) -> None:

@@ -26,7 +26,7 @@ STAGES = [
     "harness.study.study:create_study:before:1",
     "optuna:Study.enqueue_trial:after:3",
     "harness.study.study:create_study:after:1",
-    "harness.search.retention:Keeper.write_best:before:2",
+    "harness.search.retention:Retention.write_best:before:2",
     "reports.export:as_yaml:after:2",
     "optuna:Study.ask:after:1",
     "harness.search.driver:Driver.begin:before:2",

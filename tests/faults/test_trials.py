@@ -12,10 +12,10 @@ from optuna.trial import TrialState
 
 import harness.search.search
 from harness.console.views import QuietView
+from harness.errors import is_out_of_memory
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.messages import Report, TrialResult, TrialTask
-from harness.trials.worker import is_out_of_memory
 
 GIGABYTE = 1 << 30
 LEFT_TO_A_TRIAL = 256 << 20

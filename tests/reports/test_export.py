@@ -256,6 +256,26 @@ def test_a_copy_without_the_perceptual_model_cannot_train_with_it() -> None:
             best_config(study, 6, {**SHARED, "options": options, **models})
 
 
+def test_each_kind_of_generator_continues_from_a_warm_start_of_its_own() -> None:
+    """In a study of both, a copy with our model file trains the one that moves pixels."""
+    study = empty_study()
+    add_trial(study, BEST)
+    add_trial(study, BEST, extras={"netG": "warp_unet_128"})
+    plain = best_config(study, 0)
+    options = known(plain, "lr_decay_iters", "continue_train")
+    copy = {**SHARED, "options": options, "models": ["pix2pix_warp", "pix2pix_with_perceptual"]}
+    for number, mark, model in ((0, "", "pix2pix_with_perceptual"), (1, "_warp", "pix2pix_warp")):
+        config = best_config(study, number, copy)
+        for net in ("G", "D_3_lsgan"):
+            assert f"/warm_start/latest_net_{net}{mark}.pth ./checkpoints/" in config["command"]
+        for key in ("command", "full_command"):
+            assert f"--model {model} " in config[key]
+        moving = "learn to find what was moved" in " ".join(config["notes"])
+        assert moving == (model == "pix2pix_warp")
+        assert "--netG unet_128 " in config["command"]
+        assert "--netG unet_256 " in plain["full_command"]
+
+
 def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) -> None:
     """Run by bash, with a python in its way that only says how it was called."""
     folder = "/it's\ntouch evil; $(touch evil)"

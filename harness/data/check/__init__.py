@@ -1,1 +1,1 @@
-"""What is wrong with a user's pairs, measured and shown."""
+"""`harness data check`: measure a user's pairs, report findings, preview and fix them."""

@@ -1,4 +1,4 @@
-"""Can these pairs teach anything? Facts about every pair -> findings, worst first."""
+"""Check whether pairs are suitable for training: measure every pair and collect findings."""
 
 import math
 from collections import Counter, defaultdict
@@ -16,13 +16,13 @@ from harness.data.check.findings import (
     STRONG_WARP,
     Finding,
     Level,
+    across_splits,
     duplicates_across_splits,
     judge_direction,
     judge_numbers,
     judge_pair,
     judge_passed_over,
     judge_sizes,
-    straddling,
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
@@ -31,16 +31,16 @@ from harness.data.files.processes import each
 from harness.data.pairs.duplicates import same_picture_groups
 
 WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
-TOLD_EACH = 5
+FILES_PER_KIND = 5
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """All findings, worst first, and the pairs they are about.
+    """All findings, worst first, and the measured pairs.
 
-    `direction` is the one the pictures suggest, None where they do not tell. `seen_in_training`
-    has the names of training pairs whose picture is held out as well; `different` counts the
-    pictures, crops of one being one.
+    `direction` is the one that the pictures suggest, None if unclear. `seen_in_training` has the
+    names of training pairs whose picture is also in val or test. `different` is the number of
+    different pictures; crops of one picture count once.
     """
 
     folder: PairFolder
@@ -55,7 +55,7 @@ class CheckResult:
         return self.findings[0].level if self.findings else None
 
     def summary(self) -> str:
-        """How many pairs of what sizes, how strongly warped, and the direction they suggest."""
+        """For the user: number and sizes of pairs, strength of the warp, suggested direction."""
         counts = Counter(pair.split for pair in self.pairs)
         total = sum(map(len, self.folder.splits.values()))
         by_split = ", ".join(f"{split} {counts[split]}" for split in self.folder.splits)
@@ -67,7 +67,7 @@ class CheckResult:
         suggestion = (
             f"suggested: --direction {self.direction}, the original being the sharper half"
             if self.direction
-            else "direction: the pictures do not tell"
+            else "direction: unclear from the pictures"
         )
         repeats = f" of {self.different} pictures" if self.different < len(self.pairs) else ""
         return (
@@ -79,21 +79,21 @@ class CheckResult:
         )
 
     def lines(self, level: Level) -> Iterator[str]:
-        """A line a finding; a kind that many files share is told for the first few."""
+        """One line per finding; of each kind, only the first few files are listed."""
         kinds: dict[str, list[Finding]] = defaultdict(list)
         for finding in self.findings:
             if finding.level == level:
                 kinds[finding.kind].append(finding)
         for found in kinds.values():
-            for finding in found[:TOLD_EACH]:
+            for finding in found[:FILES_PER_KIND]:
                 where = f"{shown(Path(finding.name))}: " if finding.name else ""
                 yield f"{level}: {where}{finding.what}; {finding.do}."
-            if len(found) > TOLD_EACH:
-                yield f"{level}: and {len(found) - TOLD_EACH} more files like this one."
+            if len(found) > FILES_PER_KIND:
+                yield f"{level}: and {len(found) - FILES_PER_KIND} more files like this one."
 
 
 def distribution(warps: Sequence[float]) -> str:
-    """How many pairs are warped by how much, in words; bands without a pair are left out."""
+    """A histogram of the warps in words; empty bands are left out."""
     bands = [
         (f"under {WARP_BANDS[0]:.1%}", -math.inf, WARP_BANDS[0]),
         *((f"{low:.1%}-{high:.1%}", low, high) for low, high in pairwise(WARP_BANDS)),
@@ -104,16 +104,16 @@ def distribution(warps: Sequence[float]) -> str:
 
 
 def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unreadable]:
-    """Facts about every pair, in order; each picture is read once and let go."""
+    """Measure every pair, in order; each picture is read once and then released."""
     splits = folder.splits.items()
     entries = ((files, split, folder.root) for split, pairs in splits for files in pairs)
     return each(measure, entries, processes)
 
 
 def check(
-    folder: PairFolder, facts: Iterable[PairFacts | Unreadable], asked: Direction | None
+    folder: PairFolder, facts: Iterable[PairFacts | Unreadable], chosen: Direction | None
 ) -> CheckResult:
-    """Judge `facts`; `asked` is the direction the user means to train in, if said."""
+    """Derive findings from `facts`; `chosen` is the user's `--direction`, if given."""
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
@@ -128,12 +128,12 @@ def check(
         [pairs[index] for index in group]
         for group in same_picture_groups([pair.signature for pair in pairs])
     ]
-    shared = list(straddling(groups))
+    shared = list(across_splits(groups))
     found += duplicates_across_splits(shared)
     found += judge_numbers(groups)
     found += judge_sizes(pairs)
     found += judge_passed_over(folder.passed_over)
-    found += judge_direction(direction, asked)
+    found += judge_direction(direction, chosen)
     found.sort(key=lambda finding: LEVELS.index(finding.level))
     trained = frozenset(name for by_split in shared for name in by_split["train"])
     return CheckResult(folder, pairs, tuple(found), direction, trained, len(groups))

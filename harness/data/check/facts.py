@@ -1,4 +1,4 @@
-"""What can be measured on one pair, before anybody judges it."""
+"""Measurements of one pair, from which findings are derived."""
 
 import math
 import os
@@ -22,10 +22,10 @@ from harness.data.pairs.duplicates import Signature, signature
 from harness.data.synthesis.displacement_files import read_field
 from harness.errors import UserInputError
 
-# Steps of up to this many of 255 are noise and compression, not retouching.
+# Differences of up to this many levels of 255 are noise and compression, not retouching.
 SLIGHT = 8
-ORIENTATION = 0x0112  # of EXIF; 1 is upright
-# Pixels of the part that global measures look at: enough for them, whatever the picture's size.
+ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+# Side in pixels of the central part that the global shift is measured on.
 PART = 512
 CLOSER = 0.8
 FEWEST_OUTSIDE = 1000
@@ -38,18 +38,18 @@ class PairFacts:
     Attributes:
         name: the pair's name in its folder.
         split: train, val or test.
-        notes: what was converted in reading: "16 bits", "CMYK", "turned by EXIF", ...
+        notes: conversions done while reading: "16 bits", "CMYK", "turned by EXIF", ...
         width: pixels of one half; `height` likewise.
-        likeness: correlation of the two at 32 x 32, -1..1; a pair of one picture is near 1.
-        shift: (x, y) pixels by which all of B lies beside A.
+        likeness: correlation of A and B at 32 x 32, -1..1; near 1 for a pair of one picture.
+        shift: (x, y) pixels by which B as a whole is shifted relative to A.
         changed: share of pixels whose colour differs by more than 8 of 255.
-        sharper: ln of A's over B's fine detail (Laplacian energy), whole picture.
-        sharper_outside: the same where nothing was retouched; 0 when copied untouched.
-        blocks: ln of A's over B's 8 x 8 JPEG block edges.
-        warp_largest: the largest displacement, share of the side.
-        signature: by what the picture is known again, also in a crop.
-        same: A and B are the same bytes.
-        masked: share of the picture that the user's own mask holds; None without one.
+        sharper: ln of the ratio A / B of fine detail (Laplacian energy), whole picture.
+        sharper_outside: the same outside the retouched region; 0 if that is an exact copy.
+        blocks: ln of the ratio A / B of the edges of 8 x 8 JPEG blocks.
+        warp_largest: the largest displacement, as a share of the side.
+        signature: identifies the picture, also in a crop of it.
+        same: A and B are identical.
+        masked: share of the picture that is white in the user's mask; None without a mask.
     """
 
     name: str
@@ -71,7 +71,7 @@ class PairFacts:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A pair that cannot be read, and the sentence that says why."""
+    """A pair that cannot be read, and the reason, as a sentence for the user."""
 
     name: str
     split: Split
@@ -79,7 +79,7 @@ class Unreadable:
 
 
 def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
-    """Read one pair of a folder and measure it. Given: its files, its split, the folder."""
+    """Read and measure one pair. `entry`: its files, its split, the folder."""
     files, split, root = entry
     try:
         a, b = read_halves(files)
@@ -90,7 +90,7 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
         notes = tuple(note for file in pictures for note in file_notes(file, root, files.bits))
     except UserInputError as error:
         return Unreadable(files.name, split, str(error))
-    # Every measure but one looks at luma alone; it is made once.
+    # Computed once: all measures but one need only the luma.
     luma_a, luma_b = luma(a), luma(b)
     textures = texture(luma_a), texture(luma_b)
     whole, outside = detail_ratios(*textures)
@@ -114,7 +114,7 @@ def measure(entry: tuple[PairFiles, Split, Path]) -> PairFacts | Unreadable:
 
 
 def file_notes(file: Path, root: Path, bits: int = WIDEST) -> list[str]:
-    """What pix2pix's own loader would read otherwise than it is meant, or not where it seems."""
+    """Properties of a file that pix2pix's own loader may read incorrectly."""
     notes = []
     with opened_picture(file) as opened:
         if is_wide(opened):
@@ -137,7 +137,7 @@ def luma(picture: Picture) -> Picture:
 
 
 def likeness(a: Texture, b: Texture) -> float:
-    """Correlation at 32 x 32; 1 where either is flat and they are equal, else 0."""
+    """Correlation at 32 x 32; if either is flat, 1 if they are equal, else 0."""
     small = [
         np.asarray(Image.fromarray(one.tone).resize((32, 32), Image.Resampling.BOX))
         for one in (a, b)
@@ -148,7 +148,7 @@ def likeness(a: Texture, b: Texture) -> float:
 
 
 def changed_share(a: Picture, b: Picture) -> float:
-    """Share of pixels `[h, w, 3]` that some channel changes visibly."""
+    """Share of pixels that differ visibly in some channel, of pictures `[h, w, 3]`."""
     changed = 0
     for top in range(0, len(a), BAND):
         rows = slice(top, top + BAND)
@@ -158,10 +158,10 @@ def changed_share(a: Picture, b: Picture) -> float:
 
 
 def global_shift(a: Picture, b: Picture) -> tuple[float, float]:
-    """(x, y) pixels by which B's content lies right of and below A's, to about 0.1.
+    """(x, y) pixels by which B's content is right of and below A's, to about 0.1.
 
-    Phase correlation of the middles proposes; it stands only if moving B back brings the pictures
-    clearly closer, which it does not when only a part of B was moved.
+    Phase correlation of the central parts proposes a shift. It is accepted only if shifting B back
+    clearly reduces the difference, which is not so if only a part of B was moved.
     """
     rows, columns = (slice(max(0, (n - PART) // 2), (n + PART) // 2) for n in a.shape)
     part_a, part_b = (luma[rows, columns].astype(np.float32) for luma in (a, b))
@@ -169,13 +169,13 @@ def global_shift(a: Picture, b: Picture) -> tuple[float, float]:
         return 0.0, 0.0
     window = np.outer(*(np.hanning(n) for n in part_a.shape)).astype(np.float32)
     windowed = [(part - part.mean()) * window for part in (part_b, part_a)]
-    # To whole pixels first: most pairs are aligned, and need no closer look.
+    # To whole pixels first: most pairs are aligned and need no finer search.
     if not offset_between(windowed, 1).any():
         return 0.0, 0.0
     offset = offset_between(windowed, 10)
     margin = int(np.abs(offset).max()) + 1
     if margin > min(part_a.shape) // 4:
-        return 0.0, 0.0  # the two have too little in common to say
+        return 0.0, 0.0  # the overlap is too small for a reliable result
     inner = np.s_[margin:-margin, margin:-margin]
     moved_back = shift(part_b, -offset, order=1)
     if np.abs(part_a - moved_back)[inner].mean() > CLOSER * np.abs(part_a - part_b)[inner].mean():
@@ -184,13 +184,13 @@ def global_shift(a: Picture, b: Picture) -> tuple[float, float]:
 
 
 def offset_between(pair: Sequence[NDArray[np.float32]], parts: int) -> NDArray[np.float64]:
-    """(rows, columns) from the second to the first, to so many parts of a pixel."""
+    """(rows, columns) from the second to the first, to a resolution of 1 / `parts` pixel."""
     offset, _, _ = phase_cross_correlation(*pair, upsample_factor=parts)  # type: ignore[no-untyped-call]
     return np.asarray(offset, np.float64)
 
 
 def detail_ratios(a: Texture, b: Texture) -> tuple[float, float]:
-    """ln of A's over B's fine detail: everywhere, and where nothing was retouched."""
+    """ln of the ratio A / B of fine detail: everywhere, and outside the retouched region."""
     outside = ~retouched_cells(a, b)
     whole = energy_ratio(a.detail, b.detail)
     if outside.sum() * a.cell**2 < FEWEST_OUTSIDE:
@@ -199,7 +199,7 @@ def detail_ratios(a: Texture, b: Texture) -> tuple[float, float]:
 
 
 def retouched_cells(a: Texture, b: Texture) -> NDArray[np.bool_]:
-    """Where A and B differ after a slight blur (of a pixel), with a margin of 1% of the side."""
+    """Cells where A and B differ after a blur of one pixel, with a margin of 1% of the side."""
     blurred = gaussian_filter(a.tone - b.tone, 1 / a.cell)
     differs = (np.abs(blurred) > SLIGHT / 2).astype(np.float32)
     around = uniform_filter(differs, max(3, round(0.03 * min(differs.shape))))
@@ -207,10 +207,10 @@ def retouched_cells(a: Texture, b: Texture) -> NDArray[np.bool_]:
 
 
 def energy_ratio(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """ln of A's over B's mean."""
+    """ln of the ratio of the means of A and B."""
     return math.log((float(a.mean()) + 1) / (float(b.mean()) + 1))
 
 
 def largest_displacement(a: Picture, b: Picture) -> float:
-    """The longest way that things moved (its 99.5th percentile), a share of the side."""
+    """The largest displacement (its 99.5th percentile), as a share of the side."""
     return float(np.percentile(np.hypot(*estimated_displacement(a, b)), 99.5))

@@ -1,4 +1,4 @@
-"""What is to be said of measured pairs: each finding with its number and what to do about it."""
+"""Findings about measured pairs: each with its measured value and a remedy."""
 
 import math
 from collections import Counter, defaultdict
@@ -26,13 +26,13 @@ SLIGHT_WARP = 0.004
 STRONG_WARP = 0.12
 FEW_TRAIN = 20
 FEW_VAL = 4
-# As objectives.masks.SMALLEST_CORE, without loading torch.
+# Equal to objectives.masks.SMALLEST_CORE, which would import torch.
 SMALLEST_MASK = 0.0005
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know about a file (or the folder): what, and what to do about it."""
+    """One problem of a file (or of the folder): `what` it is, and what to `do` about it."""
 
     level: Level
     kind: str
@@ -42,7 +42,7 @@ class Finding:
 
 
 def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
-    """The original is the sharper picture: retouching resamples and smooths. None if unclear."""
+    """The direction whose target is sharper, as retouching smooths. None if unclear."""
     differences = [pair.sharper for pair in pairs if not pair.same]
     if not differences or abs(median(differences)) < CLEARLY_SHARPER:
         return None
@@ -50,15 +50,15 @@ def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
 
 
 def judge_pair(pair: PairFacts, direction: Direction | None) -> Iterator[Finding]:
-    """Findings about one pair alone. The first that makes the others meaningless ends them."""
+    """Findings about a single pair; stops at the first that makes the others meaningless."""
     name = pair.name
     if pair.notes:
         yield Finding(
             "note",
             "converted",
             name,
-            f"{', '.join(sorted(set(pair.notes)))}: read here as it is meant, but not by every "
-            "copy of pix2pix",
+            f"{', '.join(sorted(set(pair.notes)))}: read correctly here, but not by every copy of "
+            "pix2pix",
             "save it as an upright 8-bit sRGB picture (--fix DIR does so)",
         )
     if pair.same:
@@ -104,14 +104,14 @@ def judge_pair(pair: PairFacts, direction: Direction | None) -> Iterator[Finding
                 "warning",
                 "swapped",
                 name,
-                f"its halves look swapped: {'A' if pair.sharper > 0 else 'B'} is the sharper, in "
+                f"its halves look swapped: {'A' if pair.sharper > 0 else 'B'} is sharper, but in "
                 f"most pairs {'B' if pair.sharper > 0 else 'A'} is",
-                "swap its halves if so",
+                "look at it, and swap its halves if they are",
             )
 
 
 def judge_change(pair: PairFacts) -> Iterator[Finding]:
-    """Findings about how much, where and by what means A and B differ."""
+    """Findings about how strongly, where and in what way A and B differ."""
     if pair.changed > EVERYWHERE:
         yield Finding(
             "warning",
@@ -133,7 +133,7 @@ def judge_change(pair: PairFacts) -> Iterator[Finding]:
             "warning",
             "strong warp",
             pair.name,
-            f"things moved by {pair.warp_largest:.0%} of the side, usual is 1% to 6%",
+            f"the largest displacement is {pair.warp_largest:.0%} of the side, usual is 1% to 6%",
             "check that A and B belong together",
         )
     if abs(pair.sharper_outside) > OTHERWISE_SHARP or abs(pair.blocks) > BLOCKY:
@@ -145,12 +145,12 @@ def judge_change(pair: PairFacts) -> Iterator[Finding]:
             f"{softer} was smoothed, scaled or recompressed also where nothing was retouched (fine "
             f"detail x{math.exp(-abs(pair.sharper_outside)):.2f}, JPEG blocks "
             f"{pair.blocks:+.2f})",
-            "export both from one file in one format; else the model learns that trace as well",
+            "export both from one file in one format; otherwise the model learns that trace too",
         )
 
 
-def straddling(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split, list[str]]]:
-    """Names by split, of each group of pairs that show one picture on both sides of training."""
+def across_splits(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split, list[str]]]:
+    """Pair names by split, for each group of equal pictures both in train and in val or test."""
     for group in groups:
         by_split: dict[Split, list[str]] = defaultdict(list)
         for pair in group:
@@ -160,7 +160,7 @@ def straddling(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split, li
 
 
 def duplicates_across_splits(shared: Iterable[dict[Split, list[str]]]) -> Iterator[Finding]:
-    """Pictures that stand both where the model learns and where it is judged."""
+    """Findings about pictures that are both in train and in val or test."""
     for by_split in shared:
         for name in by_split.get("val", []) + by_split.get("test", []):
             yield Finding(
@@ -174,7 +174,7 @@ def duplicates_across_splits(shared: Iterable[dict[Split, list[str]]]) -> Iterat
 
 
 def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
-    """Findings about how many different pictures there are; crops of one are one."""
+    """Findings about the number of different pictures; crops of one picture count once."""
     counts: Counter[Split] = Counter()
     for group in groups:
         counts.update({pair.split for pair in group})
@@ -192,9 +192,9 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
             "warning",
             "few",
             "",
-            f"{counts['train']} different pictures to train on; below {FEW_TRAIN} a model learns "
-            "them by heart",
-            "add pairs of others, or make some with `harness data make`",
+            f"{counts['train']} different pictures to train on; below {FEW_TRAIN} a model "
+            "memorises them",
+            "add pairs of other pictures, or make some with `harness data make`",
         )
     if 0 < held_out < FEW_VAL:
         yield Finding(
@@ -207,7 +207,7 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
 
 
 def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
-    """The first profile that would enlarge pictures, and with them their softness."""
+    """A finding for the smallest profile that would enlarge, and so soften, pictures."""
     smaller = ""
     for name, profile in PROFILES.items():
         side = profile.load_size
@@ -217,8 +217,8 @@ def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
                 "note" if name == "full" else "warning",
                 "small",
                 "",
-                f"{count} of {len(pairs)} pairs are under {side} pixels a side, to which profile "
-                f"{name} enlarges them",
+                f"{count} of {len(pairs)} pairs are under {side} pixels a side, and profile {name} "
+                "enlarges them to that",
                 "use larger pictures" + (f", or at most --profile {smaller}" if smaller else ""),
             )
             return
@@ -226,7 +226,7 @@ def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
 
 
 def judge_passed_over(passed_over: Iterable[str]) -> Iterator[Finding]:
-    """What a folder holds that is not read as a part of any pair."""
+    """A finding about the entries of the folder that belong to no pair."""
     if account := account_of(passed_over):
         yield Finding(
             "warning",
@@ -237,13 +237,13 @@ def judge_passed_over(passed_over: Iterable[str]) -> Iterator[Finding]:
         )
 
 
-def judge_direction(direction: Direction | None, asked: Direction | None) -> Iterator[Finding]:
-    """Whether the direction asked for is the one that the pictures suggest."""
-    if asked and direction and asked != direction:
+def judge_direction(direction: Direction | None, chosen: Direction | None) -> Iterator[Finding]:
+    """A finding if the user's direction is not the one that the pictures suggest."""
+    if chosen and direction and chosen != direction:
         yield Finding(
             "error",
             "direction",
             "",
-            f"direction {asked} turns the sharper picture into the softer one",
-            f"use --direction {direction}, if A and B are as they look",
+            f"direction {chosen} turns the sharper picture into the softer one",
+            f"use --direction {direction}, unless the softer picture is the original",
         )

@@ -1,4 +1,4 @@
-"""A mended copy of a data folder: only what is safe to mend, never in place."""
+"""`--fix`: write a repaired copy of a data folder, with safe repairs only, never in place."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import read_mask, shown
 from harness.paths import check_writable, write_aside
 
-# Findings after which a pair is left out: it cannot be read, or teaches or measures nothing.
+# Kinds of findings whose pairs are left out: unreadable, or useless for training and scoring.
 LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
 
 
@@ -20,9 +20,11 @@ def mend(result: CheckResult, out: Path) -> str:
     """Write the usable pairs as upright 8-bit sRGB PNG files side by side, by split, with their
     masks and displacement fields.
 
-    Left out: pairs with the findings of `LEFT_OUT`, and training pairs whose picture is held out
-    as well. Halves are never swapped and pictures never shifted: that needs eyes. Returns a line
-    that says what was done.
+    Pairs with findings of `LEFT_OUT`, and training pairs whose picture is also in val or test, are
+    left out. Halves are never swapped and pictures never shifted: that needs a person's decision.
+
+    Returns:
+        A summary for the user, one line.
 
     Raises:
         UserInputError: `out` is not a new folder, or cannot be written.
@@ -53,7 +55,7 @@ def check_place(out: Path) -> None:
     """Refuse a folder that is not new, or that cannot be written.
 
     Raises:
-        UserInputError: so it is.
+        UserInputError: it is refused.
     """
     check_new(out, "--fix")
     check_writable(out, "--fix")

@@ -1,4 +1,4 @@
-"""How good could a restoration be? The pairs' own warp undone, scored beside doing nothing."""
+"""Bounds of the score on made pairs: the input unchanged, and the warp undone exactly."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from objectives.score import Reference
 
 @dataclass(frozen=True)
 class Bounds:
-    """`boundary_sharpness` between which a model's lies: of the input, and of the oracle."""
+    """`boundary_sharpness` of the input unchanged (`identity`) and of the oracle."""
 
     identity: float
     oracle: float
@@ -26,7 +26,7 @@ class Bounds:
 
 
 def made_bounds(folder: Path, weights: str) -> Bounds:
-    """Score up to eight pairs of a folder from `make_pairs`, by the inverse fields kept there.
+    """Score up to eight pairs of a folder from `make_pairs`, with the inverse fields in it.
 
     Raises:
         FileNotFoundError: a pair's field or mask is missing.
@@ -46,7 +46,7 @@ def made_bounds(folder: Path, weights: str) -> Bounds:
 
 
 def bounds(pairs: PairSet, weights: str) -> Bounds:
-    """Score the retouched pictures of pairs of one size, and the same warped back (`undone`)."""
+    """Score the retouched pictures (all of one size), unchanged and warped back (`undone`)."""
     inputs, targets, restored = (
         torch.stack(kind).float() / 255 for kind in (pairs.retouched, pairs.originals, pairs.undone)
     )

@@ -1,4 +1,4 @@
-"""The check as a page to look through: thumbnails beside what was found, worst first."""
+"""The check as an HTML page: thumbnails next to the findings, worst first."""
 
 import base64
 import io
@@ -36,9 +36,9 @@ img { height: 128px; margin-right: 4px }
 <h1>{{ folder }}</h1>
 <p class="summary">{{ summary }}</p>
 <p>{% for level, count in counts %}<span class="{{ level }}">{{ count }} {{ level }}{{ "s" if
-count != 1 }}</span>{{ ", " if not loop.last }}{% else %}Nothing was found.{% endfor %}
+count != 1 }}</span>{{ ", " if not loop.last }}{% else %}No findings.{% endfor %}
 {% if left_out %}({{ left_out }} more files with findings are not shown.){% endif %}</p>
-<table><tr><th>A, B, their difference x {{ scale }}</th><th>found</th></tr>{% for row in rows %}
+<table><tr><th>A, B, their difference x {{ scale }}</th><th>findings</th></tr>{% for row in rows %}
 <tr><td>{% for source in row.pictures %}<img src="data:image/jpeg;base64,{{ source }}" alt="">
 {% else %}{% if row.name %}<span class="none">no picture</span>{% endif %}{% endfor %}</td>
 <td><span class="name">{{ row.name or "the folder" }}</span>{% for finding in row.findings %}
@@ -49,7 +49,7 @@ count != 1 }}</span>{{ ", " if not loop.last }}{% else %}Nothing was found.{% en
 
 
 def write_page(result: CheckResult, file: Path) -> None:
-    """Write the page: a row a file, those with errors first, the pictures inside the page."""
+    """Write the page: one row per file, errors first, with embedded pictures."""
     files = {pair.name: pair for pairs in result.folder.splits.values() for pair in pairs}
     by_name: dict[str, list[Finding]] = defaultdict(list)
     for finding in result.findings:
@@ -73,8 +73,7 @@ def write_page(result: CheckResult, file: Path) -> None:
 
 
 def thumbnails(files: PairFiles | None) -> list[str]:
-    """A, B and their difference as small JPEG pictures in base64; none where they cannot be
-    read."""
+    """A, B and their difference as small JPEGs in base64; empty if they cannot be read."""
     if files is None:
         return []
     try:
@@ -85,7 +84,7 @@ def thumbnails(files: PairFiles | None) -> list[str]:
 
 
 def small(picture: Picture) -> Picture:
-    """The picture within 160 x 160."""
+    """The picture scaled to fit into 160 x 160."""
     image = Image.fromarray(picture)
     image.thumbnail((160, 160))
     return np.asarray(image)

@@ -1,4 +1,4 @@
-"""Pairs to look at: A, B, their difference, where things moved, and the mask's outline."""
+"""A contact sheet of pairs: A, B, their difference, the displacement, and the mask's outline."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ CAPTION = 24
 FONT_SIZE = 14
 MOST_ROWS = 8
 ARROWS = 16
-# Arrows are drawn longer than the movement, which is a few pixels only.
+# Arrows are drawn longer than the displacement, which is only a few pixels.
 ARROW_SCALE = 3.0
 ARROW_HEAD = 5.0
 COLUMNS = (
@@ -35,14 +35,14 @@ COLUMNS = (
 
 
 def spread(folder: PairFolder) -> list[PairFiles]:
-    """At most eight pairs, evenly drawn from all of the folder's."""
+    """At most eight pairs, evenly spaced over all pairs of the folder."""
     pairs = [files for split in folder.splits.values() for files in split]
-    shown = min(MOST_ROWS, len(pairs))
-    return [pairs[number * len(pairs) // shown] for number in range(shown)]
+    count = min(MOST_ROWS, len(pairs))
+    return [pairs[number * len(pairs) // count] for number in range(count)]
 
 
 def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
-    """One row a pair under its name: A | B | difference | displacement arrows | mask outline.
+    """One row per pair, under its name: A | B | difference | displacement | mask outline.
 
     Raises:
         UserInputError: a pair cannot be read.
@@ -52,9 +52,9 @@ def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
         "RGB", (SIDE * len(COLUMNS), CAPTION + sum(CAPTION + len(row) for row in rows)), "white"
     )
     draw = ImageDraw.Draw(sheet)
-    said = {direction[0]: "retouched", direction[-1]: "original"}
+    roles = {direction[0]: "retouched", direction[-1]: "original"}
     for number, title in enumerate(COLUMNS):
-        caption = f"{title}: {said[title]}" if title in said else title
+        caption = f"{title}: {roles[title]}" if title in roles else title
         draw.text((number * SIDE + 6, 4), caption, "black", font_size=FONT_SIZE)
     top = CAPTION
     for files, row in zip(pairs, rows, strict=True):
@@ -79,13 +79,13 @@ def preview_row(files: PairFiles, direction: Direction) -> Picture:
 
 
 def fitted(picture: Picture) -> Picture:
-    """The picture at a width of 256."""
+    """The picture resized to a width of 256."""
     height = max(1, round(picture.shape[0] * SIDE / picture.shape[1]))
     return np.array(Image.fromarray(picture).resize((SIDE, height), Image.Resampling.LANCZOS))
 
 
 def arrows(retouched: Picture, original: Picture) -> Picture:
-    """The original, paled, with arrows from where things were to where they were moved (x 3)."""
+    """The original, lightened, with arrows (x 3) along which the retouching moved things."""
     field = estimated_displacement(retouched, original)
     height, width = original.shape[:2]
     canvas = Image.fromarray((original // 3 + 170).astype(np.uint8))
@@ -103,7 +103,7 @@ def arrows(retouched: Picture, original: Picture) -> Picture:
 def draw_arrow(
     draw: ImageDraw.ImageDraw, start: tuple[float, float], reach: tuple[float, float]
 ) -> None:
-    """A red arrow, its head at `start` + `reach`."""
+    """Draw a red arrow from `start` to `start` + `reach`."""
     (x, y), (dx, dy) = start, reach
     length = math.hypot(dx, dy)
     head = min(ARROW_HEAD, length) / length
@@ -121,7 +121,7 @@ def draw_arrow(
 
 
 def outlined(picture: Picture, mask: NDArray[np.bool_]) -> Picture:
-    """The picture with the mask's edge in green."""
+    """The picture with the edge of the mask in green."""
     edge = mask & ~binary_erosion(mask, iterations=2)
     out = picture.copy()
     out[edge] = (0, 230, 0)

@@ -1,4 +1,4 @@
-"""The tone, fine detail and JPEG blocks of one picture, in one pass over its pixels."""
+"""Measure tone, fine detail and JPEG blocks of one picture, in one pass over its pixels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.data.files.picture_reading import Picture
 
-# Cells over the short side, and rows looked at together: little memory, whatever the size.
+# Cells along the short side, and rows processed at once, which bounds memory.
 CELLS = 256
 BAND = 64
 BLOCK = 8
@@ -16,13 +16,14 @@ BLOCK = 8
 
 @dataclass(frozen=True)
 class Texture:
-    """Of one picture.
+    """Measurements of one picture.
 
     Attributes:
-        cell: pixels of a cell's side: 1 for a picture under 512 pixels.
+        cell: side of a cell in pixels; 1 for a picture under 512 pixels.
         tone: mean luma of each cell, 0..255.
         detail: mean squared Laplacian of each cell.
-        blocks: steps across the 8-pixel grid of JPEG beside all steps; 1 where there is no grid.
+        blocks: mean step across the borders of JPEG's 8-pixel blocks, divided by the mean of all
+            steps; 1 without visible blocks.
     """
 
     cell: int
@@ -35,32 +36,33 @@ def texture(luma: Picture) -> Texture:
     """Measure a luma `[h, w]`, at least 32 pixels a side."""
     height, width = luma.shape
     cell = max(1, min(height, width) // CELLS)
-    framed = np.pad(luma, 1, mode="symmetric")
+    padded = np.pad(luma, 1, mode="symmetric")
     tone, detail, down = [], [], []
     across = np.zeros(width, np.float64)
     for rows in bands(height, cell):
-        near = framed[rows.start : rows.stop + 2].astype(np.float32)
+        near = padded[rows.start : rows.stop + 2].astype(np.float32)
         here, right, below = near[1:-1, 1:-1], near[1:-1, 2:], near[2:, 1:-1]
         laplacian = near[:-2, 1:-1] + below + near[1:-1, :-2] + right - 4 * here
         tone.append(cell_means(here, cell))
         detail.append(cell_means(np.square(laplacian), cell))
         across += np.abs(right - here).sum(axis=0)
         down.append(np.abs(below - here).mean(axis=1))
-    # The last step leads into the frame.
+    # Without the last step, which leads into the padding.
     steps = (across[:-1] / height, np.concatenate(down)[:-1])
     ratios = [(each[BLOCK - 1 :: BLOCK].mean() + 0.1) / (each.mean() + 0.1) for each in steps]
     return Texture(cell, np.concatenate(tone), np.concatenate(detail), float(np.mean(ratios)))
 
 
 def bands(height: int, cell: int) -> Iterator[slice]:
-    """Rows by the band, whole cells in each; the last may end with a part of one."""
+    """Bands of rows, each of whole cells except perhaps the last."""
     step = cell * max(1, BAND // cell)
     for top in range(0, height, step):
         yield slice(top, min(top + step, height))
 
 
 def cell_means(values: NDArray[np.float32], cell: int) -> NDArray[np.float32]:
-    """Means of squares of `cell` pixels; what is left over at the right and below is not in any."""
+    """Means over cells of `cell` x `cell` pixels; incomplete cells at the right and bottom are
+    left out."""
     height, width = (side // cell * cell for side in values.shape)
     rows = sum_of(values[first:height:cell] for first in range(cell))
     return sum_of(rows[:, first:width:cell] for first in range(cell)) / np.float32(cell**2)

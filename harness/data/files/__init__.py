@@ -1,1 +1,1 @@
-"""Pictures and pairs as they lie in a user's folder: found, read, refused."""
+"""Find and read the pictures and pairs of a user's folder, or refuse them."""

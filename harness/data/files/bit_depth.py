@@ -1,7 +1,7 @@
-"""Pictures of 16 bits a channel, of which fewer may be used: their values, scaled to 8 bits.
+"""Scale pictures with 16 bits per channel, of which fewer may be in use, to 8 bits.
 
-Cameras and scanners of 10, 12 and 14 bits put their values into 16 unscaled, and no format says
-so: only the largest value tells (`harness.data.files.folder_bit_depth`).
+Cameras and scanners of 10, 12 and 14 bits store their values in 16 bits unscaled, and no format
+records this: it is estimated from the largest value (see `folder_bit_depth`).
 """
 
 import sys
@@ -14,40 +14,40 @@ from PIL import Image, ImageFile
 WIDEST = 16
 DEPTHS = (8, 10, 12, 14, WIDEST)
 TileArgs = tuple[Any, ...] | str | None
-# Pillow keeps the high byte of a wide colour; with the order of the bytes reversed, the low one.
+# Pillow keeps the high byte of a 16-bit colour, and the low byte if the byte order is reversed.
 REVERSED = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
 class OtherDepthError(ValueError):
-    """A picture's values need more bits than it is taken to have."""
+    """A value of a picture exceeds the bit depth assumed for it."""
 
 
 def bits_for(largest: int) -> int:
-    """The fewest bits of `DEPTHS` that hold values up to `largest`; 16 where all is black."""
+    """The smallest of `DEPTHS` that can represent `largest`; 16 if all is black."""
     return next((bits for bits in DEPTHS if 0 < largest < 2**bits), WIDEST)
 
 
 def is_wide(opened: Image.Image) -> bool:
-    """Whether a picture that is not loaded yet has 16 bits a channel."""
+    """Whether a picture that is not loaded yet has 16 bits per channel."""
     return opened.mode.startswith("I") or has_wide_colour(opened)
 
 
 def has_wide_colour(opened: Image.Image) -> bool:
     tiles = opened.tile if isinstance(opened, ImageFile.ImageFile) else []
-    wanted = f"{opened.mode};16"
-    # Not grey with alpha, of which Pillow cannot read the low bytes.
-    return bool(tiles) and all(raw_mode(tile.args).startswith(wanted) for tile in tiles)
+    prefix = f"{opened.mode};16"
+    # Without grey + alpha, whose low bytes Pillow cannot read.
+    return bool(tiles) and all(raw_mode(tile.args).startswith(prefix) for tile in tiles)
 
 
 def largest_value(opened: Image.Image) -> int:
-    """The largest value of a wide picture that is not loaded yet, alpha left out."""
+    """The largest value, except alpha, of a 16-bit picture that is not loaded yet."""
     if opened.mode.startswith("I"):
         return int(np.asarray(opened).max(initial=0))
     return int(wide_colour(opened)[..., :3].max(initial=0))
 
 
 def wide_colour(opened: Image.Image) -> NDArray[np.uint16]:
-    """The values `[h, w, channels]` of a wide colour picture that is not loaded yet."""
+    """The values `[h, w, channels]` of a 16-bit colour picture that is not loaded yet."""
     assert isinstance(opened, ImageFile.ImageFile)
     with Image.open(opened.filename, formats=(str(opened.format),)) as again:
         again.tile = [tile._replace(args=reversed_mode(tile.args)) for tile in again.tile]
@@ -56,10 +56,10 @@ def wide_colour(opened: Image.Image) -> NDArray[np.uint16]:
 
 
 def narrow_colour(opened: Image.Image, bits: int) -> None:
-    """Load a wide colour picture, its values scaled from `bits` to 8; alpha by its own range.
+    """Load a 16-bit colour picture, scaled from `bits` to 8 bits; alpha by its own range.
 
     Raises:
-        OtherDepthError: as `scaled`.
+        OtherDepthError: see `scaled`.
     """
     values = wide_colour(opened)
     parts = [scaled(values[..., :3], bits)]
@@ -70,7 +70,7 @@ def narrow_colour(opened: Image.Image, bits: int) -> None:
 
 
 def scaled(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
-    """Values of so many bits -> bytes.
+    """Scale values of `bits` bits to bytes.
 
     Raises:
         OtherDepthError: a value needs more bits, or is negative.
@@ -84,12 +84,12 @@ def scaled(values: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
 
 
 def raw_mode(args: TileArgs) -> str:
-    """The name of Pillow's way of unpacking, out of a tile's arguments."""
+    """The name of Pillow's raw mode, from a tile's arguments."""
     return str(args[0] if isinstance(args, tuple) else args)
 
 
 def reversed_mode(args: TileArgs) -> TileArgs:
-    """A tile's arguments with the order of its bytes reversed."""
+    """A tile's arguments with reversed byte order."""
     name = raw_mode(args)
     changed = name[:-1] + REVERSED[name[-1]]
     return (changed, *args[1:]) if isinstance(args, tuple) else changed

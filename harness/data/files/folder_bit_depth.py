@@ -1,4 +1,4 @@
-"""How many bits the 16-bit pictures of a folder use: one answer for all, from a few of them."""
+"""Estimate the number of bits that the 16-bit pictures of a folder use, from a sample."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,16 +10,16 @@ from harness.data.files.pair_folders import PairFolder
 from harness.data.files.picture_reading import opened_picture
 from harness.errors import UserInputError
 
-MOST_OPENED = 64
+SAMPLE_SIZE = 64
 
 
 def bits_of(files: Sequence[Path]) -> int:
-    """The fewest bits that the 16-bit pictures among `files` fit in; 16 where there are none.
+    """The smallest bit depth that fits the 16-bit pictures among `files`; 16 if there are none.
 
-    At most 64 files are opened, evenly drawn; what cannot be read is left to who needs it.
+    Opens at most 64 evenly spaced files; unreadable ones are skipped here and reported later.
     """
     largest = 0
-    for file in files[:: -(-len(files) // MOST_OPENED) or 1]:
+    for file in files[:: -(-len(files) // SAMPLE_SIZE) or 1]:
         with suppress(UserInputError), opened_picture(file) as opened:
             if is_wide(opened):
                 largest = max(largest, largest_value(opened))
@@ -29,7 +29,7 @@ def bits_of(files: Sequence[Path]) -> int:
 
 
 def with_bits(folder: PairFolder) -> PairFolder:
-    """The same pairs, with the bits that their 16-bit pictures use."""
+    """The same pairs, with `bits` set to what their 16-bit pictures use."""
     pictures = [
         file
         for pairs in folder.splits.values()
@@ -48,7 +48,7 @@ def with_bits(folder: PairFolder) -> PairFolder:
 
 
 def depth_remark(bits: int) -> str:
-    """What is to be said of pictures that use fewer than 16 bits; "" of others."""
+    """A remark about pictures that use fewer than 16 bits; "" for others."""
     if bits == WIDEST:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""Which pictures a folder holds, subfolders included, and what lies there beside them."""
+"""List the pictures of a folder and its subfolders, and the entries that are not pictures."""
 
 import os
 import unicodedata
@@ -10,27 +10,27 @@ from pathlib import Path, PurePosixPath
 from harness.data.files.picture_reading import shown
 from harness.errors import UserInputError
 
-# pix2pix's own endings, and two that it does not know: .webp and .jfif (a JPEG).
+# pix2pix's own suffixes, and two that it does not know: .webp and .jfif (a JPEG).
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
-# What file managers leave in every folder.
+# Files that file managers create in every folder.
 CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
 Remark = Callable[[str], object]
-"""Takes a sentence that the user should read."""
+"""Callback that shows the user one sentence."""
 
 
 def ignored(_: str) -> None:
-    """The remark that nobody reads."""
+    """A `Remark` that discards the sentence."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds.
+    """The content of a folder.
 
     Attributes:
-        pictures: in the order of their paths.
-        passed_over: names (`name_of`) of everything else; folders end with `/`.
+        pictures: sorted by path.
+        passed_over: names (`name_of`) of all other entries; folders end with `/`.
     """
 
     pictures: tuple[Path, ...]
@@ -38,18 +38,18 @@ class Listing:
 
 
 def is_picture(file: Path) -> bool:
-    """Whether the name says so; names that begin with a dot belong to other programs."""
+    """Whether the file has a picture's suffix and is not hidden (no leading dot)."""
     return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
 def name_of(path: Path, root: Path) -> str:
-    """The path below `root`, `/` on every system; if it is not UTF-8, with `\\xb0` for its
-    bytes."""
+    """The path relative to `root`, with `/` on every system; bytes that are not UTF-8 are
+    escaped, as `\\xb0`."""
     return readable(path.relative_to(root).as_posix())
 
 
 def readable(name: str) -> str:
-    """A file's name as text that every table can hold."""
+    """A file name as valid Unicode text."""
     body = os.fsencode(name)
     try:
         return body.decode("utf-8")
@@ -58,24 +58,24 @@ def readable(name: str) -> str:
 
 
 def stem_of(path: Path, root: Path) -> str:
-    """By what a picture's counterparts are found: its path below `root` without the ending.
+    """The key that matches a picture with its counterparts: its relative path without suffix.
 
-    Composed (NFC), since systems write one Hangul name in different characters.
+    Normalised to NFC, since systems encode the same Hangul name differently.
     """
     return unicodedata.normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
 
 
 def list_pictures(folder: Path, root: Path | None = None, deep: bool = True) -> Listing:
-    """The pictures below `folder`; nothing where there is no such folder.
+    """The pictures below `folder`; an empty listing if the folder does not exist.
 
-    Linked folders are entered, each folder once: a link to a folder above ends there.
+    Links to folders are followed, but each folder is read only once, so cycles end.
 
     Args:
-        root: what names are relative to; by default `folder`.
-        deep: whether subfolders are read, as pix2pix does.
+        root: the folder that names are relative to; by default `folder`.
+        deep: whether to read subfolders, as pix2pix does.
 
     Raises:
-        UserInputError: a folder may not be read.
+        UserInputError: a folder cannot be read.
     """
     root = folder if root is None else root
     pictures: list[Path] = []
@@ -110,7 +110,7 @@ def refuse(error: OSError) -> None:
 
 
 def unreadable(error: OSError) -> UserInputError:
-    """What to say of a folder that the system gives no access to."""
+    """The error for a folder without read permission."""
     return UserInputError(
         f"The folder {shown(str(error.filename))} cannot be read ({error.strerror}): change "
         "its permissions."
@@ -118,10 +118,10 @@ def unreadable(error: OSError) -> UserInputError:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder.
+    """Whether `path` is a folder.
 
     Raises:
-        UserInputError: one may not even look.
+        UserInputError: permission denied.
     """
     try:
         return path.is_dir()
@@ -130,10 +130,10 @@ def is_folder(path: Path) -> bool:
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by `stem_of`; none where there is no such folder.
+    """The pictures below a folder by `stem_of`; empty if the folder does not exist.
 
     Raises:
-        UserInputError: two pictures differ by their ending only.
+        UserInputError: two pictures differ in their suffix only.
     """
     return unique_stems(list_pictures(folder).pictures, folder)
 
@@ -142,7 +142,7 @@ def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
     """Files by `stem_of`.
 
     Raises:
-        UserInputError: two differ by their ending only.
+        UserInputError: two differ in their suffix only.
     """
     found: dict[str, Path] = {}
     for file in files:
@@ -157,7 +157,7 @@ def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
 
 
 def account_of(passed_over: Iterable[str]) -> str:
-    """How many of each kind were passed over, each with an example; "" where nothing was."""
+    """For the user: how many entries of each kind were passed over, with examples; "" if none."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for name in passed_over:
         kinds[kind_of(name)].append(name)
@@ -167,7 +167,7 @@ def account_of(passed_over: Iterable[str]) -> str:
 
 
 def kind_of(name: str) -> str:
-    """In a word or two, what was passed over."""
+    """The kind of an entry that was passed over, in a word or two."""
     if PurePosixPath(name).name.startswith("."):
         return "hidden"
     if name.endswith("/"):

@@ -1,4 +1,4 @@
-"""Which files make a pair: the layouts that a user's folder may have. Opens no picture."""
+"""Find the pairs in a user's folder, in any of the supported layouts. Opens no picture."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "test": ("test",),
 }
 MANIFESTS = ("pairs.csv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
-# Beside the pairs: masks and fields are read, the record of `harness data make` is its own.
+# Entries next to the pairs that are not passed over: masks, fields, the log of `data make`.
 OURS = frozenset({"masks", "fields", "made.jsonl"})
 
 
@@ -38,11 +38,11 @@ class PairFiles:
 
     Attributes:
         name: unique in its folder, with `/` on every system.
-        a: picture A, or both halves side by side where `b` is None.
+        a: picture A, or both halves side by side if `b` is None.
         b: picture B, or None.
-        mask: the warped region if the user has drawn it, else None.
-        field: the displacement fields, where `harness data make` kept them, else None.
-        bits: how many of their 16 bits pictures of 16 use, one number for the whole folder.
+        mask: the warped region, if the user has drawn it, else None.
+        field: the displacement fields, if `harness data make` saved them, else None.
+        bits: the number of bits that 16-bit pictures use; the same for the whole folder.
     """
 
     name: str
@@ -54,15 +54,15 @@ class PairFiles:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Its pictures."""
+        """The picture files of the pair, with its mask."""
         return tuple(file for file in (self.a, self.b, self.mask) if file is not None)
 
 
 @dataclass(frozen=True)
 class PairFolder:
-    """A user's pairs by split; pairs without a split of their own stand under `train`.
+    """A user's pairs by split; pairs without a split are in `train`.
 
-    `passed_over` has the names of whatever else lies there; those of folders end with `/`.
+    `passed_over` has the names of all other entries; those of folders end with `/`.
     """
 
     root: Path
@@ -72,21 +72,23 @@ class PairFolder:
 
 
 def find_pairs(folder: Path) -> PairFolder:
-    """Recognise the layout: `{train,val,test}/**/*` or `*` with both halves side by side;
-    `A/ B/`, `A/train B/train` or `trainA trainB`; or a manifest, CSV or JSONL with the columns
-    `a`, `b` and, if wished, `mask` and `split`. Masks may stand under `masks/`, by name.
+    """Detect the layout of a folder and list its pairs.
+
+    Layouts: `{train,val,test}/**/*` or `*` with both halves side by side; `A/ B/`,
+    `A/train B/train` or `trainA trainB`; or a manifest, CSV or JSONL with the columns `a`, `b` and
+    optionally `mask` and `split`. Masks may be in `masks/`, under the same names.
 
     Raises:
-        UserInputError: no such folder, no pictures in it, or A and B do not match.
+        UserInputError: the folder does not exist or has no pictures, or A and B do not match.
     """
     try:
-        return recognised(folder)
+        return detect_layout(folder)
     except PermissionError as error:
         raise unreadable(error) from error
 
 
-def recognised(folder: Path) -> PairFolder:
-    """As `find_pairs`, where folders may be looked into."""
+def detect_layout(folder: Path) -> PairFolder:
+    """`find_pairs` without the handling of missing permissions."""
     if folder.is_file():
         if folder.suffix.lower() in (".csv", ".jsonl"):
             return from_manifest(folder)
@@ -117,30 +119,30 @@ def recognised(folder: Path) -> PairFolder:
 
 
 def split_folders(folder: Path, pattern: str = "{}") -> Iterator[tuple[Split, str]]:
-    """Each split that has a folder, and what it is called there.
+    """Each split that has a folder, and the name used there.
 
     Args:
-        pattern: of the folders' names, `{}` for the split.
+        pattern: of folder names, with `{}` for the split.
 
     Raises:
-        UserInputError: a split has two.
+        UserInputError: a split has two folders.
     """
     for split, names in SPLIT_NAMES.items():
-        there = [name for name in names if (folder / pattern.format(name)).is_dir()]
-        if len(there) > 1:
-            first, second = (pattern.format(name) for name in there[:2])
+        existing = [name for name in names if (folder / pattern.format(name)).is_dir()]
+        if len(existing) > 1:
+            first, second = (pattern.format(name) for name in existing[:2])
             raise UserInputError(
                 f"{shown(folder)} has {first}/ and {second}/, two names of one split: put all its "
                 "pictures into one of them."
             )
-        if there:
-            yield split, there[0]
+        if existing:
+            yield split, existing[0]
 
 
 def side_by_side(folder: Path) -> PairFolder:
-    """Pairs of `{train,val,test}/**/*`; where these hold none, those of `*`, all of them `train`.
+    """Pairs of `{train,val,test}/**/*`; if there are none, those of `*`, all in `train`.
 
-    Other subfolders are passed over: nothing says that their pictures are pairs.
+    Other subfolders are passed over, since their pictures need not be pairs.
     """
     splits: dict[Split, tuple[PairFiles, ...]] = {}
     passed_over: list[str] = []
@@ -158,7 +160,7 @@ def side_by_side(folder: Path) -> PairFolder:
 
 
 def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles, ...]:
-    """Side-by-side pictures of the split's folder `name`, with masks and fields of their names."""
+    """Pairs of side-by-side pictures in the split folder `name`, with their masks and fields."""
     masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
     fields = fields_in(folder / "fields" / name) or fields_in(folder / "fields")
     stems = ((file, stem_of(file, folder / name)) for file in pictures)
@@ -169,7 +171,7 @@ def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles
 
 
 def two_folders(folder: Path) -> PairFolder | None:
-    """Pairs of `trainA trainB`, `A/train B/train` or `A B`; None where there are no such."""
+    """Pairs of `trainA trainB`, `A/train B/train` or `A B`; None if no such folders exist."""
     splits: dict[Split, tuple[PairFiles, ...]] = {}
     passed_over: list[str] = []
     taken: set[str] = set()
@@ -198,7 +200,7 @@ def two_folders(folder: Path) -> PairFolder | None:
 def matched(
     folder: Path, left: str, right: str, name: str
 ) -> tuple[tuple[PairFiles, ...], tuple[str, ...]]:
-    """A's and B's files of the same name, whatever their ending, and what was passed over.
+    """Pairs of files with the same name except the suffix, and the entries passed over.
 
     Raises:
         UserInputError: a file has no counterpart.
@@ -227,7 +229,7 @@ def matched(
 
 
 def beside(folder: Path, taken: Collection[str]) -> tuple[str, ...]:
-    """What lies directly in `folder` and is not taken for pairs, masks or fields."""
+    """Entries directly in `folder` that are not used as pairs, masks or fields."""
     listing = list_pictures(folder, deep=False)
     names = (*(name_of(file, folder) for file in listing.pictures), *listing.passed_over)
     known = {readable(name) for name in taken} | OURS
@@ -235,49 +237,49 @@ def beside(folder: Path, taken: Collection[str]) -> tuple[str, ...]:
 
 
 def fields_in(folder: Path) -> dict[str, Path]:
-    """The displacement fields below a folder by their pair's name."""
+    """The displacement fields below a folder, by `stem_of`."""
     return {stem_of(file, folder): file for file in folder.rglob("*.npz")}
 
 
 def check_new(out: Path, option: str, here: bool = True) -> None:
-    """Refuse a folder that holds something already.
+    """Refuse an output folder that is not empty.
 
     Args:
-        here: whether it may be the current folder, if that is empty. One that is put in place as a
-            whole cannot: not under whoever stands in it.
+        here: whether an empty current folder is allowed. Not if the output is renamed into place
+            as a whole, since the current folder cannot be replaced.
 
     Raises:
-        UserInputError: so it is; the sentence names the option that names another.
+        UserInputError: it is refused; the message names the option that chooses another.
     """
-    held = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if held or (not here and out.resolve() == Path.cwd()):
-        raise UserInputError(f"{shown(out)} is there already: name a new folder with {option}.")
+    occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if occupied or (not here and out.resolve() == Path.cwd()):
+        raise UserInputError(f"{shown(out)} exists already: name a new folder with {option}.")
 
 
 def from_manifest(file: Path) -> PairFolder:
-    """Pairs named by a CSV or JSONL file; its paths are relative to its own folder.
+    """Pairs listed in a CSV or JSONL file; paths are relative to the file's folder.
 
     Raises:
-        UserInputError: the file cannot be read, a row lacks `a`, or its split has another name.
+        UserInputError: the file cannot be read, a row lacks `a`, or its split is unknown.
     """
     aliases = {name: split for split, names in SPLIT_NAMES.items() for name in names}
     splits: dict[Split, list[PairFiles]] = {}
     seen: set[str] = set()
     for number, row in rows_of(file):
-        asked = row.get("split", "train")
-        split = aliases.get(asked.strip().lower())
+        alias = row.get("split", "train")
+        split = aliases.get(alias.strip().lower())
         if split is None:
             raise UserInputError(
-                f"{shown(file)}, row {number}: split {asked!r}; use train, val or test."
+                f"{shown(file)}, row {number}: split {alias!r}; use train, val or test."
             )
-        found = {
-            kind: as_found(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
+        paths = {
+            kind: with_slashes(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
         }
-        name = readable(found["a"])
+        name = readable(paths["a"])
         if name in seen:
             raise UserInputError(f"{shown(file)}, row {number}: {name!r} is listed twice.")
         seen.add(name)
-        files = {kind: file.parent / place for kind, place in found.items()}
+        files = {kind: file.parent / path for kind, path in paths.items()}
         pair = PairFiles(name, files["a"], files.get("b"), files.get("mask"))
         splits.setdefault(split, []).append(pair)
     if not splits:
@@ -289,6 +291,6 @@ def from_manifest(file: Path) -> PairFolder:
     )
 
 
-def as_found(folder: Path, name: str) -> str:
-    """What a list calls a file; with `/` for `\\`, where no file is called so."""
+def with_slashes(folder: Path, name: str) -> str:
+    """A file name of a list, with `/` for `\\` unless a file of the original name exists."""
     return name if (folder / name).exists() else name.replace("\\", "/")

@@ -1,4 +1,4 @@
-"""Lists of pairs, CSV or JSON Lines, as people's programs write them -> rows of plain text."""
+"""Parse lists of pairs, CSV or JSON Lines, as common programs write them."""
 
 import codecs
 import csv
@@ -14,22 +14,22 @@ from harness.errors import UserInputError
 NEEDED = "a"
 COLUMNS = (NEEDED, "b", "mask", "split")
 RULE = "a list of pairs needs the column `a` and may have `b`, `mask` and `split`"
-# Excel separates by the list separator of the user's country, and by tabs in its UTF-16 text.
+# Excel uses the list separator of the user's locale, and tabs in UTF-16 text.
 SEPARATORS = (",", ";", "\t")
 
 
 def rows_of(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a list by lower-case column, with their numbers from 1; empty cells and empty
+    """The rows of a list, by lower-case column, with their numbers from 1. Empty cells and empty
     rows are left out.
 
     Raises:
-        UserInputError: it is not such a list; the sentence names the columns that it has.
+        UserInputError: it is not a list of pairs; the message names its columns.
     """
     try:
         text = decoded(file.read_bytes())
         rows = csv_rows(text) if file.suffix.lower() == ".csv" else json_rows(text)
         for number, row in enumerate(rows, 1):
-            if cells := filled(row):
+            if cells := filled_cells(row):
                 if NEEDED not in cells:
                     raise ValueError(f"row {number} names no file in column `a`")
                 yield number, cells
@@ -39,47 +39,47 @@ def rows_of(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def decoded(body: bytes) -> str:
-    """UTF-8 or, by its mark, UTF-16; other bytes stay what they are in the names of files."""
+    """Decode UTF-8, or UTF-16 with a byte order mark; invalid bytes become surrogate escapes."""
     if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return body.decode("utf-16")
     return body.decode("utf-8-sig", "surrogateescape")
 
 
 def csv_rows(text: str) -> Iterator[Mapping[str, object]]:
-    """A mapping a row.
+    """One mapping per row.
 
     Raises:
-        ValueError: the head lacks a column or has it twice, or a row is longer than the head.
+        ValueError: the header lacks a column or repeats one, or a row is longer than the header.
     """
     tables = [
         csv.reader(io.StringIO(text, newline=""), delimiter=separator) for separator in SEPARATORS
     ]
-    heads = [[name.strip().lower() for name in next(table, [])] for table in tables]
-    number = next((place for place, head in enumerate(heads) if NEEDED in head), None)
+    headers = [[name.strip().lower() for name in next(table, [])] for table in tables]
+    number = next((place for place, header in enumerate(headers) if NEEDED in header), None)
     if number is None:
-        raise ValueError(f"its columns are {listed(max(heads, key=len))}; {RULE}")
-    head = heads[number]
-    if twice := [name for name in head if name and head.count(name) > 1]:
-        raise ValueError(f"it has the column {twice[0]!r} twice")
+        raise ValueError(f"its columns are {listed(max(headers, key=len))}; {RULE}")
+    header = headers[number]
+    if repeated := [name for name in header if name and header.count(name) > 1]:
+        raise ValueError(f"it has the column {repeated[0]!r} twice")
     for line, row in enumerate(tables[number], 1):
-        if any(row[len(head) :]):
+        if any(row[len(header) :]):
             raise ValueError(
-                f"row {line} has {len(row)} cells, but the first line has {len(head)}: put "
+                f"row {line} has {len(row)} cells, but the first line has {len(header)}: put "
                 "quotes around names that contain a separator"
             )
-        yield dict(zip(head, row, strict=False))
+        yield dict(zip(header, row, strict=False))
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few names of columns, not too long."""
+    """The first few column names, shortened, for a message."""
     return ", ".join(repr(name[:40]) for name in names[:8]) or "none"
 
 
 def json_rows(text: str) -> Iterator[Mapping[str, object]]:
-    """A mapping a line.
+    """One mapping per line.
 
     Raises:
-        ValueError: a line is no JSON object, or lacks the key `a`.
+        ValueError: a line is not a JSON object, or lacks the key `a`.
     """
     for number, line in enumerate((line for line in text.split("\n") if line.strip()), 1):
         row = json.loads(line)
@@ -91,11 +91,11 @@ def json_rows(text: str) -> Iterator[Mapping[str, object]]:
         yield lower
 
 
-def filled(row: Mapping[str, object]) -> dict[str, str]:
-    """The cells that hold something.
+def filled_cells(row: Mapping[str, object]) -> dict[str, str]:
+    """The non-empty cells of the known columns.
 
     Raises:
-        ValueError: one is not text, or no file can have that name.
+        ValueError: a cell is not a valid file name.
     """
     cells: dict[str, str] = {}
     for key, value in row.items():
@@ -105,6 +105,6 @@ def filled(row: Mapping[str, object]) -> dict[str, str]:
             continue
         if not isinstance(value, str) or "\0" in value:
             raise ValueError(f"`{key}` is {value!r}, which is not a file name")
-        os.fsencode(value)  # a ValueError where it cannot be
+        os.fsencode(value)  # raises ValueError if it cannot be a file name
         cells[key] = value
     return cells

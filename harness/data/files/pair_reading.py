@@ -1,4 +1,4 @@
-"""Both pictures of one pair, however its files hold them. Needs no torch."""
+"""Read both pictures of a pair, from one file or two. Needs no torch."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ DIFFERENCE_SCALE = 4
 
 
 def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
-    """Pictures A and B of a pair, bytes `[h, w, 3]` of one size.
+    """Pictures A and B of a pair, bytes `[h, w, 3]` of equal size.
 
     Raises:
         UserInputError: a file cannot be read, or A and B do not match.
@@ -30,6 +30,6 @@ def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
 
 
 def difference(a: Picture, b: Picture) -> Picture:
-    """How far A and B lie apart in every channel, times 4: to be looked at."""
-    apart = np.abs(a.astype(np.int16) - b) * DIFFERENCE_SCALE
-    return np.asarray(np.clip(apart, 0, 255), np.uint8)
+    """The absolute difference of A and B in every channel, times 4, for display."""
+    scaled = np.abs(a.astype(np.int16) - b) * DIFFERENCE_SCALE
+    return np.asarray(np.clip(scaled, 0, 255), np.uint8)

@@ -1,4 +1,4 @@
-"""One picture file -> RGB bytes, or one sentence that says why not."""
+"""Read one picture file as RGB bytes, or raise an error for the user."""
 
 import io
 import stat
@@ -16,23 +16,24 @@ from harness.errors import UserInputError, on_one_line
 
 Picture = NDArray[np.uint8]
 
-# Whatever a file is called, its bytes choose Pillow's reader: of PostScript that is Ghostscript.
+# Pillow chooses a decoder by content, not by file name: without a list, PostScript would start
+# Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 # The 102 megapixels of medium-format cameras fit, as do two halves of 7,700 x 7,700; a file that
 # claims more is refused before it is unpacked.
 MAX_PIXELS = 120_000_000
 MIN_SIDE = 32
-# A TIFF's tag of what a page is: bit 0 a reduced copy, bit 2 a transparency mask.
-SUBFILE_TYPE, SERVING = 254, 0b101
-# Of a mask's grey values; above is white.
+# TIFF's NewSubfileType tag: bit 0 is a reduced copy, bit 2 a transparency mask.
+SUBFILE_TYPE, AUXILIARY = 254, 0b101
+# Grey values of a mask above this are white.
 HALF = 127
 
 
 def refuse_special(file: Path) -> None:
-    """Refuse what is no regular file: a pipe would be waited for without end.
+    """Refuse anything but a regular file, since reading a pipe could block forever.
 
     Raises:
-        OSError: there is no such file.
+        OSError: the file does not exist.
         UserInputError: it is a folder, a pipe, a socket or a device.
     """
     mode = file.stat().st_mode
@@ -43,11 +44,11 @@ def refuse_special(file: Path) -> None:
 
 @contextmanager
 def opened_picture(file: Path) -> Iterator[Image.Image]:
-    """A user's picture, its pixels not yet read: the one place where any is opened.
+    """Open a user's picture without decoding its pixels. All pictures are opened here.
 
     Raises:
-        UserInputError: the file is missing, empty, no picture, damaged or too large; or the block
-            could not read it.
+        UserInputError: the file is missing, empty, no picture, damaged or too large; also if
+            decoding fails inside the block.
     """
     try:
         refuse_special(file)
@@ -73,18 +74,18 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
             "it down or remove it."
         ) from error
     except FileNotFoundError as error:
-        raise UserInputError(f"{shown(file)} is not there (or its link leads nowhere).") from error
+        raise UserInputError(f"{shown(file)} does not exist (or is a broken link).") from error
     except PermissionError as error:
         raise UserInputError(
-            f"{shown(file)} may not be read ({error.strerror}): give yourself the right to, or "
+            f"{shown(file)} may not be read ({error.strerror}): change its permissions, or "
             "remove it."
         ) from error
     except depth.OtherDepthError as error:
         raise UserInputError(
-            f"{shown(file)} cannot be scaled to 8 bits as the others are ({error}): save it with 8 "
+            f"{shown(file)} cannot be scaled to 8 bits like the others ({error}): save it with 8 "
             "bits, or remove it."
         ) from error
-    except Exception as error:  # Pillow's decoders raise many kinds on damaged bytes
+    except Exception as error:  # Pillow's decoders raise many types for damaged files
         raise UserInputError(
             f"{shown(file)} cannot be read as a picture ({reason(error)}): it is damaged or "
             "truncated; replace it or remove it."
@@ -92,14 +93,14 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
 
 
 def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
-    """A picture as it is meant to be seen: upright, in sRGB, 8 bits, `[h, w, 3]`, read-only.
+    """A picture as a viewer displays it: upright, sRGB, 8 bits, `[h, w, 3]`, read-only.
 
-    16 bits are scaled to 8, grey and CMYK converted, EXIF orientation applied, alpha laid over
-    white, an embedded colour profile converted. Previews, masks and depth maps that stand behind
-    the picture in the same JPEG or TIFF are not looked at.
+    16 bits are scaled to 8, grey and CMYK are converted, EXIF orientation is applied, alpha is
+    composited over white, an embedded colour profile is converted. Previews, masks and depth maps
+    in the same JPEG or TIFF are ignored.
 
     Args:
-        bits: how many of its 16 bits a wide picture uses (`shared_depth.bits_of`).
+        bits: the number of bits that a 16-bit picture uses (`folder_bit_depth.bits_of`).
 
     Raises:
         UserInputError: the file is missing, empty, no picture, truncated, animated or too large.
@@ -113,38 +114,38 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
 
 
 def refuse_several(opened: Image.Image, file: Path) -> None:
-    """Refuse a file of several pictures.
+    """Refuse a file with several pictures.
 
     Raises:
-        UserInputError: it is one.
+        UserInputError: it has several.
     """
     frames = frames_of(opened)
     if frames > 1:
         raise UserInputError(
-            f"{shown(file)} holds {frames} frames, an animation or several pages: give one "
-            "picture a file."
+            f"{shown(file)} holds {frames} frames, an animation or several pages: save one "
+            "picture per file."
         )
 
 
 def frames_of(opened: Image.Image) -> int:
-    """How many pictures of equal standing a file holds: those of a phone's JPEG serve its first,
-    as a TIFF's reduced copies and transparency masks do."""
+    """The number of independent pictures in a file. Auxiliary ones do not count: the further
+    frames of a phone's JPEG, and reduced copies and transparency masks in a TIFF."""
     frames = getattr(opened, "n_frames", 1)
     if opened.format == "MPO":
         return 1
     if not isinstance(opened, TiffImagePlugin.TiffImageFile):
         return frames
-    standing = 1
+    independent = 1
     for number in range(1, frames):
         opened.seek(number)
-        standing += not opened.tag_v2.get(SUBFILE_TYPE, 0) & SERVING
+        independent += not opened.tag_v2.get(SUBFILE_TYPE, 0) & AUXILIARY
     opened.seek(0)
-    return standing
+    return independent
 
 
 def to_rgb(picture: Image.Image, bits: int) -> Picture:
-    """Any mode Pillow opens -> upright sRGB bytes. `picture` itself may be turned."""
-    # A copy less is 240 MB of the largest picture.
+    """Convert any mode of Pillow to upright sRGB bytes. May rotate `picture` in place."""
+    # In place, since a copy of the largest picture takes 240 MB.
     ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I"):
         return np.repeat(depth.scaled(np.asarray(picture), bits)[:, :, None], 3, axis=2)
@@ -158,18 +159,18 @@ def to_rgb(picture: Image.Image, bits: int) -> Picture:
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:
-    """Convert from the embedded colour profile, where there is a usable one, else plainly."""
+    """Convert to sRGB by the embedded colour profile, or to plain RGB without a valid one."""
     profile = picture.info.get("icc_profile")
     if profile and picture.mode in ("RGB", "CMYK", "L"):
         try:
-            held = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(held):
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(embedded):
                 srgb = ImageCms.createProfile("sRGB")
-                converted = ImageCms.profileToProfile(picture, held, srgb, outputMode="RGB")
+                converted = ImageCms.profileToProfile(picture, embedded, srgb, outputMode="RGB")
                 if converted is not None:
                     return converted
         except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile: the pixels are still there
+            pass  # a damaged profile: the pixels are still usable
     return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
@@ -177,7 +178,7 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
     """The left (A) and right (B) half of a side-by-side picture.
 
     Raises:
-        UserInputError: the width is odd or a half is too small to be one.
+        UserInputError: the width is odd, or a half is too small.
     """
     height, width = picture.shape[:2]
     if width % 2:
@@ -194,10 +195,10 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
 
 
 def read_mask(file: Path, height: int, width: int) -> NDArray[np.bool_]:
-    """A mask picture, white (above half) where the picture was warped, scaled to the pair.
+    """A mask at the size of its pair; True where its picture is white (warped region).
 
     Raises:
-        UserInputError: as `drawn_mask`.
+        UserInputError: see `drawn_mask`.
     """
     grey = drawn_mask(file)
     if grey.size != (width, height):
@@ -206,12 +207,12 @@ def read_mask(file: Path, height: int, width: int) -> NDArray[np.bool_]:
 
 
 def drawn_mask(file: Path) -> Image.Image:
-    """A mask picture in grey, of its own size.
+    """A mask picture in grey, at its own size.
 
     Raises:
-        UserInputError: it cannot be read, or has something brighter than black and nothing white.
+        UserInputError: it cannot be read, or it is neither black nor has any white.
     """
-    grey = Image.fromarray(read_picture(file, own_bits(file))).convert("L")
+    grey = Image.fromarray(read_picture(file, mask_bits(file))).convert("L")
     brightest = int(np.asarray(grey).max())
     if 0 < brightest <= HALF:
         raise UserInputError(
@@ -221,18 +222,18 @@ def drawn_mask(file: Path) -> Image.Image:
     return grey
 
 
-def own_bits(file: Path) -> int:
-    """The bits that a mask uses: it belongs to no other picture's range."""
+def mask_bits(file: Path) -> int:
+    """The number of bits that a mask uses, independent of the pictures."""
     with opened_picture(file) as opened:
         wide = depth.is_wide(opened)
         return depth.bits_for(depth.largest_value(opened)) if wide else depth.WIDEST
 
 
 def shown(file: Path | str) -> str:
-    """A path as part of a sentence: on one line, whatever its name holds."""
+    """A path for use in a message: on one line, with control characters escaped."""
     return on_one_line(file)
 
 
 def reason(error: Exception) -> str:
-    """The first line of what a library says, or the error's kind."""
+    """The first line of an exception's message, or its type."""
     return (str(error).splitlines() or [type(error).__name__])[0]

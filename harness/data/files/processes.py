@@ -1,4 +1,4 @@
-"""The same work on many items, on several processes, in order."""
+"""Map a function over many items with several processes, keeping their order."""
 
 import multiprocessing
 import os
@@ -15,12 +15,12 @@ from harness.errors import HarnessError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# A new process takes as long to start as about so many items take.
+# Starting a process takes about as long as this many items.
 WORTH_A_PROCESS = 8
 
 
 def processes_for(items: int) -> int:
-    """Processes that are worth starting, of those that this process may use."""
+    """The number of processes worth starting, at most one per CPU available to this process."""
     if hasattr(os, "sched_getaffinity"):
         usable = len(os.sched_getaffinity(0))
     else:
@@ -29,35 +29,34 @@ def processes_for(items: int) -> int:
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """`work` of every item, in order; few items and results wait in memory.
+    """Yield `work(item)` for every item, in order, with a bounded number of items in memory.
 
-    The processes are new ones, not copies of this one, as on every system they can be: `work` is
-    a function of a module.
+    The processes are spawned, so `work` must be a module-level function.
 
     Raises:
-        HarnessError: a process ended midway.
+        HarnessError: a process ended unexpectedly.
     """
     if processes <= 1:
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")
-    todo = iter(items)
-    waiting: deque[Future[Result]] = deque()
+    remaining = iter(items)
+    pending: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(processes, context, leave_ctrl_c_to_the_parent) as pool:
         try:
             while True:
-                for item in islice(todo, 4 * processes - len(waiting)):
-                    waiting.append(pool.submit(work, item))
-                if not waiting:
+                for item in islice(remaining, 4 * processes - len(pending)):
+                    pending.append(pool.submit(work, item))
+                if not pending:
                     return
-                yield waiting.popleft().result()
+                yield pending.popleft().result()
         except BrokenProcessPool as error:
             raise HarnessError(
                 "A process that read pictures was ended from outside, most likely because memory "
                 "ran out: close other programs, or scale the largest pictures down."
             ) from error
         finally:
-            for future in waiting:
+            for future in pending:
                 future.cancel()
 
 

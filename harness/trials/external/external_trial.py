@@ -62,7 +62,7 @@ def train_with(
     run.mkdir(parents=True)
     n_train = len(dataset.train)
     if isinstance(external, Program):
-        shown = dataset.val if task.stage == "search" else dataset.test
+        shown = dataset.val if task.phase == "search" else dataset.test
         program = other_program(external, task, settings, n_train, shown, paths, device)
         yield from follow(program, scored_at(external.mark, settings, n_train), device)
         return
@@ -117,7 +117,7 @@ def other_program(
     places = {
         "pairs": paths.external.pairs,
         "n_train": n_train,
-        "inputs": paths.external.inputs(task.stage),
+        "inputs": paths.external.inputs(task.phase),
         "out": run,
         "seed": task.seed,
         "device": torch.device(device).type,

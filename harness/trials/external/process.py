@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from harness.errors import DivergedError, HarnessError
 from harness.training.loop import Progress
+from harness.trials.devices import visible_device
 from harness.trials.external import warden
 
 LOOK_EVERY = 0.1  # seconds between two looks at the program's files
@@ -107,7 +108,7 @@ def started(program: Followed, device: str) -> Iterator["subprocess.Popen[bytes]
                 stderr=subprocess.STDOUT,
                 env={
                     **os.environ,
-                    "CUDA_VISIBLE_DEVICES": visible(device),
+                    "CUDA_VISIBLE_DEVICES": visible_device(device),
                     "OMP_NUM_THREADS": str(torch.get_num_threads()),
                     MARK: str(program.run),
                 },
@@ -260,9 +261,3 @@ def end_left_over(run: Path) -> None:
                 process.kill()
                 found.append(process)
     psutil.wait_procs(found, timeout=TO_END)
-
-
-def visible(device: str) -> str:
-    """`CUDA_VISIBLE_DEVICES` for a program that is to see this device alone."""
-    kind, _, index = device.partition(":")
-    return "" if kind == "cpu" else index or "0"

@@ -16,7 +16,7 @@ from searching import Heard, run, trials
 import harness.search.search
 from benchmarks.simulated import SimulatedLauncher
 from harness.console.events import Event, TrialEnded
-from harness.search.phases import SearchStage
+from harness.search.phases import SearchPhase
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
@@ -65,11 +65,11 @@ def test_a_trial_that_runs_again_passes_the_rungs_that_it_had_passed(
 ) -> None:
     judged: list[tuple[int, int]] = []
 
-    def note(_: SearchStage, trial: optuna.Trial, rung: Rung) -> bool:
+    def note(_: SearchPhase, trial: optuna.Trial, rung: Rung) -> bool:
         judged.append((trial.number, rung.step))
         return False
 
-    monkeypatch.setattr(SearchStage, "hopeless", note)
+    monkeypatch.setattr(SearchPhase, "hopeless", note)
     run(make_plan(tmp_path, budget=2), DiesLate)
     assert [step for number, step in judged if number == 1] == [10, 20, 20, 30]
 

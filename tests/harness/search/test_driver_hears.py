@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -15,12 +15,12 @@ from searching import remembered
 from harness.console.events import Note
 from harness.console.views import QuietView
 from harness.errors import HarnessError
-from harness.search.driver import MOST_STARTS, TICK, Driver
-from harness.search.finalists import FinalStage, choose
-from harness.search.phases import SearchStage
+from harness.search.driver import TICK, Driver
+from harness.search.finalists import FinalPhase, choose
+from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import HUNG_UNMEASURED
-from harness.search.worker_startup import SILENT
+from harness.search.worker_startup import MOST_STARTS, SILENT
 from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
@@ -28,6 +28,7 @@ from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
+    GpuFailed,
     Message,
     OutOfMemory,
     Prepare,
@@ -86,7 +87,7 @@ class Scene:
     @property
     def states(self) -> list[TrialState]:
         """Of the stage's trials that were begun."""
-        trials = self.driver.stage.study.get_trials(deepcopy=False)
+        trials = self.driver.phase.study.get_trials(deepcopy=False)
         return [trial.state for trial in trials if trial.datetime_start is not None]
 
 
@@ -99,7 +100,7 @@ def scene(folder: Path, baseline: Baseline | None, **options: Any) -> Scene:
     study = remembered(plan)
     if baseline is not None:
         study.set_user_attr("baseline", asdict(baseline))
-    stage = SearchStage(plan, study, NullTracker(), plan.search_budget)
+    stage = SearchPhase(plan, study, NullTracker(), plan.search_budget)
     launcher = Mute()
     return Scene(Driver(plan, stage, launcher, QuietView(), baseline), launcher)
 
@@ -149,10 +150,10 @@ def alone(folder: Path) -> Scene:
 
 def turned(made: Scene) -> Scene:
     driver = made.driver
-    study = driver.stage.study
+    study = driver.phase.study
     record = optuna.create_study(storage=study._storage, direction="maximize")
     driver.turn_to(
-        FinalStage(driver.plan, study, record, choose(study, 1), driver.stage.tracker, 0)
+        FinalPhase(driver.plan, study, record, choose(study, 1), driver.phase.tracker, 0)
     )
     return made
 
@@ -185,6 +186,7 @@ WHAT_FOLLOWS: dict[type, tuple[str, ...]] = {
     Stopped: (FAULT, FAULT, FAULT, "FAIL", "PRUNED", "FAIL", "FAIL", FAULT),
     Diverged: (FAULT, FAULT, FAULT, "PRUNED", "PRUNED", "PRUNED", "PRUNED", FAULT),
     OutOfMemory: ("gone", FAULT, FAULT, "again", "again", "FAIL", "again", FAULT),
+    GpuFailed: ("starting", "starting", FAULT, "again", "again", "again", "again", "starting"),
     DiskFull: (FULL, FULL, FAULT, FULL, FULL, FULL, FULL, FULL),
     Failed: (FAULT, FAULT, FAULT, "FAIL", "FAIL", "FAIL", "FAIL", FAULT),
 }
@@ -199,6 +201,7 @@ SAID: dict[type, Message | Died] = {
     Stopped: Stopped(),
     Diverged: Diverged("G_GAN is nan at step 17"),
     OutOfMemory: OutOfMemory("16 GiB"),
+    GpuFailed: GpuFailed("AcceleratorError: CUDA error: an illegal memory access"),
     DiskFull: DiskFull(),
     Failed: Failed("ValueError: p7.png is damaged", "the traceback"),
 }
@@ -243,7 +246,7 @@ def what_follows(made: Scene, message: Message | Died) -> str:
         assert made.launcher.orders[answered:] == [(worker, not driver.jobs[worker].verdict)]
         return "working"
     if job is not None:
-        return driver.stage.study.get_trials(deepcopy=False)[job.trial.number].state.name
+        return driver.phase.study.get_trials(deepcopy=False)[job.trial.number].state.name
     if worker in driver.starting:
         return "starting"
     return "idle" if worker in driver.idle else "gone"
@@ -285,6 +288,45 @@ def test_the_search_goes_on_with_the_workers_that_find_memory(tmp_path: Path) ->
         last.hear(OutOfMemory("16 GiB"))
 
 
+def test_a_trial_that_breaks_the_gpu_three_times_fails_by_its_error(tmp_path: Path) -> None:
+    made = working(tmp_path)
+    number = made.driver.jobs[0].trial.number
+    for _ in range(3):
+        made.hear(GpuFailed("CUDA error: device-side assert triggered"))
+        made.hear(Ready())
+        made.driver.fill(never)
+    trial = made.driver.phase.study.get_trials(deepcopy=False)[number]
+    assert trial.state == TrialState.FAIL
+    assert "died 3 times, last: CUDA error: device-side assert" in trial.user_attrs["reason"]
+    assert made.driver.jobs[0].trial.number != number
+
+
+def test_how_trials_are_trained_is_said_once(tmp_path: Path) -> None:
+    made, notes = working(tmp_path), []
+    made.driver.view.show = notes.append  # type: ignore[method-assign]
+    for step in (10, 20):
+        made.hear(replace(RUNG, step=step, remark="no CUDA graph"))
+    assert [note.text for note in notes if isinstance(note, Note)] == ["no CUDA graph"]
+
+
+@pytest.mark.parametrize(("other", "waits"), [("node-1 2", True), ("node-2 2", False)])
+def test_a_trial_run_again_alone_shares_its_place_with_none(
+    tmp_path: Path, other: str, waits: bool
+) -> None:
+    """Where a worker is, it says itself: on a cluster nobody else knows."""
+    made = scene(tmp_path, BASELINE, launcher="ray")
+    for worker, place in ((0, "node-1 2"), (1, other)):
+        made.speaker = worker
+        made.hear(Ready(place))
+    made.driver.fill(never)
+    assert sorted(made.driver.jobs) == [0, 1]
+    made.speaker = 0
+    made.hear(OutOfMemory("16 GiB"))
+    made.hear(Ready("node-1 2"))
+    made.driver.fill(never)
+    assert (0 in made.driver.jobs) == (not waits)
+
+
 @pytest.mark.parametrize("score", [math.nan, math.inf])
 def test_a_baseline_that_is_not_finite_is_refused(tmp_path: Path, score: float) -> None:
     with pytest.raises(HarnessError, match=r"boundary_sharpness gives .* for warm_start"):
@@ -296,7 +338,7 @@ def test_the_result_of_a_trial_that_was_told_to_stop_leaves_no_weights(tmp_path:
     weights = tmp_path / "weights.pth"
     weights.touch()
     made.hear(TrialResult(RUNG, (), weights))
-    (trial,) = made.driver.stage.study.get_trials(states=(TrialState.PRUNED,))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.PRUNED,))
     assert trial.user_attrs["reason"] == "diverged: the score at step 10 is nan"
     assert not weights.exists()
 
@@ -352,7 +394,7 @@ def test_a_first_trial_that_never_says_anything_fails_in_the_end(tmp_path: Path)
     assert 0 in made.driver.jobs
     listen(made.driver, TICK)
     made.driver.end_hung()
-    (trial,) = made.driver.stage.study.get_trials(states=(TrialState.FAIL,))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.FAIL,))
     assert trial.user_attrs["reason"] == f"hung: no end after {HUNG_UNMEASURED:.0f} s"
 
 
@@ -390,6 +432,6 @@ def test_time_in_which_the_driver_did_not_run_is_no_trial_s_time(
     monkeypatch.setattr("harness.search.driver.time.monotonic", lambda: now)
     monkeypatch.setattr(made.launcher, "wait", wait)
     made.driver.run(lambda: not script)
-    (trial,) = made.driver.stage.study.get_trials(states=(TrialState.COMPLETE,))
+    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.COMPLETE,))
     assert trial.user_attrs["seconds"] == pytest.approx(0.75)
     assert made.driver.starting[1].silent == pytest.approx(0.75)

@@ -7,18 +7,18 @@ import pytest
 from driving import Instant, make_plan
 from searching import remembered, run, trials
 
-from harness.search.finalists import FinalStage, choose
+from harness.search.finalists import FinalPhase, choose
 from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
 from tests.harness.search.test_finalists import best_yaml, final_runs
 
 
-def stage_of(folder: Path, seed: int) -> FinalStage:
+def stage_of(folder: Path, seed: int) -> FinalPhase:
     """The guide's recommendation alone, three times."""
     plan = make_plan(folder, seed=seed, repeats=3, finalists=1)
     study = remembered(plan)
     runs = optuna.create_study(storage=study._storage)
-    return FinalStage(plan, study, runs, choose(study, 1), NullTracker(), 0)
+    return FinalPhase(plan, study, runs, choose(study, 1), NullTracker(), 0)
 
 
 def test_no_run_has_a_seed_that_a_search_has_or_that_another_search_s_finalists_have(
@@ -41,7 +41,7 @@ class Upset(Instant):
 
     def rung(self, task: TrialTask, step: int) -> Rung:
         rung = super().rung(task, step)
-        if task.stage == "search":
+        if task.phase == "search":
             return rung
         return Rung(step, 1 - rung.value, rung.components, rung.losses, rung.panel)
 

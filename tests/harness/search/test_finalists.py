@@ -161,7 +161,7 @@ class WildWinner(Instant):
         super().__init__(plan)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        if task.stage == "final" and task.number % 3 == 0:
+        if task.phase == "final" and task.number % 3 == 0:
             raise DivergedError("G_GAN is nan at step 17")
         return super().run(task, report)
 

@@ -9,7 +9,7 @@ from searching import remembered
 
 from harness.config.settings import FINAL_TIMES, Repository
 from harness.console.views import QuietView
-from harness.search.phases import SearchStage
+from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import HUNG, HUNG_AT_FIRST, HUNG_AT_LEAST, HUNG_UNMEASURED, Recorder
 from harness.tracking import NullTracker
@@ -21,10 +21,11 @@ def recorder(plan: SearchPlan, *seconds: float) -> Recorder:
     for took in seconds:
         trial = optuna.trial.create_trial(value=0.3, user_attrs={"seconds": took, "components": {}})
         study.add_trial(trial)
-    stage = SearchStage.__new__(SearchStage)  # without the files of its leaders
-    stage.study = stage.searched = study
-    stage.tracker, stage.train, stage.done = NullTracker(), plan.trial_plan.train, len(seconds)
-    return Recorder(plan, stage, QuietView())
+    phase = SearchPhase.__new__(SearchPhase)  # without the files of its leaders
+    phase.study = phase.searched = study
+    phase.tracker, phase.train, phase.done = NullTracker(), plan.trial_plan.train, len(seconds)
+    phase.callbacks = ()
+    return Recorder(plan, phase, QuietView())
 
 
 def test_the_limit_is_ten_times_the_median_whatever_the_longest_took(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_before_three_trials_the_pace_says_what_is_long(tmp_path: Path) -> None:
     first.note_pace(500.0)
     first.note_pace(100.0)
     assert first.time_limit() == HUNG * 500 * TRAIN.steps
-    first.stage.train = TRAIN.longer(FINAL_TIMES)
+    first.phase.train = TRAIN.longer(FINAL_TIMES)
     assert first.time_limit() == pytest.approx(HUNG * 500 * TRAIN.steps * FINAL_TIMES)
 
 

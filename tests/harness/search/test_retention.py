@@ -1,4 +1,4 @@
-"""Which trials lead, told from those that led: the same as told from all trials."""
+"""Which trials lead, updated from those that led: the same as ranked from all trials."""
 
 import random
 from pathlib import Path
@@ -8,73 +8,86 @@ import pytest
 from driving import make_plan
 from searching import remembered
 
-from harness.search.retention import KEPT, Keeper
+from harness.search.callbacks import TrialEnd
+from harness.search.ranking import KEPT, Ranking
+from harness.search.retention import Retention
 from harness.study import study as record
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
-from harness.trials.messages import Rung, TrialResult
+from harness.tracking import Ending
+from harness.trials.messages import Rung, TrialResult, TrialTask
+from search_spaces.params import TrialParams
+
+PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
 
 
-def complete(
-    study: optuna.Study, keeper: Keeper, trial: optuna.Trial, chance: random.Random
-) -> bool:
-    """Tell a trial with chance's scores and guards; True: it was expected to be kept."""
+def complete(study: optuna.Study, trial: optuna.Trial, chance: random.Random) -> None:
+    """Complete a trial with a random score and random guards."""
     score = chance.random()
     components = {name: chance.uniform(0, 3 * margin) for name, margin in MARGINS.items()}
-    values = [score, chance.random()] if len(study.directions) > 1 else [score]
     trial.set_user_attr("components", components)
     trial.set_user_attr("score", score)
     trial.set_user_attr("params", trial.params)
-    expected = keeper.would_lead(score, values)
-    study.tell(trial, values)
-    result = TrialResult(Rung(30, score, components, {}, b""), (), None)
-    keeper.keep(trial.number, trial.user_attrs.get("recipe"), result)
-    return expected
+    study.tell(trial, [score, chance.random()] if len(study.directions) > 1 else [score])
 
 
 @pytest.mark.parametrize("pareto", [False, True], ids=["one objective", "pareto"])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_leaders_are_those_of_all_trials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pareto: bool, seed: int
-) -> None:
-    monkeypatch.setattr(Keeper, "write_best", lambda _: None)
+def test_the_leaders_are_those_of_all_trials(tmp_path: Path, pareto: bool, seed: int) -> None:
     plan = make_plan(tmp_path, pareto=pareto, pruner="none")
     study = remembered(plan)
     assert list(study.user_attrs["objectives"] or ()) == (list(OBJECTIVES) if pareto else [])
-    keeper, chance = Keeper(plan.paths, study), random.Random(seed)
+    ranking, chance = Ranking(study, both_kinds=False), random.Random(seed)
     waiting = [record.ask(study, plan.space, "random", seed) for _ in range(40)]
     chance.shuffle(waiting)  # the guide's recommendation, by which guards are judged, ends anywhere
     led = 0
     for trial in waiting:
-        expected = complete(study, keeper, trial, chance)
-        assert keeper.top == keeper.leaders()
-        led += trial.number in keeper.top
-        assert expected or trial.number not in keeper.top
+        before = set(ranking.leaders)
+        complete(study, trial, chance)
+        standing = ranking.update(trial.number, trial.user_attrs.get("recipe"))
+        assert ranking.leaders == ranking.among(None)
+        assert standing.kept == (trial.number in ranking.leaders)
+        assert standing.leads == (ranking.leaders[:1] == [trial.number])
+        assert set(standing.displaced) == (before | {trial.number}) - set(ranking.leaders)
+        led += standing.kept
     assert KEPT <= led < 40
+
+
+def test_the_best_that_repaints_is_kept_beside_better_ones_that_move_pixels(tmp_path: Path) -> None:
+    study = remembered(make_plan(tmp_path))
+    ranking = Ranking(study, both_kinds=True)
+    ended = [(0.2, "unet_128"), (0.3, "unet_128"), *((n / 10, "warp_unet_128") for n in (4, 5, 6))]
+    for score, net in ended:
+        trial = study.ask()
+        trial.set_user_attr("extras", {"netG": net})
+        study.tell(trial, score)
+        ranking.update(trial.number, None)
+    assert ranking.leaders == [4, 3, 2, 1] == ranking.among(None)
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_three_are_kept_whichever_way_the_objective_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
 ) -> None:
-    monkeypatch.setattr(Keeper, "write_best", lambda _: None)
+    monkeypatch.setattr(Retention, "write_best", lambda _: None)
     plan = make_plan(tmp_path)
     plan.facts["direction"] = direction
     study = remembered(plan)
-    keeper = Keeper(plan.paths, study)
-    scores = [0.5, 0.2, 0.6, 0.1, 0.4, 0.3]
-    for number, score in enumerate(scores):
+    ranking = Ranking(study, both_kinds=False)
+    retention = Retention(plan.paths, study, ranking)
+    for number, score in enumerate([0.5, 0.2, 0.6, 0.1, 0.4, 0.3]):
         trial = record.ask(study, plan.space, "random", 0)
         file = plan.paths.checkpoint(number)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         study.tell(trial, score)
-        keeper.keep(number, None, TrialResult(Rung(30, score, {}, {}, b""), (), file))
+        result = TrialResult(Rung(30, score, {}, {}, b""), (), file)
+        ending = Ending("FINISHED", "complete", "")
+        standing = ranking.update(number, None)
+        task = TrialTask(number, PARAMS, 0)
+        retention.on_trial_end(TrialEnd(task, None, ending, score, 1.0, 1, result, standing))
     best = [2, 0, 4] if direction == "maximize" else [3, 1, 5]
-    assert keeper.top == best
-    assert Keeper(plan.paths, study).top == best
+    assert ranking.leaders == best
+    assert Ranking(study, both_kinds=False).leaders == best
     kept = {file.name for file in plan.paths.checkpoints.iterdir()}
     assert kept == {plan.paths.checkpoint(number).name for number in best}
-    better, worse = (0.45, 0.35) if direction == "maximize" else (0.25, 0.35)
-    assert keeper.would_lead(better, [better])
-    assert not keeper.would_lead(worse, [worse])

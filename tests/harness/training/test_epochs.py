@@ -3,9 +3,11 @@
 import by_hand
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from harness.config.settings import LrPolicy
 from harness.training.epochs import Schedule, Training, train_epochs
+from harness.training.loop import averaging
 from harness.training.networks import build_discriminator, build_generator
 from search_spaces.params import TrialParams
 from tests.harness.trials.test_trial import TRAIN, pairs
@@ -95,3 +97,21 @@ def test_the_epochs_are_those_computed_by_hand() -> None:
         (training.averaged.module, average.net, begun[0]),
     ):
         by_hand.assert_moved_alike(net.state_dict(), by_hand.weights_of(wanted), before)
+
+
+def test_the_running_average_is_torch_s() -> None:
+    """To the last bit, buffers too; its state is read by torch's own class."""
+    settings = SETTINGS.but({"ema_every": 2})
+    net = build_generator(settings, 1)
+    ours = averaging(net, settings)
+    theirs = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.7**2))
+    random = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        with torch.no_grad():
+            for value in net.state_dict().values():
+                value.copy_(torch.rand(value.shape, generator=random) * 9)
+        ours.update_parameters(net)
+        theirs.update_parameters(net)
+    wanted = theirs.state_dict()
+    assert ours.state_dict().keys() == wanted.keys()
+    assert all(torch.equal(value, wanted[name]) for name, value in ours.state_dict().items())

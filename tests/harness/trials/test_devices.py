@@ -8,18 +8,23 @@ import pytest
 from driving import Instant, make_plan
 
 import harness.search.search
+from harness.config.settings import SearchConfig
 from harness.console.events import Event, Note
 from harness.console.views import View
 from harness.errors import UserInputError
 from harness.search.plan import SearchPlan
+from harness.search.resolve import packing_remark
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.devices import (
     Slots,
+    mps_runs,
+    place_of,
     resolve_devices,
     share_out,
     share_out_cluster,
     trials_that_fit,
+    visible_device,
 )
 from harness.trials.launchers.local import LocalLauncher
 from harness.trials.messages import Memory, Report, TrialResult, TrialTask
@@ -61,8 +66,8 @@ def test_a_device_that_does_not_exist_is_refused() -> None:
         (("cpu",), 2, None, 8, Slots(2, 2, threads=4)),
         (("cpu",), 1, None, 8, Slots(1, 1, threads=8)),
         (("cpu",), 16, None, 8, Slots(16, 16, threads=1)),
-        (("cuda:0",), None, None, 16, Slots(1, 16, threads=1)),
-        (("cuda:0", "cuda:1"), None, None, 16, Slots(2, 16, threads=1)),
+        (("cuda:0",), None, None, 16, Slots(1, 1, threads=4)),
+        (("cuda:0", "cuda:1"), None, None, 16, Slots(2, 2, threads=4)),
         (("cuda:0", "cuda:1"), None, 3, 16, Slots(6, 6, threads=2)),
         (("cuda:0", "cuda:1"), 4, None, 16, Slots(4, 4, threads=4)),
         (("cuda:0", "cuda:1"), 8, 3, 16, Slots(6, 6, threads=2)),
@@ -75,6 +80,51 @@ def test_the_number_of_workers_and_threads(
     assert share_out(devices, jobs, per_gpu, cores) == slots
 
 
+def test_processes_that_take_turns_on_a_gpu_are_not_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only NVIDIA's multi-process service runs several at the same time."""
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    assert share_out(("cuda:0",), None, None, 16, mps_runs()) == Slots(1, 1, threads=4)
+    (tmp_path / "control").touch()
+    assert share_out(("cuda:0",), None, None, 16, mps_runs()) == Slots(1, 16, threads=1)
+    assert share_out(("cuda:0",), None, 2, 16, mps_runs()) == Slots(2, 2, threads=4)
+
+
+@pytest.mark.parametrize(
+    ("device", "listed", "seen"),
+    [
+        ("cpu", "2,3", ""),
+        ("cuda:1", None, "1"),
+        ("cuda", None, "0"),
+        ("cuda:1", "2,3", "3"),
+        ("cuda:0", "3", "3"),
+        ("cuda:1", "GPU-8f1e, GPU-77aa", "GPU-77aa"),
+        ("cuda:0", "MIG-1b0c", "MIG-1b0c"),
+    ],
+)
+def test_a_program_sees_the_device_that_pytorch_means(
+    monkeypatch: pytest.MonkeyPatch, device: str, listed: str | None, seen: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if listed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    assert visible_device(device) == seen
+    assert place_of(device).endswith(f" {seen or 'cpu'}")
+
+
+@pytest.mark.parametrize("options", [{}, {"per_gpu": 2}, {"jobs": 2}])
+def test_what_is_chosen_for_a_gpu_is_said_where_it_was_left_open(
+    options: dict[str, int],
+) -> None:
+    config = SearchConfig(run_dir=Path("runs"), study="s", **{"jobs": "auto", **options})
+    (alone,) = packing_remark(config, Slots(1, 1, 4), "cuda:0") or ("",)
+    (packed,) = packing_remark(config, Slots(1, 8, 1), "cuda:0") or ("",)
+    assert alone.startswith("One trial at a time on each GPU: without") != bool(options)
+    assert ("as many as it holds" in packed) != bool(options)
+    assert not packing_remark(config, Slots(1, 1, 1), "cpu")
+
+
 def test_per_gpu_needs_a_gpu() -> None:
     with pytest.raises(UserInputError, match="--per-gpu is for GPUs"):
         share_out(("cpu",), None, 2, 8)
@@ -83,9 +133,9 @@ def test_per_gpu_needs_a_gpu() -> None:
 @pytest.mark.parametrize(
     ("peaks", "rooms", "fit"),
     [
-        ([5], [78], 14),
+        ([5], [78], 15),
         ([4, 10], [78, 78], 7),
-        ([4, 10], [78, 30], 2),
+        ([4, 10], [78, 30], 3),
         ([70], [78], 1),
         ([9], [8], 1),
     ],
@@ -138,11 +188,10 @@ def test_gpus_are_packed_by_the_memory_of_the_first_trials(
     view = Notes()
     harness.search.search.run_search(plan, view, StopSwitch(None), OnFakeGpus)
     assert started == list(range(workers))
-    notes = [text for text in view.texts if "needs 40.0 GiB" in text]
+    notes = [text for text in view.texts if "needs up to 40.0 GiB" in text]
     assert len(notes) == (0 if most == jobs else 1)
     # On a busy machine one worker may have run them all before another was ready.
     assert set((plan.paths.folder / "where.txt").read_text().split()) <= {"cuda:0", "cuda:1"}
-    assert {plan.device_of(worker) for worker in started} == {"cuda:0", "cuda:1"}
     assert driving.runs_of(plan.paths.folder, 9) == 1
 
 

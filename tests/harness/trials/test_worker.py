@@ -11,12 +11,14 @@ from driving import Instant, make_plan
 from harness.config.settings import TrialPlan
 from harness.errors import DivergedError, HarnessError, SharedInputError, UserInputError
 from harness.paths import StudyPaths
-from harness.trials.messages import Baseline, Tell
+from harness.trials.devices import place_of
+from harness.trials.messages import Baseline, ProgressCallback
 from harness.trials.trial import Trials
 from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
+    GpuFailed,
     Message,
     OutOfMemory,
     Prepare,
@@ -40,10 +42,33 @@ class Pipe:
         return self.orders.pop(0)
 
 
+def after(error: Exception, first: Exception) -> Exception:
+    """An error raised while the first was handled."""
+    error.__context__ = first
+    return error
+
+
+NO_MEMORY = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+    "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+    "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+)
+GPU_ERRORS = (
+    "CUDA error: an illegal memory access was encountered",
+    "CUDA error: device-side assert triggered",
+    "CUDA error: unspecified launch failure",
+    "cuDNN error: CUDNN_STATUS_EXECUTION_FAILED",
+)
+CAPTURE = "CUDA error: operation failed due to a previous error during capture"
 ERRORS: tuple[tuple[Exception, Message], ...] = (
     (DivergedError("a loss is nan"), Diverged("a loss is nan")),
     (MemoryError("16 GiB"), OutOfMemory("MemoryError: 16 GiB")),
-    (RuntimeError("CUDA out of memory"), OutOfMemory("RuntimeError: CUDA out of memory")),
+    *((RuntimeError(text), OutOfMemory(f"RuntimeError: {text}")) for text in NO_MEMORY),
+    *((RuntimeError(text), GpuFailed(f"RuntimeError: {text}")) for text in GPU_ERRORS),
+    (after(RuntimeError(CAPTURE), MemoryError()), OutOfMemory(f"RuntimeError: {CAPTURE}")),
     (OSError(errno.ENOSPC, "No space left"), DiskFull()),
     (ValueError("bad\nand more"), Failed("ValueError: bad", "")),
     (HarnessError("a known fault"), Failed("a known fault", "")),
@@ -64,7 +89,7 @@ def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     tmp_path: Path, raised: Exception, answer: Message
 ) -> None:
     class Raising(Instant):
-        def prepare(self, tell: Tell) -> Baseline:
+        def prepare(self, on_progress: ProgressCallback) -> Baseline:
             raise raised
 
     def unmade(plan: TrialPlan) -> Instant:
@@ -74,7 +99,9 @@ def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     run_orders(started, unmade, plan)
     assert list(map(without_traceback, started.sent)) == [answer]
     run_orders(prepared, Raising, plan)
-    assert list(map(without_traceback, prepared.sent)) == [Ready(), answer]
+    assert list(map(without_traceback, prepared.sent)) == [Ready(place_of("cpu")), answer]
+    # A process whose CUDA failed takes no further order.
+    assert bool(prepared.orders) == isinstance(answer, GpuFailed)
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"PK half of it")])
@@ -83,15 +110,16 @@ def test_an_unreadable_warm_start_is_a_shared_input_error(
 ) -> None:
     trials = Trials.__new__(Trials)
     trials.plan, trials.paths = make_plan(tmp_path).trial_plan, StudyPaths(tmp_path)
+    trials.warm_starts = {}
     file = trials.paths.warm_start.generator
     file.parent.mkdir(parents=True)
     file.touch()
     damage(file)
 
     class Reading(Instant):
-        def prepare(self, tell: Tell) -> Baseline:
-            assert trials.warm_start
-            return super().prepare(tell)
+        def prepare(self, on_progress: ProgressCallback) -> Baseline:
+            assert trials.warm_start(trials.plan.train.netG)
+            return super().prepare(on_progress)
 
     answer = execute(Prepare(), Reading(trials.plan), Pipe())
     assert isinstance(answer, Failed)

@@ -108,7 +108,7 @@ def test_what_it_restores_is_scored_as_it_appears(trials: Trials) -> None:
 
 
 def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
-    assert [rung.step for rung in run(trials, stage="final")] == [4, 6]
+    assert [rung.step for rung in run(trials, phase="final")] == [4, 6]
     assert len(list((trials.paths.external.run("f04") / "restored_3").iterdir())) == 1
 
 
@@ -117,7 +117,7 @@ def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
     [
         ("crash", r"my_program\.yaml ended with exit code 1: .*the weights caught a cold"),
         ("hang", r"my_program\.yaml hung: nothing new for 2 s: epoch 1: l1"),
-        ("missing", r"00001\.png is not there"),
+        ("missing", r"00001\.png does not exist"),
         ("size", r"is 64x64 pixels, and what it restores is 128x128"),
         ("no number", "its log has none, which is no loss, in: epoch 1: l1 none"),
     ],

@@ -1,0 +1,195 @@
+"""Trials and trainings on a pretended GPU: what a real one would refuse, or wait for."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from pretended_gpu import CUDA, PretendedGpu, mapped
+from torch import Tensor
+
+from harness.data.pairs.pair_set import Dataset, save_dataset
+from harness.training import step
+from harness.training.batches import Batch, batches
+from harness.training.cuda_graph import CapturedStep
+from harness.training.epochs import EpochDone, Schedule, Training, train_epochs
+from harness.training.loop import train
+from harness.training.losses import gan_loss
+from harness.training.networks import build_discriminator, build_generator
+from harness.training.perceptual import PerceptualLoss
+from harness.training.step import Pix2Pix
+from harness.trials.messages import Rung, TrialTask
+from harness.trials.trial import Trials
+from search_spaces.params import TrialParams
+from tests.golden.pix2pix_case import batch
+from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
+
+SETTINGS = TRAIN.but(
+    {
+        "preprocess": "crop",
+        "dropout": False,
+        "perceptual_window": None,
+        "steps": 2,
+        "rungs": (2,),
+        "warm_start_steps": 2,
+        "warm_discriminator_steps": 1,
+    }
+)
+SMALL = SETTINGS.but({"ngf": 4, "ema_decay": 0.7})
+PERCEPTUAL = {"gan_mode": "lsgan", "lambda_perceptual": 5.0}
+KINDS = ((3, "vanilla"), (3, "lsgan"), (2, "wgangp"))
+# The second of a structure is begun in the place of the first, with other numbers.
+FEW = [
+    PARAMS.model_copy(update=update)
+    for update in (PERCEPTUAL, PERCEPTUAL | {"lambda_perceptual": 50.0, "lr": 1e-3})
+]
+ALL = [
+    PARAMS,
+    PARAMS.model_copy(update={"lr": 5e-4, "lambda_L1": 20.0}),
+    *FEW,
+    PARAMS.model_copy(update={"gan_mode": "wgangp", "n_layers_D": 2}),
+]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "pairs.pt"
+    save_dataset(Dataset(pairs(2, 0), pairs(1, 1), pairs(1, 2), "digest"), file)
+    return file
+
+
+def scores_of(trials: Trials, tasks: list[TrialParams]) -> list[float]:
+    """Of the input, of the warm start, and of every task at its rung, whose panel is drawn."""
+    baseline = trials.prepare(ignore)
+    assert baseline.warm_start is not None
+    scores = [baseline.noop, baseline.warm_start]
+
+    def report(rung: Rung) -> bool:
+        assert rung.panel.startswith(b"\x89PNG")
+        scores.append(rung.value)
+        return True
+
+    for number, params in enumerate(tasks):
+        trials.run(TrialTask(number, params, 0), report)
+    return scores
+
+
+@pytest.mark.parametrize(
+    ("netG", "tasks", "structures"), [("unet_128", ALL, 3), ("warp_unet_128", FEW, 1)]
+)
+def test_trials_score_as_on_the_cpu(
+    dataset: Path, tmp_path: Path, netG: str, tasks: list[TrialParams], structures: int
+) -> None:
+    """Though a step was captured with the numbers of another trial."""
+    made = {"train": SETTINGS.but({"netG": netG}), "discriminators": KINDS}
+    wanted = scores_of(make_trials(dataset, tmp_path / "cpu", **made), tasks)
+    with PretendedGpu() as gpu:
+        trials = make_trials(dataset, tmp_path / "gpu", device="cuda:0", **made)
+        assert scores_of(trials, tasks) == pytest.approx(wanted, rel=1e-4)
+        assert len(trials.captured.held) == structures
+        assert not trials.captured.refused
+    assert len(set(wanted)) == len(tasks) + 2
+    assert not gpu.constants
+
+
+def on_gpu(number: int) -> tuple[Tensor, Tensor]:
+    retouched, original = batch(number)
+    return retouched.to(CUDA), original.to(CUDA)
+
+
+def model_on_gpu(params: TrialParams) -> Pix2Pix:
+    nets = (build_generator(SMALL, 1), build_discriminator(SMALL, 3, 2))
+    generator, discriminator = (net.to(CUDA) for net in nets)
+    vgg = None
+    if params.lambda_perceptual > 0:
+        vgg = PerceptualLoss(SMALL.perceptual_layers, "random", window=32).to(CUDA)
+    return Pix2Pix.start(generator, discriminator, params, SMALL, vgg)
+
+
+@pytest.mark.parametrize("params", [PARAMS, FEW[0]], ids=["plain", "perceptual"])
+def test_between_rungs_the_host_never_waits(params: TrialParams) -> None:
+    """From the third step to the rung: cropping, the step, the running average, the sums."""
+    settings = SMALL.but({"steps": 9, "rungs": (9,)})
+    with PretendedGpu() as gpu:
+        stream = batches(pairs(3, 0), settings, CUDA, 0)
+        captured = CapturedStep.capture(model_on_gpu(params), *next(stream))
+
+        def watched() -> Iterator[Batch]:
+            for number, batch in enumerate(stream, 1):
+                if number == 3:
+                    gpu.waits.clear()
+                if number == 9:
+                    waits.update(gpu.waits)
+                yield batch
+
+        waits: dict[str, int] = {}
+        (progress,) = train(captured, watched(), settings)
+    assert progress.step == 9
+    assert not waits
+    assert not gpu.constants
+
+
+def reads_a_loss(loss: Tensor) -> Tensor:
+    return loss if loss.item() > 0 else -loss
+
+
+def weighs_on_the_cpu(loss: Tensor) -> Tensor:
+    return (loss * torch.ones(3)).mean()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (reads_a_loss, "operation not permitted when stream is capturing: aten._local_scalar"),
+        (weighs_on_the_cpu, "found at least two devices, cuda:0 and cpu: aten.mul"),
+    ],
+)
+def test_a_step_that_waits_or_mixes_devices_is_caught(
+    monkeypatch: pytest.MonkeyPatch, fault: Callable[[Tensor], Tensor], told: str
+) -> None:
+    monkeypatch.setattr(step, "gan_loss", lambda *a, **k: fault(gan_loss(*a, **k)))
+    with PretendedGpu(), pytest.raises(RuntimeError) as raised:
+        CapturedStep.capture(model_on_gpu(PARAMS), *on_gpu(1))
+    assert told in str(raised.value.__context__ or raised.value)
+
+
+def test_a_step_that_bakes_in_a_number_of_the_cpu_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weight = torch.tensor(2.0)
+    monkeypatch.setattr(step, "gan_loss", lambda *a, **k: weight * gan_loss(*a, **k))
+    with PretendedGpu() as gpu:
+        CapturedStep.capture(model_on_gpu(PARAMS), *on_gpu(1))
+    assert gpu.constants.total() == 6  # three losses, each forwards and backwards
+
+
+def begin(device: torch.device) -> Training:
+    nets = (build_generator(SMALL, 1), build_discriminator(SMALL, 3, 2))
+    vgg = PerceptualLoss(SMALL.perceptual_layers, "random", None)
+    generator, discriminator, vgg = (net.to(device) for net in (*nets, vgg))
+    plan = Schedule(1, 2)
+    return Training.start(generator, discriminator, FEW[0], SMALL, vgg, plan, seed=4)
+
+
+def epochs(training: Training, total: int, device: torch.device) -> list[EpochDone]:
+    return list(train_epochs(training, pairs(2, 0), SMALL, total, device))
+
+
+def test_a_resumed_training_s_epochs_are_the_cpu_s() -> None:
+    """Its state is read from a file, onto the CPU; the rate belongs beside the weights."""
+    cpu = torch.device("cpu")
+    wanted = epochs(begin(cpu), 3, cpu)
+    with PretendedGpu() as gpu:
+        first = begin(CUDA)
+        found = epochs(first, 1, CUDA)
+        kept = mapped(lambda each: each.cpu() if isinstance(each, Tensor) else each, first.state())
+        second = begin(CUDA)
+        second.load_state(kept)
+        found += epochs(second, 3, CUDA)
+        for optimizer in (second.model.optimizer_G, second.model.optimizer_D):
+            (group,) = optimizer.param_groups
+            assert (group["lr"].device, group["lr"].dtype) == (CUDA, torch.float32)
+    assert not gpu.constants
+    for one, other in zip(found, wanted, strict=True):
+        assert one.lr == pytest.approx(other.lr)
+        assert one.losses == pytest.approx(other.losses, rel=1e-4)
