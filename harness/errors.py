@@ -1,4 +1,4 @@
-"""Errors that a user can meet, each message one clear sentence, and text made safe to print."""
+"""Errors for the user, each message one clear sentence, and escaping of text for the terminal."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ FULL = ("database or disk is full", "PytorchStreamWriter failed writing")
 
 
 class HarnessError(Exception):
-    """Any failure with a known cause; `exit_code` is what the command line returns for it."""
+    """A failure with a known cause; `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 
@@ -28,29 +28,29 @@ class UserInputError(HarnessError):
 
 
 class SharedInputError(UserInputError):
-    """What every trial of a study reads is gone or damaged; no trial is to blame."""
+    """A file that every trial of a study reads is missing or damaged; no trial caused it."""
 
 
 class NonFiniteWeightsError(UserInputError):
-    """A checkpoint holds NaN or an infinity: the training that saved it had diverged."""
+    """A checkpoint contains NaN or infinity: the training that saved it had diverged."""
 
 
 class SearchFailedError(HarnessError):
-    """The search ended because its trials only failed."""
+    """The search ended because all of its trials failed."""
 
     exit_code = 3
 
 
 class DivergedError(HarnessError):
-    """A loss or score stopped being finite; the message holds the losses that led there."""
+    """A loss or score is no longer finite; the message has the latest losses."""
 
 
 @contextmanager
 def for_the_user(*kinds: type[Exception]) -> Iterator[None]:
-    """Errors of these kinds say already what the user is to know: let them be the user's.
+    """Re-raise exceptions of these types as `UserInputError`: their messages suit the user.
 
     Raises:
-        UserInputError: one was raised; it says the same.
+        UserInputError: with the message of the exception.
     """
     try:
         yield
@@ -59,25 +59,25 @@ def for_the_user(*kinds: type[Exception]) -> Iterator[None]:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, then whatever it came from, the first of them last."""
+    """An exception, then its causes, the original one last."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def disk_full(error: BaseException) -> bool:
-    """Whether an error, or what it came from, is a full disk."""
+    """Whether an exception, or one of its causes, is due to a full disk."""
     for each in causes(error):
         if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        # SQLite and PyTorch raise errors of their own for it.
-        if any(words in str(each) for words in FULL):
+        # SQLite and PyTorch raise their own types for it.
+        if any(message in str(each) for message in FULL):
             return True
     return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or what it came from, is a lack of memory of the machine or of a GPU."""
+    """Whether an exception, or one of its causes, is due to a lack of memory, also of a GPU."""
     return any(
         isinstance(each, MemoryError)
         or type(each).__name__ == "OutOfMemoryError"
@@ -96,22 +96,22 @@ def is_gpu_error(error: BaseException) -> bool:
 
 
 def full_disk() -> OSError:
-    """The error of a full disk, where it was met by another process."""
+    """The exception for a full disk that another process reported."""
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-# Control characters but tab and newline, line separators, what turns the direction of text, and
-# bytes of a file's name that are no UTF-8, which cannot be written at all.
-COMMANDS = re.compile(
+# Control characters except tab and newline, line separators, bidirectional controls, and lone
+# surrogates (bytes of file names that are not UTF-8), which cannot be encoded.
+UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def printable(text: object) -> str:
-    """A text with everything that would command a terminal written as its escape: `\\x1b`."""
-    return COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+    """The text with all characters that could control a terminal escaped, as `\\x1b`."""
+    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
 def on_one_line(text: object) -> str:
-    """As `printable`, newlines too."""
+    """Like `printable`, with newlines escaped too."""
     return printable(text).replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""The only file that knows file names inside a run folder."""
+"""Names of all files in run folders and training folders, and safe ways to write them."""
 
 import hashlib
 import re
@@ -34,20 +34,20 @@ class RunPaths:
 
     @property
     def mlflow_log(self) -> Path:
-        """What the server behind `harness ui` says."""
+        """The log of the server of `harness ui`."""
         return self.root / "mlflow-server.log"
 
     @property
     def opening_lock(self) -> Path:
-        """Held while a database is opened, as one process at a time may make it."""
+        """The lock for opening a database, since only one process at a time may create it."""
         return self.root / ".opening.lock"
 
     def study(self, name: str) -> "StudyPaths":
-        beside = [self.mlflow_artifacts.name, self.mlflow_log.name]
+        reserved = [self.mlflow_artifacts.name, self.mlflow_log.name]
         for database in (self.optuna_db, self.mlflow_db):
-            # What SQLite puts beside a database has these endings.
-            beside += [database.name + end for end in ("", "-wal", "-shm", "-journal")]
-        return StudyPaths(self.root / safe_name(name, beside))
+            # SQLite creates files with these suffixes next to a database.
+            reserved += [database.name + suffix for suffix in ("", "-wal", "-shm", "-journal")]
+        return StudyPaths(self.root / safe_name(name, reserved))
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class StudyPaths:
 
     @property
     def owner(self) -> Path:
-        """Which study's files these are: its identity, for a name can be that of several."""
+        """The identity of the study that owns the folder, since names need not be unique."""
         return self.folder / "study.json"
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """What a search leaves here of a study, beside the notes of its drivers."""
+        """The results of a study in this folder, without the files of its drivers."""
         return (
             self.owner,
             self.best_yaml,
@@ -75,7 +75,7 @@ class StudyPaths:
         )
 
     def earlier(self, number: int) -> Path:
-        """Where the files of a study go that had this folder before."""
+        """The folder for the files of a study that used this folder before."""
         return self.folder / f"earlier-{number}"
 
     @property
@@ -109,11 +109,11 @@ class StudyPaths:
 
     @property
     def outbox(self) -> Path:
-        """What MLflow has not been told yet."""
+        """Entries that are not yet delivered to MLflow."""
         return self.folder / "mlflow-outbox"
 
     def asides(self) -> list[Path]:
-        """Files that `write_aside` began and that nobody will finish."""
+        """Temporary files left by interrupted `write_aside` calls."""
         return begun_aside(self.folder)
 
     @property
@@ -130,19 +130,19 @@ class StudyPaths:
 
     @property
     def driver(self) -> Path:
-        """Which driver holds the lock: its host and process id."""
+        """The driver that has the lock: its host and process id."""
         return self.folder / "driver.json"
 
 
 @dataclass(frozen=True)
 class ExternalPaths:
-    """What a program of the user's is given, and where it writes."""
+    """Input and output folders of an external training program."""
 
     folder: Path
 
     @property
     def pairs(self) -> Path:
-        """The training pairs side by side, A retouched, under train/."""
+        """The training pairs, side by side with A retouched, in train/."""
         return self.folder / "pairs"
 
     def inputs(self, stage: str) -> Path:
@@ -155,10 +155,10 @@ class ExternalPaths:
 
 @dataclass(frozen=True)
 class WarmStartPaths:
-    """What every trial continues from: checkpoints as pix2pix's `--continue_train` reads them.
+    """The shared warm start: checkpoints that pix2pix's `--continue_train` can read.
 
     Attributes:
-        other: those of the other kind of generator, where a study has both.
+        other: whether these are of the other kind of generator, in a study that has both.
     """
 
     folder: Path
@@ -178,7 +178,7 @@ class WarmStartPaths:
 
     @property
     def aside(self) -> Path:
-        """Where a damaged one is moved."""
+        """The folder that a damaged warm start is moved to."""
         return self.folder.with_name(f"{self.folder.name}.damaged")
 
     def discriminator(self, n_layers_D: int, gan_mode: str) -> Path:
@@ -193,7 +193,7 @@ class TrainingPaths:
 
     @property
     def settings(self) -> Path:
-        """What is trained, and how: the same training goes on, another is refused."""
+        """The settings of the training: only the same training may be resumed."""
         return self.folder / "training.yaml"
 
     @property
@@ -202,21 +202,21 @@ class TrainingPaths:
 
     @property
     def outbox(self) -> Path:
-        """What MLflow has not been told yet."""
+        """Entries that are not yet delivered to MLflow."""
         return self.folder / "mlflow-outbox"
 
     def asides(self) -> list[Path]:
-        """Files that `write_aside` began and that nobody will finish."""
+        """Temporary files left by interrupted `write_aside` calls."""
         return begun_aside(self.folder)
 
     def stage(self, number: int, of: int) -> "TrainingStagePaths":
-        """A training of one stage has its files in the folder itself. `number`: from 1."""
+        """The folder of a stage; the training's own if there is only one. `number`: from 1."""
         return TrainingStagePaths(self.folder if of == 1 else self.folder / f"stage{number}")
 
 
 @dataclass(frozen=True)
 class TrainingStagePaths:
-    """Files of one stage, under the names that pix2pix's checkpoint folders have."""
+    """Files of one stage, named as in pix2pix's checkpoint folders."""
 
     folder: Path
 
@@ -226,7 +226,7 @@ class TrainingStagePaths:
 
     @property
     def state(self) -> Path:
-        """What the training goes on from after it was stopped or killed."""
+        """The state from which a stopped or killed training is resumed."""
         return self.folder / "state.pt"
 
     @property
@@ -238,27 +238,27 @@ class TrainingStagePaths:
 
 
 def lock_beside(database: Path, study: str) -> Path:
-    """The lock of one study of a SQLite file, where every driver of that file finds it."""
+    """The lock of one study in a SQLite file, next to it so that all its drivers find it."""
     file = database.resolve()
-    known = hashlib.sha256(f"{file.name}\n{study}".encode()).hexdigest()[:16]
-    return file.with_name(f".study-{known}.lock")
+    digest = hashlib.sha256(f"{file.name}\n{study}".encode()).hexdigest()[:16]
+    return file.with_name(f".study-{digest}.lock")
 
 
-def safe_name(name: str, taken: Collection[str]) -> str:
-    """A folder name for a study's name: itself where it is plain and not taken, else made so.
+def safe_name(name: str, reserved: Collection[str]) -> str:
+    """A folder name for a study: its name if that is valid and not reserved, else one with a hash.
 
     Args:
-        taken: in small letters; to some disks large ones are the same.
+        reserved: in lower case, since some file systems ignore case.
     """
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
-    if plain == name and plain.casefold() not in taken:
+    if plain == name and plain.casefold() not in reserved:
         return plain
     return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def begun_aside(folder: Path) -> list[Path]:
-    """Files under a folder that `write_aside` began; others' may end in .tmp too."""
-    ours = re.compile(r"\..+\.(\d+|[0-9a-f]{32})\.tmp")  # digits: of an earlier version
+    """Temporary files of `write_aside` below a folder, but not other programs' .tmp files."""
+    ours = re.compile(r"\..+\.(\d+|[0-9a-f]{32})\.tmp")  # \d+: names of an earlier version
     return [
         file
         for file in folder.rglob(".*.tmp")
@@ -268,7 +268,7 @@ def begun_aside(folder: Path) -> list[Path]:
 
 @contextmanager
 def write_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it into place when the block ends well."""
+    """Yield a temporary path next to `path`; rename it to `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_of(path)
     try:
@@ -279,18 +279,18 @@ def write_aside(path: Path) -> Iterator[Path]:
 
 
 def aside_of(path: Path) -> Path:
-    """A name beside `path` that no other process takes, in whatever container it runs.
+    """A temporary name next to `path`, unique across processes and containers.
 
-    `asides` finds it. A long name is cut, for the file system has a limit.
+    `begun_aside` finds it. Long names are cut, since file systems limit their length.
     """
     return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Refuse a folder that cannot be written, without making it.
+    """Refuse a folder that cannot be written, without creating it.
 
     Raises:
-        UserInputError: it cannot; the sentence names the option that chooses another.
+        UserInputError: it cannot be written; the message names the option for another folder.
     """
     if why := refusal_to_hold(folder):
         raise UserInputError(
@@ -302,29 +302,29 @@ def check_run_dir(folder: Path) -> None:
     """Refuse a run folder that cannot be written, or whose databases could not be addressed.
 
     Raises:
-        UserInputError: so it is.
+        UserInputError: it is unfit.
     """
     if why := unfit_to_run_in(folder):
         raise UserInputError(f"{why}: choose another with --run-dir DIR.")
 
 
 def unfit_to_run_in(folder: Path) -> str:
-    """What is wrong with a run folder; "" where nothing is."""
+    """Why a folder cannot be a run folder; "" if it can."""
     if why := refusal_to_hold(folder):
         return f"The folder {folder} cannot be written ({why})"
     if "?" in str(folder.absolute()):
         return (
-            f"The folder {folder.absolute()} has a question mark in its path, where the address of "
-            "a database ends"
+            f"The folder {folder.absolute()} has a question mark in its path, which ends the path "
+            "in the address of a database"
         )
     return ""
 
 
 def check_file(file: Path, option: str) -> None:
-    """Refuse a file that cannot be written, without making it or its folder.
+    """Refuse a file that cannot be written, without creating it or its folder.
 
     Raises:
-        UserInputError: it cannot; the sentence names the option that names another.
+        UserInputError: it cannot be written; the message names the option for another file.
     """
     why = "it is a folder" if file.is_dir() else refusal_to_hold(file.absolute().parent)
     if why:
@@ -334,9 +334,9 @@ def check_file(file: Path, option: str) -> None:
 
 
 def refusal_to_hold(folder: Path) -> str:
-    """Why nothing can be written in a folder, or where it would be made; "" where it can."""
+    """Why a folder cannot be created or written; "" if it can."""
     try:
-        # Trying is the only sure way: permissions say nothing of special places.
+        # Only a real attempt is reliable: permissions are not enough for special file systems.
         tempfile.TemporaryDirectory(dir=nearest(folder)).cleanup()
     except OSError as error:
         return error.strerror or type(error).__name__
@@ -344,7 +344,7 @@ def refusal_to_hold(folder: Path) -> str:
 
 
 def nearest(folder: Path) -> Path:
-    """The folder, or the innermost one above it that exists."""
+    """The folder, or its closest parent that exists."""
     folder = folder.absolute()
     while not folder.exists():
         folder = folder.parent
@@ -353,14 +353,14 @@ def nearest(folder: Path) -> Path:
 
 @contextmanager
 def sole_writer(folder: Path, lock: Path, doing: str) -> Iterator[None]:
-    """Make the folder and hold its lock, which goes with the process, however that ends.
+    """Create the folder and lock it; the system releases the lock when the process ends.
 
     Args:
-        lock: a file in the folder; it stays there.
-        doing: what is done there, such as "training".
+        lock: a file in the folder, which remains there.
+        doing: the activity for the error message, such as "training".
 
     Raises:
-        UserInputError: another process holds it.
+        UserInputError: another process has the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:

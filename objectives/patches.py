@@ -59,21 +59,21 @@ class Step:
     Attributes:
         part: the slice.
         around: the known picture's maps on the rectangle that is the slice's input.
-        taken: the rectangle of the previous step's output that is copied into them.
-        into: where it is copied to.
-        kept: the valid rectangle of the slice's output; the rest depends on the border.
+        source: the rectangle of the previous step's output that is copied into them.
+        target: where it is copied to.
+        valid: the valid rectangle of the slice's output; the rest depends on the border.
     """
 
     part: nn.Module
     around: Tensor
-    taken: Place
-    into: Place
-    kept: Place
+    source: Place
+    target: Place
+    valid: Place
 
     def __call__(self, before: Tensor) -> Tensor:
         maps = self.around.clone()
-        maps[..., *self.into] = before[..., *self.taken]
-        out: Tensor = self.part(maps)[..., *self.kept]
+        maps[..., *self.target] = before[..., *self.source]
+        out: Tensor = self.part(maps)[..., *self.valid]
         return out
 
 

@@ -94,12 +94,11 @@ class Baseline:
 
     Attributes:
         noop: of the input unchanged.
-        warm_start: of the shared warm start; None where trials train from scratch.
-        oracle: of the input warped back, the best that can be; None where the warp is not known.
-        held_out_noop: of the input unchanged on the test pairs, the others being on the validation
-            pairs; None where there are none.
-        other_warm_start: of the shared warm start of the other kind of generator; None where there
-            is none.
+        warm_start: of the shared warm start; None if trials train from scratch.
+        oracle: of the input warped back, the upper bound; None if the warp is not known.
+        held_out_noop: of the input unchanged on the test pairs, while all others are on the
+            validation pairs; None if there are no test pairs.
+        other_warm_start: of the shared warm start of the other kind of generator, if any.
     """
 
     noop: float
@@ -118,8 +117,8 @@ class Report(Protocol):
 class TrialRunner(Protocol):
     """Runs a worker's trials; created once per worker by a picklable factory."""
 
-    def prepare(self, tell: "Tell") -> Baseline:
-        """Make the shared warm start unless it exists; `tell` is the progress callback."""
+    def prepare(self, on_progress: "ProgressCallback") -> Baseline:
+        """Make the shared warm start unless it exists; `on_progress` gets the progress."""
         ...
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
@@ -131,7 +130,7 @@ class TrialRunner(Protocol):
         ...
 
 
-class Tell(Protocol):
+class ProgressCallback(Protocol):
     """Progress callback of a long preparation, in optimisation steps."""
 
     def __call__(self, done: int, total: int) -> None: ...

@@ -30,9 +30,9 @@ from harness.trials.devices import with_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
     Baseline,
+    ProgressCallback,
     Report,
     Rung,
-    Tell,
     TrialResult,
     TrialRunner,
     TrialTask,
@@ -64,8 +64,8 @@ class Trials:
         self.captured = CapturedSteps()
         self.warm_starts: dict[str, WarmStart] = {}
 
-    def prepare(self, tell: Tell) -> Baseline:
-        """Make the shared warm starts unless they are there; score them, the input, the oracle.
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
+        """Make the shared warm starts unless they exist; score them, the input and the oracle.
 
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
@@ -76,29 +76,36 @@ class Trials:
             return Baseline(noop, None, oracle, held_out_noop)
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
-            save(self.make_warm_starts(tell), self.paths.warm_start)
+            save(self.make_warm_starts(on_progress), self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
         scores = [self.score_of_warm_start(netG) for netG in self.plan.generators]
         return Baseline(noop, scores[0], oracle, held_out_noop, *scores[1:])
 
-    def make_warm_starts(self, tell: Tell) -> list[WarmStart]:
-        """One for each generator, the profile's own first; `tell` hears of them as of one."""
+    def make_warm_starts(self, on_progress: ProgressCallback) -> list[WarmStart]:
+        """One per generator, the profile's own first; `on_progress` gets their joint progress."""
         count = len(self.plan.generators)
 
-        def tell_as(place: int) -> Tell:
-            return lambda done, total: tell(place * total + done, count * total)
+        def part(index: int) -> ProgressCallback:
+            return lambda done, total: on_progress(index * total + done, count * total)
 
         return [
-            self.make_warm_start(netG, tell_as(place))
-            for place, netG in enumerate(self.plan.generators)
+            self.make_warm_start(netG, part(index))
+            for index, netG in enumerate(self.plan.generators)
         ]
 
-    def make_warm_start(self, netG: str, tell: Tell) -> WarmStart:
-        """From the user's own model where `init_from` names one, else by training."""
+    def make_warm_start(self, netG: str, on_progress: ProgressCallback) -> WarmStart:
+        """A warm start from the user's model if `init_from` names one, else by training."""
         plan = self.plan
         torch.manual_seed(plan.seed)
         train = plan.train.but({"netG": netG})
-        shared = (train, self.dataset.train, plan.discriminators, self.device, plan.seed, tell)
+        shared = (
+            train,
+            self.dataset.train,
+            plan.discriminators,
+            self.device,
+            plan.seed,
+            on_progress,
+        )
         if plan.init_from:
             return from_user_model(plan.init_from, *shared)
         return make_warm_start(*shared)
@@ -120,10 +127,10 @@ class Trials:
         return Evaluator(self.dataset.test, self.objective, self.device)
 
     def warm_start(self, netG: str) -> WarmStart:
-        """The study's warm start of a generator, read once a worker.
+        """The study's warm start of a generator, read once per worker.
 
         Raises:
-            SharedInputError: a file of it is gone or damaged.
+            SharedInputError: one of its files is missing or damaged.
         """
         if netG not in self.warm_starts:
             self.warm_starts[netG] = self.read_warm_start(netG)
@@ -138,7 +145,7 @@ class Trials:
         except UserInputError as error:
             raise SharedInputError(
                 f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
-                "command again, which makes it anew if that gives the same scores."
+                "command again, which recreates it if that gives the same scores."
             ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:

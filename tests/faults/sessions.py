@@ -31,7 +31,7 @@ from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import SearchPlan
 from harness.search.stopping import StopSwitch
 from harness.tracking import NullTracker
-from harness.trials.messages import Baseline, Report, Tell, TrialResult, TrialTask
+from harness.trials.messages import Baseline, ProgressCallback, Report, TrialResult, TrialTask
 
 JOBS = 2
 WHOLE = b"a warm start\n"
@@ -119,11 +119,11 @@ class OnWarmStart(Instant):
         self.faults = faults
         self.warm_start = StudyPaths(plan.folder).warm_start
 
-    def prepare(self, tell: Tell) -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         if not self.warm_start.generator.exists():
             self.warm_start.folder.mkdir(parents=True, exist_ok=True)
             self.warm_start.generator.write_bytes(WHOLE)
-        return super().prepare(tell)
+        return super().prepare(on_progress)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         fault = self.faults.pop(task.number, "")

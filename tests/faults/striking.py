@@ -13,7 +13,14 @@ import psutil
 from driving import note_run
 
 from harness.config.settings import TrialPlan
-from harness.trials.messages import Baseline, Report, Tell, TrialResult, TrialRunner, TrialTask
+from harness.trials.messages import (
+    Baseline,
+    ProgressCallback,
+    Report,
+    TrialResult,
+    TrialRunner,
+    TrialTask,
+)
 from harness.trials.worker import RunnerFactory
 
 Victims = Literal["worker", "driver", "both"]
@@ -109,8 +116,8 @@ class Real:
         self.plan = plan
         self.runner = make_runner(plan)
 
-    def prepare(self, tell: Tell) -> Baseline:
-        return self.runner.prepare(tell)
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
+        return self.runner.prepare(on_progress)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         note_run(self.plan, task, "finals.txt" if task.phase == "final" else "ran.txt")

@@ -24,7 +24,7 @@ from harness.search.resolve import (
 )
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
-from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
+from harness.trials.messages import Baseline, ProgressCallback, Report, Rung, TrialResult, TrialTask
 from search_spaces.params import TrialParams
 from search_spaces.space import load_space
 
@@ -130,9 +130,9 @@ class Instant:
     def __init__(self, plan: TrialPlan) -> None:
         self.plan = plan
 
-    def prepare(self, tell: Tell) -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         for done in range(1, 7):
-            tell(done, 6)
+            on_progress(done, 6)
         return Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
@@ -242,7 +242,7 @@ class Failing(Instant):
 class Refusing(Instant):
     """The preparation finds that the user's model does not fit."""
 
-    def prepare(self, tell: Tell) -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         raise UserInputError("model.pth does not fit")
 
 
@@ -261,7 +261,7 @@ class Warm(Instant):
 
     SCORE = 0.22
 
-    def prepare(self, tell: Tell) -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         warm = StudyPaths(self.plan.folder).warm_start
         if not warm.folder.exists():
             warm.folder.mkdir(parents=True)

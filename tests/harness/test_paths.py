@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, whoever else writes there, and whatever the place."""
+"""Files are written completely or not at all, with concurrent writers and in any folder."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def test_two_containers_with_one_process_id_write_one_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a container the first process is number 1, and folders are shared: the last one stays."""
+    """In containers the first process has id 1 and folders may be shared: the last write wins."""
     monkeypatch.setattr(os, "getpid", lambda: 1)
     file = tmp_path / "best.yaml"
     with write_aside(file) as first:
@@ -34,7 +34,7 @@ def test_two_containers_with_one_process_id_write_one_file(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_was_begun_and_left_is_recognised(tmp_path: Path) -> None:
+def test_temporary_files_of_interrupted_writes_are_recognised(tmp_path: Path) -> None:
     study, training = RunPaths(tmp_path).study("mine"), TrainingPaths(tmp_path / "out")
     for paths in (study, training):
         file = paths.folder / "deeper" / "얼굴.png"
@@ -46,13 +46,13 @@ def test_what_was_begun_and_left_is_recognised(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"], ids=["ascii", "utf-8", "tmp"])
-def test_a_name_as_long_as_names_can_be_is_written(name: str, tmp_path: Path) -> None:
+def test_the_longest_possible_name_is_written(name: str, tmp_path: Path) -> None:
     with write_aside(tmp_path / name) as aside:
         aside.write_text("whole")
     assert (tmp_path / name).read_text() == "whole"
 
 
-def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failing_block_leaves_the_file_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "best.yaml"
     file.write_text("before")
     with pytest.raises(ZeroDivisionError), write_aside(file) as aside:  # noqa: PT012
@@ -78,7 +78,7 @@ class TestWithoutAHome:
     def leave_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Path, "home", homeless)
 
-    def test_a_search_names_what_to_set(
+    def test_a_search_names_the_variable_to_set(
         self,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
@@ -94,14 +94,12 @@ class TestWithoutAHome:
         assert "HARNESS_CACHE" in said
         assert list(tmp_path.iterdir()) == []
 
-    def test_the_doctor_names_it_too(self) -> None:
+    def test_the_doctor_names_the_variable_too(self) -> None:
         found = cache()
         assert (found.level, found.what) == ("problem", "cache")
         assert "no home folder" in found.said
 
-    def test_a_cache_that_is_named_is_used(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_chosen_cache_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
         assert default_cache() == writable_cache() == tmp_path
 
@@ -130,7 +128,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(
         writable_cache()
 
 
-def test_without_a_home_no_weights_are_fetched_into_a_folder_called_tilde(
+def test_without_a_home_no_weights_are_downloaded_into_a_folder_named_tilde(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from objectives.weights import downloaded
@@ -144,7 +142,7 @@ def test_without_a_home_no_weights_are_fetched_into_a_folder_called_tilde(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked from a server there alone")
 def test_a_long_tmpdir_leaves_room_for_the_workers_sockets(tmp_path: Path) -> None:
-    """A socket's address has 107 bytes, and multiprocessing puts it into TMPDIR."""
+    """A socket address has 107 bytes, and multiprocessing creates sockets in TMPDIR."""
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
     code = (

@@ -1,4 +1,4 @@
-"""A few real photographs, each warped as a retoucher warps a jaw; and `harness score` on such."""
+"""A few real photographs with slimmed jaws, and folders of them for `harness score`."""
 
 import shutil
 import sys
@@ -46,7 +46,7 @@ def reference() -> Reference:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where found masks are kept."""
+    """The cache of found masks."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -63,15 +63,15 @@ def score(
         monkeypatch.setenv("HARNESS_CACHE", str(cache))
         with pytest.raises(SystemExit) as end:
             cli.main()
-        said = capsys.readouterr()
-        return Ran(int(end.value.code or 0), said.out, said.err)
+        output = capsys.readouterr()
+        return Ran(int(end.value.code or 0), output.out, output.err)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def made(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six pictures, each blurred more than the one before, under pred, target, mask and input."""
+    """Six pictures with increasing blur, in the folders pred, target, mask and input."""
     root = tmp_path_factory.mktemp("made")
     assert reference.inputs is not None
     for number, sigma in enumerate(SIGMAS):
@@ -87,5 +87,5 @@ def made(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """The same, for one test to do with as it likes."""
+    """A copy of the folder that one test may change."""
     return shutil.copytree(made, tmp_path / "faces")

@@ -1,4 +1,4 @@
-"""What the tests of `harness score` share beside the fixtures of conftest.py."""
+"""Helpers for tests of `harness score`, in addition to the fixtures of conftest.py."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ SIGMAS = (0.4, 0.5, 0.8, 1.5, 2.5, 5.0)
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended and what it said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -26,10 +26,10 @@ def save(picture: torch.Tensor, file: Path) -> None:
     Image.fromarray(pixels.squeeze()).save(file)
 
 
-def assert_same(found: dict[str, float | str], wanted: dict[str, float | str]) -> None:
-    """The rows of one picture: names and figures alike."""
-    assert found.pop("name") == wanted["name"]
-    figures = {key: value for key, value in wanted.items() if key != "name"}
+def assert_same(found: dict[str, float | str], expected: dict[str, float | str]) -> None:
+    """Asserts that the rows have equal names and values."""
+    assert found.pop("name") == expected["name"]
+    figures = {key: value for key, value in expected.items() if key != "name"}
     assert found == pytest.approx(figures, rel=1e-4, abs=1e-6)
 
 
@@ -37,10 +37,10 @@ def flags(folder: Path, *kinds: str) -> list[str]:
     return [word for kind in kinds for word in (f"--{kind}", str(folder / kind))]
 
 
-def refused(ran: Ran, said: str, folder: Path) -> None:
+def refused(ran: Ran, message: str, folder: Path) -> None:
     assert ran.code == 2, ran.out
     assert ran.err.startswith("harness: ")
     assert ran.err.count("\n") == 1
-    assert said in ran.err
+    assert message in ran.err
     assert ran.out == ""
     assert not list(folder.glob("out.*"))

@@ -1,4 +1,4 @@
-"""The score on real photographs: what must fall, what must stay, what must not fool it."""
+"""The score on real photographs: defects that lower it, and changes that must not."""
 
 import math
 
@@ -55,10 +55,10 @@ def test_every_ladder_falls_at_every_step_on_every_picture(
     assert (found[1:] < found[0]).all()
 
 
-def test_a_misplaced_sharp_result_is_better_than_the_mean_of_many(
+def test_a_displaced_sharp_result_is_better_than_the_mean_of_many(
     reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
 ) -> None:
-    """On the set's mean; a picture of fine texture alone may prefer the blur."""
+    """On the mean of the set; a single picture of fine texture may prefer the blur."""
     scorer = objective.against(reference)
     x = reference.targets
     sharp, soft = (scorer(inside(f(x), x, mask)).value for f in (jitter(), ensemble))
@@ -84,7 +84,7 @@ def test_an_untrained_generator_is_worse_than_a_blurred_original(
     assert (values(scorer(inside(untrained(reference), x, mask))) < blurred).all()
 
 
-def test_blur_outside_the_mask_hardly_counts(
+def test_blur_outside_the_mask_has_little_effect(
     reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
 ) -> None:
     scorer = objective.against(reference)
@@ -95,7 +95,7 @@ def test_blur_outside_the_mask_hardly_counts(
     assert without <= 0.05 * within
 
 
-def test_the_original_is_the_best_value_and_the_input_is_one_away_in_lpips(
+def test_the_original_has_the_best_score_and_the_input_lrel_1(
     reference: Reference, objective: BoundarySharpness
 ) -> None:
     scorer = objective.against(reference)
@@ -107,7 +107,7 @@ def test_the_original_is_the_best_value_and_the_input_is_one_away_in_lpips(
 
 
 @pytest.mark.parametrize("turn", ["flip", "quarter"])
-def test_turning_all_pictures_together_hardly_changes_the_sharpness_terms(
+def test_rotating_all_pictures_hardly_changes_the_sharpness_terms(
     turn: str, reference: Reference, objective: BoundarySharpness, mask: torch.Tensor
 ) -> None:
     def turned(x: torch.Tensor) -> torch.Tensor:
@@ -120,7 +120,7 @@ def test_turning_all_pictures_together_hardly_changes_the_sharpness_terms(
     b = objective.against(other)(turned(y)).components
     for key in ("D", "E", "r_0", "r_1", "r_2", "mae", "ciede2000", "structure_error"):
         assert b[key] == pytest.approx(a[key], rel=1e-4, abs=1e-5)
-    # LPIPS's strided network has no such symmetry: only nearly.
+    # The strided network of LPIPS has this symmetry only approximately.
     assert b["Lrel"] == pytest.approx(a["Lrel"], rel=0.2)
 
 
@@ -167,7 +167,7 @@ def test_a_constant_original_and_a_constant_result_have_finite_scores(
     assert 0 <= noisy.value < 0.2
 
 
-def test_a_picture_without_a_region_is_left_out_and_says_so(
+def test_a_picture_without_a_region_is_left_out_with_a_reason(
     reference: Reference, objective: BoundarySharpness
 ) -> None:
     masks = reference.masks.clone()
@@ -192,7 +192,7 @@ def test_no_region_at_all_is_an_error(reference: Reference, objective: BoundaryS
         objective.against(Reference(reference.names, reference.targets, nothing, None))
 
 
-def test_a_picture_that_is_not_finite_makes_the_score_so(
+def test_a_picture_that_is_not_finite_makes_the_score_not_finite(
     reference: Reference, objective: BoundarySharpness
 ) -> None:
     broken = reference.targets.clone()
@@ -212,7 +212,7 @@ def test_a_picture_that_is_not_finite_makes_the_score_so(
         ({"inputs": torch.rand(2, 3, 32, 32)}, "inputs are"),
     ],
 )
-def test_a_reference_that_does_not_fit_is_refused(
+def test_an_inconsistent_reference_is_refused(
     change: dict[str, object], sentence: str, objective: BoundarySharpness
 ) -> None:
     fitting: dict[str, object] = {
@@ -232,10 +232,10 @@ def test_restored_pictures_of_another_size_are_refused(
         objective.against(reference)(torch.rand(FEW, 3, 64, 64))
 
 
-def test_every_figure_is_that_of_the_libraries_a_picture_at_a_time(
+def test_every_component_equals_the_libraries_picture_by_picture(
     reference: Reference, objective: BoundarySharpness
 ) -> None:
-    """Batches, crops about the masks and kept features change nothing, wherever the masks lie."""
+    """Batches, crops around masks and cached features do not change values, for any masks."""
     masks = reference.masks.clone()
     masks[0] = masks[3] = False
     masks[0, :, :30, :20] = True
@@ -244,8 +244,8 @@ def test_every_figure_is_that_of_the_libraries_a_picture_at_a_time(
     assert reference.inputs is not None
     restored = blur(0.8)(reference.inputs)
     package = plain_network()
-    wanted = plain_rows(package, spread, restored, plain_noop(package, spread))
+    expected = plain_rows(package, spread, restored, plain_noop(package, spread))
     found = objective.against(spread)(restored).per_image
-    for ours, plain in zip(found, wanted, strict=True):
+    for ours, plain in zip(found, expected, strict=True):
         figures = {key: value for key, value in ours.items() if key != "name"}
         assert figures == pytest.approx(plain, rel=1e-4, abs=5e-5)

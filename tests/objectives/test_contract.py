@@ -1,4 +1,4 @@
-"""What every objective keeps to: the built-in one, the documented example, and the user's own.
+"""The contract of objectives: the built-in one, the documented example, and the user's own.
 
 `HARNESS_OBJECTIVE=package.module:factory` names one more.
 """
@@ -26,7 +26,7 @@ OWN = [name] if (name := os.environ.get("HARNESS_OBJECTIVE")) else []
 
 @pytest.fixture(scope="module")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The page's example as a file, where the user's current folder is."""
+    """The page's example as a file in the current folder."""
     folder = tmp_path_factory.mktemp("example")
     code = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert code is not None
@@ -52,7 +52,7 @@ def objective(request: pytest.FixtureRequest, example_folder: Path) -> Objective
 
 @pytest.fixture(scope="module")
 def soft(reference: Reference) -> torch.Tensor:
-    """Restored with some blur."""
+    """Restored pictures with some blur."""
     return inside(blur(1.0)(reference.targets), reference.targets, dilate(reference.masks))
 
 
@@ -75,7 +75,7 @@ def picked(reference: Reference, numbers: list[int]) -> Reference:
     )
 
 
-def test_it_declares_itself(objective: Objective, request: pytest.FixtureRequest) -> None:
+def test_it_declares_its_attributes(objective: Objective, request: pytest.FixtureRequest) -> None:
     assert objective.name
     asked = request.node.callspec.params["objective"]
     assert ":" in asked or objective.name == asked
@@ -105,7 +105,7 @@ def test_values_lie_in_the_range_and_are_finite(
             assert math.isfinite(value)
 
 
-def test_one_row_a_picture_in_order_and_the_value_is_their_mean(
+def test_one_row_per_picture_in_order_and_the_value_is_their_mean(
     objective: Objective, reference: Reference, soft: torch.Tensor
 ) -> None:
     score = objective.against(reference)(soft)
@@ -116,7 +116,7 @@ def test_one_row_a_picture_in_order_and_the_value_is_their_mean(
     assert all(isinstance(value, float) for value in score.components.values())
 
 
-def test_a_row_depends_on_its_own_picture_alone(
+def test_a_row_depends_only_on_its_own_picture(
     objective: Objective, reference: Reference, soft: torch.Tensor
 ) -> None:
     whole = rows_of(objective, reference, soft)
@@ -125,7 +125,7 @@ def test_a_row_depends_on_its_own_picture_alone(
         assert found == pytest.approx([whole[k] for k in part], rel=1e-4, abs=1e-6)
 
 
-def test_the_same_again_and_nothing_given_is_changed(
+def test_it_is_deterministic_and_does_not_change_its_arguments(
     objective: Objective, reference: Reference, soft: torch.Tensor
 ) -> None:
     before = [t.clone() for t in (soft, reference.targets, reference.masks)]
@@ -150,7 +150,7 @@ def test_another_shape_is_refused(objective: Objective, reference: Reference) ->
         scorer(reference.targets[:2])
 
 
-def test_what_has_no_region_has_no_score(
+def test_a_picture_without_a_region_has_no_score(
     objective: Objective, reference: Reference, soft: torch.Tensor
 ) -> None:
     masks = reference.masks.clone()
@@ -167,7 +167,7 @@ def test_what_has_no_region_has_no_score(
         objective.against(nothing)(soft)
 
 
-def test_what_is_not_finite_stays_so(
+def test_a_picture_that_is_not_finite_has_no_finite_score(
     objective: Objective, reference: Reference, soft: torch.Tensor
 ) -> None:
     broken = soft.clone()
@@ -177,7 +177,7 @@ def test_what_is_not_finite_stays_so(
     assert math.isfinite(float(score.per_image[0]["score"]))
 
 
-def test_flipping_all_pictures_together_hardly_matters(
+def test_flipping_all_pictures_has_little_effect(
     objective: Objective, reference: Reference, soft: torch.Tensor
 ) -> None:
     assert reference.inputs is not None
@@ -198,7 +198,7 @@ def test_goals(example_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("ssim", "is neither boundary_sharpness, .* nor of the form"),
         ("no_such_module:make", "no_such_module cannot be imported"),
@@ -212,7 +212,7 @@ def test_goals(example_folder: Path) -> None:
         ("broken:make", "broken cannot be imported"),
     ],
 )
-def test_what_is_no_objective_is_refused(name: str, said: str, example_folder: Path) -> None:
+def test_invalid_objectives_are_refused(name: str, message: str, example_folder: Path) -> None:
     (example_folder / "broken.py").write_text("def make(:\n")
     (example_folder / "wrong.py").write_text(
         "from types import SimpleNamespace\n"
@@ -226,6 +226,6 @@ def test_what_is_no_objective_is_refused(name: str, said: str, example_folder: P
         "pointless = lambda weights, device: SimpleNamespace(**whole | {'value_range': (1,)})\n"
     )
     importlib.invalidate_caches()
-    with pytest.raises(ValueError, match=said) as refused:
+    with pytest.raises(ValueError, match=message) as refused:
         load_objective(name, "random", "cpu")
     assert "\n" not in str(refused.value)

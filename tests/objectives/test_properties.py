@@ -1,4 +1,4 @@
-"""What holds for any pictures: smooth or noisy, flat or saturated, square or not, any mask."""
+"""Properties for all pictures: smooth or noisy, flat or saturated, square or not, any mask."""
 
 import math
 
@@ -22,7 +22,7 @@ kinds = st.sampled_from(["smooth", "noise", "flat", "black", "white", "steps"])
 
 
 def drawn(kind: str, seed: int, height: int, width: int) -> torch.Tensor:
-    """A picture `[1, 3, height, width]` of that kind."""
+    """A picture `[1, 3, height, width]` of this kind."""
     random = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     match kind:
         case "smooth":
@@ -48,7 +48,7 @@ def region(seed: int, height: int, width: int) -> torch.Tensor:
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Reference, torch.Tensor]:
-    """One original with its mask and input, and something restored."""
+    """One original with its mask and input, and a restored picture."""
     height, width = draw(sides), draw(sides)
     original, undone, restored = (drawn(draw(kinds), draw(seeds), height, width) for _ in range(3))
     mask = region(draw(seeds), height, width)
@@ -58,7 +58,7 @@ def cases(draw: st.DrawFn) -> tuple[Reference, torch.Tensor]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(cases())
-def test_nothing_is_better_than_the_original_and_all_is_in_range(
+def test_the_original_has_the_best_score_and_all_are_in_range(
     case: tuple[Reference, torch.Tensor],
 ) -> None:
     reference, restored = case
@@ -75,7 +75,7 @@ def test_nothing_is_better_than_the_original_and_all_is_in_range(
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(cases(), st.integers(0, 3), st.booleans())
-def test_turns_and_flips_of_all_together_leave_the_sharpness_terms(
+def test_rotations_and_flips_do_not_change_the_sharpness_terms(
     case: tuple[Reference, torch.Tensor], quarters: int, flip: bool
 ) -> None:
     def turned(x: torch.Tensor) -> torch.Tensor:
@@ -116,8 +116,10 @@ def test_gradients_are_finite(case: tuple[Reference, torch.Tensor], equal: bool)
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(sides, sides, st.lists(seeds, min_size=2, max_size=4, unique=True))
-def test_neighbours_in_a_batch_do_not_matter(height: int, width: int, several: list[int]) -> None:
-    """Pictures of one size with masks anywhere score as they do alone."""
+def test_other_pictures_of_a_batch_do_not_matter(
+    height: int, width: int, several: list[int]
+) -> None:
+    """Pictures in a batch, with any masks, score the same as alone."""
     originals = [drawn("smooth", seed, height, width) for seed in several]
     restored = [drawn("noise", seed + 1, height, width) for seed in several]
     masks = [region(seed, height, width) for seed in several]

@@ -1,4 +1,4 @@
-"""`harness score` from folders of pictures to figures."""
+"""`harness score`, from folders of pictures to scores."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ from objectives.score import Reference
 PAGE = Path(__file__).parent.parent.parent / "docs" / "score.md"
 
 
-def test_the_figures_are_those_of_the_objective_itself(score, folder: Path) -> None:
+def test_the_values_equal_those_of_the_objective(score, folder: Path) -> None:
     ran = score(*flags(folder, "pred", "target", "mask", "input"), "--json", folder / "out.json")
     assert ran.code == 0, ran.err
     figures = json.loads((folder / "out.json").read_text())
@@ -32,10 +32,10 @@ def test_the_figures_are_those_of_the_objective_itself(score, folder: Path) -> N
 
     names = tuple(f"face {number}.png" for number in range(len(SIGMAS)))
     reference = Reference(names, stack("target"), stack("mask")[:, :1] > 0.5, stack("input"))
-    wanted = BoundarySharpness("random").against(reference)(stack("pred"))
-    assert figures["score"] == pytest.approx(wanted.value, rel=1e-6)
+    expected = BoundarySharpness("random").against(reference)(stack("pred"))
+    assert figures["score"] == pytest.approx(expected.value, rel=1e-6)
     assert [row["name"] for row in figures["images"]] == list(names)
-    for found, row in zip(figures["images"], wanted.per_image, strict=True):
+    for found, row in zip(figures["images"], expected.per_image, strict=True):
         assert_same(found, row)
 
 
@@ -48,16 +48,25 @@ def test_the_json_has_the_documented_shape(score, folder: Path) -> None:
     }  # fmt: skip
     assert (figures["n"], figures["n_scored"], figures["weights"]) == (6, 6, "random")
     assert "blurred" in figures["lpips_reference"]
-    wanted = {"D", "E", "Lrel", "lpips", "ring_score", "ring_lpips", "laplacian_ratio", "ciede2000"}
-    wanted |= {"mae_outside", "structure_error", "median", "worst_tenth"}
-    assert wanted <= set(figures["components"])
+    expected = {
+        "D",
+        "E",
+        "Lrel",
+        "lpips",
+        "ring_score",
+        "ring_lpips",
+        "laplacian_ratio",
+        "ciede2000",
+    }
+    expected |= {"mae_outside", "structure_error", "median", "worst_tenth"}
+    assert expected <= set(figures["components"])
     scores = [row["score"] for row in figures["images"]]
     assert scores == sorted(scores, reverse=True)
     assert figures["score"] == pytest.approx(sum(scores) / 6)
     assert figures["components"]["worst_tenth"] == pytest.approx(scores[-1])
 
 
-def test_another_network_of_lpips_is_another_metric_by_name(score, folder: Path) -> None:
+def test_another_lpips_network_gives_another_metric_name(score, folder: Path) -> None:
     words = flags(folder, "pred", "target", "mask")
     assert score(*words, "--json", folder / "a.json").code == 0
     other = ("--objective", "boundary_sharpness_squeeze")
@@ -71,7 +80,7 @@ def test_another_network_of_lpips_is_another_metric_by_name(score, folder: Path)
     assert b["components"]["lpips"] != pytest.approx(a["components"]["lpips"], rel=0.01)
 
 
-def test_the_page_explains_every_figure(score, folder: Path) -> None:
+def test_the_page_explains_every_component(score, folder: Path) -> None:
     assert score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json").code == 0
     figures = json.loads((folder / "out.json").read_text())
     page = PAGE.read_text(encoding="utf-8")
@@ -83,7 +92,7 @@ def test_the_page_explains_every_figure(score, folder: Path) -> None:
     }
 
 
-def test_the_csv_holds_the_same_rows(score, folder: Path) -> None:
+def test_the_csv_has_the_same_rows(score, folder: Path) -> None:
     files = ("--json", folder / "out.json", "--csv", folder / "out.csv")
     assert score(*flags(folder, "pred", "target", "mask"), *files).code == 0
     rows = json.loads((folder / "out.json").read_text())["images"]
@@ -93,9 +102,7 @@ def test_the_csv_holds_the_same_rows(score, folder: Path) -> None:
     assert [float(row["E"]) for row in read] == [row["E"] for row in rows]
 
 
-def test_the_table_shows_the_headline_the_components_and_the_five_worst(
-    score, folder: Path
-) -> None:
+def test_the_table_shows_the_score_the_components_and_the_five_worst(score, folder: Path) -> None:
     ran = score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
     value = json.loads((folder / "out.json").read_text())["score"]
     assert f"boundary_sharpness {value:.4f}" in ran.out
@@ -113,7 +120,7 @@ def test_without_masks_the_region_is_found_from_the_input(score, folder: Path) -
     assert score(*unknown, "--json", folder / "found.json").code == 0
     a, b = (json.loads((folder / f"{name}.json").read_text()) for name in ("known", "found"))
     assert b["lpips_reference"] == "input"
-    # The blur that was done inside the true region lies inside the found one.
+    # The blur inside the true region is also inside the found one.
     assert b["components"]["mae_outside"] < 0.2 * b["components"]["mae"]
     assert b["score"] == pytest.approx(a["score"], abs=0.05)
 
@@ -132,7 +139,7 @@ def test_the_region_can_be_found_quickly_by_difference(
     assert fractions[0] != fractions[1]
 
 
-def test_masks_are_found_once_and_again_where_what_was_kept_is_no_use(
+def test_found_masks_are_cached_and_damaged_ones_are_found_again(
     score, folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = (*flags(folder, "pred", "target", "input"), "--json", folder / "out.json")
@@ -161,7 +168,7 @@ def test_masks_are_found_once_and_again_where_what_was_kept_is_no_use(
     assert again["images"][0] != before["images"][0]
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(
+def test_a_cache_that_cannot_be_written_is_not_needed(
     score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no folder").write_text("a file")
@@ -172,7 +179,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 @pytest.mark.parametrize("inner", ["images", "."])
-def test_the_results_folder_of_pix2pix_gives_the_same_figures(
+def test_the_results_folder_of_pix2pix_gives_the_same_values(
     score, folder: Path, inner: str
 ) -> None:
     endings = {"pred": "fake_B", "target": "real_B", "input": "real_A"}
@@ -206,8 +213,8 @@ def test_pictures_of_several_sizes_keep_their_order_and_their_scores(score, fold
             assert_same(cut, whole)
 
 
-def test_a_picture_that_exif_turns_stands_beside_upright_ones(score, folder: Path) -> None:
-    """Both files are as wide; what is to be seen is high in one and wide in the other."""
+def test_a_picture_rotated_by_exif_is_scored_with_upright_ones(score, folder: Path) -> None:
+    """Both files have the same width; displayed, one is in portrait and one in landscape."""
     for kind in ("pred", "target", "mask"):
         with Image.open(folder / kind / "face 0.png") as picture:
             picture.crop((0, 0, 128, 120)).save(folder / kind / "face 0.png")
@@ -217,21 +224,21 @@ def test_a_picture_that_exif_turns_stands_beside_upright_ones(score, folder: Pat
         upright.save(file)
     words = (*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json")
     assert score(*words).code == 0
-    wanted = json.loads((folder / "out.json").read_text())["images"]
+    expected = json.loads((folder / "out.json").read_text())["images"]
     for kind in ("pred", "target", "mask"):
         file = folder / kind / "face 1.png"
         exif = Image.Exif()
-        exif[0x0112] = 6  # shown turned right by a quarter
+        exif[0x0112] = 6  # displayed rotated by 90 degrees
         with Image.open(file) as picture:
             picture.transpose(Image.Transpose.ROTATE_90).save(file, exif=exif)
     ran = score(*words)
     assert ran.code == 0, ran.err
     found = json.loads((folder / "out.json").read_text())["images"]
-    for row, other in zip(found, wanted, strict=True):
+    for row, other in zip(found, expected, strict=True):
         assert_same(row, other)
 
 
-def test_names_in_hangul_are_paired_however_a_system_writes_them(score, folder: Path) -> None:
+def test_names_in_hangul_are_paired_in_any_normalisation(score, folder: Path) -> None:
     for kind, form in (("pred", "NFC"), ("target", "NFD"), ("mask", "NFD")):
         name = unicodedata.normalize(form, "얼굴.png")
         (folder / kind / "face 0.png").rename(folder / kind / name)
@@ -271,7 +278,7 @@ def as_16_bits(picture: Image.Image) -> Image.Image:
 
 @pytest.mark.parametrize("form", [as_alpha, as_palette, as_grey, as_16_bits])
 def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None:
-    """The same pixels as plain RGB and in the other form have the same score."""
+    """The same pixels as plain RGB and in another form have the same score."""
     plain = as_palette if form is as_palette else as_grey if form is as_16_bits else form
     for kind in ("pred", "target"):
         for file in (folder / kind).iterdir():
@@ -288,7 +295,7 @@ def test_other_kinds_of_picture_are_converted(score, folder: Path, form) -> None
 
 
 def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) -> None:
-    """Pictures are paired by their path; every file that is written can hold every name."""
+    """Pictures are paired by path; every written file can contain every name."""
     strange = os.fsdecode("초상".encode("cp949"))
     red = "\x1b[31m.png"
     names = ("p0/a.png", "p1/a.png", f"{strange}.png", "=1+1.png", "-2.png", red)
@@ -306,8 +313,8 @@ def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) ->
     assert "passed over: 1 .txt (notes.txt)" in ran.err
     images = json.loads((folder / "out.json").read_text(encoding="utf-8"))["images"]
     escaped = "\\xc3\\xca\\xbb\\xf3.png"
-    wanted = {"p0/a.png", "p1/a.png", escaped, "=1+1.png", "-2.png", red}
-    assert {row["name"] for row in images} == wanted
+    expected = {"p0/a.png", "p1/a.png", escaped, "=1+1.png", "-2.png", red}
+    assert {row["name"] for row in images} == expected
     with (folder / "out.csv").open(newline="", encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))
     cells = {row["name"] for row in rows}
@@ -337,7 +344,7 @@ def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> Non
 
 
 def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
-    """Grey levels 127 and 128 of 255; what was drawn with soft edges has its edge there."""
+    """The limit is between grey levels 127 and 128 of 255, also for soft edges."""
     picture = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
     save(picture, tmp_path / "a.png")
     levels = torch.tensor([0, 26, 127, 128, 200, 255, 0, 255]) / 255
@@ -345,5 +352,5 @@ def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     files = PictureFiles("a", file, file, tmp_path / "mask.png", None)
     found = read_set(files, "flow", Bits.of([files]))
-    wanted = [False, False, False, True, True, True, False, True]
-    assert found.mask[0].tolist() == [wanted] * 8
+    expected = [False, False, False, True, True, True, False, True]
+    assert found.mask[0].tolist() == [expected] * 8

@@ -1,4 +1,4 @@
-"""The parts of the score against the libraries they stem from, and the masks."""
+"""The parts of the score compared with reference libraries, and the masks."""
 
 from collections.abc import Callable
 from http.client import BadStatusLine
@@ -47,8 +47,8 @@ def test_lpips_agrees_with_the_package(net: str) -> None:
     with torch.no_grad():
         spatial = package(a, b, normalize=True)
     torch.testing.assert_close(found["whole"], spatial.mean((1, 2, 3)), rtol=1e-4, atol=1e-6)
-    wanted = (spatial * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3))
-    torch.testing.assert_close(found["mask"], wanted, rtol=1e-4, atol=1e-6)
+    expected = (spatial * mask).sum((1, 2, 3)) / mask.sum((1, 2, 3))
+    torch.testing.assert_close(found["mask"], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
@@ -60,7 +60,7 @@ def test_lpips_agrees_with_the_package(net: str) -> None:
         (40, 40, slice(0, 40), slice(39, 40)),
     ],
 )
-def test_what_the_mask_cannot_change_need_not_be_looked_at(
+def test_features_outside_the_rectangles_need_not_be_computed(
     networks: dict[str, LpipsNetwork],
     net: str,
     height: int,
@@ -68,7 +68,7 @@ def test_what_the_mask_cannot_change_need_not_be_looked_at(
     rows: slice,
     columns: slice,
 ) -> None:
-    """Rectangles of features give what whole pictures give, also at borders and odd sizes."""
+    """Rectangles of features give the values of whole pictures, also at borders and odd sizes."""
     network = networks[net]
     a, b = drawn(2, 3, height, width), drawn(2, 3, height, width, seed=1)
     mask = torch.zeros(2, 1, height, width, dtype=torch.bool)
@@ -79,9 +79,9 @@ def test_what_the_mask_cannot_change_need_not_be_looked_at(
     masks = {"mask": mask, "beside": beside}
     prepared = LpipsTarget.of(network, b, mask, masks)
     found = prepared(a)
-    wanted = LpipsTarget.of(network, b, whole, masks)(torch.where(mask, a, b))
+    expected = LpipsTarget.of(network, b, whole, masks)(torch.where(mask, a, b))
     for name in masks:
-        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-7)
     assert all(float(value.max()) == 0 for value in prepared(b).values())
     if rows.stop - rows.start < height / 2:
         assert prepared.features[0].shape[-2] < network(b)[0].shape[-2] * 0.75
@@ -102,8 +102,8 @@ def test_ciede2000_and_lab_agree_with_scikit_image() -> None:
     a, b = drawn(4000, 3), drawn(4000, 3, seed=1)
     lab_a, lab_b = rgb2lab(a.numpy()), rgb2lab(b.numpy())
     np.testing.assert_allclose(to_lab(a).numpy(), lab_a, atol=0.02)
-    wanted = deltaE_ciede2000(lab_a, lab_b)
-    np.testing.assert_allclose(ciede2000(to_lab(a), to_lab(b)).numpy(), wanted, atol=0.1)
+    expected = deltaE_ciede2000(lab_a, lab_b)
+    np.testing.assert_allclose(ciede2000(to_lab(a), to_lab(b)).numpy(), expected, atol=0.1)
 
 
 def test_ciede2000_golden_values_of_sharma() -> None:
@@ -124,22 +124,22 @@ def test_ciede2000_golden_values_of_sharma() -> None:
 def test_laplacians_agree_with_scipy() -> None:
     y = drawn(1, 1, 48, 60)
     plain = y[0, 0].numpy().astype(np.float64)
-    wanted = [
+    expected = [
         laplace(plain, mode="mirror"),
         laplace(gaussian_filter(plain, 1, mode="mirror", radius=3), mode="mirror"),
         4 * laplace(gaussian_filter(plain, 2, mode="mirror", radius=6), mode="mirror"),
     ]
-    np.testing.assert_allclose(laplacians(y)[0].numpy(), np.stack(wanted), atol=2e-5)
+    np.testing.assert_allclose(laplacians(y)[0].numpy(), np.stack(expected), atol=2e-5)
 
 
-def test_noise_response_is_what_noise_has() -> None:
+def test_noise_response_is_the_variance_of_filtered_noise() -> None:
     noise = torch.randn(1, 1, 400, 400, generator=torch.Generator().manual_seed(0))
     measured = laplacians(noise).var((0, 2, 3))
     for scale, variance in enumerate(measured.tolist()):
         assert noise_response(scale) == pytest.approx(variance, rel=0.05)
 
 
-def test_local_variance_sees_nothing_outside_the_mask() -> None:
+def test_local_variance_ignores_pixels_outside_the_mask() -> None:
     mask = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
     mask[..., 20:40, 20:40] = True
     maps = drawn(1, 2, 64, 64)
@@ -150,7 +150,7 @@ def test_local_variance_sees_nothing_outside_the_mask() -> None:
     )
 
 
-def test_gaussian_blur_keeps_constants_and_works_below_its_own_reach() -> None:
+def test_gaussian_blur_preserves_constants_and_works_below_its_radius() -> None:
     flat = torch.full((1, 3, 8, 8), 0.3)
     torch.testing.assert_close(gaussian_blur(flat, 5.0), flat)
 
@@ -158,19 +158,19 @@ def test_gaussian_blur_keeps_constants_and_works_below_its_own_reach() -> None:
 def test_dilate_is_a_disc_of_two_percent() -> None:
     mask = drawn(2, 1, 150, 200) > 0.998
     disc = np.hypot(*np.mgrid[-3:4, -3:4]) <= 3
-    wanted = np.stack([binary_dilation(one[0].numpy(), disc) for one in mask])[:, None]
-    assert (dilate(mask).numpy() == wanted).all()
-    assert (dilate(mask[0]).numpy() == wanted[0]).all()
+    expected = np.stack([binary_dilation(one[0].numpy(), disc) for one in mask])[:, None]
+    assert (dilate(mask).numpy() == expected).all()
+    assert (dilate(mask[0]).numpy() == expected[0]).all()
 
 
-def test_ring_lies_about_the_edge() -> None:
+def test_ring_is_along_the_edge() -> None:
     mask = torch.zeros(1, 1, 100, 100, dtype=torch.bool)
     mask[..., 30:, 30:70] = True
     rim = ring(mask)
     assert rim[..., 60, 69]
     assert rim[..., 60, 71]
     assert not rim[..., 60, 50]
-    assert not rim[..., 99, 50]  # the picture's border is no edge of the region
+    assert not rim[..., 99, 50]  # the picture's border does not count as edge
     assert (erode(mask) <= mask).all()
 
 
@@ -203,7 +203,7 @@ def test_equal_pictures_have_no_region() -> None:
     assert not region_by_difference(picture, picture).any()
 
 
-def test_random_trunks_are_always_the_same_and_leave_the_random_state() -> None:
+def test_random_trunks_are_always_equal_and_do_not_change_the_random_state() -> None:
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
     first, second = (build_trunk("squeezenet1_1", "random") for _ in range(2))
@@ -226,7 +226,7 @@ def test_weights_policy(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_weights("auto", ["alexnet", "vgg19"]) == "random"
 
 
-def test_what_a_proxy_answers_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_s_answer_is_not_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def answer(*_: object, **__: object) -> None:
         raise BadStatusLine("<html>")
 
@@ -235,10 +235,10 @@ def test_what_a_proxy_answers_is_no_fault(tmp_path: Path, monkeypatch: pytest.Mo
     assert resolve_weights("auto", ["alexnet"]) == "random"
 
 
-@pytest.mark.parametrize("held", [b"<html>no such file</html>", b""])
+@pytest.mark.parametrize("content", [b"<html>no such file</html>", b""])
 def test_damaged_weights_are_named(
-    held: bytes, plant_weights: Callable[[str, bytes], None]
+    content: bytes, plant_weights: Callable[[str, bytes], None]
 ) -> None:
-    plant_weights("alexnet", held)
+    plant_weights("alexnet", content)
     with pytest.raises(ValueError, match=r"alexnet-owt-7be5be79\.pth are damaged .*: remove"):
         build_trunk("alexnet", "pretrained")

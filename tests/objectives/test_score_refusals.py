@@ -1,4 +1,4 @@
-"""`harness score` refuses in one sentence what it cannot score, and writes nothing."""
+"""`harness score` refuses unusable input with one sentence and writes nothing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 from scoring import flags, refused
 
 
-def test_the_weights_of_the_network_that_is_asked_for_must_be_there(
+def test_the_weights_of_the_chosen_network_are_required(
     score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -80,7 +80,7 @@ def twice(folder: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["pred", "target"])
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (cut, "face 3.png is 128 x "),
         (remove, "lacks the counterparts of face 3.png"),
@@ -95,16 +95,18 @@ def twice(folder: Path, kind: str) -> None:
     ],
 )
 def test_bad_pictures_are_one_sentence_and_nothing_is_written(
-    score, folder: Path, spoil: Callable[[Path, str], None], kind: str, said: str
+    score, folder: Path, spoil: Callable[[Path, str], None], kind: str, message: str
 ) -> None:
     spoil(folder, kind)
     refused(
-        score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json"), said, folder
+        score(*flags(folder, "pred", "target", "mask"), "--json", folder / "out.json"),
+        message,
+        folder,
     )
 
 
 @pytest.mark.parametrize(
-    ("kind", "spoil", "said"),
+    ("kind", "spoil", "message"),
     [
         ("mask", cut, "mask/face 3.png is 128 x 96 and its original"),
         ("mask", remove, "lacks the counterparts of face 3.png"),
@@ -117,11 +119,11 @@ def test_bad_pictures_are_one_sentence_and_nothing_is_written(
     ],
 )
 def test_bad_masks_and_inputs_are_one_sentence(
-    score, folder: Path, kind: str, spoil: Callable[[Path, str], None], said: str
+    score, folder: Path, kind: str, spoil: Callable[[Path, str], None], message: str
 ) -> None:
     spoil(folder, kind)
     words = flags(folder, "pred", "target", kind)
-    refused(score(*words, "--json", folder / "out.json"), said, folder)
+    refused(score(*words, "--json", folder / "out.json"), message, folder)
 
 
 def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -> None:
@@ -133,7 +135,7 @@ def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "Give --pred and --target, or --results"),
         (["--pred", "pred"], "Give --pred and --target, or --results"),
@@ -155,12 +157,12 @@ def test_many_missing_counterparts_are_listed_and_counted(score, folder: Path) -
         ),
     ],
 )
-def test_flags_that_do_not_go_together_are_refused(
-    score, folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+def test_incompatible_options_are_refused(
+    score, folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(folder)
     (folder / "mask.txt").write_text("a file, no folder")
-    refused(score(*words), said, folder)
+    refused(score(*words), message, folder)
 
 
 def test_results_that_lack_a_part_are_listed(score, folder: Path) -> None:

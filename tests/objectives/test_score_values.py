@@ -1,4 +1,4 @@
-"""The score's constants by what they do: each figure from its definition, without our own code."""
+"""The constants of the score, each tested by an independent computation from its definition."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_the_window_is_one_percent_of_the_short_side_and_two_pixels_at_least(
     assert window_sigma(side) == pytest.approx(sigma)
 
 
-def test_floors_are_what_noise_of_two_grey_levels_has_after_each_filter() -> None:
+def test_floors_are_the_variance_of_noise_of_two_grey_levels() -> None:
     impulse = np.zeros((41, 41))
     impulse[20, 20] = 1
     responses = [
@@ -43,8 +43,8 @@ def test_floors_are_what_noise_of_two_grey_levels_has_after_each_filter() -> Non
         laplace(gaussian_filter(impulse, 1, radius=3)),
         4 * laplace(gaussian_filter(impulse, 2, radius=6)),
     ]
-    wanted = [(response**2).sum() * (2 / 255) ** 2 for response in responses]
-    assert floors() == pytest.approx(wanted, rel=1e-6)
+    expected = [(response**2).sum() * (2 / 255) ** 2 for response in responses]
+    assert floors() == pytest.approx(expected, rel=1e-6)
 
 
 def test_luma_is_that_of_bt_601() -> None:
@@ -54,7 +54,7 @@ def test_luma_is_that_of_bt_601() -> None:
 
 
 @pytest.mark.parametrize(("side", "radius"), [(40, 1), (128, 3), (260, 5), (400, 8)])
-def test_region_and_rim_are_two_percent_wide(side: int, radius: int) -> None:
+def test_region_and_ring_are_dilated_by_two_percent(side: int, radius: int) -> None:
     mask = square(side, side // 3, 2 * side // 3)
     disc = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
     wider = binary_dilation(mask[0, 0].numpy(), disc)
@@ -67,7 +67,7 @@ def test_region_and_rim_are_two_percent_wide(side: int, radius: int) -> None:
 def test_a_region_of_half_a_thousandth_of_the_picture_is_scored(
     objective: BoundarySharpness, pixels: int, scored: bool
 ) -> None:
-    """Of 10,000 pixels five."""
+    """Five of 10,000 pixels."""
     masks = torch.cat([square(100, 40, 60), torch.zeros(1, 1, 100, 100, dtype=torch.bool)])
     masks[1, 0, 50, 50 : 50 + pixels] = True
     targets = drawn(2, 3, 100, 100)
@@ -76,21 +76,21 @@ def test_a_region_of_half_a_thousandth_of_the_picture_is_scored(
     assert score.components["n_scored"] == 1 + scored
 
 
-def test_without_inputs_a_blur_of_the_original_stands_in(objective: BoundarySharpness) -> None:
-    """Of 1.25 % of the short side: at 128 pixels of 1.6."""
+def test_without_inputs_a_blurred_original_replaces_them(objective: BoundarySharpness) -> None:
+    """With a sigma of 1.25% of the short side: 1.6 at 128 pixels."""
     target, mask = drawn(1, 3, 128, 128), square(128, 50, 80)
     blurred = gaussian_filter(target[0].numpy(), (0, 1.6, 1.6), mode="mirror", radius=(0, 5, 5))
-    found, wanted = (
+    found, expected = (
         objective.against(Reference(("a",), target, mask, inputs))(target).components["lpips_noop"]
         for inputs in (None, torch.from_numpy(blurred)[None])
     )
-    assert found == pytest.approx(wanted, rel=1e-4)
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_an_input_that_is_the_original_is_taken_to_be_a_thousandth_away(
+def test_an_input_equal_to_the_original_has_the_minimum_lpips(
     objective: BoundarySharpness,
 ) -> None:
-    """In LPIPS; else whatever was restored would be infinitely worse than it."""
+    """Otherwise any restored picture would be infinitely worse than the input."""
     target, mask = drawn(1, 3, 64, 64), square(64, 20, 40)
     restored = (target + 0.02 * drawn(1, 3, 64, 64, seed=1)).clamp(0, 1)
     found = objective.against(Reference(("a",), target, mask, target))(restored).components
@@ -98,8 +98,8 @@ def test_an_input_that_is_the_original_is_taken_to_be_a_thousandth_away(
     assert found["Lrel"] == pytest.approx(1000 * found["lpips"])
 
 
-def test_the_score_is_the_exponential_of_what_is_wrong(objective: BoundarySharpness) -> None:
-    """Blur, detail too much and distance weigh the same, inside and on the rim."""
+def test_the_score_is_the_exponential_of_the_error_terms(objective: BoundarySharpness) -> None:
+    """Blur, excess detail and distance have equal weight, inside and on the ring."""
     target, mask = drawn(2, 3, 64, 64), square(64, 20, 40).expand(2, -1, -1, -1)
     restored = torch.stack([target[0] * 0.5 + 0.2, drawn(3, 64, 64, seed=1)])
     inputs = drawn(2, 3, 64, 64, seed=2)
@@ -112,16 +112,14 @@ def test_the_score_is_the_exponential_of_what_is_wrong(objective: BoundarySharpn
                 float(row[f"{place}lpips"]) / float(row[f"{place}lpips_noop"]), rel=1e-5
             )
     assert float(rows[0]["D"]) > 10 * float(rows[0]["E"])  # half the contrast: blur
-    assert float(rows[0]["D"]) == pytest.approx(math.log(4), rel=0.05)  # of a quarter the variance
+    assert float(rows[0]["D"]) == pytest.approx(math.log(4), rel=0.05)  # a quarter of the variance
 
 
 @pytest.mark.parametrize(
     ("direction", "worst"), [("maximize", [0.0, 1.0, 2.0]), ("minimize", [24.0, 23.0, 22.0])]
 )
-def test_a_set_s_figures_are_means_a_median_and_its_worst_tenth(
-    direction: str, worst: list[float]
-) -> None:
-    """Of 25 pictures the worst three; who has no score is in none of them."""
+def test_a_set_has_means_a_median_and_its_worst_tenth(direction: str, worst: list[float]) -> None:
+    """The worst three of 25 pictures; pictures without a score are in no mean."""
     values = [float(number) for number in np.random.default_rng(0).permutation(25)]
     rows: list[dict[str, float | str]] = [
         {"name": str(k), "score": value, "D": value**2} for k, value in enumerate(values)
@@ -137,7 +135,7 @@ def test_a_set_s_figures_are_means_a_median_and_its_worst_tenth(
     }
 
 
-def test_a_median_is_no_mean() -> None:
+def test_the_median_is_not_the_mean() -> None:
     rows: list[dict[str, float | str]] = [
         {"name": str(value), "score": value} for value in (0.1, 0.2, 0.9, 0.3)
     ]
@@ -146,7 +144,7 @@ def test_a_median_is_no_mean() -> None:
     assert found.value == pytest.approx(0.375)
 
 
-def test_a_difference_of_nine_grey_levels_in_one_colour_is_one() -> None:
+def test_a_difference_of_nine_grey_levels_in_one_colour_counts() -> None:
     original = torch.full((3, 1, 4), 100, dtype=torch.uint8)
     retouched = original.clone()
     for column, (channel, step) in enumerate([(0, 8), (1, 9), (2, -9), (2, -8)]):
@@ -154,14 +152,14 @@ def test_a_difference_of_nine_grey_levels_in_one_colour_is_one() -> None:
     assert region_by_difference(retouched, original).tolist() == [[[False, True, True, False]]]
 
 
-def test_a_displacement_of_a_thousandth_of_the_short_side_is_one() -> None:
+def test_a_displacement_of_a_thousandth_of_the_short_side_counts() -> None:
     field = torch.zeros(2, 200, 400)
     field[1, 5, 5], field[1, 5, 9] = 0.201, -0.199
     assert region_from_field(field).nonzero().tolist() == [[0, 5, 5]]
 
 
-def test_movement_is_cleaned_of_gaps_and_specks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At 200 pixels: above 0.8 px, gaps of up to 4 px closed, holes filled, 20 pixels at least."""
+def test_gaps_and_small_parts_of_the_region_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 200 pixels: above 0.8 px, gaps up to 4 px closed, holes filled, at least 20 pixels."""
     flow = np.zeros((2, 200, 200))
     flow[0, 20:80, 20:100] = 0.9
     flow[0, 20:80, 58:62] = 0.7  # a gap of four pixels
@@ -173,21 +171,21 @@ def test_movement_is_cleaned_of_gaps_and_specks(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("skimage.registration.optical_flow_tvl1", lambda still, moved: flow)
     picture = np.zeros((200, 200), np.float32)
     found = moving(picture, picture)
-    wanted = np.zeros((200, 200), bool)
-    wanted[20:80, 20:100] = wanted[120:160, 20:60] = wanted[10:14, 150:155] = True
+    expected = np.zeros((200, 200), bool)
+    expected[20:80, 20:100] = expected[120:160, 20:60] = expected[10:14, 150:155] = True
     for end in (slice(20, 22), slice(78, 80)):  # a disc does not close the ends of a gap
-        wanted[end, 58:62] = found[end, 58:62]
-    assert (found == wanted).all()
+        expected[end, 58:62] = found[end, 58:62]
+    assert (found == expected).all()
     wide = np.ones((20, 40), bool)
     wide[:, 10:15] = False
     assert not closed(wide, 2)[:, 10:15].any()
 
 
 @pytest.mark.parametrize("shape", [(160, 240), (240, 160)])
-def test_without_inputs_a_blur_by_the_short_side_stands_in(
+def test_without_inputs_the_blur_depends_on_the_short_side(
     objective: BoundarySharpness, shape: tuple[int, int]
 ) -> None:
-    """1.25 % of it: that very blur of the original is no better than doing nothing."""
+    """1.25% of it: exactly that blur of the original is no better than doing nothing."""
     target = drawn(1, 3, *shape)
     mask = torch.zeros(1, 1, *shape, dtype=torch.bool)
     mask[..., 60:100, 60:100] = True

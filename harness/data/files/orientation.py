@@ -1,4 +1,4 @@
-"""Metadata of a picture that has been turned upright, or changed: what it says stays true."""
+"""Update the metadata of a picture that has been rotated upright or changed."""
 
 import re
 import struct
@@ -6,7 +6,7 @@ import struct
 from PIL import ExifTags
 
 ORIENTATION = int(ExifTags.Base.Orientation)
-SIDEWAYS = (5, 6, 7, 8)  # the orientations that exchange width and height
+SIDEWAYS = (5, 6, 7, 8)  # the orientations that swap width and height
 EXIF_HEAD = b"Exif\0\0"
 ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 SHORT = 3
@@ -14,8 +14,8 @@ XMP_ORIENTATION = re.compile(rb'(tiff:Orientation\s*(?:=\s*["\']|>))[0-9]')
 
 
 def upright_exif(exif: bytes) -> bytes:
-    """EXIF of orientation 1, without a thumbnail, which would show the picture as it was; every
-    other byte, such as a camera's own notes, stays where it is. Of EXIF that is damaged nothing.
+    """EXIF with orientation 1, and without its thumbnail, which would be out of date. All other
+    bytes, such as maker notes, keep their position. Damaged EXIF gives nothing.
     """
     start = len(EXIF_HEAD) if exif.startswith(EXIF_HEAD) else 0
     order = ORDERS.get(exif[start : start + 4])
@@ -36,5 +36,5 @@ def upright_exif(exif: bytes) -> bytes:
 
 
 def upright_xmp(xmp: bytes) -> bytes:
-    """XMP of orientation 1."""
+    """XMP with orientation 1."""
     return XMP_ORIENTATION.sub(rb"\g<1>1", xmp)

@@ -1,7 +1,7 @@
-"""A photograph's own values, as its file has them: 8 or 16 bits, alpha, any colour profile.
+"""Read a photograph's original values: 8 or 16 bits, alpha, any colour profile.
 
-`harness.data.reading` gives what a picture is meant to look like, as networks need it. Whoever
-changes a part of a picture needs the values themselves, for the rest to stay as it is.
+`picture_reading` converts pictures to sRGB bytes for networks. To change only a part of a picture
+and leave the rest exactly as it is, the original values are needed.
 """
 
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ from harness.errors import UserInputError
 Values = NDArray[np.unsignedinteger[Any]]
 
 EXTRA_SAMPLES, PLAIN_ALPHA = 338, {2, 999}
-# What Pillow's modes become without loss; others are kept as they are.
+# Lossless conversions of Pillow's modes; other modes are kept.
 EXPANDED = {"1": "L", "P": "RGB", "PA": "RGBA"}
-# With a transparent colour, or a palette that has transparent ones.
+# The same for a picture with a transparent colour, or a palette with transparent entries.
 EXPANDED_CLEAR = {"1": "LA", "L": "LA", "P": "RGBA"}
 KEPT = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """Pixels, upright.
+    """Upright pixels.
 
     Attributes:
-        values: `[h, w, channels]`, uint8 or uint16; alpha is not multiplied into the colours.
-        mode: which channels they are: L, LA, RGB, RGBA or CMYK.
-        in_srgb: whether colours were converted, so that the file's profile is no longer theirs.
+        values: `[h, w, channels]`, uint8 or uint16; colours are not premultiplied by alpha.
+        mode: the channels: L, LA, RGB, RGBA or CMYK.
+        in_srgb: whether colours were converted, so that the file's profile no longer applies.
     """
 
     values: Values
@@ -43,40 +43,40 @@ class Photograph:
 
     @property
     def colours(self) -> int:
-        """How many channels are not alpha."""
+        """The number of channels without alpha."""
         return len(self.mode) - self.mode.endswith("A")
 
 
 def read_photograph(file: Path) -> Photograph:
-    """A picture's own values.
+    """Read a picture's original values.
 
     Raises:
-        UserInputError: it cannot be read, or not without loss.
+        UserInputError: it cannot be read without loss.
     """
     with opened_picture(file) as opened:
         refuse_lossy(opened, file)
         values, mode = values_of(opened)
-        # After the values: a PNG may have its EXIF behind them.
+        # After the values, since in a PNG the EXIF may follow them.
         orientation = opened.getexif().get(ORIENTATION, 1)
     return Photograph(upright(values, orientation), mode)
 
 
 def refuse_lossy(opened: Image.Image, file: Path) -> None:
-    """Refuse a picture of which `values_of` would lose something. Its pixels are not looked at.
+    """Refuse a picture that `values_of` cannot read without loss. Does not decode its pixels.
 
     Raises:
-        UserInputError: it holds several pictures, or values that Pillow does not give as they are.
+        UserInputError: it contains several pictures, or values that Pillow would change.
     """
     refuse_several(opened, file)
     if what := lossy_kind(opened):
         raise UserInputError(
-            f"{shown(file)} holds {what}, of which some would be lost: save it as grey, RGB or "
-            "CMYK of 8 or 16 bits."
+            f"{shown(file)} holds {what}, which cannot be kept without loss: save it as grey, RGB "
+            "or CMYK of 8 or 16 bits."
         )
 
 
 def lossy_kind(opened: Image.Image) -> str:
-    """What a file holds that cannot be read without loss; "" where it can."""
+    """The content of a file that cannot be read without loss; "" if all can."""
     if opened.mode not in (*KEPT, *EXPANDED, "I;16", "I;16B", "I;16L"):
         kinds = {"F": "floating-point pixels", "I": "pixels of 32 or signed bits"}
         return kinds.get(opened.mode, f"pixels of the kind {opened.mode}")
@@ -85,7 +85,7 @@ def lossy_kind(opened: Image.Image) -> str:
     if isinstance(opened, TiffImagePlugin.TiffImageFile):
         extra = set(opened.tag_v2.get(EXTRA_SAMPLES, ()))
         if extra - PLAIN_ALPHA or len(opened.tag_v2.get(EXTRA_SAMPLES, ())) > 1:
-            return "channels beside its colours that are no plain transparency"
+            return "extra channels that are not plain transparency"
     for tile in getattr(opened, "tile", ()):
         if raw_mode(tile.args).startswith("LA;16"):
             return "16 bits of grey with transparency"
@@ -95,7 +95,7 @@ def lossy_kind(opened: Image.Image) -> str:
 
 
 def most_of(args: Any) -> int:
-    """The largest value that a PPM's pixels can have, from the arguments of its decoder."""
+    """The maximum value of a PPM, from the arguments of its decoder."""
     return int(args[1]) if isinstance(args, tuple) else 255
 
 
@@ -106,7 +106,7 @@ def values_of(opened: Image.Image) -> tuple[Values, str]:
     if opened.mode.startswith("I"):
         return np.asarray(opened).astype(np.uint16)[:, :, None], "L"
     changes = EXPANDED
-    # A transparent colour of a picture that keeps its mode and depth stays one in its file.
+    # If mode and depth do not change, a transparent colour is preserved in the file.
     if "transparency" in opened.info and (opened.mode != "L" or ";" in first_raw_mode(opened)):
         changes = EXPANDED | EXPANDED_CLEAR
     mode = changes.get(opened.mode, opened.mode)
@@ -115,13 +115,13 @@ def values_of(opened: Image.Image) -> tuple[Values, str]:
 
 
 def first_raw_mode(opened: Image.Image) -> str:
-    """How the first tile is unpacked: `L;4` has 4 bits, whatever the mode says."""
+    """The raw mode of the first tile: `L;4` means 4 bits, although the mode is `L`."""
     tiles = getattr(opened, "tile", ())
     return raw_mode(tiles[0].args) if tiles else opened.mode
 
 
 def upright(values: Values, orientation: int) -> Values:
-    """Values `[h, w, channels]` turned as an EXIF orientation (1 to 8) says."""
+    """Values `[h, w, channels]` rotated upright by an EXIF orientation (1 to 8)."""
     if orientation in SIDEWAYS:
         values = values.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -82,7 +82,7 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
         ) from error
     except depth.OtherDepthError as error:
         raise UserInputError(
-            f"{shown(file)} cannot be scaled to 8 bits as the others are ({error}): save it with 8 "
+            f"{shown(file)} cannot be scaled to 8 bits like the others ({error}): save it with 8 "
             "bits, or remove it."
         ) from error
     except Exception as error:  # Pillow's decoders raise many types for damaged files
@@ -114,16 +114,16 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
 
 
 def refuse_several(opened: Image.Image, file: Path) -> None:
-    """Refuse a file of several pictures.
+    """Refuse a file with several pictures.
 
     Raises:
-        UserInputError: it is one.
+        UserInputError: it has several.
     """
     frames = frames_of(opened)
     if frames > 1:
         raise UserInputError(
-            f"{shown(file)} holds {frames} frames, an animation or several pages: give one "
-            "picture a file."
+            f"{shown(file)} holds {frames} frames, an animation or several pages: save one "
+            "picture per file."
         )
 
 

@@ -1,7 +1,7 @@
-"""A photograph written as its source was: the same format, and what the file says besides.
+"""Write a photograph in the format of its source file, with the same metadata.
 
-Every pixel is written as it is, but in JPEG: that is encoded again with its own quantisation
-tables, so that pixels may change by a few levels anywhere.
+Pixels are written exactly, except in JPEG: that is encoded again with the source's quantisation
+tables, so any pixel may change by a few levels.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from harness.data.files.picture_reading import opened_picture
 from harness.data.files.png_writing import png_like
 from harness.data.files.tiff_writing import tiff_like
 
-HALF_WIDTH = 1  # Pillow's number for colours at half the width alone (4:2:2)
+HALF_WIDTH = 1  # Pillow's number for colours at half the width only (4:2:2)
 Writer = Callable[[Path], None]
 
 
 def write_like(source: Path, photograph: Photograph, file: Path) -> None:
-    """Write a photograph in the format of `source`, with its metadata; the pixels are upright.
+    """Write an upright photograph in the format of `source`, with its metadata.
 
-    A phone's JPEG of several pictures becomes a JPEG of one; WebP is written without loss.
+    A phone's JPEG with several pictures becomes a JPEG with one; WebP is written losslessly.
 
     Raises:
         UserInputError: `source` cannot be opened.
@@ -36,7 +36,8 @@ def write_like(source: Path, photograph: Photograph, file: Path) -> None:
 
 
 def writer_like(opened: Image.Image, source: Path, photograph: Photograph) -> Writer:
-    """What writes a photograph with the metadata of `opened`, which may be closed by then."""
+    """A function that writes a photograph with the metadata of `opened`, which it does not need
+    to be open any more."""
     match opened.format:
         case "PNG":
             return png_like(source, photograph)
@@ -62,7 +63,7 @@ def by_pillow(kind: str, photograph: Photograph, options: dict[str, Any]) -> Wri
 
 
 def common_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
-    """What Pillow writes besides pixels, where a format has it."""
+    """Pillow's options for metadata, which formats without them ignore."""
     options: dict[str, Any] = {
         key: opened.info[key] for key in ("dpi", "comment") if key in opened.info
     }
@@ -75,7 +76,7 @@ def common_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any
 
 
 def jpeg_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
-    """How a JPEG is to be encoded for least loss against its source."""
+    """Pillow's options for encoding a JPEG with the least loss compared with its source."""
     assert isinstance(opened, JpegImagePlugin.JpegImageFile)
     options = common_options(opened, photograph)
     tables = list(opened.quantization.values())
@@ -86,7 +87,7 @@ def jpeg_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
     options["qtables"] = tables
     options["subsampling"] = subsampling
     options["progressive"] = bool(opened.info.get("progressive"))
-    # Photoshop's block, which has captions and rights.
+    # Photoshop's block, with captions and rights.
     options["extra"] = b"".join(
         b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
         for name, body in opened.applist

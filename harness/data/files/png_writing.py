@@ -1,5 +1,5 @@
-"""PNG of 8 and 16 bits a channel, with the chunks of another file. Pillow has no colours of 16 bits
-and drops chunks, such as gamma, that say how pixels are seen.
+"""Write PNG with 8 or 16 bits per channel and the chunks of another file. Pillow has no 16-bit
+colours and drops chunks that affect how pixels are displayed, such as gamma.
 """
 
 import struct
@@ -16,9 +16,9 @@ from harness.data.files.photograph import Photograph
 
 HEAD = b"\x89PNG\r\n\x1a\n"
 COLOUR_TYPES = {"L": 0, "RGB": 2, "LA": 4, "RGBA": 6}
-UP = 2  # the filter that keeps each row's difference from the one above
+UP = 2  # the filter that stores the difference from the row above
 BAND_BYTES = 2**20
-# Chunks of colour spaces; of how pixels were stored; of animations.
+# Chunks about colour spaces, about the storage of pixels, and about animations.
 SPACES = {b"iCCP", b"cHRM", b"gAMA", b"sRGB", b"cICP"}
 STORED = {b"tRNS", b"bKGD", b"hIST", b"sBIT"}
 FRAMES = {b"acTL", b"fcTL", b"fdAT"}
@@ -27,7 +27,7 @@ OLD_EXIF = b"Raw profile type exif\0"  # ImageMagick's, before PNG had a chunk f
 
 
 def png_like(source: Path, photograph: Photograph) -> Callable[[Path], None]:
-    """What writes a photograph with the chunks of `source`."""
+    """A function that writes a photograph with the chunks of `source`."""
     height, width = photograph.values.shape[:2]
     depth, colour = 8 * photograph.values.itemsize, COLOUR_TYPES[photograph.mode]
     dropped = set(FRAMES)
@@ -51,7 +51,7 @@ def png_like(source: Path, photograph: Photograph) -> Callable[[Path], None]:
 
 
 def packed_rows(photograph: Photograph) -> Iterator[bytes]:
-    """The pixels, filtered and compressed, a few rows at a time."""
+    """The filtered and compressed pixels, a few rows at a time."""
     height = photograph.values.shape[0]
     row = photograph.values[0].nbytes
     packer = zlib.compressobj()
@@ -69,7 +69,7 @@ def packed_rows(photograph: Photograph) -> Iterator[bytes]:
 
 
 def chunks_of(source: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of every chunk that is not of the picture itself."""
+    """Name and body of every ancillary chunk."""
     with source.open("rb") as file:
         file.seek(len(HEAD))
         while len(head := file.read(8)) == 8:
@@ -82,14 +82,14 @@ def chunks_of(source: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def stored_as(source: Path) -> tuple[int, int]:
-    """Bits a channel and colour type."""
+    """Bits per channel, and the colour type."""
     with source.open("rb") as file:
         head = file.read(26)
     return head[24], head[25]
 
 
 def kept_chunks(source: Path) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a file that are true of a picture turned upright; damaged text is left out."""
+    """The chunks of a file, updated for an upright picture; damaged text is left out."""
     exif: list[bytes] = []
     for name, body in chunks_of(source):
         with suppress(zlib.error, ValueError, IndexError):
@@ -104,14 +104,14 @@ def kept_chunks(source: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def upright_text(body: bytes) -> bytes:
-    """The body of a chunk of XMP, for a picture that is upright."""
+    """The body of an XMP chunk, updated for an upright picture."""
     packed, words = body[len(XMP)], body[len(XMP) + 2 :].split(b"\0", 2)
     text = zlib.decompress(words[2]) if packed else words[2]
     return XMP + b"\0\0" + b"\0".join([*words[:2], upright_xmp(text)])
 
 
 def exif_in(body: bytes) -> bytes:
-    """The EXIF of an old text chunk, in which it is written in hexadecimal after three lines."""
+    """The EXIF in an old text chunk, where it is hexadecimal and follows three lines."""
     text = body[len(OLD_EXIF) :]
     if text[:1] == b"\0":  # a compressed one
         text = zlib.decompress(text[1:])

@@ -1,6 +1,7 @@
-"""TIFF of 8 and 16 bits a channel, with the tags of another file. Pillow has no colours of 16 bits.
+"""Write TIFF with 8 or 16 bits per channel and the tags of another file. Pillow has no 16-bit
+colours.
 
-Written in strips, compressed without loss (deflate, differences along rows).
+In strips with lossless compression (deflate, horizontal differences).
 """
 
 import zlib
@@ -23,7 +24,7 @@ SHORT, LONG = TiffTags.SHORT, TiffTags.LONG
 STRIP_OFFSETS, STRIP_LENGTHS = 273, 279
 PROFILE, XMP = 34675, 700
 EXIF, GPS, INTEROP = (int(ExifTags.IFD[name]) for name in ("Exif", "GPSInfo", "Interop"))
-# How pixels were stored, previews, and Photoshop's layers, which hold the picture as it was.
+# Tags about the storage of pixels, previews, and Photoshop's layers, which have the old picture.
 DROPPED = {
     *(254, 255, 256, 257, 258, 259, 262, 263, 266, 273, 277, 278, 279, 280, 281, 284, 290, 291),
     *(292, 293, 301, 317, 320, 322, 323, 324, 325, 330, EXTRA_SAMPLES, 339, 340, 341, 347),
@@ -32,7 +33,7 @@ DROPPED = {
 
 
 def tiff_like(opened: Image.Image, photograph: Photograph) -> Callable[[Path], None]:
-    """What writes a photograph with the tags of `opened`."""
+    """A function that writes a photograph with the tags of `opened`."""
     assert isinstance(opened, TiffImagePlugin.TiffImageFile)
     tags = tags_of(opened)
     if photograph.in_srgb:
@@ -71,21 +72,21 @@ def tiff_like(opened: Image.Image, photograph: Photograph) -> Callable[[Path], N
 
 
 def packed(rows: np.ndarray) -> bytes:
-    """A strip of rows `[h, w, channels]`, compressed."""
+    """A compressed strip of rows `[h, w, channels]`."""
     differences = rows.copy()
     differences[:, 1:] -= rows[:, :-1]
     return zlib.compress(differences.astype(rows.dtype.newbyteorder("<")).tobytes())
 
 
 def photometric(opened: TiffImagePlugin.TiffImageFile, photograph: Photograph) -> int:
-    """What the values mean. Pillow turns white-is-zero round in 8 bits and leaves it in 16."""
-    meant = PHOTOMETRIC[photograph.mode]
+    """The photometric interpretation. Pillow inverts white-is-zero with 8 bits, but not with 16."""
     wide = photograph.values.itemsize == 2
-    return WHITE_IS_ZERO if wide and opened.tag_v2.get(262) == WHITE_IS_ZERO else meant
+    inverted = wide and opened.tag_v2.get(262) == WHITE_IS_ZERO
+    return WHITE_IS_ZERO if inverted else PHOTOMETRIC[photograph.mode]
 
 
 def tags_of(opened: TiffImagePlugin.TiffImageFile) -> dict[int, tuple[int, Any]]:
-    """Type and value of every tag that is not about how the pixels are stored."""
+    """Type and value of every tag that is not about the storage of pixels."""
     tags = {}
     exif = opened.getexif()
     for tag, value in opened.tag_v2.items():
@@ -100,7 +101,7 @@ def tags_of(opened: TiffImagePlugin.TiffImageFile) -> dict[int, tuple[int, Any]]
             if INTEROP in value:
                 value[INTEROP] = dict(exif.get_ifd(INTEROP))
         elif isinstance(value, str):
-            value = value.encode("latin-1")  # as it was read: Pillow would write it as ASCII
+            value = value.encode("latin-1")  # as Pillow reads it; it would write ASCII
         kind = LONG if tag in (EXIF, GPS) else opened.tag_v2.tagtype[tag]
         tags[tag] = kind, value
     return tags

@@ -1,1 +1,1 @@
-"""Pairs ready to train on: sized, split, prepared once and cached."""
+"""Prepare pairs for training: scale, split and cache them."""

@@ -1,4 +1,4 @@
-"""Where prepared things are kept, and by what names: digests that are the same on every machine."""
+"""The cache of prepared data, with names that are digests and equal on every machine."""
 
 import hashlib
 import os
@@ -13,10 +13,10 @@ from harness.paths import refusal_to_hold
 
 
 def default_cache() -> Path:
-    """`HARNESS_CACHE`, or this user's cache folder.
+    """`HARNESS_CACHE`, or the user's cache folder.
 
     Raises:
-        UserInputError: the user has no home.
+        UserInputError: the user has no home folder.
     """
     if chosen := os.environ.get("HARNESS_CACHE"):
         return Path(chosen)
@@ -25,16 +25,16 @@ def default_cache() -> Path:
         return (Path(system) if system else Path.home() / ".cache") / "pix2pix-blur-harness"
     except RuntimeError as error:
         raise UserInputError(
-            "There is no home folder to keep prepared pairs in: name a folder for them in the "
+            "There is no home folder to store prepared pairs in: name a folder for them in the "
             "environment variable HARNESS_CACHE."
         ) from error
 
 
 def writable_cache() -> Path:
-    """As `default_cache`, where it can be written.
+    """Like `default_cache`, but checks that it can be written.
 
     Raises:
-        UserInputError: it cannot, or there is none.
+        UserInputError: it cannot be written, or does not exist.
     """
     folder = default_cache()
     if why := refusal_to_hold(folder):
@@ -46,13 +46,13 @@ def writable_cache() -> Path:
 
 
 def fingerprints(folder: PairFolder) -> Iterable[str]:
-    """Split, name and bytes of every file that is read, in a fixed order."""
+    """Strings that identify split, name and content of every file that is read, in fixed order."""
     for split, pairs in folder.splits.items():
         for pair in pairs:
-            listed = folder.layout == "manifest"
-            # Not by the name, which shows bytes that are not UTF-8 escaped.
-            place = pair.name if listed else pair.a.relative_to(folder.root).as_posix()
-            yield f"{split}\n{place}"
+            from_list = folder.layout == "manifest"
+            # Not the name, in which bytes that are not UTF-8 are escaped.
+            path = pair.name if from_list else pair.a.relative_to(folder.root).as_posix()
+            yield f"{split}\n{path}"
             if pair.bits != WIDEST:
                 yield f"{pair.bits} bits"
             fields = () if pair.field is None or split == "train" else (pair.field,)
@@ -66,7 +66,7 @@ def fingerprints(folder: PairFolder) -> Iterable[str]:
 
 
 def digest_of(*parts: Iterable[str]) -> str:
-    """A digest of 32 hexadecimal digits."""
+    """A digest of all strings, 32 hexadecimal digits."""
     total = hashlib.sha256()
     for texts in parts:
         for text in texts:
@@ -75,9 +75,9 @@ def digest_of(*parts: Iterable[str]) -> str:
 
 
 def stamp(file: Path) -> str:
-    """What changes when a file does."""
+    """A string that changes when the file does: path, size and modification time."""
     try:
-        known = file.stat()
+        status = file.stat()
     except OSError as error:
         return f"{file.absolute()}\n{type(error).__name__}"
-    return f"{file.absolute()}\n{known.st_size}\n{known.st_mtime_ns}"
+    return f"{file.absolute()}\n{status.st_size}\n{status.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""Pictures that show the same thing, so that none is both trained on and validated with."""
+"""Group pairs that show the same picture, so that no picture is both in train and in val."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ from harness.errors import UserInputError
 
 HASH_SIDE = 8
 MOST_DIFFERENT_BITS = 5
-# Steps of a thumbnail's cells up to which noise alone may make them.
+# A range of a thumbnail's cells up to this may be noise only.
 FLAT = 2
 
 
 @dataclass(frozen=True)
 class Signature:
-    """By what a pair is known again: difference hashes of A and B, and B's landmarks."""
+    """Identifies the picture of a pair: difference hashes of A and B, and B's landmarks."""
 
     hashes: tuple[int, ...]
     landmarks: bytes
@@ -36,10 +36,10 @@ def signature(a: Picture, b: Picture) -> Signature:
 
 
 def difference_hash(picture: Picture) -> int | None:
-    """64 bits: is each cell of an 8 x 8 thumbnail brighter than its left neighbour? None of a
-    picture of one tone, which is no more like another one than like any.
+    """64 bits: whether each cell of an 8 x 8 thumbnail is brighter than its left neighbour. None
+    for a picture of one tone, which would resemble every other.
 
-    Survives scaling, recompression and small local warps; not a tighter crop.
+    Robust to scaling, recompression and small local warps, but not to cropping.
     """
     thumbnail = Image.fromarray(picture).convert("L").resize((HASH_SIDE + 1, HASH_SIDE))
     cells = np.asarray(thumbnail, np.int16)
@@ -50,10 +50,10 @@ def difference_hash(picture: Picture) -> int | None:
 
 
 def close_hashes(hashes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Indices of hashes that differ in a few bits; of equal ones, each with the first.
+    """Pairs of indices of hashes that differ in few bits; equal ones are paired with the first.
 
-    Two hashes that differ in at most k bits agree wholly on one of k + 1 bands, so that only
-    those which share a band are compared.
+    Two hashes that differ in at most k bits are equal in at least one of k + 1 bands, so only
+    hashes that share a band are compared.
     """
     first: dict[int, int] = {}
     for index, value in enumerate(hashes):
@@ -89,7 +89,7 @@ def same_picture_groups(signatures: Sequence[Signature]) -> list[list[int]]:
 
 
 def read_signature(files: PairFiles) -> Signature:
-    """A pair's signature; one like no other's where it cannot be read: who needs it will say."""
+    """A pair's signature; an empty one, like no other, if it cannot be read (reported later)."""
     try:
         return signature(*read_halves(files))
     except UserInputError:

@@ -1,4 +1,4 @@
-"""Warped regions found from pairs, kept by what the pictures hold: optical flow takes its time."""
+"""Cache the warped regions found by optical flow, which is slow, by the content of the pair."""
 
 import contextlib
 import hashlib
@@ -16,38 +16,38 @@ from harness.data.pairs.sizing import to_tensor
 from harness.paths import write_aside
 from objectives.masks import region_from_pair
 
-# Raise when the same pictures give another region.
+# Increase when the same pictures give another region.
 RECIPE = 1
 
 
 def found_mask(retouched: Picture, original: Picture) -> Tensor:
-    """Where two pictures (bytes `[h, w, 3]`) differ by movement, bool `[1, h, w]`, undilated.
+    """The region where things moved between two pictures (bytes `[h, w, 3]`), bool `[1, h, w]`,
+    before dilation.
 
-    A cache that cannot be written costs time and nothing else.
+    If the cache cannot be written, the only consequence is the time for another computation.
     """
     file = default_cache() / "masks" / f"{digest_of(retouched, original)}.png"
-    kept = read_kept(file, original.shape[:2])
-    if kept is None:
-        found = region_from_pair(to_tensor(retouched), to_tensor(original))
-        kept = found[0].numpy()
+    mask = read_cached(file, original.shape[:2])
+    if mask is None:
+        mask = region_from_pair(to_tensor(retouched), to_tensor(original))[0].numpy()
         with contextlib.suppress(OSError), write_aside(file) as aside:
-            Image.fromarray(kept).save(aside, "PNG")
-    return torch.from_numpy(kept).unsqueeze(0)
+            Image.fromarray(mask).save(aside, "PNG")
+    return torch.from_numpy(mask).unsqueeze(0)
 
 
 def digest_of(retouched: Picture, original: Picture) -> str:
-    """Of both pictures' sizes and pixels, 32 hexadecimal digits."""
+    """A digest of both pictures' sizes and pixels, 32 hexadecimal digits."""
     total = hashlib.sha256(f"{RECIPE} {original.shape}".encode())
     for picture in (retouched, original):
         total.update(picture.tobytes())
     return total.hexdigest()[:32]
 
 
-def read_kept(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-    """The mask that an earlier run left; None where there is none, or none that is whole."""
+def read_cached(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+    """The mask of an earlier run; None if it does not exist or is damaged."""
     try:
         with Image.open(file, formats=("PNG",)) as opened:
             mask = np.array(opened.convert("1"))
-    except (OSError, SyntaxError):  # Pillow says the latter of some damaged files
+    except (OSError, SyntaxError):  # Pillow raises SyntaxError for some damaged files
         return None
     return mask if mask.shape == shape else None

@@ -1,4 +1,4 @@
-"""Pairs that need not fit into memory: their tensors lie in files, read as they are used."""
+"""Pairs that need not fit into memory: their tensors are mapped from temporary files."""
 
 import math
 import mmap
@@ -15,48 +15,48 @@ from torch import Tensor
 
 from harness.data.pairs.sizing import TrainingPair
 
-Outline = tuple[str, dict[str, tuple[torch.dtype, tuple[int, ...]]]]
-"""A pair's name, and each of its tensors' type and shape."""
+Layout = tuple[str, dict[str, tuple[torch.dtype, tuple[int, ...]]]]
+"""A pair's name, and the type and shape of each of its tensors."""
 
 TENSORS = [field.name for field in fields(TrainingPair) if field.name != "name"]
 
 
 def spilled(pairs: Iterable[TrainingPair], folder: Path) -> list[TrainingPair]:
-    """The same pairs with their tensors mapped from files in `folder`.
+    """The same pairs, with their tensors mapped from files in `folder`.
 
-    One pair is in memory at a time. The files have no names: the system frees them with the
-    tensors, however this process ends.
+    Only one pair at a time is in memory. The files have no names, so the system frees them with
+    the tensors, however this process ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stack.push(partial(leave_no_empty, folder))
+        stack.push(partial(remove_if_empty, folder))
         files = {
             dtype: stack.enter_context(TemporaryFile(dir=folder))
             for dtype in (torch.uint8, torch.bool)
         }
-        outlines = [written(pair, files) for pair in pairs]
+        layouts = [write_tensors(pair, files) for pair in pairs]
         rest = {}
         for dtype, file in files.items():
             file.flush()
             if file.tell():
-                # A copy only of what is written to, which nobody does; torch warns otherwise.
-                held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-                rest[dtype] = torch.frombuffer(held, dtype=dtype)
-    return [mapped(outline, rest) for outline in outlines]
+                # Copy-on-write, although nothing writes: torch warns about read-only buffers.
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+                rest[dtype] = torch.frombuffer(content, dtype=dtype)
+    return [mapped(layout, rest) for layout in layouts]
 
 
-def leave_no_empty(folder: Path, error: type[BaseException] | None, *_: object) -> None:
-    """Where the pairs cannot be used, the folder goes too if nothing else is in it."""
+def remove_if_empty(folder: Path, error: type[BaseException] | None, *_: object) -> None:
+    """After an error, remove the folder if nothing else is in it."""
     if error is not None:
         with suppress(OSError):
             folder.rmdir()
 
 
-def written(pair: TrainingPair, files: Mapping[torch.dtype, IO[bytes]]) -> Outline:
-    """Write a pair's tensors behind those before them; what stays of it are name and shapes.
+def write_tensors(pair: TrainingPair, files: Mapping[torch.dtype, IO[bytes]]) -> Layout:
+    """Append a pair's tensors to the files; return only its name and shapes.
 
-    A tensor that stayed, of whatever size, would keep the allocator from using the room before it
-    again: 24 MB a pair at 1024 px.
+    Any tensor that remained would stop the allocator from reusing the memory before it, which is
+    24 MB per pair at 1024 px.
     """
     shapes = {}
     for name in TENSORS:
@@ -67,9 +67,9 @@ def written(pair: TrainingPair, files: Mapping[torch.dtype, IO[bytes]]) -> Outli
     return pair.name, shapes
 
 
-def mapped(outline: Outline, rest: dict[torch.dtype, Tensor]) -> TrainingPair:
-    """Give a pair the next of the mapped bytes, in the order in which they were written."""
-    name, shapes = outline
+def mapped(layout: Layout, rest: dict[torch.dtype, Tensor]) -> TrainingPair:
+    """Take the next mapped bytes for a pair, in the order in which they were written."""
+    name, shapes = layout
     tensors = {}
     for kind, (dtype, shape) in shapes.items():
         size = math.prod(shape)

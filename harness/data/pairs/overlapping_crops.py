@@ -1,9 +1,10 @@
-"""Two crops of one photograph: found by landmarks that lie alike in both.
+"""Find crops of the same photograph, by landmarks in the same arrangement.
 
-A crop shows the same landmarks, all moved and scaled by one factor, whatever its size, tone and
-compression. A landmark is a blob: a maximum of the Hessian's determinant over place and scale
-(Lindeberg 1998). Its code is the signs of the steps between cells about it. (ORB and RANSAC, as
-scikit-image has them, found fewer crops of `benchmarks.data`, at several times the cost.)
+A crop shows the same landmarks with one common shift and scale, whatever its size, tone and
+compression. A landmark is a blob: a maximum of the Hessian's determinant over position and scale
+(Lindeberg 1998). Its code consists of the signs of the differences between the cells around it.
+(ORB and RANSAC of scikit-image found fewer crops of `benchmarks.data`, and took several times as
+long.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,22 +22,23 @@ LONGEST = 1024
 SCALES = 2.0 * 2 ** (np.arange(10) / 3)
 FAINTEST = 4.0
 MOST = 160
-# A landmark's cells: so many across, each so many of its scales wide.
+# The grid of cells around a landmark: cells per side, and the width of a cell in scales.
 CELLS = 6
 CELL = 1.6
 MOST_DIFFERENT_BITS = 8
-# In each order, a code is compared with so many that follow: bounds the work in any folder.
+# Sort orders, and the number of following codes that each code is compared with: bounds the work.
 ORDERS = 8
 FOLLOWING = 16
-# Different photographs had at most 5 landmarks alike when this was chosen.
+# Minimum of agreeing landmarks; different photographs had at most 5 when this was chosen.
 FEWEST_ALIKE = 8
 NEAR = 4.0  # pixels
-# A guess at scale and shift comes from two of the best matches, so many pixels apart at least.
+# A hypothesis for scale and shift comes from two of the best matches, at least so many pixels
+# apart.
 GUESSED_FROM = 40
 CLOSEST_GUESS = 20.0
 LIKE_SCALE = 1.43
 
-# Place in pixels where the short side has 256, number of the scale, code.
+# Position in pixels at a short side of 256, index of the scale, code.
 LANDMARK = np.dtype([("x", "u2"), ("y", "u2"), ("level", "u1"), ("code", "u8")])
 
 
@@ -64,7 +66,8 @@ def landmarks(picture: Picture) -> bytes:
 
 def blurred(luma: NDArray[np.float32]) -> NDArray[np.float32]:
     """The picture at every scale, Gaussian, mirrored at its border: `[scales, h, w]`."""
-    # The cosine transform of a mirrored picture: a Gaussian is a factor for each frequency there.
+    # With a cosine transform, which implies mirrored borders, since there a Gaussian is one factor
+    # per frequency.
     rows, columns = (np.square(np.pi * np.arange(n) / n) for n in luma.shape)
     squared = (rows[:, None] + columns) / -2
     factors = np.exp(np.square(SCALES)[:, None, None] * squared).astype(np.float32)
@@ -72,7 +75,7 @@ def blurred(luma: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def largest_near(blobs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The largest of each value's neighbourhood: one scale and two pixels to every side."""
+    """The maximum of each value's neighbourhood: one scale and two pixels in each direction."""
     largest = blobs
     for axis, reach in enumerate((1, 2, 2)):
         one = largest.copy()
@@ -85,7 +88,7 @@ def largest_near(blobs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def blobness(level: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
-    """The Hessian's determinant, made comparable over scales: high at blobs, low at edges."""
+    """The scale-normalised determinant of the Hessian: high at blobs, low at edges."""
     dy, dx = np.gradient(level)
     dyy, dyx = np.gradient(dy)
     dxx = np.gradient(dx, axis=1)
@@ -95,7 +98,7 @@ def blobness(level: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
 def codes(
     levels: NDArray[np.float32], level: NDArray[np.intp], y: NDArray[np.intp], x: NDArray[np.intp]
 ) -> NDArray[np.uint64]:
-    """A code a landmark: is each cell brighter than the one to its left, and the one above?"""
+    """One code per landmark: whether each cell is brighter than the one on its left, and above."""
     offsets = (np.arange(CELLS) - (CELLS - 1) / 2) * CELL
     scale = SCALES[level][:, None, None]
     depth, rows, columns = np.broadcast_arrays(
@@ -112,11 +115,11 @@ def codes(
 
 
 def candidates(pictures: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
-    """Pictures with enough landmarks of like code, those with most first: their two numbers, and
-    the matches `[n, 2]`, a landmark of the one and of the other.
+    """Pairs of pictures with enough landmarks of similar code, most matches first: the indices of
+    both, and the matches `[n, 2]`, indices of a landmark of each.
 
-    Codes are put in order several times, each time from another bit on, and compared with those
-    that follow: like codes come to lie near one another in some order.
+    Codes are sorted several times, each time rotated by more bits, and compared with the next ones
+    in that order: similar codes are neighbours in at least one of the orders.
     """
     each = [np.frombuffer(packed, LANDMARK) for packed in pictures]
     counts = np.array([len(found) for found in each], np.intp)
@@ -124,11 +127,11 @@ def candidates(pictures: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np
         return
     code = np.concatenate(each)["code"]
     owner = np.repeat(np.arange(len(each)), counts)
-    begins = np.cumsum(counts) - counts
+    starts = np.cumsum(counts) - counts
     known = np.empty(0, np.int64)
     for turn in range(0, 64, 64 // ORDERS):
-        turned = code << np.uint64(turn) | code >> np.uint64((64 - turn) % 64)
-        order = np.argsort(turned, kind="stable")
+        rotated = code << np.uint64(turn) | code >> np.uint64((64 - turn) % 64)
+        order = np.argsort(rotated, kind="stable")
         found = [known]
         for step in range(1, FOLLOWING + 1):
             one, other = order[:-step], order[step:]
@@ -145,11 +148,11 @@ def candidates(pictures: Sequence[bytes]) -> Iterator[tuple[int, int, NDArray[np
         if len(group) < FEWEST_ALIKE:
             return
         one, other = owner[matches[group[0]]]
-        yield int(one), int(other), matches[group] - begins[[one, other]]
+        yield int(one), int(other), matches[group] - starts[[one, other]]
 
 
 def show_one_picture(one: bytes, other: bytes, matches: NDArray[np.intp]) -> bool:
-    """Whether one scale and shift brings enough of the matched landmarks onto each other."""
+    """Whether one scale and shift aligns enough of the matched landmarks."""
     a = np.frombuffer(one, LANDMARK)[matches[:, 0]]
     b = np.frombuffer(other, LANDMARK)[matches[:, 1]]
     closest = np.argsort(np.bitwise_count(a["code"] ^ b["code"]), kind="stable")[: 2 * MOST]

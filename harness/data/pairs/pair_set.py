@@ -1,4 +1,4 @@
-"""Prepared pairs as one file: what a trial's process loads. Needs torch only."""
+"""Prepared pairs as one file, which the processes of trials load. Needs torch only."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,12 @@ class PairSet:
     """Pairs of one split; entry i of each tuple belongs to `names[i]`.
 
     Attributes:
-        names: one name a pair.
-        retouched: uint8 `[3, h, w]`, what the generator is given.
-        originals: uint8 `[3, h, w]`, what it should return.
+        names: one name per pair.
+        retouched: uint8 `[3, h, w]`, the input of the generator.
+        originals: uint8 `[3, h, w]`, its target.
         masks: bool `[1, h, w]`, the warped region before dilation.
-        undone: uint8 `[3, h, w]`, the retouched picture warped back by the field that is known
-            to undo it; no entry at all where that is not known of every pair.
+        undone: uint8 `[3, h, w]`, the retouched picture warped back by its inverse field; empty
+            unless that field is known for every pair.
     """
 
     names: tuple[str, ...]
@@ -46,8 +46,8 @@ class Dataset:
 
 
 def save_dataset(dataset: Dataset, file: Path) -> None:
-    """Write aside, then rename: a half-made file never stands under the true name."""
-    held = {
+    """Write a temporary file and rename it, so that no incomplete file has the final name."""
+    content = {
         "format": FILE_FORMAT,
         "digest": dataset.digest,
         **{
@@ -60,25 +60,25 @@ def save_dataset(dataset: Dataset, file: Path) -> None:
         },
     }
     with write_aside(file) as aside:
-        torch.save(held, aside)
+        torch.save(content, aside)
 
 
 def load_dataset(file: Path) -> Dataset:
-    """Read a file of `save_dataset`; the tensors stay on the disk until they are touched.
+    """Read a file of `save_dataset`; tensors are memory-mapped.
 
     Raises:
         OSError: the file cannot be opened.
-        ValueError: it is not such a file, or it is damaged.
+        ValueError: it is not a file of prepared pairs, or it is damaged.
     """
     try:
-        held: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-        if held["format"] != FILE_FORMAT:
-            raise ValueError(f"format {held['format']}, expected {FILE_FORMAT}")
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        if content["format"] != FILE_FORMAT:
+            raise ValueError(f"format {content['format']}, expected {FILE_FORMAT}")
         splits = {
-            split: PairSet(**{kind: tuple(entries) for kind, entries in held[split].items()})
+            split: PairSet(**{kind: tuple(entries) for kind, entries in content[split].items()})
             for split in ("train", "val", "test")
         }
-        return Dataset(**splits, digest=held["digest"])
+        return Dataset(**splits, digest=content["digest"])
     except OSError:
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""From the user's folder, or from nothing, to one file of prepared pairs, made once and cached."""
+"""Prepare the user's pairs, or the built-in ones, as one cached file."""
 
 import json
 import sys
@@ -21,21 +21,23 @@ from harness.errors import UserInputError, for_the_user
 from objectives.masks import SMALLEST_CORE
 from search_spaces.checks import GENERATOR_MULTIPLE
 
-# Raise when the same inputs give other prepared pixels: the digest names what was made.
+# Part of the digest: increase when the same inputs give other prepared pixels.
 RECIPE = 1
+# The same for the built-in pairs.
+BUILT_IN = 2
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Where the prepared pairs are and what they are.
+    """The file of prepared pairs, and its description.
 
     Attributes:
-        file: for `harness.data.pairs.pair_set.load_dataset`.
-        digest: of the files' bytes and all settings that shape the pixels; the same everywhere.
-        source: one line for people.
-        n_train: pairs trained on.
-        n_val: pairs scored.
-        n_test: pairs held out from the search; 0 where the folder is too small to spare any.
+        file: to be read by `harness.data.pairs.pair_set.load_dataset`.
+        digest: of the files' content and all settings that affect the pixels; machine-independent.
+        source: a description for the user, one line.
+        n_train: number of training pairs.
+        n_val: number of validation pairs.
+        n_test: number of pairs held out from the search; 0 if the folder is too small for any.
     """
 
     file: Path
@@ -55,15 +57,14 @@ def prepare_data(
     seed: int = 0,
     every_pair: bool = False,
 ) -> PreparedData:
-    """Prepare the pairs of `data` (None: the built-in ones) for `train`, or find them prepared.
+    """Prepare the pairs of `data` (None: the built-in ones) for `train`, or find them in the cache.
 
-    Training pairs keep the size that `preprocess` and `load_size` give them; validation and test
-    pairs are cut to `crop_size`, around the warped region. `seed` matters only where the folder
-    has no split of its own, or more pairs than are used: without `every_pair` those that
-    `most_train` says.
+    Training pairs have the size given by `preprocess` and `load_size`; validation and test pairs
+    are cropped to `crop_size`, around the warped region. `seed` matters only if the folder has no
+    splits, or more pairs than are used: `most_train` is the limit, without `every_pair`.
 
     Raises:
-        UserInputError: the pairs cannot be used; the sentence names the file. Nothing is written.
+        UserInputError: the pairs cannot be used; the message names the file. Nothing is written.
     """
     if train.load_size < train.crop_size and train.preprocess not in ("crop", "none"):
         raise UserInputError(
@@ -79,7 +80,7 @@ def prepare_data(
     if train.preprocess == "none":
         shape["multiple"] = GENERATOR_MULTIPLE[train.netG]
     if data is None:
-        digest = digest_of([json.dumps({"built-in": shape}, sort_keys=True)])
+        digest = digest_of([json.dumps({"built-in": BUILT_IN, **shape}, sort_keys=True)])
         file = prepared_file(cache, digest)
         dataset = cached(file) or written(lambda: built_in(train, digest), file)
         source = "built-in photographs of scikit-image, liquified"
@@ -110,26 +111,26 @@ def prepared_file(cache: Path, digest: str) -> Path:
 
 
 def cached(file: Path) -> Dataset | None:
-    """What an earlier run prepared; None where there is nothing whole."""
+    """The pairs that an earlier run prepared; None if missing or damaged."""
     try:
         return load_dataset(file)
     except (OSError, ValueError):
         return None
 
 
-def written(made: Callable[[], Dataset], file: Path) -> Dataset:
-    """Save what `made` makes as `file`.
+def written(make: Callable[[], Dataset], file: Path) -> Dataset:
+    """Call `make` and save its result as `file`.
 
     Raises:
         UserInputError: the cache folder cannot be written.
     """
     try:
-        dataset = made()
+        dataset = make()
         save_dataset(dataset, file)
     except (OSError, RuntimeError) as error:
         raise UserInputError(
-            f"Prepared pairs cannot be kept in {shown(file.parent)} ({error}): make room there or "
-            "name another folder in the environment variable HARNESS_CACHE."
+            f"Prepared pairs cannot be saved in {shown(file.parent)} ({error}): free space there "
+            "or name another folder in the environment variable HARNESS_CACHE."
         ) from error
     return dataset
 
@@ -172,7 +173,7 @@ def read_all(
     digest: str,
     place: Path,
 ) -> Dataset:
-    """Read every pair of `folder`; those to train on stay in files of `place`, not in memory.
+    """Read every pair of `folder`; training pairs are mapped from files in `place`.
 
     Raises:
         UserInputError: a file cannot be used and `skip_bad` is not given, or none is left.
@@ -203,10 +204,10 @@ def read_all(
 
 
 def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
-    """Refuse validation pairs of which none can be scored, before any trial is trained.
+    """Refuse validation pairs if none of them can be scored, before any trial is trained.
 
     Raises:
-        UserInputError: so it is.
+        UserInputError: none can be scored.
     """
     name, share = largest_region(val)
     if share < SMALLEST_CORE:
@@ -220,7 +221,7 @@ def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
 
 
 def largest_region(pairs: PairSet) -> tuple[str, float]:
-    """The pair with the largest warped region, and its share of the picture; ("", 0) of none."""
+    """The pair with the largest warped region, and its share of the picture; ("", 0) if none."""
     shares = (
         (name, float(mask.float().mean()))
         for name, mask in zip(pairs.names, pairs.masks, strict=True)
@@ -229,7 +230,7 @@ def largest_region(pairs: PairSet) -> tuple[str, float]:
 
 
 def too_little(files: PairFiles, share: float) -> str:
-    """Why the pair with the largest region has next to none, and what to do."""
+    """Why even the largest region is almost empty, and what to do."""
     if files.mask is not None:
         return (
             f"the mask with the most white, {shown(files.mask)}, has {share:.3%}; paint the warped "
@@ -242,7 +243,7 @@ def too_little(files: PairFiles, share: float) -> str:
 
 
 def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
-    """One line about a user's folder: its layout, and what of it is used."""
+    """A description of a user's folder, one line: its layout, and the pairs that are used."""
     have = {split: len(pairs) for split, pairs in folder.splits.items()}
     used = {"train": len(dataset.train), "val": len(dataset.val), "test": len(dataset.test)}
     parts = [
@@ -253,5 +254,5 @@ def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
     drawn_from = f", drawn from {total}" if total > sum(have.values()) else ""
     bits = next(pair.bits for pairs in folder.splits.values() for pair in pairs)
     remarks = (depth_remark(bits), account_of(found.passed_over))
-    told = "".join(f"; {remark}" for remark in remarks if remark)
-    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from}{told})"
+    suffix = "".join(f"; {remark}" for remark in remarks if remark)
+    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from}{suffix})"

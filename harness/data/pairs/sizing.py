@@ -1,4 +1,4 @@
-"""One pair's files -> tensors of the size that training takes, as pix2pix itself sizes them."""
+"""Load one pair as tensors of the size used for training, scaled by pix2pix's rules."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,9 +20,9 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A pair as uint8 `[3, h, w]` tensors and the warped region, bool `[1, h, w]`.
+    """A pair as uint8 `[3, h, w]` tensors, and its warped region, bool `[1, h, w]`.
 
-    `undone` is the retouched picture warped back, where the field that does so is known.
+    `undone` is the retouched picture warped back, if the inverse field is known.
     """
 
     name: str
@@ -35,8 +35,8 @@ class TrainingPair:
 def target_size(width: int, height: int, train: TrainSettings) -> tuple[int, int]:
     """(width, height) before cropping, by pix2pix's rules for `preprocess`.
 
-    With none, the nearest multiples of what the generator's sides divide by. pix2pix takes those
-    of 4 whatever the generator, and its U-Nets then fail.
+    With `none`, the nearest multiples of the generator's divisor. pix2pix uses multiples of 4 for
+    all generators, with which its U-Nets fail.
     """
     match train.preprocess:
         case "resize_and_crop":
@@ -46,8 +46,8 @@ def target_size(width: int, height: int, train: TrainSettings) -> tuple[int, int
         case "crop":
             return width, height
         case "none":
-            by = GENERATOR_MULTIPLE[train.netG]
-            return by * max(1, round(width / by)), by * max(1, round(height / by))
+            unit = GENERATOR_MULTIPLE[train.netG]
+            return unit * max(1, round(width / unit)), unit * max(1, round(height / unit))
 
 
 def sized_pair(
@@ -55,8 +55,8 @@ def sized_pair(
 ) -> TrainingPair:
     """Read and scale one pair; its mask is the user's own, or found by comparing A and B.
 
-    `region` says how: by optical flow (`fine`), as scoring needs it, or by difference (`quick`).
-    A pair to be scored is also warped back, where its field is known.
+    `region` is the method: by optical flow (`fine`), for scoring, or by difference (`quick`). With
+    `fine`, the pair is also warped back, if its field is known.
 
     Raises:
         UserInputError: the pair cannot be used.
@@ -85,29 +85,31 @@ def sized_pair(
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Bicubic and antialiased, as pix2pix loads its pictures."""
+    """The picture resized as pix2pix does: bicubic, with antialiasing."""
     image = Image.fromarray(picture)
     return picture if image.size == size else np.array(image.resize(size, Image.Resampling.BICUBIC))
 
 
 def centred_crop(pair: TrainingPair, crop_size: int) -> TrainingPair:
-    """Cut a pair to `crop_size` about the middle of its warped region, or its own middle."""
+    """Crop a pair to `crop_size` around the centre of its warped region, or of the picture."""
     where = pair.mask[0].nonzero().float()
     height, width = pair.mask.shape[1:]
-    middle = where.mean(0).tolist() if len(where) else [height / 2, width / 2]
+    centre = where.mean(0).tolist() if len(where) else [height / 2, width / 2]
     top, left = (
-        min(max(round(centre - crop_size / 2), 0), side - crop_size)
-        for centre, side in zip(middle, (height, width), strict=True)
+        min(max(round(middle - crop_size / 2), 0), side - crop_size)
+        for middle, side in zip(centre, (height, width), strict=True)
     )
     rows, columns = slice(top, top + crop_size), slice(left, left + crop_size)
 
-    def cut(kind: Tensor) -> Tensor:
+    def crop(kind: Tensor) -> Tensor:
         return kind[:, rows, columns].clone()
 
-    undone = None if pair.undone is None else cut(pair.undone)
-    return TrainingPair(pair.name, cut(pair.retouched), cut(pair.original), cut(pair.mask), undone)
+    undone = None if pair.undone is None else crop(pair.undone)
+    return TrainingPair(
+        pair.name, crop(pair.retouched), crop(pair.original), crop(pair.mask), undone
+    )
 
 
 def to_tensor(picture: Picture) -> Tensor:
-    """Bytes `[h, w, 3]` -> uint8 `[3, h, w]`."""
+    """A picture `[h, w, 3]` as a uint8 tensor `[3, h, w]`."""
     return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))

@@ -1,4 +1,4 @@
-"""Which pairs of a folder are trained on, and which are held out: whole pictures, by the seed."""
+"""Split the pairs of a folder into train, val and test, by whole pictures and with a seed."""
 
 import json
 import math
@@ -18,23 +18,23 @@ from harness.data.pairs.duplicates import read_signature, same_picture_groups
 from harness.errors import UserInputError
 from harness.paths import write_aside
 
-# A rung restores and scores every validation picture, so their number is a trial's cost.
+# Every rung restores and scores all validation pictures, so their number affects a trial's cost.
 MOST_VAL = 32
 VAL_SHARE = 0.2
-# Fewer different pictures than these are all needed to train on.
+# With fewer different pictures than this, none is moved to test.
 LEAST_TRAIN_GROUPS = 4
-# Of training pairs, however many a study shows; a full training takes them all.
+# Limit for the training pairs of a study; a full training uses all pairs.
 MOST_TRAIN_BYTES = 4 << 30
 
 
 def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> PairFolder:
-    """Draw what a folder lacks of `val` and `test` from `train`, by whole pictures.
+    """Draw the splits that a folder lacks of `val` and `test` from `train`, by whole pictures.
 
-    `val` is what the search is scored on, `test` what its finalists are: a folder too small for
-    both does without `test`.
+    The search is scored on `val`, its finalists on `test`. A folder too small for both gets no
+    `test`.
 
     Args:
-        most: training pairs that are used.
+        most: maximum number of training pairs.
 
     Raises:
         UserInputError: there are too few pairs to hold one out.
@@ -44,28 +44,28 @@ def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> Pair
         raise UserInputError(
             f"{shown(folder.root)} has no training pairs: put pictures into train/ there."
         )
-    wanting: list[Split] = [split for split in ("val", "test") if split not in splits]
-    if not wanting:
+    missing: list[Split] = [split for split in ("val", "test") if split not in splits]
+    if not missing:
         return folder
-    # Of many pairs only those that can be used are opened.
-    pairs = drawn(splits["train"], most + len(wanting) * MOST_VAL, seed)
-    if "val" in wanting and len(pairs) < 2:
+    # Opens no more pairs than can be used.
+    pairs = drawn(splits["train"], most + len(missing) * MOST_VAL, seed)
+    if "val" in missing and len(pairs) < 2:
         raise UserInputError(
             f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
             "to validate with."
         )
     groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
-    if "val" in wanting and len(groups) < 2:
+    if "val" in missing and len(groups) < 2:
         raise UserInputError(
             f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
             "to validate with: add pairs of another."
         )
     random.Random(seed).shuffle(groups)
-    wanted = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
-    for split in wanting:
+    count = min(MOST_VAL, max(1, round(VAL_SHARE * len(pairs))))
+    for split in missing:
         held_out: list[PairFiles] = []
         least = 1 if split == "val" else LEAST_TRAIN_GROUPS
-        while len(groups) > least and len(held_out) < wanted:
+        while len(groups) > least and len(held_out) < count:
             held_out += groups.pop()
         if held_out:
             splits[split] = by_name(held_out)
@@ -79,9 +79,9 @@ def by_name(pairs: Iterable[PairFiles]) -> tuple[PairFiles, ...]:
 
 
 def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
-    """Indices of pairs that show one picture, whole or cropped, in one group.
+    """Groups of indices of pairs that show the same picture, whole or cropped.
 
-    Kept in the cache by the files' names, sizes and times: a search that goes on opens none.
+    Cached by the files' names, sizes and times, so that a resumed search opens no picture.
     """
     bits = {f"{pair.bits} bits" for pair in pairs if pair.bits != WIDEST}
     stamps = digest_of(map(stamp, (file for pair in pairs for file in pair.files)), bits)
@@ -90,14 +90,14 @@ def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
         groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
         return groups
     groups = same_picture_groups(list(each(read_signature, pairs, processes_for(len(pairs)))))
-    # Without a cache it is found again the next time.
+    # Without a cache, the groups are computed again the next time.
     with suppress(OSError), write_aside(file) as aside:
         aside.write_text(json.dumps(groups), encoding="utf-8")
     return groups
 
 
 def limit(folder: PairFolder, most: int, seed: int) -> PairFolder:
-    """At most so many training pairs, and as many others as time allows, drawn with `seed`."""
+    """At most `most` training pairs and `MOST_VAL` of each other split, drawn with `seed`."""
     splits = {
         split: drawn(pairs, most if split == "train" else MOST_VAL, seed)
         for split, pairs in folder.splits.items()
@@ -106,15 +106,15 @@ def limit(folder: PairFolder, most: int, seed: int) -> PairFolder:
 
 
 def most_train(train: TrainSettings) -> int:
-    """Training pairs that a study uses: those that its longest training can show once, and no more
-    than `MOST_TRAIN_BYTES`, squares of `load_size` being assumed."""
+    """The number of training pairs that a study uses: as many as its longest training can use
+    once, and at most `MOST_TRAIN_BYTES` for squares of `load_size`."""
     warm_start = train.warm_start_steps + train.warm_discriminator_steps
     steps = max(warm_start, math.ceil(FINAL_TIMES * train.steps))
     return max(1, min(steps * train.batch_size, MOST_TRAIN_BYTES // (6 * train.load_size**2)))
 
 
 def drawn(pairs: tuple[PairFiles, ...], most: int, seed: int) -> tuple[PairFiles, ...]:
-    """At most so many of `pairs`, in their order."""
+    """At most `most` of `pairs`, randomly drawn, in their original order."""
     if len(pairs) <= most:
         return pairs
     chosen = random.Random(seed).sample(range(len(pairs)), most)

@@ -1,6 +1,7 @@
 """What a portrait retoucher does with liquify, as strokes placed on a face."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,18 +22,27 @@ class Face:
         return self.y + self.half_height
 
 
-def slim_jaw(face: Face, random: np.random.Generator, strength: float = 1.0) -> tuple[Stroke, ...]:
+def slim_jaw(
+    face: Face, random: np.random.Generator, strength: float = 1.0, spread: float = 0.2
+) -> tuple[Stroke, ...]:
     """Jaw slimming and a shorter chin, as one retoucher would: the same kind, never quite the same.
 
-    Two pushes inward at the jaw, one upward at the chin. Each is jittered by up to 20% in strength
-    and 2% of the face's height in place. At strength 1 the largest displacement is about a tenth
-    of the face's width.
+    Two pushes inward at the jaw, one upward at the chin. Each is jittered by up to `spread` in
+    strength and 2% of the face's height in place. At strength 1 the largest displacement is about
+    a tenth of the face's width.
     """
     return (
-        dab(face, (-0.95, 0.52), (1.0, 1.1), (0.19, -0.02), random, strength),
-        dab(face, (0.95, 0.52), (1.0, 1.1), (-0.19, -0.02), random, strength),
-        dab(face, (0.0, 0.95), (1.1, 0.8), (0.0, -0.13), random, strength),
+        dab(face, (-0.95, 0.52), (1.0, 1.1), (0.19, -0.02), random, strength, spread),
+        dab(face, (0.95, 0.52), (1.0, 1.1), (-0.19, -0.02), random, strength, spread),
+        dab(face, (0.0, 0.95), (1.1, 0.8), (0.0, -0.13), random, strength, spread),
     )
+
+
+def turned(stroke: Stroke, angle: float) -> Stroke:
+    """The same stroke, its push turned by `angle` in radians."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    x, y = stroke.push
+    return replace(stroke, push=(cosine * x - sine * y, sine * x + cosine * y))
 
 
 def retouch(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
@@ -71,10 +81,11 @@ def dab(
     push: tuple[float, float],
     random: np.random.Generator,
     strength: float,
+    spread: float,
 ) -> Stroke:
     """A push given relative to the face: `place` in half axes, the rest in half widths."""
     jitter = random.uniform(-0.04, 0.04, 2) * face.half_height
-    force = strength * random.uniform(0.8, 1.2) * face.half_width
+    force = strength * random.uniform(1 - spread, 1 + spread) * face.half_width
     return Stroke(
         centre=(
             face.x + place[0] * face.half_width + float(jitter[0]),

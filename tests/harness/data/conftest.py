@@ -18,9 +18,9 @@ def pairs_128() -> dict[str, PairSet]:
 
 @pytest.fixture(scope="session")
 def halves(pairs_128: dict[str, PairSet]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(retouched, original), bytes `[128, 128, 3]`; each of another photograph or place."""
+    """(retouched, original), bytes `[128, 128, 3]`; each of another photograph or position."""
     train = pairs_128["train"]
-    chosen = range(0, len(train), 4)
+    chosen = range(0, len(train), 6)
     return [
         (train.retouched[i].permute(1, 2, 0).numpy(), train.originals[i].permute(1, 2, 0).numpy())
         for i in chosen

@@ -1,4 +1,4 @@
-"""What the fixtures of conftest.py are to a type checker."""
+"""Types of the fixtures of conftest.py."""
 
 from collections.abc import Callable
 from pathlib import Path

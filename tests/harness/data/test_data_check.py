@@ -1,4 +1,4 @@
-"""`harness data check`: planted faults are found, sound pairs are left in peace."""
+"""`harness data check`: planted faults are found, sound pairs have no findings."""
 
 import io
 import shutil
@@ -50,14 +50,14 @@ def folder(tmp_path: Path, write_pairs: WritePairs) -> Path:
     return write_pairs(tmp_path / "data", train=6, val=3)
 
 
-def test_sound_pairs_have_only_their_number_against_them(folder: Path) -> None:
+def test_sound_pairs_have_no_finding_except_their_number(folder: Path) -> None:
     result = checked(folder)
     assert {finding.kind for finding in result.findings} == {"few", "small"}
     assert len(result.pairs) == 9
     assert all(0.01 < pair.warp_largest < 0.08 for pair in result.pairs)
 
 
-def test_summary_counts_pictures_and_tells_how_the_warps_are_spread(folder: Path) -> None:
+def test_summary_counts_pictures_and_shows_the_distribution_of_warps(folder: Path) -> None:
     shutil.copy(folder / "train" / "train0.png", folder / "train" / "again.png")
     counts, warps, _ = checked(folder).summary().splitlines()
     assert "10 of 10 pairs read of 9 pictures (aligned: train 7, val 3)" in counts
@@ -65,7 +65,7 @@ def test_summary_counts_pictures_and_tells_how_the_warps_are_spread(folder: Path
     assert distribution([0.001, 0.015, 0.012, 0.3]) == "1 under 0.4%, 2 1.0%-2.0%, 1 over 12.0%"
 
 
-def test_few_are_pictures_not_pairs(tmp_path: Path, write_pairs: WritePairs) -> None:
+def test_different_pictures_are_counted_not_pairs(tmp_path: Path, write_pairs: WritePairs) -> None:
     folder = write_pairs(tmp_path / "data", train=2, val=4)
     for number in range(20):
         shutil.copy(folder / "train" / "train0.png", folder / "train" / f"again{number:02d}.png")
@@ -155,7 +155,7 @@ def test_direction_is_found_and_a_wrong_one_is_an_error(
         assert any(finding.kind == "direction" for finding in result.findings) == wrong
 
 
-def test_smoothing_everywhere_is_told_from_a_local_warp(folder: Path) -> None:
+def test_smoothing_everywhere_is_distinguished_from_a_local_warp(folder: Path) -> None:
     change(folder / "train" / "train0.png", lambda a, b: (blurred(a), b))
     assert "processed" in kinds(checked(folder), "train/train0.png")
 
@@ -199,7 +199,7 @@ def test_unreadable_files_are_findings_not_failures(folder: Path) -> None:
     assert len(result.pairs) == 5
 
 
-def test_what_other_loaders_would_misread_is_noted(folder: Path, tmp_path: Path) -> None:
+def test_files_that_other_loaders_misread_are_noted(folder: Path, tmp_path: Path) -> None:
     file = folder / "train" / "train0.png"
     exif = Image.Exif()
     exif[0x0112] = 3
@@ -212,7 +212,7 @@ def test_what_other_loaders_would_misread_is_noted(folder: Path, tmp_path: Path)
     assert "link" in notes["train/train1.png"]
 
 
-def test_nothing_readable_is_said_plainly(tmp_path: Path) -> None:
+def test_a_folder_without_readable_pairs_is_reported(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "1.png").touch()
     result = checked(tmp_path)
@@ -220,7 +220,7 @@ def test_nothing_readable_is_said_plainly(tmp_path: Path) -> None:
     assert "0 of 1" in result.summary()
 
 
-def test_page_shows_every_finding_and_survives_names(folder: Path, tmp_path: Path) -> None:
+def test_page_shows_every_finding_and_escapes_names(folder: Path, tmp_path: Path) -> None:
     odd = folder / "train" / "<b>\"&'\n초상.png"
     odd.write_bytes(b"")
     change(folder / "train" / "train1.png", lambda a, b: (b, b))
@@ -232,7 +232,7 @@ def test_page_shows_every_finding_and_survives_names(folder: Path, tmp_path: Pat
     assert text.index('class="error"') < text.index('class="warning"')
 
 
-def test_mended_copy_can_be_used_and_the_folder_is_untouched(folder: Path, tmp_path: Path) -> None:
+def test_fixed_copy_is_usable_and_the_folder_is_unchanged(folder: Path, tmp_path: Path) -> None:
     (folder / "train" / "train0.png").write_bytes(b"")
     change(folder / "train" / "train1.png", lambda a, b: (b, b))
     shutil.copy(folder / "train" / "train2.png", folder / "val" / "again.png")
@@ -246,7 +246,7 @@ def test_mended_copy_can_be_used_and_the_folder_is_untouched(folder: Path, tmp_p
         mend(checked(folder), tmp_path / "mended")
 
 
-def test_hash_survives_scaling_but_tells_pictures_apart(halves) -> None:
+def test_hash_is_robust_to_scaling_and_distinguishes_pictures(halves) -> None:
     hashes = [difference_hash(b) for _, b in halves]
     small = [difference_hash(np.asarray(Image.fromarray(b).resize((90, 90)))) for _, b in halves]
     assert all((one ^ two).bit_count() <= 5 for one, two in zip(hashes, small, strict=True))
@@ -261,18 +261,18 @@ def test_close_hashes_equal_a_search_of_all_pairs() -> None:
         for base in bases
         for number in (0, 2, 5, 9)
     ]
-    joined, wanted = (DisjointSet(range(len(hashes))) for _ in range(2))
+    joined, expected = (DisjointSet(range(len(hashes))) for _ in range(2))
     for one, other in close_hashes(hashes):
         joined.merge(one, other)
     for i in range(len(hashes)):
         for j in range(i):
             if (hashes[i] ^ hashes[j]).bit_count() <= 5:
-                wanted.merge(i, j)
-    assert joined.subsets() == wanted.subsets()
-    assert 40 < wanted.n_subsets < len(hashes)
+                expected.merge(i, j)
+    assert joined.subsets() == expected.subsets()
+    assert 40 < expected.n_subsets < len(hashes)
 
 
-def test_masks_and_fields_that_cannot_be_used_are_found(folder: Path, tmp_path: Path) -> None:
+def test_unusable_masks_and_fields_are_found(folder: Path, tmp_path: Path) -> None:
     masks, fields = folder / "masks", folder / "fields"
     for split in ("train", "val"):
         (masks / split).mkdir(parents=True)
@@ -292,8 +292,8 @@ def test_masks_and_fields_that_cannot_be_used_are_found(folder: Path, tmp_path: 
     ]
 
 
-def test_mended_copy_keeps_masks_and_fields(folder: Path, tmp_path: Path) -> None:
-    """By split: two pairs of one name each keep their own."""
+def test_fixed_copy_has_masks_and_fields(folder: Path, tmp_path: Path) -> None:
+    """Per split: two pairs of the same name each have their own."""
     shutil.move(folder / "val" / "val0.png", folder / "val" / "train0.png")
     for number, split in enumerate(("train", "val")):
         mask = np.zeros((128, 128), np.uint8)

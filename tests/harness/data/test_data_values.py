@@ -1,4 +1,4 @@
-"""Shares, thresholds and sizes of the data by what they do, on both sides of each limit."""
+"""Thresholds, shares and sizes of the data, tested on both sides of each limit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -47,9 +47,9 @@ SOUND = PairFacts(
 
 
 BUILT_IN = {
-    "train": (104.556, 10.9144, 0.26718),
-    "val": (113.402, 12.5120, 0.26828),
-    "test": (99.125, 10.8523, 0.26931),
+    "train": (108.988, 11.9834, 0.26976),
+    "val": (113.410, 10.2195, 0.26149),
+    "test": (100.474, 9.5306, 0.25866),
 }
 
 
@@ -69,7 +69,7 @@ BUILT_IN = {
         ("converted", {"notes": ("CMYK",)}, {"notes": ()}),
     ],
 )
-def test_a_pair_is_found_fault_with_from_its_limit_on(
+def test_findings_start_at_their_limits(
     kind: str, beyond: dict[str, Any], within: dict[str, Any]
 ) -> None:
     found = [finding.kind for finding in judge_pair(replace(SOUND, **beyond), "AtoB")]
@@ -80,7 +80,7 @@ def test_a_pair_is_found_fault_with_from_its_limit_on(
 @pytest.mark.parametrize(
     ("sharper", "direction"), [(-0.11, "AtoB"), (0.11, "BtoA"), (-0.09, None), (0.09, None)]
 )
-def test_the_direction_is_told_where_half_the_pairs_are_clearly_sharper(
+def test_the_direction_is_suggested_if_half_the_pairs_are_clearly_sharper(
     sharper: float, direction: str | None
 ) -> None:
     facts = [replace(SOUND, sharper=value) for value in (sharper, sharper, -9 * sharper)]
@@ -88,29 +88,29 @@ def test_the_direction_is_told_where_half_the_pairs_are_clearly_sharper(
 
 
 @pytest.mark.parametrize(
-    ("train", "val", "said"),
+    ("train", "val", "message"),
     [(20, 4, []), (19, 4, ["19 different"]), (20, 3, ["3 different"]), (19, 0, ["19 different"])],
 )
-def test_few_are_under_twenty_to_train_on_and_four_to_validate_with(
-    train: int, val: int, said: list[str]
+def test_few_means_under_twenty_training_and_four_validation_pictures(
+    train: int, val: int, message: list[str]
 ) -> None:
     groups = [[SOUND]] * train + [[replace(SOUND, split="val")]] * val
     found = [finding.what for finding in judge_numbers(groups)]
-    assert len(found) == len(said)
-    assert all(what.startswith(words) for what, words in zip(found, said, strict=True))
+    assert len(found) == len(message)
+    assert all(what.startswith(words) for what, words in zip(found, message, strict=True))
 
 
 @pytest.mark.parametrize(
     ("side", "profile"), [(127, "quick"), (128, "standard"), (256, "full"), (512, None)]
 )
-def test_small_is_under_what_a_profile_scales_to(side: int, profile: str | None) -> None:
+def test_small_means_under_the_size_of_a_profile(side: int, profile: str | None) -> None:
     found = list(judge_sizes([replace(SOUND, height=side)]))
     assert [f"profile {profile} enlarges" in finding.what for finding in found] == (
         [True] if profile else []
     )
 
 
-def test_only_pictures_on_both_sides_of_training_straddle() -> None:
+def test_across_splits_are_pictures_in_train_and_in_another_split() -> None:
     train, val, test = (replace(SOUND, split=split) for split in ("train", "val", "test"))
     assert list(across_splits([[train, train], [val, test], [val]])) == []
     assert len(list(across_splits([[train, val], [train, test], [val]]))) == 2
@@ -127,10 +127,10 @@ def test_only_pictures_on_both_sides_of_training_straddle() -> None:
         (400, (336, 32, 32)),
     ],
 )
-def test_a_fifth_of_the_pictures_each_is_held_out(
+def test_a_fifth_of_the_pictures_is_held_out_for_each_split(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: int, counts: tuple[int, int, int]
 ) -> None:
-    """At most 32; and four are left to train on before any is held out for the finalists."""
+    """At most 32; at least four remain for training before any is held out for the finalists."""
     alone = [[number] for number in range(pairs)]
     monkeypatch.setattr(held_out, "picture_groups", lambda *_: alone)
     files = tuple(PairFiles(f"{n:03d}.png", tmp_path / f"{n}.png", None) for n in range(pairs))
@@ -143,7 +143,7 @@ def test_a_fifth_of_the_pictures_each_is_held_out(
     assert pairs < 6 or others["val"] != splits["val"]
 
 
-def test_of_more_pairs_than_are_used_each_split_has_its_own_limit(tmp_path: Path) -> None:
+def test_each_split_has_its_own_limit_of_pairs(tmp_path: Path) -> None:
     files = tuple(PairFiles(f"{n:03d}.png", tmp_path / f"{n}.png", None) for n in range(50))
     folder = PairFolder(tmp_path, "aligned", dict.fromkeys(("train", "val", "test"), files))
     limited = limit(folder, 40, seed=0).splits
@@ -156,7 +156,7 @@ def test_of_more_pairs_than_are_used_each_split_has_its_own_limit(tmp_path: Path
 
 
 def test_pairs_are_scaled_as_pix2pix_loads_them(tmp_path: Path) -> None:
-    """Bicubic, antialiased; B's half likewise; the region of a training pair by its differences."""
+    """Bicubic with antialiasing, both halves; the region of a training pair by difference."""
     random = np.random.default_rng(0)
     b = np.kron(random.integers(0, 256, (30, 20, 3), np.uint8), np.ones((10, 10, 1), np.uint8))
     a = b.copy()
@@ -166,10 +166,10 @@ def test_pairs_are_scaled_as_pix2pix_loads_them(tmp_path: Path) -> None:
     pair = sized_pair(PairFiles("pair", file, None), "BtoA", QUICK, "quick")
     scaled = [
         np.asarray(Image.fromarray(half).resize((128, 192), Image.Resampling.BICUBIC))
-        for half in (b, a)  # of BtoA the retouched one stands right
+        for half in (b, a)  # with BtoA the retouched half is on the right
     ]
-    for found, wanted in zip((pair.retouched, pair.original), scaled, strict=True):
-        assert np.array_equal(found.permute(1, 2, 0).numpy(), wanted)
+    for found, expected in zip((pair.retouched, pair.original), scaled, strict=True):
+        assert np.array_equal(found.permute(1, 2, 0).numpy(), expected)
     apart = np.abs(scaled[0].astype(int) - scaled[1]).max(axis=2) > 8
     assert np.array_equal(pair.mask[0].numpy(), apart)
     cut = centred_crop(pair, 100)
@@ -180,8 +180,8 @@ def test_pairs_are_scaled_as_pix2pix_loads_them(tmp_path: Path) -> None:
     assert torch.equal(cut.mask, pair.mask[:, top : top + 100, left : left + 100])
 
 
-def test_a_hash_is_of_steps_between_neighbouring_cells() -> None:
-    """Rising brightness: every bit is 1; falling: none; in the upper half alone: half of them."""
+def test_a_hash_compares_neighbouring_cells() -> None:
+    """Increasing brightness: every bit is 1; decreasing: none; only in the upper half: half."""
     rising = np.tile(np.arange(0, 180, 2, dtype=np.uint8), (90, 1))
     assert difference_hash(rising) == 2**64 - 1
     assert difference_hash(rising[:, ::-1].copy()) == 0
@@ -189,8 +189,8 @@ def test_a_hash_is_of_steps_between_neighbouring_cells() -> None:
     assert difference_hash(half).bit_count() == 32
 
 
-def test_a_jaw_is_slimmed_by_what_the_documentation_says() -> None:
-    """Two pushes inward and one up, jittered by at most a fifth and 2 % of the face's height."""
+def test_a_jaw_is_slimmed_as_documented() -> None:
+    """Two pushes inward and one up, with jitter of at most a fifth and 2% of the face's height."""
     face = Face(x=100, y=90, half_width=40, half_height=60)
     drawn = [slim_jaw(face, np.random.default_rng(seed)) for seed in range(200)]
     left, right, chin = (np.array([strokes[k].push for strokes in drawn]) for k in range(3))
@@ -207,10 +207,10 @@ def test_a_jaw_is_slimmed_by_what_the_documentation_says() -> None:
     assert np.allclose(np.array(half[0].push) * 2, drawn[0][0].push)
 
 
-def test_the_built_in_pairs_are_those_that_the_evidence_was_measured_on(
+def test_the_built_in_pairs_are_those_that_the_documentation_describes(
     pairs_128: dict[str, PairSet],
 ) -> None:
-    """Written down once: a split's mean grey, change inside its regions, and their size."""
+    """Recorded values: a split's mean grey, the change inside its regions, and their size."""
     found = {}
     for split, pairs in pairs_128.items():
         grey = np.mean([float(picture.float().mean()) for picture in pairs.originals])
@@ -224,7 +224,7 @@ def test_the_built_in_pairs_are_those_that_the_evidence_was_measured_on(
 
 
 @pytest.mark.parametrize(("count", "val"), [(1, []), (2, [1]), (5, [4]), (12, [4, 9, 11])])
-def test_every_fifth_original_and_the_last_validate_made_pairs(count: int, val: list[int]) -> None:
+def test_every_fifth_original_and_the_last_go_to_val(count: int, val: list[int]) -> None:
     files = [Path(f"{number}.png") for number in range(count)]
     splits = split_of(files)
     assert [number for number in range(count) if splits[files[number]] == "val"] == val

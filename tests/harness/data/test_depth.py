@@ -1,4 +1,4 @@
-"""16-bit files that hold fewer bits: one depth for all of a folder, found by the values."""
+"""16-bit files that use fewer bits: one depth for the whole folder, estimated from values."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +35,7 @@ def save_colour(values: np.ndarray, file: Path) -> None:
 
 
 def widened(picture: np.ndarray, bits: int) -> np.ndarray:
-    """Bytes as a camera of so many bits has them."""
+    """Bytes as values of a camera with `bits` bits."""
     return np.rint(picture / 255 * (2**bits - 1)).astype(np.uint16)
 
 
@@ -48,15 +48,15 @@ def bright(halves: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("save", [save_grey, save_colour])
-def test_values_of_fewer_bits_are_read_as_bright_as_they_are(
+def test_values_of_fewer_bits_are_read_at_their_brightness(
     tmp_path: Path, bright: np.ndarray, bits: int, save: Save
 ) -> None:
     file = tmp_path / "p.png"
     save(widened(bright, bits), file)
     assert bits_of([file]) == bits
-    wanted = np.repeat(bright[..., :1], 3, axis=2) if save is save_grey else bright
-    # Pillow itself cuts 16 bits of colour off, where the others are rounded.
-    assert np.abs(read_picture(file, bits).astype(int) - wanted).max() <= 1
+    expected = np.repeat(bright[..., :1], 3, axis=2) if save is save_grey else bright
+    # Pillow truncates 16-bit colours; the others are rounded.
+    assert np.abs(read_picture(file, bits).astype(int) - expected).max() <= 1
 
 
 def test_alpha_has_a_range_of_its_own(tmp_path: Path, bright: np.ndarray) -> None:
@@ -82,7 +82,9 @@ def test_one_depth_for_all_of_a_folder(tmp_path: Path, bright: np.ndarray) -> No
     assert {pair.bits for pair in with_bits(find_pairs(tmp_path)).splits["train"]} == {16}
 
 
-def test_eight_bit_and_black_pictures_say_nothing(tmp_path: Path, bright: np.ndarray) -> None:
+def test_eight_bit_and_black_pictures_do_not_affect_the_depth(
+    tmp_path: Path, bright: np.ndarray
+) -> None:
     Image.fromarray(bright).save(tmp_path / "8.png")
     save_grey(np.zeros_like(bright), tmp_path / "black.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
@@ -94,7 +96,7 @@ def test_eight_bit_and_black_pictures_say_nothing(tmp_path: Path, bright: np.nda
     assert "12-bit, a guess" in depth_remark(12)
 
 
-def test_a_picture_beyond_the_depth_of_the_others_is_refused_not_cut(
+def test_a_picture_beyond_the_depth_of_the_others_is_refused_not_clipped(
     tmp_path: Path, bright: np.ndarray
 ) -> None:
     for save in (save_grey, save_colour):
@@ -106,7 +108,7 @@ def test_a_picture_beyond_the_depth_of_the_others_is_refused_not_cut(
         read_picture(tmp_path / "p.tif")
 
 
-def test_check_mend_and_search_see_the_pictures_as_bright_as_they_are(
+def test_check_fix_and_search_read_pictures_at_their_brightness(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:
     folder, eight = tmp_path / "wide", write_pairs(tmp_path / "eight", train=4, val=2)
@@ -144,7 +146,7 @@ def test_originals_of_12_bits_make_pairs_that_are_not_black(
 
 
 @pytest.mark.parametrize("white", [255, 4095, 65535])
-def test_a_wide_mask_is_white_where_it_is_brightest(tmp_path: Path, white: int) -> None:
+def test_a_16_bit_mask_is_white_where_it_is_brightest(tmp_path: Path, white: int) -> None:
     drawn = np.zeros((40, 40), np.uint16)
     drawn[:, 20:] = white
     Image.fromarray(drawn).save(tmp_path / "m.png")

@@ -1,4 +1,4 @@
-"""Crops of one photograph are known for what they are; different photographs are left apart."""
+"""Crops of one photograph are recognised; different photographs are not grouped."""
 
 import io
 from pathlib import Path
@@ -36,7 +36,7 @@ def photograph(name: str) -> np.ndarray:
 
 
 def crop(picture: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
-    """A square of so much of the short side, scaled, darkened and saved as JPEG."""
+    """A square crop of this share of the short side, scaled, darkened and saved as JPEG."""
     side = int(share * min(picture.shape[:2]))
     top, left = (int(random.integers(0, length - side + 1)) for length in picture.shape[:2])
     part = Image.fromarray((picture[top : top + side, left : left + side] * 0.9).astype(np.uint8))
@@ -47,7 +47,7 @@ def crop(picture: np.ndarray, share: float, random: np.random.Generator) -> np.n
 
 
 def pair_of(original: np.ndarray, seed: int = 0) -> np.ndarray:
-    """A side-by-side pair: the middle square, its jaw slimmed, beside itself; 192 pixels a side."""
+    """A side-by-side pair: the central square with a slimmed jaw, and unchanged; side 192."""
     side = min(original.shape[:2])
     square = Image.fromarray(original[:side, :side]).resize((192, 192), Image.Resampling.LANCZOS)
     b = np.array(square)
@@ -59,7 +59,7 @@ def signed(picture: np.ndarray) -> Signature:
     return signature(picture, picture)
 
 
-def test_crops_stand_with_their_photograph_and_different_photographs_apart() -> None:
+def test_crops_are_grouped_with_their_photograph_and_different_ones_are_not() -> None:
     random = np.random.default_rng(0)
     pictures = [photograph(name) for name in PHOTOGRAPHS]
     crops = [crop(picture, share, random) for share in (0.85, 0.65) for picture in pictures]
@@ -72,7 +72,7 @@ def test_crops_stand_with_their_photograph_and_different_photographs_apart() -> 
     ]
 
 
-def test_two_crops_that_overlap_stand_together_without_the_whole() -> None:
+def test_two_overlapping_crops_are_grouped_without_the_whole_picture() -> None:
     picture = photograph("astronaut.png")
     left, right = picture[:420, :420], picture[60:480, 90:510]
     assert same_picture_groups([signed(left), signed(right)]) == [[0, 1]]
@@ -95,7 +95,7 @@ def test_a_crop_of_a_trained_picture_is_found_in_validation(tmp_path: Path) -> N
     assert result.seen_in_training == {"train/whole.png"}
 
 
-def test_crops_of_one_portrait_never_stand_on_both_sides(
+def test_crops_of_one_portrait_are_never_in_two_splits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "data"
@@ -127,13 +127,13 @@ def test_crops_of_one_portrait_never_stand_on_both_sides(
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 900), (400, 3), (64, 64)])
-def test_pictures_without_landmarks_have_none_and_join_none(shape: tuple[int, int]) -> None:
+def test_pictures_without_landmarks_are_in_no_group(shape: tuple[int, int]) -> None:
     flat = np.full((*shape, 3), 90, np.uint8)
     assert landmarks(flat) == b""
     assert list(candidates([landmarks(flat), b"", landmarks(photograph("moon.png"))])) == []
 
 
-def test_the_work_is_bounded_where_everything_looks_alike() -> None:
+def test_the_work_is_bounded_if_all_pictures_look_alike() -> None:
     same = np.zeros(MOST, LANDMARK)
     same["x"] = np.arange(MOST)
     found = list(candidates([same.tobytes()] * 50))
@@ -144,8 +144,8 @@ def test_the_work_is_bounded_where_everything_looks_alike() -> None:
 
 @pytest.mark.parametrize(("alike", "same"), [(8, True), (7, False)])
 @pytest.mark.parametrize(("scale", "off"), [(1.0, 0), (0.75, 0), (1.0, 40)])
-def test_eight_landmarks_must_lie_alike(alike: int, same: bool, scale: float, off: int) -> None:
-    """Moved by one shift and one factor, to four pixels; what lies elsewhere counts for nothing."""
+def test_eight_landmarks_must_agree(alike: int, same: bool, scale: float, off: int) -> None:
+    """With one shift and one scale, to four pixels; other landmarks do not count."""
     random = np.random.default_rng(3)
     one = np.zeros(alike + 5, LANDMARK)
     one["x"], one["y"] = random.integers(0, 250, (2, alike + 5))
@@ -154,17 +154,17 @@ def test_eight_landmarks_must_lie_alike(alike: int, same: bool, scale: float, of
     other = one.copy()
     other["x"], other["y"] = np.rint(scale * one["x"] + 30), np.rint(scale * one["y"] + 10)
     other["level"] = 4 + round(3 * np.log2(scale))
-    # The rest matches by its codes alone.
+    # The others match only by their codes.
     other["x"][alike:], other["y"][alike:] = random.integers(300, 900, (2, 5))
     other["y"][0] += off
     found = list(candidates([one.tobytes(), other.tobytes()]))
     assert [(first, second) for first, second, _ in found] == [(0, 1)]
     assert len(found[0][2]) == alike + 5
-    wanted = same and not off  # one that lies 40 pixels off leaves seven
-    assert show_one_picture(one.tobytes(), other.tobytes(), found[0][2]) == wanted
+    expected = same and not off  # one that is 40 pixels off leaves seven
+    assert show_one_picture(one.tobytes(), other.tobytes(), found[0][2]) == expected
 
 
-def test_pictures_of_one_tone_are_like_no_other(
+def test_pictures_of_one_tone_match_no_other(
     halves: list[tuple[np.ndarray, np.ndarray]],
 ) -> None:
     black, noisy = np.zeros((128, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Folder layouts: recognised, paired by name, or refused with the file named."""
+"""Folder layouts: detected, paired by name, or refused with the name of the file."""
 
 import csv
 import json
@@ -63,7 +63,7 @@ def test_one_hangul_name_written_in_two_ways_is_one_name(tmp_path: Path) -> None
     assert [pair.b and pair.b.name for pair in found.splits["train"]] == [f"{apart}.png"]
 
 
-def test_masks_belong_by_name(tmp_path: Path) -> None:
+def test_masks_are_matched_by_name(tmp_path: Path) -> None:
     touch(tmp_path, "train/1.png", "train/2.png", "masks/train/2.png")
     with_mask = {pair.name: pair.mask is not None for pair in find_pairs(tmp_path).splits["train"]}
     assert with_mask == {"train/1.png": False, "train/2.png": True}
@@ -89,15 +89,21 @@ def test_manifest(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_a_manifest_holds_any_name(tmp_path: Path, kind: str) -> None:
-    wanted = ["a b.png", 'it\'s "so", yes.png', "초상화.png", "two\nlines.png", "line\u2028end.png"]
+def test_a_manifest_may_contain_any_name(tmp_path: Path, kind: str) -> None:
+    expected = [
+        "a b.png",
+        'it\'s "so", yes.png',
+        "초상화.png",
+        "two\nlines.png",
+        "line\u2028end.png",
+    ]
     file = tmp_path / f"pairs.{kind}"
     with file.open("w", encoding="utf-8", newline="") as opened:
         if kind == "csv":
-            csv.writer(opened).writerows([["a"], *([name] for name in wanted)])
+            csv.writer(opened).writerows([["a"], *([name] for name in expected)])
         else:
-            opened.writelines(json.dumps({"a": n}, ensure_ascii=False) + "\n" for n in wanted)
-    assert [pair.name for pair in find_pairs(file).splits["train"]] == wanted
+            opened.writelines(json.dumps({"a": n}, ensure_ascii=False) + "\n" for n in expected)
+    assert [pair.name for pair in find_pairs(file).splits["train"]] == expected
 
 
 BAD = {

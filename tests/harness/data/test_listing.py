@@ -1,4 +1,4 @@
-"""What a folder holds: pictures at any depth, and a word about everything else."""
+"""Listing a folder: pictures at any depth, and a remark about all other entries."""
 
 import os
 import unicodedata
@@ -75,7 +75,7 @@ def test_other_names_of_val(tmp_path: Path, name: str) -> None:
         find_pairs(tmp_path / "both")
 
 
-def test_endings_in_any_case_and_those_of_pix2pix(tmp_path: Path) -> None:
+def test_suffixes_in_any_case_and_those_of_pix2pix(tmp_path: Path) -> None:
     endings = ("jpg", "JPG", "jpeg", "JPEG", "png", "PNG", "ppm", "PPM", "bmp", "BMP", "tif")
     more = ("TIF", "tiff", "TIFF", "jfif", "JFIF", "webp")
     touch(tmp_path, *(f"train/{n}.{ending}" for n, ending in enumerate(endings + more)))
@@ -103,7 +103,7 @@ def test_everything_else_is_counted_with_an_example(tmp_path: Path) -> None:
     assert account_of(()) == ""
 
 
-def test_where_nothing_can_be_read_the_refusal_names_it(tmp_path: Path) -> None:
+def test_the_refusal_of_a_folder_names_what_was_passed_over(tmp_path: Path) -> None:
     touch(tmp_path / "one", "train/1.heic", "train/2.heic", "val/3.heic")
     with pytest.raises(UserInputError, match=r"holds no pairs.*3 \.heic \(train/1\.heic\)"):
         find_pairs(tmp_path / "one")
@@ -122,7 +122,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert names(find_pairs(tmp_path)) == {"train": ["train/1.png/2.png"]}
 
 
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
+def test_cyclic_links_end(tmp_path: Path) -> None:
     touch(tmp_path, "train/p/1.png")
     (tmp_path / "train" / "p" / "up").symlink_to(tmp_path / "train")
     found = find_pairs(tmp_path)
@@ -130,7 +130,7 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     assert found.passed_over == ("train/p/up/",)
 
 
-def test_linked_folders_are_entered(tmp_path: Path) -> None:
+def test_linked_folders_are_read(tmp_path: Path) -> None:
     touch(tmp_path, "disk/1.png", "data/train/2.png")
     (tmp_path / "data" / "train" / "more").symlink_to(tmp_path / "disk")
     assert names(find_pairs(tmp_path / "data")) == {"train": ["train/2.png", "train/more/1.png"]}
@@ -151,7 +151,7 @@ def test_names_are_text_whatever_their_bytes(tmp_path: Path) -> None:
 
 
 def write_strange(write_pairs: WritePairs, folder: Path) -> Path:
-    """A folder with pairs in subfolders, under a CP949 name, and with files to pass over."""
+    """A folder with pairs in subfolders, with a CP949 name, and with files to be passed over."""
     write_pairs(folder, train=4, val=2)
     for split in ("train", "val"):
         inner = folder / split / os.fsdecode(CP949)
@@ -161,7 +161,7 @@ def write_strange(write_pairs: WritePairs, folder: Path) -> Path:
     return folder
 
 
-def test_check_and_mend_read_subfolders_and_name_what_they_pass_over(
+def test_check_and_fix_read_subfolders_and_name_what_they_pass_over(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:
     folder = write_strange(write_pairs, tmp_path / "data")
@@ -183,16 +183,16 @@ def test_check_and_mend_read_subfolders_and_name_what_they_pass_over(
     assert "train/phone.heic" in page.read_text(encoding="utf-8")
 
 
-def test_a_search_reads_subfolders_and_says_what_it_passes_over(
+def test_a_search_reads_subfolders_and_reports_what_it_passes_over(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:
     folder = write_strange(write_pairs, tmp_path / "data")
     data = prepare_data(folder, "AtoB", QUICK, tmp_path / "cache")
     assert "passed over: 1 .heic (train/phone.heic)" in data.source
-    held = load_dataset(data.file)
+    dataset = load_dataset(data.file)
     escaped = "".join(f"\\x{byte:02x}" for byte in CP949)
-    assert f"val/{escaped}/0.png" in held.val.names
-    for name in held.train.names + held.val.names:
+    assert f"val/{escaped}/0.png" in dataset.val.names
+    for name in dataset.train.names + dataset.val.names:
         name.encode("utf-8")
 
 

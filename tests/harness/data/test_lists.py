@@ -1,4 +1,4 @@
-"""Lists of pairs as spreadsheets and scripts write them: read, or refused by their columns."""
+"""Lists of pairs of spreadsheets and scripts: read, or refused with their columns."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def listed(folder: Path, body: bytes, name: str = "pairs.csv") -> list[tuple[str
         "a separator at every end",
     ],
 )
-def test_what_spreadsheets_write_is_read(tmp_path: Path, body: bytes) -> None:
+def test_lists_of_spreadsheets_are_read(tmp_path: Path, body: bytes) -> None:
     assert listed(tmp_path, body) == WANTED
 
 
@@ -64,7 +64,7 @@ def test_a_backslash_that_belongs_to_a_name_stays(tmp_path: Path) -> None:
     assert listed(tmp_path, b"a\nx\\1.png\n")[0][0] == "x\\1.png"
 
 
-def test_names_that_are_not_utf8_lead_to_their_files(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_find_their_files(tmp_path: Path) -> None:
     name = "초상.png".encode("cp949")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"here")
     (tmp_path / "pairs.csv").write_bytes(b"a\n" + name + b"\n")
@@ -74,7 +74,7 @@ def test_names_that_are_not_utf8_lead_to_their_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("input;target\n1.png;2.png\n", "its columns are 'input', 'target'; a list of pairs needs"),
         ("1.png,2.png\n", "its columns are '1.png', '2.png'"),
@@ -85,15 +85,15 @@ def test_names_that_are_not_utf8_lead_to_their_files(tmp_path: Path) -> None:
         ('a\n"1\0.png"\n', "pairs.csv cannot be read as a list of pairs"),
     ],
 )
-def test_other_tables_are_refused_by_what_they_hold(tmp_path: Path, body: str, said: str) -> None:
+def test_other_tables_are_refused(tmp_path: Path, body: str, message: str) -> None:
     with pytest.raises(UserInputError) as caught:
         listed(tmp_path, body.encode())
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ('{"left": "1.png"}', "row 1 has the keys 'left'; a list of pairs needs the column `a`"),
         ('{"a": 5}', "`a` is 5, which is not a file name"),
@@ -103,13 +103,13 @@ def test_other_tables_are_refused_by_what_they_hold(tmp_path: Path, body: str, s
         ("[" * 100_000, "cannot be read as a list of pairs"),
     ],
 )
-def test_other_json_is_refused_by_what_it_holds(tmp_path: Path, body: str, said: str) -> None:
+def test_other_json_is_refused(tmp_path: Path, body: str, message: str) -> None:
     with pytest.raises(UserInputError) as caught:
         listed(tmp_path, body.encode(), "pairs.jsonl")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_list_may_name_a_pipe_and_nobody_waits_for_it(tmp_path: Path) -> None:
+def test_a_pipe_in_a_list_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "1.png")
     (tmp_path / "pairs.csv").write_text("a\n1.png\n")
     found = find_pairs(tmp_path)

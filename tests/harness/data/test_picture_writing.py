@@ -1,4 +1,4 @@
-"""A picture's own values read and written back: every bit of them, and what the file says."""
+"""A picture's original values are read and written back exactly, with its metadata."""
 
 import struct
 import zlib
@@ -23,7 +23,7 @@ ORIENTATION, DESCRIPTION, EXIF, EXPOSURE, GPS = 0x0112, 0x010E, 0x8769, 0x829A, 
 
 
 def sample(mode: str = "RGB") -> Image.Image:
-    """A part of a photograph, its sides odd; alpha and key ink vary over it."""
+    """A part of a photograph with odd sides; alpha and key ink vary."""
     with Image.open(photograph_file("astronaut.png"), formats=("PNG",)) as opened:
         part = opened.convert("RGB").crop((150, 20, 251, 97))
     if mode.endswith("A"):
@@ -46,7 +46,7 @@ def rewritten(file: Path) -> Path:
 
 
 def pixels(file: Path) -> NDArray[Any]:
-    """As Pillow reads them, upright."""
+    """The values as Pillow reads them, upright."""
     with Image.open(file, formats=None) as opened:
         return np.asarray(ImageOps.exif_transpose(opened))
 
@@ -65,7 +65,7 @@ LOSSLESS = [
 
 
 @pytest.mark.parametrize(("mode", "suffix"), LOSSLESS)
-def test_every_bit_stays_in_the_same_format(mode: str, suffix: str, tmp_path: Path) -> None:
+def test_all_bits_are_preserved_in_the_same_format(mode: str, suffix: str, tmp_path: Path) -> None:
     file = tmp_path / f"p{suffix}"
     if mode == "I;16":
         grey = np.asarray(sample("L"), np.uint16) * 256
@@ -87,7 +87,7 @@ def test_every_bit_stays_in_the_same_format(mode: str, suffix: str, tmp_path: Pa
     [("RGB", ".png"), ("RGBA", ".png"), ("RGB", ".tif"), ("RGBA", ".tif"), ("CMYK", ".tif")],
 )
 def test_16_bits_of_colour_are_written_and_read(mode: str, suffix: str, tmp_path: Path) -> None:
-    """Also by a reader of its own: Pillow's high bytes are the values' high bytes."""
+    """Also checked by Pillow itself, which reads the high bytes of the values."""
     file, wide = tmp_path / f"p{suffix}", tmp_path / f"wide{suffix}"
     sample().save(file)
     random = np.random.default_rng(0)
@@ -101,7 +101,7 @@ def test_16_bits_of_colour_are_written_and_read(mode: str, suffix: str, tmp_path
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".jpg"])
-def test_the_pixels_are_upright_and_the_metadata_says_so(
+def test_pixels_are_upright_and_the_metadata_agrees(
     orientation: int, suffix: str, tmp_path: Path
 ) -> None:
     file = tmp_path / f"p{suffix}"
@@ -133,22 +133,22 @@ def test_the_pixels_are_upright_and_the_metadata_says_so(
             assert after.info["dpi"] == pytest.approx((300, 300), abs=0.01)
 
 
-def test_turning_is_pillow_s() -> None:
+def test_rotation_equals_pillow_s() -> None:
     values = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     for orientation in range(1, 9):
         picture = Image.fromarray(values)
         picture.getexif()[ORIENTATION] = orientation
-        wanted = np.asarray(ImageOps.exif_transpose(picture))
-        assert np.array_equal(upright(values, orientation), wanted), orientation
+        expected = np.asarray(ImageOps.exif_transpose(picture))
+        assert np.array_equal(upright(values, orientation), expected), orientation
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("quality", [80, 95])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
-def test_a_jpeg_is_encoded_again_as_it_was(
+def test_a_jpeg_is_encoded_with_its_own_settings(
     quality: int, subsampling: int, orientation: int, tmp_path: Path
 ) -> None:
-    """With tables of the same fineness: few values change by more than two levels."""
+    """With the same quantisation tables, few values change by more than two levels."""
     file = tmp_path / "p.jpg"
     portrait = sample().resize((192, 144), Image.Resampling.BICUBIC)
     portrait.save(file, quality=quality, subsampling=subsampling, exif=exif(orientation))
@@ -167,7 +167,7 @@ def test_a_jpeg_is_encoded_again_as_it_was(
             assert sampling(after) == sampling(before) == subsampling
 
 
-def test_a_phone_s_jpeg_becomes_one_of_its_first_picture(tmp_path: Path) -> None:
+def test_a_phone_s_jpeg_is_written_with_its_first_picture(tmp_path: Path) -> None:
     file = tmp_path / "p.jpg"
     sample().save(file, "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))], quality=98)
     with Image.open(rewritten(file)) as after:
@@ -175,8 +175,8 @@ def test_a_phone_s_jpeg_becomes_one_of_its_first_picture(tmp_path: Path) -> None
         assert after.size == (101, 77)
 
 
-def test_chunks_of_a_png_that_say_how_it_is_seen_are_kept(tmp_path: Path) -> None:
-    """Those of a profile go where the pixels have been converted out of it."""
+def test_png_chunks_that_affect_display_are_preserved(tmp_path: Path) -> None:
+    """Chunks of a profile are dropped if the pixels have been converted to sRGB."""
     file, copy = tmp_path / "p.png", tmp_path / "copy.png"
     words = PngImagePlugin.PngInfo()
     words.add(b"gAMA", struct.pack(">I", 100_000))
@@ -194,7 +194,7 @@ def test_chunks_of_a_png_that_say_how_it_is_seen_are_kept(tmp_path: Path) -> Non
         assert after.info["Title"] == "초상"
 
 
-def test_exif_in_the_text_of_an_old_png_is_kept(tmp_path: Path) -> None:
+def test_exif_in_the_text_of_an_old_png_is_preserved(tmp_path: Path) -> None:
     file = tmp_path / "p.png"
     body = exif(6)
     words = PngImagePlugin.PngInfo()
@@ -230,7 +230,7 @@ def test_damaged_words_of_a_png_are_left_out(damaged: bytes, tmp_path: Path) -> 
         assert after.info["icc_profile"] == PROFILE
 
 
-def test_a_transparent_colour_stays_one_or_becomes_alpha(tmp_path: Path) -> None:
+def test_a_transparent_colour_is_preserved_or_becomes_alpha(tmp_path: Path) -> None:
     sample().save(tmp_path / "rgb.png", transparency=(1, 2, 3))
     with Image.open(rewritten(tmp_path / "rgb.png")) as after:
         assert (after.mode, after.info["transparency"]) == ("RGB", (1, 2, 3))
@@ -242,8 +242,8 @@ def test_a_transparent_colour_stays_one_or_becomes_alpha(tmp_path: Path) -> None
         assert ((np.asarray(after)[..., 3] == 0) == clear).all()
 
 
-def test_tags_of_a_tiff_are_kept_and_layers_are_not(tmp_path: Path) -> None:
-    """Photoshop's layers hold the picture as it was, and would be shown instead."""
+def test_tiff_tags_are_preserved_and_layers_are_dropped(tmp_path: Path) -> None:
+    """Photoshop's layers contain the old picture, and would be displayed instead."""
     file = tmp_path / "p.tif"
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[315] = "화가".encode()
@@ -260,7 +260,7 @@ def test_tags_of_a_tiff_are_kept_and_layers_are_not(tmp_path: Path) -> None:
 
 
 def made_exif(order: str) -> bytes:
-    """EXIF of a camera that knows a thumbnail, which begins behind it."""
+    """EXIF of a camera, with a thumbnail behind it."""
     head = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HL", 42, 8)
     entries = [(ORIENTATION, 3, 1, 8), (0x0131, 4, 1, 77)]
     body = b"".join(
@@ -272,7 +272,7 @@ def made_exif(order: str) -> bytes:
 
 
 @pytest.mark.parametrize("order", "<>")
-def test_exif_is_changed_in_its_orientation_and_thumbnail_alone(order: str) -> None:
+def test_only_orientation_and_thumbnail_of_exif_change(order: str) -> None:
     before = made_exif(order)
     after = upright_exif(before + b"notes")
     read = Image.Exif()
@@ -324,7 +324,7 @@ REFUSED = {
     "pixels of 32 or signed bits": lambda file: sample("I").save(file, "TIFF"),
     "pixels of the kind LAB": lambda file: sample("LAB").save(file, "TIFF"),
     "16 bits of grey with transparency": deep_grey_with_alpha,
-    "channels beside its colours": tiff_with_a_selection,
+    "extra channels": tiff_with_a_selection,
     "more than 8 bits in a PPM": deep_ppm,
     "a BMP with transparency": clear_bmp,
     "2 frames": pages,
@@ -332,7 +332,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_would_lose_something_is_refused(what: str, tmp_path: Path) -> None:
+def test_lossy_kinds_are_refused(what: str, tmp_path: Path) -> None:
     file = tmp_path / "p.tif"
     REFUSED[what](file)
     with pytest.raises(UserInputError, match=rf"p\.tif holds {what}") as caught:

@@ -1,4 +1,4 @@
-"""A folder with every fault that a user's folder may have: each is found or handled by itself."""
+"""A folder with every fault that a user's folder may have: each is found or handled."""
 
 import shutil
 import struct
@@ -75,7 +75,7 @@ def empty(file: Path, pair: Pair) -> None:
 
 
 def bomb(file: Path, pair: Pair) -> None:
-    """10,000 x 10,000 pixels in a few hundred kilobytes, every one of them there."""
+    """A valid picture of 10,000 x 10,000 pixels in a few hundred kilobytes."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + body))
@@ -103,12 +103,12 @@ def sound(file: Path, pair: Pair) -> None:
     save(file, *pair)
 
 
-# name -> what is planted, the finding, a word of it; None where there is to be none.
+# name -> function that plants the fault, kind of finding (None: no finding), part of its text.
 FAULTS: dict[str, tuple[Plant, str | None, str]] = {
     "truncated.png": (truncated, "unreadable", "truncated"),
     "odd width.png": (odd_width, "unreadable", "odd number"),
     "swapped.png": (swapped, "swapped", "B is sharper"),
-    "shifted.png": (shifted, "shifted", "+3.1 px right"),
+    "shifted.png": (shifted, "shifted", "+3.0 px right"),
     "identical.png": (identical, "identical", "same picture"),
     "two pictures.png": (two_pictures, "unlike", "not of one picture"),
     "16 bits.png": (sixteen_bits, "converted", "16 bits"),
@@ -128,7 +128,7 @@ FAULTS: dict[str, tuple[Plant, str | None, str]] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, halves: list[Pair]) -> Path:
-    """Faults among sound pairs, and the first sound one again in val/. B is softer everywhere."""
+    """Faults among sound pairs, the first of which is also in val/. B is always softer."""
     folder = tmp_path_factory.mktemp("faulty") / "data"
     for split in ("train", "val"):
         (folder / split).mkdir(parents=True)
@@ -170,12 +170,12 @@ def test_no_fault_is_a_traceback_and_every_line_is_one_line(folder: Path, tmp_pa
     ran = CliRunner().invoke(app, ["check", str(folder), "-o", outside[0], "--fix", outside[1]])
     assert isinstance(ran.exception, SystemExit)
     assert ran.exit_code == 2
-    said = ran.output.splitlines()
-    assert all(line.split(":")[0] in ("error", "warning", "note", "page") for line in said[3:-1]), (
-        said
-    )
-    assert "pairs written" in said[-1]
+    lines = ran.output.splitlines()
+    assert all(
+        line.split(":")[0] in ("error", "warning", "note", "page") for line in lines[3:-1]
+    ), lines
+    assert "pairs written" in lines[-1]
     useless = [kind for _, kind, _ in FAULTS.values() if kind in LEFT_OUT]
-    # Of the four sound files one is left out: it is validated with under another name.
+    # One of the four sound files is left out, since it is also in val/ under another name.
     usable = len(FAULTS) - len(useless) + 3
     assert len(list((tmp_path / "fixed").glob("*/*.png"))) == usable

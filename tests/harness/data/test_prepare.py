@@ -1,4 +1,4 @@
-"""Prepared data: right pixels in the right split, cached by what they were made from."""
+"""Prepared data: correct pixels in the correct split, cached by the content of the files."""
 
 import shutil
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ def prepared(data: Path | None, cache: Path, train: TrainSettings = QUICK, **res
 def test_built_in(tmp_path: Path) -> None:
     made = prepared(None, tmp_path)
     dataset = load_dataset(made.file)
-    assert (made.n_train, made.n_val) == (len(dataset.train), len(dataset.val)) == (64, 12)
-    assert len(dataset.test) == 12
+    assert (made.n_train, made.n_val) == (len(dataset.train), len(dataset.val)) == (96, 12)
+    assert len(dataset.test) == 24
     assert dataset.digest == made.digest
     assert dataset.val.retouched[0].shape == (3, 128, 128)
 
@@ -89,7 +89,7 @@ def test_own_masks_are_used(tmp_path: Path, write_pairs: WritePairs) -> None:
     assert dataset.val.masks[1].sum() > 500
 
 
-def test_second_time_nothing_is_read_but_the_cache(
+def test_the_second_time_only_the_cache_is_read(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_pairs(tmp_path / "data")
@@ -110,7 +110,9 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, write_pairs: WritePairs) 
     assert len(load_dataset(first.file).val) == 2
 
 
-def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: WritePairs) -> None:
+def test_digest_depends_on_the_content_not_the_path(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
     folder = write_pairs(tmp_path / "data")
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
     digest = prepared(folder, tmp_path / "c").digest
@@ -122,10 +124,10 @@ def test_digest_names_the_content_not_the_place(tmp_path: Path, write_pairs: Wri
     assert prepared(folder, tmp_path / "c", WIDE).digest != digest
 
 
-def test_whatever_shapes_the_pixels_is_in_the_digest(
+def test_the_digest_contains_all_that_affects_the_pixels(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:
-    """Else a search would go on with pairs that were prepared for another."""
+    """Otherwise a search would use pairs that were prepared for other settings."""
     folder = write_pairs(tmp_path / "data")
     none = QUICK.model_copy(update={"preprocess": "none"})
     settings = [
@@ -143,13 +145,13 @@ def test_whatever_shapes_the_pixels_is_in_the_digest(
     assert len(set(digests)) == len(settings) + 2
     again = [prepared(folder, cache, train).digest for train in settings]
     assert again == digests[: len(settings)]
-    # What does not is not.
+    # Settings that do not affect the pixels are not in it.
     trained = QUICK.model_copy(update={"steps": 7, "ngf": 9, "flip": False})
     assert prepared(folder, cache, trained).digest == digests[0]
 
 
 def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
-    """Written down once: a study goes on wherever its pairs are."""
+    """A recorded value: a study can be resumed wherever its pairs are."""
     folder = tmp_path / "초상 data"
     for split, files in {"train": ("a b.png", "다.png"), "val": ("it's.png",)}.items():
         (folder / split).mkdir(parents=True)
@@ -159,7 +161,7 @@ def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
     assert digest_of(["settings"], fingerprints(found)) == "b916435b2e8948bd179d486b4c6d0b1c"
 
 
-def test_of_many_pairs_without_splits_only_those_that_are_used_are_opened(
+def test_only_pairs_that_are_used_are_opened(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held_out, "MOST_TRAIN_BYTES", 4 * 6 * QUICK.load_size**2)
@@ -174,7 +176,7 @@ def test_of_many_pairs_without_splits_only_those_that_are_used_are_opened(
     assert "drawn from 8" in made.source
 
 
-def test_a_split_of_the_users_own_stays_what_it_is(tmp_path: Path, write_pairs: WritePairs) -> None:
+def test_the_user_s_own_splits_do_not_change(tmp_path: Path, write_pairs: WritePairs) -> None:
     made = prepared(write_pairs(tmp_path / "data", train=3, test=2), tmp_path / "c")
     dataset = load_dataset(made.file)
     assert dataset.test.names == ("test/test0.png", "test/test1.png")
@@ -182,8 +184,8 @@ def test_a_split_of_the_users_own_stays_what_it_is(tmp_path: Path, write_pairs: 
     assert (made.n_train, made.n_val, made.n_test) == (2, 1, 2)
 
 
-def test_what_is_missing_is_drawn_by_whole_pictures(tmp_path: Path, halves) -> None:
-    """Two retouchings of one original never stand on two sides; the seed decides where they do."""
+def test_missing_splits_are_drawn_by_whole_pictures(tmp_path: Path, halves) -> None:
+    """Two retouchings of one original are never in two splits; the seed chooses the split."""
     folder = tmp_path / "data"
     folder.mkdir()
     for number, (a, b) in enumerate(halves[:8]):
@@ -200,7 +202,7 @@ def test_what_is_missing_is_drawn_by_whole_pictures(tmp_path: Path, halves) -> N
     assert len(held_out) > 1
 
 
-def test_a_folder_too_small_for_both_does_without_test(tmp_path: Path, halves) -> None:
+def test_a_folder_too_small_for_both_gets_no_test_split(tmp_path: Path, halves) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     for number, (a, b) in enumerate(halves[:4]):
@@ -247,7 +249,7 @@ def plant_text(folder: Path) -> None:
         (plant_text, "is no picture"),
     ],
 )
-def test_bad_file_is_named_and_skipped_only_when_asked(
+def test_a_bad_file_is_named_and_skipped_only_on_request(
     tmp_path: Path, write_pairs: WritePairs, plant, sentence: str
 ) -> None:
     folder = write_pairs(tmp_path / "data")
@@ -301,12 +303,12 @@ def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, h
 
 
 @pytest.mark.parametrize(
-    ("white", "said"),
+    ("white", "message"),
     [(0, "0.000%"), (1, "0.006%")],
     ids=["black", "one pixel"],
 )
-def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
-    tmp_path: Path, write_pairs: WritePairs, white: int, said: str
+def test_almost_black_masks_are_refused_with_name_and_rule(
+    tmp_path: Path, write_pairs: WritePairs, white: int, message: str
 ) -> None:
     folder = write_pairs(tmp_path / "data", train=2, val=2)
     mask = np.zeros((128, 128), np.uint8)
@@ -318,30 +320,30 @@ def test_masks_with_next_to_no_white_are_refused_by_name_and_rule(
         prepared(folder, tmp_path / "c")
     for part in (
         "a warped region of at least 0.05% of its area",
-        said,
+        message,
         "masks/val/val0.png, has ",
     ):
         assert part in str(caught.value)
     assert "same picture" not in str(caught.value)
-    # One that can be scored is enough.
+    # One scorable pair is enough.
     mask[40:80, 40:80] = 255
     Image.fromarray(mask).save(folder / "masks" / "val" / "val1.png")
     assert prepared(folder, tmp_path / "c").n_val == 2
 
 
-def test_prepared_pairs_that_cannot_be_scored_are_refused_from_the_cache_too(
+def test_cached_pairs_that_cannot_be_scored_are_refused_too(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:
     folder = write_pairs(tmp_path / "data", train=2, val=1)
     data = prepared(folder, tmp_path / "c")
-    held = load_dataset(data.file)
-    empty = tuple(torch.zeros_like(mask) for mask in held.val.masks)
-    save_dataset(replace(held, val=replace(held.val, masks=empty)), data.file)
+    dataset = load_dataset(data.file)
+    empty = tuple(torch.zeros_like(mask) for mask in dataset.val.masks)
+    save_dataset(replace(dataset, val=replace(dataset.val, masks=empty)), data.file)
     with pytest.raises(UserInputError, match="nothing to restore or score"):
         prepared(folder, tmp_path / "c")
 
 
-def test_halves_of_one_tone_are_no_crops_of_one_another(
+def test_halves_of_one_tone_are_not_grouped_as_crops(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:
     folder = write_pairs(tmp_path / "data", train=6)
@@ -360,7 +362,7 @@ def test_unwritable_cache(tmp_path: Path) -> None:
         prepared(None, tmp_path / "file")
 
 
-def test_cache_can_be_placed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     assert default_cache() == tmp_path
     monkeypatch.delenv("HARNESS_CACHE")
@@ -368,7 +370,7 @@ def test_cache_can_be_placed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert default_cache().parent == tmp_path / "x"
 
 
-def test_pairs_lie_in_files_that_go_with_them(tmp_path: Path, halves) -> None:
+def test_pairs_are_mapped_from_files_that_end_with_them(tmp_path: Path, halves) -> None:
     def pairs() -> Iterator[TrainingPair]:
         for number, (a, b) in enumerate(halves):
             retouched, original = (torch.tensor(half).permute(2, 0, 1) for half in (a, b))
@@ -376,19 +378,19 @@ def test_pairs_lie_in_files_that_go_with_them(tmp_path: Path, halves) -> None:
             undone = original if number else None
             yield TrainingPair(f"{number}", retouched, original, mask, undone)
 
-    kept = spilled(pairs(), tmp_path / "cache")
+    mapped = spilled(pairs(), tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
-    for pair, wanted in zip(kept, pairs(), strict=True):
-        assert pair.name == wanted.name
+    for pair, expected in zip(mapped, pairs(), strict=True):
+        assert pair.name == expected.name
         for name in ("retouched", "original", "mask"):
-            assert torch.equal(getattr(pair, name), getattr(wanted, name))
-        assert (pair.undone is None) == (wanted.undone is None)
-    # One mapping for all pictures: none of them is in memory of its own.
-    assert len({pair.retouched.untyped_storage().data_ptr() for pair in kept}) == 1
+            assert torch.equal(getattr(pair, name), getattr(expected, name))
+        assert (pair.undone is None) == (expected.undone is None)
+    # One mapping for all pictures: none has memory of its own.
+    assert len({pair.retouched.untyped_storage().data_ptr() for pair in mapped}) == 1
     assert spilled(iter(()), tmp_path) == []
 
 
-def test_a_full_training_takes_every_pair_where_a_trial_takes_a_few(
+def test_a_full_training_uses_every_pair_and_a_trial_a_few(
     tmp_path: Path, write_pairs: WritePairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_pairs(tmp_path / "data")
@@ -400,9 +402,9 @@ def test_a_full_training_takes_every_pair_where_a_trial_takes_a_few(
     assert few.digest != all_of_them.digest
 
 
-def test_a_study_uses_no_more_pairs_than_its_training_can_show() -> None:
-    """So a folder of 100,000 files costs no more than one of some thousands."""
-    assert most_train(QUICK) == 2000
+def test_a_study_uses_no_more_pairs_than_its_training_can_use() -> None:
+    """So a folder of 100,000 files costs no more than one of a few thousand."""
+    assert most_train(QUICK) == 700
     longer = QUICK.model_copy(update={"steps": 3000, "batch_size": 2})
     assert most_train(longer) == 9000
     large = QUICK.model_copy(update={"load_size": 4096, "crop_size": 4096})

@@ -1,4 +1,4 @@
-"""Every kind of picture file: read as it is meant, or refused in one sentence."""
+"""Every kind of picture file: read correctly, or refused with one sentence."""
 
 import ast
 import os
@@ -35,7 +35,7 @@ OPENERS = {"Image.open", "PIL.Image.open", "imread", "io.imread", "skimage.io.im
 
 
 def png(width: int, height: int, depth: int, rows: bytes, colour_type: int = 2) -> bytes:
-    """A PNG of whatever rows are given; RGB by default, 6 is RGBA."""
+    """A PNG of the given rows; colour type RGB by default, 6 is RGBA."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -48,7 +48,7 @@ def png(width: int, height: int, depth: int, rows: bytes, colour_type: int = 2) 
 
 
 def claimed_png(file: Path, width: int, height: int) -> None:
-    """A PNG whose header claims a size that its bytes do not hold."""
+    """A PNG whose header claims a larger size than its data has."""
     file.write_bytes(png(width, height, 8, b""))
 
 
@@ -88,7 +88,7 @@ def test_lossless_formats_give_their_bytes(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-def test_16_bits_are_scaled_not_cut(tmp_path: Path, suffix: str) -> None:
+def test_16_bits_are_scaled_not_clipped(tmp_path: Path, suffix: str) -> None:
     wide = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 21
     Image.fromarray(wide).save(tmp_path / f"p{suffix}")
     picture = read_picture(tmp_path / f"p{suffix}")
@@ -180,7 +180,7 @@ def test_the_sizes_of_cameras_are_not_refused(tmp_path: Path, size: tuple[int, i
         assert opened.size == size
 
 
-def test_a_file_that_may_not_be_read_is_not_called_damaged(
+def test_missing_permission_is_not_reported_as_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Path, formats: tuple[str, ...]) -> None:
@@ -203,7 +203,7 @@ def test_the_first_picture_of_a_phones_jpeg_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "read"), [(1, True), (4, True), (2, False), (0, False)])
-def test_reduced_copies_and_masks_in_a_tiff_are_no_pages(
+def test_reduced_copies_and_masks_in_a_tiff_are_not_pages(
     tmp_path: Path, kind: int, read: bool
 ) -> None:
     file = tmp_path / "p.tif"
@@ -225,7 +225,7 @@ def test_reduced_copies_and_masks_in_a_tiff_are_no_pages(
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\nshowpage\n%%EOF\n"
 
 
-def test_postscript_named_as_a_picture_reaches_no_interpreter(
+def test_postscript_with_a_picture_suffix_reaches_no_interpreter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[object] = []
@@ -245,7 +245,7 @@ def test_only_named_formats_are_opened(tmp_path: Path, suffix: str) -> None:
         read_picture(tmp_path / "p.png")
 
 
-def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_special_files_do_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "null.png").symlink_to("/dev/zero")
@@ -262,7 +262,7 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_no_code_opens_a_picture_of_any_format() -> None:
-    """`Image.open` without formats tries every reader that Pillow has."""
+    """`Image.open` without `formats` would try all of Pillow's decoders."""
     root = Path(harness.__file__).parent.parent
     calls = [
         (file, node)
@@ -293,7 +293,7 @@ def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b.png", 'it\'s "so".png', "초상화.png", "two\nlines.png"])
-def test_any_name_is_read_and_shown_on_one_line(tmp_path: Path, name: str) -> None:
+def test_any_name_is_read_and_printed_on_one_line(tmp_path: Path, name: str) -> None:
     Image.fromarray(GRADIENT).save(tmp_path / name, "PNG")
     assert read_picture(tmp_path / name).shape == (48, 64, 3)
     (tmp_path / name).write_bytes(b"")
@@ -330,7 +330,7 @@ def test_a_mask_is_scaled_to_its_pair(tmp_path: Path) -> None:
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=12),
     keep=st.floats(0.2, 1),
 )
-def test_damaged_bytes_never_end_in_another_error(
+def test_damaged_pictures_raise_no_other_error(
     tmp_path: Path, suffix: str, changes: list[tuple[float, int]], keep: float
 ) -> None:
     file = tmp_path / f"p{suffix}"
@@ -355,7 +355,7 @@ def test_damaged_bytes_never_end_in_another_error(
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
     keep=st.floats(0.2, 1),
 )
-def test_damaged_fields_never_end_in_another_error(
+def test_damaged_fields_raise_no_other_error(
     tmp_path: Path, changes: list[tuple[float, int]], keep: float
 ) -> None:
     file = tmp_path / "p.npz"
@@ -370,7 +370,7 @@ def test_damaged_fields_never_end_in_another_error(
         assert warped_back(GRADIENT, file, "AtoB").shape == GRADIENT.shape
 
 
-def test_fields_that_unpack_to_more_than_their_pair_are_not_unpacked(
+def test_oversized_fields_are_not_decompressed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = np.zeros((2, 3000, 3000), np.float16)

@@ -1,4 +1,4 @@
-"""One pass over a picture's pixels gives what whole-picture filters give."""
+"""One pass over a picture's pixels gives the same values as whole-picture filters."""
 
 import io
 
@@ -18,7 +18,7 @@ def grey(side: int, name: str = "astronaut.png") -> np.ndarray:
 
 
 @pytest.mark.parametrize(("side", "cell"), [(40, 1), (300, 1), (700, 2), (1100, 4)])
-def test_cells_hold_the_means_of_the_whole_pictures_filters(side: int, cell: int) -> None:
+def test_cells_equal_the_means_of_whole_picture_filters(side: int, cell: int) -> None:
     luma = grey(side)
     found = texture(luma)
     assert found.cell == cell
@@ -33,7 +33,7 @@ def test_cells_hold_the_means_of_the_whole_pictures_filters(side: int, cell: int
         assert np.allclose(cells, means, rtol=1e-4, atol=1e-2)
 
 
-def test_jpeg_shows_its_grid_whatever_the_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jpeg_blocks_are_found_for_any_band_size(monkeypatch: pytest.MonkeyPatch) -> None:
     luma = grey(400)
     buffer = io.BytesIO()
     Image.fromarray(luma).save(buffer, "JPEG", quality=25)
@@ -46,7 +46,7 @@ def test_jpeg_shows_its_grid_whatever_the_bands(monkeypatch: pytest.MonkeyPatch)
         assert texture(squeezed).blocks == pytest.approx(blocky, rel=1e-5)
 
 
-def test_scales_are_gaussians_mirrored_at_the_border() -> None:
+def test_scales_are_gaussians_with_mirrored_borders() -> None:
     luma = grey(128).astype(np.float32)
     for level, scale in zip(blurred(luma), SCALES, strict=True):
         assert np.abs(level - gaussian_filter(luma, scale, truncate=6)).max() < 0.1
@@ -54,6 +54,6 @@ def test_scales_are_gaussians_mirrored_at_the_border() -> None:
 
 def test_largest_near_is_scipys_maximum_filter() -> None:
     values = np.random.default_rng(0).normal(size=(7, 33, 21)).astype(np.float32)
-    kept = values.copy()
+    before = values.copy()
     assert np.array_equal(largest_near(values), maximum_filter(values, (3, 5, 5)))
-    assert np.array_equal(values, kept)
+    assert np.array_equal(values, before)

@@ -25,7 +25,7 @@ from searching import essence, run, trials
 from harness.config.best_config import read_best_config
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.search.result import as_data, as_lines
-from harness.trials.messages import Baseline, Tell
+from harness.trials.messages import Baseline, ProgressCallback
 
 
 @pytest.mark.usefixtures("unmirrored")
@@ -74,11 +74,11 @@ def test_a_search_leaves_its_databases_as_one_file_each_in_the_folder_that_was_n
 class Prepared(Warm):
     """Notes each time that it was asked for a warm start."""
 
-    def prepare(self, tell: Tell) -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         self.plan.folder.mkdir(parents=True, exist_ok=True)
         with (self.plan.folder / "prepared.txt").open("a") as file:
             file.write("once more\n")
-        return super().prepare(tell)
+        return super().prepare(on_progress)
 
 
 @pytest.mark.usefixtures("unmirrored")

@@ -18,7 +18,7 @@ from harness.config.settings import TrialPlan
 from harness.paths import StudyPaths
 from harness.trials.launchers.launcher import Died, Launcher
 from harness.trials.launchers.local import FORKED, LocalLauncher
-from harness.trials.messages import Baseline, Report, Rung, Tell, TrialResult, TrialTask
+from harness.trials.messages import Baseline, ProgressCallback, Report, Rung, TrialResult, TrialTask
 from harness.trials.worker import Message, Prepare, Ready, Stopped
 from search_spaces.params import TrialParams
 
@@ -33,12 +33,12 @@ class Sharing(Instant):
         super().__init__(plan)
         self.pairs = plan.dataset.read_bytes()
 
-    def prepare(self, tell: Tell) -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         folder = StudyPaths(self.plan.folder).warm_start.folder
         if not folder.exists():
             folder.mkdir(parents=True)
             (folder / "latest_net_G.pth").write_bytes(b"warm from " + self.pairs)
-        return super().prepare(tell)
+        return super().prepare(on_progress)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         if task.number == DEADLY:

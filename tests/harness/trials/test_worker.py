@@ -12,7 +12,7 @@ from harness.config.settings import TrialPlan
 from harness.errors import DivergedError, HarnessError, SharedInputError, UserInputError
 from harness.paths import StudyPaths
 from harness.trials.devices import place_of
-from harness.trials.messages import Baseline, Tell
+from harness.trials.messages import Baseline, ProgressCallback
 from harness.trials.trial import Trials
 from harness.trials.worker import (
     DiskFull,
@@ -89,7 +89,7 @@ def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     tmp_path: Path, raised: Exception, answer: Message
 ) -> None:
     class Raising(Instant):
-        def prepare(self, tell: Tell) -> Baseline:
+        def prepare(self, on_progress: ProgressCallback) -> Baseline:
             raise raised
 
     def unmade(plan: TrialPlan) -> Instant:
@@ -120,9 +120,9 @@ def test_an_unreadable_warm_start_is_a_shared_input_error(
     damage(file)
 
     class Reading(Instant):
-        def prepare(self, tell: Tell) -> Baseline:
+        def prepare(self, on_progress: ProgressCallback) -> Baseline:
             assert trials.warm_start(trials.plan.train.netG)
-            return super().prepare(tell)
+            return super().prepare(on_progress)
 
     answer = execute(Prepare(), Reading(trials.plan), Pipe())
     assert isinstance(answer, Failed)
