@@ -137,9 +137,9 @@ class Driver:
 
     def waits(self, worker: int) -> bool:
         """Whether a trial has its device to itself, or waits for that."""
-        beside = [job for w, job in self.jobs.items() if self.places[w] == self.places[worker]]
-        wants_it_alone = bool(self.again) and self.again[0].alone
-        return any(job.alone for job in beside) or (wants_it_alone and bool(beside))
+        place = self.places.get
+        beside = [job for other, job in self.jobs.items() if place(other) == place(worker)]
+        return bool(beside) and any(job.alone for job in (*beside, *list(self.again)[:1]))
 
     def next_job(self) -> Job | None:
         """A trial to run again, else a new one, while there are any."""

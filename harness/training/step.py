@@ -31,7 +31,7 @@ class Pix2Pix:
     Attributes:
         perceptual: the VGG term; None where `lambda_perceptual` is 0.
         failed: 1 from the first loss on that was not finite; from then on nothing is updated.
-        told: each loss of that step, else of the last one.
+        told: the losses of that step, else of the last one; `names` has their order.
     """
 
     generator: nn.Module
@@ -44,7 +44,8 @@ class Pix2Pix:
     lambda_L1: Tensor
     lambda_perceptual: Tensor
     failed: Tensor
-    told: dict[str, Tensor]
+    names: tuple[str, ...]
+    told: Tensor
 
     @classmethod
     def start(
@@ -62,6 +63,9 @@ class Pix2Pix:
         if not isinstance(generator, ResnetGenerator):
             by_channel(generator)
         failed = torch.zeros((), device=device)
+        names = tuple(
+            name for name in LOSS_NAMES if name != "G_Perceptual" or params.lambda_perceptual > 0
+        )
         return cls(
             generator,
             by_channel(discriminator),
@@ -73,11 +77,8 @@ class Pix2Pix:
             torch.tensor(params.lambda_L1, dtype=torch.float32, device=device),
             torch.tensor(params.lambda_perceptual, dtype=torch.float32, device=device),
             failed,
-            {
-                name: torch.zeros((), device=device)
-                for name in LOSS_NAMES
-                if name != "G_Perceptual" or params.lambda_perceptual > 0
-            },
+            names,
+            torch.zeros(len(names), device=device),
         )
 
     def restart(
@@ -125,7 +126,8 @@ class Pix2Pix:
             DivergedError: one was; the losses of that step are named.
         """
         if self.failed:
-            told = ", ".join(f"{name} {loss.item():.4g}" for name, loss in self.told.items())
+            losses = zip(self.names, self.told.tolist(), strict=True)
+            told = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
             raise DivergedError(f"a loss is no longer finite ({told})")
 
     def optimize(
@@ -157,11 +159,9 @@ class Pix2Pix:
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum())
         self.optimizer_D.freeze(False)
 
-        losses = {name: loss.detach() for name, loss in losses.items()}
-        losses |= {"D_real": real.detach(), "D_fake": fake.detach()}
-        for name, loss in losses.items():
-            self.told[name].copy_(torch.where(failed_before > 0, self.told[name], loss))
-        return losses
+        found = torch.stack([*losses.values(), real, fake]).detach()
+        self.told.copy_(torch.where(failed_before > 0, self.told, found))
+        return dict(zip(self.names, found.unbind(), strict=True))
 
 
 def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

@@ -99,7 +99,10 @@ def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     run_orders(started, unmade, plan)
     assert list(map(without_traceback, started.sent)) == [answer]
     run_orders(prepared, Raising, plan)
-    assert list(map(without_traceback, prepared.sent)) == [Ready(place_of("cpu")), answer]
+    assert list(map(without_traceback, prepared.sent)) == [Ready(), answer]
+    (ready, _) = prepared.sent
+    assert isinstance(ready, Ready)
+    assert ready.place == place_of("cpu")
     # A process whose CUDA failed takes no further order.
     assert bool(prepared.orders) == isinstance(answer, GpuFailed)
 
