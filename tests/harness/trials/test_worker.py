@@ -72,6 +72,7 @@ ERRORS: tuple[tuple[Exception, Message], ...] = (
     (OSError(errno.ENOSPC, "No space left"), DiskFull()),
     (ValueError("bad\nand more"), Failed("ValueError: bad", "")),
     (HarnessError("a known fault"), Failed("a known fault", "")),
+    (HarnessError(f"train.py: {GPU_ERRORS[0]}"), Failed(f"train.py: {GPU_ERRORS[0]}", "")),
     (UserInputError("it does not fit"), Failed("it does not fit", "", user_error=True)),
     (SharedInputError("gone"), Failed("gone", "", user_error=True, shared=True)),
 )  # fmt: skip
