@@ -1,7 +1,8 @@
 """The pictures of the pages, from a search: `python docs/make_pictures.py runs boundary-sharpness`.
 
 Needs Debian's `chromium` and the [dev] extra. Takes MLflow's list of trials and a comparison of
-five, the report's first screen, and the best trial's panel, and leaves them small in this folder.
+five, the report's first screen, and a strip of two validation pictures (retouched, restored with
+the guide's recommended setting, with the winner, original), and leaves them small in this folder.
 """
 
 import argparse
@@ -15,13 +16,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.study.study import read_study
 from reports.html import write_report
+from reports.pictures import cells
+from reports.record import RECOMMENDED, recipe_trial
 
 HERE = Path(__file__).parent
 COLOURS = 128
@@ -55,6 +58,24 @@ def keep(page: Any, name: str, left: int = 0) -> None:
     shown.quantize(COLOURS).save(file, optimize=True)
 
 
+def make_strip(recommended: Path, winner: Path) -> Image.Image:
+    """The first two pictures of two trials' panels, side by side under their names."""
+    rows = [
+        (retouched, old, new, original)
+        for (retouched, old, original, _), (_, new, _, _) in zip(
+            cells(recommended)[:2], cells(winner)[:2], strict=True
+        )
+    ]
+    side, head = rows[0][0].width, 18
+    strip = Image.new("RGB", (4 * side, head + len(rows) * side), "white")
+    draw = ImageDraw.Draw(strip)
+    for column, name in enumerate(("retouched", "guide's recommended", "winner", "original")):
+        draw.text((column * side + 4, 3), name, fill="black")
+        for row, pictures in enumerate(rows):
+            strip.paste(pictures[column], (column * side, head + row * side))
+    return strip
+
+
 def take_mlflow(page: Any, address: str) -> None:
     page.goto(address)
     boxes = page.locator(".ag-selection-checkbox input")
@@ -80,11 +101,12 @@ def main() -> None:
     asked = parser.parse_args()
     paths = RunPaths(asked.run_dir).study(asked.study)
     study = read_study(asked.run_dir, asked.study)
-    best = outcome_of(study, asked.run_dir, paths).best
-    if best is None:
-        raise SystemExit("The study has no completed trial yet.")
-    with Image.open(paths.panel(best.number)) as panel:
-        panel.crop((0, 0, panel.width, panel.height // 2)).save(HERE / "panel.png", optimize=True)
+    winner = outcome_of(study, asked.run_dir, paths).winner
+    recommended = recipe_trial(study, RECOMMENDED)
+    if winner is None or recommended is None:
+        raise SystemExit("The study has no winner, or the guide's recommended setting failed.")
+    strip = make_strip(paths.panel(recommended.number), paths.panel(winner))
+    strip.save(HERE / "strip.png", optimize=True)
     with (
         tempfile.TemporaryDirectory() as folder,
         mlflow_at(asked.run_dir, asked.study) as address,
