@@ -20,9 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.scaffold import RESULTS, describe_machine
 
-RESULTS = Path(__file__).parent / "results"
 COMMAND = "harness search --budget 50 --seed {seed}"
 
 

@@ -89,8 +89,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_gpu_error(error: BaseException) -> bool:
     """Whether CUDA, or a library of it, failed otherwise than for lack of memory.
 
-    After an illegal access or a failed assertion every further call of the process fails too.
+    After an illegal access or a failed assertion every further call of the process fails too; what
+    another program printed of its own is no such error.
     """
+    if isinstance(error, HarnessError):
+        return False
     found = any(GPU_ERROR.search(str(each)) for each in causes(error))
     return found and not is_out_of_memory(error)
 

@@ -101,7 +101,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         recommended=RECOMMENDED,
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
         setting_name=partial(setting_name, say=say),
-        params=PARAMS,
+        params=PARAMS + (("netG",) if summary.both else ()),
         config=config,
         noted=study.user_attrs,
         provenance=provenance(study.user_attrs),
@@ -147,6 +147,7 @@ def panel_name(trial: int) -> str:
 def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of the table of all trials, with only what a page shows."""
     wanted = ["trial", "state", "recipe", "score", "last_value", *PARAMS, "seconds", "reason"]
+    wanted += [name for name in ("netG",) if name in frame]
     rows = frame[wanted].astype(object)
     return [
         {str(key): entry for key, entry in row.items()}

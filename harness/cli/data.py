@@ -80,7 +80,11 @@ def make_command(
     ] = 0,
     jpeg: Annotated[
         int | None,
-        typer.Option(min=1, max=100, help="Recompress the retouched half at this quality."),
+        typer.Option(
+            min=1,
+            max=100,
+            help="Recompress every retouched half at this quality; else every other.",
+        ),
     ] = None,
 ) -> None:
     """Make liquified pairs (A = retouched, B = original) with masks, fields and their inverse.

@@ -73,7 +73,8 @@ def search(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N[,M].")] = "auto",
     jobs: Annotated[str, typer.Option(help="Trials at a time in all, or auto.")] = "auto",
     per_gpu: Annotated[
-        int | None, typer.Option(help="Trials at a time on each GPU; else as many as fit.")
+        int | None,
+        typer.Option(help="Trials at a time on each GPU; else one, or under MPS as many as fit."),
     ] = None,
     enqueue: Annotated[
         list[Path] | None,

@@ -137,9 +137,9 @@ class Driver:
 
     def waits(self, worker: int) -> bool:
         """Whether the worker's device is, or is about to be, reserved for one trial alone."""
-        beside = [job for w, job in self.jobs.items() if self.places[w] == self.places[worker]]
-        wants_it_alone = bool(self.again) and self.again[0].alone
-        return any(job.alone for job in beside) or (wants_it_alone and bool(beside))
+        place = self.places.get
+        beside = [job for other, job in self.jobs.items() if place(other) == place(worker)]
+        return bool(beside) and any(job.alone for job in (*beside, *list(self.again)[:1]))
 
     def next_job(self) -> Job | None:
         """A trial to retry, else a new one; None if none is left."""

@@ -170,12 +170,16 @@ def check_tensor(name: str, value: Tensor, file: Path) -> None:
 def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
     """Load a checkpoint into `net`. Batch counts, which old files lack, start at zero.
 
+    A generator that moves pixels keeps the width that `settings` train it at, not the checkpoint's.
+
     Raises:
         UserInputError: the checkpoint is of another network; names the first difference.
     """
     check_weights(net, weights, file, settings)
     own = net.state_dict()
     net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
+    if "field_size" in own:
+        net.get_buffer("field_size").fill_(settings.load_size)
 
 
 def check_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:

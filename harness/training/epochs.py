@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
@@ -13,7 +13,7 @@ from harness.config.settings import LrPolicy, TrainSettings
 from harness.data.pairs.pair_set import PairSet
 from harness.training.batches import epoch_batches
 from harness.training.feature_cache import target_features
-from harness.training.loop import averaging
+from harness.training.loop import LossSums, averaging
 from harness.training.perceptual import PerceptualLoss
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
@@ -132,17 +132,14 @@ def train_epochs(
     if perceptual is not None:
         targets = target_features(perceptual, pairs, settings, device)
     while training.epoch < total:
-        sums: dict[str, Tensor] = {}
-        count = 0
+        sums = LossSums()
         for batch in epoch_batches(pairs, settings, device, training.random, targets):
-            losses = training.model.step(*batch)
-            sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
-            count += 1
+            sums.add(training.model.step(*batch))
             training.steps += 1
             if training.steps % settings.ema_every == 0:
                 training.averaged.update_parameters(training.model.generator)
         training.epoch += 1
-        means = {name: float(total_loss) / count for name, total_loss in sums.items()}
+        means = sums.means()
         rate = float(training.model.optimizer_G.param_groups[0]["lr"])
         for scheduler in training.schedulers:
             next_epoch(scheduler, means["G_L1"])

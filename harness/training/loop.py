@@ -1,6 +1,7 @@
 """The training loop: a generator of progress, independent of Optuna and MLflow."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -37,21 +38,38 @@ def train(
         DivergedError: a loss stopped being finite.
     """
     averaged = averaging(model.generator, settings)
-    sums: dict[str, Tensor] = {}
-    since = 0
+    sums = LossSums()
     for step, batch in enumerate(batches, 1):
-        losses = model.step(*batch)
-        sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
-        since += 1
+        sums.add(model.step(*batch))
         if step % settings.ema_every == 0:
             averaged.update_parameters(model.generator)
         if step in settings.rungs:
             model.check()
-            means = {name: float(total) / since for name, total in sums.items()}
-            yield Progress(step, averaged.module, means)
-            sums, since = {}, 0
+            yield Progress(step, averaged.module, sums.means())
+            sums = LossSums()
         if step == settings.steps:
             return
+
+
+class LossSums:
+    """Accumulates losses on their device, and returns their means over the steps so far."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        self.total: Tensor | float = 0.0
+        self.steps = 0
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Add the losses of a step, whose tensors the next step may overwrite."""
+        self.names = tuple(losses)
+        self.total = self.total + torch.stack(list(losses.values()))
+        self.steps += 1
+
+    def means(self) -> dict[str, float]:
+        """The mean of every loss, after at least one step."""
+        assert isinstance(self.total, Tensor)
+        totals = self.total.tolist()
+        return {name: total / self.steps for name, total in zip(self.names, totals, strict=True)}
 
 
 class RunningAverage(AveragedModel):
@@ -73,8 +91,12 @@ class RunningAverage(AveragedModel):
             torch._foreach_copy_(averages, weights)
         else:
             torch._foreach_lerp_(averages, weights, 1 - self.decay)
-        for own, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
-            own.copy_(buffer)
+        # Grouped by dtype (statistics, batch counts): torch copies mixed lists one by one.
+        kinds: defaultdict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for pair in zip(self.module.buffers(), model.buffers(), strict=True):
+            kinds[pair[0].dtype].append(pair)
+        for pairs in kinds.values():
+            torch._foreach_copy_([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
         self.n_averaged += 1
 
 

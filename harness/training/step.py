@@ -31,7 +31,7 @@ class Pix2Pix:
     Attributes:
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
-        told: losses of the failing step, or of the latest one.
+        told: losses of the failing step, or of the latest one, in the order of `names`.
     """
 
     generator: nn.Module
@@ -44,7 +44,8 @@ class Pix2Pix:
     lambda_L1: Tensor
     lambda_perceptual: Tensor
     failed: Tensor
-    told: dict[str, Tensor]
+    names: tuple[str, ...]
+    told: Tensor
 
     @classmethod
     def start(
@@ -62,6 +63,9 @@ class Pix2Pix:
         if not isinstance(generator, ResnetGenerator):
             by_channel(generator)
         failed = torch.zeros((), device=device)
+        names = tuple(
+            name for name in LOSS_NAMES if name != "G_Perceptual" or params.lambda_perceptual > 0
+        )
         return cls(
             generator,
             by_channel(discriminator),
@@ -73,11 +77,8 @@ class Pix2Pix:
             torch.tensor(params.lambda_L1, dtype=torch.float32, device=device),
             torch.tensor(params.lambda_perceptual, dtype=torch.float32, device=device),
             failed,
-            {
-                name: torch.zeros((), device=device)
-                for name in LOSS_NAMES
-                if name != "G_Perceptual" or params.lambda_perceptual > 0
-            },
+            names,
+            torch.zeros(len(names), device=device),
         )
 
     def restart(
@@ -125,8 +126,9 @@ class Pix2Pix:
             DivergedError: one was not; the message has the losses of that step.
         """
         if self.failed:
-            losses = ", ".join(f"{name} {loss.item():.4g}" for name, loss in self.told.items())
-            raise DivergedError(f"a loss is no longer finite ({losses})")
+            losses = zip(self.names, self.told.tolist(), strict=True)
+            listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
+            raise DivergedError(f"a loss is no longer finite ({listed})")
 
     def optimize(
         self, retouched: Tensor, original: Tensor, wanted: Features | None = None
@@ -157,11 +159,9 @@ class Pix2Pix:
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum())
         self.optimizer_D.freeze(False)
 
-        losses = {name: loss.detach() for name, loss in losses.items()}
-        losses |= {"D_real": real.detach(), "D_fake": fake.detach()}
-        for name, loss in losses.items():
-            self.told[name].copy_(torch.where(failed_before > 0, self.told[name], loss))
-        return losses
+        found = torch.stack([*losses.values(), real, fake]).detach()
+        self.told.copy_(torch.where(failed_before > 0, self.told, found))
+        return dict(zip(self.names, found.unbind(), strict=True))
 
 
 def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

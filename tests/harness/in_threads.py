@@ -19,11 +19,11 @@ class Lane:
 
     def __init__(self) -> None:
         self.orders: queue.Queue[Any] = queue.Queue()
-        self.words: queue.Queue[Message | Died] = queue.Queue()
+        self.messages: queue.Queue[Message | Died] = queue.Queue()
         self.owes = 1  # Ready
 
-    def send(self, word: Message, /) -> None:
-        self.words.put(word)
+    def send(self, message: Message, /) -> None:
+        self.messages.put(message)
 
     def recv(self) -> Any:
         order = self.orders.get()
@@ -60,9 +60,9 @@ class ThreadLauncher:
         try:
             run_orders(lane, self.factory, self.plan)
         except WorkerDies:
-            lane.words.put(Died("killed by signal 9"))
+            lane.messages.put(Died("killed by signal 9"))
         else:
-            lane.words.put(Died("exit code 0"))
+            lane.messages.put(Died("exit code 0"))
 
     def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
         if number in self.lanes:
@@ -76,11 +76,11 @@ class ThreadLauncher:
 
     def receive(self, number: int) -> Message | Died:
         lane = self.lanes[number]
-        word = lane.words.get()
-        lane.owes -= not isinstance(word, Preparing)
-        if isinstance(word, Died):
+        message = lane.messages.get()
+        lane.owes -= not isinstance(message, Preparing)
+        if isinstance(message, Died):
             del self.lanes[number]
-        return word
+        return message
 
     def kill(self, number: int) -> None:
         if number in self.lanes:

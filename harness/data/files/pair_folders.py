@@ -146,17 +146,19 @@ def side_by_side(folder: Path) -> PairFolder:
     """
     splits: dict[Split, tuple[PairFiles, ...]] = {}
     passed_over: list[str] = []
-    taken: list[str] = []
+    used_names: list[str] = []
     for split, name in split_folders(folder):
         listing = list_pictures(folder / name, folder)
         passed_over += listing.passed_over
-        taken.append(name)
+        used_names.append(name)
         if listing.pictures:
             splits[split] = paired(folder, name, listing.pictures)
     if not splits and (pictures := list_pictures(folder, deep=False).pictures):
         splits["train"] = paired(folder, ".", pictures)
-        taken += [file.name for file in pictures]
-    return PairFolder(folder, "aligned", splits, (*passed_over, *beside(folder, taken)))
+        used_names += [file.name for file in pictures]
+    return PairFolder(
+        folder, "aligned", splits, (*passed_over, *unused_entries(folder, used_names))
+    )
 
 
 def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles, ...]:
@@ -174,7 +176,7 @@ def two_folders(folder: Path) -> PairFolder | None:
     """Pairs of `trainA trainB`, `A/train B/train` or `A B`; None if no such folders exist."""
     splits: dict[Split, tuple[PairFiles, ...]] = {}
     passed_over: list[str] = []
-    taken: set[str] = set()
+    used_names: set[str] = set()
     places: list[tuple[Split, str, str, str]] = [
         (split, name, left.format(name), right.format(name))
         for left, right in (("{}A", "{}B"), ("A/{}", "B/{}"))
@@ -186,14 +188,14 @@ def two_folders(folder: Path) -> PairFolder | None:
         if (folder / left).is_dir() and (folder / right).is_dir():
             splits[split], over = matched(folder, left, right, name)
             passed_over += over
-            taken |= {left, right}
+            used_names |= {left, right}
     if not splits:
         return None
-    passed_over += beside(folder, [place.partition("/")[0] for place in taken])
+    passed_over += unused_entries(folder, [place.partition("/")[0] for place in used_names])
     for side in ("A", "B"):
-        within = [place.partition("/")[2] for place in taken if place.startswith(f"{side}/")]
+        within = [place.partition("/")[2] for place in used_names if place.startswith(f"{side}/")]
         if within:
-            passed_over += (f"{side}/{name}" for name in beside(folder / side, within))
+            passed_over += (f"{side}/{name}" for name in unused_entries(folder / side, within))
     return PairFolder(folder, "two folders", splits, tuple(passed_over))
 
 
@@ -228,11 +230,11 @@ def matched(
     return tuple(pairs), passed_over
 
 
-def beside(folder: Path, taken: Collection[str]) -> tuple[str, ...]:
+def unused_entries(folder: Path, used_names: Collection[str]) -> tuple[str, ...]:
     """Entries directly in `folder` that are not used as pairs, masks or fields."""
     listing = list_pictures(folder, deep=False)
     names = (*(name_of(file, folder) for file in listing.pictures), *listing.passed_over)
-    known = {readable(name) for name in taken} | OURS
+    known = {readable(name) for name in used_names} | OURS
     return tuple(name for name in names if name.removesuffix("/") not in known)
 
 

@@ -1,6 +1,5 @@
 """Pairs from originals alone: the faces liquified, everything needed to undo it kept."""
 
-import io
 import json
 import math
 import shutil
@@ -29,6 +28,7 @@ from harness.data.synthesis.liquify import (
     resample,
 )
 from harness.data.synthesis.retouch import Face, retouch
+from harness.data.synthesis.traces import Traces, draw_traces, leave
 from harness.errors import UserInputError
 from objectives.masks import region_from_field
 
@@ -48,7 +48,8 @@ class MakePlan:
         out: the new folder.
         size: side of each half in pixels.
         seed: of everything drawn.
-        jpeg: quality at which the retouched half is recompressed, None for not at all.
+        jpeg: quality at which every retouched half is recompressed, None for a quality of its
+            own for half of them.
         bits: how many of 16 the originals use, where they have 16.
     """
 
@@ -61,13 +62,15 @@ class MakePlan:
 
 @dataclass(frozen=True)
 class MadePair:
-    """A pair just made: pictures as bytes `[h, w, 3]`, the field and what undoes it."""
+    """A pair just made: pictures as bytes `[h, w, 3]`, the field and what undoes it, and what the
+    tool left besides."""
 
     original: Picture
     retouched: Picture
     strokes: tuple[Stroke, ...]
     field: Field
     inverse: Field
+    traces: Traces
     face_found: bool
 
 
@@ -172,7 +175,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
             "original": original,
             "seed": [plan.seed, number],
             "face_found": made.face_found,
-            "jpeg": plan.jpeg,
+            **asdict(made.traces),
             "largest_px": round(float(np.hypot(*made.field).max()), 3),
             "strokes": [asdict(stroke) for stroke in made.strokes],
         }
@@ -211,9 +214,10 @@ def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> Ma
     original = np.array(sized)
     strokes = retouch(face, random)
     field = displacement(strokes, plan.size, plan.size)
-    retouched = recompressed(resample(original, field), plan.jpeg)
+    traces = draw_traces(plan.size, random, plan.jpeg)
+    retouched = leave(traces, resample(original, field), field)
     inverse = inverse_displacement(strokes, plan.size, plan.size)
-    return MadePair(original, retouched, strokes, field, inverse, found is not None)
+    return MadePair(original, retouched, strokes, field, inverse, traces, found is not None)
 
 
 def frame(
@@ -234,15 +238,6 @@ def frame(
         for centre, length in ((x, width), (y, height))
     )
     return left, top, side
-
-
-def recompressed(picture: Picture, quality: int | None) -> Picture:
-    """The picture as JPEG of that quality shows it."""
-    if quality is None:
-        return picture
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    return np.array(Image.open(buffer, formats=("JPEG",)).convert("RGB"))
 
 
 def undone(made: MadePair) -> Picture:

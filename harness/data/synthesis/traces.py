@@ -1,6 +1,10 @@
-"""What a tool leaves on a picture besides moving pixels: softness."""
+"""What a tool leaves on a picture besides moving pixels: softness, and its file's compression."""
+
+import io
+from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from harness.data.synthesis.liquify import Field, Picture
@@ -9,12 +13,53 @@ from harness.data.synthesis.liquify import Field, Picture
 SOFT_FROM = 0.005
 
 
-def softened(picture: Picture, field: Field, sigma: float) -> Picture:
-    """The picture `[h, w, 3]` blurred by a Gaussian of `sigma` pixels where `field` moves it.
+@dataclass(frozen=True)
+class Traces:
+    """Attributes:
+    soft_moved: sigma in pixels of the blur of what is moved.
+    soft_everywhere: of the blur of all else; what is moved has at least this.
+    jpeg: quality of the file that the tool writes, None for no loss.
+    """
 
-    Pixels that the field does not move keep their bytes.
+    soft_moved: float
+    soft_everywhere: float
+    jpeg: int | None
+
+
+def draw_traces(size: int, random: np.random.Generator, jpeg: int | None) -> Traces:
+    """What some tool leaves on a picture of `size` x `size` pixels: every other one resamples all
+    of it, and every other one writes a JPEG, unless `jpeg` names a quality for all."""
+    everywhere, moved = (float(sigma) for sigma in random.uniform(0.0, (0.0025, 0.0035)) * size)
+    quality = int(random.integers(75, 98))
+    resamples, compresses = random.uniform(size=2) < 0.5
+    if not resamples:
+        everywhere = 0.0
+    if jpeg is None and compresses:
+        jpeg = quality
+    return Traces(round(max(moved, everywhere), 3), round(everywhere, 3), jpeg)
+
+
+def leave(traces: Traces, picture: Picture, field: Field) -> Picture:
+    """`picture` `[h, w, 3]`, moved by `field` already, as the tool's file shows it."""
+    soft = softened(picture, field, traces.soft_moved, traces.soft_everywhere)
+    return recompressed(soft, traces.jpeg)
+
+
+def softened(picture: Picture, field: Field, moved: float, everywhere: float = 0.0) -> Picture:
+    """The picture blurred by Gaussians: of sigma `moved` in pixels where `field` moves it, and
+    `everywhere` else.
     """
     length = np.hypot(*field) / (SOFT_FROM * min(picture.shape[:2]))
     share = np.minimum(length, 1.0)[:, :, None]
-    blurred = gaussian_filter(picture.astype(np.float64), (sigma, sigma, 0))
-    return np.asarray(np.rint(picture + share * (blurred - picture)), np.uint8)
+    exact = picture.astype(np.float64)
+    still, blurred = (gaussian_filter(exact, (sigma, sigma, 0)) for sigma in (everywhere, moved))
+    return np.asarray(np.rint(still + share * (blurred - still)), np.uint8)
+
+
+def recompressed(picture: Picture, quality: int | None) -> Picture:
+    """The picture as JPEG of that quality shows it."""
+    if quality is None:
+        return picture
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return np.array(Image.open(buffer, formats=("JPEG",)).convert("RGB"))

@@ -188,9 +188,9 @@ def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Pa
     paths.folder.mkdir()
     claim(paths, other)
     outcome = outcome_of(study, tmp_path, paths)
-    shown = "\n".join(as_lines(outcome))
-    assert "in another run folder" in shown
-    assert str(paths.best_yaml) not in shown
+    text = "\n".join(as_lines(outcome))
+    assert "in another run folder" in text
+    assert str(paths.best_yaml) not in text
     data = as_data(outcome)
     assert data["folder"] is data["best_yaml"] is None
     assert str(paths.folder) in "\n".join(as_lines(outcome_of(other, tmp_path, paths)))

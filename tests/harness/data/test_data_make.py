@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from planting import WritePairs
+from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from harness.cli.data import app
@@ -24,6 +26,8 @@ from harness.data.pairs.sizing import sized_pair
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import Stroke, displacement, resample
 from harness.data.synthesis.make_pairs import MakePlan, made_pair, make_pairs, undone
+from harness.data.synthesis.retouch import Face, retouch
+from harness.data.synthesis.traces import Traces, draw_traces, leave, softened
 from harness.errors import UserInputError
 
 
@@ -68,7 +72,8 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
         retouched, original = pair[:, :192], pair[:, 192:]
         strokes = [Stroke(**stroke) for stroke in record["strokes"]]
         field = displacement(strokes, 192, 192)
-        assert np.array_equal(resample(original, field), retouched)
+        traces = Traces(record["soft_moved"], record["soft_everywhere"], record["jpeg"])
+        assert np.array_equal(leave(traces, resample(original, field), field), retouched)
         stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
         assert np.abs(stored["field"] - field).max() < 0.02
         mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0
@@ -87,13 +92,16 @@ def test_oracle_restores_nearly_everything(originals: Path) -> None:
         def error(picture: np.ndarray, pair=pair, moved=moved) -> float:
             return float(np.abs(picture.astype(float) - pair.original)[moved].mean())
 
-        assert error(undone(pair)) < 0.12 * error(pair.retouched)
+        # What is left is what the tool softened and compressed.
+        assert error(undone(pair)) < 0.4 * error(pair.retouched)
+        moved_only = replace(pair, retouched=resample(pair.original, pair.field))
+        assert error(undone(moved_only)) < 0.12 * error(moved_only.retouched)
 
 
 def test_a_models_score_lies_between_doing_nothing_and_the_oracle(made: Path) -> None:
     bounds = made_bounds(made, "random")
     assert bounds.identity < 0.5
-    assert bounds.oracle > 0.85
+    assert bounds.oracle > 0.7
 
 
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
@@ -111,7 +119,7 @@ def test_a_search_gets_the_oracle_of_made_pairs(
         error = [
             (picture.float() - original)[inside].abs().mean() for picture in (restored, retouched)
         ]
-        assert error[0] < 0.2 * error[1]
+        assert error[0] < 0.5 * error[1]  # what the tool softened and compressed is left
 
 
 def test_without_every_field_there_is_no_oracle_and_a_wrong_field_is_refused(
@@ -145,6 +153,47 @@ def test_same_seed_same_pairs_whatever_the_processes(originals: Path, tmp_path: 
     assert any((one / file).read_bytes() != (other / file).read_bytes() for file in files)
 
 
+FACE = Face(x=128, y=112, half_width=51, half_height=77)
+
+
+def test_retouchings_differ_in_strength_symmetry_and_length() -> None:
+    """One that slims every jaw alike teaches nothing about other tools."""
+    drawn = [retouch(FACE, np.random.default_rng(seed)) for seed in range(300)]
+    fields = np.stack([displacement(strokes, 256, 256) for strokes in drawn])
+    # How far each side of the jaw is pushed inwards, in the rows from the mouth to the chin.
+    jaw = fields[:, 0, 140:180]
+    left, right = -jaw[:, :, 60:100].mean(axis=(1, 2)), jaw[:, :, 156:196].mean(axis=(1, 2))
+    assert (left + right > 0).mean() > 0.95
+    assert (np.minimum(left, right) < 0.25 * np.maximum(left, right)).mean() > 0.05
+    pushed = (left + right) / 2
+    assert np.quantile(pushed, 0.9) > 2 * np.quantile(pushed, 0.1)
+    largest = np.hypot(fields[:, 0], fields[:, 1]).max(axis=(1, 2)) / 256
+    assert (largest > 0.004).all()
+    assert (largest < 0.08).all()
+
+
+def test_traces_are_those_of_different_tools() -> None:
+    drawn = [draw_traces(256, np.random.default_rng(seed), None) for seed in range(200)]
+    assert 0.35 < np.mean([traces.soft_everywhere > 0 for traces in drawn]) < 0.65
+    assert 0.35 < np.mean([traces.jpeg is not None for traces in drawn]) < 0.65
+    assert all(0 <= traces.soft_moved <= 0.0035 * 256 for traces in drawn)
+    assert draw_traces(256, np.random.default_rng(0), 60).jpeg == 60
+
+
+def test_only_what_moves_is_softened_unless_all_is() -> None:
+    astronaut = np.asarray(Image.open(photograph_file("astronaut.png")))[:256, 100:356]
+    field = displacement([Stroke((128, 110), (40, 40), push=(10, 0))], 256, 256)
+    still = ~(np.hypot(*field) > 0)
+    local = softened(astronaut, field, 1.0)
+    assert np.array_equal(local[still], astronaut[still])
+    # In the middle of the stroke it is the Gaussian itself.
+    blurred = gaussian_filter(astronaut.astype(float), (1, 1, 0))
+    assert np.abs(local[110, 128] - blurred[110, 128]).max() <= 0.5
+    everywhere = softened(astronaut, field, 1.0, 1.0)
+    assert np.abs(everywhere - blurred).max() <= 0.5
+    assert np.array_equal(softened(astronaut, field, 0.0), astronaut)
+
+
 def test_recompression_leaves_its_mark_on_the_retouched_half_only(originals: Path) -> None:
     source = originals / "chelsea.png"
     picture = np.asarray(Image.open(source))
@@ -155,11 +204,13 @@ def test_recompression_leaves_its_mark_on_the_retouched_half_only(originals: Pat
 
 
 def test_check_finds_made_pairs_sound(made: Path) -> None:
+    """It names those that were resampled as a whole: so are those of many tools."""
     found = find_pairs(made)
-    assert {f.kind for f in check(found, measure_all(found, 1), "AtoB").findings} == {
-        "few",
-        "small",
-    }
+    findings = check(found, measure_all(found, 1), "AtoB").findings
+    assert {finding.kind for finding in findings} == {"few", "small", "processed"}
+    records = map(json.loads, (made / "made.jsonl").read_text().splitlines())
+    whole = {r["pair"] for r in records if r["soft_everywhere"] or r["jpeg"]}
+    assert {finding.name for finding in findings if finding.kind == "processed"} <= whole
 
 
 @pytest.mark.parametrize("fault", ["no folder", "too small", "out exists", "out is here"])

@@ -75,16 +75,16 @@ def empty(file: Path, pair: Pair) -> None:
 
 
 def bomb(file: Path, pair: Pair) -> None:
-    """A valid picture of 10,000 x 10,000 pixels in a few hundred kilobytes."""
+    """A valid picture of 12,000 x 12,000 pixels in a few hundred kilobytes."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(kind + body))
         return struct.pack(">I", len(body)) + kind + body + check
 
     packer = zlib.compressobj(9)
-    row = bytes(1 + 3 * 10_000)
-    rows = b"".join(packer.compress(row) for _ in range(10_000)) + packer.flush()
-    header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 2, 0, 0, 0)
+    row = bytes(1 + 3 * 12_000)
+    rows = b"".join(packer.compress(row) for _ in range(12_000)) + packer.flush()
+    header = struct.pack(">IIBBBBB", 12_000, 12_000, 8, 2, 0, 0, 0)
     chunks = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
 
@@ -116,7 +116,7 @@ FAULTS: dict[str, tuple[Plant, str | None, str]] = {
     "turned.png": (turned, "converted", "turned by EXIF"),
     "animated.png": (animated, "unreadable", "2 frames"),
     "empty.png": (empty, "unreadable", "is empty"),
-    "bomb.png": (bomb, "unreadable", "10000 x 10000"),
+    "bomb.png": (bomb, "unreadable", "12000 x 12000"),
     "link out.png": (link_out, "converted", "link out of the folder"),
     "dead link.png": (dead_link, "unreadable", "broken link"),
     'it\'s "so".png': (sound, None, ""),

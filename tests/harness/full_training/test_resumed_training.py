@@ -107,8 +107,8 @@ def test_a_finished_training_is_not_changed(
     assert (folder / "latest_net_G.pth").stat().st_mtime_ns == before
 
 
-def test_a_training_of_the_version_with_half_size_first_goes_on(tmp_path: Path) -> None:
-    """Its settings have one more, in its own folder and in its best.yaml."""
+def test_a_training_of_the_version_with_half_size_first_can_be_resumed(tmp_path: Path) -> None:
+    """Its settings have one more entry, in the folder and in best.yaml."""
     unused, used = (
         read_best_config(write_best(tmp_path / f"{steps}.yaml", train={"half_size_steps": steps}))
         for steps in (0, 1000)

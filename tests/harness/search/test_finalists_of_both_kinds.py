@@ -12,14 +12,17 @@ from searching import run, trials
 
 from harness.config.best_config import read_best_config
 from harness.evaluation.verdict import conclude
+from harness.paths import WarmStartPaths
 from harness.search.finalists import choose
 from harness.search.publishing import study_note
 from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
+from reports.commands import continue_from
 from reports.export import best_config
 from reports.html import render
+from reports.places import mark_of_warm_start
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
 
@@ -159,6 +162,17 @@ def test_as_it_is_can_be_exported_by_its_number(tmp_path: Path) -> None:
     assert own["verdict"] == held["as_is"]["verdict"]
     assert own["train"]["netG"] == "unet_128"
     assert "as_is" not in own
+
+
+def test_a_copy_with_our_model_file_continues_from_the_moving_kind_s_warm_start() -> None:
+    """The names are those that the worker writes."""
+    params = {"n_layers_D": 4, "gan_mode": "lsgan"}
+    warm_start, noted = WarmStartPaths(Path("/w")), {"train": {"netG": "unet_128"}}
+    for netG, paths in (("unet_128", warm_start), ("warp_unet_128", warm_start.of_other)):
+        mark = mark_of_warm_start(noted, {"netG": netG})
+        _, generator, discriminator = continue_from("/w", params, "mine", mark)
+        assert Path(generator[1]) == paths.generator
+        assert Path(discriminator[1]) == paths.discriminator(4, "lsgan")
 
 
 def test_a_search_of_one_kind_has_one_answer(tmp_path: Path) -> None:

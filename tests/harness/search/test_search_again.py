@@ -57,7 +57,13 @@ def test_the_record_and_the_outcome_say_what_bounds_the_scores(tmp_path: Path) -
     assert (outcome.noop, outcome.oracle) == (0.2, 0.9)
     assert as_data(outcome)["oracle"] == 0.9
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
-    baseline = {"noop": 0.2, "warm_start": 0.22, "oracle": 0.9, "held_out_noop": 0.21}
+    baseline = {
+        "noop": 0.2,
+        "warm_start": 0.22,
+        "oracle": 0.9,
+        "held_out_noop": 0.21,
+        "other_warm_start": None,
+    }
     assert study.user_attrs["baseline"] == baseline
     assert any("warped back" in line and "0.9000" in line for line in as_lines(outcome))
 

@@ -18,7 +18,8 @@ from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
-from harness.trials.messages import Rung, TrialTask
+from harness.trials.devices import CONTEXT
+from harness.trials.messages import Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials
 from search_spaces.params import TrialParams
 from tests.golden.pix2pix_case import batch
@@ -193,3 +194,28 @@ def test_a_resumed_training_s_epochs_are_the_cpu_s() -> None:
     for one, other in zip(found, wanted, strict=True):
         assert one.lr == pytest.approx(other.lr)
         assert one.losses == pytest.approx(other.losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("held", [1, 2, 4])
+def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """A quarter of the GPU stays free, below which captured steps are dropped again."""
+    rung = Rung(2, 0.5, {}, {}, b"")
+    monkeypatch.setattr(Trials, "run_trial", lambda *_: TrialResult(rung, (), None))
+    with PretendedGpu():
+        trials = make_trials(dataset, tmp_path, train=SETTINGS, device="cuda:0")
+        monkeypatch.setattr(trials.captured, "make_room", lambda: None)
+        trials.captured.held = dict.fromkeys(range(held))  # type: ignore[arg-type]
+        monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: held << 30)
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (60 << 30, 80 << 30))
+        task = TrialTask(0, PARAMS, 0)
+        result = trials.run(task, lambda rung: True)
+        assert result is not None
+        assert result.memory is not None
+        assert result.memory.peak == pytest.approx((4 << 30) + CONTEXT * 4 / held)
+        assert result.memory.room == (40 << 30) + CONTEXT
+        # What another program takes is not measured here, so that nothing is packed by it.
+        trials.plan = trials.plan.model_copy(update={"external": object()})
+        assert trials.run(task, lambda rung: True) == TrialResult(rung, (), None, memory=None)

@@ -12,6 +12,7 @@ from harness.config.profiles import QUICK
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement
 from harness.errors import UserInputError
 from harness.training.checkpoint_networks import Shape, shape_of
+from harness.training.checkpoints import load_weights
 from harness.training.networks import WarpUnet, build_generator, restoring
 from harness.training.warping import move, sample, without_tremor
 
@@ -148,3 +149,13 @@ def test_a_checkpoint_of_no_sensible_width_is_refused(width: float, tmp_path: Pa
     weights["field_size"] = torch.tensor(width)
     with pytest.raises(UserInputError, match="field_size"):
         shape_of(weights, tmp_path)
+
+
+def test_a_model_trained_on_at_another_size_predicts_at_that_size(tmp_path: Path) -> None:
+    earlier = build_generator(SMALL, 0)
+    continued = SMALL.but({"load_size": 256, "crop_size": 256})
+    net = build_generator(continued, 1)
+    load_weights(net, dict(earlier.state_dict()), tmp_path / "latest_net_G.pth", continued)
+    assert float(net.state_dict()["field_size"]) == 256
+    name = "model.model.3.weight"
+    assert torch.equal(net.get_parameter(name), earlier.get_parameter(name))

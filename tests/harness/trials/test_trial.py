@@ -295,7 +295,7 @@ class Replayed:
 
     def __init__(self, model: Pix2Pix, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
         self.model, self.batch = model, batch
-        self.losses = {name: value.clone() for name, value in model.told.items()}
+        self.losses = {name: torch.zeros(()) for name in model.names}
 
     def replay(self) -> None:
         for name, loss in self.model.optimize(*self.batch).items():

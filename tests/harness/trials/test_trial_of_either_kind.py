@@ -1,4 +1,4 @@
-"""A worker of a study of both kinds of generator: a warm start of each, trials of either."""
+"""A study of both kinds of generator: a warm start for each, and trials of either kind."""
 
 from pathlib import Path
 
@@ -31,15 +31,15 @@ Prepared = tuple[Trials, Baseline, list[tuple[int, int]]]
 def prepared(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("study")
     trials = make_trials(dataset, folder, other_netG="warp_unet_128")
-    told: list[tuple[int, int]] = []
-    baseline = trials.prepare(lambda done, total: told.append((done, total)))
-    return trials, baseline, told
+    progress: list[tuple[int, int]] = []
+    baseline = trials.prepare(lambda done, total: progress.append((done, total)))
+    return trials, baseline, progress
 
 
-def test_each_kind_has_its_warm_start_made_at_once(prepared: Prepared) -> None:
-    trials, baseline, told = prepared
+def test_the_warm_starts_of_both_kinds_are_made_together(prepared: Prepared) -> None:
+    trials, baseline, progress = prepared
     steps = TRAIN.warm_start_steps + TRAIN.warm_discriminator_steps
-    assert told == [(done, 2 * steps) for done in range(1, 2 * steps + 1)]
+    assert progress == [(done, 2 * steps) for done in range(1, 2 * steps + 1)]
     assert baseline.warm_start is not None
     assert baseline.other_warm_start is not None
     assert baseline.warm_start != baseline.other_warm_start
@@ -49,7 +49,7 @@ def test_each_kind_has_its_warm_start_made_at_once(prepared: Prepared) -> None:
         assert set(WarmStart.load(paths, KINDS).discriminators) == set(KINDS)
 
 
-def test_the_users_kind_begins_as_in_a_study_of_it_alone(
+def test_the_user_s_kind_starts_as_in_a_study_of_one_kind(
     prepared: Prepared, dataset: Path, tmp_path: Path
 ) -> None:
     alone = make_trials(dataset, tmp_path)
@@ -57,7 +57,7 @@ def test_the_users_kind_begins_as_in_a_study_of_it_alone(
 
 
 @pytest.mark.parametrize("extras", [MOVES, REPAINTS, {}])
-def test_a_trial_begins_with_the_warm_start_of_its_kind(
+def test_a_trial_starts_from_the_warm_start_of_its_kind(
     prepared: Prepared, extras: dict[str, str]
 ) -> None:
     trials = prepared[0]
@@ -66,10 +66,10 @@ def test_a_trial_begins_with_the_warm_start_of_its_kind(
     generator, discriminator = trials.networks(task)
     assert isinstance(generator, WarpUnet) == moves
     paths = trials.paths.warm_start
-    held = WarmStart.load(paths.of_other if moves else paths, KINDS)
-    assert all(torch.equal(v, held.generator[k]) for k, v in generator.state_dict().items())
-    wanted = held.discriminators[3, "vanilla"]
-    assert all(torch.equal(v, wanted[k]) for k, v in discriminator.state_dict().items())
+    saved = WarmStart.load(paths.of_other if moves else paths, KINDS)
+    assert all(torch.equal(v, saved.generator[k]) for k, v in generator.state_dict().items())
+    expected = saved.discriminators[3, "vanilla"]
+    assert all(torch.equal(v, expected[k]) for k, v in discriminator.state_dict().items())
 
 
 def test_one_worker_runs_both_kinds_in_any_order(prepared: Prepared) -> None:

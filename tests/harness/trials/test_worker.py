@@ -72,6 +72,7 @@ ERRORS: tuple[tuple[Exception, Message], ...] = (
     (OSError(errno.ENOSPC, "No space left"), DiskFull()),
     (ValueError("bad\nand more"), Failed("ValueError: bad", "")),
     (HarnessError("a known fault"), Failed("a known fault", "")),
+    (HarnessError(f"train.py: {GPU_ERRORS[0]}"), Failed(f"train.py: {GPU_ERRORS[0]}", "")),
     (UserInputError("it does not fit"), Failed("it does not fit", "", user_error=True)),
     (SharedInputError("gone"), Failed("gone", "", user_error=True, shared=True)),
 )  # fmt: skip
@@ -99,7 +100,10 @@ def test_an_exception_gives_the_same_message_wherever_it_is_raised(
     run_orders(started, unmade, plan)
     assert list(map(without_traceback, started.sent)) == [answer]
     run_orders(prepared, Raising, plan)
-    assert list(map(without_traceback, prepared.sent)) == [Ready(place_of("cpu")), answer]
+    assert list(map(without_traceback, prepared.sent)) == [Ready(), answer]
+    (ready, _) = prepared.sent
+    assert isinstance(ready, Ready)
+    assert ready.place == place_of("cpu")
     # A process whose CUDA failed takes no further order.
     assert bool(prepared.orders) == isinstance(answer, GpuFailed)
 
