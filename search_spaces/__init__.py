@@ -1,1 +1,1 @@
-"""What may be tried: spaces, the guide's recipes, and the values of one trial."""
+"""Search spaces, the guide's recipes, and the parameters of a trial."""

@@ -1,4 +1,4 @@
-"""Combinations that cannot be trained, found before a trial is spent on them."""
+"""Reject combinations of settings that cannot be trained, before a trial is spent on them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,29 +11,29 @@ GENERATOR_MULTIPLE = {
     "warp_unet_128": 128,
     "warp_unet_256": 256,
 }
-# netD basic always has three layers, whatever --n_layers_D says, and netD pixel has none.
+# netD basic always has three layers, regardless of --n_layers_D, and netD pixel has none.
 FIXED_LAYERS = 3
 
 
 def patch_side(crop_size: int, n_layers_D: int) -> int:
-    """Side of the PatchGAN's output for a square crop, in logits; 0 or less: there is none.
+    """Side of the PatchGAN's output for a square crop, in logits; 0 or less: no output.
 
     Its convolutions have kernel 4 and padding 1: `n_layers_D` of stride 2 halve the side (rounding
-    down), two of stride 1 take one pixel each (Isola et al. 2017, as `define_D` builds it).
+    down), two of stride 1 reduce it by one each (Isola et al. 2017, as `define_D` builds it).
     """
     return (crop_size >> n_layers_D) - 2
 
 
 def check_combination(n_layers_D: int, train: Mapping[str, Any]) -> None:
-    """Refuse a discriminator depth and training settings that exclude one another.
+    """Reject a discriminator depth and training settings that exclude each other.
 
     Args:
         n_layers_D: stride-2 layers of the discriminator.
-        train: at least `crop_size`, `load_size`, `preprocess` and `netG`; without `netD` it is
+        train: at least `crop_size`, `load_size`, `preprocess` and `netG`; `netD` defaults to
             n_layers.
 
     Raises:
-        ValueError: one sentence that names the two settings.
+        ValueError: names the two settings.
     """
     crop, load = train["crop_size"], train["load_size"]
     netD = train.get("netD", "n_layers")
@@ -67,7 +67,7 @@ def check_combination(n_layers_D: int, train: Mapping[str, Any]) -> None:
 
 
 def deepest(crop_size: int) -> int:
-    """The most layers whose discriminator still has an output at `crop_size`."""
+    """The maximum number of layers with which the discriminator has an output at `crop_size`."""
     depth = 0
     while patch_side(crop_size, depth + 1) >= 1:
         depth += 1

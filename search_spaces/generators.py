@@ -1,4 +1,4 @@
-"""The two kinds of generator: one repaints every pixel, one moves the pixels there are."""
+"""The two kinds of generator: `repaint` computes every pixel anew, `warp` moves pixels."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -10,23 +10,23 @@ WARP: GeneratorKind = "warp"
 KINDS = (REPAINT, WARP)
 
 GENERATOR = "generator"
-"""No setting of its own: what a space calls the choice between the kinds, whatever the profile's
-netG. It decides netG: `warp` is the moving generator over the same trunk."""
+"""The name in a space of the choice between the kinds. It is not a training setting itself, but
+changes the profile's netG: `warp` is the moving generator on the same trunk."""
 
-# Each generator that moves pixels, and the one of pix2pix that has its trunk.
+# Each generator that moves pixels, and pix2pix's generator with the same trunk.
 MOVING: Mapping[str, str] = {"warp_unet_128": "unet_128", "warp_unet_256": "unet_256"}
 
 
 def kind_of(netG: str) -> GeneratorKind:
-    """Whether a generator repaints pictures, as all of pix2pix's do, or moves their pixels."""
+    """The kind of a generator; all of pix2pix's own repaint."""
     return WARP if netG in MOVING else REPAINT
 
 
 def of_kind(netG: str, kind: GeneratorKind) -> str:
-    """The generator of that kind over the trunk of `netG`.
+    """The generator of that kind on the trunk of `netG`.
 
     Raises:
-        ValueError: there is none; one sentence.
+        ValueError: there is none.
     """
     if kind_of(netG) == kind:
         return netG

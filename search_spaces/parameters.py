@@ -1,4 +1,4 @@
-"""One setting of a space: a fixed value, a range of numbers, a choice, or one that depends."""
+"""One parameter of a space: fixed, a range of numbers, a choice, or conditional."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ KEYS = {
 }
 
 MOST_STEPS = 100_000
-"""Of a grid: a finer one is no grid, and its numbers are those of rounding."""
+"""Maximum number of steps of a grid: in a finer one rounding errors matter."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; `step` makes a grid, `log` an even log scale."""
+    """Numbers from `low` to `high`, both included; on a grid of `step`, or on a log scale."""
 
     type: Literal["float", "int"]
     low: float | int
@@ -70,7 +70,7 @@ class Range:
         return self.step is None or on_grid(value - self.low, self.step)
 
     def values(self) -> tuple[int, ...]:
-        """Every value of an integer range."""
+        """All values of an integer range."""
         step = int(self.step or 1)
         return tuple(range(int(self.low), int(self.high) + 1, step))
 
@@ -84,7 +84,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few values without order."""
+    """A categorical parameter: one of several unordered values."""
 
     choices: tuple[Value, ...]
 
@@ -106,11 +106,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Conditional:
-    """A setting that is chosen only where others have certain values.
+    """A parameter that is sampled only if others have certain values.
 
     Attributes:
-        when: names of settings and the values that they must have, all of them.
-        otherwise: the value elsewhere; None: the profile's own.
+        chosen: the range or choice to sample from.
+        when: conditions, all of which must hold: parameter names and their allowed values.
+        otherwise: the value if a condition does not hold; None: the profile's.
     """
 
     chosen: Range | Choice
@@ -130,7 +131,7 @@ class Conditional:
         return f"{self.chosen.describe()} when {when}, else {rest}"
 
     def applies(self, values: Mapping[str, Value]) -> bool:
-        """Whether the setting is to be chosen, where the others have these values."""
+        """Whether the conditions hold for these values of the other parameters."""
         return all(values[name] in allowed for name, allowed in self.when)
 
     def holds(self, value: Value) -> bool:
@@ -145,10 +146,10 @@ Parameter = Fixed | Range | Choice | Conditional
 
 
 def read_parameter(name: str, entry: Any, where: str) -> Parameter:
-    """A space's entry for the setting `name`.
+    """Parse a space's entry for the setting `name`.
 
     Raises:
-        ValueError: one sentence: `where`, the key at fault, what is wrong and what is right.
+        ValueError: the message has `where`, the invalid key, the reason and the remedy.
     """
     where = f"{where}: {name}"
     if not isinstance(entry, dict):
@@ -174,7 +175,7 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
 
 
 def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...]:
-    """The conditions of an entry: settings and the values, one or a list, that they must have."""
+    """Parse the conditions of an entry: setting names, each with an allowed value or a list."""
     if not isinstance(when, dict) or not when:
         raise ValueError(
             f"{where}: when must name a setting and its value: when: {{{USED}: true}}."
@@ -193,7 +194,7 @@ def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...
 
 
 def read_else(name: str, entry: dict[Any, Any], where: str) -> Value | None:
-    """A conditional entry's value elsewhere: none for lambda_perceptual, the profile's own."""
+    """Parse `else`. The default is 0 for lambda_perceptual, and None (the profile's) for extras."""
     if "else" in entry:
         value: Value = checked(name, entry["else"], f"{where}: else")
         return value
@@ -205,7 +206,7 @@ def read_else(name: str, entry: dict[Any, Any], where: str) -> Value | None:
 
 
 def read_choice(name: str, entry: dict[Any, Any], where: str) -> Choice:
-    """A categorical entry, each choice a value that the setting can take."""
+    """Parse a categorical entry; each choice must be valid for the setting."""
     choices = entry.get("choices")
     if not isinstance(choices, list) or not choices:
         raise ValueError(f"{where}: choices must be a list of at least one value.")
@@ -216,7 +217,7 @@ def read_choice(name: str, entry: dict[Any, Any], where: str) -> Choice:
 
 
 def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
-    """A float or int entry with sensible ends."""
+    """Parse a float or int entry, and validate its bounds and step."""
     kind: Literal["float", "int"] = entry["type"]
     if type_of(name) not in (float, int):
         raise ValueError(f"{where}: type must be categorical, for its values are no numbers.")
@@ -260,10 +261,10 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
 
 
 def checked(name: str, value: Any, where: str) -> Any:
-    """`value` as the setting `name` takes it (YAML reads 1e-4 as a text: numbers are made of it).
+    """`value`, validated and converted for the setting `name` (YAML reads 1e-4 as a string).
 
     Raises:
-        ValueError: it cannot take it.
+        ValueError: it is not valid for this setting.
     """
     finite = ConfigDict(allow_inf_nan=False)
     adapter: TypeAdapter[Any] = TypeAdapter(SETTINGS[name], config=finite)
@@ -277,7 +278,7 @@ def checked(name: str, value: Any, where: str) -> Any:
 
 
 def number(kind: Literal["float", "int"], value: Any, where: str) -> float | int:
-    """A finite number, whole where `kind` is int."""
+    """Convert to a finite number, which must be whole if `kind` is int."""
     try:
         result = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
@@ -292,12 +293,12 @@ def number(kind: Literal["float", "int"], value: Any, where: str) -> float | int
 
 
 def on_grid(distance: float, step: float) -> bool:
-    """Whether a whole number of steps makes the distance, but for rounding."""
+    """Whether the distance is a whole number of steps, up to rounding."""
     return math.isclose(distance / step, round(distance / step), abs_tol=1e-8)
 
 
 def plain(value: Value) -> str:
-    """A value as a person writes it: 100, not 100.0; true, not True."""
+    """A value formatted for messages: 100, not 100.0; true, not True."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if isinstance(value, str) else f"{value:g}"

@@ -1,4 +1,4 @@
-"""The values that a search varies."""
+"""The settings that a search can vary, with their types and limits."""
 
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,16 +12,16 @@ GeneratorName = Literal[
 ]
 Value = float | int | str | bool
 
-# What a network may ask of memory: far beyond any use, and within what a machine can refuse.
+# Upper limits against absurd memory demands, far above any practical use.
 MOST_LAYERS = 12
 MOST_FILTERS = 256
 MOST_IN_BATCH = 1024
 
 
 class TrialParams(BaseModel):
-    """The five searched settings of one trial, in pix2pix's own words.
+    """The five searched parameters of one trial, under pix2pix's own names.
 
-    `lambda_perceptual` 0 means that the perceptual term is not used at all.
+    `lambda_perceptual` 0 means that the perceptual term is not used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -36,7 +36,7 @@ class TrialParams(BaseModel):
 
 
 FIVE = tuple(TrialParams.model_fields)
-"""The settings that every space says something about."""
+"""The settings that every space must contain."""
 
 EXTRAS: dict[str, Any] = {
     "beta1": Annotated[float, Field(ge=0, lt=1)],
@@ -50,15 +50,15 @@ EXTRAS: dict[str, Any] = {
     "init_type": Literal["normal", "xavier", "kaiming", "orthogonal"],
     "init_gain": Annotated[float, Field(gt=0)],
 }
-"""Training settings that a space may hold beside the five; one that it leaves out is the
-profile's. pix2pix's own names and meanings."""
+"""Further training settings that a space may contain, with pix2pix's names and meanings. Omitted
+ones come from the profile."""
 
 FROM_SCRATCH = ("netG", "ngf", "ndf", "norm", "init_type", "init_gain")
-"""Those that change what a training begins with: trials of one warm start cannot differ in them."""
+"""Those that change the initial networks: trials with a shared warm start cannot vary them."""
 
 USED = "use_perceptual"
-"""No setting of its own: a yes/no that a space may choose first, for lambda_perceptual to depend
-on. It is true where lambda_perceptual is above 0."""
+"""An auxiliary boolean that a space may contain as a condition for lambda_perceptual. It is true
+exactly if lambda_perceptual is above 0."""
 
 SETTINGS: dict[str, Any] = {
     **{name: Annotated[own.annotation, own] for name, own in TrialParams.model_fields.items()},
@@ -66,7 +66,7 @@ SETTINGS: dict[str, Any] = {
     GENERATOR: GeneratorKind,
     USED: bool,
 }
-"""Everything that a space may hold, and the values that each can take."""
+"""All settings that a space may contain, with the type of their values."""
 
 
 def type_of(name: str) -> type:

@@ -1,4 +1,4 @@
-"""Settings by name that every study runs first: the guide's eight, and one that is not its own."""
+"""Named settings that every study runs first: the guide's eight recipes, and one of ours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from search_spaces.params import TrialParams
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_mapping
 
-# The recipe that the guide recommends: what every result is compared with.
+# The recipe that the guide recommends, the baseline of every comparison.
 RECOMMENDED = "best"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A setting and what is meant by it.
+    """Parameters with a description.
 
     Attributes:
-        generator: the kind it is for; None: the guide's recipes, which say nothing of it.
+        generator: the kind of generator it is for; None for the guide's recipes.
     """
 
     params: TrialParams
@@ -32,7 +32,7 @@ class Recipe:
 
 
 def read_recipes() -> dict[str, Recipe]:
-    """All recipes by name, the guide's first and in its order, with their descriptions."""
+    """All recipes by name, the guide's first and in its order."""
     text = (files("search_spaces") / "recipes.yaml").read_text(encoding="utf-8")
     return {
         name: Recipe(
@@ -50,27 +50,27 @@ def load_recipes() -> dict[str, TrialParams]:
 
 
 def recipe_for_space(recipe: TrialParams, space: Space, train: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe as the values to enqueue in a study of `space`, fixed settings left out.
+    """A recipe's parameters to enqueue in a study of `space`, without fixed ones.
 
     Args:
-        train: the profile's training settings; a recipe says nothing of those but the kind of its
-            netG, see `generator_for`.
+        train: the profile's training settings; a recipe sets none of them except the kind of netG,
+            see `generator_for`.
 
     Raises:
-        ValueError: the space does not hold it; the sentence names the settings. Such a recipe is
-            left out of the study: moved into the space it would be another recipe.
+        ValueError: the recipe is outside the space; the message names the settings. Such a recipe
+            is omitted from the study: clipped to the space it would be another recipe.
     """
     return space.suggestion(recipe, train)
 
 
 def generator_for(recipe: Recipe, space: Space, netG: str) -> str | None:
-    """The generator that a recipe is run with in a study of `space`; None: it has no such one.
+    """The netG to run a recipe with in a study of `space`; None if the study lacks its kind.
 
-    The guide's recipes are for generators that repaint, and where a study has one kind alone, they
-    are run with that.
+    The guide's recipes are for generators that repaint, but a study of a single kind runs them with
+    that kind.
 
     Args:
-        netG: the profile's.
+        netG: the profile's generator.
     """
     kind = recipe.generator or (REPAINT if space.kinds else kind_of(netG))
     if kind not in (space.kinds or (kind_of(netG),)):

@@ -1,8 +1,8 @@
-"""A search space: what its YAML may say, and what Optuna is asked for.
+"""Search spaces: parse and validate their YAML, and suggest parameters with Optuna.
 
-search_spaces/README.md describes the file. In short: a mapping with `params` and, optionally,
-`description`; an entry of `params` is a value, which stays fixed, a range, or a choice, and may
-depend on another:
+search_spaces/README.md describes the file format: a mapping with `params` and, optionally,
+`description`. An entry of `params` is a fixed value, a range or a choice, and may be conditional
+on others:
 
     lambda_L1: 100
     lr: {type: float, low: 0.00005, high: 0.0004, log: true}
@@ -45,13 +45,13 @@ BUILT_IN = ("default", "narrow", "wide")
 
 @dataclass(frozen=True)
 class Space:
-    """The settings that a search varies, and those that it keeps.
+    """The settings that a search varies, and those that it fixes.
 
     Attributes:
-        name: the built-in's name, or the file's without its ending.
-        description: one paragraph for a person.
-        parameters: an entry for each field of `TrialParams` and for what the file holds of
-            `EXTRAS`, `GENERATOR` and `USED`, in that order.
+        name: the built-in's name, or the file's name without its extension.
+        description: one paragraph for users.
+        parameters: an entry for each field of `TrialParams`, then for those of `EXTRAS`,
+            `GENERATOR` and `USED` that the file contains.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Space:
 
     @property
     def text(self) -> str:
-        """The space as canonical YAML: two spaces that mean the same have the same text."""
+        """The space as canonical YAML: equivalent spaces have the same text."""
         entries = {name: entry.as_data() for name, entry in self.parameters.items()}
         return yaml.safe_dump({"params": entries}, sort_keys=False, default_flow_style=None)
 
@@ -71,32 +71,32 @@ class Space:
 
     @property
     def conditional(self) -> dict[str, Conditional]:
-        """The settings that depend on others, by name."""
+        """The conditional parameters, by name."""
         return {
             name: entry for name, entry in self.parameters.items() if isinstance(entry, Conditional)
         }
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The settings with one value, by name."""
+        """The values of the fixed parameters, by name."""
         return {
             name: entry.value for name, entry in self.parameters.items() if isinstance(entry, Fixed)
         }
 
     @property
     def kinds(self) -> tuple[GeneratorKind, ...]:
-        """The kinds of generator to choose from; () where the profile's netG is the only one."""
+        """The kinds of generator to choose from; () if only the profile's netG is used."""
         entry = self.parameters.get(GENERATOR)
         found: tuple[Any, ...] = entry.values() if entry is not None else ()
         return found
 
     def without(self, name: str) -> "Space":
-        """The same space with nothing about one setting."""
-        kept = {key: entry for key, entry in self.parameters.items() if key != name}
-        return replace(self, parameters=kept)
+        """A copy of the space without one setting."""
+        others = {key: entry for key, entry in self.parameters.items() if key != name}
+        return replace(self, parameters=others)
 
     def suggest(self, trial: "Trial") -> None:
-        """Let Optuna choose every setting of a trial that is not fixed, where it applies."""
+        """Let Optuna suggest all parameters that are not fixed and whose conditions hold."""
         for name, entry in self.parameters.items():
             if not isinstance(entry, Fixed | Conditional):
                 entry.suggest(trial, name)
@@ -106,7 +106,7 @@ class Space:
                 entry.chosen.suggest(trial, name)
 
     def values(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
-        """Every setting of a trial, from what the sampler suggested; profile's ones left out."""
+        """All settings of a trial, from the sampler's suggestion, without those of the profile."""
         values = {**self.fixed, **suggested}
         for name, entry in self.conditional.items():
             if name not in suggested and entry.otherwise is not None:
@@ -114,29 +114,29 @@ class Space:
         return values
 
     def params(self, suggested: Mapping[str, Any]) -> TrialParams:
-        """A trial's five settings from what the sampler suggested."""
+        """A trial's five parameters, from the sampler's suggestion."""
         values = self.values(suggested)
         return TrialParams.model_validate({name: values[name] for name in FIVE})
 
     @property
     def pinned(self) -> dict[str, Value]:
-        """Training settings beside the five that are the same in every trial of this space."""
+        """The extra training settings that this space fixes."""
         return {name: value for name, value in self.fixed.items() if name in EXTRAS}
 
     def extras(self, suggested: Mapping[str, Any]) -> dict[str, Value]:
-        """A trial's training settings beside the five, where they differ between trials."""
+        """A trial's extra training settings, without those that the space fixes."""
         values, same = self.values(suggested), self.pinned
         return {name: values[name] for name in EXTRAS if name in values and name not in same}
 
     def suggestion(self, params: TrialParams, train: Mapping[str, Any]) -> dict[str, Any]:
-        """What a sampler would have suggested for these settings; the inverse of `params()`.
+        """The suggestion that gives these settings; the inverse of `params()`.
 
         Args:
-            params: the five.
+            params: the five parameters.
             train: training settings; all of `EXTRAS`.
 
         Raises:
-            ValueError: a value is not in this space; the sentence names every such setting.
+            ValueError: the message names every setting whose value is outside this space.
         """
         values = {
             **train,
@@ -144,60 +144,60 @@ class Space:
             GENERATOR: kind_of(train["netG"]),
             USED: params.lambda_perceptual > 0,
         }
-        suggested, misfits = {}, []
+        suggested, outside = {}, []
         for name, entry in self.parameters.items():
-            value, place = values[name], entry.describe()
+            value, allowed = values[name], entry.describe()
             if isinstance(entry, Conditional):
                 if not entry.applies(values):
                     if entry.otherwise not in (None, value):
-                        misfits.append(f"{name} {plain(value)} is not {place}")
+                        outside.append(f"{name} {plain(value)} is not {allowed}")
                     continue
                 entry = entry.chosen
             if not entry.holds(value):
-                misfits.append(f"{name} {plain(value)} is not {place}")
+                outside.append(f"{name} {plain(value)} is not {allowed}")
             elif not isinstance(entry, Fixed):
                 suggested[name] = value
-        if misfits:
-            raise ValueError(f"outside space {self.name}: {', '.join(misfits)}")
+        if outside:
+            raise ValueError(f"outside space {self.name}: {', '.join(outside)}")
         return suggested
 
     def holds(self, params: TrialParams) -> bool:
-        """Whether the five settings of `params` are in this space."""
+        """Whether the five parameters are in this space."""
         values = params.model_dump()
         return all(self.parameters[name].holds(value) for name, value in values.items())
 
     @property
     def discriminators(self) -> tuple[tuple[int, GanMode], ...]:
-        """Every `(n_layers_D, gan_mode)` that a trial of this space can ask for, sorted."""
+        """All `(n_layers_D, gan_mode)` combinations of this space, sorted."""
         depths = self.parameters["n_layers_D"].values()
         modes = self.parameters["gan_mode"].values()
         return tuple(sorted(itertools.product(depths, modes)))
 
     def check_against(self, train: Mapping[str, Any]) -> None:
-        """Refuse settings that no trial of this space could be trained with.
+        """Reject training settings that are incompatible with a discriminator of this space.
 
         Args:
             train: the fixed training settings (netG, crop_size, load_size, preprocess).
 
         Raises:
-            ValueError: one sentence that names the two settings which exclude each other.
+            ValueError: names the two settings that exclude each other.
         """
         nets = self.parameters["netG"].values() if "netG" in self.parameters else (train["netG"],)
         for depth, net in itertools.product(self.parameters["n_layers_D"].values(), nets):
             check_combination(depth, {**train, "netG": net})
 
     def check_shared_start(self, netG: str) -> None:
-        """Refuse settings in which trials that share a warm start cannot differ.
+        """Reject a space that varies settings which must be equal for a shared warm start.
 
         Args:
-            netG: the generator that they share.
+            netG: the shared generator.
 
         Raises:
-            ValueError: one sentence that names the setting.
+            ValueError: names the setting.
         """
-        # Dropout inside residual blocks moves the names of what follows it.
-        alike = (*FROM_SCRATCH, "dropout") if netG.startswith("resnet") else FROM_SCRATCH
-        for name in alike:
+        # Dropout inside residual blocks changes the state_dict keys of later layers.
+        shared = (*FROM_SCRATCH, "dropout") if netG.startswith("resnet") else FROM_SCRATCH
+        for name in shared:
             if not isinstance(self.parameters.get(name, Fixed(0)), Fixed):
                 raise ValueError(
                     f"Space {self.name}: {name} changes what a trial begins with, and all continue "
@@ -206,23 +206,23 @@ class Space:
 
 
 def load_space(name_or_file: str, overrides: Mapping[str, str] | None = None) -> Space:
-    """Read a built-in space by name, or a user's by path; pin the `overrides` (`--set`).
+    """Read a built-in space by name, or a user's by path, and apply `overrides` (`--set`).
 
     Raises:
-        ValueError: one sentence with the file, the key at fault and what is wrong with it.
+        ValueError: names the file, the invalid key and the reason.
     """
     return parse_space(Path(name_or_file).stem, space_text(name_or_file), overrides)
 
 
 def space_text(name_or_file: str) -> str:
-    """A space's YAML as its file stands, comments and all.
+    """The YAML text of a space's file, with comments.
 
     Raises:
-        ValueError: there is no such space, or it is no text.
+        ValueError: there is no such space, or the file is not text.
     """
     if name_or_file in BUILT_IN:
         return (files("search_spaces") / f"{name_or_file}.yaml").read_text(encoding="utf-8")
-    path = Path(os.path.expanduser(name_or_file))  # leaves ~ where there is no home
+    path = Path(os.path.expanduser(name_or_file))  # leaves ~ if there is no home folder
     if not path.is_file():
         raise ValueError(
             f"Space {name_or_file} is neither a file nor one of {', '.join(BUILT_IN)}: give one of "
@@ -235,7 +235,7 @@ def space_text(name_or_file: str) -> str:
 
 
 def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None) -> Space:
-    """A space from YAML text; `name` is what messages call it.
+    """Parse a space from YAML text; messages refer to it by `name`.
 
     Raises:
         ValueError: as `load_space`.
@@ -273,10 +273,10 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
 
 
 def settle_generator(parameters: dict[str, Parameter], where: str) -> None:
-    """A netG says the kind of generator too: there is nothing left to choose.
+    """Remove the choice of `generator` from a space that fixes netG, which implies the kind.
 
     Raises:
-        ValueError: one sentence: the two contradict one another, or both would choose.
+        ValueError: the two contradict each other, or both are searched.
     """
     net, kind = parameters.get("netG"), parameters.get(GENERATOR)
     if net is None or kind is None:
@@ -294,10 +294,10 @@ def settle_generator(parameters: dict[str, Parameter], where: str) -> None:
 
 
 def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:
-    """Refuse conditions that can never hold, or of which nobody could say when they do.
+    """Reject conditions that can never hold, or that depend on unsuitable parameters.
 
     Raises:
-        ValueError: one sentence with the key at fault.
+        ValueError: names the invalid key.
     """
     for key, entry in parameters.items():
         for name, allowed in entry.when if isinstance(entry, Conditional) else ():
@@ -310,7 +310,7 @@ def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:
                 raise ValueError(
                     f"{where}: {key}: when names {name}, a range: name a choice or whole numbers."
                 )
-            # A pin may well switch a setting off; a file that never uses it is a mistake.
+            # Overrides may disable a setting; an impossible value in a file is an error.
             for value in allowed if not isinstance(on, Fixed) else ():
                 if not on.holds(value):
                     raise ValueError(
@@ -321,10 +321,10 @@ def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:
 
 
 def check_use(parameters: Mapping[str, Parameter], where: str) -> None:
-    """See to it that use_perceptual, where a space has it, is true exactly above 0.
+    """Validate that use_perceptual, if the space has it, is true exactly for weights above 0.
 
     Raises:
-        ValueError: one sentence with the key at fault.
+        ValueError: names the invalid key.
     """
     entry = parameters["lambda_perceptual"]
     if USED not in parameters or isinstance(entry, Fixed):

@@ -1,4 +1,4 @@
-"""YAML as a person meant it: a mapping, read safely, of a sane size, with no key given twice."""
+"""Read a YAML mapping safely, with limits on its size and without duplicate keys."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -6,20 +6,20 @@ from typing import Any
 
 import yaml
 
-# What a file of settings may be: far more than any has, and far less than what hurts.
+# Limits for a settings file: far above any real one, far below what would exhaust the machine.
 MOST_BYTES = 1 << 20
 MOST_NODES = 10_000
 DEEPEST = 20
 LONGEST_NUMBER = 50
-LONGEST_PROBLEM = 200  # characters of PyYAML's own words
+LONGEST_PROBLEM = 200  # characters of PyYAML's own message
 LONGEST_WORD = 60
 
 
 class StrictLoader(yaml.SafeLoader):
-    """The safe loader, which also refuses what YAML would take silently, or at any price.
+    """PyYAML's safe loader, which also rejects duplicate keys and oversized documents.
 
-    That is a key given twice, where YAML keeps the last, and a document that is too deep or, its
-    aliases written out, too large.
+    PyYAML would silently use the last of duplicate keys. A document is too large if it is nested
+    too deeply, or has too many nodes once its aliases are expanded.
     """
 
     def __init__(self, text: str) -> None:
@@ -77,12 +77,12 @@ def refusal(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 
 
 def read_bounded(file: Path) -> str:
-    """A file's text, of which no more than it may have is read.
+    """Read a text file of limited size.
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is no UTF-8.
-        ValueError: it is too large; one sentence.
+        UnicodeDecodeError: it is not UTF-8.
+        ValueError: it is too large.
     """
     with file.open("rb") as opened:
         content = opened.read(MOST_BYTES + 1)
@@ -94,10 +94,10 @@ def read_bounded(file: Path) -> str:
 
 
 def read_mapping(text: str, where: str) -> dict[Any, Any]:
-    """The mapping that `text` holds.
+    """Parse a YAML mapping.
 
     Raises:
-        ValueError: `text` is no YAML, no mapping, or too much; the sentence begins with `where`.
+        ValueError: `text` is not YAML, not a mapping, or too large; messages start with `where`.
     """
     try:
         data = yaml.load(text, StrictLoader)
@@ -109,7 +109,7 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
             f"{where} is not valid YAML{line}: {problem[:LONGEST_PROBLEM]}."
         ) from error
     except (ValueError, LookupError, AttributeError, TypeError) as error:
-        # PyYAML's own, of a date that is none or a value that its tag does not fit.
+        # PyYAML's own errors, for an invalid date or a value that does not fit its tag.
         raise ValueError(f"{where} is not valid YAML: a value does not fit its tag.") from error
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a YAML mapping, not {kind(data)}.")
@@ -117,7 +117,7 @@ def read_mapping(text: str, where: str) -> dict[Any, Any]:
 
 
 def kind(value: object) -> str:
-    """What a person calls a YAML value's type."""
+    """The type of a YAML value, in a user's words."""
     if value is None:
         return "empty"
     return {list: "a list", str: "a text", bool: "a yes/no value"}.get(

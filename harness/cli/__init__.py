@@ -1,1 +1,1 @@
-"""The command line, a command or a group of commands a file; `harness.cli` puts them together."""
+"""The command line: one file per command or group of commands; `app` assembles them."""

@@ -1,4 +1,7 @@
-"""The commands. Parsing, calling and exit codes; what a command needs is imported when it runs."""
+"""Assemble the commands, and turn errors into messages and exit codes.
+
+Commands import their heavy dependencies when they run.
+"""
 
 import errno
 import os
@@ -15,10 +18,10 @@ from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
 from harness.study.urls import scrubbed
 
-# What typer raises for words that it cannot parse; of its family it makes only this one public.
+# The base class of typer's errors for arguments it cannot parse, of which only this is public.
 MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 
-# What the system says of a path, which is the user's to choose, and no fault of a program.
+# Errors about a path that the user chose, rather than bugs.
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 app = typer.Typer(
@@ -47,8 +50,8 @@ for command in (
 app.add_typer(data.app, name="data")
 
 
-def show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(requested: bool) -> None:
+    if requested:
         print(f"harness {__version__}")
         raise typer.Exit
 
@@ -60,7 +63,7 @@ def root(
         typer.Option("--version", callback=show_version, is_eager=True, help="Print the version."),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; may stand behind any command.")
+        bool, typer.Option("--debug", help="Show tracebacks; works after any command.")
     ] = False,
 ) -> None:
     """Finds the pix2pix settings that remove the blur around retouched regions."""
@@ -69,11 +72,10 @@ def root(
 def main() -> None:
     """The `harness` command.
 
-    Exit codes: 0 done, 2 the user's input, 3 trials only failed, 130 stopped by the user,
-    1 a fault of ours.
+    Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A name that a terminal cannot show ends no search: it is shown escaped.
+        # Escape characters that the terminal cannot print, rather than fail.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
@@ -98,16 +100,16 @@ def main() -> None:
 
 
 def correction(error: Any) -> str:
-    """Why the words of a command line cannot be parsed, in one sentence; or a group's help."""
-    said: str = error.format_message()
-    if said.startswith("Usage:"):
-        return said
+    """A one-line message for a command line that cannot be parsed; or the help of a group."""
+    message: str = error.format_message()
+    if message.startswith("Usage:"):
+        return message
     command = error.ctx.command_path if error.ctx else "harness"
-    return f"harness: {on_one_line(' '.join(said.split())).rstrip('.')}: see {command} --help."
+    return f"harness: {on_one_line(' '.join(message.split())).rstrip('.')}: see {command} --help."
 
 
 def unusable_place(error: Exception) -> str:
-    """A sentence for a path that the system will not have; "" for any other error."""
+    """A message for a path that cannot be used; "" for any other error."""
     if not isinstance(error, OSError) or error.errno not in UNUSABLE or error.filename is None:
         return ""
     place = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
@@ -115,7 +117,7 @@ def unusable_place(error: Exception) -> str:
 
 
 def fault(error: Exception) -> str:
-    """A sentence for an error that should not have been, and where its traceback is."""
+    """A message for a bug. Writes the traceback to a temporary file, which it names."""
     with tempfile.NamedTemporaryFile(
         "w",
         prefix="harness-",

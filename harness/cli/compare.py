@@ -10,7 +10,7 @@ from harness.errors import UserInputError, printable
 
 def compare(
     one: Annotated[Path, typer.Argument(metavar="A.yaml", help="A best.yaml.")],
-    other: Annotated[Path, typer.Argument(metavar="B.yaml", help="What it is compared with.")],
+    other: Annotated[Path, typer.Argument(metavar="B.yaml", help="Another best.yaml.")],
     data: Annotated[
         Path | None, typer.Option(help="Your pairs; else the built-in photographs.")
     ] = None,

@@ -1,4 +1,4 @@
-"""`harness data`: check the user's pairs, make pairs from originals, look at them."""
+"""`harness data`: check the user's pairs, make pairs from originals, preview pairs."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,10 +29,10 @@ def check_command(
     ] = None,
     fix: Annotated[
         Path | None,
-        typer.Option(help="Write a mended copy into this new folder; yours is left as it is."),
+        typer.Option(help="Write a corrected copy to this new folder; yours is not changed."),
     ] = None,
 ) -> None:
-    """Say what is wrong with the pairs of a folder. Exit code 2 if there are errors, else 0.
+    """Report problems in a folder of pairs. Exit code 2 if there are errors, else 0.
 
     Example: harness data check photos --direction AtoB -o check.html
     """

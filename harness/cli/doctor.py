@@ -1,4 +1,4 @@
-"""`harness doctor`: whether a search can run here, and what to mend."""
+"""`harness doctor`: check whether a search can run here, and how to fix what prevents it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +9,9 @@ from harness.errors import printable
 
 
 def doctor(
-    run_dir: Annotated[Path, typer.Option(help="The run folder to look at.")] = Path("runs"),
+    run_dir: Annotated[Path, typer.Option(help="The run folder to check.")] = Path("runs"),
 ) -> None:
-    """Look at what a search needs: packages, device, weights, disk, databases.
+    """Check what a search needs: packages, device, weights, disk, databases.
 
     Every warning comes with its fix. Exit code 2 if a search cannot run here, else 0.
 

@@ -1,4 +1,4 @@
-"""`harness export` and `harness report`: a study's best configuration, and the story of it."""
+"""`harness export` and `harness report`: a study's best configuration, and its results."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from harness.errors import UserInputError, for_the_user
 
 RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
-StudyName = Annotated[str | None, typer.Option(help="The study; needed where there are several.")]
+StudyName = Annotated[str | None, typer.Option(help="The study; required if there are several.")]
 Storage = Annotated[str | None, typer.Option(help="Optuna's database URL.")]
 
 
@@ -30,8 +30,8 @@ def export(
     repo: Annotated[
         Path | None,
         typer.Option(
-            help="Your copy of pix2pix: the commands in its words, run there; with plugin, where "
-            "to write."
+            help="Your copy of pix2pix, for which commands are written; with plugin, the folder "
+            "to write to."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file; else print.")] = None,
@@ -46,7 +46,7 @@ def export(
     if form == "plugin":
         of_a_study = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
         export_plugin(
-            repo, force, [name for name, given in of_a_study.items() if given is not None]
+            repo, force, [name for name, value in of_a_study.items() if value is not None]
         )
         return
     if force:
@@ -66,10 +66,10 @@ def export(
 
 
 def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) -> None:
-    """Write our model files into a copy of pix2pix, and print their paths.
+    """Write our model files to a copy of pix2pix, and print their paths.
 
     Args:
-        without_meaning: options that were given, though the files are the same for every study.
+        without_meaning: given options that have no effect, since the files suit every study.
     """
     from harness.errors import printable
     from harness.trials.external.plugin import write_plugin
@@ -92,7 +92,7 @@ def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) ->
 
 
 def copy_in(folder: Path) -> dict[str, Any]:
-    """The user's copy of pix2pix, as `best_config` takes it."""
+    """A description of the user's copy of pix2pix, for `best_config`."""
     from harness.trials.external.repository import read_repository
     from harness.trials.external.trainer import SILENCE
 
@@ -115,7 +115,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write what a study found: one HTML page that needs nothing beside it, or its table.
+    """Write a study's results: one self-contained HTML page, or a table of its trials.
 
     Example: harness report --lang ko -o report.html
     """
@@ -139,7 +139,7 @@ def report(
 
 
 def write(file: Path | None, text: str) -> None:
-    """Write a file in one go, or print where none is named."""
+    """Write a file atomically, or print if no file is named."""
     if file is None:
         sys.stdout.write(text)
         return

@@ -1,4 +1,4 @@
-"""What a search needs of this machine, looked at one by one; a fix for whatever is not well."""
+"""Checks of this machine, one per requirement of a search, each with a fix."""
 
 import re
 import shutil
@@ -16,19 +16,21 @@ Level = Literal["ok", "warning", "problem"]
 
 GIB = 1 << 30
 LITTLE_SPACE = 5 * GIB
-"""Below this the disk is worth a word: a long search with pictures takes some gigabytes."""
+"""Free space, in bytes, below which to warn: a long search with panels takes some gigabytes."""
 NO_SPACE = GIB // 2
 A_WORKER = 1.5 * GIB
-"""Allowed for a worker: PyTorch, the two networks, and those that pictures are compared through."""
+"""Memory, in bytes, of a worker: PyTorch, the two networks, and those of the objective."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        level: `problem` where a search cannot run, `warning` where it runs less well.
-        fix: what to do about it; "" where nothing is to be done.
+        level: `problem` if a search cannot run, `warning` if it runs less well.
+        what: what was checked.
+        said: the result, in words.
+        fix: what to do about it; "" if nothing.
     """
 
     level: Level
@@ -38,7 +40,7 @@ class Finding:
 
 
 def examine(run_dir: Path) -> Iterator[Finding]:
-    """Look at everything, one finding after another. Leaves nothing changed, downloads nothing."""
+    """Run all checks. Changes and downloads nothing."""
     yield packages()
     yield device()
     yield memory()
@@ -49,50 +51,50 @@ def examine(run_dir: Path) -> Iterator[Finding]:
 
 
 def packages() -> Finding:
-    """Whether what the harness declares is installed, in a version that will do."""
+    """Check that the declared dependencies are installed, in a sufficient version."""
     fix = "pip install --upgrade -e . in the folder of the harness."
     try:
         declared = requires("pix2pix-blur-harness") or []
     except PackageNotFoundError:
         return Finding("problem", "packages", "the harness itself is not installed", fix)
     wrong = [
-        said
+        reason
         for requirement in declared
-        if "extra ==" not in requirement and (said := lacking(requirement))
+        if "extra ==" not in requirement and (reason := lacking(requirement))
     ]
     if wrong:
         return Finding("problem", "packages", "; ".join(wrong), fix)
-    said = ", ".join(f"{name} {version(name)}" for name in ("torch", "optuna", "mlflow"))
-    return Finding("ok", "packages", f"all there: {said}")
+    found = ", ".join(f"{name} {version(name)}" for name in ("torch", "optuna", "mlflow"))
+    return Finding("ok", "packages", f"all there: {found}")
 
 
 def lacking(requirement: str) -> str:
-    """What is wrong with one declared `name>=version`; "" where nothing is."""
-    name, _, wanted = requirement.partition(">=")
+    """What is wrong with a declared requirement `name>=version`; "" if it is met."""
+    name, _, minimum = requirement.partition(">=")
     try:
-        there = version(name)
+        installed = version(name)
     except PackageNotFoundError:
         return f"{name} is missing"
-    old = numbers(there) < numbers(wanted)
-    return f"{name} is {there}, and {wanted} is needed" if old else ""
+    old = numbers(installed) < numbers(minimum)
+    return f"{name} is {installed}, and {minimum} is needed" if old else ""
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: those of `2.11.0+cpu` are 2, 11, 0."""
+    """The leading numbers of a version: (2, 11, 0) for `2.11.0+cpu`."""
     found = re.match(r"\d+(\.\d+)*", text)
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def device() -> Finding:
-    """What trains."""
+    """Check which device trains."""
     import torch
 
     from harness.search.resolve import available_cores
 
     if torch.cuda.is_available():
         cards = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
-        said = ", ".join(f"{card.name} ({card.total_memory / GIB:.0f} GiB)" for card in cards)
-        return Finding("ok", "device", said)
+        names = ", ".join(f"{card.name} ({card.total_memory / GIB:.0f} GiB)" for card in cards)
+        return Finding("ok", "device", names)
     cores = f"CPU, {available_cores()} cores"
     if shutil.which("nvidia-smi"):
         return Finding(
@@ -106,7 +108,7 @@ def device() -> Finding:
 
 
 def memory() -> Finding:
-    """Whether the workers of `--jobs auto` have room."""
+    """Check that the workers of `--jobs auto` fit in memory."""
     import psutil
     import torch
 
@@ -114,15 +116,15 @@ def memory() -> Finding:
 
     workers = 1 if torch.cuda.is_available() else available_cores()
     free = psutil.virtual_memory().available
-    said = f"{free / GIB:.1f} GiB free for {workers} worker(s)"
+    text = f"{free / GIB:.1f} GiB free for {workers} worker(s)"
     if free >= workers * A_WORKER:
-        return Finding("ok", "memory", said)
+        return Finding("ok", "memory", text)
     fix = f"close other programs, or search with --jobs {max(1, int(free / A_WORKER))}."
-    return Finding("warning", "memory", said, fix)
+    return Finding("warning", "memory", text, fix)
 
 
 def weights() -> Iterator[Finding]:
-    """Whether the pretrained networks that judge pictures are cached."""
+    """Check that the pretrained networks of the objectives are cached."""
     from harness.search.resolve import TRUNKS
     from objectives.weights import URLS, weights_file
 
@@ -141,7 +143,7 @@ def weights() -> Iterator[Finding]:
 
 
 def cache() -> Finding:
-    """Whether prepared pairs can be kept."""
+    """Check that prepared pairs can be cached."""
     from harness.data.pairs.cache import default_cache
 
     try:
@@ -151,24 +153,24 @@ def cache() -> Finding:
     if why := refusal_to_hold(folder):
         fix = "make it writable, or name another in the environment variable HARNESS_CACHE."
         return Finding("problem", "cache", f"{folder} cannot be written ({why})", fix)
-    held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return Finding("ok", "cache", f"{folder} holds {held / 1e6:.0f} MB; it may be deleted")
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return Finding("ok", "cache", f"{folder} holds {size / 1e6:.0f} MB; it may be deleted")
 
 
 def run_folder(folder: Path) -> Finding:
-    """Whether results can be written, and for how long."""
+    """Check that results can be written, with enough free space."""
     if why := unfit_to_run_in(folder):
         return Finding("problem", "run folder", why, "choose another with --run-dir DIR.")
     free = shutil.disk_usage(nearest(folder)).free
-    said = f"{folder}: {free / GIB:.1f} GiB free on its disk"
+    text = f"{folder}: {free / GIB:.1f} GiB free on its disk"
     if free >= LITTLE_SPACE:
-        return Finding("ok", "run folder", said)
+        return Finding("ok", "run folder", text)
     fix = "free some space, or choose a folder on another disk with --run-dir DIR."
-    return Finding("problem" if free < NO_SPACE else "warning", "run folder", said, fix)
+    return Finding("problem" if free < NO_SPACE else "warning", "run folder", text, fix)
 
 
 def stores(paths: RunPaths) -> Iterator[Finding]:
-    """Whether the databases of a run folder are whole."""
+    """Check that the databases of a run folder are intact."""
     if not paths.optuna_db.exists():
         yield Finding("ok", "studies", f"none yet in {paths.root}")
         return
@@ -197,16 +199,16 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
 
 
 def damage(file: Path) -> str:
-    """What SQLite finds wrong with a database, which is not changed; "" where nothing is."""
+    """The result of SQLite's integrity check, read-only; "" if the database is intact."""
     from harness.study.database import lies_still
 
-    how = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
+    query = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
     try:
-        connection = sqlite3.connect(f"{file.absolute().as_uri()}?{how}", uri=True, timeout=60)
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?{query}", uri=True, timeout=60)
         try:
-            (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         finally:
             connection.close()
     except sqlite3.Error as error:
         return str(error)
-    return "" if said == "ok" else str(said)
+    return "" if result == "ok" else str(result)

@@ -1,4 +1,4 @@
-"""`harness status` and `harness ui`: a study read, also while it runs; its runs compared."""
+"""`harness status` and `harness ui`: the state of studies, and their runs in MLflow."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def status(
     storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show how studies stand, also while they run.
+    """Show the state of studies, also while they run.
 
     Example: harness status --run-dir runs
     """
@@ -44,12 +44,10 @@ def status(
 
 def ui(
     run_dir: RunDir = Path("runs"),
-    study: Annotated[
-        str | None, typer.Option(help="The study to open; else the one searched last.")
-    ] = None,
+    study: Annotated[str | None, typer.Option(help="The study to open; else the latest.")] = None,
     port: Annotated[
         int,
-        typer.Option(min=1, max=65535, help="Its port; a taken one gives way to the next."),
+        typer.Option(min=1, max=65535, help="Its port, or the next one that is free."),
     ] = 5000,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
 ) -> None:

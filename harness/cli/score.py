@@ -1,4 +1,4 @@
-"""`harness score`: judge a folder of restored pictures."""
+"""`harness score`: score a folder of restored pictures."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from harness.errors import printable
 if TYPE_CHECKING:
     from harness.evaluation.folder_scoring import FolderScore, PictureFiles, Region
 
-# The columns of the table of the worst pictures: as many as stand beside a name in 80 columns.
+# Columns of the table of the worst pictures: as many as fit beside a name in 80 characters.
 SHOWN = ("score", "D", "E", "Lrel", "ciede2000")
 WORST = 5
 
@@ -30,17 +30,17 @@ def score(
     region: Annotated[
         Literal["flow", "difference"],
         typer.Option(
-            help="How it is found without --mask: by movement, or quickly, by every difference."
+            help="How to find it without --mask: by movement or, faster, by any difference."
         ),
     ] = "flow",
     results: Annotated[
         Path | None, typer.Option(help="A folder that pix2pix's test.py wrote, instead of these.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write every figure here.")
+        Path | None, typer.Option("--json", help="Write all values to this file.")
     ] = None,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Write a line a picture here.")
+        Path | None, typer.Option("--csv", help="Write a line per picture to this file.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     weights: Annotated[
@@ -84,10 +84,10 @@ def chosen_files(
     input_: Path | None,
     results: Path | None,
 ) -> "list[PictureFiles]":
-    """The pictures that the flags name.
+    """The files to score, found by the options.
 
     Raises:
-        UserInputError: the flags do not go together, or the folders do not.
+        UserInputError: the options contradict each other, or the folders do not match.
     """
     from harness.errors import UserInputError
     from harness.evaluation.folder_scoring import match_folders, match_results
@@ -107,7 +107,7 @@ def chosen_files(
 def scored(
     files: "list[PictureFiles]", name: str, device: str, policy: str, region: "Region"
 ) -> "tuple[Any, FolderScore]":
-    """The objective that was chosen, and what it finds."""
+    """The objective, and the scores that it gives to the files."""
     from harness.errors import for_the_user
     from harness.evaluation.folder_scoring import score_files
     from harness.trials.devices import resolve_device
@@ -122,7 +122,7 @@ def scored(
 
 
 def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
-    """What `--json` writes."""
+    """The content of the `--json` file."""
     components = dict(found.score.components)
     counts = {key: int(components.pop(key)) for key in ("n", "n_scored")}
     return {
@@ -137,7 +137,7 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write aside and rename.
+    """Write a file atomically.
 
     Raises:
         UserInputError: the file cannot be written.
@@ -153,7 +153,7 @@ def write_text(file: Path, text: str) -> None:
 
 
 def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
-    """A line a picture, a column a figure."""
+    """Write one line per picture, one column per value."""
     import io
 
     from reports.cells import plain_cell
@@ -167,7 +167,7 @@ def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
 
 
 def print_table(figures: dict[str, Any], direction: str) -> None:
-    """The headline, the components beside those of the worst pictures."""
+    """Print the score, the mean components, and the worst pictures."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""`harness search`: the main job."""
+"""`harness search`: the main command."""
 
 import gc
 import re
@@ -19,10 +19,10 @@ UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(text: str | None, option: str) -> float | None:
-    """`90m`, `8h`, `45s` or plain seconds, in seconds.
+    """Parse a duration such as `90m`, `8h`, `45s` or a number of seconds; in seconds.
 
     Raises:
-        UserInputError: it is no duration.
+        UserInputError: it is not a duration.
     """
     if text is None:
         return None
@@ -33,7 +33,7 @@ def seconds(text: str | None, option: str) -> float | None:
 
 
 def pins(entries: list[str]) -> dict[str, str]:
-    """`--set NAME=VALUE` as a mapping.
+    """Parse `--set NAME=VALUE` options to a mapping.
 
     Raises:
         UserInputError: an entry has no `=`, or nothing before it, or a name is given twice.
@@ -65,7 +65,7 @@ def search(
     pinned: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Pin one setting.")
     ] = None,
-    study: Annotated[str, typer.Option(help="The study's name; an old one goes on.")] = (
+    study: Annotated[str, typer.Option(help="The study's name; an existing one is continued.")] = (
         "boundary-sharpness"
     ),
     run_dir: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("runs"),
@@ -94,9 +94,9 @@ def search(
         str, typer.Option(help="local: processes here; ray: actors of a cluster.")
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="Of the Ray cluster: auto or ray://HOST:PORT.")
+        str | None, typer.Option(help="Address of the Ray cluster: auto or ray://HOST:PORT.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sampler, the networks and the batches.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of sampler, networks and batches.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     objective: Annotated[
         str,
@@ -121,7 +121,7 @@ def search(
     finalists: Annotated[
         str, typer.Option(help="Best settings trained again to confirm: a number, 0, or auto.")
     ] = "auto",
-    repeats: Annotated[int, typer.Option(help="Fresh seeds that each finalist is given.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Fresh seeds for each finalist.")] = 3,
     storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
     register_model: Annotated[
@@ -133,7 +133,7 @@ def search(
         str | None, typer.Option(help="Fail a trial after so long; else 10x the median.")
     ] = None,
     max_failures: Annotated[
-        int, typer.Option(help="So many failed trials in a row end the search.")
+        int, typer.Option(help="Stop after so many failed trials in a row.")
     ] = 10,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, run nothing.")
@@ -144,7 +144,7 @@ def search(
 ) -> None:
     """Search for the settings that remove the blur.
 
-    Trains, scores and compares short trials; goes on with a study that is there.
+    Trains, scores and compares short trials; continues an existing study.
 
     Example: harness search --budget 50
     """
@@ -197,7 +197,7 @@ def search(
 
 
 def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
-    """Search, show it, and say how it ended."""
+    """Run the search with its console view, and print the outcome."""
     import json
 
     from harness.console.views import make_view
@@ -205,14 +205,14 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
     from harness.search.search import search
     from harness.search.stopping import STOPPED_BY_USER
 
-    # The packages that a search begins with make many objects and no garbage: look less often.
+    # Imports create many objects and no garbage: collect less often.
     gc.set_threshold(100_000)
     view = make_view(quiet, as_json)
     try:
         outcome = search(config, view)
     finally:
         view.close()
-    # Python looks for garbage once more before it ends: with torch and MLflow that is a second.
+    # Spares the collection at interpreter exit, which takes a second with torch and MLflow.
     gc.freeze()
     print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(as_lines(outcome))))
     if outcome.stopped == "user":
@@ -220,7 +220,7 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
 
 
 def explain(config: "SearchConfig") -> None:
-    """`--dry-run`: what would be done."""
+    """`--dry-run`: print the resolved plan."""
     import yaml
 
     from harness.search.plan import plan_search
@@ -240,7 +240,7 @@ def explain(config: "SearchConfig") -> None:
             "train",
         )
     }
-    said = {
+    summary = {
         "study": config.study,
         "folder": str(plan.paths.folder),
         "budget": config.budget,
@@ -248,16 +248,16 @@ def explain(config: "SearchConfig") -> None:
         "jobs": plan.jobs,
         **facts,
     }
-    print(yaml.safe_dump({**said, "recipes": list(plan.recipes)}, sort_keys=False), end="")
+    print(yaml.safe_dump({**summary, "recipes": list(plan.recipes)}, sort_keys=False), end="")
     print(printable("\n".join([plan.space.text.rstrip(), *plan.remarks])))
 
 
 def trials_there(plan: "SearchPlan") -> int:
-    """How many trials of its budget the study has already. Its database is only read.
+    """The number of trials of the budget that the study already has. Reads only.
 
     Raises:
-        UserInputError: the study was made with something else; or its name, or its folder, is
-            another's.
+        UserInputError: the study was created with other metadata, or its name or folder belongs to
+            another study.
     """
     from harness.study.database import open_to_read, reading_url
     from harness.study.folder import check_folder
@@ -277,12 +277,12 @@ def trials_there(plan: "SearchPlan") -> int:
 
 
 def refusal(error: "ValidationError") -> str:
-    """pydantic's objections to the first bad option as a sentence with the option's own name."""
+    """A message about the first invalid option, from pydantic's errors."""
     first, *others = error.errors()
     reasons = [first, *(other for other in others if other["loc"][0] == first["loc"][0])]
-    said = ", or ".join(reason["msg"].removeprefix("Value error, ") for reason in reasons)
-    said = said.replace(", or Input should be ", ", or ")
+    text = ", or ".join(reason["msg"].removeprefix("Value error, ") for reason in reasons)
+    text = text.replace(", or Input should be ", ", or ")
     name = {"pinned": "set"}.get(str(first["loc"][0]), str(first["loc"][0])).replace("_", "-")
-    given = first["input"]
-    shown = " ".join(map(str, given)) if isinstance(given, tuple) else given
-    return f"--{name} {shown} cannot be used: {said}."
+    value = first["input"]
+    printed = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    return f"--{name} {printed} cannot be used: {text}."

@@ -1,4 +1,4 @@
-"""`harness spaces`: what can be searched, and the guide's settings."""
+"""`harness spaces`: the built-in search spaces, and the guide's settings."""
 
 from typing import Annotated
 

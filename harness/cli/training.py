@@ -1,4 +1,4 @@
-"""`harness train` and `harness restore`: a found setting trained in full, and put to use."""
+"""`harness train` and `harness restore`: train a configuration in full, and apply the result."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[Path, typer.Argument(help="A best.yaml.", metavar="CONFIG.yaml")],
-    out: Annotated[Path, typer.Option(help="The training's folder; one that it has goes on.")],
+    out: Annotated[Path, typer.Option(help="The training's folder; one in it is continued.")],
     data: Annotated[Path | None, typer.Option(help="Your pairs; else those of the search.")] = None,
     direction: Annotated[
         str | None, typer.Option(help="AtoB or BtoA; else that of the search.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="At the full learning rate; else 1000.")
+        int | None, typer.Option(help="Epochs at the full learning rate; else 1000.")
     ] = None,
     epochs_decay: Annotated[
-        int | None, typer.Option(help="While it falls to zero; else 1000.")
+        int | None, typer.Option(help="Epochs while it falls to zero; else 1000.")
     ] = None,
     load_size: Annotated[int | None, typer.Option(help="Else as the file says.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Else as the file says.")] = None,
@@ -42,20 +42,20 @@ def train(
         int, typer.Option(help="Stop after so many scores without a better one; 0: never.")
     ] = 20,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the networks, the order and the crops.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of networks, order and crops.")] = 0,
     weights: Annotated[str, typer.Option(help="auto, pretrained or random.")] = "auto",
     objective: Annotated[
         str | None,
         typer.Option(
-            help="What scores it and ends it early: built in, or package.module:factory; else the "
-            "search's, if that is built in."
+            help="The score, also for early stopping: built in, or package.module:factory; else "
+            "the search's, if that is built in."
         ),
     ] = None,
-    run_dir: Annotated[Path, typer.Option(help="Whose MLflow shows the training.")] = Path("runs"),
+    run_dir: Annotated[Path, typer.Option(help="The run folder with its MLflow.")] = Path("runs"),
     tracking_uri: Annotated[str | None, typer.Option(help="MLflow's tracking URI.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Train a found configuration in full, or go on with a training that was stopped.
+    """Train a found configuration in full, or continue a training that was stopped.
 
     Example: harness train runs/boundary-sharpness/best.yaml --data pairs --out model
     """
@@ -65,7 +65,7 @@ def train(
     from harness.config.settings import TrainConfig
 
     try:
-        asked = TrainConfig(
+        settings = TrainConfig(
             config=config,
             out=out,
             data=data,
@@ -89,11 +89,11 @@ def train(
         )
     except ValidationError as error:
         raise UserInputError(refusal(error)) from error
-    run(asked)
+    run(settings)
 
 
 def run(config: "TrainConfig") -> None:
-    """Train, show it, and say how it ended."""
+    """Train with a console view, and print the outcome."""
     from harness.full_training.train import closing, train_fully
     from harness.full_training.view import make_training_view
     from harness.search.stopping import STOPPED_BY_USER
@@ -111,12 +111,10 @@ def run(config: "TrainConfig") -> None:
 def restore(
     checkpoint: Annotated[Path, typer.Argument(help="A latest_net_G.pth, also pix2pix's own.")],
     pictures: Annotated[list[Path], typer.Argument(help="Retouched pictures, or folders of them.")],
-    out: Annotated[
-        Path, typer.Option(help="Where they are written, under their names, in their formats.")
-    ],
+    out: Annotated[Path, typer.Option(help="Folder for the results; names and formats are kept.")],
     save_field: Annotated[
         bool,
-        typer.Option("--save-field", help="Write the displacement of the pixels too, as NAME.flo."),
+        typer.Option("--save-field", help="Also write each displacement field, as NAME.flo."),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,

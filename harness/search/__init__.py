@@ -1,1 +1,1 @@
-"""From what the user asked for to a verdict: the plan, the driver, the result."""
+"""The search: plan, driver, finalists and result."""

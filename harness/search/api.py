@@ -1,4 +1,4 @@
-"""The search and its result as functions; `harness/__init__.py` lists all that is public."""
+"""The Python API of the search; `harness/__init__.py` lists everything public."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
-    """Search as `harness search` does: make the study or go on with it, until its budget.
+    """Search like `harness search`: create or continue the study, up to its budget.
 
-    It prints a line a trial unless `quiet`. Ctrl-C (a notebook's stop button) ends it in order, and
-    the same call goes on. In a script, call it under `if __name__ == "__main__":`, as its workers
-    are processes that import the script.
+    Prints a line per trial unless `quiet`. Ctrl-C (or a notebook's stop button) stops it cleanly,
+    and the same call resumes it. In a script, call it under `if __name__ == "__main__":`, since the
+    workers are processes that import the script.
 
     Raises:
-        UserInputError: something cannot be used; nothing has been written.
-        SearchFailedError: trials only failed.
-        HarnessError: another failure with a known cause; what was done is kept.
+        UserInputError: an option is invalid; nothing has been written.
+        SearchFailedError: too many trials failed in a row.
+        HarnessError: another failure with a known cause; results so far are kept.
     """
     view = make_view(quiet, as_json=False)
     try:
@@ -36,13 +36,13 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
 def best_configuration(
     study: "Study", trial: int | None = None, run_dir: Path | str | None = None
 ) -> dict[str, Any]:
-    """The best trial of a study, or the one named, with all that made its number: `best.yaml`.
+    """The configuration of the best trial of a study, or of `trial`; the content of `best.yaml`.
 
     Args:
-        run_dir: the run folder as it lies now; None: where the last search had it.
+        run_dir: the present path of the run folder; None: the path in the last search.
 
     Raises:
-        UserInputError: there is no such trial, or none with a final score.
+        UserInputError: there is no such trial, or it has no final score.
     """
     from reports.export import best_config
 

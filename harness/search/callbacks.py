@@ -1,7 +1,7 @@
-"""What happens once the record has the end of a trial: callbacks, in a fixed order.
+"""Trial callbacks: they run after the end of a trial is recorded, in a fixed order.
 
-The recorder ends a trial in the record and decides who leads; then it calls the retention of files,
-MLflow and the console. None of them decides anything about the trial.
+The recorder ends a trial in the record and ranks it. Then it calls retention, MLflow and the
+console, which act on the result but decide nothing.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from harness.trials.messages import TrialResult, TrialTask
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """How a trial ended, as the record has it.
+    """How a trial ended, according to the record.
 
     Attributes:
         value: its last score, or None.
-        seconds: how long it ran.
-        done: trials of the budget that have ended by now.
-        result: of a completed trial; None of any other.
-        standing: what the completion changed among the leaders; None where it ranks nowhere.
+        seconds: its duration.
+        done: trials of the budget that have ended so far.
+        result: result of a completed trial; None for any other.
+        standing: changes in the ranking; None if the trial is not ranked.
     """
 
     task: TrialTask
@@ -42,17 +42,17 @@ class TrialEnd:
 
 
 class TrialCallback(Protocol):
-    """Called after the record has a trial's end."""
+    """Called after a trial's end is recorded."""
 
     def on_trial_end(self, end: TrialEnd) -> None: ...
 
 
 @dataclass(frozen=True)
 class NewLeaderToMlflow:
-    """Marks a new leader in MLflow.
+    """Tags a new leader in MLflow.
 
     Attributes:
-        describe: the name of the winning trial, and the description of the study in Markdown.
+        describe: returns the name of the winning trial and a Markdown description of the study.
     """
 
     tracker: Tracker
@@ -75,7 +75,7 @@ class EndToMlflow:
 
 @dataclass(frozen=True)
 class EndToConsole:
-    """Shows the end of the trial."""
+    """Shows the trial's end in the console."""
 
     view: View
 

@@ -1,4 +1,4 @@
-"""Two settings against one another: only the paired experiment, without a search."""
+"""Compare two configurations in a paired experiment, without a search."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ from search_spaces.space import Space
 
 
 def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPlan:
-    """Check two configurations and what the user said of their comparison.
+    """Validate two configurations and plan their comparison.
 
     Args:
-        files: two files as `best.yaml`; the second is what the first is compared with.
-        config: of the pairs, the seeds and the machine; its study gets a name of its own.
+        files: two `best.yaml` files; the second is the baseline.
+        config: pairs, seeds and machine; the study's name in it is replaced.
 
     Raises:
-        UserInputError: a file cannot be used, they are trained differently or are the same, or no
+        UserInputError: a file is invalid, the two are trained differently or are the same, or no
             pairs are held out.
     """
     one, other = (read_best_config(file) for file in files)
@@ -43,15 +43,15 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
             "pictures."
         )
     names = [str(file) for file in files]
-    compared = (finalist(name, held) for name, held in zip(names, (one, other), strict=True))
+    compared = (finalist(name, best) for name, best in zip(names, (one, other), strict=True))
     return replace(plan, compared=tuple(compared))
 
 
 def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]) -> TrainSettings:
-    """How both are trained; what is compared is the searched settings alone.
+    """The training settings of both, which must be equal.
 
     Raises:
-        UserInputError: they differ in more; the first difference is named.
+        UserInputError: they differ; names the first difference.
     """
     ours, theirs = one.train.model_dump(), other.train.model_dump()
     for name, value in ours.items():
@@ -64,7 +64,7 @@ def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]
 
 
 def both(one: BestConfig, other: BestConfig) -> dict[str, Parameter]:
-    """The space of just these two settings."""
+    """The space that contains just these two configurations."""
     ours, theirs = one.params.model_dump(), other.params.model_dump()
 
     def entry(a: Value, b: Value) -> Parameter:
@@ -74,10 +74,10 @@ def both(one: BestConfig, other: BestConfig) -> dict[str, Parameter]:
 
 
 def study_name(one: BestConfig, other: BestConfig) -> str:
-    """The same for the same comparison, so that one that was stopped goes on."""
-    told = json.dumps([one.params.model_dump(), other.params.model_dump()])
-    return f"compare-{hashlib.sha256(told.encode()).hexdigest()[:10]}"
+    """A name derived from the parameters, so that the same comparison can be resumed."""
+    text = json.dumps([one.params.model_dump(), other.params.model_dump()])
+    return f"compare-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
-def finalist(name: str, held: BestConfig) -> Finalist:
-    return Finalist(name, None, None, held.params.model_dump())
+def finalist(name: str, best: BestConfig) -> Finalist:
+    return Finalist(name, None, None, best.params.model_dump())

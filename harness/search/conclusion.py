@@ -1,4 +1,4 @@
-"""How a search is left: nothing that is done afterwards fails it, or hides why it failed."""
+"""The end of a search. An error in cleanup neither fails the search nor hides its own error."""
 
 import logging
 from collections.abc import Iterator
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 def putting_in_order(
     driver: "Driver", plan: "SearchPlan", study: "Study", view: View
 ) -> Iterator[None]:
-    """However the block ends, what runs goes back to the queue; where it fails, MLflow hears why.
+    """Requeue running trials at the end of the block; if it fails, report the reason to MLflow.
 
-    A database that was waited for in vain is not waited for again.
+    Not after an error of the database, which has already been retried.
     """
     from optuna.exceptions import StorageInternalError
 
@@ -55,7 +55,7 @@ def conclude(
     result: SearchOutcome,
     ending: "Ending",
 ) -> None:
-    """Leave the report, and in MLflow how the search ended and what it found."""
+    """Write the report, and the ending and results of the search to MLflow."""
     if parent := tracker.parent():
         study.set_user_attr("mlflow_run", parent)
     name = None
@@ -69,30 +69,30 @@ def conclude(
 
 
 def finish(tracker: "Tracker", plan: "SearchPlan", view: View) -> None:
-    """Deliver to MLflow what can be delivered."""
+    """Deliver the remaining entries to MLflow, if possible."""
     with tidying("delivering the rest to MLflow", plan, view):
         tracker.finish()
 
 
 @contextmanager
-def tidying(what: str, plan: "SearchPlan", view: View) -> Iterator[None]:
-    """What is done after a search neither fails it nor hides why it failed."""
+def tidying(task: str, plan: "SearchPlan", view: View) -> Iterator[None]:
+    """Log an error of the block and notify the user, rather than raise it."""
     try:
         yield
     except Exception as error:
-        log.exception("%s failed", what)
-        kind, begun = type(error).__name__, what[0].upper() + what[1:]
+        log.exception("%s failed", task)
+        kind, task_name = type(error).__name__, task[0].upper() + task[1:]
         with suppress(Exception):
             view.show(
                 Note(
-                    f"{begun} failed ({kind}, see {plan.paths.driver_log}): run the same "
+                    f"{task_name} failed ({kind}, see {plan.paths.driver_log}): run the same "
                     "command again to complete it."
                 )
             )
 
 
 def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> SearchOutcome:
-    """What the record of a planned search shows."""
+    """The outcome of a planned search, from its record."""
     config = plan.config
     return outcome_of(
         study, config.run_dir, plan.paths, stopped, config.storage, config.tracking_uri
@@ -100,7 +100,7 @@ def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> Sea
 
 
 def ended(status: str, state: str, reason: str = "") -> "Ending":
-    """An end as the mirror has it, whose packages are not imported before it is needed."""
+    """An `Ending`; imports MLflow's packages only when needed."""
     from harness.tracking import Ending
 
     return Ending(status, state, reason)

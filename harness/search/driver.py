@@ -1,6 +1,6 @@
-"""The driver's loop: hands trials to workers, hears their rungs, and decides.
+"""The driver's loop: assign trials to workers, receive their messages, and prune.
 
-How a trial ends is `harness.search.recorder`'s to write down.
+`harness.search.recorder` records the end of trials.
 """
 
 import logging
@@ -37,8 +37,8 @@ from harness.trials.worker import (
     Stopped,
 )
 
-TICK = 0.25  # seconds: how soon Ctrl-C, a deadline or a hung trial is noticed
-MOST_ATTEMPTS = 3  # a trial whose worker was killed is run again twice
+TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
+MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
 
 Ended = TrialResult | Stopped | Diverged | OutOfMemory | Failed
 
@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 class Driver:
     """Runs one phase after the other on a launcher's workers.
 
-    A worker is starting, idle or running a job; what it may say depends on that.
+    A worker is starting, idle or running a job, and each state allows certain messages.
     """
 
     def __init__(
@@ -77,11 +77,11 @@ class Driver:
             self.show_baseline(baseline)
 
     def run(self, stop: Callable[[], bool]) -> bool:
-        """Run the phase's trials until there are no more (True) or `stop` says so (False).
+        """Run the phase's trials until all are done (True) or `stop()` is true (False).
 
         Raises:
             SearchFailedError: too many trials failed in a row.
-            HarnessError: no worker can be started or prepared.
+            HarnessError: no worker can be started, or the preparation fails.
         """
         while not stop():
             self.fill(stop)
@@ -96,7 +96,7 @@ class Driver:
         return False
 
     def note_waiting(self, seconds: float) -> None:
-        """In a wait far beyond `TICK` this process, or the whole machine, stood still."""
+        """Count up to `TICK` of a wait as listening: a longer one means that the process slept."""
         listened = min(seconds, TICK)
         for job in self.jobs.values():
             job.listened += listened
@@ -106,25 +106,25 @@ class Driver:
             start.stepping += listened
 
     def turn_to(self, phase: Phase) -> None:
-        """Go on with another phase's trials, on the same workers."""
+        """Switch to another phase, on the same workers."""
         self.phase = phase
         self.recorder = Recorder(self.plan, phase, self.view, self.recorder.pace)
 
     def finished(self) -> bool:
-        """There is nothing more to run and nothing runs."""
+        """Whether no trial is left or running."""
         return self.phase.exhausted() and not self.jobs and not self.again
 
     def give_up(self) -> None:
-        """End every worker; what they ran goes back to the queue."""
+        """Terminate all workers and requeue their trials."""
         self.launcher.close()
         self.recorder.requeue_running()
         self.jobs.clear()
         self.again.clear()
 
-    # -- handing out ------------------------------------------------------------------------
+    # -- assigning trials -------------------------------------------------------------------
 
     def fill(self, stop: Callable[[], bool]) -> None:
-        """Give every idle worker a trial, while there are any; for many that takes a while."""
+        """Assign trials to idle workers. Checks `stop` for each, since many take a while."""
         if self.baseline is None:
             return
         for worker in sorted(self.idle):
@@ -136,13 +136,13 @@ class Driver:
             self.begin(worker, job)
 
     def waits(self, worker: int) -> bool:
-        """Whether a trial has its device to itself, or waits for that."""
+        """Whether the worker's device is, or is about to be, reserved for one trial alone."""
         place = self.places.get
         beside = [job for other, job in self.jobs.items() if place(other) == place(worker)]
         return bool(beside) and any(job.alone for job in (*beside, *list(self.again)[:1]))
 
     def next_job(self) -> Job | None:
-        """A trial to run again, else a new one, while there are any."""
+        """A trial to retry, else a new one; None if none is left."""
         if self.again:
             return self.again.popleft()
         if self.phase.exhausted():
@@ -161,13 +161,13 @@ class Driver:
         self.phase.tracker.begin(job.task, tags)
         self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
 
-    # -- hearing ----------------------------------------------------------------------------
+    # -- handling messages ------------------------------------------------------------------
 
     def hear(self, worker: int, message: Message | Died) -> None:
-        """What a worker says, and what follows from it; whatever it says, something does.
+        """Handle a worker's message.
 
         Raises:
-            HarnessError: it is nothing that a worker says in its state, or the search cannot go on.
+            HarnessError: the message is invalid in the worker's state, or the search cannot go on.
         """
         if isinstance(message, Died):
             self.lost(worker, message.reason)
@@ -179,17 +179,17 @@ class Driver:
             raise self.unexpected(worker, message)
 
     def hear_start(self, worker: int, start: worker_startup.Start, message: Message) -> None:
-        """Of a worker that runs no trials yet."""
+        """Handle a message of a worker that is starting or preparing."""
         start.silent = 0.0
         prepares = worker == 0 and self.baseline is None
         match message:
             case Ready():
                 self.places[worker] = message.place
                 start.ready = True
-                if not prepares:  # which was ordered with its start
+                if not prepares:  # its Prepare was sent with its start
                     self.takes_trials(worker)
             case Preparing() if prepares:
-                # A trial shares the machine with others.
+                # Trials will share the machine with others.
                 self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
                 self.view.show(WarmStart(message.done, message.total))
             case Baseline() if prepares:
@@ -211,15 +211,15 @@ class Driver:
                 assert_never(message)
 
     def hear_trial(self, worker: int, job: Job, message: Message) -> None:
-        """Of a worker that runs a trial."""
+        """Handle a message of a worker that runs a trial."""
         match message:
             case Rung():
                 self.rung(worker, job, message)
             case GpuFailed():
                 self.replace(worker, message.reason)
-            case DiskFull():  # no trial's fault: the search ends, and this one runs again
+            case DiskFull():  # not the trial's fault: the search ends, and the trial is requeued
                 raise full_disk()
-            case Failed(shared=True):  # nor is this
+            case Failed(shared=True):  # the same
                 log.error("trial %d:\n%s", job.task.number, message.traceback)
                 raise UserInputError(message.reason)
             case TrialResult() | Stopped() | Diverged() | OutOfMemory() | Failed():
@@ -232,7 +232,7 @@ class Driver:
                 assert_never(message)
 
     def unexpected(self, worker: int, message: Message) -> HarnessError:
-        """A fault of ours; what runs goes back to the queue."""
+        """The error for a message that is invalid in the worker's state: a bug."""
         log.error("worker %d, out of turn: %r", worker, message)
         job = self.jobs.get(worker)
         doing = job.task.name if job else "no trial"
@@ -243,10 +243,10 @@ class Driver:
         )
 
     def without_room(self, worker: int, reason: str) -> None:
-        """Go on with the others, unless there are none, or they wait for this one's preparation.
+        """Continue without a worker that has too little memory.
 
         Raises:
-            HarnessError: so it is.
+            HarnessError: there are no other workers, or they depend on its preparation.
         """
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
@@ -264,10 +264,10 @@ class Driver:
         self.idle.add(worker)
 
     def prepared(self, worker: int, baseline: Baseline) -> None:
-        """What all trials share is there.
+        """Accept the result of the preparation, which all trials share.
 
         Raises:
-            HarnessError: its scores are not finite, or it is another than it was.
+            HarnessError: its scores are not finite, or differ from those of the study so far.
         """
         worker_startup.check_scores(baseline, self.plan)
         check_same_start(self.phase.searched, self.plan, baseline)
@@ -280,8 +280,8 @@ class Driver:
         self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
-        """Record a rung and answer whether the trial goes on; then mirror it."""
-        if job.verdict:  # it was told to stop, and did not
+        """Record a rung, reply whether the trial continues, and update MLflow and the console."""
+        if job.verdict:  # it was stopped, but sent another rung
             self.launcher.send(worker, False)
             return
         if rung.remark not in self.remarks:
@@ -297,7 +297,7 @@ class Driver:
             if rung.step not in job.known:
                 self.phase.report(job.trial, rung.step, rung.value)
                 job.known.add(rung.step)
-            # A pruner looks at the furthest rung: those before it have been passed already.
+            # Prune at the furthest rung only: an earlier attempt has passed those before it.
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
                 job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
@@ -307,7 +307,7 @@ class Driver:
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
     def ended(self, worker: int, job: Job, message: Ended) -> None:
-        """A trial's own end, in whichever way."""
+        """Record the end of a trial, as its worker reported it."""
         match message:
             case TrialResult() if not job.verdict and self.is_finite(message.rung):
                 self.pack(message)
@@ -333,11 +333,11 @@ class Driver:
                 assert_never(message)
 
     def is_finite(self, rung: Rung) -> bool:
-        """Whether all that the study is told of a trial that ends with this rung is."""
+        """Whether the score and objective values of this rung are finite."""
         return all(map(math.isfinite, [rung.value, *self.phase.values(rung)]))
 
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
-        """Once more, alone and in a fresh process; then it is the trial's own fault."""
+        """Retry the trial once, alone and in a new process; if that fails too, it has failed."""
         if job.alone:
             self.recorder.failed(job, f"{OUT_OF_MEMORY}: {reason}")
             return
@@ -346,7 +346,7 @@ class Driver:
         self.again.append(job)
 
     def lost(self, worker: int, reason: str) -> None:
-        """A worker ended by itself: its trial runs again, at most twice, in a new one."""
+        """Replace a worker that died, and retry its trial up to `MOST_ATTEMPTS` times."""
         job = self.jobs.pop(worker, None)
         was_starting = self.starting.pop(worker, None) is not None
         self.idle.discard(worker)
@@ -363,7 +363,7 @@ class Driver:
                 self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
 
     def replace(self, worker: int, reason: str) -> None:
-        """End a worker that is of no more use, as if it had ended by itself."""
+        """Kill an unusable worker, and handle it like one that died."""
         self.launcher.kill(worker)
         self.lost(worker, reason)
 
@@ -374,20 +374,20 @@ class Driver:
             self.launcher.send(worker, Prepare())
 
     def pack(self, result: TrialResult) -> None:
-        """Start as many workers as the GPUs have room for, once that is known."""
+        """Start more workers once it is known how many trials fit on the GPUs."""
         if (workers := self.packing.workers(result.memory)) is not None:
             for worker in range(self.plan.jobs, workers):
                 self.start(worker)
             self.view.show(Note(self.packing.remark(workers)))
 
     def restart(self, worker: int) -> None:
-        """End a worker on purpose and start another in its place."""
+        """Kill a worker and start a new one in its place."""
         self.idle.discard(worker)
         self.launcher.kill(worker)
         self.start(worker)
 
     def end_hung(self) -> None:
-        """Fail the trials that take far longer than trials take; replace silent workers."""
+        """Fail trials beyond the time limit; replace workers that are silent for too long."""
         limit = self.recorder.time_limit()
         for worker, job in list(self.jobs.items()):
             if job.listened > limit:

@@ -1,4 +1,4 @@
-"""What a study that goes on keeps of how it was begun, whatever this version's defaults are."""
+"""Settings that a resumed study keeps from its start, whatever the defaults of this version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from harness.study.database import open_to_read, reading_url
 from harness.study.study import find_study
 
 LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
-"""Training settings that are a profile's alone: nobody else can set them."""
+"""Training settings that only the profile can set."""
 
 
 def facts_at_beginning(config: SearchConfig) -> dict[str, Any]:
-    """The record's facts of the study that a search goes on with; {} where it is a new one.
+    """The metadata of the study that a search resumes; {} for a new study.
 
     Raises:
         UserInputError: the database cannot be opened.
@@ -29,7 +29,7 @@ def facts_at_beginning(config: SearchConfig) -> dict[str, Any]:
 
 
 def with_lengths_of(begun: Mapping[str, Any], profile: str, train: TrainSettings) -> TrainSettings:
-    """A profile's training settings with the lengths that it had when the study was begun."""
+    """A profile's training settings, with the profile's lengths at the start of the study."""
     if begun.get("profile") != profile:
         return train
     return train.but({name: begun["train"][name] for name in LENGTHS})

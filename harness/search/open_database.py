@@ -1,4 +1,4 @@
-"""The database of a search, opened where its name and its folder are free or its own."""
+"""Open the database of a search, and check that the study's name and folder are available."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,10 +15,10 @@ from harness.study.urls import sqlite_file
 
 @contextmanager
 def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
-    """The study's database, made where there is none, in which its name is free or its own.
+    """Open or create the study's database, and close it at the end of the block.
 
     Raises:
-        UserInputError: the database cannot be opened; or the name, or the study's folder, is taken.
+        UserInputError: the database cannot be opened, or another study has the name or the folder.
     """
     own, name = plan.config.storage, plan.config.study
     with opening(plan):
@@ -28,11 +28,11 @@ def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
         check_folder(plan.paths, find_study(database, name))
         yield database
     finally:
-        database.engine.dispose()  # leaves one file, with nothing beside it
+        database.engine.dispose()  # merges the write-ahead log into the file
 
 
 def opening(plan: SearchPlan) -> AbstractContextManager[None]:
-    """Held while the study's database is opened: where a file may have to be made."""
+    """The lock for opening the study's database, if it is a file that may have to be created."""
     if plan.config.storage is None:
         return one_at_a_time(plan.run_paths)
     shared = sqlite_file(plan.config.storage)

@@ -1,24 +1,24 @@
-"""How many workers share the GPUs, decided once trials have shown what memory they need."""
+"""Decide how many workers share the GPUs, once the memory of some trials is measured."""
 
 from harness.search.plan import SearchPlan
 from harness.trials.devices import trials_that_fit
 from harness.trials.messages import Memory
 
-MEASURED = 2  # trials: the second recipe is the first that needs the perceptual networks
+MEASURED = 2  # trials: the second recipe is the first that uses the perceptual networks
 
 
 class Packing:
-    """The memory of the trials so far, and the number of workers that follows from it."""
+    """Collects the memory of trials, and derives the number of workers."""
 
     def __init__(self, plan: SearchPlan) -> None:
         self.plan = plan
         self.measured: list[Memory] = []
 
     def workers(self, memory: Memory | None) -> int | None:
-        """How many workers there are from now on; None: as many as before.
+        """The new number of workers; None: unchanged.
 
         Args:
-            memory: what a completed trial needed of a GPU.
+            memory: GPU memory of a completed trial.
         """
         if memory is None or self.plan.most_jobs <= self.plan.jobs:
             return None
@@ -29,7 +29,7 @@ class Packing:
         return max(self.plan.jobs, min(self.plan.most_jobs, fit))
 
     def remark(self, workers: int) -> str:
-        """What the user is told of it."""
+        """The message to the user about it."""
         need = max(memory.peak for memory in self.measured) / (1 << 30)
         return (
             f"A worker needs up to {need:.1f} GiB of a GPU: {workers} trials run at a time from "

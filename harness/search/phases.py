@@ -1,4 +1,4 @@
-"""The phases of a search: which trials are next, and what becomes of them."""
+"""The phases of a search: they supply trials, and decide on pruning, guards and ranking."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -25,15 +25,15 @@ from search_spaces.recipes import RECOMMENDED
 
 
 class Phase(Protocol):
-    """One phase's trials, handed out one by one: the search itself, or its finalists' runs.
+    """A phase of the search: the search itself, or the finalists' runs.
 
     Attributes:
-        study: the record of these trials.
-        searched: the record of the whole search, which holds what its trials share.
+        study: the record of this phase's trials.
+        searched: the record of the search itself, with data that all phases share.
         tracker: MLflow.
-        train: how each trial is trained.
-        callbacks: what acts on the end of a trial in this phase alone.
-        done: trials handed out and not failed, of the search's budget.
+        train: training settings of each trial.
+        callbacks: callbacks at the end of a trial, of this phase only.
+        done: trials of the budget that have started and not failed.
     """
 
     study: Study
@@ -44,7 +44,7 @@ class Phase(Protocol):
     done: int
 
     def exhausted(self) -> bool:
-        """Whether there is no trial to hand out (a failure can make room for one)."""
+        """Whether no trial is left to start (a failed trial can add one)."""
         ...
 
     def next(self) -> tuple[Trial, TrialTask]:
@@ -52,11 +52,11 @@ class Phase(Protocol):
         ...
 
     def report(self, trial: Trial, step: int, value: float) -> None:
-        """Record a trial's score at a rung, where the pruner and the sampler read it."""
+        """Record a trial's score at a rung, for the pruner and the sampler."""
         ...
 
     def hopeless(self, trial: Trial, rung: Rung) -> bool:
-        """Whether to stop a trial at this rung."""
+        """Whether to prune a trial at this rung."""
         ...
 
     def values(self, rung: Rung) -> list[float]:
@@ -64,11 +64,11 @@ class Phase(Protocol):
         ...
 
     def guard(self, trial: Trial, rung: Rung) -> str:
-        """Record the constraints of a trial that completes; the ones it breaks, in words."""
+        """Record the constraints of a completed trial; returns a message about violated ones."""
         ...
 
     def rank(self, number: int, recipe: str | None) -> Standing | None:
-        """Where a trial that the record has as complete stands; None where none is ranked."""
+        """Rank a completed trial; None if this phase ranks none."""
         ...
 
 
@@ -93,7 +93,7 @@ class SearchPhase:
 
         def describe() -> tuple[str, str]:
             outcome = outcome_of(study, plan.config.run_dir, plan.paths)
-            # A winner that an earlier part of the search confirmed keeps its place until the end.
+            # A winner that was confirmed before a resume stays the winner until the end.
             assert outcome.winner is not None
             return trial_name(outcome.winner), study_note(study, outcome)
 
@@ -119,7 +119,7 @@ class SearchPhase:
         return trial, TrialTask(trial.number, params, self.seed, extras=extras)
 
     def report(self, trial: Trial, step: int, value: float) -> None:
-        if not self.pareto:  # Optuna takes no such values of several objectives
+        if not self.pareto:  # Optuna supports intermediate values for one objective only
             trial.report(value, step)
 
     def hopeless(self, trial: Trial, rung: Rung) -> bool:

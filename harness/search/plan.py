@@ -1,4 +1,4 @@
-"""From what the user asked for to what will be done: everything checked before anything is made."""
+"""Plan a search: validate all options and resolve `auto` ones before anything is written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -42,19 +42,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """A search, ready to begin.
+    """A validated search, ready to run.
 
     Attributes:
-        recipes: the guide's settings that the space holds, as values to enqueue, by name.
-        remarks: sentences that the user should read before the search begins.
-        facts: what the study's record says of how it is made (its user attributes).
-        jobs: workers to begin with.
-        most_jobs: workers that there may be once a GPU trial's memory has been measured.
-        devices: where they run, in turn.
-        finalists: best settings that are trained again beside the guide's (and, in a search of
-            both kinds of generator, beside the best that repaints); 0: none are.
-        earlier: results of other searches that the user named, as values to enqueue, by origin.
-        compared: settings that are compared instead of searched for; the last is the baseline.
+        recipes: recipes inside the space, as parameters to enqueue, by name.
+        remarks: messages to the user before the search starts.
+        facts: the study's metadata (its user attributes).
+        jobs: workers at the start.
+        most_jobs: upper limit once the memory of a GPU trial has been measured.
+        devices: devices of the workers, assigned in turn.
+        finalists: how many of the best settings are trained again, besides the guide's (and, in a
+            search of both kinds of generator, the best that repaints); 0: none.
+        earlier: results of other searches that the user named, as parameters to enqueue, by source.
+        compared: settings to compare instead of a search; the last is the baseline.
     """
 
     config: SearchConfig
@@ -72,7 +72,7 @@ class SearchPlan:
 
     @property
     def search_budget(self) -> int:
-        """Trials of the search itself: the budget without the finalists' runs."""
+        """Trials of the search itself: the budget minus the finalists' runs."""
         if self.compared:
             return 0
         return self.config.budget - final_runs(
@@ -81,7 +81,7 @@ class SearchPlan:
 
     @property
     def of_both_kinds(self) -> bool:
-        """Whether trials are of both kinds of generator."""
+        """Whether the search tries both kinds of generator."""
         return bool(self.space.kinds)
 
     @property
@@ -94,12 +94,12 @@ class SearchPlan:
 
 
 def plan_search(config: SearchConfig) -> SearchPlan:
-    """Check everything that the user said, and settle what he left open.
+    """Validate all options and resolve `auto` ones.
 
     Writes nothing but the cache of prepared pairs.
 
     Raises:
-        UserInputError: something cannot be used; one sentence says what, where and what to do.
+        UserInputError: an option is invalid.
     """
     space = read_space(config)
     if config.pareto:
@@ -141,7 +141,8 @@ def plan_search(config: SearchConfig) -> SearchPlan:
 def assemble(
     config: SearchConfig, space: Space, profile: str, train: TrainSettings, places: "Places"
 ) -> SearchPlan:
-    """A plan of trials in `space`, trained as `train` says, without what is run beside them.
+    """A plan of trials in `space` with the training settings `train`, without recipes and
+    finalists.
 
     Raises:
         UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
@@ -191,7 +192,7 @@ def assemble(
 
 
 def prepare(config: SearchConfig, train: TrainSettings) -> "PreparedData":
-    """The pairs that every trial uses, from the cache where they are there."""
+    """The pairs that every trial uses, prepared or from the cache."""
     from harness.data.pairs.cache import writable_cache
     from harness.data.pairs.prepare import prepare_data
 

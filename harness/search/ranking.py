@@ -1,4 +1,4 @@
-"""Which trials lead a study. Decided once when a trial completes, for all that act on it."""
+"""Rank the trials of a study: decided once per completed trial, for all callbacks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from optuna.trial import FrozenTrial
 from reports.record import RECOMMENDED, is_pareto, moves, trials_by_score
 
 KEPT = 3
-"""Of a search with one objective, the files of so many of the best trials are kept."""
+"""Number of best trials whose files are kept, in a search with one objective."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What the completion of a trial changed.
+    """How a completed trial changed the ranking.
 
     Attributes:
-        kept: whether the trial's files are to be kept.
-        displaced: numbers of the trials whose files were kept and are not any more.
-        leads: whether the trial is the best now.
+        kept: whether to keep the trial's files.
+        displaced: numbers of the trials whose files are no longer kept.
+        leads: whether the trial is the new best.
         best_changed: whether `best.yaml` may have to change.
     """
 
@@ -36,9 +36,9 @@ class Ranking:
         both_kinds: the study tries both kinds of generator.
 
     Attributes:
-        leaders: numbers of the trials whose files are kept, the best first: the best `KEPT`, or
-            all of a Pareto search's front. In a study of both kinds of generator, also the best
-            that an unchanged train.py can run.
+        leaders: numbers of the trials whose files are kept, best first: the best `KEPT`, or the
+            whole front of a Pareto search. With both kinds of generator, also the best that an
+            unmodified train.py can run.
     """
 
     def __init__(self, study: Study, both_kinds: bool) -> None:
@@ -47,7 +47,7 @@ class Ranking:
         self.leaders = self.among(None)
 
     def among(self, candidates: Sequence[FrozenTrial] | None) -> list[int]:
-        """The leaders among some completed trials, or among all of the study."""
+        """The leaders among some completed trials; None: among all of the study."""
         ordered = trials_by_score(self.study, candidates)
         if is_pareto(self.study):
             return [trial.number for trial in ordered]
@@ -57,11 +57,11 @@ class Ranking:
         return list(dict.fromkeys(found))
 
     def update(self, number: int, recipe: str | None) -> Standing:
-        """Rank the trials anew after this one completed."""
+        """Update the ranking after this trial completed."""
         trials = self.study.get_trials(deepcopy=False)
         candidates = [trials[each] for each in {*self.leaders, number}]
-        # The guards are relative to the guide's recommendation: once it completes, trials that
-        # did not lead may do so.
+        # The guards are relative to the recommended recipe: once it completes, every trial must be
+        # ranked again.
         everyone = recipe == RECOMMENDED
         before, self.leaders = self.leaders, self.among(None if everyone else candidates)
         return Standing(

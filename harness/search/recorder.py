@@ -1,7 +1,7 @@
-"""How a trial ends: what is written of it, in which order, and who hears of it.
+"""Record the end of trials.
 
-Every trial ends in exactly one way: complete, pruned (with its reason), failed (with its reason),
-or back in the queue. The record comes first; then who leads is decided, and callbacks are called.
+Every trial ends in exactly one way: complete, pruned (with a reason), failed (with a reason), or
+requeued. The end is recorded first, then the trial is ranked, then callbacks are called.
 """
 
 import math
@@ -25,26 +25,27 @@ from harness.study.study import put_back, running
 from harness.tracking import Ending
 from harness.trials.messages import PhaseName, Rung, TrialResult, TrialTask, trial_name
 
-HUNG = 10  # times the median trial
-HUNG_AT_LEAST = 60.0  # seconds
-MEDIAN_OF = 3  # completed trials; before them, the pace of the steps so far says what is long
-HUNG_AT_FIRST = 3600.0  # seconds, at least, by that pace
-HUNG_UNMEASURED = 86400.0  # seconds, before any step was seen
+HUNG = 10  # time limit as a multiple of the median trial
+HUNG_AT_LEAST = 60.0  # seconds, minimum of that limit
+MEDIAN_OF = 3  # completed trials for a median; before that, the limit follows from the pace
+HUNG_AT_FIRST = 3600.0  # seconds, minimum of the limit by pace
+HUNG_UNMEASURED = 86400.0  # seconds, while no pace is known
 REQUEUED = Ending("KILLED", "requeued", "given up midway; it runs again")
 
 
 @dataclass
 class Job:
-    """One trial being run, or waiting to be run again.
+    """A trial that is running, or waiting for a retry.
 
     Attributes:
-        known: steps that the record already has a value for, from an earlier attempt.
-        listened: seconds of its running in which the driver listened: while the driver was busy,
-            or waited for a database, the trial may have waited for it.
-        away: seconds in which the driver did not run (Ctrl-Z, a paused container): no trial's time.
-        verdict: why the driver told the trial to stop.
-        diverged: that its score is not finite is why.
-        alone: it ran out of memory, and is to be run while nothing else is.
+        known: steps whose score the record has from an earlier attempt.
+        listened: seconds in which the driver listened for messages; at other times the trial may
+            have been waiting for the driver.
+        away: seconds in which the driver did not run (Ctrl-Z, a paused container), which do not
+            count.
+        verdict: why the driver stopped the trial; "" if it did not.
+        diverged: whether it was stopped because its score was not finite.
+        alone: after running out of memory, to be retried with nothing beside it.
     """
 
     trial: Trial
@@ -62,26 +63,26 @@ class Job:
     alone: bool = False
 
     def begin_on(self, worker: int) -> None:
-        """Run by a worker from its start; what an earlier attempt came to counts no more."""
+        """Start an attempt on a worker, which resets the state of an earlier one."""
         self.worker, self.began = worker, time.monotonic()
         self.listened = self.away = 0.0
         self.rungs, self.verdict, self.diverged = [], "", False
 
     @property
     def seconds(self) -> float:
-        """Since it was given to its worker."""
+        """Duration of this attempt so far."""
         return time.monotonic() - self.began - self.away
 
 
 class Recorder:
-    """Ends the trials of one phase.
+    """Records the end of one phase's trials.
 
     Attributes:
-        callbacks: called after the record has a trial's end, in this order.
-        seconds: how long the phase's completed trials took.
-        pace: the most seconds that a step took, as far as is known; 0 before that.
-        failures: reasons of the trials that failed since one did not.
-        done: trials of the search's budget that have ended.
+        callbacks: called after a trial's end is recorded, in this order.
+        seconds: durations of the phase's completed trials.
+        pace: maximum observed seconds per step; 0 if unknown.
+        failures: reasons of the latest failed trials in a row.
+        done: trials of the budget that have ended.
     """
 
     def __init__(self, plan: SearchPlan, phase: Phase, view: View, pace: float = 0.0) -> None:
@@ -99,44 +100,44 @@ class Recorder:
         self.pace = max([pace, *(seconds / steps for seconds in seconds_of(phase.searched))])
 
     def time_limit(self) -> float:
-        """Seconds that a trial may take: far more than trials take on this machine."""
+        """Time limit of a trial in seconds, far above the usual duration on this machine."""
         if self.plan.config.trial_timeout is not None:
             return self.plan.config.trial_timeout
         if len(self.seconds) >= MEDIAN_OF:
             return max(HUNG_AT_LEAST, HUNG * median(self.seconds))
         if self.plan.trial_plan.external is not None:
-            return math.inf  # its worker ends a program that is silent
+            return math.inf  # the worker itself ends a silent program
         if not self.pace:
             return HUNG_UNMEASURED
         return max(HUNG_AT_FIRST, HUNG * self.pace * self.phase.train.steps)
 
     def note_pace(self, seconds: float) -> None:
-        """A step took so long."""
+        """Update the pace with an observed duration of a step."""
         self.pace = max(self.pace, seconds)
 
     def complete(self, job: Job, result: TrialResult) -> None:
-        """It ran to its end."""
+        """Record a trial that ran to its end."""
         self.seconds.append(job.seconds)
         self.failures.clear()
         self.done += 1
-        noted: dict[str, Any] = {"per_image": list(result.per_image)}
+        extra: dict[str, Any] = {"per_image": list(result.per_image)}
         values = self.phase.values(result.rung)
         if len(values) > 1:
-            noted["score"] = result.rung.value
+            extra["score"] = result.rung.value
         if result.checkpoint:
-            noted["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
+            extra["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
         reason = self.phase.guard(job.trial, result.rung)
-        self.tell(job, TrialState.COMPLETE, noted, values)
+        self.tell(job, TrialState.COMPLETE, extra, values)
         standing = self.phase.rank(job.task.number, job.recipe)
         ending = Ending("FINISHED", "complete", reason)
         self.call_back(job, ending, result.rung.value, result, standing)
 
     def pruned(self, job: Job, reason: str, diverged: bool = False) -> None:
-        """Stopped by the driver, or by its own divergence.
+        """Record a trial that was pruned or diverged.
 
-        A diverged trial is told to the sampler with the worst score there is, at the rung that it
-        did not reach, so that the sampler stays away from its setting. Where scores have no worst,
-        a trial without values ranks last by itself.
+        For a diverged trial the objective's worst score is reported at the next rung, so that the
+        sampler avoids its parameters. If the objective has no worst score, the trial has no value
+        there and ranks last anyway.
         """
         value = job.rungs[-1].value if job.rungs else None
         if diverged:
@@ -151,10 +152,10 @@ class Recorder:
         self.call_back(job, Ending("KILLED", "pruned", reason), value)
 
     def failed(self, job: Job, reason: str) -> None:
-        """Not the setting's doing, as far as can be known: it does not count.
+        """Record a failed trial, which does not count towards the budget.
 
         Raises:
-            SearchFailedError: it was one too many in a row.
+            SearchFailedError: too many trials failed in a row.
         """
         self.phase.done -= 1
         self.tell(job, TrialState.FAIL, {"reason": reason})
@@ -168,7 +169,7 @@ class Recorder:
             )
 
     def requeue_running(self) -> None:
-        """Given up midway: a later driver runs them; also one whose end could not be written."""
+        """Requeue trials that are running in the record, also one whose end was not recorded."""
         phase: PhaseName = "search" if self.phase.study is self.phase.searched else "final"
         for trial in running(self.phase.study):
             put_back(self.phase.study, trial)
@@ -178,10 +179,10 @@ class Recorder:
         self,
         job: Job,
         state: TrialState,
-        noted: dict[str, Any],
+        extra: dict[str, Any],
         values: Sequence[float] | None = None,
     ) -> None:
-        """Everything known of a trial, then its end: after that the record cannot be changed."""
+        """Record a trial's attributes, then its end, after which it cannot be changed."""
         facts = {
             "rungs": [
                 {
@@ -196,7 +197,7 @@ class Recorder:
             "seconds": round(job.seconds, 3),
             "worker": job.worker,
             "mlflow_run": self.phase.tracker.run_id(job.task.name),
-            **noted,
+            **extra,
         }
         for key, fact in facts.items():
             job.trial.set_user_attr(key, fact)
@@ -210,7 +211,7 @@ class Recorder:
         result: TrialResult | None = None,
         standing: Standing | None = None,
     ) -> None:
-        """Call everything that acts on the end of a trial."""
+        """Call the callbacks."""
         end = TrialEnd(
             job.task, job.recipe, ending, value, job.seconds, self.done, result, standing
         )
@@ -219,6 +220,6 @@ class Recorder:
 
 
 def seconds_of(study: Study) -> list[float]:
-    """How long a study's completed trials took."""
+    """Durations of a study's completed trials, in seconds."""
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [trial.user_attrs["seconds"] for trial in completed]

@@ -1,6 +1,6 @@
-"""What the user said, checked, and what he left open, settled; a function for each thing.
+"""Validate explicit options and resolve `auto` ones: one function per option.
 
-A function that cannot use what it is given raises a `UserInputError`.
+They raise `UserInputError` for an invalid option.
 """
 
 import math
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     Places = tuple[str, tuple[str, ...], Slots]
 
-# LPIPS looks through the first unless told otherwise, the perceptual term through the second.
+# The default network of LPIPS, and the network of the perceptual term.
 TRUNKS = ("alexnet", "vgg19")
-# How many settings are confirmed unless the user says otherwise, and the budget's share they get.
+# `--finalists auto`: how many settings are confirmed, and the maximum share of the budget for it.
 FINALISTS = 3
 FINAL_SHARE = 0.25
-FINAL_SHARE_OF_BOTH = 0.3  # where the best that repaints has a place of its own
-# Pixels a side times ngf: at 128 x 12 two threads take as long for a step as one.
+FINAL_SHARE_OF_BOTH = 0.3  # if the best that repaints is a finalist too
+# Crop size in pixels times ngf: at 128 x 12 a step with two threads takes as long as with one.
 SMALL = 128 * 32
 
 
 def choose_places(config: SearchConfig) -> "Places":
-    """What a trial runs on (cpu, cuda:0), the workers' devices in turn, and how many they are."""
+    """The device of a trial (cpu, cuda:0), the workers' devices in turn, and their number."""
     from harness.trials.devices import mps_runs, resolve_devices, share_out, share_out_cluster
 
     jobs = None if config.jobs == "auto" else config.jobs
@@ -57,9 +57,9 @@ def choose_places(config: SearchConfig) -> "Places":
 
 
 def packing_remark(config: SearchConfig, slots: "Slots", device: str) -> tuple[str, ...]:
-    """What `auto` chose for the trials at a time on a GPU, where the user left that open."""
-    open_ = config.launcher == "local" and config.jobs == "auto" and config.per_gpu is None
-    if device == "cpu" or not open_:
+    """A message on how many trials run at a time on a GPU, if that is resolved automatically."""
+    auto = config.launcher == "local" and config.jobs == "auto" and config.per_gpu is None
+    if device == "cpu" or not auto:
         return ()
     if slots.most > slots.jobs:
         return (
@@ -73,7 +73,7 @@ def packing_remark(config: SearchConfig, slots: "Slots", device: str) -> tuple[s
 
 
 def threads_for(train: TrainSettings, most: int) -> int:
-    """CPU threads of one training: steps under `SMALL` gain nothing from a second."""
+    """CPU threads of one training; below `SMALL`, a second thread gains nothing."""
     return 1 if train.crop_size * train.ngf < SMALL else most
 
 
@@ -86,7 +86,7 @@ def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
     try:
         space.check_against(train.model_dump())
     except ValueError as error:
-        sizes = ", ".join(f"{name} {held.crop_size}" for name, held in PROFILES.items())
+        sizes = ", ".join(f"{name} {each.crop_size}" for name, each in PROFILES.items())
         raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
     if not from_scratch:
         with for_the_user(ValueError):
@@ -100,7 +100,7 @@ def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
 
 
 def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:
-    """Whether pretrained networks judge the pictures, or random ones for want of them."""
+    """Resolve `--weights`: pretrained networks, or random ones if those are unavailable."""
     from objectives.loading import trunk_of
     from objectives.weights import resolve_weights
 
@@ -109,7 +109,7 @@ def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weight
 
 
 def choose_objective(name: str, weights: Weights) -> "Goal":
-    """What is searched for, by an objective's own word."""
+    """The objective's own description of its goal."""
     from objectives.loading import goal_of
 
     with for_the_user(ValueError, FileNotFoundError):
@@ -130,10 +130,10 @@ def weights_remark(weights: Weights, objective: str = "boundary_sharpness") -> t
 
 
 def check_start(config: SearchConfig, train: TrainSettings) -> None:
-    """Refuse networks that the trials' common start cannot be made of.
+    """Reject networks that do not support the shared start of trials.
 
     Raises:
-        UserInputError: the user's model is of others, or the generator is too narrow.
+        UserInputError: the user's model has another architecture, or the generator is too narrow.
     """
     from harness.training.init_from import check_fits
     from harness.training.networks import COPY_CHANNELS, UNET_DOWNS
@@ -148,11 +148,11 @@ def check_start(config: SearchConfig, train: TrainSettings) -> None:
 
 
 def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
-    """Training settings that every trial has in place of the profile's: the networks of the user's
-    model, and what the space or `--set` keeps at one value.
+    """Training settings that override the profile's in every trial: the architecture of the user's
+    model, and what the space or `--set` fixes.
 
     Raises:
-        UserInputError: the user's model is none, or he asks for a start from nothing too.
+        UserInputError: the user's model is invalid, or `--from-scratch` is given too.
     """
     if not config.init_from:
         return space.pinned
@@ -169,23 +169,26 @@ def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
 def choose_generators(
     config: SearchConfig, space: Space, train: TrainSettings, begun_in: str | None
 ) -> tuple[Space, TrainSettings, tuple[str, ...]]:
-    """Whether the search tries both kinds of generator, which a space without the choice says; the
-    netG that trials have otherwise; and a sentence where a kind cannot be tried.
+    """Resolve whether the search tries both kinds of generator.
 
     Args:
-        begun_in: the text of the space that the study was begun in; None: it is a new one.
+        begun_in: the text of a resumed study's space; None for a new study.
+
+    Returns:
+        The space, which contains the choice only if both are tried; the training settings with the
+        netG of a single kind; and a message if a kind cannot be tried.
 
     Raises:
-        UserInputError: there is no generator of the kind that the user wants.
+        UserInputError: there is no generator of the requested kind.
     """
     without = space.without(GENERATOR)
     if len(space.kinds) == 1:
         with for_the_user(ValueError):
             return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
-    if not space.kinds or begun_in == without.text:  # of before there were two kinds
+    if not space.kinds or begun_in == without.text:  # from a version with one kind
         return without, train, ()
     if config.repo is not None:
-        return without, train, ()  # a copy moves pixels with our model file, where asked to
+        return without, train, ()  # a copy moves pixels only with our model file, if requested
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
         remark = f"Every trial continues from your model, which {kind}: no other kind is tried."
@@ -196,7 +199,7 @@ def choose_generators(
 
 
 def other_generator(space: Space, train: TrainSettings) -> GeneratorName | None:
-    """The generator of the kind that is not the profile's; None: the study has one kind."""
+    """The generator of the other kind than the profile's; None if the study has one kind."""
     other: list[Any] = [
         of_kind(train.netG, kind) for kind in space.kinds if kind != kind_of(train.netG)
     ]
@@ -206,11 +209,11 @@ def other_generator(space: Space, train: TrainSettings) -> GeneratorName | None:
 def choose_recipes(
     space: Space, train: TrainSettings
 ) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    """The recipes that the space holds, and a sentence for each of the guide's that it does not.
+    """The recipes inside the space, and a message for each one outside.
 
-    The recommended one comes first: the guards of the others are read against it.
+    The recommended one comes first, as the baseline of the others' guards.
     """
-    held: dict[str, dict[str, Any]] = {}
+    inside: dict[str, dict[str, Any]] = {}
     left_out = []
     recipes = read_recipes()
     for name, recipe in {RECOMMENDED: recipes[RECOMMENDED], **recipes}.items():
@@ -218,27 +221,27 @@ def choose_recipes(
         if netG is None:
             continue
         try:
-            held[name] = recipe_for_space(
+            inside[name] = recipe_for_space(
                 recipe.params, space, {**train.model_dump(), "netG": netG}
             )
         except ValueError as error:
             of = "The guide's recipe" if recipe.of_guide else "The recipe"
             left_out.append(f"{of} {name} is left out: {error}.")
-    return held, tuple(left_out)
+    return inside, tuple(left_out)
 
 
 def discriminators(space: Space) -> tuple[tuple[int, GanMode], ...]:
-    """Every kind that a trial may ask for; the guide's recommendation is always a finalist."""
+    """All discriminators of trials and finalists; the recommended recipe is always a finalist."""
     recommended = load_recipes()[RECOMMENDED]
     kinds = {*space.discriminators, (recommended.n_layers_D, recommended.gan_mode)}
     return tuple(sorted(kinds))
 
 
 def final_runs(finalists: int, repeats: int, both: bool = False) -> int:
-    """Runs of the finalists and the guide's recommendation; none where nothing is confirmed.
+    """Runs of the finalists and the recommended recipe; 0 if there are no finalists.
 
     Args:
-        both: the search tries both kinds of generator, and the best that repaints is a finalist.
+        both: the search tries both kinds of generator, so the best that repaints is a finalist.
     """
     return (finalists + both + 1) * repeats if finalists else 0
 
@@ -246,16 +249,16 @@ def final_runs(finalists: int, repeats: int, both: bool = False) -> int:
 def choose_finalists(
     config: SearchConfig, n_test: int, both: bool = False
 ) -> tuple[int, tuple[str, ...]]:
-    """How many settings are confirmed at the end, and a sentence where none can be.
+    """Resolve how many settings are confirmed at the end, with a message if none can be.
 
     Args:
-        both: as `final_runs` has it.
+        both: as in `final_runs`.
 
     Raises:
-        UserInputError: the user asks for more than the pairs or the budget allow.
+        UserInputError: the pairs or the budget do not suffice for the requested number.
     """
-    wanted = FINALISTS if config.finalists == "auto" else config.finalists
-    runs = final_runs(wanted, config.repeats, both)
+    finalists = FINALISTS if config.finalists == "auto" else config.finalists
+    runs = final_runs(finalists, config.repeats, both)
     share = FINAL_SHARE_OF_BOTH if both else FINAL_SHARE
     if config.finalists == "auto":
         if not n_test:
@@ -283,11 +286,11 @@ def choose_finalists(
 
 
 def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str, Any]]:
-    """`--enqueue`: earlier results as values to enqueue, by the name of where they were found.
+    """`--enqueue`: earlier results as parameters to enqueue, by the name of their source.
 
     Raises:
-        UserInputError: a file cannot be read, its settings are outside the space, or another holds
-            the same.
+        UserInputError: a file cannot be read, or its settings are outside the space or those of
+            another file.
     """
     from harness.config.best_config import read_best_config
 
@@ -305,13 +308,13 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
             raise UserInputError(
                 f"--enqueue {file} has the same settings as a file named before it: leave one out."
             )
-        alike = sum(other == name or other.startswith(f"{name} (") for other in found)
-        found[f"{name} ({alike + 1})" if alike else name] = values
+        same_name = sum(other == name or other.startswith(f"{name} (") for other in found)
+        found[f"{name} ({same_name + 1})" if same_name else name] = values
     return found
 
 
 def available_cores() -> int:
-    """CPU cores that this process may use."""
+    """The number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

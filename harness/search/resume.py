@@ -1,4 +1,4 @@
-"""What a study that goes on needs before a trial is spent."""
+"""Prepare a resumed study: check the warm start, and requeue failed trials."""
 
 import shutil
 import zipfile
@@ -15,27 +15,27 @@ from harness.search.plan import SearchPlan
 from harness.trials.messages import Baseline
 
 OUT_OF_MEMORY = "out of memory, also when run alone"
-"""How the reason of a failure begins that is the setting's own doing."""
+"""Start of the reason of a failure that the parameters themselves caused."""
 
-# Attributes of the trials that somebody asked for by name.
+# Attributes of trials that the guide or the user requested by name.
 ASKED_FOR = ("recipe", "enqueued")
 SAY_SOMETHING = (TrialState.COMPLETE, TrialState.PRUNED)
 WARM_STARTS = ("warm_start", "other_warm_start")
-"""Scores of a `Baseline` that say whether a warm start is the one that there was."""
+"""Scores of a `Baseline` that identify a warm start."""
 
 
 def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
-    """What an earlier driver's preparation found, where all that it made is still there."""
+    """The baseline of an earlier driver's preparation, if its warm start still exists."""
     found = study.user_attrs.get("baseline")
-    made = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
-    return Baseline(**found) if found and made else None
+    usable = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
+    return Baseline(**found) if found and usable else None
 
 
 def set_damaged_aside(plan: SearchPlan) -> str:
-    """Move a warm start with a file gone or damaged out of the way, so that it is made again.
+    """Move a warm start with a missing or damaged file aside, so that it is trained again.
 
     Returns:
-        A sentence that names the file; "" where nothing is wrong.
+        A message that names the file; "" if all are intact.
     """
     warm = plan.paths.warm_start
     if plan.trial_plan.warm_start == "none" or not warm.folder.exists():
@@ -47,17 +47,17 @@ def set_damaged_aside(plan: SearchPlan) -> str:
     damaged = next((file for file in files if not is_whole(file)), None)
     if damaged is None:
         return ""
-    what = "damaged" if damaged.exists() else "missing"
+    state = "damaged" if damaged.exists() else "missing"
     shutil.rmtree(warm.aside, ignore_errors=True)
     warm.folder.rename(warm.aside)
     return (
-        f"{damaged} is {what}: the warm start is made again, its old files are kept in "
+        f"{damaged} is {state}: the warm start is made again, its old files are kept in "
         f"{warm.aside}."
     )
 
 
 def is_whole(file: Path) -> bool:
-    """Whether a file of `torch.save` is as it was written: it is an archive with checksums."""
+    """Whether a file of `torch.save`, which is an archive with checksums, is intact."""
     try:
         with zipfile.ZipFile(file) as archive:
             return archive.testzip() is None
@@ -66,10 +66,10 @@ def is_whole(file: Path) -> bool:
 
 
 def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
-    """Refuse a warm start that was made again and is another than the trials so far began from.
+    """Reject a new warm start that differs from the one of earlier trials.
 
     Raises:
-        HarnessError: so it is; it is removed again.
+        HarnessError: it differs; its files are removed.
     """
     before = study.user_attrs.get("baseline")
     if before is None:
@@ -91,17 +91,17 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
 
 
 def requeue_failed(study: Study) -> None:
-    """Queue once more what the guide or the user asked for and a fault kept from its end.
+    """Requeue failed trials that the guide or the user requested.
 
-    A setting that was too large for the memory would be so again.
+    Not those that ran out of memory, which would do so again.
     """
     runs: dict[tuple[str, str], list[FrozenTrial]] = defaultdict(list)
     for trial in study.get_trials(deepcopy=False):
         for label in ASKED_FOR:
             if label in trial.user_attrs:
                 runs[label, trial.user_attrs[label]].append(trial)
-    for (label, name), tried in runs.items():
-        last = tried[-1]
-        only_failed = all(trial.state == TrialState.FAIL for trial in tried)
+    for (label, name), attempts in runs.items():
+        last = attempts[-1]
+        only_failed = all(trial.state == TrialState.FAIL for trial in attempts)
         if only_failed and not last.user_attrs.get("reason", "").startswith(OUT_OF_MEMORY):
             study.enqueue_trial(last.system_attrs["fixed_params"], {label: name})

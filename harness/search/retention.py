@@ -1,4 +1,4 @@
-"""Retention: the files of the leading trials, and best.yaml, kept in the study's folder."""
+"""Retention: keep the files of the leading trials, and best.yaml, in the study's folder."""
 
 from optuna import Study
 
@@ -9,9 +9,9 @@ from reports.export import as_yaml, best_config
 
 
 class Retention:
-    """A trial callback that keeps the weights and pictures of the leading trials alone.
+    """A trial callback that keeps only the weights and panels of the leading trials.
 
-    The last picture of a recipe stays too: results are compared with it.
+    Panels of recipes are kept too, for comparison.
     """
 
     def __init__(self, paths: StudyPaths, study: Study, ranking: Ranking) -> None:
@@ -48,7 +48,7 @@ class Retention:
             self.paths.panel(number).unlink(missing_ok=True)
 
     def write_best(self) -> None:
-        """Write `best.yaml` anew, once a trial leads; a reader always finds a complete file."""
+        """Write `best.yaml` atomically, if any trial has completed."""
         if not self.ranking.leaders:
             return
         config = best_config(self.study, folder=self.paths.folder)

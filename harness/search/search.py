@@ -1,4 +1,4 @@
-"""A search from the user's wish to its outcome: the driver's page to read first."""
+"""A search from its options to its outcome. Read this file first."""
 
 import logging
 from collections.abc import Iterator
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 def search(
     config: SearchConfig, view: View, make_runner: RunnerFactory = trial_runner
 ) -> SearchOutcome:
-    """Make the study or go on with it, until its budget, a time limit or Ctrl-C.
+    """Create or continue a study, until its budget, a time limit or Ctrl-C.
 
     Raises:
-        UserInputError: something cannot be used; nothing has been written.
-        SearchFailedError: trials only failed.
-        HarnessError: another failure with a known cause; what was done is kept.
+        UserInputError: an option is invalid; nothing has been written.
+        SearchFailedError: too many trials failed in a row.
+        HarnessError: another failure with a known cause; results so far are kept.
     """
     stop = StopSwitch(config.timeout)
     if config.launcher == "local" and make_runner is trial_runner:
-        import_for_workers()  # which takes longer than all else until the first trial
+        import_for_workers()  # the slowest part of the startup, so it begins first
     from harness.search.plan import plan_search
 
     return run_search(plan_search(config), view, stop, make_runner)
@@ -53,7 +53,7 @@ def search(
 def run_search(
     plan: "SearchPlan", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
-    """A planned search: take the study's lock, open its record, and drive it."""
+    """Run a planned search: open the record, lock the study, and drive it."""
     import harness.study.study as record
     from harness.search.open_database import open_record
     from harness.search.resume import requeue_failed
@@ -66,7 +66,7 @@ def run_search(
         stop.on_signals(),
         named_disk_errors(paths.folder),
         open_record(plan) as database,
-        only_driver_anywhere(database, name),  # first: whoever is refused by it leaves no file
+        only_driver_anywhere(database, name),  # first, so that a rejected driver creates no files
         only_driver(paths, name),
         logging_to(paths.driver_log),
     ):
@@ -96,7 +96,7 @@ def run_search(
 def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
-    """Run the trials, and leave everything in order however that ends."""
+    """Run the trials, and clean up in any case."""
     from harness.search.driver import Driver
     from harness.search.phases import SearchPhase
     from harness.search.resume import known_baseline, set_damaged_aside
@@ -104,14 +104,14 @@ def drive(
 
     if remade := set_damaged_aside(plan):
         view.show(Note(remade))
-    with ExitStack() as held:
-        launcher = held.enter_context(make_launcher(plan, make_runner))
+    with ExitStack() as stack:
+        launcher = stack.enter_context(make_launcher(plan, make_runner))
         baseline = known_baseline(plan, study)
-        # What workers need may still be being imported; MLflow takes a second as well.
+        # The imports for workers may still be running; importing MLflow takes a second, too.
         with ThreadPoolExecutor(1) as beside:
             started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
             tracker = open_tracker(plan, study, view)
-            held.callback(finish, tracker, plan, view)
+            stack.callback(finish, tracker, plan, view)
         started.result()
         phase = SearchPhase(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, phase, launcher, view, baseline)
@@ -131,7 +131,7 @@ def drive(
 def run_phases(
     driver: "Driver", phase: "SearchPhase", plan: "SearchPlan", view: View, stop: StopSwitch
 ) -> bool:
-    """The search, then its finalists where there are any; False: `stop` said so."""
+    """Run the search, then the finalists if there are any; False if stopped."""
     if not driver.run(stop):
         return False
     if plan.finalists or plan.compared:
@@ -145,7 +145,7 @@ def run_phases(
 
 
 def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
-    """Whatever runs the plan's workers."""
+    """The launcher of the plan's workers."""
     if plan.config.launcher == "ray":
         from harness.trials.launchers.ray import RayLauncher
 
@@ -156,7 +156,7 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
 
 
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
-    """What is about to be done, before it is; and how a study that goes on stands."""
+    """Show the plan, and the state of a resumed study, before the search starts."""
     from harness.study.study import counted
     from reports.record import best_trial, completed, score_of, settings_of
 
@@ -184,7 +184,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
 def open_finals(
     plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
 ) -> "FinalPhase":
-    """The comparison of the leaders, or of what the user gave, with what is left of it to run."""
+    """The final phase: the comparison of the leaders, or of the user's two configurations."""
     from harness.search.finalists import FinalPhase, choose
     from harness.study.study import final_study
 
@@ -207,7 +207,7 @@ def open_finals(
 
 
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
-    """The study's mirror in MLflow, with what an earlier driver left open put in order."""
+    """The study's MLflow tracker; also ends runs that an earlier driver left open."""
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
@@ -224,22 +224,22 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )
-    tracker = MlflowTracker(store, plan.paths.outbox, lambda said: view.show(Note(said)))
+    tracker = MlflowTracker(store, plan.paths.outbox, lambda text: view.show(Note(text)))
     tracker.reconcile(endings_of(study))
     return tracker
 
 
 def recorded_runs(study: "Study") -> frozenset[str]:
-    """MLflow's ids of the runs that a study's record names as its own."""
+    """MLflow's ids of the runs in a study's record."""
     from harness.search.finalists import final_trials
 
-    noted = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
-    noted += [trial.user_attrs for trial in final_trials(study)]
-    return frozenset(run for each in noted if (run := each.get("mlflow_run")))
+    attrs = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
+    attrs += [trial.user_attrs for trial in final_trials(study)]
+    return frozenset(run for each in attrs if (run := each.get("mlflow_run")))
 
 
 def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending"]:
-    """How the runs of trials that nobody runs should stand in the mirror, by their names."""
+    """How MLflow's runs of the trials should have ended, by trial name; none is running."""
     from optuna.trial import TrialState
 
     from harness.search.recorder import REQUEUED
@@ -258,7 +258,7 @@ def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending
 
 
 class WithoutSecrets(logging.Formatter):
-    """Lines, and tracebacks, with the addresses in them as they may be shown."""
+    """Redacts secrets in URLs, also in tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
         return scrubbed(super().format(record))
@@ -266,7 +266,7 @@ class WithoutSecrets(logging.Formatter):
 
 @contextmanager
 def logging_to(file: Path) -> Iterator[None]:
-    """The harness's log goes to `file` while the block runs, and nowhere else."""
+    """Send the harness's log to `file` only, while the block runs."""
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
@@ -282,7 +282,7 @@ def logging_to(file: Path) -> Iterator[None]:
 
 @contextmanager
 def named_disk_errors(folder: Path) -> Iterator[None]:
-    """A full disk ends the search in one sentence; what it wrote before is whole."""
+    """Turn a full disk into a HarnessError; files written before are complete."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""How a study stands at this moment, for `harness status`."""
+"""The current state of a study, for `harness status`."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
-    """A study's head, its outcome so far, and the course of its scores."""
+    """A headline, the outcome so far, and the history of scores."""
     headline, *table = as_lines(outcome)
     driver = driven_by(study)
     now = f"being searched by {driver}" if driver else "not being searched now"
@@ -27,11 +27,11 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
 
 
 def course_of(study: "Study") -> str:
-    """The last completed trials' scores as blocks, with their range; "" where there are none."""
+    """The scores of the latest completed trials as a sparkline with their range; "" if none."""
     from reports.record import completed, score_of
 
     values = [score_of(trial) for trial in completed(study)]
-    shown = values[-40:]
-    if not shown:
+    latest = values[-40:]
+    if not latest:
         return ""
-    return f"  scores {sparkline(shown)} {min(shown):.4f} to {max(shown):.4f}"
+    return f"  scores {sparkline(latest)} {min(latest):.4f} to {max(latest):.4f}"

@@ -1,4 +1,4 @@
-"""When to stop before the budget is reached: Ctrl-C, SIGTERM, a closed terminal, a time limit."""
+"""Stop a search early: Ctrl-C, SIGTERM, a closed terminal, or a time limit."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from types import FrameType
 from harness.search.result import StopReason
 
 STOPPED_BY_USER = 130
-SECOND_AFTER = 1.0  # seconds: GNU timeout, shells and schedulers send one request as two signals
+SECOND_AFTER = 1.0  # seconds: GNU timeout, shells and schedulers may send two signals at once
 
 
 class StopSwitch:
-    """Asked between events whether to stop; remembers why."""
+    """Whether to stop, and why. The driver polls it."""
 
     def __init__(self, timeout: float | None) -> None:
         self.deadline = None if timeout is None else time.monotonic() + timeout
         self.reason: StopReason = ""
-        self.asked = 0.0  # when the user's first signal came
+        self.asked = 0.0  # time of the first signal
 
     def __call__(self) -> bool:
         if not self.reason and self.deadline is not None and time.monotonic() >= self.deadline:
@@ -28,10 +28,10 @@ class StopSwitch:
         return bool(self.reason)
 
     def heard(self, number: int, _: FrameType | None) -> None:
-        """The first signal stops the search in order; the second ends the process at once.
+        """Signal handler: the first signal stops the search cleanly, a second exits at once.
 
-        Its workers end with it, and the next search puts the record in order. What follows the
-        first within `SECOND_AFTER` seconds is the same request.
+        Workers end with the process, and the next search repairs the record. Signals within
+        `SECOND_AFTER` seconds of the first are ignored.
         """
         now = time.monotonic()
         if self.reason != "user":
@@ -41,12 +41,12 @@ class StopSwitch:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Hear Ctrl-C, SIGTERM (schedulers send it) and a terminal's end while the block runs."""
+        """Handle SIGINT, SIGTERM (from schedulers) and SIGHUP while the block runs."""
         if threading.current_thread() is not threading.main_thread():
-            yield  # Python hears signals in the main thread only
+            yield  # Python handles signals in the main thread only
             return
         numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # by nohup
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # under nohup
             numbers.remove(signal.SIGHUP)
         earlier = {number: signal.signal(number, self.heard) for number in numbers}
         try:

@@ -1,4 +1,4 @@
-"""Workers that take no trials yet: how they are begun with, and what can go wrong until they do."""
+"""The startup of workers and the shared preparation, with their time limits and errors."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -9,19 +9,19 @@ from harness.trials.launchers.launcher import Launcher
 from harness.trials.messages import Baseline
 from harness.trials.worker import Failed, Prepare
 
-MOST_STARTS = 3  # of one worker that ends before it is ready, in a row
-SILENT = 3600.0  # seconds without a word: longer than any step or scoring takes
+MOST_STARTS = 3  # starts in a row of one worker that ends before it is ready
+SILENT = 3600.0  # seconds without a message: longer than any step or scoring takes
 
 
 @dataclass
 class Start:
-    """A worker that starts, or prepares what all trials share.
+    """The state of a worker that starts, or prepares what all trials share.
 
     Attributes:
-        ready: it has started.
-        silent: seconds since its last word in which the driver listened.
-        stepping: seconds since its first word of a step, the same.
-        first_step: the step that this word was of.
+        ready: whether it has started.
+        silent: seconds since its last message in which the driver listened.
+        stepping: the same since its first progress message.
+        first_step: the step of that message.
     """
 
     ready: bool = False
@@ -30,14 +30,14 @@ class Start:
     first_step: int | None = None
 
     def patience(self, plan: SearchPlan) -> float:
-        """Seconds that it may be silent."""
+        """The limit of `silent`, in seconds."""
         if self.ready:
             return plan.config.trial_timeout or SILENT
-        # A cluster may have no room for it yet.
+        # A cluster may have no free slot yet.
         return math.inf if plan.config.launcher == "ray" else SILENT
 
     def pace(self, done: int) -> float:
-        """Seconds that each step of the preparation took, now that so many are done; 0 at first."""
+        """Mean seconds per step of the preparation, after `done` steps; 0 while unknown."""
         if self.first_step is None or done <= self.first_step:
             self.first_step, self.stepping = done, 0.0
             return 0.0
@@ -45,9 +45,7 @@ class Start:
 
 
 def start_workers(launcher: Launcher, jobs: int, prepared: bool = False) -> None:
-    """Start them all; the first makes the warm start where there is none, and needs no further
-    word for it.
-    """
+    """Start all workers; unless `prepared`, the first also runs the preparation."""
     for number in range(jobs):
         launcher.start(number)
     if not prepared:
@@ -55,13 +53,13 @@ def start_workers(launcher: Launcher, jobs: int, prepared: bool = False) -> None
 
 
 def check_starts(lost: int, reason: str, plan: SearchPlan) -> None:
-    """Refuse to start a worker for ever.
+    """Limit the restarts of a worker.
 
     Args:
-        lost: times in a row that it ended before it was ready.
+        lost: how often in a row it has ended before it was ready.
 
     Raises:
-        HarnessError: those are too many.
+        HarnessError: too often.
     """
     if lost >= MOST_STARTS:
         raise HarnessError(
@@ -71,10 +69,10 @@ def check_starts(lost: int, reason: str, plan: SearchPlan) -> None:
 
 
 def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
-    """Refuse a preparation whose scores are not finite.
+    """Reject a preparation whose scores are not finite.
 
     Raises:
-        HarnessError: so it is.
+        HarnessError: a score is not finite.
     """
     for name, score in asdict(baseline).items():
         if score is not None and not math.isfinite(score):
@@ -85,7 +83,7 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
 
 
 def not_prepared(failed: Failed, plan: SearchPlan) -> HarnessError:
-    """A worker raised before its first trial."""
+    """The error for a worker that failed before its first trial."""
     if failed.user_error:
         return UserInputError(failed.reason)
     return HarnessError(
@@ -94,7 +92,7 @@ def not_prepared(failed: Failed, plan: SearchPlan) -> HarnessError:
 
 
 def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
-    """The preparation diverged."""
+    """The error for a preparation that diverged."""
     if plan.trial_plan.init_from:
         return UserInputError(
             f"Training cannot continue from the model of --init-from ({reason}): name another, or "
@@ -108,7 +106,7 @@ def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
 
 
 def no_room(reason: str) -> HarnessError:
-    """Too little memory before the first trial."""
+    """The error for too little memory before the first trial."""
     return HarnessError(
         f"There is too little memory to prepare the trials ({reason}): end what else uses it, or "
         "choose another --device or a smaller --profile."

@@ -1,1 +1,1 @@
-"""Optuna's record of a search: opened, locked, sampled from."""
+"""The Optuna study, the record of a search: database, locks, samplers and metadata."""

@@ -1,23 +1,23 @@
-"""What a setting may not buy its sharpness with: the guards, as constraints of the search.
+"""Guards as constraints of the search: a trial must not gain sharpness by damaging the image.
 
 The guide warns that sharper settings may shift colours. A trial whose guard is worse than the
-recommended recipe's by more than a visible margin is shown, and never named the best.
+recommended recipe's by more than a visible margin is listed, but cannot be the best.
 """
 
 from collections.abc import Mapping
 
 MARGINS = {
-    "ciede2000": 1.0,  # a just visible difference of colour, inside the region
-    "mae_outside": 2 / 255,  # two grey levels where nothing should have changed
+    "ciede2000": 1.0,  # a just visible colour difference, inside the region
+    "mae_outside": 2 / 255,  # two grey levels, where nothing should change
 }
 
 
 def excess(components: Mapping[str, float], recommended: Mapping[str, float]) -> dict[str, float]:
-    """How far each guard lies beyond its margin; 0 or less: it is kept.
+    """How far each guard exceeds its margin; 0 or less: the constraint is met.
 
     Args:
-        components: a trial's, at its last rung.
-        recommended: those of the guide's recommendation in the same study.
+        components: score components of a trial, at its last rung.
+        recommended: the same of the guide's recommended recipe in this study.
     """
     return {
         name: components[name] - recommended[name] - margin
@@ -27,6 +27,6 @@ def excess(components: Mapping[str, float], recommended: Mapping[str, float]) ->
 
 
 def broken(beyond: Mapping[str, float]) -> str:
-    """The guards that are broken, in words; empty where none is."""
+    """A message that names the violated constraints; "" if there are none."""
     over = [f"{name} by {value:.3g}" for name, value in beyond.items() if value > 0]
     return f"cannot win: beyond the margin in {', '.join(over)}" if over else ""

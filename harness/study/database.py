@@ -1,4 +1,4 @@
-"""Optuna's database: its address understood, opened to be written or only read, and refused."""
+"""Open Optuna's database for writing or read-only, and validate its URL."""
 
 import os
 import re
@@ -19,14 +19,14 @@ from harness.study.urls import address_of_still, sqlite_address, sqlite_file, wi
 
 
 class OtherSchemaError(UserInputError):
-    """The database is whole, and of another version of Optuna."""
+    """The database is intact, but has the schema of another version of Optuna."""
 
 
 def open_storage(url: str, make_tables: bool = True) -> PatientStorage:
-    """Optuna's storage at a database URL, made where there is none.
+    """Optuna's storage at a database URL, created if it does not exist.
 
     Raises:
-        UserInputError: the database cannot be reached or is none.
+        UserInputError: the database cannot be reached, or is not a database.
     """
     url = understood(url)
     try:
@@ -36,7 +36,7 @@ def open_storage(url: str, make_tables: bool = True) -> PatientStorage:
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
         raise unopened(url, error) from None
     if url.startswith("sqlite"):
-        # A process that dies loses nothing either way; waiting for the disk costs most of a write.
+        # Safe if a process dies, and syncing to disk would take most of the time of a write.
         def relax(connection: Any, _: Any) -> None:
             connection.execute("PRAGMA synchronous=NORMAL")
 
@@ -46,10 +46,10 @@ def open_storage(url: str, make_tables: bool = True) -> PatientStorage:
 
 
 def open_to_read(url: str) -> PatientStorage | None:
-    """Optuna's storage at a database URL, in which nothing is made; None where there is none.
+    """Optuna's storage at a database URL, without creating anything; None if it does not exist.
 
     Raises:
-        UserInputError: the database cannot be reached or is none.
+        UserInputError: the database cannot be reached, or is not a database.
     """
     url = understood(url)
     file = sqlite_file(url)
@@ -73,7 +73,7 @@ def engine_arguments(url: str) -> dict[str, Any]:
 
 
 def understood(url: str) -> str:
-    """A URL as SQLAlchemy has it: `postgres://` is PostgreSQL too, by the driver that is there."""
+    """A URL for SQLAlchemy: `postgres://` and `postgresql://` get the installed driver."""
     scheme, found, rest = url.partition("://")
     if scheme in ("postgres", "postgresql"):
         installed = [name for name in ("psycopg", "psycopg2") if find_spec(name)]
@@ -82,10 +82,10 @@ def understood(url: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """Refuse the address of a database of a kind that is not known here; opens nothing.
+    """Reject a URL of an unknown kind of database. Opens nothing.
 
     Raises:
-        UserInputError: it is none, or its driver package is missing.
+        UserInputError: it is not a database URL, or its driver package is missing.
     """
     url = understood(url)
     try:
@@ -95,7 +95,7 @@ def check_url(url: str) -> None:
 
 
 def unopened(url: str, error: Exception) -> UserInputError:
-    """Why a database cannot be opened, as a refusal that the user can act on."""
+    """The error for a database that cannot be opened, with what to do about it."""
     shown = without_secrets(url)
     if made_by := re.search(r"table schema \(set up by optuna ([^)]+)\)", str(error)):
         what_to_do = (
@@ -123,10 +123,10 @@ def unopened(url: str, error: Exception) -> UserInputError:
 
 
 def sqlite_url(file: Path) -> str:
-    """The URL of a SQLite file, made with a write-ahead log so that readers never wait.
+    """The URL of a SQLite file, created with a write-ahead log so that readers never wait.
 
     Raises:
-        UserInputError: what is there is no such file.
+        UserInputError: the file is not an SQLite database.
     """
     url = sqlite_address(file)
     try:
@@ -140,14 +140,14 @@ def sqlite_url(file: Path) -> str:
 
 
 def reading_url(file: Path) -> str:
-    """The URL of a SQLite file that is only read, also where nothing can be written beside it."""
+    """The URL for reading a SQLite file, even in a read-only folder."""
     return address_of_still(file) if lies_still(file) else sqlite_address(file)
 
 
 def lies_still(file: Path) -> bool:
-    """Whether a SQLite file is in a folder that cannot be written, with no log beside it.
+    """Whether a SQLite file is in a read-only folder, without its write-ahead log.
 
-    SQLite reads one made with a write-ahead log only where it can put, or finds, that log.
+    SQLite reads a file in WAL mode only if that log exists or can be created.
     """
     log = file.with_name(f"{file.name}-wal")
     return not os.access(file.parent, os.W_OK) and not log.exists()

@@ -1,4 +1,4 @@
-"""What an error of the study's database means: it is away for a while, or it is damaged."""
+"""Classify errors of the study's database: temporarily unavailable, or damaged."""
 
 import json
 import sqlite3
@@ -11,9 +11,9 @@ from harness.study.urls import without_secrets
 
 
 def is_away(error: StorageInternalError) -> bool:
-    """Whether a database refused because it is restarting or locked, not because of what was asked.
+    """Whether the database is temporarily unavailable (restarting, locked), so a retry may succeed.
 
-    A full disk and a missing table do not mend themselves.
+    Not for a full disk or a missing table.
     """
     cause = error.__cause__
     if not isinstance(cause, OperationalError | InterfaceError) or disk_full(error):
@@ -24,19 +24,19 @@ def is_away(error: StorageInternalError) -> bool:
 
 
 def code_of(error: DBAPIError) -> str:
-    """SQLite's own name of an error; "" of any other."""
+    """SQLite's name of an error; "" for other databases."""
     return getattr(error.orig, "sqlite_errorname", "")
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether what was read cannot be what was written."""
+    """Whether the error means that the stored data is corrupt."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, DBAPIError) and isinstance(cause.orig, sqlite3.Error):
         lost = ("no such table", "no such column", "Could not decode")
         return code_of(cause).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or any(
             words in str(cause.orig) for words in lost
         )
-    # A text that is no JSON, and a state that there is not.
+    # Text that is not JSON, or an unknown trial state.
     return isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
 
 

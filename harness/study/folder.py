@@ -1,6 +1,6 @@
-"""Whose files a study's folder holds: nothing of another study is overwritten or mixed with ours.
+"""Ownership of a study's folder, so that files of another study are neither overwritten nor mixed.
 
-Two studies can have one name, in two databases or after one was deleted, and then one folder.
+Two studies with one name, in two databases or one after the other, share one folder.
 """
 
 import json
@@ -15,13 +15,13 @@ from harness.study.study import IDENTITY, identity_of
 
 
 def check_folder(paths: StudyPaths, study: Study | None) -> None:
-    """Refuse a folder whose files are not this study's. Writes nothing.
+    """Reject a folder whose files are not this study's. Writes nothing.
 
     Args:
-        study: None: it is about to be made.
+        study: None if it does not exist yet.
 
     Raises:
-        UserInputError: they belong to another study of that name, or to no search.
+        UserInputError: the files belong to another study of that name, or to no search.
     """
     if study is not None:
         owner = owner_of(paths)
@@ -41,16 +41,16 @@ def check_folder(paths: StudyPaths, study: Study | None) -> None:
 
 
 def owner_of(paths: StudyPaths) -> str | None:
-    """The identity of the study whose files these are; None where that is not noted."""
+    """The identity of the study that owns the folder; None if it is not recorded."""
     try:
-        noted = json.loads(paths.owner.read_text(encoding="utf-8"))
-        return str(noted["identity"])
+        content = json.loads(paths.owner.read_text(encoding="utf-8"))
+        return str(content["identity"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def claim(paths: StudyPaths, study: Study) -> None:
-    """Note whose files the folder holds from now on."""
+    """Record the study as the owner of the folder."""
     identity = identity_of(study)
     if owner_of(paths) != identity:
         with write_aside(paths.owner) as aside:
@@ -58,10 +58,10 @@ def claim(paths: StudyPaths, study: Study) -> None:
 
 
 def set_aside(paths: StudyPaths) -> Path | None:
-    """Move the files of a study that had this folder before into a folder of their own in it.
+    """Move the files of an earlier study in this folder to a subfolder.
 
     Returns:
-        That folder; None where there was nothing.
+        The subfolder; None if there were no files.
     """
     left = [file for file in paths.files if file.exists()]
     if not left:

@@ -1,4 +1,4 @@
-"""One driver at a time for a study, wherever its record is; one process that makes a database."""
+"""Locks: one driver per study, wherever its database is; one process that creates a database."""
 
 import json
 import os
@@ -25,11 +25,11 @@ DRIVER_BEGAN = "driver_began"
 
 @contextmanager
 def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
-    """Hold the lock of a study's folder; it goes with the process, however that ends.
+    """Hold the lock of a study's folder. The system releases it if the process dies.
 
     Raises:
-        UserInputError: another driver holds it (its host and process id are named), or the folder
-            cannot be written.
+        UserInputError: another driver holds it (the message names its host and process id), or the
+            folder cannot be written.
     """
     with named_refusals(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
@@ -41,16 +41,16 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
 
 @contextmanager
 def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
-    """As `only_driver`, for a database that drivers of several run folders, or machines, share.
+    """Like `only_driver`, for a database that several run folders or machines share.
 
     Raises:
-        UserInputError: another driver holds the lock; its host and process id are named.
+        UserInputError: another driver holds the lock; the message names its host and process id.
     """
     file = sqlite_file(database.url)
     if database.engine.name == "postgresql":
-        # An advisory lock goes with its session, however that ends.
+        # PostgreSQL releases an advisory lock when its session ends, for whatever reason.
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-            session.detach()  # closed at the end, not lent to others with the lock on it
+            session.detach()  # close it at the end: in the pool it would keep the lock
             lock = text("SELECT pg_try_advisory_lock(hashtext(:name))")
             if not session.execute(lock, {"name": f"pix2pix-blur-harness {name}"}).scalar():
                 raise searched_already(name, signer(database, name))
@@ -64,7 +64,7 @@ def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
 
 @contextmanager
 def held(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
-    """Hold a lock file of a study. `by` says who has it instead."""
+    """Hold a lock file of a study. `by` returns the name of another holder, for the error."""
     file = FileLock(lock, timeout=0)
     try:
         with named_refusals(lock.parent):
@@ -79,7 +79,7 @@ def held(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
 
 @contextmanager
 def named_refusals(folder: Path) -> Iterator[None]:
-    """A folder that takes no lock is a sentence; a lock that is taken is not touched."""
+    """Turn an OSError into a UserInputError about the run folder; a lock Timeout passes."""
     try:
         yield
     except Timeout:
@@ -99,47 +99,47 @@ def searched_already(name: str, by: str) -> UserInputError:
 
 
 def sign(study: Study) -> None:
-    """Record which process drives the study now, for whoever is refused, and for its status."""
+    """Record this process as the study's driver, for its status and for other drivers' errors."""
     study.set_user_attr(DRIVER, f"process {os.getpid()} on {socket.gethostname()}")
     study.set_user_attr(DRIVER_BEGAN, psutil.Process().create_time())
 
 
 def driven_by(study: Study) -> str:
-    """The process of this machine that drives the study, as its record has it; "" if none does.
+    """The process of this machine that drives the study, according to its record; "" if none.
 
-    The lock itself is not tried: that could turn away a search that begins at this moment.
+    Does not try the lock, which could make a search fail that starts at this moment.
     """
-    noted = re.fullmatch(r"process (\d+) on (.+)", study.user_attrs.get(DRIVER, ""))
+    driver = re.fullmatch(r"process (\d+) on (.+)", study.user_attrs.get(DRIVER, ""))
     began = study.user_attrs.get(DRIVER_BEGAN)
-    if noted is None or began is None or noted[2] != socket.gethostname():
+    if driver is None or began is None or driver[2] != socket.gethostname():
         return ""
     try:
-        # Another start time: a later process that was given the same number.
-        alive = abs(psutil.Process(int(noted[1])).create_time() - began) < 1
+        # Process ids are reused: a different start time means another process.
+        alive = abs(psutil.Process(int(driver[1])).create_time() - began) < 1
     except psutil.NoSuchProcess:
         return ""
-    return f"process {noted[1]}" if alive else ""
+    return f"process {driver[1]}" if alive else ""
 
 
 def signer(database: PatientStorage, name: str) -> str:
-    """Who drives the study, as its record has it."""
+    """The driver of the study, according to its record."""
     study = find_study(database, name)
     by: str | None = study.user_attrs.get(DRIVER) if study else None
     return by or "another process"
 
 
 def holder(paths: StudyPaths) -> str:
-    """Who holds the lock of a study's folder."""
+    """The holder of the lock of a study's folder."""
     try:
-        said = json.loads(paths.driver.read_text())
-        return f"process {said['pid']} on {said['host']}"
+        driver = json.loads(paths.driver.read_text())
+        return f"process {driver['pid']} on {driver['host']}"
     except (OSError, ValueError, KeyError):
         return "another process"
 
 
 @contextmanager
 def one_at_a_time(paths: RunPaths) -> Iterator[None]:
-    """Let one process at a time make or migrate the databases of a folder.
+    """Let one process at a time create or migrate the databases of a folder.
 
     Raises:
         UserInputError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""What a study's record says of how it is made: its user attributes."""
+"""A study's metadata, stored as its user attributes: how its trials are run and scored."""
 
 import datetime
 import platform
@@ -30,7 +30,7 @@ def facts_of(
     devices: tuple[str, ...],
     data: "PreparedData",
 ) -> dict[str, Any]:
-    """What the record says of how the study is made."""
+    """The metadata of a new study, except those of its warm start and trainer."""
     return {
         "name": config.study,
         "direction": goal.direction,
@@ -64,7 +64,7 @@ def facts_of(
 
 
 def facts_of_start(config: SearchConfig, start: str) -> dict[str, Any]:
-    """What trials begin with; exported commands continue from it."""
+    """Metadata on the warm start of trials, from which exported commands continue."""
     folder = RunPaths(config.run_dir).study(config.study).warm_start.folder.absolute()
     return {
         "warm_start": start,
@@ -74,7 +74,7 @@ def facts_of_start(config: SearchConfig, start: str) -> dict[str, Any]:
 
 
 def facts_of_trainer(config: SearchConfig, external: External | None) -> dict[str, Any]:
-    """What the record says of who trains; exported commands are made of it."""
+    """Metadata on the trainer, from which exported commands are built."""
     if not isinstance(external, Program):
         return {
             "trainer": config.trainer,
@@ -96,7 +96,7 @@ def facts_of_trainer(config: SearchConfig, external: External | None) -> dict[st
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the libraries that make the numbers, and the harness."""
+    """Versions of Python, of the libraries that affect results, and of the harness."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:

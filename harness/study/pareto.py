@@ -1,8 +1,8 @@
-"""`--pareto`: the two sides of the score weighed against one another, instead of their sum.
+"""`--pareto`: sharpness and similarity as two objectives, instead of one score.
 
-`boundary_sharpness` is exp(-(D + E + Lrel)): how sharp a picture is, and how like the original it
-looks (LPIPS), in one number. A Pareto search keeps them apart, and finds the settings that no other
-beats in both.
+`boundary_sharpness` is exp(-(D + E + Lrel)): it combines how sharp a picture is and how similar it
+looks to the original (LPIPS). A Pareto search keeps the two apart, and finds the parameters that no
+others dominate.
 """
 
 import math
@@ -21,17 +21,17 @@ OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {
 def values_of(components: Mapping[str, float]) -> list[float]:
     """A trial's values in the order of `OBJECTIVES`, from its score's components.
 
-    Sharpness is exp(-(D + E)), in (0, 1]: 1 where the region has all of the original's detail and
-    no more.
+    Sharpness is exp(-(D + E)), in (0, 1]: 1 if the region has exactly the original's detail.
     """
     return [math.exp(-(components["D"] + components["E"])), components["lpips"]]
 
 
 def check_pareto(config: SearchConfig) -> None:
-    """Refuse what cannot be weighed so.
+    """Reject options that do not fit two objectives.
 
     Raises:
-        UserInputError: another objective has not these two sides, and CMA-ES knows one value only.
+        UserInputError: a custom objective, which has no such components, or CMA-ES, which is
+            single-objective.
     """
     if ":" in config.objective:
         raise UserInputError(

@@ -1,7 +1,7 @@
-"""How the next setting is chosen and when a trial is stopped: samplers and pruners by name.
+"""Samplers, which suggest parameters, and pruners, which stop trials early, by name.
 
-A sampler is made anew for every trial, from a seed of that trial's own: what it knows is in the
-study, so that going on with a study repeats no suggestion and equals never having stopped.
+Each trial gets a new sampler, seeded by the trial's number. All its state is in the study, so a
+resumed study repeats no suggestion and equals an uninterrupted one.
 """
 
 import warnings
@@ -32,7 +32,7 @@ from harness.config.settings import PrunerName, SamplerName
 from search_spaces.generators import GENERATOR, REPAINT, WARP, GeneratorKind
 
 KEEP_ONE_IN = 2
-"""Of the trials at a rung, ASHA and Hyperband let the best one in so many go on."""
+"""Reduction factor of ASHA and Hyperband: the best one in so many trials passes a rung."""
 
 WHY_PRUNED = {
     "median": "is below the median there",
@@ -40,13 +40,13 @@ WHY_PRUNED = {
     "hyperband": "is not in the better half of its bracket there",
     "none": "",
 }
-"""What a pruner's verdict means, after the score that it judged."""
+"""Why a pruner stopped a trial, to be printed after its score."""
 
 
 class FlatTPESampler(TPESampler):
-    """Optuna's TPE in a space of which every trial has every setting.
+    """Optuna's TPE for a space without conditional parameters.
 
-    It suggests what Optuna's would, which first reads the space off every trial there is.
+    It gives the same suggestions, but does not derive the space from all trials first.
     """
 
     def infer_relative_search_space(
@@ -58,22 +58,22 @@ class FlatTPESampler(TPESampler):
 
 
 ONE_IN = 3
-"""Of the trials that a sampler chooses, one in so many stays with the user's own generator."""
+"""One in so many sampled trials uses the user's own kind of generator (repaint)."""
 
 
 def kind_at(number: int) -> GeneratorKind:
-    """The kind of generator that a sampled trial has by its place in a study of both kinds.
+    """The kind of generator of a sampled trial, by its number, in a study of both kinds.
 
-    Not by the trials' results: so it is the same with any number of workers, and when a study goes
-    on. A failed trial is replaced by the next place, whatever that is.
+    It does not depend on results, so neither the number of workers nor a resume changes it. A
+    failed trial is replaced by the next number, of whatever kind.
     """
     return REPAINT if number % ONE_IN == ONE_IN - 1 else WARP
 
 
 class TrialsOfOneKind:
-    """A study's storage without the trials of the other kind of generator.
+    """A view of a study's storage, with only the trials of one kind of generator.
 
-    All that samplers and pruners learn from goes through `get_all_trials`.
+    Samplers and pruners read trials through `get_all_trials` only.
     """
 
     def __init__(self, storage: Any, kind: str | None) -> None:
@@ -85,23 +85,23 @@ class TrialsOfOneKind:
         return [trial for trial in found if trial.params.get(GENERATOR) == self.kind]
 
     def __getattr__(self, name: str) -> Any:
-        if name == "storage":  # of one that is being copied
+        if name == "storage":  # not set yet while a copy is made
             raise AttributeError(name)
         return getattr(self.storage, name)
 
 
 def of_one_kind(study: Study, kind: str | None) -> Study:
-    """The same study as far as its trials are of that kind."""
+    """A view of the study with only the trials of that kind."""
     storage: Any = TrialsOfOneKind(study._storage, kind)
     return Study(study.study_name, storage, study.sampler, study.pruner)
 
 
 class SamplerOfKinds(BaseSampler):
-    """Gives each trial the kind of generator of its place, and the other settings by a sampler
-    that sees the trials of that kind alone.
+    """Chooses the kind of generator by the trial's number, and the other parameters by a sampler
+    that sees only the trials of that kind.
 
     Args:
-        make: makes the sampler of a kind.
+        make: creates the sampler of a kind.
     """
 
     def __init__(self, make: Callable[[str], BaseSampler]) -> None:
@@ -109,13 +109,13 @@ class SamplerOfKinds(BaseSampler):
         self.made: dict[str, tuple[BaseSampler, Study]] = {}
 
     def kind(self, trial: FrozenTrial) -> str:
-        """Of a trial that is enqueued, asked for again, or new."""
-        asked = trial.system_attrs.get("fixed_params", {})
-        kind: str = {**asked, **trial.params}.get(GENERATOR, kind_at(trial.number))
+        """The kind of an enqueued, requeued or new trial."""
+        fixed = trial.system_attrs.get("fixed_params", {})
+        kind: str = {**fixed, **trial.params}.get(GENERATOR, kind_at(trial.number))
         return kind
 
     def of(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
-        """The sampler of a trial's kind, and what it sees of the study."""
+        """The sampler of a trial's kind, and its view of the study."""
         kind = self.kind(trial)
         if kind not in self.made:
             self.made[kind] = self.make(kind), of_one_kind(study, kind)
@@ -124,15 +124,15 @@ class SamplerOfKinds(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        sampler, seen = self.of(study, trial)
-        found = sampler.infer_relative_search_space(seen, trial)
+        sampler, view = self.of(study, trial)
+        found = sampler.infer_relative_search_space(view, trial)
         return {name: entry for name, entry in found.items() if name != GENERATOR}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        sampler, seen = self.of(study, trial)
-        return sampler.sample_relative(seen, trial, search_space)
+        sampler, view = self.of(study, trial)
+        return sampler.sample_relative(view, trial, search_space)
 
     def sample_independent(
         self,
@@ -143,22 +143,22 @@ class SamplerOfKinds(BaseSampler):
     ) -> Any:
         if param_name == GENERATOR:
             return self.kind(trial)
-        sampler, seen = self.of(study, trial)
-        return sampler.sample_independent(seen, trial, param_name, param_distribution)
+        sampler, view = self.of(study, trial)
+        return sampler.sample_independent(view, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        sampler, seen = self.of(study, trial)
-        sampler.before_trial(seen, trial)
+        sampler, view = self.of(study, trial)
+        sampler.before_trial(view, trial)
 
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
-        sampler, seen = self.of(study, trial)
-        sampler.after_trial(seen, trial, state, values)
+        sampler, view = self.of(study, trial)
+        sampler.after_trial(view, trial, state, values)
 
 
 class PrunerOfKinds(BasePruner):
-    """Compares a trial with those of its own kind of generator."""
+    """Compares a trial only with trials of the same kind of generator."""
 
     def __init__(self, pruner: BasePruner) -> None:
         self.pruner = pruner
@@ -173,8 +173,8 @@ def make_sampler(
     """The sampler of trial `number` in a study of `seed`.
 
     Args:
-        flat: no setting of the space depends on another.
-        both: the space holds both kinds of generator.
+        flat: the space has no conditional parameters.
+        both: the space has both kinds of generator.
     """
 
     def of_kind(kind: str) -> BaseSampler:
@@ -184,11 +184,11 @@ def make_sampler(
 
 
 def plain_sampler(name: SamplerName, seed: int, number: int, flat: bool, kind: str) -> BaseSampler:
-    """The sampler of a study of one kind of generator, or of the trials of that kind.
+    """The sampler for one kind of generator.
 
-    The recipes count among the trials that TPE and GP begin with (10) and do not learn from. TPE
-    learns the settings of each branch of a conditional space together (`group`); the others draw
-    a conditional setting at random.
+    The recipes count among the 10 startup trials of TPE and GP. TPE models the parameters of each
+    branch of a conditional space jointly (`group`); other samplers draw conditional parameters at
+    random.
     """
     own = derived_seed(seed, number)
     with warnings.catch_warnings():
@@ -203,7 +203,7 @@ def plain_sampler(name: SamplerName, seed: int, number: int, flat: bool, kind: s
             case "cmaes":
                 return CmaEsSampler(seed=own, warn_independent_sampling=False)
             case "qmc":
-                # One sequence a study and kind: the study itself counts the points drawn from it.
+                # One sequence per study and kind: the study stores how many points were drawn.
                 return QMCSampler(
                     scramble=True,
                     seed=derived_seed(seed, int(kind == WARP)),
@@ -215,27 +215,26 @@ def plain_sampler(name: SamplerName, seed: int, number: int, flat: bool, kind: s
 
 
 def derived_seed(seed: int, number: int) -> int:
-    """A 32-bit seed that neighbouring seeds and numbers do not share."""
+    """A 32-bit seed that differs between neighbouring seeds and numbers."""
     from numpy.random import SeedSequence
 
     return int(SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def make_pruner(name: PrunerName, rungs: Sequence[int], both: bool = False) -> BasePruner:
-    """What stops trials at their `rungs` (steps, ascending).
+    """The pruner for trials with these `rungs` (steps, ascending).
 
     Args:
-        both: the study holds both kinds of generator.
+        both: the study has both kinds of generator.
     """
     pruner = plain_pruner(name, rungs)
     return PrunerOfKinds(pruner) if both else pruner
 
 
 def plain_pruner(name: PrunerName, rungs: Sequence[int]) -> BasePruner:
-    """The pruner of a study of one kind of generator, or of the trials of one kind.
+    """The pruner for one kind of generator.
 
-    That a rung says something about the end is the profile's business: its first rung comes late
-    enough.
+    The profile places the first rung late enough to be predictive of the final score.
     """
     match name:
         case "median":
@@ -251,8 +250,8 @@ def plain_pruner(name: PrunerName, rungs: Sequence[int]) -> BasePruner:
 
 
 def hopeless(trial: Trial, step: int, last: int) -> bool:
-    """Whether the study's pruner stops a trial at `step`, which it has reported.
+    """Whether the study's pruner stops a trial at `step`, for which a score is reported.
 
-    The guide's recipes are what others are judged by: they are always run to their end.
+    The guide's recipes, which are the baseline, always run to their end.
     """
     return "recipe" not in trial.user_attrs and step < last and trial.should_prune()

@@ -1,9 +1,8 @@
-"""Optuna's database as its only writer uses it: read once, then known; waited for while it is away.
+"""Optuna storage for a single writer: cached after the first read, with retries if unavailable.
 
-Optuna reads every unfinished trial anew before each decision, because others may write to a study.
-To a study of ours nobody but the driver writes, so a thousand running trials cost it no more than
-one. A trial's parameters and attributes are written together: before its next rung, its next state,
-or where `flush` is called.
+Optuna re-reads every unfinished trial before each decision, because others may write to a study.
+Only the driver writes to ours, so a thousand running trials cost no more than one. A trial's
+parameters and attributes are written in one batch: before its next rung or state, or on `flush`.
 """
 
 import copy
@@ -34,8 +33,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from harness.errors import HarnessError
 from harness.study.database_errors import damaged, is_away, is_damage
 
-PATIENCE = 300.0  # seconds that a database may be away
-RETRY_AFTER = 0.5  # seconds
+PATIENCE = 300.0  # seconds of retries while the database is unavailable
+RETRY_AFTER = 0.5  # seconds between retries
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,11 +45,11 @@ log = logging.getLogger(__name__)
 def patient(
     method: Callable[Concatenate["PatientStorage", P], R],
 ) -> Callable[Concatenate["PatientStorage", P], R]:
-    """The same call, made again while the database is away.
+    """Decorator: retry a call while the database is unavailable.
 
     Raises:
         UserInputError: the database is damaged.
-        HarnessError: it has been away for too long.
+        HarnessError: it has been unavailable for too long.
     """
 
     @functools.wraps(method)
@@ -78,7 +77,7 @@ def patient(
 
 @dataclass
 class Unwritten:
-    """What is known of a trial and not yet in the database."""
+    """Changes of a trial that are not yet in the database."""
 
     params: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
     user_attrs: dict[str, Any] = field(default_factory=dict)
@@ -86,7 +85,7 @@ class Unwritten:
 
 
 class PatientStorage(RDBStorage):
-    """Optuna's database, waited for where it is away, as while its server restarts."""
+    """Optuna's database storage, with retries while it is unavailable, as in a server restart."""
 
     create_new_study = patient(RDBStorage.create_new_study)
     delete_study = patient(RDBStorage.delete_study)
@@ -111,19 +110,19 @@ class PatientStorage(RDBStorage):
     def create_marked_study(
         self, name: str, directions: Sequence[str], marks: Mapping[str, str]
     ) -> None:
-        """A study with some attributes, in one transaction; one that landed is no error.
+        """Create a study with attributes in one transaction; idempotent, so it can be retried.
 
         Args:
-            marks: one of them no other study has.
+            marks: the attributes; one of them must be unique to the study.
 
         Raises:
-            DuplicatedStudyError: there is another study of that name.
+            DuplicatedStudyError: another study has that name.
         """
         study = models.StudyModel(
             study_name=name,
             directions=[
-                models.StudyDirectionModel(objective=place, direction=StudyDirection[way.upper()])
-                for place, way in enumerate(directions)
+                models.StudyDirectionModel(objective=index, direction=StudyDirection[way.upper()])
+                for index, way in enumerate(directions)
             ],
             user_attributes=[
                 models.StudyUserAttributeModel(key=key, value_json=json.dumps(value))
@@ -134,25 +133,25 @@ class PatientStorage(RDBStorage):
             with _create_scoped_session(self.scoped_session) as session:
                 session.add(study)
         except IntegrityError:
-            there = self.get_study_user_attrs(self.get_study_id_from_name(name))
-            if not marks.items() <= there.items():
+            existing = self.get_study_user_attrs(self.get_study_id_from_name(name))
+            if not marks.items() <= existing.items():
                 raise DuplicatedStudyError(name) from None
 
     def write(self, trial_id: int, unwritten: Unwritten) -> None:
-        """All of it in one transaction; one that landed although its answer was lost is no error.
+        """Write all changes in one transaction. A retry after a lost response is no error.
 
-        A parameter, unlike an attribute, cannot be written twice.
+        Unlike an attribute, a parameter cannot be written twice.
         """
-        tried = 0
+        tries = 0
 
         @patient
         def put(self: PatientStorage) -> None:
-            nonlocal tried
-            tried += 1
-            landed = self.get_trial(trial_id).params if tried > 1 else {}
+            nonlocal tries
+            tries += 1
+            written = self.get_trial(trial_id).params if tries > 1 else {}
             with _create_scoped_session(self.scoped_session) as session:
                 for name, (value, distribution) in unwritten.params.items():
-                    if name not in landed:
+                    if name not in written:
                         self._set_trial_param_without_commit(
                             session, trial_id, name, value, distribution, distribution
                         )
@@ -168,38 +167,38 @@ class PatientStorage(RDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """As Optuna's; a change that landed although its answer was lost is not an error."""
-        tried = 0
+        """As Optuna's. A retry after a lost response is not an error."""
+        tries = 0
 
         @patient
         def change(self: PatientStorage) -> bool:
-            nonlocal tried
-            tried += 1
+            nonlocal tries
+            tries += 1
             try:
-                landed = RDBStorage.set_trial_state_values(self, trial_id, state, values)
+                changed = RDBStorage.set_trial_state_values(self, trial_id, state, values)
             except UpdateFinishedTrialError:
-                if tried == 1:
+                if tries == 1:
                     raise
                 return True
-            return landed or tried > 1
+            return changed or tries > 1
 
         return change(self)
 
 
 class OnlyWriter(_CachedStorage):
-    """Optuna's cache of a database that nobody else writes to: each study is read once."""
+    """Optuna's cache for a database without other writers: each study is read once."""
 
     def __init__(self, backend: PatientStorage) -> None:
         super().__init__(backend)
         self.database = backend
         self.read: set[int] = set()
-        # By study: its trials in some states, in order, until one of them changes.
+        # Cached lists per study: trials in a set of states, in order, until one of them changes.
         self.listed: dict[int, dict[frozenset[TrialState], list[FrozenTrial]]] = defaultdict(dict)
         self.study_attrs: dict[int, dict[str, Any]] = {}
         self.unwritten: dict[int, Unwritten] = defaultdict(Unwritten)
 
     def flush(self) -> None:
-        """Write down what waits."""
+        """Write all pending changes to the database."""
         for trial_id in list(self.unwritten):
             self.write(trial_id)
 
@@ -222,23 +221,23 @@ class OnlyWriter(_CachedStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         self._read_trials_from_remote_storage(study_id)
-        wanted = frozenset(state for state in TrialState if states is None or state in states)
+        selected = frozenset(state for state in TrialState if states is None or state in states)
         listed = self.listed[study_id]
-        if wanted not in listed:
+        if selected not in listed:
             known: Iterable[FrozenTrial] = self._studies[study_id].trials.values()
-            listed[wanted] = [trial for trial in known if trial.state in wanted]
-        return copy.deepcopy(listed[wanted]) if deepcopy else list(listed[wanted])
+            listed[selected] = [trial for trial in known if trial.state in selected]
+        return copy.deepcopy(listed[selected]) if deepcopy else list(listed[selected])
 
     def forget_lists(self, study_id: int, *states: TrialState) -> None:
-        """Of trials in any of these states."""
+        """Invalidate the cached lists that include any of these states."""
         listed = self.listed[study_id]
-        for wanted in [each for each in listed if not each.isdisjoint(states)]:
-            del listed[wanted]
+        for selected in [each for each in listed if not each.isdisjoint(states)]:
+            del listed[selected]
 
     def delete_study(self, study_id: int) -> None:
         super().delete_study(study_id)
-        for held in (self.listed, self.study_attrs):
-            held.pop(study_id, None)
+        for cache in (self.listed, self.study_attrs):
+            cache.pop(study_id, None)
         self.read.discard(study_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
@@ -258,7 +257,7 @@ class OnlyWriter(_CachedStorage):
         return made
 
     def take_in_unanswered(self, study_id: int, made: int) -> None:
-        """Queue the trials that were made before `made` in calls whose answers were lost."""
+        """Queue trials created before `made`, by calls whose responses were lost."""
         known = self._studies[study_id].trials
         if self.get_trial(made).number == len(known) - 1:
             return
@@ -334,13 +333,13 @@ class OnlyWriter(_CachedStorage):
         return changed
 
     def updatable(self, trial_id: int) -> FrozenTrial:
-        """A trial that has not ended."""
+        """A trial that has not ended; raises Optuna's UpdateFinishedTrialError otherwise."""
         trial = self.get_trial(trial_id)
         self.check_trial_is_updatable(trial_id, trial.state)
         return trial
 
     def change(self, trial: FrozenTrial, **fields: Any) -> None:
-        """Put a changed copy of a trial in its place."""
+        """Replace a trial in the cache with a changed copy."""
         changed = copy.copy(trial)
         for name, value in fields.items():
             setattr(changed, name, value)
@@ -350,5 +349,5 @@ class OnlyWriter(_CachedStorage):
 
 
 def as_stored(value: Any) -> Any:
-    """An attribute as the database gives it back."""
+    """An attribute's value after a round trip through the database's JSON."""
     return json.loads(json.dumps(value))

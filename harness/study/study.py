@@ -1,7 +1,7 @@
-"""The Optuna study, which is the record: opened, continued, counted. Only the driver writes to it.
+"""Open, create and continue the Optuna study, the record of a search. Only the driver writes to it.
 
-A trial is asked for once and told once. One that was given up midway (its driver died, or the user
-stopped the search) goes back to the queue with its number, its values and its seed.
+Each trial is asked and told once. An interrupted trial (the driver died, or the user stopped the
+search) returns to the queue with its number, parameters and seed.
 """
 
 import json
@@ -28,9 +28,9 @@ from harness.study.urls import without_secrets
 from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-"""What a budget counts. A failed trial says nothing about its setting and is not counted."""
+"""States that count towards the budget. A failed trial has no result and is not counted."""
 
-# What may not change within a study, in the words that a user reads.
+# Metadata that must not change within a study, with their names in messages.
 FIXED_FACTS = {
     "space": "space",
     "profile": "profile",
@@ -49,26 +49,26 @@ FIXED_FACTS = {
     "pruner": "pruner",
 }
 
-# Names repeat, in other databases and after a deletion; this does not. A study of ours carries it
-# from its first moment.
+# Unique, unlike names, which recur in other databases and after a deletion. A study of ours has it
+# from its creation.
 IDENTITY = "identity"
 
-# Written last: a study of ours without it was never finished being made, and no trial of it ran.
+# Written last: a study of ours without it was not completely created, and no trial of it ran.
 FINISHED_MAKING = "created"
 
-# What the record of a study's finalists is called, and whose they are: its study's identity.
+# Suffix of the name of the finalists' record, and its attribute with the identity of the study.
 FINALISTS = " (finalists)"
 FINALISTS_OF = "finalists_of"
 
 
 Direction = Literal["minimize", "maximize"]
 
-# A study of ours has these at least.
+# The minimal attributes of a study of ours.
 OURS = {FINISHED_MAKING, "name", "data", "train"}
 
 
 def load_study(storage: BaseStorage, name: str) -> Study | None:
-    """The study of that name, whosever it is."""
+    """The study of that name, whatever program created it; None if there is none."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         return optuna.load_study(study_name=name, storage=storage)
@@ -77,13 +77,13 @@ def load_study(storage: BaseStorage, name: str) -> Study | None:
 
 
 def find_study(storage: BaseStorage, name: str) -> Study | None:
-    """The study of that name, if it is one of ours and its making was finished."""
+    """The study of that name, if it is one of ours and completely created; else None."""
     study = load_study(storage, name)
     return study if study is not None and study.user_attrs.keys() >= OURS else None
 
 
 def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
-    """The finished-making studies of a run folder or database, all or the one named.
+    """The completely created studies of a run folder or database: all, or the one named.
 
     Raises:
         UserInputError: there is no such folder or database, or no such study in it.
@@ -102,23 +102,23 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
     found = [study for each in names if (study := find_study(storage, each)) is not None]
     if name is not None and not found:
         names = optuna.get_all_study_names(storage)
-        held = ", ".join(each for each in names if find_study(storage, each)) or "none"
-        raise UserInputError(f"There is no study {name} in {where}; its studies are: {held}.")
+        listed = ", ".join(each for each in names if find_study(storage, each)) or "none"
+        raise UserInputError(f"There is no study {name} in {where}; its studies are: {listed}.")
     return found
 
 
 def read_study(
     run_dir: Path | str = "runs", name: str | None = None, storage: str | None = None
 ) -> Study:
-    """A study's record, which may be read while the study is searched.
+    """A study's record; a search may be running.
 
     Args:
         run_dir: the run folder of the search.
-        name: the study; may be left out where there is only one.
-        storage: the URL of Optuna's database, where it is not the run folder's.
+        name: the study; may be omitted if there is only one.
+        storage: the URL of Optuna's database, if it is not in the run folder.
 
     Raises:
-        UserInputError: there is none, or there are several and none is named.
+        UserInputError: there is no such study, or there are several and `name` is None.
     """
     studies = open_existing(RunPaths(Path(run_dir)), storage, name)
     if not studies:
@@ -130,14 +130,14 @@ def read_study(
 
 
 def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finalists: bool) -> None:
-    """Refuse a name under which the database has what is not ours.
+    """Reject a name that another program's study has.
 
     Args:
-        facts: the user attributes that the study has, or gets.
-        finalists: the study gets a record of its finalists too.
+        facts: the metadata that the study has or will have.
+        finalists: the study will also have a record of its finalists.
 
     Raises:
-        UserInputError: another program's study has the name, or that of the finalists' record.
+        UserInputError: another program's study has the name, or the name of the finalists' record.
     """
     study = load_study(storage, name)
     if study is None and name.endswith(FINALISTS):
@@ -161,9 +161,9 @@ def stranger(name: str) -> UserInputError:
 
 
 def is_half_made(study: Study, facts: Mapping[str, Any]) -> bool:
-    """Whether a study is one that we began to make and did not finish; no trial of it ever ran."""
-    noted = study.user_attrs.keys()
-    ours = IDENTITY in noted and FINISHED_MAKING not in noted and noted <= {IDENTITY, *facts}
+    """Whether a study is one of ours whose creation was interrupted; no trial of it has run."""
+    keys = study.user_attrs.keys()
+    ours = IDENTITY in keys and FINISHED_MAKING not in keys and keys <= {IDENTITY, *facts}
     trials = study.get_trials(deepcopy=False)
     return ours and all(trial.state == TrialState.WAITING for trial in trials)
 
@@ -174,18 +174,18 @@ def create_study(
     facts: Mapping[str, Any],
     recipes: Mapping[str, Mapping[str, Any]],
 ) -> Study:
-    """Make the study, its facts and its first trials; one that we half made is made anew.
+    """Create the study, with its metadata and recipes. An incomplete one of ours is recreated.
 
     Args:
-        facts: the study's user attributes.
-        recipes: values to enqueue, by the recipe's name.
+        facts: the study's metadata.
+        recipes: parameters to enqueue, by the recipe's name.
 
     Raises:
-        UserInputError: there is a study of that name which is not our half-made one.
+        UserInputError: another study has that name.
     """
-    there = load_study(storage, name)
-    if there is not None:
-        if not is_half_made(there, facts):
+    existing = load_study(storage, name)
+    if existing is not None:
+        if not is_half_made(existing, facts):
             raise stranger(name)
         optuna.delete_study(study_name=name, storage=storage)
     objectives = facts.get("objectives") or {"score": facts["direction"]}
@@ -206,17 +206,17 @@ def create_study(
 def create_marked(
     storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, str]
 ) -> Study:
-    """A study that carries some attributes from its first moment, so that it is known as ours.
+    """Create a study with attributes in one step, so that an incomplete one is known to be ours.
 
     Raises:
-        UserInputError: there is another study of that name.
+        UserInputError: another study has that name.
     """
     database = storage._backend if isinstance(storage, _CachedStorage) else storage
     try:
         if isinstance(database, PatientStorage):
             database.create_marked_study(name, directions, marks)
             return optuna.load_study(study_name=name, storage=storage)
-        # In memory, where nobody else sees it half made.
+        # In memory, where no other process can see an incomplete study.
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
         raise stranger(name) from None
@@ -226,22 +226,23 @@ def create_marked(
 
 
 def identity_of(study: Study) -> str:
-    """32 hex digits that no other study has; a study of an earlier version gets its own now."""
+    """The study's unique id, 32 hex digits. A study of an old version without one gets it now."""
     if IDENTITY not in study.user_attrs:
         finals = finals_of(study)
-        known = finals and finals.user_attrs.get(FINALISTS_OF)  # ended between the next two steps
+        # A process that ended between the next two writes has left it there.
+        known = finals and finals.user_attrs.get(FINALISTS_OF)
         identity = known or uuid4().hex
         if finals is not None:
             finals.set_user_attr(FINALISTS_OF, identity)
         study.set_user_attr(IDENTITY, identity)
-    noted: str = study.user_attrs[IDENTITY]
-    return noted
+    stored: str = study.user_attrs[IDENTITY]
+    return stored
 
 
 def finals_of(study: Study) -> Study | None:
-    """The record of a study's finalists; what has its name and is not its own is none.
+    """The record of a study's finalists; None if it does not exist or is not this study's.
 
-    Earlier versions marked neither the study nor the record.
+    Earlier versions gave an identity to neither the study nor the record.
     """
     found = load_study(study._storage, study.study_name + FINALISTS)
     if found is None or not found.user_attrs.keys() <= {FINALISTS_OF}:
@@ -253,7 +254,7 @@ def finals_of(study: Study) -> Study | None:
 
 
 def final_study(study: Study) -> Study:
-    """The record of a study's finalists, made where there is none.
+    """The record of a study's finalists, created if it does not exist.
 
     Raises:
         UserInputError: another study has its name.
@@ -267,20 +268,20 @@ def final_study(study: Study) -> Study:
 
 
 def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> None:
-    """Queue earlier results, after what waits already; one that the study has is left out.
+    """Enqueue parameters of earlier results, last in the queue; those already present are skipped.
 
     Args:
-        earlier: values by the name of where they were found.
+        earlier: parameters by the name of their source.
     """
     for name, values in earlier.items():
         study.enqueue_trial(dict(values), {"enqueued": name}, skip_if_exists=True)
 
 
 def check_same(study: Study, facts: Mapping[str, Any]) -> None:
-    """Refuse to go on with a study that was made with something else.
+    """Reject a resume with other metadata than those of the study.
 
     Raises:
-        UserInputError: what differs, in one sentence.
+        UserInputError: names all differences.
     """
     if study.user_attrs["train"].get("half_size_steps"):
         raise UserInputError(
@@ -288,11 +289,11 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
             "so new trials would not compare with its own: begin anew with --study NAME, and "
             "--enqueue its best.yaml."
         )
-    made, wanted = fixed_facts(study.user_attrs), fixed_facts(facts)
+    made, given = fixed_facts(study.user_attrs), fixed_facts(facts)
     differing = [
-        f"{words} ({shown(made[key])}, now {shown(wanted[key])})"
+        f"{words} ({shown(made[key])}, now {shown(given[key])})"
         for key, words in FIXED_FACTS.items()
-        if made[key] != wanted[key]
+        if made[key] != given[key]
     ]
     if differing:
         raise UserInputError(
@@ -302,16 +303,14 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
 
 
 def note_places(study: Study, facts: Mapping[str, Any]) -> None:
-    """Note where the study's files are now: its run folder may have been moved."""
+    """Update the paths in the metadata: the run folder may have been moved."""
     for key in ("warm_start_folder", "program"):
         if key in facts and study.user_attrs.get(key) != facts[key]:
             study.set_user_attr(key, facts[key])
 
 
 def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts that must stay, with the data's own taken out of its entry, and without places in
-    the run folder, which may be moved.
-    """
+    """The metadata of `FIXED_FACTS`, without paths in the run folder, which may be moved."""
     data, program = facts["data"], facts.get("program")
     flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
     flat["train"] = without_half_size(facts["train"])
@@ -321,7 +320,7 @@ def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(fact: Any) -> str:
-    """A fact in a few letters: long ones differ somewhere, and are named rather than printed."""
+    """A value for a message, abbreviated if it is too long to print."""
     text = str(fact)
     if len(text) == 64 and text.isalnum():
         return text[:12]
@@ -329,13 +328,13 @@ def shown(fact: Any) -> str:
 
 
 def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
-    """Return a trial that nobody runs any more to the head of the queue."""
+    """Requeue an interrupted trial, at the head of the queue."""
     storage = study._storage
     storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
 
 
 def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
-    """The next trial: the first that waits, else a new one from the sampler."""
+    """The next trial: the first in the queue, else a new one from the sampler."""
     number = len(study.get_trials(deepcopy=False))
     study.sampler = make_sampler(
         sampler, seed, number, flat=not space.conditional, both=bool(space.kinds)
@@ -346,16 +345,16 @@ def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
 
 
 def write_down(study: Study) -> None:
-    """What a worker is about to be given is in the database, where a later driver finds it."""
+    """Flush a trial to the database before a worker gets it, so that a later driver finds it."""
     if isinstance(study._storage, OnlyWriter):
         study._storage.flush()
 
 
 def running(study: Study) -> list[FrozenTrial]:
-    """Trials that the record says are being run."""
+    """Trials in state RUNNING."""
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
 def counted(study: Study) -> int:
-    """Trials that a budget counts."""
+    """The number of trials that count towards the budget."""
     return len(study.get_trials(deepcopy=False, states=COUNTED))

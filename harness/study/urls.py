@@ -1,4 +1,4 @@
-"""Addresses of databases and servers: what they name, and how they may be shown."""
+"""URLs of databases and servers: parse and build them, and redact secrets."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 HIDDEN = "***"
 
-# Parts of an address's query that are no secret; whatever is not among them may be one.
+# Query parameters that are not secret; all others are redacted.
 HARMLESS = frozenset(
     [
         "mode",
@@ -30,15 +30,15 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 
 
 def without_secrets(url: str) -> str:
-    """A database or tracking URL as it may be shown: its password and the like replaced by ***."""
+    """A database or tracking URL with its password and other secrets replaced by ***."""
     scheme, found, rest = url.partition("://")
     if not found:
         return url
     place, asked, query = rest.partition("?")
-    if not place.startswith("/"):  # it names a server; a file's path may hold any character
+    if not place.startswith("/"):  # a server; a file's path may contain any character
         place, _, fragment = place.partition("#")
         user, at, host = place.rpartition("@")
-        if not at and ":" in place and "@" in query:  # a password with a question mark in it
+        if not at and ":" in place and "@" in query:  # a password that contains a question mark
             return f"{scheme}://{HIDDEN}"
         if at:
             place = f"{shown_user(scheme, user)}@{host}"
@@ -49,7 +49,7 @@ def without_secrets(url: str) -> str:
 
 
 def shown_user(scheme: str, user: str) -> str:
-    """Who logs in; a web server's user can be a token."""
+    """The user part of a URL, redacted. For a web server the user name itself can be a token."""
     name, colon, _ = user.partition(":")
     if scheme.startswith("http"):
         return HIDDEN
@@ -64,32 +64,32 @@ def shown_part(part: str) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """A text with every URL in it as it may be shown."""
+    """A text with the secrets of all URLs in it redacted."""
     return URL.sub(lambda found: without_secrets(found[0]), text)
 
 
 def sqlite_address(file: Path) -> str:
-    """The URL of a SQLite file, whatever its path is."""
+    """The URL of a SQLite file, whatever characters its path contains."""
     path = str(file.absolute())
-    # MLflow makes the folder of a `sqlite:` address, and does not decode its name.
+    # MLflow creates the folder of a `sqlite:` URL, without decoding its name.
     kind = "sqlite" if escaped(path) == path else "sqlite+pysqlite"
     return f"{kind}:///{escaped(path)}"
 
 
 def address_of_still(file: Path) -> str:
-    """The same, of one that does not change and beside which nothing can be written."""
-    # SQLite itself takes this for an address, within that of SQLAlchemy.
+    """The same for a file that does not change, in a read-only folder."""
+    # A URI for SQLite itself, inside SQLAlchemy's URL.
     place = escaped(f"file:{escaped(str(file.absolute()))}")
     return f"sqlite:///{place}?mode=ro&immutable=1&uri=true"
 
 
 def escaped(path: str) -> str:
-    """A path within a URL. Bytes that are no UTF-8 stay as Python has them, for SQLAlchemy too."""
+    """A path escaped for a URL. Bytes that are not UTF-8 stay Python's surrogates."""
     return re.sub("[%?#{}]", lambda mark: f"%{ord(mark[0]):02X}", path)
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite database; None of another kind, and of one in memory."""
+    """The file of a SQLite database; None for other databases and for one in memory."""
     scheme, _, rest = url.partition("://")
     path, _, query = rest.partition("?")
     path = unquote(path.removeprefix("/"))

@@ -1,4 +1,4 @@
-"""MLflow, the mirror that people look at. The search and a training never wait for it."""
+"""MLflow tracking: a mirror for people to look at. No search or training waits for it."""
 
 from harness.tracking.client import check_tracking_uri, ignored_variable, quiet_client
 from harness.tracking.database import served

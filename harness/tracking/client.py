@@ -1,4 +1,4 @@
-"""MLflow's client: how it is made, and what its errors mean to whoever asked."""
+"""Create MLflow clients, validate tracking addresses and classify MLflow's errors."""
 
 import logging
 import os
@@ -26,10 +26,10 @@ SERVERS = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 DATABRICKS = ("databricks", "databricks-uc", "uc")
 FOLDERS = ("", "file")
-DATABASE_TRIES = 3  # of MLflow's, each twice as long after the last: ten take two minutes
-SENTENCE = 500  # letters of an answer of MLflow's that a user is shown
+DATABASE_TRIES = 3  # MLflow doubles the wait after each: its default of ten takes two minutes
+SENTENCE = 500  # maximum length, in characters, of an MLflow error shown to the user
 
-# MLflow understood what it was given and will never take it. Everything else may pass.
+# MLflow understood the request and rejects it for good. All other errors may be temporary.
 REFUSALS = (
     "INVALID_PARAMETER_VALUE",
     "INVALID_STATE",
@@ -39,7 +39,7 @@ REFUSALS = (
 
 
 def load_client() -> "type[MlflowClient]":
-    """MLflow's client without its chatter, its telemetry and its minutes of retries."""
+    """Import MLflow's client with telemetry and log output off, and with short retries."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -52,9 +52,9 @@ def load_client() -> "type[MlflowClient]":
 
 
 def quiet_client(uri: str) -> "MlflowClient":
-    """A client of the store at `uri`, which is opened, and made where it is a new file.
+    """A client of the store at `uri`. Opens the store, and creates it if it is a new file.
 
-    The registry of models is always that of the same store, whatever the environment names.
+    The model registry is always that of the same store, whatever the environment names.
     """
     client = load_client()
     if scheme_of(uri) in SERVERS:
@@ -67,7 +67,7 @@ def quiet_client(uri: str) -> "MlflowClient":
 
 
 def bypass_proxies(uri: str) -> None:
-    """Ask no proxy for this machine's own addresses: it would look for them on its own."""
+    """Exclude loopback addresses from the proxy, which would resolve them on its own machine."""
     if urlsplit(uri).hostname not in LOOPBACK or not urllib.request.getproxies():
         return
     named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
@@ -76,17 +76,17 @@ def bypass_proxies(uri: str) -> None:
 
 
 def scheme_of(uri: str) -> str:
-    """`postgresql` of `postgresql+psycopg://...`; "" of a path."""
+    """The scheme without a driver: `postgresql` for `postgresql+psycopg://...`; "" for a path."""
     if uri in DATABRICKS:
         return uri
     return uri.partition(":")[0].partition("+")[0] if ":" in uri else ""
 
 
 def check_tracking_uri(uri: str) -> None:
-    """Refuse what MLflow cannot keep runs in; opens nothing.
+    """Reject an address at which MLflow cannot store runs. Opens nothing.
 
     Raises:
-        UserInputError: it is a folder, of an unknown kind, or its driver package is missing.
+        UserInputError: it is a folder or of an unknown kind, or its driver package is missing.
     """
     scheme = scheme_of(uri)
     shown = without_secrets(uri)
@@ -120,7 +120,7 @@ def check_tracking_uri(uri: str) -> None:
 
 
 def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
-    """A remark where the environment names a store and the command line does not."""
+    """A note if the environment names a store and the command line does not; else empty."""
     named = os.environ.get(VARIABLE, "")
     if tracking_uri is not None or not named:
         return ()
@@ -132,11 +132,13 @@ def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
 
 @contextmanager
 def named_errors() -> Iterator[None]:
-    """MLflow's errors as what they are: a refusal or an absence. Others are faults of ours.
+    """Distinguish MLflow rejecting a request from MLflow being unreachable.
+
+    Other errors, which are bugs of this program, pass through.
 
     Raises:
-        RefusedError: MLflow understood and will never take it.
-        AwayError: it may take it later.
+        RefusedError: MLflow understood the request and rejects it for good.
+        AwayError: a retry may succeed.
     """
     from mlflow.exceptions import MlflowException
 
@@ -154,5 +156,5 @@ def sentence(error: Exception) -> str:
     if silent := re.search(r"host='([^']+)', port=(\d+)\): Max retries exceeded", str(error)):
         return f"nothing answers at {silent[1]}:{silent[2]}"
     lines = str(error).strip().splitlines()
-    said = scrubbed(lines[0] if lines else type(error).__name__)
-    return said if len(said) <= SENTENCE else f"{said[:SENTENCE]} ..."
+    first = scrubbed(lines[0] if lines else type(error).__name__)
+    return first if len(first) <= SENTENCE else f"{first[:SENTENCE]} ..."

@@ -1,18 +1,18 @@
-"""What MLflow's page of a study begins with: which columns, in which order."""
+"""The columns of a study's page in MLflow, and their order."""
 
 import json
 
 from search_spaces.params import TrialParams
 
 VIEW = "harness"
-"""The name under which the view is kept; an address that ends in it opens with it."""
+"""The name of the saved view; an address that ends in it opens the page with this view."""
 
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-"""The experiment's tag that holds the view."""
+"""The experiment's tag that stores the view."""
 
 SCORE, HELD_OUT = "score", "held_out_score"
-"""A trial's score, on the validation pairs; a finalist's, on pairs held out from the search."""
-# Widths of the columns in pixels: with MLflow's own they just fit a window of 1700.
+"""A trial's score on the validation pairs; a finalist's on pairs held out from the search."""
+# Column widths in pixels: together with MLflow's own columns they just fit a window of 1700.
 METRICS = {SCORE: 80, "score/D": 80, HELD_OUT: 105}
 PARAM_WIDTH = 83
 MARKS = {"best": 55, "recipe": 90}
@@ -22,8 +22,8 @@ RUN_NAME = "attributes.`Run Name`"
 def experiment_tags() -> dict[str, str]:
     """Tags of an experiment that MLflow's page reads.
 
-    It opens as one of training runs (and not of language models), its charts begin with the score,
-    and the view shows each trial's settings and score, the best first.
+    They make it an experiment of training runs (not of language models), put the score first among
+    the charts, and define a view of each trial's parameters and score, best first.
     """
     columns = {
         **{f"metrics.`{name}`": width for name, width in METRICS.items()},

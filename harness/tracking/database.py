@@ -1,4 +1,4 @@
-"""MLflow's database in a run folder: made whole, checked, and true to where the folder lies now."""
+"""MLflow's SQLite database in a run folder: creation, integrity check, paths after a move."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from harness.errors import UserInputError
 from harness.paths import RunPaths, refusal_to_hold
 from harness.study.urls import sqlite_address
 
-# Where MLflow notes absolute locations of files.
+# The columns in which MLflow stores absolute file locations.
 LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -27,12 +27,12 @@ LOCATIONS = (
 
 
 def make_database(file: Path) -> None:
-    """MLflow's database in a file, whole or not at all: it never mends one that is half made."""
+    """Create MLflow's database atomically: MLflow does not repair a partly created one."""
     from harness.tracking.client import quiet_client
 
     for left in file.parent.glob(f".{file.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
-    # By a name that was never used: MLflow goes on with what it once opened under a name.
+    # Under a name never used before: MLflow caches engines by their path.
     with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
         aside = Path(folder) / file.name
         quiet_client(sqlite_address(aside))
@@ -44,11 +44,11 @@ def make_database(file: Path) -> None:
 
 
 def located(uri: str, artifacts: Path) -> str:
-    """Where a file of the run folder lies now, whose location was noted before the folder moved.
+    """The present location of an artifact whose URI was stored before the run folder moved.
 
     Args:
-        uri: as MLflow noted it; what lay in no run folder is returned as it is.
-        artifacts: the run folder's folder for MLflow's files.
+        uri: as MLflow stored it; returned unchanged if it is not of a run folder.
+        artifacts: the run folder's artifact folder.
     """
     _, found, inside = uri.rpartition(f"/{artifacts.name}")
     if not uri.startswith("file:") or not found or inside[:1] not in ("", "/"):
@@ -57,10 +57,10 @@ def located(uri: str, artifacts: Path) -> str:
 
 
 def settle(file: Path, artifacts: Path) -> None:
-    """Check a run folder's database, and correct the locations in it if the folder was moved.
+    """Check a run folder's database and update the file locations in it if the folder was moved.
 
     Raises:
-        sqlite3.Error: it is damaged, or cannot be read or corrected.
+        sqlite3.Error: it is damaged, or cannot be read or updated.
     """
     with closing(sqlite3.connect(file, timeout=60)) as database:
         (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
@@ -70,7 +70,7 @@ def settle(file: Path, artifacts: Path) -> None:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         for table, column in LOCATIONS:
             moved = f"{table} WHERE {column} IS NOT NULL AND {column} != located({column})"
-            # Asked first: an update would wait for whoever writes, and write to the file.
+            # SELECT first: an UPDATE would wait for other writers and touch the file.
             if table in tables and database.execute(f"SELECT 1 FROM {moved}").fetchone():
                 where = moved.partition(" ")[2]
                 database.execute(f"UPDATE {table} SET {column} = located({column}) {where}")
@@ -78,7 +78,7 @@ def settle(file: Path, artifacts: Path) -> None:
 
 
 def damaged(file: Path, error: sqlite3.Error) -> str:
-    """The sentence on a database that cannot be used."""
+    """The error message for a database that cannot be used."""
     return (
         f"MLflow's database {file} cannot be read ({error}); it was left unchanged: move it away, "
         "or restore it from a copy, and run the same command again."
@@ -87,10 +87,10 @@ def damaged(file: Path, error: sqlite3.Error) -> str:
 
 @contextmanager
 def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
-    """A run folder's database for MLflow's server, and the server's log.
+    """The database and log file for MLflow's server on a run folder.
 
-    Where the folder cannot be written, both are in a temporary place: all can be looked at, and
-    what is changed in MLflow's pages is gone with it.
+    If the folder is read-only, both are temporary: everything can be viewed, but changes made in
+    MLflow's pages are lost.
 
     Raises:
         UserInputError: the database is damaged.
@@ -112,11 +112,11 @@ def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
 
 
 def copy_database(file: Path, copy: Path) -> None:
-    """A SQLite file as it is now, also of a folder in which SQLite could make no file."""
-    log = file.with_name(f"{file.name}-wal")  # without one, nobody writes
-    how = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    """Copy a SQLite file in its current state, even from a folder that is read-only."""
+    log = file.with_name(f"{file.name}-wal")  # without it, there is no writer
+    query = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     with (
-        closing(sqlite3.connect(f"file:{quote(str(file.absolute()))}?{how}", uri=True)) as source,
+        closing(sqlite3.connect(f"file:{quote(str(file.absolute()))}?{query}", uri=True)) as source,
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)

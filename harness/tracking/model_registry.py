@@ -1,8 +1,8 @@
-"""What a study leaves in MLflow at its end: files, the best generators, and a model version.
+"""A study's results in MLflow: files, the weights of the best generators, and a model version.
 
-A version of a registered model is a folder with `latest_net_G.pth`, the winner's weights (a
-state_dict, loadable with `weights_only=True` and by pix2pix itself), and its `best.yaml`. MLflow's
-own `log_model` would pickle the network.
+A model version is a folder with `latest_net_G.pth`, the winner's weights (a state_dict that
+`weights_only=True` and pix2pix itself can load), and its `best.yaml`. MLflow's own `log_model`
+would pickle the network.
 """
 
 import shutil
@@ -19,11 +19,11 @@ TAKEN = "RESOURCE_ALREADY_EXISTS"
 
 @dataclass(frozen=True)
 class Model:
-    """The winner, to be registered.
+    """The winner, to be registered as a model version.
 
     Attributes:
-        name: of the registered model.
-        weights: the generator's file.
+        name: name of the registered model.
+        weights: file with the generator's weights.
         config: its best.yaml.
     """
 
@@ -36,14 +36,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Left:
-    """What a search leaves behind.
+    """The results of a search.
 
     Attributes:
-        best: number of the trial that best.yaml holds; None where there is none.
-        note: the study's description, Markdown.
-        files: of the study.
-        weights: its best generators.
-        model: None: nothing is registered.
+        best: number of the trial in best.yaml; None if there is none.
+        note: description of the study, in Markdown.
+        files: result files to upload.
+        weights: weights of the best generators.
+        model: the model to register; None: none.
     """
 
     best: int | None
@@ -54,27 +54,27 @@ class Left:
 
 
 def keep_weights(artifacts: Any, files: Sequence[Path]) -> None:
-    """The best generators among a run's artifacts, and none that are among them no more.
+    """Sync the weights among a run's artifacts with `files`: upload new ones, delete the others.
 
     Args:
         artifacts: the artifact repository of the study's own run.
     """
-    there = {each.path: each.file_size for each in artifacts.list_artifacts(WEIGHTS)}
-    wanted = {f"{WEIGHTS}/{file.name}": file for file in files}
-    for path in there.keys() - wanted.keys():
+    stored = {each.path: each.file_size for each in artifacts.list_artifacts(WEIGHTS)}
+    current = {f"{WEIGHTS}/{file.name}": file for file in files}
+    for path in stored.keys() - current.keys():
         artifacts.delete_artifacts(path)
-    for path, file in wanted.items():
-        if there.get(path) != file.stat().st_size:
+    for path, file in current.items():
+        if stored.get(path) != file.stat().st_size:
             artifacts.log_artifact(str(file), WEIGHTS)
 
 
 def register(client: Any, artifacts: Any, run: str, model: Model) -> None:
-    """A version of the model from the winner's weights, once for each winner of a study.
+    """Register the winner's weights as a model version, once per winner of a study.
 
     Args:
         client: an MlflowClient.
         artifacts: the run's artifact repository.
-        run: the study's; it holds the version's files.
+        run: id of the study's own run, which stores the version's files.
     """
     folder = f"{MODELS}/{model.weights.name.removesuffix('_net_G.pth')}"
     source = f"{client.get_run(run).info.artifact_uri}/{folder}"
@@ -86,10 +86,10 @@ def register(client: Any, artifacts: Any, run: str, model: Model) -> None:
     known = client.search_model_versions(f"name = '{model.name}'")
     if any(version.source == source for version in known):
         return
-    with tempfile.TemporaryDirectory() as place:
-        shutil.copyfile(model.weights, Path(place) / "latest_net_G.pth")
-        shutil.copyfile(model.config, Path(place) / "best.yaml")
-        artifacts.log_artifacts(place, folder)
+    with tempfile.TemporaryDirectory() as copies:
+        shutil.copyfile(model.weights, Path(copies) / "latest_net_G.pth")
+        shutil.copyfile(model.config, Path(copies) / "best.yaml")
+        artifacts.log_artifacts(copies, folder)
     client.create_model_version(
         model.name, source, run, tags=dict(model.tags), description=model.description
     )

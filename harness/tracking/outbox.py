@@ -1,7 +1,7 @@
-"""What a mirror is to be told, kept in a folder until it has been told.
+"""A folder of entries that wait for delivery to MLflow.
 
-An entry is a file, so that nothing is lost with the process that made it: whoever opens the folder
-next delivers what the one before could not.
+Each entry is a file, so it survives the process that wrote it: the next process that opens the
+folder delivers what the last one could not.
 """
 
 import json
@@ -17,21 +17,21 @@ from harness.paths import write_aside
 
 
 def now() -> int:
-    """Milliseconds since 1970, as MLflow counts them."""
+    """Milliseconds since 1970, MLflow's unit of time."""
     return int(time.time() * 1000)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What one run is to hold more of.
+    """An update of one run.
 
     Attributes:
-        run: whose: a trial's name, as `t037`.
-        title: of a run that begins here, or begins again.
-        status: MLflow's word, where it changes.
+        run: the trial's name, such as `t037`.
+        title: title of the run, if the entry starts or restarts it.
+        status: MLflow's new status; "" for no change.
         metrics: values at `step`.
-        panel: PNG bytes of the picture at `step`, or none.
-        at: when it happened, in milliseconds since 1970; told late, it is still of that moment.
+        panel: PNG bytes of the panel at `step`; empty if there is none.
+        at: time of the event, in milliseconds since 1970; delivery does not change it.
     """
 
     run: str
@@ -45,22 +45,23 @@ class Entry:
     panel: bytes = field(default=b"", repr=False)
 
     def as_bytes(self) -> bytes:
-        """A line of JSON, then the panel as it is."""
-        said = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "panel"}
-        return json.dumps(said).encode() + b"\n" + self.panel
+        """One line of JSON, followed by the bytes of the panel."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        del values["panel"]
+        return json.dumps(values).encode() + b"\n" + self.panel
 
     @staticmethod
-    def of_bytes(held: bytes) -> "Entry":
+    def of_bytes(content: bytes) -> "Entry":
         """The entry that `as_bytes` wrote.
 
         Raises:
-            ValueError: the bytes are none.
+            ValueError: the bytes are not an entry.
         """
-        said, _, panel = held.partition(b"\n")
-        fields_there = json.loads(said)
-        if not isinstance(fields_there, dict):
+        line, _, panel = content.partition(b"\n")
+        values = json.loads(line)
+        if not isinstance(values, dict):
             raise ValueError("it is not an entry")
-        return ENTRY.validate_python({**fields_there, "panel": panel})
+        return ENTRY.validate_python({**values, "panel": panel})
 
 
 ENTRY = TypeAdapter(Entry)
@@ -75,15 +76,15 @@ class Outbox:
         self.last = max(numbers, default=0)
 
     def waiting(self) -> list[Path]:
-        """What has not been delivered, the oldest first."""
+        """Entries not yet delivered, oldest first."""
         return sorted((f for f in self.folder.glob("*.entry") if number_of(f)), key=number_of)
 
     def strangers(self) -> list[Path]:
-        """Files that look like entries and were put here by somebody else, such as copies."""
+        """Entry files whose names `put` did not give, such as copies made by hand."""
         return sorted(file for file in self.folder.glob("*.entry") if not number_of(file))
 
     def put(self, entry: Entry) -> Path:
-        """Keep an entry, whole or not at all."""
+        """Store an entry atomically."""
         self.last += 1
         file = self.folder / f"{self.last:09d}.entry"
         with write_aside(file) as aside:
@@ -91,7 +92,7 @@ class Outbox:
         return file
 
     def refuse(self, file: Path) -> Path:
-        """Set an entry aside that can never be delivered; it is still there for a person."""
+        """Move an entry that can never be delivered to a folder where a person can inspect it."""
         aside = self.folder / "refused" / file.name
         while aside.exists():
             aside = aside.with_name(f"again {aside.name}")
@@ -99,11 +100,11 @@ class Outbox:
         return file.replace(aside)
 
     def tidy(self) -> None:
-        """An outbox that is empty need not be there."""
+        """Remove the folder if it is empty."""
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
 
 def number_of(file: Path) -> int:
-    """An entry's place in the order; 0 where the name is none that `put` gives."""
+    """An entry's sequence number; 0 if `put` did not give the file its name."""
     return int(file.stem) if re.fullmatch("[0-9]{9,}", file.stem) else 0

@@ -1,4 +1,4 @@
-"""The way to a store that may be slow or away: nobody waits for it, and nothing is lost."""
+"""Deliver entries in the background to a store that may be slow or unreachable, without loss."""
 
 import logging
 import threading
@@ -11,9 +11,9 @@ from typing import Protocol
 
 from harness.tracking.outbox import Entry, Outbox
 
-RETRY_AFTER = 20.0  # seconds before a store that did not answer is tried again
-LAST_TRIES = 2  # of a store that does not answer when all is over
-TOGETHER = 24  # entries that are delivered in one go, where so many wait
+RETRY_AFTER = 20.0  # seconds between tries while the store does not answer
+LAST_TRIES = 2  # tries after `finish` while the store does not answer
+TOGETHER = 24  # maximum number of entries per delivery
 
 Call = Callable[[], None]
 Say = Callable[[str], None]
@@ -22,28 +22,28 @@ log = logging.getLogger(__name__)
 
 
 class RefusedError(Exception):
-    """The store understood, and will never take this. The message is the store's own."""
+    """The store rejects a request for good. The message is the store's own."""
 
 
 class AwayError(Exception):
-    """The store takes nothing now, and may later. The message is the store's own."""
+    """The store is unavailable; a retry may succeed. The message is the store's own."""
 
 
 class Store(Protocol):
-    """What takes entries. An OSError counts as an `AwayError`; any other error is a fault of ours.
+    """The destination of entries.
 
-    Every call may raise `AwayError`.
+    Every call may raise `AwayError`; an OSError counts as one. Any other error is a bug.
     """
 
     def open(self, say: Say) -> None:
-        """Get ready. `say` is told what the user should know, now and later."""
+        """Prepare for writes. `say` receives messages for the user, now and in later calls."""
         ...
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Take all of them, in order. One that it had already changes nothing.
+        """Write all entries, in order. Writing one again changes nothing.
 
         Raises:
-            RefusedError: it will never take one of them.
+            RefusedError: the store rejects one of them for good.
         """
         ...
 
@@ -51,10 +51,10 @@ class Store(Protocol):
 
 
 class Deliveries:
-    """A thread that brings a store what is put into an outbox, and makes calls in between.
+    """A thread that delivers an outbox to a store, and makes calls on the store in between.
 
-    Entries outlive the process; calls do not, and are for what a later process does anew. Its
-    methods are for one thread, the owner's; only there `warn` is called.
+    Entries survive the process. Calls do not: they are for work that a later process repeats. Only
+    the owner's thread may call these methods; `warn` is called in that thread only.
     """
 
     def __init__(self, store: Store, outbox: Path, warn: Callable[[str], None]) -> None:
@@ -75,7 +75,7 @@ class Deliveries:
     # -- the owner's side -------------------------------------------------------------------
 
     def put(self, entry: Entry) -> None:
-        """Deliver an entry after all that waits. Returns when it is on the disk."""
+        """Store an entry on disk and queue it for delivery."""
         self.add(self.outbox.put(entry))
 
     def add(self, item: Path | Call) -> None:
@@ -86,7 +86,7 @@ class Deliveries:
             self.warn(self.said.popleft())
 
     def finish(self) -> None:
-        """Deliver all that can be delivered, and end the thread; say so where something waits."""
+        """Deliver what can be delivered and end the thread; warn if anything is left."""
         if self.ending:
             return
         with self.changed:
@@ -112,7 +112,7 @@ class Deliveries:
     # -- the thread's side ------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until the end is near and nothing waits, or what waits cannot be delivered."""
+        """Deliver until `finish` is called and the queue is empty or cannot be delivered."""
         last_tries = 0
         while True:
             with self.changed:
@@ -123,7 +123,7 @@ class Deliveries:
                 taken = self.next()
             try:
                 self.deliver(taken)
-            except Exception as error:  # whatever a mirror raises, the search goes on
+            except Exception as error:  # a failing mirror must never end the search
                 self.say_waiting(error)
                 if last_tries >= LAST_TRIES:
                     return
@@ -136,7 +136,7 @@ class Deliveries:
                     self.queue.popleft()
 
     def next(self) -> list[Path | Call]:
-        """A call, or the entries up to the next one."""
+        """The next call, or the entries before it."""
         if not isinstance(self.queue[0], Path):
             return [self.queue[0]]
         entries = takewhile(lambda item: isinstance(item, Path), self.queue)
@@ -151,12 +151,12 @@ class Deliveries:
             self.write(files)
         except (AwayError, OSError):
             raise
-        except Exception:  # of one of them: which, is found out one by one
+        except Exception:  # one of them failed: deliver singly to find out which
             for file in files:
                 self.write_or_set_aside(file)
 
     def call(self, call: Call) -> None:
-        """Make a call; without the one that opens the store, nothing else can be done."""
+        """Make a call. A failed call is reported, except that of `open`, which must succeed."""
         try:
             call()
         except (AwayError, OSError):
@@ -167,15 +167,15 @@ class Deliveries:
             self.said.append(f"MLflow lacks a part of the study: {reason_of(error)}.")
 
     def write(self, files: Sequence[Path]) -> None:
-        """Deliver files and remove them. Those of an earlier try may be gone already."""
-        there = [file for file in files if file.exists()]
+        """Deliver files and remove them. An earlier try may have removed some already."""
+        remaining = [file for file in files if file.exists()]
         try:
-            entries = [Entry.of_bytes(file.read_bytes()) for file in there]
+            entries = [Entry.of_bytes(file.read_bytes()) for file in remaining]
         except (ValueError, OSError) as error:
             raise RefusedError(f"it cannot be read ({type(error).__name__})") from error
         if entries:
             self.store.write(entries)
-        for file in there:
+        for file in remaining:
             file.unlink()
 
     def write_or_set_aside(self, file: Path) -> None:
@@ -187,13 +187,13 @@ class Deliveries:
             self.set_aside(file, reason_of(error))
 
     def set_aside(self, file: Path, reason: str) -> None:
-        """Keep an entry that cannot be delivered out of the way of those behind it."""
-        said = f"{self.outbox.refuse(file)} was not delivered to MLflow: {reason}."
-        log.info(said)
-        self.said.append(said)
+        """Move an entry that cannot be delivered out of the queue, so that others can follow."""
+        message = f"{self.outbox.refuse(file)} was not delivered to MLflow: {reason}."
+        log.info(message)
+        self.said.append(message)
 
     def say_waiting(self, error: Exception) -> None:
-        """Once, until it answers again."""
+        """Report an unavailable store, once per outage."""
         if not self.away:
             reason = reason_of(error)
             log.info("MLflow takes nothing now: %s", reason)
@@ -205,10 +205,10 @@ class Deliveries:
 
 
 def reason_of(error: Exception) -> str:
-    """Why something was not delivered. A fault of ours goes to the log with its traceback."""
+    """Why a delivery failed. A bug of this program is logged with its traceback."""
     if isinstance(error, AwayError | RefusedError):
         return str(error).rstrip(".")
-    name = type(error).__name__  # its message may hold a password
+    name = type(error).__name__  # its message may contain a password
     if isinstance(error, OSError):
         return name
     log.error("a fault of the program, in what it writes to MLflow", exc_info=error)

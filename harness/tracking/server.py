@@ -1,4 +1,4 @@
-"""MLflow's own server on a run folder: this machine only, no telemetry, gone with Ctrl-C."""
+"""Run MLflow's own server on a run folder: local only, without telemetry, until Ctrl-C."""
 
 import http.client
 import json
@@ -26,24 +26,24 @@ HOST = "127.0.0.1"
 TRIED_PORTS = 100
 STARTS_WITHIN = 180.0  # seconds
 ENDS_WITHIN = 10.0  # seconds
-# A proxy that the environment names would look for this machine's own address on its own.
+# Bypasses proxies, which would resolve the loopback address on their own machine.
 DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) -> None:
-    """Serve until Ctrl-C, SIGTERM or the end of the terminal; what the server says goes to a log.
+    """Serve until Ctrl-C, SIGTERM or the end of the terminal; the server's output goes to a log.
 
     Args:
-        study: the one to open; None: the one that was searched last.
+        study: the study to open; None: the latest.
 
     Raises:
         UserInputError: the run folder has no such study, or MLflow's database is damaged.
         HarnessError: no port is free, or the server does not start.
     """
-    # A shell starts what runs in its background with Ctrl-C ignored.
+    # A shell starts background jobs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    # That it is ignored is the wish of nohup.
+    # Under nohup SIGHUP is ignored, and must stay so.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, interrupt)
     base = f"http://{HOST}:{free_port(port)}"
@@ -65,14 +65,14 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
 
 
 def interrupt(*_: object) -> None:
-    """Any of the signals ends the server."""
+    """Signal handler: raise KeyboardInterrupt, which ends the server."""
     raise KeyboardInterrupt
 
 
 def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    """The server, in a session of its own: Ctrl-C reaches us alone, and we end it in order.
+    """Start the server in a session of its own: Ctrl-C reaches this process only, which ends it.
 
-    It ends with this process in any case, for the pipe to its guard is closed then.
+    The server ends with this process in any case, since the pipe to `ended_with_parent` closes.
     """
     with log.open("wb") as output:
         return subprocess.Popen(
@@ -97,7 +97,7 @@ def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
 
 
 def quiet_environment() -> dict[str, str]:
-    """Without what would choose another store, another address or other options for MLflow."""
+    """The environment without variables that change MLflow's store, address or options."""
     own = {
         name: value
         for name, value in os.environ.items()
@@ -107,18 +107,19 @@ def quiet_environment() -> dict[str, str]:
         **own,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        # A file of the user's own that is named as one of Python's must not be taken for it.
+        # A file in the current folder must not shadow a module of the standard library.
         "PYTHONSAFEPATH": "1",
     }
 
 
-def free_port(wanted: int) -> int:
-    """`wanted`, or the next one that nobody listens on.
+def free_port(preferred: int) -> int:
+    """`preferred`, or the next port that is free.
 
     Raises:
-        UserInputError: none of them is free.
+        UserInputError: no port in the range is free.
     """
-    for port in range(wanted, min(wanted + TRIED_PORTS, 65536)):
+    limit = min(preferred + TRIED_PORTS, 65536)
+    for port in range(preferred, limit):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -127,8 +128,7 @@ def free_port(wanted: int) -> int:
                 continue
             return port
     raise UserInputError(
-        f"No port from {wanted} to {min(wanted + TRIED_PORTS, 65536) - 1} is free: name another "
-        "with --port N."
+        f"No port from {preferred} to {limit - 1} is free: name another with --port N."
     )
 
 
@@ -136,7 +136,7 @@ def wait_until_it_answers(server: "subprocess.Popen[bytes]", base: str, log: Pat
     """Return once the server answers.
 
     Raises:
-        HarnessError: it ended, or took too long.
+        HarnessError: it exited, or took too long.
     """
     deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
@@ -155,10 +155,10 @@ def died(server: "subprocess.Popen[bytes]", log: Path) -> str:
 
 
 def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str, Any] | None:
-    """MLflow's experiment of `study`, or that of its youngest run; None where there is none yet.
+    """MLflow's experiment of `study`, or of the latest run; None if there is no run yet.
 
     Raises:
-        UserInputError: there is no experiment of that name.
+        UserInputError: no experiment has that name.
     """
     answer = asked(base, "experiments/search", max_results=1000)
     experiments: dict[str, dict[str, Any]] = {
@@ -180,7 +180,7 @@ def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str
 
 
 def page_of(experiment: dict[str, Any] | None) -> str:
-    """Where MLflow shows an experiment's trials, with the study's own columns if it has them."""
+    """The path of an experiment's page in MLflow, with the study's own columns if it has them."""
     if experiment is None:
         return "/"
     tags = {tag["key"] for tag in experiment.get("tags", [])}
@@ -190,27 +190,27 @@ def page_of(experiment: dict[str, Any] | None) -> str:
     return f"/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"
 
 
-def asked(base: str, what: str, **body: Any) -> dict[str, Any]:
-    """An answer of MLflow's REST interface.
+def asked(base: str, endpoint: str, **body: Any) -> dict[str, Any]:
+    """The response of an endpoint of MLflow's REST API.
 
     Raises:
-        HarnessError: the server refuses.
+        HarnessError: the server answers with an error.
     """
     request = urllib.request.Request(
-        f"{base}/api/2.0/mlflow/{what}",
+        f"{base}/api/2.0/mlflow/{endpoint}",
         json.dumps(body).encode(),
         {"Content-Type": "application/json"},
     )
     try:
         with DIRECTLY.open(request, timeout=60) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+            content: dict[str, Any] = json.load(answer)
+            return content
     except urllib.error.HTTPError as error:
-        raise HarnessError(f"MLflow's server answered {error.code} to {what}.") from error
+        raise HarnessError(f"MLflow's server answered {error.code} to {endpoint}.") from error
 
 
 def end(server: "subprocess.Popen[bytes]") -> None:
-    """End the server and what it started; a second Ctrl-C does not stop this."""
+    """End the server and its child processes; a second Ctrl-C does not interrupt this."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     tell(server, signal.SIGTERM)
@@ -221,6 +221,6 @@ def end(server: "subprocess.Popen[bytes]") -> None:
 
 
 def tell(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    """A signal to the server's whole session; none where it is gone."""
+    """Send a signal to the server's process group, if it still exists."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, number)

@@ -1,4 +1,4 @@
-"""Runs in an MLflow store, found and written."""
+"""Find and write runs in an MLflow store."""
 
 import io
 import sqlite3
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PANEL = "panel"
-ARTIFACTS = "mlflow-artifacts"  # beside a SQLite file that somebody named
-THUMBNAIL = 256  # pixels: the longer side of what MLflow's grid of pictures shows
+ARTIFACTS = "mlflow-artifacts"  # beside a SQLite file that the user named
+THUMBNAIL = 256  # pixels: the longer side of an image in MLflow's grid
 PNG_END = b"IEND\xaeB`\x82"
-METRICS_AT_ONCE = 1000  # MLflow takes no more
+METRICS_AT_ONCE = 1000  # MLflow's limit per call
 RUNNING = "RUNNING"
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ends: MLflow's status, our word for it, and why."""
+    """How a run ended: MLflow's status, the harness's state, and the reason."""
 
     status: str
     state: str
@@ -42,14 +42,14 @@ class Ending:
 
 @dataclass
 class MlflowStore:
-    """Runs of one experiment, which may hold others' runs as well.
+    """Our runs of one experiment, which may contain other runs as well.
 
     Attributes:
-        artifacts: where the run folder's own store keeps its files; None: where the server does.
-        opening: held while the store is opened, as one process at a time may make a database.
-        runs: MLflow's ids of our runs, by our names.
-        say: told what the user should know.
-        ready: whether it was opened, wholly.
+        artifacts: artifact folder of a run folder's own store; None: the server decides.
+        opening: lock for opening the store, since only one process may create the database.
+        runs: MLflow's run ids by our names.
+        say: receives messages for the user.
+        ready: whether `open` has succeeded.
     """
 
     uri: str
@@ -64,12 +64,12 @@ class MlflowStore:
     ready: bool = False
 
     def __post_init__(self) -> None:
-        # Here and not where the store is opened, which may be in a thread: to import a large
-        # package while another thread imports what it imports too is asking for trouble.
+        # Imported here and not in `open`, which may run in a thread: concurrent imports of the same
+        # large packages are unsafe.
         load_client()
 
     def open(self, say: Say) -> None:
-        """Find or make the experiment, and our runs in it.
+        """Find or create the experiment and our runs in it.
 
         Raises:
             AwayError: it cannot be opened now.
@@ -89,7 +89,7 @@ class MlflowStore:
         self.ready = True
 
     def open_file(self, file: Path, artifacts: Path) -> None:
-        """The run folder's own database, made where there is none; a damaged one stays as it is."""
+        """Create or check the run folder's database; a damaged one is left unchanged."""
         if not file.exists():
             make_database(file)
         try:
@@ -98,9 +98,9 @@ class MlflowStore:
             raise AwayError(damaged(file, error)) from error
 
     def location(self) -> str | None:
-        """Where a new experiment keeps its files; None: where the server does.
+        """Artifact location of a new experiment; None: the server decides.
 
-        Of a database that is opened as a file MLflow would keep them in the current folder.
+        For a database that is a file, MLflow's default would be the current folder.
         """
         file = sqlite_file(self.uri)
         beside = file.parent / ARTIFACTS if file is not None else None
@@ -108,7 +108,7 @@ class MlflowStore:
         return None if folder is None else folder.absolute().as_uri()
 
     def find_experiment(self) -> str:
-        """The experiment of our name, made where there is none; one that was deleted, restored."""
+        """The id of our experiment. Creates a missing one, restores a deleted one."""
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(self.experiment_name)
@@ -116,7 +116,7 @@ class MlflowStore:
             try:
                 return str(self.client.create_experiment(self.experiment_name, self.location()))
             except MlflowException:
-                # Another program may have made it since.
+                # Another process may have created it in the meantime.
                 found = self.client.get_experiment_by_name(self.experiment_name)
                 if found is None:
                     raise
@@ -129,12 +129,12 @@ class MlflowStore:
         return str(found.experiment_id)
 
     def find_runs(self) -> None:
-        """Learn which runs of the experiment are ours."""
+        """Find our runs in the experiment."""
 
     def close(self) -> None:
-        """Leave a database as one file, with nothing beside it that only its next reader takes in.
+        """Close the database, which merges its write-ahead log into the file.
 
-        MLflow would do so when Python ends, after a long look for garbage.
+        MLflow would do so at interpreter exit, after a slow garbage collection.
         """
         client = getattr(self, "client", None)
         engine = client and getattr(client._tracking_client.store, "engine", None)
@@ -142,15 +142,15 @@ class MlflowStore:
             engine.dispose()
 
     def tags_of_new(self) -> Mapping[str, str]:
-        """What every run that is made here carries."""
+        """Tags of every new run."""
         return {}
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Write what several entries hold of a run in one go.
+        """Write entries, those of one run together.
 
         Raises:
-            RefusedError: MLflow understood and will never take it.
-            AwayError: it may take it later.
+            RefusedError: MLflow rejects one for good.
+            AwayError: a retry may succeed.
         """
         of_run: dict[str, list[Entry]] = {}
         for entry in entries:
@@ -163,7 +163,7 @@ class MlflowStore:
         self.attempt(write_all)
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Call, and once more where only the experiment was gone, which somebody may delete.
+        """Call, and retry once if it failed because the experiment was deleted.
 
         Raises:
             RefusedError, AwayError: it fails.
@@ -190,30 +190,30 @@ class MlflowStore:
                 return False
             raise
 
-    def write_run(self, name: str, said: Sequence[Entry]) -> None:
-        tags = {key: text for entry in said for key, text in entry.tags.items()}
-        status = next((entry.status for entry in reversed(said) if entry.status), "")
+    def write_run(self, name: str, entries: Sequence[Entry]) -> None:
+        tags = {key: text for entry in entries for key, text in entry.tags.items()}
+        status = next((entry.status for entry in reversed(entries) if entry.status), "")
         if name not in self.runs:
             tags = {**self.tags_of_new(), **tags}
-            title = said[0].title or name
-            run = self.client.create_run(self.experiment, said[0].at, tags, title)
+            title = entries[0].title or name
+            run = self.client.create_run(self.experiment, entries[0].at, tags, title)
             self.runs[name] = run.info.run_id
             tags = {}
         elif status == RUNNING:
             self.client.update_run(self.runs[name], status)
         run_id = self.runs[name]
-        if any(entry.panel for entry in said):
+        if any(entry.panel for entry in entries):
             tags["mlflow.loggedImages"] = "True"
-            self.log_panels(run_id, said)
-        params = {key: text for entry in said for key, text in entry.params.items()}
-        self.log(run_id, said, params, tags)
+            self.log_panels(run_id, entries)
+        params = {key: text for entry in entries for key, text in entry.params.items()}
+        self.log(run_id, entries, params, tags)
         if status not in ("", RUNNING):
-            self.client.set_terminated(run_id, status, end_time=said[-1].at)
+            self.client.set_terminated(run_id, status, end_time=entries[-1].at)
 
     def log(
         self,
         run_id: str,
-        said: Sequence[Entry],
+        entries: Sequence[Entry],
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -222,7 +222,7 @@ class MlflowStore:
 
         metrics = [
             Metric(key, float(value), entry.at, entry.step)
-            for entry in said
+            for entry in entries
             for key, value in entry.metrics.items()
         ]
         self.client.log_batch(
@@ -236,16 +236,16 @@ class MlflowStore:
             rest = metrics[first : first + METRICS_AT_ONCE]
             self.client.log_batch(run_id, metrics=rest, synchronous=True)
 
-    def log_panels(self, run_id: str, said: Sequence[Entry]) -> None:
-        """Pictures by the names under which MLflow's own `log_image` keeps them.
+    def log_panels(self, run_id: str, entries: Sequence[Entry]) -> None:
+        """Upload panels under the names that MLflow's own `log_image` gives to images.
 
-        That would encode each once more, which takes longer than all else here together.
+        `log_image` would encode each again, which takes longer than everything else here.
         """
         with tempfile.TemporaryDirectory() as folder:
-            for entry in said:
+            for entry in entries:
                 if not entry.panel:
                     continue
-                # The same entry, delivered twice, is the same file.
+                # An entry that is delivered twice gives the same file.
                 unique = uuid5(NAMESPACE_OID, f"{run_id} {entry.at} {entry.step}")
                 name = f"{PANEL}+step+{entry.step}+timestamp+{entry.at}+{unique}"
                 (Path(folder) / f"{name}.png").write_bytes(entry.panel)
@@ -253,10 +253,10 @@ class MlflowStore:
             self.files_of(run_id).log_artifacts(folder, "images")
 
     def files_of(self, run_id: str) -> Any:
-        """Where a run keeps its files: MLflow's artifact repository.
+        """MLflow's artifact repository of a run.
 
-        That of the run folder's own store lies in the run folder, whatever path a program that
-        sees the folder elsewhere has noted in the database.
+        For the run folder's own store it is in the run folder, even if the database has the path of
+        an earlier location.
         """
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -268,12 +268,12 @@ class MlflowStore:
         return self.places[run_id]
 
     def end(self, run_id: str, ending: Ending) -> None:
-        """Close a run with its state in our words and MLflow's."""
+        """End a run, with the harness's state and MLflow's status."""
         self.log(run_id, [], tags=ending.tags)
         self.client.set_terminated(run_id, ending.status, end_time=now())
 
     def search(self, condition: str) -> list[Any]:
-        """Every run of the experiment under a condition, oldest first."""
+        """All runs of the experiment that meet a condition, oldest first."""
         found: list[Any] = []
         token = None
         while True:
@@ -294,7 +294,7 @@ def thumbnail(panel: bytes) -> Any:
     """A small copy of a PNG picture.
 
     Raises:
-        RefusedError: it is none, or not whole.
+        RefusedError: it is not a PNG picture, or truncated.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""A study's trials in MLflow, the mirror that people look at; the record is Optuna's study."""
+"""A study's trials in MLflow, a mirror of Optuna's study, which is the record."""
 
 import json
 import math
@@ -19,18 +19,18 @@ from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trials.messages import PhaseName, Rung, TrialTask, trial_name
 from search_spaces.params import TrialParams
 
-SAMPLED_EVERY = 10.0  # seconds between two looks at how busy the machine is
+SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load
 LOSSES = "loss/"
-# The words that MLflow's page of a machine looks for.
+# Prefix of the metrics on MLflow's page of system metrics.
 MACHINE = "system/"
 IDENTITY_TAG = "study_identity"
 PARENT_TAG = "mlflow.parentRunId"
-# The tag that holds a run's number in its phase.
+# The tag with a run's number, per phase.
 NUMBER_TAGS: dict[PhaseName, str] = {"search": "trial", "final": "finalist_run"}
 
 
 class Tracker(Protocol):
-    """Hears of a study's trials, by their names. No call waits, or raises for a store away."""
+    """Records a study's trials, by name. An unreachable store makes no call block or raise."""
 
     def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None: ...
 
@@ -41,32 +41,32 @@ class Tracker(Protocol):
     def lead(self, trial: str, note: str) -> None: ...
 
     def run_id(self, trial: str) -> str | None:
-        """MLflow's id of a trial's run; None where it has not been made yet."""
+        """MLflow's id of a trial's run; None if it does not exist yet."""
         ...
 
     def parent(self) -> str | None:
-        """MLflow's id of the study's own run, the same."""
+        """MLflow's id of the study's parent run; None if it does not exist yet."""
         ...
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
-        """Close the runs that earlier drivers left open, of trials that are not run any more."""
+        """End the runs that earlier drivers left open, if their trials are not running."""
         ...
 
     def conclude(self, ending: Ending, left: Left) -> None: ...
 
     def finish(self) -> None:
-        """Wait until all is delivered that can be; nothing is heard after it."""
+        """Wait until everything deliverable is delivered. No call may follow."""
         ...
 
 
 def run_name(name: str, params: TrialParams) -> str:
-    """`t037 L1=82 perc=11 D4 lsgan`: what tells one row of the UI from another."""
+    """The title of a run, to tell rows of the UI apart: `t037 L1=82 perc=11 D4 lsgan`."""
     perceptual = f" perc={params.lambda_perceptual:.3g}" if params.lambda_perceptual else ""
     return f"{name} L1={params.lambda_L1:.3g}{perceptual} D{params.n_layers_D} {params.gan_mode}"
 
 
 def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    """What every run of a study carries: how its numbers were made."""
+    """Tags of every run of a study: the conditions under which its scores were measured."""
     versions = {f"version.{name}": text for name, text in facts["versions"].items()}
     return {
         "study": facts["name"],
@@ -85,19 +85,18 @@ def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
 
 @dataclass(kw_only=True)
 class StudyStore(MlflowStore):
-    """One study's runs: a parent, and under it a run for each trial and finalist's run.
+    """One study's runs: a parent run, and a child run for each trial and each finalist's run.
 
-    Another study of the same name may have its runs in the same experiment. A run is ours when it
-    has our identity; what has not is neither written to nor deleted.
+    Another study of the same name may have its runs in the same experiment. A run is ours if its
+    identity tag is ours; other runs are neither written to nor deleted.
 
     Attributes:
-        identity: the study's, which no other study has.
-        recorded: ids of runs that the study's record holds: a version without identities made
-            some of them.
-        created: when the study was made, in milliseconds since 1970; inf where that is not known.
-        tags: of every run.
-        space: the text of the space that is searched.
-        parent: MLflow's id of the study's own run.
+        identity: unique id of the study.
+        recorded: run ids in the study's record; an old version without identities created some.
+        created: creation time of the study, in milliseconds since 1970; inf if unknown.
+        tags: tags of every run.
+        space: text of the search space.
+        parent: MLflow's id of the parent run.
     """
 
     identity: str
@@ -109,7 +108,7 @@ class StudyStore(MlflowStore):
     sample_at: float = 0.0
 
     def find_runs(self) -> None:
-        """Find or make the parent; learn the runs of earlier drivers."""
+        """Find or create the parent run, and find the runs of earlier drivers."""
         self.learn()
         parents = self.search("tags.role = 'study'")
         missing = set(self.recorded) - {*self.runs.values(), *(run.info.run_id for run in parents)}
@@ -127,20 +126,20 @@ class StudyStore(MlflowStore):
             self.note_inputs(self.parent)
         there = self.client.get_experiment(self.experiment).tags
         for key, text in experiment_tags().items():
-            # The experiment may be somebody's own: only what is named after us is ours to change.
+            # The experiment may belong to the user: overwrite no tag but our own.
             if key == VIEW_TAG or key not in there:
                 self.client.set_experiment_tag(self.experiment, key, text)
 
     def search(self, condition: str) -> list[Any]:
-        """Every run of this study under a condition, oldest first."""
+        """All runs of this study that meet a condition, oldest first."""
         return super().search(f"{condition} and tags.{IDENTITY_TAG} = '{self.identity}'")
 
     def adopt(self, recorded: Set[str]) -> None:
-        """Give our identity to runs that a version without identities made for this study.
+        """Tag runs that an old version, without identities, created for this study.
 
-        Those are the runs whose ids the record holds, and their parent. In the run folder's own
-        store they are also every parent run begun since the study was made (a search stopped
-        within seconds has recorded no id), and all runs under such a parent.
+        Those are the runs whose ids are in the record, and their parent. In the run folder's own
+        store they are also the parent runs started after the study was created (a search stopped
+        within seconds has recorded no id), and all their child runs.
         """
         found = super().search("attributes.status != ''")
         unmarked = [run for run in found if IDENTITY_TAG not in run.data.tags]
@@ -158,11 +157,11 @@ class StudyStore(MlflowStore):
             self.client.set_tag(run, IDENTITY_TAG, self.identity)
 
     def learn(self) -> None:
-        """Which runs there are. Of two for one trial, the one that the record names counts, else
-        one that has been written to, else the older.
+        """Find our runs. If a trial has two, prefer the recorded one, then one with metrics, then
+        the older.
 
-        A server that answered too late can leave a second one, of the same entry and therefore of
-        the same start. No other run is deleted.
+        A request that succeeded after its timeout leaves a duplicate with the same start time,
+        which is deleted. No other run is.
         """
         known: dict[str, Any] = {}
         for phase, tag in NUMBER_TAGS.items():
@@ -171,19 +170,19 @@ class StudyStore(MlflowStore):
                 found, key=lambda run: (run.info.run_id not in self.recorded, not run.data.metrics)
             ):
                 if not run.data.tags[tag].isdecimal():
-                    continue  # a tag that somebody has edited
+                    continue  # a tag that a user has edited
                 first = known.setdefault(trial_name(int(run.data.tags[tag]), phase), run).info
                 if run.info.run_id != first.run_id and run.info.start_time == first.start_time:
                     self.client.delete_run(run.info.run_id)
         self.runs = {name: run.info.run_id for name, run in known.items()}
 
     def note_inputs(self, run: str) -> None:
-        """On the parent: the pairs that every trial sees, and the space that is searched."""
+        """Log the training pairs and the search space on the parent run."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         pairs = Dataset(
             name=self.tags["data"],
-            # MLflow has room for 36 characters; the whole digest is among the tags.
+            # MLflow's limit is 36 characters; the tags have the whole digest.
             digest=self.tags["data_digest"][:36],
             source_type="local",
             source=json.dumps({"uri": self.tags["data"]}),
@@ -201,11 +200,11 @@ class StudyStore(MlflowStore):
 
     def write(self, entries: Sequence[Entry]) -> None:
         super().write(entries)
-        with suppress(RefusedError):  # of a parent that was deleted: the trials matter more
+        with suppress(RefusedError):  # the parent run was deleted: the trials matter more
             self.attempt(self.sample_machine)
 
     def sample_machine(self) -> None:
-        """On the parent, now and then: how busy the driver's machine is."""
+        """Log the load of the driver's machine on the parent run, from time to time."""
         import psutil
 
         if self.parent is None or time.monotonic() < self.sample_at:
@@ -213,17 +212,17 @@ class StudyStore(MlflowStore):
         busy, memory = psutil.cpu_percent(), psutil.virtual_memory()
         began, self.sample_at = self.sample_at, time.monotonic() + SAMPLED_EVERY
         if not began:
-            return  # the share of time since the last look: the first look has none
+            return  # the load is measured since the previous sample: the first has none
         values = {
             f"{MACHINE}cpu_utilization_percentage": busy,
             f"{MACHINE}system_memory_usage_megabytes": memory.used / 1e6,
             f"{MACHINE}system_memory_usage_percentage": memory.percent,
         }
-        # Seconds since 1970 are the step, so that a search that goes on adds to the curve.
+        # The step is the time in seconds since 1970, so that a resumed search extends the curve.
         self.log(self.parent, [Entry("", metrics=values, step=int(time.time()))])
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
-        """Close the runs of trials that the record says are not run any more."""
+        """End runs that MLflow shows as running, of trials that have ended in the record."""
 
         def close() -> None:
             names = {run: name for name, run in self.runs.items()}
@@ -235,7 +234,7 @@ class StudyStore(MlflowStore):
         self.attempt(close)
 
     def lead(self, best: str | None, note: str) -> None:
-        """Tag the best trial and no other; describe the study on its parent run."""
+        """Move the `best` tag to the best trial; describe the study on its parent run."""
 
         def tag() -> None:
             own = None if best is None else self.runs.get(best)
@@ -250,7 +249,7 @@ class StudyStore(MlflowStore):
         self.attempt(tag)
 
     def conclude(self, ending: Ending, left: Left) -> None:
-        """Say which trial is the best, keep what the search leaves, and end the parent run."""
+        """Tag the best trial, upload the results of the search, and end the parent run."""
         self.lead(None if left.best is None else trial_name(left.best), left.note)
 
         def leave() -> None:
@@ -267,8 +266,8 @@ class StudyStore(MlflowStore):
 
 
 class MlflowTracker(Deliveries):
-    """`Tracker` on MLflow. What a trial says is kept in an outbox; what a later driver says anew
-    of the whole study is not.
+    """`Tracker` on MLflow. The outbox stores updates of trials; updates of the study are repeated
+    by the next driver, and not stored.
     """
 
     store: StudyStore
@@ -283,15 +282,15 @@ class MlflowTracker(Deliveries):
                 status=RUNNING,
                 tags={**tags, **own},
                 params={key: str(value) for key, value in values.items()},
-                # Parameters are text to MLflow; numbers, as metrics, can be filtered and plotted.
+                # MLflow's parameters are text; as metrics, numbers can be filtered and plotted.
                 metrics={f"param/{k}": v for k, v in values.items() if not isinstance(v, str)},
             )
         )
 
     def rung(self, trial: str, rung: Rung) -> None:
-        """Every loss and component of a rung, and its picture.
+        """Record the score, components, losses and panel of a rung.
 
-        A finalist is scored on other pictures than a trial: its score has a name of its own.
+        A finalist is scored on other pairs than a trial, so its score has another name.
         """
         score = HELD_OUT if trial.startswith("f") else SCORE  # see trial_name
         values = {
@@ -302,7 +301,7 @@ class MlflowTracker(Deliveries):
         self.put(Entry(trial, metrics=values, step=rung.step, panel=rung.panel))
 
     def end(self, trial: str, ending: Ending) -> None:
-        """A trial's run has the state of the record, and why."""
+        """End a trial's run, with the state and reason of the record."""
         self.put(Entry(trial, status=ending.status, tags=ending.tags))
 
     def lead(self, trial: str, note: str) -> None:
@@ -322,7 +321,7 @@ class MlflowTracker(Deliveries):
 
 
 class NullTracker:
-    """Hears everything and keeps nothing."""
+    """Records nothing."""
 
     def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
         pass

@@ -1,4 +1,4 @@
-"""One full training in MLflow."""
+"""A full training in MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from harness.tracking.store import RUNNING, Ending, MlflowStore
 
 @dataclass(kw_only=True)
 class TrainingStore(MlflowStore):
-    """One full training as one run, whatever its stages; taken up again by its `key`."""
+    """A full training, with all its stages, as one run; a resumed one is found by its `key`."""
 
     name: str
     key: str
@@ -20,7 +20,7 @@ class TrainingStore(MlflowStore):
     params: Mapping[str, Any]
 
     def find_runs(self) -> None:
-        """Find the training's run or make it, with its settings."""
+        """Find or create the training's run, and log its settings."""
         found = self.search(f"tags.training = '{self.key}'")
         self.runs = {self.key: found[0].info.run_id} if found else {}
         params = {key: str(value) for key, value in self.params.items()}
@@ -35,12 +35,12 @@ class TrainingStore(MlflowStore):
 
 
 class TrainingTracker(Deliveries):
-    """One full training's run in a store that may be away."""
+    """Delivers a full training to its run."""
 
     store: TrainingStore
 
     def log(self, step: int, values: Mapping[str, float], panel: bytes | None) -> None:
-        """An epoch's figures, and its panel where there is one; `step` counts over all stages."""
+        """Log an epoch's metrics, and its panel if any; `step` counts over all stages."""
         self.put(Entry(self.store.key, metrics=values, step=step, panel=panel or b""))
 
     def close(self, ending: Ending) -> None:

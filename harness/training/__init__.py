@@ -1,1 +1,1 @@
-"""pix2pix training: networks, losses, one optimisation step, the loop around it."""
+"""pix2pix training: networks, losses, the optimisation step, and the training loops."""

@@ -1,4 +1,4 @@
-"""pix2pix's optimiser as one call of the libraries' fused kernel, told its gradients."""
+"""pix2pix's optimiser: one call of PyTorch's fused Adam kernel, with explicit gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,22 +8,22 @@ from torch import Tensor, nn
 
 from harness.config.settings import TrainSettings
 
-MEANS = ("exp_avg", "exp_avg_sq")  # as torch names them
+MEANS = ("exp_avg", "exp_avg_sq")  # torch's names
 
 
 class Adam(torch.optim.Adam):
-    """torch's Adam with betas (beta1, 0.999); its rate is a tensor beside the weights.
+    """torch's Adam with betas (beta1, 0.999) and a learning rate in a tensor on the device.
 
-    It has its state from the start, and of torch's own the names and shapes. Beside a small
-    network's step, torch's way of finding weights, gradients and state costs as much as the update.
+    Its state exists from the start, with torch's names and shapes. For a small network, torch's own
+    lookup of weights, gradients and state takes as long as the update itself.
 
     Attributes:
-        failed: 0; from 1 on nothing is updated. Several optimisers may share one.
+        failed: 0; once it is 1, nothing is updated. Several optimisers may share it.
     """
 
     def __init__(self, net: nn.Module, lr: float, settings: TrainSettings, failed: Tensor) -> None:
         device = failed.device
-        # Fused kernels on a GPU read a float32 rate; those of the CPU a double.
+        # Fused kernels read the rate as float32 on a GPU, and as float64 on the CPU.
         kind = torch.float64 if device.type == "cpu" else torch.float32
         rate = torch.tensor(lr, dtype=kind, device=device)
         super().__init__(net.parameters(), rate, betas=(settings.beta1, 0.999), fused=True)
@@ -36,9 +36,9 @@ class Adam(torch.optim.Adam):
 
     @torch.no_grad()
     def arrange(self) -> None:
-        """List what a step hands to the kernel, the state brought into the form of the weights.
+        """Prepare the kernel's arguments, with the state in the memory layout of the weights.
 
-        Tensors in different orders the kernel would mix up, silently.
+        The kernel silently gives wrong results for tensors of different layouts.
         """
         self.weights: list[Tensor] = self.param_groups[0]["params"]
         self.places = places(self.weights)
@@ -47,23 +47,23 @@ class Adam(torch.optim.Adam):
             for name in MEANS:
                 if not alike(state[name], weight):
                     state[name] = torch.empty_like(weight).copy_(state[name])
-        # All weights move together: the first one's count is that of all.
+        # All weights are updated together and share one step count.
         self.count: Tensor = states[0]["step"]
-        held = [self.weights, *([state[name] for state in states] for name in MEANS)]
-        self.moved = [as_they_lie(each, self.weights) for each in held]
+        lists = [self.weights, *([state[name] for state in states] for name in MEANS)]
+        self.moved = [as_they_lie(each, self.weights) for each in lists]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave, on whatever device that is."""
+        """Restore a `state_dict`, which may be on another device."""
         (rate,) = (group["lr"] for group in self.param_groups)
         super().load_state_dict(state_dict)
         (group,) = self.param_groups
-        group["lr"] = rate.copy_(group["lr"])  # the loaded one may be elsewhere
+        group["lr"] = rate.copy_(group["lr"])  # the loaded one may be on another device
         self.arrange()
 
     def descend(self, loss: Tensor) -> None:
-        """One step down `loss`, by these weights alone: whatever else it depends on stays.
+        """Take one step on `loss`, which updates only this optimiser's weights.
 
-        A loss that is not finite is noted in `failed`, and moves nothing.
+        If the loss is not finite, set `failed` and update nothing.
         """
         self.note(loss)
         self.step(torch.autograd.grad(loss, self.weights))
@@ -73,13 +73,13 @@ class Adam(torch.optim.Adam):
         torch.maximum(self.failed, (~torch.isfinite(loss.detach())).float(), out=self.failed)
 
     def freeze(self, frozen: bool) -> None:
-        """Whether what is computed with its weights keeps what their gradients need."""
+        """Disable (True) or enable gradients of the weights."""
         for weight in self.weights:
             weight.requires_grad_(not frozen)
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:  # type: ignore[override]
-        """Move every weight by its gradient."""
+        """Update every weight with its gradient."""
         if places(self.weights) != self.places:
             self.arrange()
         group = self.param_groups[0]
@@ -104,21 +104,21 @@ class Adam(torch.optim.Adam):
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors of one shape have one order in memory and one precision."""
+    """Whether two tensors of the same shape have the same strides and dtype."""
     return one.stride() == other.stride() and one.dtype == other.dtype
 
 
 def places(weights: Sequence[Tensor]) -> list[int]:
-    """Where they lie: elsewhere after they were replaced, or laid out anew."""
+    """The memory addresses, which change if a weight is replaced or changes its layout."""
     return [weight.data_ptr() for weight in weights]
 
 
-def as_they_lie(held: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors shaped as the weights, seen in the order in which each weight lies in memory.
+def as_they_lie(tensors: Sequence[Tensor], weights: Sequence[Tensor]) -> list[Tensor]:
+    """Views of tensors, shaped as the weights, in the memory order of each weight.
 
-    Of weights with their channels last a CPU's kernel would take a copy otherwise, at every step.
+    Otherwise a CPU's kernel would copy channels-last weights at every step.
     """
     return [
         each.permute(0, 2, 3, 1) if weight.dim() == 4 and not weight.is_contiguous() else each
-        for each, weight in zip(held, weights, strict=True)
+        for each, weight in zip(tensors, weights, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Training batches: pairs kept as bytes on the device, cropped and flipped there."""
+"""Training batches: pairs are stored as bytes on the device, and cropped and flipped there."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     """Retouched pictures and their originals, float `[n, 3, h, w]` in [-1, 1].
 
     Attributes:
-        wanted: the perceptual term's deep features of `original`, where they are known.
+        wanted: the perceptual term's deep features of `original`, if cached.
     """
 
     retouched: Tensor
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     wanted: Features | None = None
 
 
-# More pictures than this stay where they were read from, and each batch is brought over.
+# Larger data sets stay in host memory, and each batch is copied to the device.
 MOST_DEVICE_BYTES = 8 << 30
 
 
@@ -36,9 +36,9 @@ def batches(
     seed: int,
     targets: TargetFeatures | None = None,
 ) -> Iterator[Batch]:
-    """Endless batches, float `[n, 3, crop, crop]`, with the features that `targets` gives them.
+    """Endless batches, float `[n, 3, crop, crop]`, with features from `targets` if given.
 
-    Every picture comes once an epoch, in an order drawn anew; both halves of a pair get the same
+    Every epoch has each picture once, in a new random order; both halves of a pair get the same
     crop and flip. The same seed gives the same batches, whatever the trial's parameters.
     """
     pairs = on_device(pairs, device)
@@ -58,9 +58,9 @@ def epoch_batches(
     random: torch.Generator,
     targets: TargetFeatures | None = None,
 ) -> Iterator[Batch]:
-    """Every picture once, as `batches` gives them; the last batch may be a small one.
+    """The batches of one epoch, as in `batches`; the last one may be smaller.
 
-    All chance is drawn from `random`: with its state restored, the same epochs follow.
+    All randomness comes from `random`: with its state restored, the same epochs follow.
     """
     order: list[int] = torch.randperm(len(pairs), generator=random).tolist()
     for start in range(0, len(order), settings.batch_size):
@@ -69,9 +69,9 @@ def epoch_batches(
 
 
 def on_device(pairs: PairSet, device: torch.device) -> PairSet:
-    """The pairs as bytes on `device`, or where they are if they are too many for it."""
-    held = sum(picture.numel() for picture in (*pairs.retouched, *pairs.originals))
-    if held > MOST_DEVICE_BYTES:
+    """Move the pairs, as bytes, to `device`, unless they are too large."""
+    size = sum(picture.numel() for picture in (*pairs.retouched, *pairs.originals))
+    if size > MOST_DEVICE_BYTES:
         return pairs
     return replace(
         pairs,
@@ -104,7 +104,7 @@ def cut_batch(
 
 @dataclass(frozen=True)
 class Cut:
-    """A crop, and perhaps a flip, that both halves of a pair share."""
+    """A crop and an optional flip, shared by both halves of a pair."""
 
     rows: slice
     columns: slice
@@ -116,9 +116,9 @@ class Cut:
 
 
 def draw_cut(shape: torch.Size, settings: TrainSettings, random: torch.Generator) -> Cut:
-    """Draw one crop and flip for a picture of `shape` `[3, h, w]`.
+    """Draw a crop and flip for a picture of `shape` `[3, h, w]`.
 
-    With preprocess none the picture stays whole; only pictures of one size make a batch then.
+    With preprocess none there is no crop, so a batch needs pictures of one size.
     """
     if settings.preprocess == "none":
         rows, columns = slice(None), slice(None)

@@ -1,4 +1,4 @@
-"""What a checkpoint's names and shapes tell of its network."""
+"""Infer a network's architecture from the names and shapes of its checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ LARGEST_WIDTH = 8192
 
 @dataclass(frozen=True)
 class Shape:
-    """A generator's architecture, as its checkpoint tells it.
+    """A generator's architecture, inferred from its checkpoint.
 
-    Dropout has no weights and is off while restoring; in residual blocks it moves the names.
+    Dropout has no weights and is off while restoring, but in residual blocks it shifts the names.
     """
 
     netG: str
@@ -26,10 +26,10 @@ class Shape:
 
 
 def shape_of(weights: NetWeights, file: Path) -> Shape:
-    """Read a generator's architecture off its weights' names and shapes.
+    """Infer a generator's architecture from the names and shapes of its weights.
 
     Raises:
-        UserInputError: these are not the weights of a pix2pix generator of colour pictures.
+        UserInputError: they are not the weights of a pix2pix generator of colour pictures.
     """
     convolutions = sum(value.dim() == 4 for value in weights.values())
     blocks = sum(name.endswith("conv_block.1.weight") for name in weights)
@@ -37,7 +37,7 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
     resnets = {count: netG for netG, count in RESNET_BLOCKS.items()}
     unet, resnet = "model.model.0", "model.1"
     if is_convolution(weights, unet) and convolutions in unets:
-        # Only one that moves pixels keeps the width of the pictures that it was trained on.
+        # Only generators that move pixels store the width of their training pictures.
         kind = "warp_" if "field_size" in weights else ""
         first, netG = unet, kind + unets[convolutions]
     elif is_convolution(weights, resnet) and blocks in resnets:
@@ -58,14 +58,14 @@ def shape_of(weights: NetWeights, file: Path) -> Shape:
         raise UserInputError(f"{file} takes pictures of {channels} channels; here they have 3.")
     scaled = any(name.endswith(".weight") and value.dim() == 1 for name, value in weights.items())
     norm = "batch" if scaled else "instance" if f"{first}.bias" in weights else "none"
-    # Behind dropout the second convolution of a block is its sixth part, else its fifth.
+    # The second convolution of a block has index 6 with dropout, else 5.
     second = [value for name, value in weights.items() if name.endswith("conv_block.6.weight")]
     dropout = any(value.dim() == 4 for value in second)
     return Shape(netG, ngf, norm, dropout)
 
 
 def is_width(value: Tensor) -> bool:
-    """Whether a number may be the width of a picture, in pixels."""
+    """Whether a value is a valid picture width in pixels."""
     return value.numel() == 1 and float(value) in range(1, LARGEST_WIDTH + 1)
 
 
@@ -75,16 +75,16 @@ def is_convolution(weights: NetWeights, module: str) -> bool:
 
 
 def discriminator_shape(weights: NetWeights, file: Path) -> tuple[int, int]:
-    """`n_layers_D` and `ndf` of a `latest_net_D.pth` of `--netD n_layers` or `basic`.
+    """Infer `n_layers_D` and `ndf` of a `latest_net_D.pth` of `--netD n_layers` or `basic`.
 
     Raises:
-        UserInputError: these are not the weights of one that looks at colour pictures.
+        UserInputError: they are not the weights of a PatchGAN discriminator of colour pictures.
     """
     if not is_convolution(weights, "model.0") or weights["model.0.weight"].shape[1] != 6:
         raise UserInputError(
             f"{file} is not the checkpoint of pix2pix's PatchGAN discriminator of colour pictures: "
             "name the latest_net_D.pth that belongs to your generator, or leave it out."
         )
-    # Two of its convolutions are no layers of stride 2.
+    # Two of its convolutions have stride 1.
     depth = sum(value.dim() == 4 for value in weights.values()) - 2
     return depth, weights["model.0.weight"].shape[0]

@@ -1,4 +1,4 @@
-"""Networks as pix2pix's own files: a `state_dict` each, `latest_net_G.pth`, `100_net_D.pth`."""
+"""Read and validate pix2pix's checkpoints: a `state_dict` per file, such as `latest_net_G.pth`."""
 
 import re
 import warnings
@@ -16,7 +16,7 @@ from harness.errors import NonFiniteWeightsError, UserInputError
 NetWeights = dict[str, Tensor]
 Network = Literal["G", "D"]
 
-# Where training scripts keep a network's weights in a file that holds more, the usual place first.
+# Keys under which training scripts nest a network's weights in a larger file, most usual first.
 OWN_NESTS = {
     "G": ("netG", "net_G", "G", "generator", "netG_state_dict", "generator_state_dict"),
     "D": ("netD", "net_D", "D", "discriminator", "netD_state_dict", "discriminator_state_dict"),
@@ -24,9 +24,9 @@ OWN_NESTS = {
 COMMON_NESTS = ("state_dict", "model_state_dict", "model", "net", "params")
 DEEPEST_NEST = 4
 MOST_UNPACKED = 10
-# Modules that torch wraps around a network: DataParallel and AveragedModel, torch.compile.
+# Name parts that torch's wrappers add: DataParallel and AveragedModel, torch.compile.
 WRAPPERS = ("module", "_orig_mod")
-# What people give instead of a checkpoint, by the bytes it begins with.
+# Files that users mistake for checkpoints, by their first bytes.
 BEGINNINGS = {
     b"version https://git-lfs": "it is a Git LFS pointer; fetch the file itself with git lfs pull",
     b"<": "it is a web page or XML; download the file itself",
@@ -35,32 +35,32 @@ NAME_ONE = "name a latest_net_G.pth or latest_net_D.pth that pix2pix saved"
 
 
 def state_of(net: nn.Module) -> NetWeights:
-    """The network's weights on the CPU, apart from what it goes on to become."""
+    """A copy of the network's weights on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in net.state_dict().items()}
 
 
 def read_checkpoint(file: Path, network: Network = "G") -> NetWeights:
-    """A network's `state_dict` as pix2pix saves it, also wrapped, compiled, or nested in a file.
+    """Read a network's `state_dict`, as pix2pix saves it, or wrapped, compiled or nested.
 
     Args:
-        network: which one, where the file holds both.
+        network: which one to read, if the file contains both.
 
     Raises:
-        NonFiniteWeightsError: a weight is NaN or infinite; the first such tensor is named.
-        UserInputError: the file is missing, or is no such checkpoint; the sentence says what it is.
+        NonFiniteWeightsError: a weight is NaN or infinite; names the first such tensor.
+        UserInputError: the file is missing or not a checkpoint; the message says what it is.
     """
     try:
         if not file.is_file():
             raise UserInputError(f"{file} cannot be read as a checkpoint: {absent(file)}.")
         check_packing(file)
-        with warnings.catch_warnings(action="ignore"):  # what is wrong is said below
+        with warnings.catch_warnings(action="ignore"):  # errors are reported below
             content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UserInputError(f"{file} cannot be read as a checkpoint: {reason}.") from error
     except UserInputError:
         raise
-    except Exception as error:  # torch raises many kinds on bytes that it did not write
+    except Exception as error:  # torch raises many kinds of errors on invalid files
         reason = unreadable(file, error)
         raise UserInputError(f"{file} cannot be read as a checkpoint: {reason}.") from error
     weights = unwrapped(innermost(content, network), network, file)
@@ -70,10 +70,10 @@ def read_checkpoint(file: Path, network: Network = "G") -> NetWeights:
 
 
 def check_packing(file: Path) -> None:
-    """Refuse an archive that unpacks to far more than it holds; PyTorch compresses nothing.
+    """Reject an archive that unpacks to far more than its size; PyTorch does not compress.
 
     Raises:
-        UserInputError: it does.
+        UserInputError: it is compressed by more than `MOST_UNPACKED` times.
     """
     if not zipfile.is_zipfile(file):
         return
@@ -87,33 +87,33 @@ def check_packing(file: Path) -> None:
 
 
 def absent(file: Path) -> str:
-    """What stands in the place of a file."""
+    """Why a path is not a file."""
     if file.is_dir():
         return f"it is a folder; {NAME_ONE}"
     return "it is not a regular file" if file.exists() else f"there is no such file; {NAME_ONE}"
 
 
 def unreadable(file: Path, error: Exception) -> str:
-    """What a file is of which torch can make nothing, and what to do."""
+    """Why torch cannot read a file, and what to do."""
     with file.open("rb") as opened:
-        begin = opened.read(256)
-    if not begin:
+        start = opened.read(256)
+    if not start:
         return f"it is empty; {NAME_ONE}"
     for mark, reason in BEGINNINGS.items():
-        if begin.lstrip().startswith(mark):
+        if start.lstrip().startswith(mark):
             return reason
     if re.search("unsupported (global|class)", str(error), re.IGNORECASE):
         return (
             "it holds Python objects, which could run code of their own; save the network's "
             "state_dict() alone"
         )
-    if begin.startswith((b"PK", b"\x80")):
+    if start.startswith((b"PK", b"\x80")):
         return f"it is damaged or incomplete ({type(error).__name__}); fetch or save it again"
     return f"it is not a PyTorch file; {NAME_ONE}"
 
 
 def innermost(content: Any, network: Network) -> Any:
-    """What a file's usual nesting leads to; all of it where there is none."""
+    """The innermost mapping under the usual keys; the content itself if it is not nested."""
     for _ in range(DEEPEST_NEST):
         if not isinstance(content, Mapping):
             break
@@ -124,10 +124,10 @@ def innermost(content: Any, network: Network) -> Any:
 
 
 def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
-    """A `state_dict` under the names that its network has by itself.
+    """A `state_dict` without the name parts that wrappers add.
 
     Raises:
-        UserInputError: it is none.
+        UserInputError: the content is not a `state_dict`.
     """
     if not isinstance(content, Mapping) or not content:
         raise UserInputError(f"{file} holds no state_dict: {NAME_ONE}.")
@@ -150,11 +150,11 @@ def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
 
 
 def check_tensor(name: str, value: Tensor, file: Path) -> None:
-    """Refuse a tensor that is none of a network's.
+    """Reject a tensor that cannot be a network's weight.
 
     Raises:
-        NonFiniteWeightsError: it holds NaN or an infinity, as a float32 network would see it.
-        UserInputError: it is of a kind that no network has, or larger than what the file holds.
+        NonFiniteWeightsError: converted to float32, it contains NaN or infinity.
+        UserInputError: it is not a plain tensor of numbers, or larger than its storage in the file.
     """
     plain = value.layout is torch.strided and value.device.type == "cpu"
     plain &= not (value.is_complex() or value.is_quantized)
@@ -168,12 +168,12 @@ def check_tensor(name: str, value: Tensor, file: Path) -> None:
 
 
 def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
-    """Load a checkpoint into `net`. Batch counts, which old files lack, begin at zero.
+    """Load a checkpoint into `net`. Batch counts, which old files lack, start at zero.
 
     A generator that moves pixels keeps the width that `settings` train it at, not the checkpoint's.
 
     Raises:
-        UserInputError: the checkpoint belongs to another network; the first difference is named.
+        UserInputError: the checkpoint is of another network; names the first difference.
     """
     check_weights(net, weights, file, settings)
     own = net.state_dict()
@@ -183,7 +183,7 @@ def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: Trai
 
 
 def check_weights(net: nn.Module, weights: NetWeights, file: Path, settings: TrainSettings) -> None:
-    """Refuse a checkpoint that `net`, which may be on the meta device, cannot load.
+    """Reject a checkpoint that does not fit `net`, which may be on the meta device.
 
     Raises:
         UserInputError: as `load_weights`.
@@ -200,10 +200,10 @@ def check_weights(net: nn.Module, weights: NetWeights, file: Path, settings: Tra
 
 
 def first_difference(net: nn.Module, weights: NetWeights) -> str | None:
-    """The first tensor of `net` that `weights` lack or have in another shape."""
+    """The first tensor of `net` that is missing in `weights` or has another shape."""
     for name, value in net.state_dict().items():
         if name not in weights:
-            if not name.endswith("num_batches_tracked"):  # which old files lack
+            if not name.endswith("num_batches_tracked"):  # missing in old files
                 return name
         elif weights[name].shape != value.shape:
             return name

@@ -1,6 +1,6 @@
-"""A step as one CUDA graph, kept across trials: a new trial of the same structure captures nothing.
+"""Capture a training step as one CUDA graph, and reuse it for later trials of the same structure.
 
-A batch-1 step is some thousand small kernels, whose launching costs more than their running.
+A batch-1 step is about a thousand small kernels, which take longer to launch than to run.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,22 +18,22 @@ from harness.training.perceptual import Features
 from harness.training.step import Pix2Pix
 from search_spaces.params import TrialParams
 
-# Eager steps before the capture: libraries choose their algorithms and optimisers make their state.
+# Eager steps before the capture, in which libraries choose algorithms and optimisers create state.
 WARM_UPS = 3
-# Steps after which the device is asked whether a loss was not finite. Asking waits for the device;
-# meanwhile nothing is lost, since from that loss on nothing is updated.
+# Steps between checks for a loss that is not finite, which synchronise with the device. Meanwhile
+# no harm is done, since nothing is updated after such a loss.
 CHECK_EVERY = 50
-# Each holds its networks, their gradients and their activations on the device: fewer are kept where
-# other workers' trials leave less than this share of it free.
+# Captured steps to keep; fewer while less than this share of the device's memory is free, since
+# each occupies memory for its networks, gradients and activations.
 MOST_HELD = 4
 LEAST_FREE = 0.25
 
 
 @dataclass
 class CapturedStep:
-    """A model whose step is replayed. Batches must have the shape of the first.
+    """A model whose step is replayed. All batches must have the same shape.
 
-    The capture itself trains a little: `restart` before the first `step`.
+    The capture itself runs training steps, so call `restart` before the first `step`.
     """
 
     model: Pix2Pix
@@ -48,7 +48,7 @@ class CapturedStep:
     def capture(
         cls, model: Pix2Pix, retouched: Tensor, original: Tensor, wanted: Features | None = None
     ) -> "CapturedStep":
-        """Capture `model.optimize` on a batch like this one."""
+        """Capture `model.optimize` for batches of this shape."""
         retouched, original = retouched.clone(), original.clone()
         wanted = wanted and tuple(layer.clone() for layer in wanted)
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -58,8 +58,8 @@ class CapturedStep:
                 model.optimize(retouched, original, wanted)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        # Where a capture fails, torch's own context leaves its stream current: the outer one does
-        # not.
+        # If a capture fails, torch's own context does not restore the current stream; the outer
+        # one does.
         with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             losses = model.optimize(retouched, original, wanted)
         return cls(model, graph, retouched, original, wanted, losses)
@@ -67,24 +67,24 @@ class CapturedStep:
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
     ) -> None:
-        """Begin another trial of the same structure, in place."""
+        """Start another trial of the same structure, in place."""
         self.model.restart(generator, discriminator, params)
         self.steps = 0
 
     def step(
         self, retouched: Tensor, original: Tensor, wanted: Features | None = None
     ) -> dict[str, Tensor]:
-        """As `Pix2Pix.step`; what it returns is overwritten by the next step.
+        """Like `Pix2Pix.step`; the next step overwrites the returned losses.
 
-        `wanted` must be there where it was when the step was captured.
+        `wanted` must be given exactly if it was given to `capture`.
 
         Raises:
-            DivergedError: within `CHECK_EVERY` steps of the loss that was not finite.
+            DivergedError: a loss was not finite, at most `CHECK_EVERY` steps ago.
         """
         self.retouched.copy_(retouched)
         self.original.copy_(original)
-        for held, layer in zip(self.wanted or (), wanted or (), strict=True):
-            held.copy_(layer)
+        for target, layer in zip(self.wanted or (), wanted or (), strict=True):
+            target.copy_(layer)
         self.graph.replay()
         self.steps += 1
         if self.steps % CHECK_EVERY == 0:
@@ -96,31 +96,31 @@ class CapturedStep:
         return self.model.generator
 
     def check(self) -> None:
-        """As `Pix2Pix.check`."""
+        """Like `Pix2Pix.check`."""
         self.model.check()
 
 
 def capturable(settings: TrainSettings, device: torch.device) -> bool:
-    """Whether every step of such a training is the same to a GPU: its batches have one shape."""
+    """Whether such a training can be captured: on a GPU, with batches of one shape."""
     return device.type == "cuda" and settings.preprocess != "none"
 
 
 def structure_of(params: TrialParams, extras: Mapping[str, Any]) -> object:
-    """What two trials must have in common for one captured step to serve both."""
+    """A key for trials that can share one captured step."""
     perceptual = params.lambda_perceptual > 0
     return params.n_layers_D, params.gan_mode, perceptual, tuple(sorted(extras.items()))
 
 
 def crowded() -> bool:
-    """Whether the device has little memory left, whoever took it."""
+    """Whether little memory of the device is free, whichever process uses it."""
     if not torch.cuda.is_available():
         return False
-    free, there = torch.cuda.mem_get_info()
-    return free < LEAST_FREE * there
+    free, total = torch.cuda.mem_get_info()
+    return free < LEAST_FREE * total
 
 
 def refusal(error: RuntimeError) -> str:
-    """Why the GPU's libraries refused to be captured; empty where that is not what failed."""
+    """Why a library does not support capture; "" if the error has another cause."""
     texts = [str(each).strip().partition("\n")[0] for each in causes(error)]
     if is_out_of_memory(error) or not any("captur" in text for text in texts):
         return ""
@@ -128,10 +128,10 @@ def refusal(error: RuntimeError) -> str:
 
 
 class CapturedSteps:
-    """The captured steps of one process, one for each of the structures that it met last.
+    """A process's cache of captured steps, one per structure, with LRU eviction.
 
     Attributes:
-        refused: why none can be captured here; empty while that has not been met.
+        refused: why capture does not work here; "" if it does, as far as is known.
     """
 
     def __init__(self) -> None:
@@ -146,9 +146,9 @@ class CapturedSteps:
         weights: tuple[NetWeights, NetWeights],
         params: TrialParams,
     ) -> CapturedStep | Pix2Pix:
-        """The step for a trial: captured if none of its structure is held, then begun anew.
+        """The step for a trial, cached or newly captured, and reset to the trial's start.
 
-        Where the GPU's libraries refuse to be captured, the model itself: slower, and the same.
+        If capture is not supported, returns the model itself: slower, with the same results.
         """
         if self.refused:
             return start()
@@ -169,11 +169,11 @@ class CapturedSteps:
         return step
 
     def growth(self) -> float:
-        """How many times as much as now is held once there is a step for `MOST_HELD` structures."""
+        """The factor by which the cache still grows until it has `MOST_HELD` steps."""
         return MOST_HELD / len(self.held) if self.held else 1.0
 
     def make_room(self, most: int = MOST_HELD) -> None:
-        """Let go of those met longest ago: down to `most`, and on while the device is crowded."""
+        """Evict the least recently used steps: down to `most`, and more if memory is low."""
         while self.held and (len(self.held) > most or crowded()):
             self.held.pop(next(iter(self.held)))
             torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""A full training: epochs until the schedule's end, from a state that can be kept and taken up."""
+"""A full training by epochs, with a state that can be saved and restored."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from search_spaces.params import TrialParams
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long a training is, and its learning rate's course. All counts are epochs."""
+    """Length and learning rate schedule of a training. All counts are epochs."""
 
     epochs: int
     epochs_decay: int
@@ -36,7 +36,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch's end: its number from 1, the learning rate it had, each loss's mean."""
+    """The end of an epoch: its number from 1, its learning rate, the mean of each loss."""
 
     epoch: int
     lr: float
@@ -45,11 +45,11 @@ class EpochDone:
 
 @dataclass
 class Training:
-    """All that a training goes on from: what `state` holds and `load_state` takes.
+    """The complete state of a training, saved by `state` and restored by `load_state`.
 
     Attributes:
-        averaged: a running average of the generator's weights, which is what restores pictures.
-        random: draws the order, the crops and the flips; its state is the place in the data.
+        averaged: a running average of the generator's weights, used to restore pictures.
+        random: draws the order, the crops and the flips; its state is the position in the data.
         epoch: epochs done.
         steps: optimisation steps done.
     """
@@ -72,7 +72,7 @@ class Training:
         plan: Schedule,
         seed: int,
     ) -> "Training":
-        """A training of these networks from its first epoch. Seeds torch's global generator."""
+        """Start a training of these networks. Seeds torch's global generator."""
         torch.manual_seed(seed)
         model = Pix2Pix.start(generator, discriminator, params, settings, perceptual)
         course = (plan.policy, plan.epochs, plan.epochs_decay, plan.decay_iters)
@@ -84,7 +84,7 @@ class Training:
         )
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on, for `torch.save`."""
+        """The complete state, for `torch.save`."""
         device = next(self.model.generator.parameters()).device
         return {
             "epoch": self.epoch,
@@ -96,9 +96,9 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up what `state` returned, in a training that was started with the same settings."""
-        for part, held in zip(self.parts(), state["parts"], strict=True):
-            part.load_state_dict(held)
+        """Restore a saved `state`, in a training that was started with the same settings."""
+        for part, saved in zip(self.parts(), state["parts"], strict=True):
+            part.load_state_dict(saved)
         self.epoch, self.steps = state["epoch"], state["steps"]
         self.random.set_state(state["order"])
         torch.set_rng_state(state["chance"])
@@ -107,7 +107,7 @@ class Training:
             torch.cuda.set_rng_state(state["chance_on_device"], device)
 
     def parts(self) -> tuple[Any, ...]:
-        """What has a `state_dict`, in the order that `state` keeps."""
+        """Everything with a `state_dict`, in the order of `state`."""
         model = self.model
         nets = (model.generator, model.discriminator, self.averaged)
         return (*nets, model.optimizer_G, model.optimizer_D, *self.schedulers)
@@ -120,9 +120,9 @@ def train_epochs(
     total: int,
     device: torch.device,
 ) -> Iterator[EpochDone]:
-    """Train from where `training` is to epoch `total`, pausing after each.
+    """Continue `training` up to epoch `total`, and yield after each epoch.
 
-    Whoever iterates decides when to score, keep or stop.
+    The caller decides when to score, save or stop.
 
     Raises:
         DivergedError: a loss stopped being finite.

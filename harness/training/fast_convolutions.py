@@ -1,22 +1,22 @@
-"""pix2pix's 4 x 4 convolutions, done as one matrix product where the libraries' are slow.
+"""pix2pix's 4 x 4 convolutions as a matrix product, for shapes for which the libraries are slow.
 
-That is where a picture is only a few pixels, and where only one channel comes out. Deep in a U-Net
-a level has a hundred times more weights than pixels: the libraries' convolutions then spend their
-time on bringing the weights into an order of their own, at every step anew; a matrix product reads
-them once, as they lie. And they are made for many channels. The same sums, in another order.
+These are inputs of a few pixels, and outputs of one channel. Deep in a U-Net a level has a hundred
+times more weights than pixels, and the libraries' convolutions spend their time on reordering the
+weights at every step, while a matrix product reads them once, in place. For one output channel, the
+libraries are not optimised. The sums are the same, in another order.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Weights for each number that comes in, from which on the product is the faster way: measured at
-# ngf 12 and 64, on one and on two threads.
+# Ratio of weights to input values above which the product is faster: measured at ngf 12 and 64,
+# with one and two threads.
 WEIGHTS_TO_INPUT = 20
 
 
 def few_pixels(x: Tensor, weight: Tensor) -> bool:
-    """Whether `x` is so small beside `weight` that their convolution is better a product."""
+    """Whether `x` is so small compared with `weight` that a matrix product is faster."""
     return weight.numel() >= WEIGHTS_TO_INPUT * x.numel()
 
 
@@ -65,7 +65,7 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 class ToOneChannel(nn.Conv2d):
     """`nn.Conv2d(..., 1, 4, 1, 1)`: `[n, i, h, w]` -> `[n, 1, h - 1, w - 1]`.
 
-    Each pixel times each of the sixteen taps, then what belongs to one place is summed.
+    Multiplies each pixel with each of the sixteen taps, then sums the products of each output.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -79,5 +79,5 @@ class ToOneChannel(nn.Conv2d):
 
 
 def by_channel(net: nn.Module) -> nn.Module:
-    """Lay a network's weights out with the channels last, the order that is read fastest."""
+    """Convert a network's weights to channels-last, the fastest memory format here."""
     return net.to(memory_format=torch.channels_last)

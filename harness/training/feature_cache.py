@@ -1,4 +1,4 @@
-"""The perceptual term's features of the originals: computed once where they never change."""
+"""Cache the perceptual term's features of originals, if the crops never change."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import mixed
 
 View = tuple[int, bool]
-"""A training picture shown whole: its number, and whether it is flipped."""
+"""A whole training picture: its number, and whether it is flipped."""
 
 # With all five layers a view of 256 px is 15 MiB in float32, one of 1024 px 232.
 MOST_BYTES = 4 << 30
@@ -22,8 +22,8 @@ MOST_BYTES = 4 << 30
 class TargetFeatures:
     """`(views, originals)` -> the `deep_features` of originals `[n, 3, h, w]` in [-1, 1].
 
-    Each picture's are computed by itself, so that they are the same whatever it comes with; the
-    first time it comes, as long as `room` bytes last, else every time.
+    Features are computed per picture, so that they do not depend on the rest of the batch, and
+    cached until `room` bytes are used up.
     """
 
     def __init__(self, perceptual: PerceptualLoss, precision: Precision, room: int) -> None:
@@ -37,7 +37,7 @@ class TargetFeatures:
         return found[0] if len(found) == 1 else tuple(map(torch.cat, zip(*found, strict=True)))
 
     def of(self, view: View, original: Tensor) -> Features:
-        """One picture's, held or computed."""
+        """One picture's features, cached or computed."""
         if view in self.held:
             return self.held[view]
         with torch.no_grad(), mixed(original.device, self.precision):
@@ -52,7 +52,7 @@ class TargetFeatures:
 def target_features(
     perceptual: PerceptualLoss, pairs: PairSet, settings: TrainSettings, device: torch.device
 ) -> TargetFeatures | None:
-    """For a training on `pairs`; None where an original is cut differently from step to step."""
+    """The cache for a training on `pairs`; None if crops of an original vary."""
     side = (settings.crop_size, settings.crop_size)
     whole = settings.preprocess == "none" or all(
         picture.shape[1:] == side for picture in pairs.originals
@@ -63,7 +63,7 @@ def target_features(
 
 
 def room_on(device: torch.device) -> int:
-    """Bytes that may be held there: a quarter of what is free to this trial."""
+    """Limit of the cache in bytes: a quarter of the memory available to this trial."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
     else:

@@ -1,4 +1,4 @@
-"""`--init-from`: the user's own model, what networks it is made of, and whether they fit."""
+"""`--init-from`: infer the architecture of the user's model, and check that it fits."""
 
 from pathlib import Path
 from typing import Any
@@ -13,32 +13,32 @@ from harness.training.networks import RESNET_BLOCKS, bare_discriminator, bare_ge
 from search_spaces.generators import WARP, kind_of
 
 Files = tuple[Path, ...]
-"""A `latest_net_G.pth`, and perhaps the `latest_net_D.pth` beside it."""
+"""A `latest_net_G.pth` and, optionally, a `latest_net_D.pth`."""
 
 
 def networks_of(files: Files) -> dict[str, Any]:
-    """The settings of networks that the files tell, under TrainSettings' names.
+    """The architecture in the files, under the names of `TrainSettings`.
 
     Raises:
         UserInputError: a file is not of a pix2pix network.
     """
     shape = shape_of(read_checkpoint(files[0]), files[0])
-    told: dict[str, Any] = {"netG": shape.netG, "ngf": shape.ngf, "norm": shape.norm}
-    if shape.netG in RESNET_BLOCKS:  # a U-Net's weights do not say whether it had dropout
-        told["dropout"] = shape.dropout
+    settings: dict[str, Any] = {"netG": shape.netG, "ngf": shape.ngf, "norm": shape.norm}
+    if shape.netG in RESNET_BLOCKS:  # not visible in a U-Net's weights
+        settings["dropout"] = shape.dropout
     if len(files) > 1:
-        told["ndf"] = discriminator_shape(read_checkpoint(files[1], "D"), files[1])[1]
-    return told
+        settings["ndf"] = discriminator_shape(read_checkpoint(files[1], "D"), files[1])[1]
+    return settings
 
 
 def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None) -> None:
-    """Refuse a model of other networks than `train` says.
+    """Reject a model whose architecture differs from `train`.
 
     Args:
-        n_layers_D: of the discriminator; None: whatever its file holds.
+        n_layers_D: expected depth of the discriminator; None: any.
 
     Raises:
-        UserInputError: a file is no checkpoint, or does not fit; the first difference is named.
+        UserInputError: a file is not a checkpoint, or does not fit; names the first difference.
     """
     weights = read_checkpoint(files[0])
     found = shape_of(weights, files[0])
@@ -51,7 +51,7 @@ def check_fits(files: Files, train: TrainSettings, n_layers_D: int | None = None
             f"{files[0]} is a {found.netG}, which {does}, and netG is {train.netG}, which {would}: "
             f"name a latest_net_G.pth of a {train.netG}, or train with netG {found.netG}."
         )
-    with torch.device("meta"):  # for their shapes alone
+    with torch.device("meta"):  # only shapes are needed
         generator = bare_generator(train.netG, train.ngf, train.norm, train.dropout)
     check_weights(generator, weights, files[0], train)
     if len(files) > 1:

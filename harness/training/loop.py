@@ -1,4 +1,4 @@
-"""The training loop: a generator of progress that knows no Optuna and no MLflow."""
+"""The training loop: a generator of progress, independent of Optuna and MLflow."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,10 +16,10 @@ from harness.training.step import Pix2Pix
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands: what to judge, and each loss's mean since the last time.
+    """The state of a training at a rung: what to evaluate, and mean losses since the last rung.
 
-    `judged` is a generator, here with the running average of the weights, updated in place as
-    training goes on; or pictures that another program restored, float `[n, 3, h, w]` in [0, 1].
+    `judged` is a generator with the running average of the weights, which further training updates
+    in place; or pictures that an external program restored, float `[n, 3, h, w]` in [0, 1].
     """
 
     step: int
@@ -32,7 +32,7 @@ def train(
     batches: Iterable[Batch],
     settings: TrainSettings,
 ) -> Iterator[Progress]:
-    """Train for `settings.steps`, pausing at every rung. Whoever iterates decides what then.
+    """Train for `settings.steps`, and yield at every rung. The caller decides whether to go on.
 
     Raises:
         DivergedError: a loss stopped being finite.
@@ -52,7 +52,7 @@ def train(
 
 
 class LossSums:
-    """Each loss's mean over the steps so far, which stays on their device until it is asked for."""
+    """Accumulates losses on their device, and returns their means over the steps so far."""
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
@@ -60,22 +60,22 @@ class LossSums:
         self.steps = 0
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Count a step; the next may overwrite its losses."""
+        """Add the losses of a step, whose tensors the next step may overwrite."""
         self.names = tuple(losses)
         self.total = self.total + torch.stack(list(losses.values()))
         self.steps += 1
 
     def means(self) -> dict[str, float]:
-        """Of every loss, after one step at least."""
+        """The mean of every loss, after at least one step."""
         assert isinstance(self.total, Tensor)
         totals = self.total.tolist()
         return {name: total / self.steps for name, total in zip(self.names, totals, strict=True)}
 
 
 class RunningAverage(AveragedModel):
-    """torch's, but an update leaves its count on the host.
+    """torch's `AveragedModel`, with its count on the host.
 
-    torch copies the count to the weights' device at every update, which the host waits for.
+    torch copies the count to the device at every update, which synchronises with it.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -84,14 +84,14 @@ class RunningAverage(AveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Move the average towards the weights, whose copy it is at first; copy the buffers."""
+        """Update the average (the first update copies the weights), and copy the buffers."""
         averages: list[Tensor] = list(self.module.parameters())
         weights: list[Tensor] = list(model.parameters())
         if self.n_averaged == 0:
             torch._foreach_copy_(averages, weights)
         else:
             torch._foreach_lerp_(averages, weights, 1 - self.decay)
-        # Torch copies one by one what is not of one kind: statistics, and counts of batches.
+        # Grouped by dtype (statistics, batch counts): torch copies mixed lists one by one.
         kinds: defaultdict[torch.dtype, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for pair in zip(self.module.buffers(), model.buffers(), strict=True):
             kinds[pair[0].dtype].append(pair)
@@ -101,5 +101,5 @@ class RunningAverage(AveragedModel):
 
 
 def averaging(generator: nn.Module, settings: TrainSettings) -> RunningAverage:
-    """A running average of `generator`'s weights (decay a step), its buffers copied."""
+    """A running average of the generator's weights, with the settings' decay per step."""
     return RunningAverage(generator, settings.ema_decay**settings.ema_every)

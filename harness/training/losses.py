@@ -1,4 +1,4 @@
-"""pix2pix's adversarial losses, on the discriminator's map of logits, and their precision."""
+"""pix2pix's adversarial losses on the discriminator's logits, and the precision of losses."""
 
 import torch
 from torch import Tensor
@@ -8,20 +8,20 @@ from search_spaces.params import GanMode
 
 
 def as_losses_are(x: Tensor) -> Tensor:
-    """Losses are never taken in less than float32."""
+    """Convert to float32, in which all losses are computed."""
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def gan_loss(gan_mode: GanMode, logits: Tensor, real: bool) -> Tensor:
-    """How far `logits` are from saying `real` (a scalar).
+    """The adversarial loss of `logits` for the label `real` (a scalar).
 
     vanilla: cross-entropy on logits (Goodfellow et al., 2014); lsgan: squared distance to 1 or 0
-    (Mao et al., 2017); wgangp: the critic's mean, negated for real. As in pix2pix_model.py, the
-    gradient penalty that names wgangp is not added.
+    (Mao et al., 2017); wgangp: the critic's mean, negated for real. As in pix2pix_model.py, there
+    is no gradient penalty, despite the name.
     """
     if gan_mode == "wgangp":
         return -logits.mean() if real else logits.mean()
-    wanted = torch.full_like(logits, float(real))
+    labels = torch.full_like(logits, float(real))
     if gan_mode == "lsgan":
-        return F.mse_loss(logits, wanted)
-    return F.binary_cross_entropy_with_logits(logits, wanted)
+        return F.mse_loss(logits, labels)
+    return F.binary_cross_entropy_with_logits(logits, labels)

@@ -25,10 +25,10 @@ RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that can also take each picture's own statistics.
+    """Batch normalisation that can also use each picture's own statistics.
 
-    With `per_picture` set, a batch is treated as pictures that pass one by one, which is how
-    pix2pix restores pictures (batch 1, statistics of the picture at hand).
+    With `per_picture`, each picture of a batch is normalised separately, as in pix2pix's own
+    inference (batch 1, statistics of the picture itself).
     """
 
     per_picture = False
@@ -49,7 +49,7 @@ def norm_layer(kind: str) -> tuple[Norm, bool]:
 
 
 class UnetBlock(nn.Module):
-    """One level of the U-Net: down, the levels below, up; its input is carried past them."""
+    """One level of the U-Net: down, the levels below, up, with a skip connection."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class UnetGenerator(nn.Module):
         return picture
 
 
-# The longest displacement, as a share of `field_size`, and the most that is painted over, of 2.
+# Maximum displacement as a share of `field_size`, and maximum correction of values in [-1, 1].
 LONGEST = 0.06
 MOST_PAINTED = 0.5
 
@@ -125,12 +125,12 @@ class WarpUnet(nn.Module):
     """`warp_unet_128`, `warp_unet_256`: a U-Net that moves pixels instead of painting them.
 
     `[n, 3, h, w]` in [-1, 1] -> the same; sides divide by 2^downs. The U-Net predicts a
-    displacement field, by which the picture is sampled, and a small correction of what a tool
-    smooths besides. Initialised by `build_generator` it returns its input.
+    displacement field, by which the picture is sampled, and a small additive correction for
+    smoothing by the retouching tool. Initialised by `build_generator`, it returns its input.
 
     Args:
-        field_size: the width in pixels of the pictures it is trained on: displacements are at most
-            6 % of it, and larger pictures are restored by the field found at this size.
+        field_size: width in pixels of the training pictures: displacements are at most 6 % of it,
+            and larger pictures are restored with the field predicted at this size.
     """
 
     field_size: Tensor
@@ -147,12 +147,12 @@ class WarpUnet(nn.Module):
         return (move(x, field) + painted).clamp(-1, 1)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The displacement `[n, 2, h, w]` in pixels that restores `x`, and what is added to it."""
+        """The displacement `[n, 2, h, w]` in pixels that restores `x`, and the correction."""
         maps = self.model(x).float()
         return maps[:, :2] * (LONGEST * self.field_size), maps[:, 2:] * MOST_PAINTED
 
     def begin_as_identity(self) -> None:
-        """Predict no displacement and no correction."""
+        """Initialise to predict no displacement and no correction."""
         head = self.model.model[3]
         assert isinstance(head, nn.ConvTranspose2d)
         nn.init.zeros_(head.weight)
@@ -161,7 +161,7 @@ class WarpUnet(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-    """Two convolutions whose result is added to what came in."""
+    """Two convolutions with a residual connection."""
 
     def __init__(self, channels: int, norm: Norm, bias: bool, dropout: bool) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ class ResnetGenerator(nn.Module):
 class PatchDiscriminator(nn.Module):
     """`--netD n_layers`: `[n, 6, h, w]`, retouched and candidate -> logits `[n, 1, ., .]`.
 
-    `n_layers` convolutions halve the picture, one more keeps its size, the last makes the logits.
+    `n_layers` convolutions of stride 2, one of stride 1, and the last one for the logits.
     """
 
     def __init__(self, n_layers: int, ndf: int, norm: str) -> None:
@@ -233,7 +233,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class PixelDiscriminator(nn.Module):
-    """`--netD pixel`: `[n, 6, h, w]` -> logits `[n, 1, h, w]`, each of its own pixel alone."""
+    """`--netD pixel`: `[n, 6, h, w]` -> logits `[n, 1, h, w]`, each from its own pixel only."""
 
     def __init__(self, ndf: int, norm: str) -> None:
         super().__init__()
@@ -253,9 +253,9 @@ class PixelDiscriminator(nn.Module):
 
 
 def init_weights(net: nn.Module, seed: int, kind: InitType = "normal", gain: float = 0.02) -> None:
-    """pix2pix's `--init_type` and `--init_gain`: convolutions' weights drawn, their biases zero.
+    """pix2pix's `--init_type` and `--init_gain`: random convolution weights, zero biases.
 
-    Scales of batch normalisation are N(1, gain) whatever the kind. `kaiming` knows no gain.
+    Scales of batch normalisation are N(1, gain) for every kind. `kaiming` ignores the gain.
     """
     random = torch.Generator().manual_seed(seed)
     for module in net.modules():
@@ -276,19 +276,19 @@ def init_weights(net: nn.Module, seed: int, kind: InitType = "normal", gain: flo
             nn.init.zeros_(module.bias)
 
 
-# A picture as brightness at every pixel and colour at every second: 6 signals, each sent twice,
-# since the ReLUs on the way let only its positive half through.
+# A picture as luma at every pixel and chroma at every second: 6 signals, each with both signs,
+# since the ReLUs pass only positive values.
 LUMA = (0.299, 0.587, 0.114)
 COPY_CHANNELS = 12
-# The last tanh flattens what passes through it; this much more makes up for most of that.
+# Gain that compensates most of the compression by the final tanh.
 BEFORE_TANH = 1.2
 
 
 def init_as_copy(net: nn.Module) -> None:
-    """Let a U-Net's outermost level pass the picture on, and silence the levels below.
+    """Initialise a U-Net to copy the picture through its outermost level, without the levels below.
 
-    A fresh U-Net spends thousands of short steps on learning to copy before its settings show;
-    this one begins with a picture whose colour is at half resolution, and learns the rest.
+    A fresh U-Net spends thousands of steps on learning to copy before its settings make a
+    difference; this one starts with a copy whose chroma is at half resolution.
 
     Raises:
         ValueError: the generator is too narrow (ngf < 12).
@@ -302,7 +302,7 @@ def init_as_copy(net: nn.Module) -> None:
             f"ngf {ngf} is too narrow to pass a picture on: {COPY_CHANNELS} are needed"
         )
     red, green, blue = LUMA
-    signals = []  # what is read from (r, g, b), what it gives back to them, at which pixels
+    signals = []  # weights from (r, g, b), weights back to them, and the taps
     for row in (1, 2):
         for column in (1, 2):
             signals.append(
@@ -338,7 +338,7 @@ def build_generator(settings: TrainSettings, seed: int) -> nn.Module:
 
 
 def bare_generator(netG: str, ngf: int, norm: str, dropout: bool) -> nn.Module:
-    """A generator of that shape, to be initialised or loaded."""
+    """An uninitialised generator of this architecture."""
     if netG in RESNET_BLOCKS:
         return ResnetGenerator(RESNET_BLOCKS[netG], ngf, norm, dropout)
     if netG in WARP_UNET_DOWNS:
@@ -347,10 +347,10 @@ def bare_generator(netG: str, ngf: int, norm: str, dropout: bool) -> nn.Module:
 
 
 def build_discriminator(settings: TrainSettings, n_layers: int, seed: int) -> nn.Module:
-    """A freshly initialised discriminator that really has `n_layers` layers.
+    """A freshly initialised discriminator with `n_layers` layers.
 
-    With `netD` basic they are always three, and a pixel discriminator has none (`n_layers` is
-    then not looked at); `search_spaces.checks` refuses what would not be as it is said.
+    A pixel discriminator ignores `n_layers`; `search_spaces.checks` rejects settings in which
+    `n_layers_D` would have no effect.
     """
     net = bare_discriminator(settings, n_layers)
     init_weights(net, seed, settings.init_type, settings.init_gain)
@@ -358,7 +358,7 @@ def build_discriminator(settings: TrainSettings, n_layers: int, seed: int) -> nn
 
 
 def bare_discriminator(settings: TrainSettings, n_layers: int) -> nn.Module:
-    """A discriminator of that shape, to be initialised or loaded."""
+    """An uninitialised discriminator of this architecture."""
     if settings.netD == "pixel":
         return PixelDiscriminator(settings.ndf, settings.norm)
     return PatchDiscriminator(n_layers, settings.ndf, settings.norm)
@@ -366,10 +366,10 @@ def bare_discriminator(settings: TrainSettings, n_layers: int) -> nn.Module:
 
 @contextmanager
 def restoring(net: nn.Module) -> Iterator[nn.Module]:
-    """The one place that says how a generator restores pictures, and puts its mode back after.
+    """Inference mode of a generator, restored to its former mode after the block.
 
-    Each picture is normalised by its own statistics, as pix2pix's test.py does at batch 1;
-    dropout is off, so that the same weights always give the same picture. No gradients.
+    Each picture is normalised by its own statistics, as in pix2pix's test.py at batch 1. Dropout is
+    off, so that the output is deterministic. No gradients.
     """
     norms = [module for module in net.modules() if isinstance(module, BatchNorm)]
     drops = [module for module in net.modules() if isinstance(module, nn.Dropout)]

@@ -1,7 +1,7 @@
 """The perceptual term: L1 distance between VGG features of two pictures.
 
-Johnson et al., "Perceptual Losses for Real-Time Style Transfer" (2016), in the form that
-pix2pixHD made usual for this model: relu1_1 ... relu5_1 of VGG19, deeper layers weighing more.
+Johnson et al., "Perceptual Losses for Real-Time Style Transfer" (2016), in the form of pix2pixHD:
+relu1_1 ... relu5_1 of VGG19, with larger weights for deeper layers.
 """
 
 import torch
@@ -14,9 +14,9 @@ from harness.training.losses import as_losses_are
 from objectives.weights import build_trunk
 
 Features = tuple[Tensor, ...]
-"""The compared activations of a batch, `[n, c, h, w]` each, in the precision that they had."""
+"""Activations of a batch, `[n, c, h, w]` each, in the precision of the forward pass."""
 
-# Where each named activation stands in torchvision's `vgg19().features`, and pix2pixHD's weights.
+# The index of each activation in torchvision's `vgg19().features`, and pix2pixHD's weights.
 VGG19_LAYERS = {"relu1_1": 1, "relu2_1": 6, "relu3_1": 11, "relu4_1": 20, "relu5_1": 29}
 LAYER_WEIGHTS = {
     "relu1_1": 1 / 32,
@@ -32,16 +32,16 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class PerceptualLoss(nn.Module):
     """`(restored, original)`, both `[n, 3, h, w]` in [-1, 1] -> a scalar, 0 for equal pictures.
 
-    `wanted`, where it is given, are the `deep_features` of `original`, known already: the same loss
-    for most of a forward pass less. They must be of the whole picture.
+    `wanted`, if given, are cached `deep_features` of `original`: the same loss without most of a
+    forward pass. They must be of the whole picture.
 
     Args:
-        layers: the VGG19 activations compared; where only some are, their weights are scaled so
-            that the sum stays that of all five.
+        layers: the VGG19 activations to compare; for fewer than all five, the weights are scaled to
+            the same sum.
         weights: ImageNet's ("pretrained"), or a seeded random trunk.
-        window: side in pixels of the square that is looked at, at a place drawn anew every call
-            by the device's global generator; None: the whole picture. A window's expected value is
-            that of the picture (away from its rim), at a fraction of the cost.
+        window: side in pixels of a square that is compared, at a new random position (from the
+            device's global generator) in every call; None: the whole picture. The expected value
+            is the same (away from the border), at a fraction of the cost.
     """
 
     mean: Tensor
@@ -79,7 +79,7 @@ class PerceptualLoss(nn.Module):
         return torch.stack(terms).sum()
 
     def looked_at(self, *pictures: Tensor) -> tuple[Tensor, ...]:
-        """The window, drawn anew, out of pictures `[..., h, w]` of one size; all where none is."""
+        """Cut a random window out of pictures `[..., h, w]` of one size, if `window` is set."""
         if self.window is None:
             return pictures
         rows, columns = (
@@ -92,8 +92,8 @@ class PerceptualLoss(nn.Module):
     def even_out(self) -> None:
         """Scale the layers of a random trunk to a mean activation of 1 on a fixed noise picture.
 
-        Untrained activations are an order of magnitude fainter than ImageNet's, and
-        `lambda_perceptual` would weigh next to nothing.
+        Otherwise activations would be an order of magnitude smaller than with ImageNet's weights,
+        and `lambda_perceptual` would have hardly any effect.
         """
         noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
         with torch.no_grad():
@@ -101,27 +101,27 @@ class PerceptualLoss(nn.Module):
                 self.layer_weights[place] /= float(activation.mean())
 
     def deep_features(self, picture: Tensor) -> Features:
-        """Those worth keeping: all but the first, which is the largest and the quickest made."""
+        """The features to cache: all but the first, which is the largest and the cheapest."""
         return self.features(picture)[1:]
 
     def features(self, picture: Tensor, most: int | None = None) -> Features:
         """The compared activations of pictures in [-1, 1], after ImageNet's normalisation.
 
         Args:
-            most: so many of them, from the first on; None: all.
+            most: stop after so many; None: all.
         """
         x = ((picture + 1) / 2 - self.mean) / self.std
-        kept = []
-        for place, module in enumerate(self.trunk):
-            # A small picture's first convolution gives it back with the channels first.
+        found = []
+        for index, module in enumerate(self.trunk):
+            # For a small picture the first convolution returns channels-first.
             x = module(x).contiguous(memory_format=torch.channels_last)
-            if place in self.layer_weights:
-                kept.append(x)
-            if len(kept) == most:
+            if index in self.layer_weights:
+                found.append(x)
+            if len(found) == most:
                 break
-        return tuple(kept)
+        return tuple(found)
 
 
 def distance(a: Tensor, b: Tensor) -> Tensor:
-    """The L1 distance of `[n, c, h, w]`, a scalar, whose gradient has its channels last as well."""
+    """The L1 distance of `[n, c, h, w]`, a scalar; its gradient is channels-last, too."""
     return F.l1_loss(a.permute(0, 2, 3, 1), b.permute(0, 2, 3, 1))

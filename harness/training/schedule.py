@@ -1,4 +1,4 @@
-"""The learning rate over a full training: pix2pix's policies."""
+"""pix2pix's learning rate policies for a full training."""
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
@@ -15,14 +15,14 @@ from harness.config.settings import LrPolicy
 def schedule(
     optimizer: Optimizer, policy: LrPolicy, epochs: int, epochs_decay: int, decay_iters: int
 ) -> LRScheduler:
-    """`--lr_policy` for one optimiser, to be moved on by `next_epoch` after every epoch.
+    """The scheduler of `--lr_policy` for one optimiser; call `next_epoch` after every epoch.
 
-    linear: constant for `epochs`, then falling evenly to zero, which it would reach one epoch
-    after the last; step: a tenth every `decay_iters` epochs; plateau: a fifth after more than five
+    linear: constant for `epochs`, then linear decay to zero, which would be reached one epoch after
+    the last; step: times 0.1 every `decay_iters` epochs; plateau: times 0.2 after more than five
     epochs whose loss fell by less than 1 %; cosine: to zero over the whole training.
 
-    pix2pix's train.py moves the rate on before an epoch since 2020, so that there a training
-    without decay ends with an epoch at rate zero; as it did before, this one moves on after it.
+    Since 2020 pix2pix's train.py updates the rate before an epoch, so that a training without decay
+    ends with an epoch at rate zero. This one updates it after an epoch, as train.py did before.
     """
     match policy:
         case "linear":
@@ -40,9 +40,9 @@ def schedule(
 
 
 def next_epoch(scheduler: LRScheduler, loss: float) -> None:
-    """Set the next epoch's rate. `loss`: the epoch's mean, which only plateau looks at.
+    """Set the next epoch's rate. `loss`: the epoch's mean loss, used by plateau only.
 
-    pix2pix gives plateau a constant 0, so that its rate falls whatever the training does.
+    pix2pix passes a constant 0 to plateau, so that its rate falls regardless of the loss.
     """
     if isinstance(scheduler, ReduceLROnPlateau):
         scheduler.step(loss)

@@ -1,7 +1,7 @@
 """One optimisation step of pix2pix: the discriminator, then the generator.
 
-What differs between trials of one structure (the lambdas, the learning rate, the weights) lies in
-tensors on the device, and a step reads nothing back from it: so a captured step serves them all.
+Values that differ between trials of one structure (lambdas, learning rate, weights) are tensors on
+the device, and a step reads nothing back, so one captured step works for all of them.
 """
 
 from contextlib import AbstractContextManager
@@ -26,12 +26,12 @@ LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
 
 @dataclass
 class Pix2Pix:
-    """The networks and optimisers of one training; `step` moves them on by one batch.
+    """The networks and optimisers of one training; `step` trains them on one batch.
 
     Attributes:
-        perceptual: the VGG term; None where `lambda_perceptual` is 0.
-        failed: 1 from the first loss on that was not finite; from then on nothing is updated.
-        told: the losses of that step, else of the last one; `names` has their order.
+        perceptual: the VGG term; None if `lambda_perceptual` is 0.
+        failed: 1 after a loss that was not finite; from then on nothing is updated.
+        told: losses of the failing step, or of the latest one, in the order of `names`.
     """
 
     generator: nn.Module
@@ -56,10 +56,10 @@ class Pix2Pix:
         settings: TrainSettings,
         perceptual: PerceptualLoss | None,
     ) -> "Pix2Pix":
-        """Give both networks an optimiser each."""
+        """Start a training of these networks, with an optimiser for each."""
         device = next(generator.parameters()).device
-        # Dropout draws its mask in the order of the memory, and that of the residual generators is
-        # to be the reference's.
+        # Dropout draws its mask in memory order, which for residual generators must be the order of
+        # the reference implementation.
         if not isinstance(generator, ResnetGenerator):
             by_channel(generator)
         failed = torch.zeros((), device=device)
@@ -84,9 +84,9 @@ class Pix2Pix:
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
     ) -> None:
-        """Become, in place, the model that `start` would give for these weights and settings.
+        """Reset in place to the model that `start` would return for these weights and parameters.
 
-        `params` must be of the same structure: its n_layers_D, its gan_mode, whether it has a
+        `params` must have the same structure: n_layers_D, gan_mode, and whether there is a
         perceptual term.
         """
         self.generator.load_state_dict(generator)
@@ -110,7 +110,7 @@ class Pix2Pix:
         As in pix2pix's own log, `G_L1` and `G_Perceptual` carry their lambda.
 
         Args:
-            wanted: the perceptual term's deep features of `original`, where they are known.
+            wanted: the perceptual term's deep features of `original`, if cached.
 
         Raises:
             DivergedError: a loss is not finite; that network has not been updated.
@@ -120,20 +120,20 @@ class Pix2Pix:
         return losses
 
     def check(self) -> None:
-        """Read back from the device whether a loss was not finite.
+        """Check on the device whether a loss was not finite.
 
         Raises:
-            DivergedError: one was; the losses of that step are named.
+            DivergedError: one was not; the message has the losses of that step.
         """
         if self.failed:
             losses = zip(self.names, self.told.tolist(), strict=True)
-            told = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
-            raise DivergedError(f"a loss is no longer finite ({told})")
+            listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
+            raise DivergedError(f"a loss is no longer finite ({listed})")
 
     def optimize(
         self, retouched: Tensor, original: Tensor, wanted: Features | None = None
     ) -> dict[str, Tensor]:
-        """What `step` does, without asking the device how it went."""
+        """`step` without `check`, which synchronises with the device."""
         failed_before = self.failed.clone()
         device = self.failed.device
         with mixed(device, self.precision):
@@ -165,9 +165,9 @@ class Pix2Pix:
 
 
 def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
-    """Where the convolutions run in the settings' precision; weights stay float32.
+    """A context in which convolutions run in the settings' precision; weights stay float32.
 
-    Entered anew for each network's turn: it keeps cast weights, and an update outdates them.
+    Enter it anew for each network: it caches cast weights, which an update makes stale.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
@@ -179,7 +179,7 @@ def discriminator_losses(
     original: Tensor,
     restored: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """The discriminator's loss on the true pair and on the restored one."""
+    """The discriminator's losses on the real and on the restored pair."""
     fake = as_losses_are(discriminator(torch.cat([retouched, restored], 1)))
     real = as_losses_are(discriminator(torch.cat([retouched, original], 1)))
     return gan_loss(gan_mode, real, real=True), gan_loss(gan_mode, fake, real=False)

@@ -1,8 +1,8 @@
-"""Where every trial of a study begins: one shared warm start, the user's own model, or nothing.
+"""The networks that all trials of a study start from: a shared warm start, or the user's model.
 
-A study of both kinds of generator has a warm start of each. Short trials from scratch mostly
-measure how fast a model learns to copy, or to find what was moved. Continuing from one model that
-can, they measure what the searched settings change.
+A study of both kinds of generator has a warm start for each. Short trials from scratch would mostly
+measure how fast a model learns to copy, or to find what was moved. Starting from a model that can,
+they measure the effect of the searched parameters.
 """
 
 import shutil
@@ -36,22 +36,22 @@ from search_spaces.generators import WARP, kind_of
 from search_spaces.params import GanMode, TrialParams
 
 Kind = tuple[int, GanMode]
-"""What tells one discriminator from another: n_layers_D and the loss it was trained with."""
+"""The kind of a discriminator: n_layers_D and the loss it is trained with."""
 
-Tell = Callable[[int, int], None]
-"""Hears how far a warm start is: steps done, and steps in total."""
+ProgressCallback = Callable[[int, int], None]
+"""Called with the progress of a warm start: steps done, and steps in total."""
 
-# The guide's "problem" recipe: the setting whose output blurs today.
+# The guide's "problem" recipe, whose output is blurred.
 BLURRING = TrialParams(
     lambda_L1=500, lambda_perceptual=0, n_layers_D=3, gan_mode="vanilla", lr=1e-4
 )
-# What a generator that moves pixels learns to find them by; it does not blur.
+# Parameters for a generator that moves pixels, which does not blur.
 FINDING = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=2e-4)
 
 
 @dataclass(frozen=True)
 class WarmStart:
-    """A generator, and a discriminator of every kind that trials may ask for."""
+    """A generator, and a discriminator of every kind that trials use."""
 
     generator: NetWeights
     discriminators: Mapping[Kind, NetWeights]
@@ -68,10 +68,10 @@ class WarmStart:
 
 
 def save(made: Sequence[WarmStart], paths: WarmStartPaths) -> None:
-    """Write aside, then rename: a half-made folder never stands under the true name.
+    """Save warm starts atomically.
 
     Args:
-        made: of the profile's generator, and of that of the other kind where there is one.
+        made: the warm start of the profile's generator and, if any, of the other kind.
     """
     aside = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
     shutil.rmtree(aside.folder, ignore_errors=True)
@@ -87,12 +87,12 @@ def make_warm_start(
     kinds: tuple[Kind, ...],
     device: torch.device,
     seed: int,
-    tell: Tell,
+    tell: ProgressCallback,
 ) -> WarmStart:
     """Train the blurring recipe once, then one discriminator of each kind against its generator.
 
-    A generator that moves pixels is trained to find them instead. Every discriminator gets the same
-    number of steps against the same, finished generator, so that no depth and no loss begins at a
+    A generator that moves pixels is trained with `FINDING` instead. Every discriminator gets the
+    same number of steps against the same, finished generator, so that no depth or loss starts at a
     disadvantage.
     """
     total = settings.warm_start_steps + settings.warm_discriminator_steps
@@ -109,8 +109,8 @@ def make_warm_start(
     if capturable(settings, device):
         first = next(stream)
         stream = chain([first], stream)
-        begun = state_of(generator), state_of(discriminator)
-        model = CapturedSteps().begin("warm start", lambda: started, first, begun, params)
+        initial = state_of(generator), state_of(discriminator)
+        model = CapturedSteps().begin("warm start", lambda: started, first, initial, params)
     for done, batch in enumerate(islice(stream, settings.warm_start_steps), 1):
         model.step(*batch)
         if done % settings.ema_every == 0:
@@ -135,43 +135,43 @@ def from_user_model(
     kinds: tuple[Kind, ...],
     device: torch.device,
     seed: int,
-    tell: Tell,
+    tell: ProgressCallback,
 ) -> WarmStart:
-    """Begin from the user's `latest_net_G.pth` [and `latest_net_D.pth`].
+    """Start from the user's `latest_net_G.pth` [and `latest_net_D.pth`].
 
-    The user's discriminator is where those of its depth begin; every kind is then trained beside
-    the generator as in `make_warm_start`.
+    Discriminators of the same depth start from the user's; every kind is then trained against the
+    generator as in `make_warm_start`.
 
     Raises:
-        UserInputError: a file is no checkpoint, or of another network than `settings` says.
+        UserInputError: a file is not a checkpoint, or does not fit `settings`.
     """
     generator = build_generator(settings, seed)
     load_weights(generator, read_checkpoint(files[0]), files[0], settings)
-    begun: dict[int, NetWeights] = {}
+    initial: dict[int, NetWeights] = {}
     if len(files) > 1:
         weights = read_checkpoint(files[1], "D")
         depth, _ = discriminator_shape(weights, files[1])
         discriminator = build_discriminator(settings, depth, seed)
         load_weights(discriminator, weights, files[1], settings)
-        begun[depth] = state_of(discriminator)
+        initial[depth] = state_of(discriminator)
     stream = batches(pairs, settings, device, seed)
     generator = generator.to(device)
     weights = state_of(generator)
     return WarmStart(
-        weights, train_discriminators(generator, begun, settings, stream, kinds, seed, tell)
+        weights, train_discriminators(generator, initial, settings, stream, kinds, seed, tell)
     )
 
 
 def train_discriminators(
     generator: nn.Module,
-    begun: Mapping[int, NetWeights],
+    initial: Mapping[int, NetWeights],
     settings: TrainSettings,
     stream: Iterator[Batch],
     kinds: tuple[Kind, ...],
     seed: int,
-    tell: Tell,
+    tell: ProgressCallback,
 ) -> dict[Kind, NetWeights]:
-    """One discriminator of each kind, trained `warm_discriminator_steps` against `generator`.
+    """Train one discriminator of each kind for `warm_discriminator_steps` against `generator`.
 
     Raises:
         DivergedError: a loss is not finite.
@@ -182,8 +182,8 @@ def train_discriminators(
     learners = []
     for n_layers, gan_mode in kinds:
         net = build_discriminator(settings, n_layers, seed)
-        if n_layers in begun:
-            net.load_state_dict(begun[n_layers])
+        if n_layers in initial:
+            net.load_state_dict(initial[n_layers])
         net.to(device)
         params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
         learners.append((by_channel(net), params, Adam(net, params.lr, settings, failed)))

@@ -1,8 +1,8 @@
-"""Moving pixels by a displacement field, differentiably, at any size.
+"""Move pixels by a displacement field, differentiably, at any size.
 
 A field is `[n, 2, h, w]`, x first, in pixels, as in `harness.data.synthesis.liquify`: the moved
-picture has at each place p what the picture has at p + field(p). A generator that predicts the
-field which undoes a retouching has nothing to blur: it moves pixels and paints next to nothing
+picture has at each position p the value of the picture at p + field(p). A generator that predicts
+the field that undoes a retouching hardly blurs, since it moves pixels instead of painting them
 (Wang et al., "Detecting Photoshopped Faces by Scripting Photoshop", ICCV 2019, arXiv:1906.05856).
 """
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 def move(pictures: Tensor, field: Tensor) -> Tensor:
-    """`[n, c, h, w]` moved by `field`. It may overshoot the picture's range by a little."""
+    """Move pictures `[n, c, h, w]` by `field`. The result may slightly exceed their range."""
     height, width = pictures.shape[-2:]
     x = torch.arange(width, device=field.device) + field[:, 0]
     y = torch.arange(height, device=field.device)[:, None] + field[:, 1]
@@ -20,23 +20,23 @@ def move(pictures: Tensor, field: Tensor) -> Tensor:
 
 
 def sample(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """`[n, c, h, w]` at places `x`, `y` `[n, rows, columns]` in pixels: `[n, c, rows, columns]`.
+    """Sample `[n, c, h, w]` at `x`, `y` `[n, rows, columns]` in pixels: `[n, c, rows, columns]`.
 
-    Bicubic; beyond the border its pixels go on. At whole pixels it gives what is there, but for
-    float32's rounding of places (about 1e-7 of the side).
+    Bicubic, with border pixels replicated. At whole pixels it returns their values, up to float32
+    rounding of positions (about 1e-7 of the side).
     """
     height, width = maps.shape[-2:]
-    # grid_sample counts from -1 to 1, from outer edge to outer edge.
+    # grid_sample's coordinates are -1 to 1, from outer edge to outer edge.
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     return F.grid_sample(maps, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 def without_tremor(maps: Tensor, least: float) -> Tensor:
-    """Vectors `[n, k, h, w]` shorter than `least` become exactly 0, those over twice that stay,
-    and those in between fade in.
+    """Suppress short vectors in `[n, k, h, w]`: 0 below `least`, unchanged above twice that, with a
+    smooth transition in between.
 
-    A network's displacement is never exactly 0, and to sample a picture a twentieth of a pixel
-    beside itself only softens it.
+    A network's displacement is never exactly 0, and sampling with an offset of a twentieth of a
+    pixel only softens the picture.
     """
     length = maps.square().sum(1, keepdim=True).sqrt()
     share = (length / least - 1).clamp(0, 1)

@@ -1,1 +1,1 @@
-"""Trials that another program trains: the user's copy of pix2pix, or any that a YAML describes."""
+"""External trials, trained by a copy of pix2pix or by any program that a YAML file describes."""

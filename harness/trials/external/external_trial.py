@@ -1,4 +1,4 @@
-"""A trial that another program trains: what it is given, and what is read off it."""
+"""Run a trial in an external program: write its inputs, follow it, and read its results."""
 
 import functools
 import math
@@ -45,14 +45,14 @@ def train_with(
     device: str,
     warm: bool,
 ) -> Generator[Progress]:
-    """Run the trial there, and pause at every result that stands for a rung.
+    """Run the trial in the external program, and yield its result at every rung.
 
     Args:
-        warm: it continues from the study's warm start.
+        warm: continue from the study's warm start.
 
     Raises:
-        ExternalError: the program crashed, hung, or left out a result.
-        DivergedError: a loss of its log is not finite.
+        ExternalError: the program crashed, hung, or did not write a result.
+        DivergedError: a loss in its log is not finite.
     """
     lay_pictures(dataset, paths.external)
     run = paths.external.run(task.name)
@@ -62,8 +62,8 @@ def train_with(
     run.mkdir(parents=True)
     n_train = len(dataset.train)
     if isinstance(external, Program):
-        shown = dataset.val if task.phase == "search" else dataset.test
-        program = other_program(external, task, settings, n_train, shown, paths, device)
+        scored = dataset.val if task.phase == "search" else dataset.test
+        program = other_program(external, task, settings, n_train, scored, paths, device)
         yield from follow(program, scored_at(external.mark, settings, n_train), device)
         return
     if warm:
@@ -85,7 +85,7 @@ def train_py(
     device: str,
     warm: bool,
 ) -> Followed:
-    """The train.py of the user's copy of pix2pix, at this trial's settings."""
+    """The run of train.py in the user's copy of pix2pix, with this trial's settings."""
     run = paths.external.run(task.name)
     return Followed(
         name="train.py",
@@ -108,11 +108,11 @@ def other_program(
     task: TrialTask,
     settings: TrainSettings,
     n_train: int,
-    shown: PairSet,
+    scored: PairSet,
     paths: StudyPaths,
     device: str,
 ) -> Followed:
-    """The program of the user's YAML, at this trial's settings."""
+    """The run of the program in the user's YAML file, with this trial's settings."""
     run, warm = paths.external.run(task.name), paths.warm_start
     places = {
         "pairs": paths.external.pairs,
@@ -124,7 +124,7 @@ def other_program(
         "start_G": warm.generator,
         "start_D": warm.discriminator(task.params.n_layers_D, task.params.gan_mode),
     }
-    load: Callable[[Path], Judged] = functools.partial(load_restored, shown=shown)
+    load: Callable[[Path], Judged] = functools.partial(load_restored, scored=scored)
     if program.restored is None:
         load = functools.partial(load_generator, settings=settings, device=device)
     result = program.restored or program.checkpoint or ""
@@ -143,11 +143,11 @@ def other_program(
 
 
 def load_generator(file: Path, settings: TrainSettings, device: str) -> nn.Module:
-    """A generator from its checkpoint.
+    """Load a generator from its checkpoint.
 
     Raises:
         DivergedError: a weight is not finite.
-        UserInputError: it is half written, or of another network.
+        UserInputError: it is partly written, or of another network.
     """
     net = build_generator(settings, seed=0)
     try:
@@ -157,33 +157,33 @@ def load_generator(file: Path, settings: TrainSettings, device: str) -> nn.Modul
     return net.to(torch.device(device))
 
 
-def load_restored(folder: Path, shown: PairSet) -> Tensor:
-    """The pictures that a program restored, in the order of its inputs.
+def load_restored(folder: Path, scored: PairSet) -> Tensor:
+    """Read the pictures that a program restored, in the order of its inputs.
 
     Raises:
-        UserInputError: one is missing, half written or of another size.
+        UserInputError: one is missing, partly written or of the wrong size.
     """
     restored = []
-    for number, retouched in enumerate(shown.retouched):
+    for number, retouched in enumerate(scored.retouched):
         file = folder / file_name(number)
         picture = to_tensor(read_picture(file))
         if picture.shape != retouched.shape:
-            found, wanted = ("x".join(map(str, p.shape[:0:-1])) for p in (picture, retouched))
-            raise UserInputError(f"{file} is {found} pixels, and what it restores is {wanted}.")
+            found, expected = ("x".join(map(str, p.shape[:0:-1])) for p in (picture, retouched))
+            raise UserInputError(f"{file} is {found} pixels, and what it restores is {expected}.")
         restored.append(to_unit(to_signed(picture)))
     return torch.stack(restored)
 
 
 def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
-    """Put the study's warm start where `--continue_train` looks for it.
+    """Copy the study's warm start to where `--continue_train` looks for it.
 
     Raises:
-        SharedInputError: a file of it is gone.
+        SharedInputError: one of its files is missing.
     """
-    held = paths.warm_start
-    discriminator = held.discriminator(params.n_layers_D, params.gan_mode)
+    warm = paths.warm_start
+    discriminator = warm.discriminator(params.n_layers_D, params.gan_mode)
     try:
-        shutil.copyfile(held.generator, run / "latest_net_G.pth")
+        shutil.copyfile(warm.generator, run / "latest_net_G.pth")
         shutil.copyfile(discriminator, run / "latest_net_D.pth")
     except FileNotFoundError as error:
         raise SharedInputError(
@@ -193,25 +193,25 @@ def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
 
 
 def scored_at(mark: str | None, settings: TrainSettings, n_train: int) -> dict[int, int]:
-    """The rung that each scored epoch or step stands for, in order; 0 is a program's end.
+    """The rung of each epoch or step that is scored, in order; 0 stands for the program's end.
 
-    Where several rungs fall into one epoch, it stands for the last of them.
+    If several rungs fall into one epoch, it counts as the last of them.
     """
     rungs = sorted(settings.rungs)
     if mark is None:
         return {0: rungs[-1]}
-    each = math.ceil(n_train / settings.batch_size) if mark == "epoch" else 1
-    return {math.ceil(rung / each): rung for rung in rungs}
+    steps = math.ceil(n_train / settings.batch_size) if mark == "epoch" else 1
+    return {math.ceil(rung / steps): rung for rung in rungs}
 
 
 def pix2pix_line(line: str) -> tuple[int, dict[str, str]] | None:
-    """The epoch and the losses of a line of `loss_log.txt`."""
+    """Parse the epoch and the losses in a line of `loss_log.txt`; None if it has none."""
     found = LOG_LINE.search(line)
     return (int(found[1]), dict(LOSS.findall(found[2]))) if found else None
 
 
 def drop_before(run: Path, epoch: int) -> None:
-    """Remove the checkpoints of earlier epochs, which nobody waits for: they fill the disk."""
+    """Remove checkpoints of earlier epochs, which are not scored and would fill the disk."""
     for file in run.glob("*_net_?.pth"):
         number = file.name.partition("_")[0]
         if number.isdecimal() and int(number) < epoch:
@@ -219,24 +219,24 @@ def drop_before(run: Path, epoch: int) -> None:
 
 
 def lay_pictures(dataset: Dataset, paths: ExternalPaths) -> None:
-    """What an external program reads, once a study and machine, already scaled as it is here."""
+    """Write the inputs of external programs, scaled as here; once per study and machine."""
     write_pairs(dataset.train, paths.pairs)
     write_pictures(dataset.val.retouched, paths.inputs("search"), ".")
     write_pictures(dataset.test.retouched, paths.inputs("final"), ".")
 
 
 def write_pairs(pairs: PairSet, folder: Path) -> None:
-    """Pairs side by side under train/, A retouched."""
+    """Write pairs side by side to train/, with the retouched half as A."""
     both = zip(pairs.retouched, pairs.originals, strict=True)
     write_pictures([torch.cat(halves, 2) for halves in both], folder, "train")
 
 
 def write_pictures(pictures: Sequence[Tensor], folder: Path, under: str) -> None:
-    """Pictures as `folder`/`under`/00000.png; all of them or none, and not again."""
-    held = folder / under
-    if held.is_dir() and len(list(held.iterdir())) == len(pictures):
+    """Write pictures as `folder`/`under`/00000.png, atomically, unless they exist already."""
+    existing = folder / under
+    if existing.is_dir() and len(list(existing.iterdir())) == len(pictures):
         return
-    shutil.rmtree(folder, ignore_errors=True)  # some were removed since
+    shutil.rmtree(folder, ignore_errors=True)  # incomplete: some were removed
     aside = aside_of(folder)
     (aside / under).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):

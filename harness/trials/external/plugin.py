@@ -1,6 +1,6 @@
-"""`harness export --format plugin`: our model files, written into the models/ of a copy of pix2pix.
+"""`harness export --format plugin`: write our model files to models/ in a copy of pix2pix.
 
-train.py finds a model by its file's name, so a file is all that `--model pix2pix_warp` needs.
+train.py finds models by file name, so `--model pix2pix_warp` needs nothing but its file.
 """
 
 import os
@@ -14,7 +14,7 @@ SOURCES = Path(__file__).with_name("model_files")
 WARP = "pix2pix_warp_model.py"
 PERCEPTUAL = "pix2pix_with_perceptual_model.py"
 MARK = "harness export --format plugin"
-"""What every file of ours says of itself; the guide's own model file does not."""
+"""Text by which files of ours are recognised; the guide's own model file lacks it."""
 OF_A_COPY = (
     "train.py",
     "models/base_model.py",
@@ -24,16 +24,16 @@ OF_A_COPY = (
 
 
 def write_plugin(folder: Path, force: bool) -> tuple[list[Path], Path | None]:
-    """Write our model files into a copy of pix2pix.
+    """Write our model files to a copy of pix2pix.
 
-    The guide's own pix2pix_with_perceptual_model.py stays where there is one, also with `force`.
+    The guide's own pix2pix_with_perceptual_model.py is never replaced, even with `force`.
 
     Returns:
-        The files written, and the guide's own file that was kept.
+        The files written, and the guide's own file, or None if there is none.
 
     Raises:
-        UserInputError: `folder` is no copy of pix2pix or cannot be written, or a file of ours is
-            there already without `force`; nothing has been written.
+        UserInputError: `folder` is not a copy of pix2pix or cannot be written, or a file of ours
+            exists and `force` is false; nothing has been written.
     """
     check_copy(folder)
     models = folder / "models"
@@ -52,10 +52,10 @@ def write_plugin(folder: Path, force: bool) -> tuple[list[Path], Path | None]:
 
 
 def check_copy(folder: Path) -> None:
-    """Refuse a folder that is no copy of pix2pix.
+    """Reject a folder that is not a copy of pix2pix.
 
     Raises:
-        UserInputError: names the file that it lacks.
+        UserInputError: names a file that is missing.
     """
     for name in OF_A_COPY:
         if not (folder / name).is_file():
@@ -66,5 +66,5 @@ def check_copy(folder: Path) -> None:
 
 
 def is_another(file: Path) -> bool:
-    """Whether a file of that name is there which is none of ours."""
+    """Whether the file exists and is not one of ours."""
     return file.is_file() and MARK not in file.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Another program's training, followed by its files: its log, and what it leaves to be scored."""
+"""Run an external program, and follow its training through its log and result files."""
 
 import contextlib
 import math
@@ -19,34 +19,34 @@ from harness.training.loop import Progress
 from harness.trials.devices import visible_device
 from harness.trials.external import warden
 
-LOOK_EVERY = 0.1  # seconds between two looks at the program's files
+LOOK_EVERY = 0.1  # seconds between polls of the program's files
 LAST_LINES = 3
-TO_END = 30.0  # seconds that a warden is given to end all that it watches over
+TO_END = 30.0  # seconds for the warden to end all processes of the program
 MARK = "HARNESS_RUN"
-"""The environment variable by which what was started for a run is known; it holds its folder."""
+"""Environment variable that identifies the processes of a run; its value is the run's folder."""
 
 Judged = nn.Module | Tensor
-"""A generator, or pictures that one restored: float `[n, 3, h, w]` in [0, 1]."""
+"""What is scored: a generator, or restored pictures, float `[n, 3, h, w]` in [0, 1]."""
 
 
 class ExternalError(HarnessError):
-    """The program ended in another way than it should; the message holds its last lines."""
+    """The program failed; the message contains its last lines of output."""
 
 
 @dataclass(frozen=True)
 class Followed:
-    """A program that trains, and where it leaves what is read off it.
+    """A program that trains, and where to find its results. A mark is an epoch or a step.
 
     Attributes:
-        name: what messages call it.
-        run: its folder; whatever changes there is a sign of life.
-        result: where it leaves what is scored at a mark, an epoch or a step.
-        load: reads such a result; a HarnessError while that is half written.
+        name: its name in messages.
+        run: its folder; any change in it is a sign of life.
+        result: the path of the result at a mark.
+        load: loads a result; raises HarnessError while it is partly written.
         log: the file with its losses.
-        read_line: the mark and the losses of a line of it; None where a line holds none.
-        pass_by: told of every mark that is waited for, over and over, until it is there.
-        at_end: its result counts only when the program has ended.
-        silence: seconds without a sign of life after which it is hung.
+        read_line: parses the mark and the losses in a log line; None if it has none.
+        pass_by: called repeatedly with the next mark while waiting for it.
+        at_end: whether its result counts only once the program has ended.
+        silence: seconds without a sign of life after which it counts as hung.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Followed:
 
     @property
     def said(self) -> Path:
-        """Everything that it prints."""
+        """The file with all its output."""
         return said_in(self.run)
 
 
@@ -72,17 +72,17 @@ def said_in(run: Path) -> Path:
 
 
 def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterator[Progress]:
-    """Run a program that trains, and pause at each of its results that is to be scored.
+    """Run a program that trains, and yield each of its results that is to be scored.
 
-    A warden runs it, which ends it with all that it started when the iterator is closed and when
-    this process ends, however that ends. A checkpoint is removed once it is loaded.
+    A warden process runs it, and kills it with its child processes when the iterator is closed or
+    this process ends. A checkpoint is removed once it is loaded.
 
     Args:
         scored: the trial's step at each mark that is scored, in order.
 
     Raises:
-        ExternalError: it crashed, hung, or left out a result.
-        DivergedError: a loss of its log is not finite.
+        ExternalError: it crashed, hung, or did not write a result.
+        DivergedError: a loss in its log is not finite.
     """
     program.run.mkdir(parents=True, exist_ok=True)
     with started(program, device) as process:
@@ -96,7 +96,7 @@ def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterato
 
 @contextlib.contextmanager
 def started(program: Followed, device: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """The program's warden; after the block neither it nor anything of the program is left."""
+    """Start the program under a warden; at the end of the block all its processes are ended."""
     reading, lifeline = os.pipe()
     try:
         with program.said.open("wb") as output:
@@ -128,27 +128,27 @@ def started(program: Followed, device: str) -> Iterator["subprocess.Popen[bytes]
 
 
 def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) -> Judged:
-    """The result at that mark, as soon as it is whole.
+    """Wait for the complete result at a mark.
 
     Raises:
         DivergedError: its weights are not finite.
-        ExternalError: the program ended, or fell silent, without it.
+        ExternalError: the program ended or hung without it.
     """
     file = program.result(mark)
-    # Looks are counted, not time: what passes while this process is stopped is nobody's silence.
+    # Polls are counted, not time, which also passes while this process is suspended.
     silent, sign = 0.0, signs_of_life(program.run)
     while True:
-        # Looked at before the file: what it wrote before it ended is then seen.
+        # Polled before the file, so that a file written just before the end is not missed.
         code = process.poll()
         if file.exists() and (code is not None or not program.at_end):
             judged = loaded(file, program.load)
             if judged is not None:
                 return judged
             if code == 0:
-                return program.load(file)  # whole, and yet not to be loaded: that says why
+                return program.load(file)  # complete but invalid: raises the reason
         if code is not None:
-            what = f"ended with exit code {code}" if code else f"ended without {file.name}"
-            raise ExternalError(f"{program.name} {what}: {last_lines(program.said)}")
+            how = f"ended with exit code {code}" if code else f"ended without {file.name}"
+            raise ExternalError(f"{program.name} {how}: {last_lines(program.said)}")
         program.pass_by(mark)
         if (now := signs_of_life(program.run)) != sign:
             silent, sign = 0.0, now
@@ -162,10 +162,10 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
 
 
 def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
-    """What a result holds, a checkpoint then removed; None while it is half written.
+    """Load a result, and remove it if it is a checkpoint; None while it is partly written.
 
     Raises:
-        DivergedError: it is whole, and its weights are not finite.
+        DivergedError: it is complete, and its weights are not finite.
     """
     try:
         judged = load(file)
@@ -179,10 +179,10 @@ def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
 
 
 def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
-    """Let the program put its things in order after its last result.
+    """Wait for the program to exit after its last result.
 
     Raises:
-        ExternalError: it does not end, or ends with an error.
+        ExternalError: it does not exit, or exits with an error.
     """
     silent = 0.0
     while (code := process.poll()) is None:
@@ -197,22 +197,22 @@ def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
 
 
 def signs_of_life(run: Path) -> tuple[tuple[str, int, int], ...]:
-    """Names, sizes and times of everything in the run's folder, which change as it works."""
+    """Paths, sizes and times of all files in the run's folder, to detect changes."""
     found = []
     for folder, _, names in os.walk(run):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                facts = os.stat(file := os.path.join(folder, name))
-                found.append((file, facts.st_size, facts.st_mtime_ns))
+                stat = os.stat(file := os.path.join(folder, name))
+                found.append((file, stat.st_size, stat.st_mtime_ns))
     return tuple(sorted(found))
 
 
 def losses_between(program: Followed, after: int, until: int) -> dict[str, float]:
-    """Each loss's mean over the log's lines of the marks `after` < mark <= `until`.
+    """The mean of each loss over the log lines with `after` < mark <= `until`.
 
     Raises:
-        DivergedError: one of them is not finite.
-        ExternalError: one of them is no number.
+        DivergedError: a loss is not finite.
+        ExternalError: a loss is not a number.
     """
     log = program.log
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
@@ -222,11 +222,11 @@ def losses_between(program: Followed, after: int, until: int) -> dict[str, float
         if found and after < found[0] <= until:
             for name, value in found[1].items():
                 values.setdefault(name, []).append(as_number(value, line))
-    bad = {name: v for name, held in values.items() for v in held if not math.isfinite(v)}
+    bad = {name: v for name, series in values.items() for v in series if not math.isfinite(v)}
     if bad:
-        told = ", ".join(f"{name} {value}" for name, value in bad.items())
-        raise DivergedError(f"a loss is no longer finite ({told})")
-    return {name: sum(held) / len(held) for name, held in values.items()}
+        listed = ", ".join(f"{name} {value}" for name, value in bad.items())
+        raise DivergedError(f"a loss is no longer finite ({listed})")
+    return {name: sum(series) / len(series) for name, series in values.items()}
 
 
 def as_number(value: str, line: str) -> float:
@@ -236,15 +236,15 @@ def as_number(value: str, line: str) -> float:
         raise ExternalError(f"its log has {value}, which is no loss, in: {line}") from None
 
 
-def last_lines(said: Path) -> str:
-    """The end of what the program printed, on one line."""
-    lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
-    kept = [line.strip() for line in lines if line.strip()][-LAST_LINES:]
-    return " | ".join(kept) or "it printed nothing"
+def last_lines(output: Path) -> str:
+    """The last lines of the program's output, joined to one line."""
+    lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
+    last = [line.strip() for line in lines if line.strip()][-LAST_LINES:]
+    return " | ".join(last) or "it printed nothing"
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a warden that has lost its lifeline has ended the program and all it started."""
+    """Wait for a warden whose lifeline is closed; it ends all processes of the program."""
     try:
         process.wait(TO_END)
     except subprocess.TimeoutExpired:
@@ -253,10 +253,10 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def end_left_over(run: Path) -> None:
-    """End what an earlier trial in this folder left behind, where even its warden was killed."""
+    """Kill processes that an earlier trial in this folder left, if its warden was killed too."""
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):  # others' processes, and such as have just ended
+        with contextlib.suppress(psutil.Error):  # processes of other users, or already ended
             if process.environ().get(MARK) == str(run):
                 process.kill()
                 found.append(process)

@@ -1,7 +1,7 @@
-"""`--repo FILE.yaml`: any other program that trains, as its user describes it.
+"""`--repo FILE.yaml`: read and validate the description of an external program.
 
-docs/train.md has the keys and an example. In short, a command with placeholders, and where the
-program leaves what is scored: checkpoints of pix2pix's generator, or pictures that it restored.
+docs/train.md has the keys and an example: a command with placeholders, and the paths of the
+results, which are checkpoints of pix2pix's generator or restored pictures.
 """
 
 import math
@@ -24,11 +24,11 @@ from search_spaces.strict_yaml import read_bounded, read_mapping
 
 Mark = Literal["epoch", "step"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
-"""What a program's results and log lines are numbered by."""
+"""The unit by which a program numbers its results and log lines."""
 
 
 class ProgramFile(Frozen):
-    """The file as it is written. Paths of `checkpoint`, `restored` and `log` are inside {out}."""
+    """The schema of the file. The paths `checkpoint`, `restored` and `log` are inside {out}."""
 
     command: str
     folder: Path = Path()
@@ -39,23 +39,23 @@ class ProgramFile(Frozen):
 
 
 def read_program(file: Path, silence: float) -> Program:
-    """What a YAML file says of a program. A command that begins with `python` runs as `python_of`.
+    """Read a program's YAML file. If its command starts with `python`, `python_of` selects which.
 
     Args:
-        silence: seconds without a sign after which it is hung.
+        silence: seconds without a sign of life after which the program counts as hung.
 
     Raises:
-        UserInputError: it cannot be used; one sentence names the key.
+        UserInputError: the file is invalid; names the key.
     """
     try:
-        held = read_mapping(read_bounded(file), str(file))
-        told = ProgramFile.model_validate(held)
-        words = shlex.split(told.command)
+        content = read_mapping(read_bounded(file), str(file))
+        described = ProgramFile.model_validate(content)
+        words = shlex.split(described.command)
         if not words:
             raise ValueError("command names no program")
-        mark = mark_of(told)
-        check_names(told, mark)
-        check_losses(told.losses, mark)
+        mark = mark_of(described)
+        check_names(described, mark)
+        check_losses(described.losses, mark)
     except OSError as error:
         raise UserInputError(f"{file} cannot be read ({error.strerror}).") from error
     except ValidationError as error:
@@ -65,7 +65,7 @@ def read_program(file: Path, silence: float) -> Program:
     except ValueError as error:
         text = str(error)
         raise UserInputError(text if text.startswith(str(file)) else f"{file}: {text}.") from error
-    folder = (file.parent / told.folder).absolute()
+    folder = (file.parent / described.folder).absolute()
     if words[0] in ("python", "python3"):
         words[0] = python_of(folder)
     if not folder.is_dir() or not (shutil.which(words[0]) or (folder / words[0]).is_file()):
@@ -78,52 +78,52 @@ def read_program(file: Path, silence: float) -> Program:
         command=tuple(words),
         mark=mark,
         silence=silence,
-        **told.model_dump(include={"checkpoint", "restored", "log", "losses"}),
+        **described.model_dump(include={"checkpoint", "restored", "log", "losses"}),
     )
 
 
-def mark_of(told: ProgramFile) -> Mark | None:
-    """What the results are numbered by; None: there is one, when the program has ended.
+def mark_of(described: ProgramFile) -> Mark | None:
+    """The unit of the results; None: there is a single one, at the program's end.
 
     Raises:
-        ValueError: there is not one kind of result, numbered in one way.
+        ValueError: there is not exactly one kind of result, with at most one unit.
     """
-    if (told.checkpoint is None) == (told.restored is None):
+    if (described.checkpoint is None) == (described.restored is None):
         raise ValueError("name either checkpoint or restored, which is what trials are scored by")
-    named = set(named_in(told.checkpoint or told.restored or ""))
+    named = set(named_in(described.checkpoint or described.restored or ""))
     marks = [mark for mark in MARKS if mark in named]
     if len(named) > len(marks) or len(marks) > 1:
         raise ValueError("checkpoint and restored take one placeholder, {epoch} or {step}")
     return marks[0] if marks else None
 
 
-def check_names(told: ProgramFile, mark: str | None) -> None:
-    """Refuse a command that names what there is not, or lacks what it needs.
+def check_names(described: ProgramFile, mark: str | None) -> None:
+    """Reject a command with unknown placeholders, or without required ones.
 
     Raises:
-        ValueError: names it.
+        ValueError: names the placeholder.
     """
-    named = named_in(told.command)
+    named = named_in(described.command)
     for name in named:
         if name not in (*SETTINGS, *PLACES):
             raise ValueError(
                 f"command names {{{name}}}; what it may name is {', '.join((*SETTINGS, *PLACES))}"
             )
     length = [f"{mark}s"] if mark else []
-    shown = ["inputs"] if told.restored else []
-    for name in ("pairs", "out", *length, *shown):
+    inputs = ["inputs"] if described.restored else []
+    for name in ("pairs", "out", *length, *inputs):
         if name not in named:
             raise ValueError(f"command does not name {{{name}}}, which the program must be told")
-    for path in filter(None, (told.checkpoint, told.restored, told.log)):
+    for path in filter(None, (described.checkpoint, described.restored, described.log)):
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise ValueError(f"{path} must be a path inside {{out}}, for each trial has its own")
 
 
 def check_losses(pattern: str | None, mark: str | None) -> None:
-    """Refuse a pattern of log lines without what is read off them.
+    """Reject a pattern of log lines without the required named groups.
 
     Raises:
-        ValueError: says what is missing.
+        ValueError: names what is missing.
     """
     if pattern is None:
         return
@@ -138,10 +138,10 @@ def check_losses(pattern: str | None, mark: str | None) -> None:
 
 
 def check_program(program: Program, space: Space, from_scratch: bool, init_from: bool) -> None:
-    """Refuse a search that varies or begins with what the program is not told.
+    """Reject a search whose parameters or start do not match the placeholders of the command.
 
     Raises:
-        UserInputError: names it.
+        UserInputError: names the parameter or placeholder.
     """
     named = named_in(" ".join(program.command))
     for name in space.parameters:
@@ -168,7 +168,7 @@ def program_command(
     train: TrainSettings,
     places: Mapping[str, Any],
 ) -> list[str]:
-    """The command of one trial. `places` holds what is not a setting, but for `epochs`."""
+    """The command of one trial. `places`: values of all placeholders but settings and `epochs`."""
     epochs = math.ceil(train.steps / math.ceil(places["n_train"] / train.batch_size))
     return filled(
         program.command, {**train.model_dump(), **params.model_dump(), **places, "epochs": epochs}
@@ -178,10 +178,10 @@ def program_command(
 def parsed_line(
     line: str, pattern: str | None, mark: str | None
 ) -> tuple[int, dict[str, str]] | None:
-    """The mark and the losses of a log line; None where there are none. Without a mark it is 0."""
+    """Parse the mark (0 if there is none) and the losses in a log line; None if it has none."""
     found = re.search(pattern, line) if pattern else None
     if found is None:
         return None
-    told = {name: value for name, value in found.groupdict().items() if value is not None}
-    losses = {name: value for name, value in told.items() if name not in MARKS}
-    return (int(told[mark]) if mark else 0), losses
+    groups = {name: value for name, value in found.groupdict().items() if value is not None}
+    losses = {name: value for name, value in groups.items() if name not in MARKS}
+    return (int(groups[mark]) if mark else 0), losses

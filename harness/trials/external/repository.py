@@ -1,4 +1,4 @@
-"""A user's own copy of pytorch-CycleGAN-and-pix2pix: what it can do, and its command line."""
+"""A user's copy of pytorch-CycleGAN-and-pix2pix: its capabilities, and its command line."""
 
 import re
 import subprocess
@@ -15,15 +15,15 @@ HELP_TIMEOUT = 300
 
 
 def read_repository(folder: Path, silence: float) -> Repository:
-    """What the copy in `folder` supports: its --help, and the options that its models add to it.
+    """Inspect a copy of pix2pix: its --help, and the options that its models add.
 
-    It runs with the Python of its own `.venv`, where it has one, else with this one.
+    It runs with the Python of its own `.venv` if it has one, else with this one.
 
     Args:
-        silence: seconds without a sign after which it is hung.
+        silence: seconds without a sign of life after which it counts as hung.
 
     Raises:
-        UserInputError: there is no train.py, or it does not run; its last line is said.
+        UserInputError: there is no train.py, or it fails; the message has its last line.
     """
     if not (folder / "train.py").is_file():
         raise UserInputError(
@@ -33,7 +33,7 @@ def read_repository(folder: Path, silence: float) -> Repository:
     folder = folder.resolve()
     python = python_of(folder)
     try:
-        asked = subprocess.run(
+        answer = subprocess.run(
             [python, "train.py", "--help"],
             cwd=folder,
             capture_output=True,
@@ -46,14 +46,14 @@ def read_repository(folder: Path, silence: float) -> Repository:
             f"{folder}/train.py --help does not answer ({type(error).__name__}): see that it runs "
             "by hand."
         ) from error
-    if asked.returncode:
-        last = (asked.stderr.strip() or "no word").splitlines()[-1]
+    if answer.returncode:
+        last = (answer.stderr.strip() or "no word").splitlines()[-1]
         raise UserInputError(
             f"{folder}/train.py --help ends with an error ({last}): mend that, or put an "
             f"environment that it runs in at {folder}/.venv."
         )
-    found = set(re.findall(r"--(\w+)", asked.stdout))
-    # A model's own options are added after --help has been answered.
+    found = set(re.findall(r"--(\w+)", answer.stdout))
+    # --help does not list the options that models add.
     files = sorted((folder / "models").glob("*.py"))
     for file in files:
         text = file.read_text(encoding="utf-8", errors="replace")
@@ -70,16 +70,16 @@ def read_repository(folder: Path, silence: float) -> Repository:
 
 
 def python_of(folder: Path) -> str:
-    """The Python that runs what is in `folder`: that of its own `.venv`, else this one."""
+    """The Python interpreter for `folder`: of its own `.venv` if it has one, else this one."""
     own = folder / ".venv" / "bin" / "python"
     return str(own) if own.exists() else sys.executable
 
 
 def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:
-    """Refuse a copy that cannot train such a setting.
+    """Reject a copy that does not support these settings.
 
     Raises:
-        UserInputError: names the option or the model that it lacks.
+        UserInputError: names the missing option or model.
     """
     data = {"folder": "pairs", "direction": "AtoB", "n_train": 1}
     command = train_commands(params.model_dump(), train.model_dump(), data, "check", "warm")[-1]
@@ -97,11 +97,11 @@ def trial_command(
     device: str,
     warm: bool,
 ) -> list[str]:
-    """The train.py call of one trial, in this copy's words.
+    """The train.py command of one trial, with the options of this copy.
 
     Args:
         pairs: a folder of side-by-side pairs, A retouched.
-        run: the run's folder, which holds the networks to begin with if it is `warm`.
+        run: the run's folder, with the initial networks if `warm`.
     """
     data = {"folder": str(pairs), "direction": "AtoB", "n_train": n_train}
     warm_start = str(run) if warm else None
@@ -109,17 +109,17 @@ def trial_command(
         -1
     ]
     options = repository.options
-    wanted: Switches = {
+    switches: Switches = {
         **options_of(command),
         **unattended(device, options),
         "save_epoch_freq": "1",
         "checkpoints_dir": str(run.parent),
     }
-    # Taken where a copy has them: no page of pictures, no processes beside, a line an epoch.
-    beside: Switches = {
+    # Optional, if the copy has them: no HTML page, no worker processes, few log lines.
+    optional: Switches = {
         "no_html": None,
         "num_threads": "0",
         "print_freq": str(max(1, n_train // 2)),
     }
-    wanted |= {name: value for name, value in beside.items() if name in options}
-    return [repository.python, "-u", "train.py", *words_of(wanted, options)]
+    switches |= {name: value for name, value in optional.items() if name in options}
+    return [repository.python, "-u", "train.py", *words_of(switches, options)]

@@ -1,4 +1,4 @@
-"""Who trains the trials: this program, the user's copy of pix2pix, or another program of his."""
+"""Resolve `--trainer`: the built-in training, a copy of pix2pix, or another external program."""
 
 from harness.config.settings import External, Program, SearchConfig, TrainSettings
 from harness.errors import UserInputError
@@ -8,15 +8,16 @@ from search_spaces.generators import MOVING
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 
-# A program that logs and saves nothing for so long is hung; half of --trial-timeout where given.
+# Seconds without output after which a program counts as hung, unless --trial-timeout is given: then
+# half of that.
 SILENCE = 600.0
 
 
 def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> External | None:
-    """What the user wants to train with; None: this program.
+    """The external trainer; None for the built-in one.
 
     Raises:
-        UserInputError: it does not run, or cannot train what the space may ask for.
+        UserInputError: it does not run, or does not support the space.
     """
     if (config.trainer == "external") != (config.repo is not None):
         raise UserInputError(
@@ -44,8 +45,8 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
 
 
 def start_of(config: SearchConfig, external: External | None) -> str:
-    """What trials continue from: "shared", "init-from" or "none"."""
-    told = not isinstance(external, Program) or external.continues
-    if config.from_scratch or not told:
+    """What trials start from: "shared" (the warm start), "init-from" or "none"."""
+    supported = not isinstance(external, Program) or external.continues
+    if config.from_scratch or not supported:
         return "none"
     return "init-from" if config.init_from else "shared"

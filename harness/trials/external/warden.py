@@ -1,10 +1,10 @@
-"""Runs a program, and ends all that it started when it ends, or when whoever started this ends.
+"""Run a program, and kill all its child processes when it ends or when this process's parent ends.
 
     python warden.py LIFELINE COMMAND...
 
-LIFELINE is the number of the reading end of a pipe whose other end nobody but the parent holds. On
-Linux, processes of the program's that lose their parent become this one's children, whatever their
-session: all are found. Run as a file, it imports nothing of ours.
+LIFELINE is the file descriptor of the reading end of a pipe whose writing end only the parent has.
+On Linux this process is a subreaper: orphans of the program become its children, whatever their
+session, so all are found. It runs as a file, and imports nothing of the harness.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import threading
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-CANNOT_START = 127  # as a shell says it
+CANNOT_START = 127  # exit code, as of a shell
 
 # Looked up before any fork.
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(CANNOT_START)
 
     def watch() -> None:
-        os.read(lifeline, 1)  # returns when the parent closes it, or is no more
+        os.read(lifeline, 1)  # returns when the parent closes it or ends
         end_all(program.pid)
         os._exit(1)
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def end_all(group: int) -> None:
-    """End every process under this one, and what is left of the program's group."""
+    """Kill all descendants of this process, and what is left of the program's group."""
     import psutil
 
     while found := psutil.Process().children(recursive=True):
@@ -58,7 +58,7 @@ def end_all(group: int) -> None:
 
 
 def end_with_parent() -> None:
-    """In the child, before the program begins: it does not outlive even a warden that is killed."""
+    """In the child, before exec: let the kernel kill the program if this process is killed."""
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
