@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.simulated import Clock, SimulatedLauncher, make_plan, picture, quality
 from harness.config.profiles import QUICK
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from search_spaces.recipes import load_recipes
 from search_spaces.space import load_space
 

@@ -28,12 +28,12 @@ from harness.config.profiles import choose_profile
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
 from harness.data.pairs.prepare import prepare_data
-from harness.study.samplers import hopeless, make_pruner
+from harness.study.pruners import hopeless, make_pruner
 from harness.trials.devices import resolve_device
 from harness.trials.messages import Rung, TrialTask
-from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space, load_space
+from search_spaces.trial_params import TrialParams
 
 # A score and the two before it, as shares of its step.
 BESIDE = (0.9, 0.95, 1.0)

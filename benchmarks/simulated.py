@@ -23,7 +23,7 @@ from harness.search.resolve import choose_objective, choose_recipes, other_gener
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
 from harness.trials.worker import Message, Prepare, Ready, Stopped
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 COMPONENTS = ("D", "E", "Lrel", "blur_2", "blur_4", "blur_8", "inside", "outside")
 LOSSES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")

@@ -35,7 +35,7 @@ from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
 WITH_PERCEPTUAL = PARAMS.model_copy(update={"lambda_perceptual": 10.0})

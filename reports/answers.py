@@ -7,6 +7,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from reports.commands import moves_pixels
+from reports.first_screen import number, size_of_lead
 from reports.record import (
     RECOMMENDED,
     as_is_trial,
@@ -16,8 +17,7 @@ from reports.record import (
     sign_of,
     tries_both_kinds,
 )
-from reports.texts import Translate
-from reports.wording import number, size_of_lead
+from reports.translations import Translate
 
 
 def answers(study: Study, say: Translate) -> list[str]:

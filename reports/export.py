@@ -39,7 +39,7 @@ from reports.record import (
     winning_trial,
 )
 from reports.repositories import in_its_words
-from reports.texts import translator
+from reports.translations import translator
 
 ON_THE_FRONT = (
     "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "

@@ -15,13 +15,7 @@ from optuna import Study
 from reports.answers import answers
 from reports.export import best_config
 from reports.figures import all_figures
-from reports.pictures import boundaries
-from reports.plotting import short
-from reports.record import RECOMMENDED, winning_trial
-from reports.summary import Summary, summarise
-from reports.table import PARAMS, trials_frame
-from reports.texts import translator
-from reports.wording import (
+from reports.first_screen import (
     how_confirmed,
     levels,
     number,
@@ -31,6 +25,12 @@ from reports.wording import (
     signed,
     verdict,
 )
+from reports.pictures import boundaries
+from reports.plotting import short
+from reports.record import RECOMMENDED, winning_trial
+from reports.summary import Summary, summarise
+from reports.table import PARAMS, trials_frame
+from reports.translations import translator
 
 
 class View(NamedTuple):

@@ -6,9 +6,9 @@ from importlib.resources import files
 from typing import Any
 
 from search_spaces.generators import REPAINT, GeneratorKind, kind_of, of_kind
-from search_spaces.params import TrialParams
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_mapping
+from search_spaces.trial_params import TrialParams
 
 # The recipe that the guide recommends, the baseline of every comparison.
 RECOMMENDED = "best"

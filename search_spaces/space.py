@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from search_spaces.checks import check_combination
+from search_spaces.distributions import Conditional, Fixed, Parameter, Range, plain, read_parameter
 from search_spaces.generators import GENERATOR, GeneratorKind, kind_of
-from search_spaces.parameters import Conditional, Fixed, Parameter, Range, plain, read_parameter
-from search_spaces.params import (
+from search_spaces.strict_yaml import read_bounded, read_mapping
+from search_spaces.trial_params import (
     EXTRAS,
     FIVE,
     FROM_SCRATCH,
@@ -35,7 +36,6 @@ from search_spaces.params import (
     TrialParams,
     Value,
 )
-from search_spaces.strict_yaml import read_bounded, read_mapping
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -19,7 +19,7 @@ from docs import make_commands
 from harness.cli.app import app, main
 from harness.config import profiles
 from harness.console.views import QuietView
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent

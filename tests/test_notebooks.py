@@ -17,7 +17,7 @@ import harness.search.search
 from harness.config.settings import SearchConfig
 from harness.console.views import View
 from harness.search.result import SearchOutcome
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent

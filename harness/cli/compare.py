@@ -39,7 +39,7 @@ def compare(
     from harness.search.comparison import plan_comparison
     from harness.search.result import as_data, confirmation
     from harness.search.search import run_search
-    from harness.search.stopping import STOPPED_BY_USER, StopSwitch
+    from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
     from harness.trials.launchers.local import import_for_workers
     from harness.trials.worker import trial_runner
 

@@ -15,8 +15,8 @@ from harness.config.settings import (
     without_half_size,
 )
 from harness.errors import UserInputError
-from search_spaces.params import TrialParams
 from search_spaces.strict_yaml import read_bounded, read_mapping
+from search_spaces.trial_params import TrialParams
 
 
 class Stage(Frozen):

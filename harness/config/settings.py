@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from harness.errors import on_one_line
-from search_spaces.params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
+from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
 # A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
 FINAL_TIMES = 1.5

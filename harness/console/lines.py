@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Opened, Prepared, RungReached, TrialEnded
-from search_spaces.params import FIVE
+from search_spaces.trial_params import FIVE
 
 
 def at_rung(entry: tuple[str, RungReached | None]) -> str:

@@ -18,7 +18,7 @@ from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
 from harness.paths import TrainingStagePaths, write_aside
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import TrainingTracker
 from harness.training.batches import on_device
 from harness.training.checkpoints import (

@@ -14,7 +14,7 @@ from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.paths import sole_writer
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
 from harness.tracking import Ending, TrainingStore, TrainingTracker
 from objectives.loading import load_objective

@@ -12,9 +12,9 @@ from harness.evaluation.verdict import Finalist
 from harness.paths import check_run_dir
 from harness.search.plan import SearchPlan, assemble
 from harness.search.resolve import check_space, choose_places
-from search_spaces.parameters import Choice, Fixed, Parameter
-from search_spaces.params import Value
+from search_spaces.distributions import Choice, Fixed, Parameter
 from search_spaces.space import Space
+from search_spaces.trial_params import Value
 
 
 def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPlan:

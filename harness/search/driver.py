@@ -20,7 +20,7 @@ from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
 from harness.search.resume import OUT_OF_MEMORY, check_same_start
-from harness.study.samplers import WHY_PRUNED
+from harness.study.pruners import WHY_PRUNED
 from harness.study.study import write_down
 from harness.trials.launchers.launcher import Died, Launcher
 from harness.trials.messages import Baseline, Rung, TrialResult

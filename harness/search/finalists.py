@@ -33,8 +33,8 @@ from reports.record import (
     sign_of,
     trials_by_score,
 )
-from search_spaces.params import FIVE, TrialParams
 from search_spaces.recipes import RECOMMENDED, load_recipes
+from search_spaces.trial_params import FIVE, TrialParams
 
 # Seeds of the search are small numbers and its samplers' are derived from trial numbers.
 FIRST_SEED = 1_000_000

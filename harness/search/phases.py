@@ -15,7 +15,7 @@ from harness.search.result import outcome_of
 from harness.search.retention import Retention
 from harness.study.constraints import broken, excess
 from harness.study.pareto import values_of
-from harness.study.samplers import hopeless, make_pruner
+from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask, trial_name

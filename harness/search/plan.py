@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
-from harness.search.going_on import facts_at_beginning, with_lengths_of
 from harness.search.resolve import (
     available_cores,
     check_space,
@@ -29,6 +28,7 @@ from harness.search.resolve import (
     threads_for,
     weights_remark,
 )
+from harness.search.resumed_settings import facts_at_beginning, with_lengths_of
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.study.pareto import check_pareto
 from harness.tracking import check_tracking_uri, ignored_variable

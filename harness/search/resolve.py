@@ -12,7 +12,6 @@ from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, for_the_user
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
-from search_spaces.params import GanMode, GeneratorName
 from search_spaces.recipes import (
     RECOMMENDED,
     generator_for,
@@ -21,6 +20,7 @@ from search_spaces.recipes import (
     recipe_for_space,
 )
 from search_spaces.space import Space, load_space
+from search_spaces.trial_params import GanMode, GeneratorName
 
 if TYPE_CHECKING:
     from harness.trials.devices import Slots

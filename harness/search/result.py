@@ -8,7 +8,7 @@ from harness.console.lines import settings
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import quoted
-from reports.texts import translator
+from reports.translations import translator
 
 if TYPE_CHECKING:
     from optuna import Study

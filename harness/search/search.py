@@ -15,7 +15,7 @@ from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
 from harness.search.result import TRACKING_URI, SearchOutcome
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
 from harness.trials.messages import PhaseName, trial_name

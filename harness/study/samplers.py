@@ -1,4 +1,4 @@
-"""Samplers, which suggest parameters, and pruners, which stop trials early, by name.
+"""Samplers, which suggest the parameters of trials, by name.
 
 Each trial gets a new sampler, seeded by the trial's number. All its state is in the study, so a
 resumed study repeats no suggestion and equals an uninterrupted one.
@@ -11,13 +11,6 @@ from typing import Any
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import (
-    BasePruner,
-    HyperbandPruner,
-    MedianPruner,
-    NopPruner,
-    SuccessiveHalvingPruner,
-)
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -26,21 +19,11 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from harness.config.settings import PrunerName, SamplerName
+from harness.config.settings import SamplerName
+from harness.study.one_kind import of_one_kind
 from search_spaces.generators import GENERATOR, REPAINT, WARP, GeneratorKind
-
-KEEP_ONE_IN = 2
-"""Reduction factor of ASHA and Hyperband: the best one in so many trials passes a rung."""
-
-WHY_PRUNED = {
-    "median": "is below the median there",
-    "asha": "is not in the better half there",
-    "hyperband": "is not in the better half of its bracket there",
-    "none": "",
-}
-"""Why a pruner stopped a trial, to be printed after its score."""
 
 
 class FlatTPESampler(TPESampler):
@@ -68,32 +51,6 @@ def kind_at(number: int) -> GeneratorKind:
     failed trial is replaced by the next number, of whatever kind.
     """
     return REPAINT if number % ONE_IN == ONE_IN - 1 else WARP
-
-
-class TrialsOfOneKind:
-    """A view of a study's storage, with only the trials of one kind of generator.
-
-    Samplers and pruners read trials through `get_all_trials` only.
-    """
-
-    def __init__(self, storage: Any, kind: str | None) -> None:
-        self.storage = storage
-        self.kind = kind
-
-    def get_all_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
-        found = self.storage.get_all_trials(*args, **kwargs)
-        return [trial for trial in found if trial.params.get(GENERATOR) == self.kind]
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "storage":  # not set yet while a copy is made
-            raise AttributeError(name)
-        return getattr(self.storage, name)
-
-
-def of_one_kind(study: Study, kind: str | None) -> Study:
-    """A view of the study with only the trials of that kind."""
-    storage: Any = TrialsOfOneKind(study._storage, kind)
-    return Study(study.study_name, storage, study.sampler, study.pruner)
 
 
 class SamplerOfKinds(BaseSampler):
@@ -157,16 +114,6 @@ class SamplerOfKinds(BaseSampler):
         sampler.after_trial(view, trial, state, values)
 
 
-class PrunerOfKinds(BasePruner):
-    """Compares a trial only with trials of the same kind of generator."""
-
-    def __init__(self, pruner: BasePruner) -> None:
-        self.pruner = pruner
-
-    def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        return self.pruner.prune(of_one_kind(study, trial.params.get(GENERATOR)), trial)
-
-
 def make_sampler(
     name: SamplerName, seed: int, number: int, flat: bool, both: bool = False
 ) -> BaseSampler:
@@ -219,39 +166,3 @@ def derived_seed(seed: int, number: int) -> int:
     from numpy.random import SeedSequence
 
     return int(SeedSequence([seed, number]).generate_state(1)[0])
-
-
-def make_pruner(name: PrunerName, rungs: Sequence[int], both: bool = False) -> BasePruner:
-    """The pruner for trials with these `rungs` (steps, ascending).
-
-    Args:
-        both: the study has both kinds of generator.
-    """
-    pruner = plain_pruner(name, rungs)
-    return PrunerOfKinds(pruner) if both else pruner
-
-
-def plain_pruner(name: PrunerName, rungs: Sequence[int]) -> BasePruner:
-    """The pruner for one kind of generator.
-
-    The profile places the first rung late enough to be predictive of the final score.
-    """
-    match name:
-        case "median":
-            return MedianPruner(n_startup_trials=5, n_warmup_steps=0)
-        case "asha":
-            return SuccessiveHalvingPruner(min_resource=rungs[0], reduction_factor=KEEP_ONE_IN)
-        case "hyperband":
-            return HyperbandPruner(
-                min_resource=rungs[0], max_resource=rungs[-1], reduction_factor=KEEP_ONE_IN
-            )
-        case "none":
-            return NopPruner()
-
-
-def hopeless(trial: Trial, step: int, last: int) -> bool:
-    """Whether the study's pruner stops a trial at `step`, for which a score is reported.
-
-    The guide's recipes, which are the baseline, always run to their end.
-    """
-    return "recipe" not in trial.user_attrs and step < last and trial.should_prune()

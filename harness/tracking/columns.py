@@ -2,7 +2,7 @@
 
 import json
 
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 VIEW = "harness"
 """The name of the saved view; an address that ends in it opens the page with this view."""

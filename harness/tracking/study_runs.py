@@ -17,7 +17,7 @@ from harness.tracking.outbox import Entry
 from harness.tracking.sender import Deliveries, RefusedError
 from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trials.messages import PhaseName, Rung, TrialTask, trial_name
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load
 LOSSES = "loss/"

@@ -16,7 +16,7 @@ from harness.training.batches import Batch
 from harness.training.checkpoints import NetWeights
 from harness.training.perceptual import Features
 from harness.training.step import Pix2Pix
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 # Eager steps before the capture, in which libraries choose algorithms and optimisers create state.
 WARM_UPS = 3

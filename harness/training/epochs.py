@@ -17,7 +17,7 @@ from harness.training.loop import LossSums, averaging
 from harness.training.perceptual import PerceptualLoss
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from search_spaces.params import GanMode
+from search_spaces.trial_params import GanMode
 
 
 def as_losses_are(x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from harness.training.fast_convolutions import by_channel
 from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import ResnetGenerator
 from harness.training.perceptual import Features, PerceptualLoss
-from search_spaces.params import GanMode, TrialParams
+from search_spaces.trial_params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
 

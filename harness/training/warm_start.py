@@ -33,7 +33,7 @@ from harness.training.networks import (
 )
 from harness.training.step import Pix2Pix, discriminator_losses
 from search_spaces.generators import WARP, kind_of
-from search_spaces.params import GanMode, TrialParams
+from search_spaces.trial_params import GanMode, TrialParams
 
 Kind = tuple[int, GanMode]
 """The kind of a discriminator: n_layers_D and the loss it is trained with."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from search_spaces.params import TrialParams, Value
+from search_spaces.trial_params import TrialParams, Value
 
 PhaseName = Literal["search", "final"]
 """The search, scored on the validation pairs; or its finalists, longer and on the test pairs."""

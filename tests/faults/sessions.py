@@ -29,7 +29,7 @@ from harness.console.views import View
 from harness.errors import DivergedError, HarnessError
 from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import SearchPlan
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.messages import Baseline, ProgressCallback, Report, TrialResult, TrialTask
 

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 import harness.search.search
 from harness.console.views import QuietView
 from harness.errors import HarnessError
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.messages import Report, TrialResult, TrialTask
 

@@ -14,7 +14,7 @@ import harness.tracking.sender
 from harness.cli.app import app
 from harness.console.events import Event, Note, TrialEnded
 from harness.console.views import View
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 
 BUDGET = 12
 LOCKED = 1.5  # seconds

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 import harness.search.search
 from harness.console.events import Event, TrialEnded
 from harness.console.views import View
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 
 
 class Counting(View):

@@ -18,7 +18,7 @@ import harness.search.search
 import harness.tracking.sender
 from harness.console.events import Event, Note, TrialEnded
 from harness.console.views import View
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import quiet_client
 
 BUDGET = 24

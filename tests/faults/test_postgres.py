@@ -22,7 +22,7 @@ import harness.search.search
 from harness.console.events import Event, TrialEnded
 from harness.console.views import QuietView, View
 from harness.errors import UserInputError
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.study.database import open_storage
 from harness.study.locks import only_driver_anywhere
 from harness.tracking import NullTracker

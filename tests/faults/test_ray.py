@@ -18,7 +18,7 @@ import harness.search.search
 from harness.config.settings import TrialPlan
 from harness.console.events import Event, TrialEnded
 from harness.console.views import View
-from harness.search.stopping import STOPPED_BY_USER, StopSwitch
+from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
 
 BUDGET = 20

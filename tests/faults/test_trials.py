@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 import harness.search.search
 from harness.console.views import QuietView
 from harness.errors import is_out_of_memory
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.messages import Report, TrialResult, TrialTask
 

@@ -12,7 +12,7 @@ from harness.data.pairs.pair_set import PairSet
 from harness.training.networks import build_discriminator, build_generator, init_as_copy
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.score import Reference, Score
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 Weights = dict[str, Tensor]
 LAYOUT = torch.channels_last

@@ -25,8 +25,8 @@ from harness.search.resolve import (
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
 from harness.trials.messages import Baseline, ProgressCallback, Report, Rung, TrialResult, TrialTask
-from search_spaces.params import TrialParams
 from search_spaces.space import load_space
+from search_spaces.trial_params import TrialParams
 
 TRAIN = TrainSettings(
     netG="unet_128",

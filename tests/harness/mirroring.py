@@ -8,7 +8,7 @@ from driving import PIXEL, make_plan
 from harness.paths import RunPaths
 from harness.tracking import MlflowTracker, StudyStore, tags_of
 from harness.tracking.outbox import Entry
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(
     lambda_L1=82.13, lambda_perceptual=11.3, n_layers_D=4, gan_mode="lsgan", lr=2e-4

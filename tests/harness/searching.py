@@ -14,7 +14,7 @@ from harness.console.events import Event, TrialEnded
 from harness.console.views import View
 from harness.search.plan import SearchPlan
 from harness.search.result import SearchOutcome
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.trials.worker import RunnerFactory
 
 

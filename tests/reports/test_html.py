@@ -11,10 +11,10 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.export import best_config
+from reports.first_screen import levels
 from reports.html import render, write_report
 from reports.summary import standing, summarise
-from reports.texts import LANGUAGES, translator
-from reports.wording import levels
+from reports.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
     RECIPES,
     SPACE,
@@ -170,7 +170,7 @@ def test_every_text_is_used() -> None:
     sources = "".join(
         file.read_text(encoding="utf-8")
         for file in root.iterdir()
-        if file.name != "texts.py" and file.is_file()
+        if file.name != "translations.py" and file.is_file()
     )
     built = (
         "verdict_",

@@ -2,9 +2,9 @@
 
 import pytest
 
-from search_spaces.params import TrialParams
 from search_spaces.recipes import load_recipes, read_recipes, recipe_for_space
 from search_spaces.space import load_space
+from search_spaces.trial_params import TrialParams
 from tests.search_spaces.written import TRAIN
 
 GUIDE = [

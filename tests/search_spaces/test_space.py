@@ -14,8 +14,8 @@ from optuna.distributions import (
 )
 
 from search_spaces.generators import of_kind
-from search_spaces.params import FROM_SCRATCH, TrialParams
 from search_spaces.space import BUILT_IN, Space, load_space, parse_space
+from search_spaces.trial_params import FROM_SCRATCH, TrialParams
 from tests.search_spaces.written import CONDITIONAL, TRAIN, space_text
 
 

@@ -30,7 +30,7 @@ from harness.trials.external.process import Followed, Judged, end_left_over, fol
 from harness.trials.external.program import parsed_line, program_command
 from harness.trials.external.repository import trial_command
 from harness.trials.messages import TrialTask
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 LOG_LINE = re.compile(r"\(epoch: (\d+), .*?\)(.*)")
 LOSS = re.compile(r"(\w+): ([-+\w.]+)")

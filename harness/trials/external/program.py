@@ -18,9 +18,9 @@ from harness.config.settings import Frozen, Program, TrainSettings
 from harness.errors import UserInputError
 from harness.trials.external.repository import python_of
 from reports.programs import PLACES, SETTINGS, filled, named_in
-from search_spaces.params import USED, TrialParams
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_bounded, read_mapping
+from search_spaces.trial_params import USED, TrialParams
 
 Mark = Literal["epoch", "step"]
 MARKS: tuple[Mark, ...] = get_args(Mark)

@@ -9,7 +9,7 @@ from harness.config.settings import Repository, TrainSettings
 from harness.errors import UserInputError
 from reports.commands import train_commands
 from reports.repositories import Switches, missing, options_of, unattended, words_of
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 HELP_TIMEOUT = 300
 

@@ -18,7 +18,7 @@ from harness.console.views import JsonView, LiveView, PlainView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import TRACKING_URI, as_data, as_lines, outcome_of
 from harness.search.status import standing_lines
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
 from harness.study.locks import driven_by, sign
 from harness.tracking import NullTracker

@@ -15,7 +15,7 @@ from harness.console.events import Note
 from harness.errors import HarnessError
 from harness.search.recorder import Recorder
 from harness.search.search import run_search
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.worker import Message
 

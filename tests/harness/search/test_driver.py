@@ -17,7 +17,7 @@ import harness.search.search
 from benchmarks.simulated import SimulatedLauncher
 from harness.console.events import Event, TrialEnded
 from harness.search.phases import SearchPhase
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask

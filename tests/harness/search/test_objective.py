@@ -13,7 +13,7 @@ import harness.search.search
 from harness.config.settings import SearchConfig
 from harness.console.views import QuietView
 from harness.search.plan import plan_search
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.messages import TrialTask
 from objectives.loading import load_objective

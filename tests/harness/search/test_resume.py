@@ -16,7 +16,7 @@ import harness.search.search
 from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
 from harness.search.resume import OUT_OF_MEMORY, is_whole
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
 
 pytestmark = pytest.mark.usefixtures("unmirrored")

@@ -18,9 +18,9 @@ from driving import Instant, make_plan
 import harness.search.search
 from harness.console.events import Event, TrialEnded
 from harness.console.views import QuietView
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 
 class Dashboard:

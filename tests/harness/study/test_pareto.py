@@ -17,7 +17,7 @@ from harness.console.views import QuietView
 from harness.errors import UserInputError
 from harness.search.publishing import outcome_note
 from harness.search.result import SearchOutcome, as_data, as_lines
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.study.pareto import check_pareto, values_of
 from harness.study.study import read_study
 from harness.tracking import NullTracker

@@ -19,7 +19,8 @@ from optuna.trial import TrialState
 from harness.config.profiles import QUICK, STANDARD
 from harness.config.settings import PrunerName, SamplerName
 from harness.study import study as record
-from harness.study.samplers import WHY_PRUNED, FlatTPESampler, derived_seed, hopeless, make_pruner
+from harness.study.pruners import WHY_PRUNED, hopeless, make_pruner
+from harness.study.samplers import FlatTPESampler, derived_seed
 from search_spaces.space import Space, load_space, parse_space
 from tests.search_spaces.written import space_text
 

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from harness.config.settings import PrunerName, SamplerName
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
-from harness.study.samplers import FlatTPESampler, derived_seed, hopeless, kind_at, make_pruner
+from harness.study.pruners import hopeless, make_pruner
+from harness.study.samplers import FlatTPESampler, derived_seed, kind_at
 from harness.study.storage import OnlyWriter
 from search_spaces.space import load_space
 

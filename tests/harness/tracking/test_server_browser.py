@@ -17,7 +17,7 @@ from driving import Instant, make_plan
 import harness.search.search
 from harness.console.views import QuietView
 from harness.search.result import SearchOutcome
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 
 pytestmark = pytest.mark.browser
 

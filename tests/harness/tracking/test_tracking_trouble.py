@@ -14,7 +14,7 @@ from searching import Heard
 import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import Ending
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry, Outbox

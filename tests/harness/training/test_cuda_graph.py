@@ -18,7 +18,7 @@ from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix, discriminator_losses
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
 FIRST = TrialParams(lambda_L1=50, lambda_perceptual=5, n_layers_D=3, gan_mode="vanilla", lr=4e-4)

@@ -9,7 +9,7 @@ from harness.config.settings import LrPolicy
 from harness.training.epochs import Schedule, Training, train_epochs
 from harness.training.loop import averaging
 from harness.training.networks import build_discriminator, build_generator
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.harness.trials.test_trial import TRAIN, pairs
 
 SETTINGS = TRAIN.but({"ngf": 4, "ema_decay": 0.7, "ema_every": 3})

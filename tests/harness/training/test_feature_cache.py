@@ -13,7 +13,7 @@ from harness.training.feature_cache import TargetFeatures, target_features
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.golden.pix2pix_case import SETTINGS
 from tests.harness.training.test_cuda_graph import weights
 

@@ -21,7 +21,7 @@ from harness.training.step import Pix2Pix
 from harness.trials.devices import CONTEXT
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.golden.pix2pix_case import batch
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 

@@ -11,7 +11,7 @@ from harness.config.settings import TrainSettings
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.golden.pix2pix_case import (
     CASES,
     COURSE,

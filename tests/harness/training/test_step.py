@@ -14,7 +14,7 @@ from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
-from search_spaces.params import GanMode, TrialParams
+from search_spaces.trial_params import GanMode, TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=10, n_layers_D=3, gan_mode="lsgan", lr=1e-3)

@@ -14,7 +14,7 @@ from harness.console.views import View
 from harness.errors import UserInputError
 from harness.search.plan import SearchPlan
 from harness.search.resolve import packing_remark
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.devices import (
     Slots,

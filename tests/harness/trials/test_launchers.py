@@ -20,7 +20,7 @@ from harness.trials.launchers.launcher import Died, Launcher
 from harness.trials.launchers.local import FORKED, LocalLauncher
 from harness.trials.messages import Baseline, ProgressCallback, Report, Rung, TrialResult, TrialTask
 from harness.trials.worker import Message, Prepare, Ready, Stopped
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(lambda_L1=50, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
 DEADLY = 66

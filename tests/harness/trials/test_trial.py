@@ -21,7 +21,7 @@ from harness.training.step import Pix2Pix
 from harness.training.warm_start import WarmStart
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials, make_runner
-from search_spaces.params import EXTRAS, TrialParams, Value
+from search_spaces.trial_params import EXTRAS, TrialParams, Value
 
 SIZE = 128
 KINDS = ((3, "vanilla"), (2, "lsgan"))

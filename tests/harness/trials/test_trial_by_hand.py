@@ -15,7 +15,7 @@ from harness.training.networks import build_discriminator, build_generator, init
 from harness.training.warm_start import WarmStart
 from harness.trials.messages import Baseline, Rung, TrialTask
 from harness.trials.trial import Trials
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.harness.trials.test_trial import KINDS, TRAIN, make_trials, pairs
 
 PLAN_SEED, OWN_SEED = 3, 11

@@ -22,7 +22,7 @@ from harness.errors import DivergedError, HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.study.study import open_existing
 from harness.trials.external.external_trial import pix2pix_line, scored_at, write_pictures
 from harness.trials.external.process import Followed, follow, losses_between
@@ -31,7 +31,7 @@ from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
 from reports.export import best_config
 from reports.repositories import spelt
-from search_spaces.params import TrialParams
+from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs
 

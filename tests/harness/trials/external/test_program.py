@@ -16,7 +16,7 @@ from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, UserInputError
 from harness.search.plan import plan_search
 from harness.search.search import run_search
-from harness.search.stopping import StopSwitch
+from harness.search.stop_signals import StopSwitch
 from harness.tracking import NullTracker
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import check_program, parsed_line, read_program

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from reports.record import RECOMMENDED
 from reports.summary import Summary
-from reports.texts import Translate
+from reports.translations import Translate
 
 NAMED = {"best": "recommended_short", "problem": "problem_short"}
 """The texts of the two settings that every winner is read against."""

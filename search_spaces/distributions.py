@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from search_spaces.generators import GENERATOR
-from search_spaces.params import EXTRAS, SETTINGS, USED, Value, type_of
+from search_spaces.trial_params import EXTRAS, SETTINGS, USED, Value, type_of
 
 if TYPE_CHECKING:
     from optuna import Trial

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness.search.stopping import SECOND_AFTER, STOPPED_BY_USER, StopSwitch
+from harness.search.stop_signals import SECOND_AFTER, STOPPED_BY_USER, StopSwitch
 
 
 class ExitedError(Exception):
@@ -20,8 +20,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def leave(code: int) -> None:
         raise ExitedError(code)
 
-    monkeypatch.setattr("harness.search.stopping.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("harness.search.stopping.os._exit", leave)
+    monkeypatch.setattr("harness.search.stop_signals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.search.stop_signals.os._exit", leave)
     return now
 
 
