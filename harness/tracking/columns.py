@@ -13,8 +13,10 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 SCORE, HELD_OUT = "score", "held_out_score"
 """A trial's score on the validation pairs; a finalist's on pairs held out from the search."""
 # Column widths in pixels: together with MLflow's own columns they just fit a window of 1700.
-METRICS = {SCORE: 80, "score/D": 80, HELD_OUT: 105}
-PARAM_WIDTH = 83
+METRICS = {SCORE: 75, "score/D": 75, HELD_OUT: 95}
+PARAM_WIDTH = 76
+GENERATOR = {"netG": 105}
+"""Of a study of both kinds of generator; empty elsewhere."""
 MARKS = {"best": 55, "recipe": 90}
 RUN_NAME = "attributes.`Run Name`"
 
@@ -27,6 +29,7 @@ def experiment_tags() -> dict[str, str]:
     """
     columns = {
         **{f"metrics.`{name}`": width for name, width in METRICS.items()},
+        **{f"params.`{name}`": width for name, width in GENERATOR.items()},
         **{f"params.`{name}`": PARAM_WIDTH for name in TrialParams.model_fields},
         **{f"tags.`{name}`": width for name, width in MARKS.items()},
     }
@@ -35,7 +38,7 @@ def experiment_tags() -> dict[str, str]:
         "orderByAsc": False,
         "selectedColumns": list(columns),
         "columnOrder": [RUN_NAME],
-        "columnWidths": {RUN_NAME: 265, **columns},
+        "columnWidths": {RUN_NAME: 230, **columns},
     }
     return {
         "mlflow.experimentKind": "custom_model_development",
