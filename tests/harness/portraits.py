@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 
 from harness.config.settings import SearchConfig
+from harness.search.plan import SearchPlan, plan_search
 
 SIZE = 128
 
@@ -88,3 +89,9 @@ def external_search(folder: Path, repo: Path, **settings: Any) -> SearchConfig:
         repo=repo,
         **settings,
     )
+
+
+def planned(pairs: Path, **asked: Any) -> SearchPlan:
+    """A small search over these pairs, with some options in place of the usual ones."""
+    given = {"data": pairs, "weights": "random", "device": "cpu", "jobs": 1, "profile": "quick"}
+    return plan_search(SearchConfig.model_validate({**given, **asked}))

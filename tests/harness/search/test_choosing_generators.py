@@ -6,12 +6,11 @@ from typing import Any
 import optuna
 import pytest
 import torch
-from portraits import write_pairs
+from portraits import planned, write_pairs
 
 from harness.config.profiles import QUICK
-from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
-from harness.search.plan import SearchPlan, plan_search
+from harness.search.plan import SearchPlan
 from harness.study.study import check_same, create_study
 from harness.training.networks import build_generator
 from search_spaces.space import load_space
@@ -25,11 +24,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-def planned(pairs: Path, **asked: Any) -> SearchPlan:
-    given = {"data": pairs, "weights": "random", "device": "cpu", "jobs": 1, "profile": "quick"}
-    return plan_search(SearchConfig.model_validate({**given, **asked}))
 
 
 def generators(plan: SearchPlan) -> tuple[str, ...]:

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from portraits import write_best, write_pairs
+from portraits import planned, write_best, write_pairs
 
 from harness.config.profiles import PROFILES
-from harness.config.settings import SearchConfig, TrainConfig, TrainSettings
+from harness.config.settings import TrainConfig, TrainSettings
 from harness.full_training.plan import plan_training
-from harness.search.plan import SearchPlan, plan_search
 
 PIX2PIX = {  # the reference's own defaults
     "netD": "n_layers",
@@ -73,11 +72,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-def planned(pairs: Path, **asked: Any) -> SearchPlan:
-    given = {"data": pairs, "weights": "random", "device": "cpu", "jobs": 1, "profile": "quick"}
-    return plan_search(SearchConfig.model_validate({**given, **asked}))
 
 
 @pytest.mark.parametrize("profile", MEASURED)
