@@ -14,6 +14,7 @@ from optuna import Study
 
 from reports.answers import answers
 from reports.export import best_config
+from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import (
     how_confirmed,
@@ -107,6 +108,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         provenance=provenance(study.user_attrs),
         rival=setting_name(summary.rival.recipe, say) if summary.rival else "",
         pictures=pictures(summary, panels),
+        eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
         plotly=Markup(get_plotlyjs()),

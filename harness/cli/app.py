@@ -13,7 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import compare, data, doctor, export, results, score, search, spaces, training
+from harness.cli import (
+    compare,
+    data,
+    doctor,
+    export,
+    look,
+    results,
+    score,
+    search,
+    spaces,
+    training,
+)
 from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
 from harness.study.urls import scrubbed
@@ -39,6 +50,7 @@ for command in (
     export.export,
     export.report,
     results.ui,
+    look.look,
     compare.compare,
     training.train,
     training.restore,
