@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli import compare, data, doctor, export, results, score, search, spaces, training
+from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
 from harness.study.urls import scrubbed
@@ -33,20 +34,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    search.search,
-    results.status,
-    export.export,
-    export.report,
-    results.ui,
-    compare.compare,
-    training.train,
-    training.restore,
-    score.score,
-    spaces.spaces,
-    doctor.doctor,
+for command, kind in (
+    (search.search, Deferred),
+    (results.status, Command),
+    (export.export, Command),
+    (export.report, Command),
+    (results.ui, Command),
+    (compare.compare, Deferred),
+    (training.train, Deferred),
+    (training.restore, Command),
+    (score.score, Command),
+    (spaces.spaces, Command),
+    (doctor.doctor, Command),
 ):
-    app.command()(command)
+    app.command(cls=kind)(command)
 app.add_typer(data.app, name="data")
 
 
