@@ -13,7 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import compare, data, doctor, export, results, score, search, spaces, training
+from harness.cli import (
+    compare,
+    data,
+    doctor,
+    export,
+    look,
+    results,
+    score,
+    search,
+    spaces,
+    training,
+)
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
@@ -25,6 +36,8 @@ MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 # Errors about a path that the user chose, rather than bugs.
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
+DEFERRED = (search.search, compare.compare, training.train)
+
 app = typer.Typer(
     name="harness",
     help="Finds the pix2pix settings that remove the blur around retouched regions.",
@@ -34,20 +47,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command, kind in (
-    (search.search, Deferred),
-    (results.status, Command),
-    (export.export, Command),
-    (export.report, Command),
-    (results.ui, Command),
-    (compare.compare, Deferred),
-    (training.train, Deferred),
-    (training.restore, Command),
-    (score.score, Command),
-    (spaces.spaces, Command),
-    (doctor.doctor, Command),
+for command in (
+    search.search,
+    results.status,
+    export.export,
+    export.report,
+    results.ui,
+    look.look,
+    compare.compare,
+    training.train,
+    training.restore,
+    score.score,
+    spaces.spaces,
+    doctor.doctor,
 ):
-    app.command(cls=kind)(command)
+    app.command(cls=Deferred if command in DEFERRED else Command)(command)
 app.add_typer(data.app, name="data")
 
 
