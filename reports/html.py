@@ -26,11 +26,12 @@ from reports.first_screen import (
     signed,
     verdict,
 )
+from reports.names import PARAMS, RECOMMENDED
 from reports.pictures import boundaries
 from reports.plotting import short
-from reports.record import RECOMMENDED, winning_trial
+from reports.record import winning_trial
 from reports.summary import Summary, summarise
-from reports.table import PARAMS, trials_frame
+from reports.table import trials_frame
 from reports.translations import translator
 
 

@@ -37,6 +37,7 @@ from harness.trials.worker import (
     Ready,
     Stopped,
 )
+from reports.record import recipe_of
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
@@ -152,7 +153,7 @@ class Driver:
             return None
         trial, task = self.phase.next()
         known = self.phase.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        return Job(trial, task, trial.user_attrs.get("recipe"), set(known))
+        return Job(trial, task, recipe_of(trial), set(known))
 
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
