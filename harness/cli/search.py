@@ -71,6 +71,10 @@ def search(
     run_dir: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("runs"),
     profile: Annotated[str, typer.Option(help="auto, quick, standard or full.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N[,M].")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="Of training: float32, tf32, bfloat16; auto: tf32 on a GPU."),
+    ] = "auto",
     jobs: Annotated[str, typer.Option(help="Trials at a time in all, or auto.")] = "auto",
     per_gpu: Annotated[
         int | None,
@@ -165,6 +169,7 @@ def search(
             run_dir=run_dir,
             profile=profile,
             device=device,
+            precision=precision,  # type: ignore[arg-type]
             jobs=jobs,  # type: ignore[arg-type]
             per_gpu=per_gpu,
             enqueue=tuple(enqueue or ()),

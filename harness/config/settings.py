@@ -27,7 +27,7 @@ SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
 PrunerName = Literal["asha", "hyperband", "median", "none"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 PerceptualLayer = Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
 Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
@@ -79,7 +79,8 @@ class TrainSettings(Frozen):
         max_length=1000, description="steps at which a trial is scored; the last = steps"
     )
     precision: Precision = Field(
-        default="float32", description="of the convolutions; weights and losses stay float32"
+        default="float32",
+        description="of convolutions and products in training; weights and losses stay float32",
     )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
     ema_every: Steps = Field(default=1, ge=1, description="steps between updates of that average")
@@ -190,6 +191,9 @@ class SearchConfig(Frozen):
     run_dir: Path = Path("runs")
     profile: str = "auto"
     device: str = "auto"
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        default="auto", description="of training; auto: tf32 on a GPU, float32 on a CPU"
+    )
     jobs: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = "auto"
     per_gpu: int | None = Field(
         default=None, ge=1, le=MOST_WORKERS, description="None: by measured memory"
