@@ -17,7 +17,9 @@ OUTPUT = "Output"
 
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", rich_help_panel=OUTPUT, help="Check everything, run nothing."),
+    typer.Option(
+        "--dry-run", rich_help_panel=OUTPUT, help="Check everything and say what would be done."
+    ),
 ]
 Quiet = Annotated[
     bool,
@@ -27,7 +29,13 @@ AsJson = Annotated[
     bool, typer.Option("--json", rich_help_panel=OUTPUT, hidden=True, help="Print JSON lines.")
 ]
 Debug = Annotated[
-    bool, typer.Option("--debug", rich_help_panel=OUTPUT, hidden=True, help="Show tracebacks.")
+    bool,
+    typer.Option(
+        "--debug",
+        rich_help_panel=OUTPUT,
+        hidden=True,
+        help="Show tracebacks, and the whole plan of --dry-run.",
+    ),
 ]
 
 
@@ -52,7 +60,7 @@ def search_with(
 ) -> None:
     """Search, or explain what would be done."""
     if dry_run:
-        explain(config)
+        explain(config, debug)
     else:
         run(config, quiet, as_json)
 
@@ -80,37 +88,16 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
         raise typer.Exit(STOPPED_BY_USER)
 
 
-def explain(config: "SearchConfig") -> None:
-    """`--dry-run`: print the resolved plan."""
-    import yaml
-
+def explain(config: "SearchConfig", in_full: bool) -> None:
+    """`--dry-run`: print what would be done; with `--debug` also the whole plan as YAML."""
+    from harness.search import explained
     from harness.search.plan import plan_search
 
     plan = plan_search(config)
-    done = trials_there(plan)
-    facts = {
-        key: plan.facts[key]
-        for key in (
-            "profile",
-            "device",
-            "objective",
-            "weights",
-            "sampler",
-            "pruner",
-            "data",
-            "train",
-        )
-    }
-    summary = {
-        "study": config.study,
-        "folder": str(plan.paths.folder),
-        "budget": config.budget,
-        "done": done,
-        "jobs": plan.jobs,
-        **facts,
-    }
-    print(yaml.safe_dump({**summary, "recipes": list(plan.recipes)}, sort_keys=False), end="")
-    print(printable("\n".join([plan.space.text.rstrip(), *plan.remarks])))
+    lines = explained.explained(plan, trials_there(plan))
+    if in_full:
+        lines += ["", explained.in_full(plan)]
+    print(printable("\n".join(lines)))
 
 
 def trials_there(plan: "SearchPlan") -> int:
