@@ -80,7 +80,7 @@ def commands_of(
                 f"The trials of study {noted['name']} were run by the program that "
                 f"{program['file']} describes, which is no train.py: leave --repo out."
             )
-        seed = int(trial.user_attrs.get("seed", noted["seed"]))
+        seed: int = {"seed": noted["seed"], **trial.user_attrs}["seed"]
         text = as_lines(
             program_commands(program, params, train, data, name, warm_start, seed, device)
         )
