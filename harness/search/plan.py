@@ -75,11 +75,14 @@ class SearchPlan:
     @property
     def search_budget(self) -> int:
         """Trials of the search itself: the budget minus the finalists' runs."""
+        return 0 if self.compared else self.config.budget - self.final_runs
+
+    @property
+    def final_runs(self) -> int:
+        """Runs of the finalists, or of the settings to compare."""
         if self.compared:
-            return 0
-        return self.config.budget - final_runs(
-            self.finalists, self.config.repeats, self.of_both_kinds
-        )
+            return len(self.compared) * self.config.repeats
+        return final_runs(self.finalists, self.config.repeats, self.of_both_kinds)
 
     @property
     def of_both_kinds(self) -> bool:

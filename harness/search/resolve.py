@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, for_the_user
+from reports.names import RECOMMENDED
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
 from search_spaces.recipes import (
-    RECOMMENDED,
     generator_for,
     load_recipes,
     read_recipes,
