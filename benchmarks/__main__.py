@@ -81,7 +81,8 @@ ALONE = {
     "default_search": "30 min",
     "validate_score": "5 min",
     "evidence": "17 min",
-    "remedies": "not timed",
+    "moving_settings": "20 min",
+    "remedies": "6 min",
     "verdict": "not timed",
 }
 
