@@ -10,7 +10,6 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.answers import answers
 from reports.command_notes import NEEDS_HARNESS, before, notes, program_needs
 from reports.commands import (
     PROGRESSIVE_STAGES,
@@ -23,6 +22,7 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
+from reports.decision import decide
 from reports.places import mark_of_warm_start, program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
@@ -70,16 +70,18 @@ def best_config(
             cannot train it.
     """
     config = config_of(study, chosen_trial(study, trial_number), repository, folder)
-    as_is = as_is_trial(study) if trial_number is None else None
+    if trial_number is not None:
+        return config
+    decision = decide(study, translator("en"))
+    config["decision"] = decision.answers[0]
+    as_is = as_is_trial(study)
     if as_is is None:
         return config
     own = config_of(study, as_is, None, folder)
-    spoken = answers(study, translator("en"))
     return {
         **config,
-        "decision": spoken[0],
         "as_is": {
-            "decision": spoken[-1],
+            "decision": decision.answers[-1],
             **{key: own[key] for key in AS_IS},
             "netG": own["train"]["netG"],
         },

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from reports.guide import BANDS, LOG_SCALE, Band
-from reports.plotting import Figure, Translate, axes, plain, points, safe, short
+from reports.numbers import short
+from reports.plotting import Figure, Translate, axes, plain, points, safe
 from reports.summary import Summary
 from reports.table import PARAMS
 

@@ -1,10 +1,14 @@
 """Events, settings and durations as single lines of text."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Opened, Prepared, RungReached, TrialEnded
 from search_spaces.trial_params import FIVE
+
+COLUMNS = 100
+"""What a terminal or a log shows of a line."""
 
 
 def at_rung(entry: tuple[str, RungReached | None]) -> str:
@@ -56,6 +60,18 @@ def settings(params: Mapping[str, Any]) -> str:
     return (
         f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
         f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:.2g}{''.join(extras)}"
+    )
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """A sentence in lines of at most 100 columns; words are never broken."""
+    return textwrap.wrap(
+        text,
+        COLUMNS,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
