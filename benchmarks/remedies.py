@@ -35,7 +35,8 @@ from harness.evaluation.restore import load_generator, restore
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials
 from objectives.loading import load_objective
-from search_spaces.recipes import RECOMMENDED, load_recipes
+from reports.names import RECOMMENDED
+from search_spaces.recipes import load_recipes
 
 BASELINE = "repainting, as the guide recommends"
 REMEDIES: dict[str, dict[str, Any]] = {BASELINE: {}, "moving pixels": {"netG": "warp_unet_128"}}

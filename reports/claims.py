@@ -15,10 +15,10 @@ import numpy as np
 from optuna.trial import FrozenTrial
 from scipy.special import stdtrit as students_t  # scipy.stats takes most of a second to import
 
+from reports.names import PARAMS
 from reports.numbers import short
 from reports.record import score_of, settings_of
 
-FIVE = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 SPARE = 4
 """Completed trials that a fit needs beyond the numbers it finds."""
 Finding = Literal["supported", "contradicted", "open"]
@@ -81,7 +81,7 @@ def effects(trials: Sequence[FrozenTrial], sign: int) -> tuple[Effect, ...]:
 def further(rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
     """The numbers that a space varies beside the five settings, from their lowest to their
     highest."""
-    names = [name for name in (rows[0] if rows else ()) if name not in FIVE]
+    names = [name for name in (rows[0] if rows else ()) if name not in PARAMS]
     found = []
     for name in names:
         values = [value for row in rows if isinstance(value := row.get(name), int | float)]

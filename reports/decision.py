@@ -12,11 +12,12 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands import moves_pixels
+from reports.names import RECOMMENDED
 from reports.next_command import NOWHERE, Where, status_command, training_command
 from reports.numbers import number, settings_in_short, signed, trial_name
 from reports.record import (
-    RECOMMENDED,
     as_is_trial,
+    finalists_noted,
     is_pareto,
     objectives_of,
     recipe_trial,
@@ -68,7 +69,7 @@ class Decision:
 
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     """What a study's record lets a person decide, whatever state the study is in."""
-    finals = study.user_attrs.get("finalists")
+    finals = finalists_noted(study)
     if not (finals and finals["difference"]):
         return with_as_is(study, searched(study, winning_trial(study), say, where), say, where)
     if compares(finals):

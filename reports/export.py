@@ -23,14 +23,16 @@ from reports.commands import (
     train_commands,
 )
 from reports.decision import decide
+from reports.names import RECOMMENDED
 from reports.places import mark_of_warm_start, program_of, warm_start_of
 from reports.programs import program_commands
 from reports.record import (
-    RECOMMENDED,
     as_is_trial,
     extras_of,
+    finalists_noted,
     objectives_of,
     params_of,
+    recipe_of,
     recipe_trial,
     score_of,
     sign_of,
@@ -163,7 +165,7 @@ def config_of(
         "schema": 1,
         "study": name,
         "trial": trial.number,
-        "recipe": trial.user_attrs.get("recipe"),
+        "recipe": recipe_of(trial),
         "confirmed": finals is not None,
         "verdict": shown["verdict"] if shown else verdict(trial, baseline, sign_of(study)),
         "params": params,
@@ -215,7 +217,7 @@ def finals_of(study: Study, trial: FrozenTrial) -> tuple[Config | None, Config |
 
     It is said of the winner, and of the best that an unchanged train.py can run.
     """
-    finals = study.user_attrs.get("finalists")
+    finals = finalists_noted(study)
     winner, as_is = winning_trial(study), as_is_trial(study)
     if finals and winner and trial.number == winner.number:
         return finals, finals
@@ -314,14 +316,14 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
 
 def is_progressive(trial: FrozenTrial) -> bool:
     """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
-    return trial.user_attrs.get("recipe") == "progressive"
+    return recipe_of(trial) == "progressive"
 
 
 def searched(trial: FrozenTrial, noted: Config) -> Config:
     """The training settings of a full training that are not the guide's: those that the user
     pinned or that his model has, and those that the search chose. A recipe's other ones are the
     profile's, for want of others."""
-    chosen = {} if trial.user_attrs.get("recipe") else extras_of(trial)
+    chosen = {} if recipe_of(trial) else extras_of(trial)
     return {**noted.get("pinned", {}), **chosen}
 
 
@@ -334,7 +336,7 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     difference = sign * (score_of(trial) - score_of(baseline))
     word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
     return (
-        f"{word} {RECOMMENDED}-recipe by {abs(difference):.4f} in one run each; "
+        f"{word} the guide's {RECOMMENDED} setting by {abs(difference):.4f} in one run each; "
         "not confirmed by repeats"
     )
 

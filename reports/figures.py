@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
+from reports.names import PARAMS
 from reports.numbers import short
 from reports.plotting import Figure, Translate, axes, points, safe
 from reports.settings_figures import parallel, slice_of
 from reports.summary import Summary
-from reports.table import PARAMS
 
 
 def all_figures(

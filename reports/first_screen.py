@@ -1,9 +1,9 @@
 """What stands on the report's first screen beside the decision: progress, remarks and scores."""
 
 from reports.dots import Dot, Dots, dots
+from reports.names import BLURRING, RECOMMENDED
 from reports.numbers import number, trial_name
-from reports.record import RECOMMENDED
-from reports.summary import BLURRING, Standing, Summary
+from reports.summary import Standing, Summary
 from reports.translations import Translate
 
 OTHERS = ("perceptual", "lower_L1", "stronger_D", "lsgan", "progressive", "alternative", "warp")

@@ -16,14 +16,16 @@ from reports.commands import PLACEHOLDER_DATA
 from reports.decision import decide, how_confirmed
 from reports.dots import Dot, Dots, dots
 from reports.export import best_config
+from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import progress, remarks, scores, setting_name
+from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, needs_pictures
 from reports.numbers import number, signed, value
-from reports.record import RECOMMENDED, winning_trial
+from reports.record import winning_trial
 from reports.strip import shown_pictures
 from reports.summary import KindEffects, summarise
-from reports.table import PARAMS, trials_frame
+from reports.table import trials_frame
 from reports.translations import Translate, translator
 
 
@@ -98,6 +100,7 @@ def render(
         config=config,
         noted=study.user_attrs,
         provenance=provenance(study.user_attrs),
+        eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
         plotly=Markup(get_plotlyjs()),

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from reports.names import PARAMS
 from reports.numbers import short
-from reports.table import PARAMS
 
 Figure = dict[str, Any]
 Translate = Callable[..., str]

@@ -88,6 +88,14 @@ ENGLISH = {
     " {noop}.",
     "compared_note": "Two settings trained on the same seeds: {steps} steps, {seeds} fresh seeds,"
     " {pairs} held-out pairs. There the input unchanged scores {noop}.",
+    "eyes": "Judged by eyes",
+    "eyes_agree": "Eyes and score agree in {agreed} of {decided} blind pairs ({share}; 95 %"
+    " interval {low} to {high}, as if the pairs were independent). In {undecided} others the"
+    " eyes saw no difference, or the scores have none.",
+    "eyes_undecided": "In all {undecided} blind pairs the eyes saw no difference, or the scores are"
+    " equal.",
+    "eyes_chosen": "Chosen as the sharper one",
+    "eyes_of": "{chosen} of {of}",
     "finding_supported": "supported",
     "finding_contradicted": "contradicted",
     "finding_open": "not enough evidence",
@@ -317,6 +325,13 @@ KOREAN = {
     " 입력을 그대로 두면 {noop}점입니다.",
     "compared_note": "두 설정을 같은 시드로 학습한 결과입니다: {steps}단계, 새로운 시드 {seeds}개,"
     " 따로 남겨 둔 {pairs}쌍. 입력을 그대로 두면 {noop}점입니다.",
+    "eyes": "눈으로 한 비교",
+    "eyes_agree": "가려 놓고 비교한 {decided}쌍 가운데 {agreed}쌍에서 눈과 점수가 일치했습니다"
+    "({share}, 쌍이 서로 독립이라고 볼 때 95 % 구간 {low}~{high})."
+    " 차이가 보이지 않거나 점수가 같은 쌍은 {undecided}개입니다.",
+    "eyes_undecided": "비교한 {undecided}쌍 모두에서 차이가 보이지 않았거나 점수가 같았습니다.",
+    "eyes_chosen": "더 선명하다고 고른 횟수",
+    "eyes_of": "{of}번 중 {chosen}번",
     "finding_supported": "뒷받침됨",
     "finding_contradicted": "반대로 나타남",
     "finding_open": "증거 부족",

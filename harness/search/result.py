@@ -9,6 +9,7 @@ from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import PLACEHOLDER_DATA, quoted
 from reports.decision import Decision
+from reports.names import BLURRING, RECOMMENDED
 from reports.next_command import needs_pictures
 from reports.translations import translator
 
@@ -22,7 +23,7 @@ TRACKING_URI = "tracking_uri"
 """Attribute of a study: where its last search mirrored it; None: the run folder's own store."""
 
 # Every outcome is read against what the guide recommends and what blurs today.
-NAMED_RECIPES = {"best": "the guide's recommendation", "problem": "the guide's problem"}
+NAMED_RECIPES = {RECOMMENDED: "the guide's recommendation", BLURRING: "the guide's problem"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def outcome_of(
     from harness.study.study import IDENTITY
     from reports.decision import decide
     from reports.next_command import Where
-    from reports.record import best_trial, recipe_trial, winning_trial
+    from reports.record import best_trial, finalists_noted, recipe_trial, winning_trial
 
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
@@ -134,7 +135,7 @@ def outcome_of(
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
         front=front_of(study),
         final_runs=finished_runs(study),
-        finalists=study.user_attrs.get("finalists"),
+        finalists=finalists_noted(study),
         run_dir=run_dir,
         paths=paths,
         storage=storage and without_secrets(storage),
@@ -315,10 +316,9 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
 
 def answer_lines(decision: Decision) -> list[str]:
     """One decision, its settings and its reason."""
-    lines = wrapped(f"{decision.sentence}.")
-    return lines + [
-        line for text in (decision.settings, decision.why) for line in wrapped(text, "  ")
-    ]
+    lines = [wrapped(f"{decision.sentence}.")]
+    lines += [wrapped(f"  {text}", "  ") for text in (decision.settings, decision.why) if text]
+    return lines
 
 
 def places(outcome: SearchOutcome) -> list[str]:

@@ -23,7 +23,7 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 RECOMMENDED = "(L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)"
 KEEP = f"Keep the recommended setting {RECOMMENDED}: nothing tried was reliably sharper"
 AS_IS = (
@@ -247,7 +247,7 @@ def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
 )
 def test_two_files_that_were_compared(ends: tuple[float, float], said: str) -> None:
     finals = finals_of(*ends)
-    names = {"t003": "a.yaml", "best": "b.yaml"}
+    names = {"t003": "a.yaml", "recommended": "b.yaml"}
     rows = [
         row | {"name": names[row["name"]], "trial": None, "recipe": None} for row in finals["rows"]
     ]

@@ -20,7 +20,7 @@ from tests.synthetic_studies import (
     study_attrs,
 )
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 
 
 def test_the_winner_with_all_that_made_it() -> None:
@@ -33,14 +33,14 @@ def test_the_winner_with_all_that_made_it() -> None:
     assert config["score"]["noop"] == 0.22
     assert config["score"]["weights"] == "pretrained"
     assert config["confirmed"] is False
-    assert config["baseline"]["recipe"] == "best"
+    assert config["baseline"]["recipe"] == "recommended"
     noted, own = study.user_attrs, study.best_trial.user_attrs
     assert config["score"]["ci95"] is None
     assert (config["score"]["repeats"], config["score"]["steps"]) == (1, noted["train"]["steps"])
     assert config["score"]["pairs"] == f"{noted['data']['n_val']} to validate with"
     assert config["score"]["components"] == own["components"]
     assert config["score"]["warm_start"] == noted["baseline"]["warm_start"]
-    recommended = next(t for t in study.trials if t.user_attrs.get("recipe") == "best")
+    recommended = next(t for t in study.trials if t.user_attrs.get("recipe") == "recommended")
     assert config["baseline"]["mean"] == recommended.value
     assert config["recipe"] == own.get("recipe")
     for name in ("n_train", "n_val", "direction"):
@@ -80,15 +80,17 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
 def test_a_named_trial() -> None:
     config = best_config(make_study(12), 2)
     assert config["recipe"] == "lower_L1"
-    assert config["verdict"].startswith("behind best-recipe by 0.0")
+    assert config["verdict"].startswith("behind the guide's recommended setting by 0.0")
 
 
 @pytest.mark.parametrize(("direction", "word"), [("maximize", "ahead of"), ("minimize", "behind")])
 def test_one_run_s_lead_is_told_by_its_size(direction: str, word: str) -> None:
     study = empty_study(direction=direction)
-    add_trial(study, BEST, recipe="best")
+    add_trial(study, BEST, recipe="recommended")
     add_trial(study, BEST, noise=0.0123)
-    assert best_config(study, 1)["verdict"].startswith(f"{word} best-recipe by 0.0123 in one run")
+    assert best_config(study, 1)["verdict"].startswith(
+        f"{word} the guide's recommended setting by 0.0123 in one run"
+    )
 
 
 def test_a_study_without_a_trial_has_none_by_any_number() -> None:

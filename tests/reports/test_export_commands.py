@@ -28,7 +28,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with one small study."""
     folder = tmp_path_factory.mktemp("run folder")
     study = empty_study()
-    for recipe in ("problem", "lower_L1", "best"):
+    for recipe in ("problem", "lower_L1", "recommended"):
         params = dict(zip(SPACE, RECIPES[recipe], strict=True))
         add_trial(study, params, rungs=(160, 400), recipe=recipe)
     keep(study, folder, "얼굴")
@@ -177,7 +177,7 @@ def test_what_is_refused(run: Run, run_dir: Path, tmp_path: Path) -> None:
 
 def test_spaces_are_listed_and_a_copy_reads_back(run: Run, tmp_path: Path) -> None:
     listed = run("spaces").stdout
-    for word in ("default:", "narrow:", "wide:", "lambda_perceptual", "problem", "best"):
+    for word in ("default:", "narrow:", "wide:", "lambda_perceptual", "problem", "recommended"):
         assert word in listed
     copy = tmp_path / "my_space.yaml"
     copy.write_text(run("spaces", "default").stdout, encoding="utf-8")

@@ -26,7 +26,7 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 HOSTILE = (
     "</script><script>alert(1)</script> \"'><img src=x onerror=alert(2)> 얼굴 & {{ 7*7 }} ${x}"
 )

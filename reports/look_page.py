@@ -1,0 +1,41 @@
+"""The page on which a person judges blind pairs."""
+
+from collections.abc import Mapping, Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from optuna import Study
+
+from reports.eyes import Pair
+from reports.html import script_json
+from reports.numbers import trial_name
+from reports.pictures import Cut
+
+
+def page(study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: Sequence[Pair]) -> str:
+    """The page's HTML: the crops in the order of their pairs, and no trial's number or score."""
+    crops: dict[str, int] = {}
+
+    def place_of(uri: str) -> int:
+        return crops.setdefault(uri, len(crops))
+
+    rows = [
+        {
+            "left": place_of(restored(pictures, pair.left, pair.picture)),
+            "right": place_of(restored(pictures, pair.right, pair.picture)),
+            "original": place_of(pictures[pair.left][pair.picture].original),
+        }
+        for pair in pairs
+    ]
+    data = Markup(script_json({"crops": list(crops), "pairs": rows}))
+    environment = Environment(
+        loader=PackageLoader("reports", "."), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template("look.html.j2").render(
+        study=study.study_name, data=data, pairs=len(pairs)
+    )
+
+
+def restored(pictures: Mapping[int, tuple[Cut, ...]], trial: int, picture: int) -> str:
+    """One picture as one trial restores it, as a data URI."""
+    return pictures[trial][picture].restored[trial_name(trial)]
