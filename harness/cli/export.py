@@ -164,6 +164,7 @@ def report(
     """
     from harness.paths import RunPaths, check_file
     from harness.study.study import read_study
+    from harness.study.urls import without_secrets
 
     found = read_study(run_dir, study, storage)
     if form == "html":
@@ -172,7 +173,8 @@ def report(
         paths = RunPaths(run_dir).study(found.study_name)
         file = out or paths.report_html
         check_file(file, "-o")
-        write_report(found, file, lang, paths.panels)
+        shown_storage = without_secrets(storage) if storage else None
+        write_report(found, file, lang, paths.panels, shown_storage)
         print(file)
         return
     from reports.table import as_csv, as_json, as_markdown, trials_frame
