@@ -26,6 +26,7 @@ from reports.first_screen import (
     signed,
     verdict,
 )
+from reports.glossary import WORDS
 from reports.names import PARAMS, RECOMMENDED
 from reports.pictures import boundaries
 from reports.plotting import short
@@ -95,6 +96,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
     return environment.get_template("report.html.j2").render(
         say=say,
         lang=lang,
+        words=WORDS,
         s=summary,
         progress=progress(summary, say),
         verdict=spoken[0] if spoken else verdict(summary, say),

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from reports import glossary
+
 Translate = Callable[..., str]
 
 ENGLISH = {
@@ -369,7 +371,7 @@ KOREAN = {
     "skip": "본문으로 건너뛰기",
 }
 
-LANGUAGES = {"en": ENGLISH, "ko": KOREAN}
+LANGUAGES = {"en": ENGLISH | glossary.ENGLISH, "ko": KOREAN | glossary.KOREAN}
 
 
 def translator(language: str) -> Translate:
