@@ -9,8 +9,8 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.answers import answers
 from reports.commands import PROGRESSIVE_STAGES
+from reports.decision import decide
 from reports.exported_commands import commands_of, is_progressive
 from reports.names import RECOMMENDED
 from reports.places import program_of
@@ -61,16 +61,18 @@ def best_config(
             cannot train it.
     """
     config = config_of(study, chosen_trial(study, trial_number), repository, folder, config_file)
-    as_is = as_is_trial(study) if trial_number is None else None
+    if trial_number is not None:
+        return config
+    decision = decide(study, translator("en"))
+    config["decision"] = decision.answers[0]
+    as_is = as_is_trial(study)
     if as_is is None:
         return config
     own = config_of(study, as_is, None, folder, config_file)
-    spoken = answers(study, translator("en"))
     return {
         **config,
-        "decision": spoken[0],
         "as_is": {
-            "decision": spoken[-1],
+            "decision": decision.answers[-1],
             **{key: own[key] for key in AS_IS},
             "netG": own["train"]["netG"],
         },

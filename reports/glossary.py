@@ -1,6 +1,7 @@
 """The words of a search, defined in English and Korean; docs/glossary.md has the same ones."""
 
 WORDS = (
+    "guide",
     "trial",
     "rung",
     "recipe",
@@ -19,6 +20,9 @@ WORDS = (
 
 ENGLISH = {
     "glossary": "Words",
+    "word_guide": "the guide",
+    "means_guide": "a how-to for pix2pix models that blur retouched portraits: five methods, eight"
+    " settings and advice, which a search puts to the test",
     "word_trial": "trial",
     "means_trial": "one short training with one setting",
     "word_rung": "rung",
@@ -58,6 +62,9 @@ ENGLISH = {
 
 KOREAN = {
     "glossary": "용어",
+    "word_guide": "가이드",
+    "means_guide": "보정된 인물 사진이 흐려지는 pix2pix 모델을 위한 안내서. 다섯 가지 방법과 여덟"
+    " 가지 설정을 권하며, 탐색은 이를 실험으로 확인합니다",
     "word_trial": "시도(trial)",
     "means_trial": "한 가지 설정으로 하는 짧은 학습 한 번",
     "word_rung": "평가 단계(rung)",
