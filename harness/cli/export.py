@@ -50,6 +50,8 @@ def export(
 
     Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
     """
+    if repeat_trial and form != "command":
+        raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     if form == "plugin":
         of_a_study = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
         export_plugin(
@@ -58,8 +60,6 @@ def export(
         return
     if force:
         raise UserInputError("--force replaces model files: use it with --format plugin.")
-    if repeat_trial and form != "command":
-        raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     from harness.paths import RunPaths
     from harness.study.study import read_study
     from reports.command_notes import length_of
