@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from reports import glossary
+from reports import glossary, note_texts
 
 Translate = Callable[..., str]
 
@@ -474,7 +474,10 @@ KOREAN = {
     "skip": "본문으로 건너뛰기",
 }
 
-LANGUAGES = {"en": ENGLISH | glossary.ENGLISH, "ko": KOREAN | glossary.KOREAN}
+LANGUAGES = {
+    "en": ENGLISH | glossary.ENGLISH | note_texts.ENGLISH,
+    "ko": KOREAN | glossary.KOREAN | note_texts.KOREAN,
+}
 
 
 def translator(language: str) -> Translate:
