@@ -19,6 +19,7 @@ from reports.export import best_config
 from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import progress, remarks, scores, setting_name
+from reports.glossary import WORDS
 from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, needs_pictures
 from reports.numbers import number, signed, value
@@ -69,7 +70,7 @@ def render(
     rungs = winner.user_attrs.get("rungs", []) if winner else []
     folder = panels and panels.parent
     named = winner and "train" in study.user_attrs
-    config = best_config(study, folder=folder) if named else None
+    config = best_config(study, folder=folder, lang=lang) if named else None
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,
@@ -84,6 +85,7 @@ def render(
     return environment.get_template("report.html.j2").render(
         say=say,
         lang=lang,
+        words=WORDS,
         s=summary,
         progress=progress(summary, say),
         decision=decision,
@@ -99,7 +101,7 @@ def render(
         params=PARAMS + (("netG",) if summary.both else ()),
         config=config,
         noted=study.user_attrs,
-        provenance=provenance(study.user_attrs),
+        provenance=provenance(study.user_attrs, say),
         eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
@@ -136,14 +138,17 @@ def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def provenance(noted: Mapping[str, Any]) -> list[tuple[str, str]]:
+def provenance(noted: Mapping[str, Any], say: Translate) -> list[tuple[str, str]]:
     """Names and values of everything that made the numbers."""
     data = noted.get("data") or {}
+    of_search = [
+        *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
+        *("warm_start", "objective", "mlflow_run"),
+    ]
+    of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
     rows = [
-        *((key, noted.get(key)) for key in ("created", "host", "device", "seed", "budget")),
-        *((key, noted.get(key)) for key in ("profile", "space_name", "weights", "warm_start")),
-        *((key, noted.get(key)) for key in ("objective", "mlflow_run")),
-        *((f"data {key}", entry) for key, entry in data.items()),
+        *((say(f"from_{key}"), noted.get(key)) for key in of_search),
+        *((say(f"from_data_{key}"), data.get(key)) for key in of_data),
         *(noted.get("versions") or {}).items(),
         *((noted.get("train") or {}).items()),
     ]
