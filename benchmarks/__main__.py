@@ -72,7 +72,8 @@ ALONE = {
     "validate_score": "5 min",
     "evidence": "17 min",
     "gpu": "9 min",
-    "remedies": "not timed",
+    "moving_settings": "20 min",
+    "remedies": "6 min",
     "verdict": "not timed",
     "wheels": "2 min",
 }
