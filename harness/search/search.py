@@ -87,7 +87,7 @@ def run_search(
         mirror = plan.config.tracking_uri
         study.set_user_attr(TRACKING_URI, without_secrets(mirror) if mirror else None)
         for trial in record.running(study):
-            record.put_back(study, trial)
+            record.requeue(study, trial)
         requeue_failed(study)
         announce(plan, study, view)
         if moved is not None:

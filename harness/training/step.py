@@ -32,7 +32,7 @@ class Pix2Pix:
         same_shapes: all batches but the last of an epoch have the same shape.
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
-        told: losses of the failing step, or of the latest one, in the order of `names`.
+        latest_losses: losses of the failing step, or of the latest one, in the order of `names`.
     """
 
     generator: nn.Module
@@ -47,7 +47,7 @@ class Pix2Pix:
     lambda_perceptual: Tensor
     failed: Tensor
     names: tuple[str, ...]
-    told: Tensor
+    latest_losses: Tensor
 
     @classmethod
     def start(
@@ -129,7 +129,7 @@ class Pix2Pix:
             DivergedError: one was not; the message has the losses of that step.
         """
         if self.failed:
-            losses = zip(self.names, self.told.tolist(), strict=True)
+            losses = zip(self.names, self.latest_losses.tolist(), strict=True)
             listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
             raise DivergedError(f"a loss is no longer finite ({listed})")
 
@@ -170,7 +170,7 @@ class Pix2Pix:
         self.optimizer_D.freeze(False)
 
         found = torch.stack([*losses.values(), real, fake]).detach()
-        self.told.copy_(torch.where(failed_before > 0, self.told, found))
+        self.latest_losses.copy_(torch.where(failed_before > 0, self.latest_losses, found))
         return dict(zip(self.names, found.unbind(), strict=True))
 
 
