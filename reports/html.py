@@ -20,6 +20,7 @@ from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import progress, remarks, scores, setting_name
 from reports.glossary import WORDS
+from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, needs_pictures
 from reports.numbers import number, signed, value
@@ -36,6 +37,7 @@ def write_report(
     lang: str = "en",
     panels: Path | None = None,
     storage: str | None = None,
+    live: Live | None = None,
 ) -> None:
     """Write the report of a study, whatever state it is in.
 
@@ -46,8 +48,9 @@ def write_report(
         panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
             pictures.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
+        live: how far a search is that runs; the page then loads itself again.
     """
-    page = render(study, lang, panels, storage)
+    page = render(study, lang, panels, storage, live)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -59,7 +62,11 @@ def write_report(
 
 
 def render(
-    study: Study, lang: str = "en", panels: Path | None = None, storage: str | None = None
+    study: Study,
+    lang: str = "en",
+    panels: Path | None = None,
+    storage: str | None = None,
+    live: Live | None = None,
 ) -> str:
     """The report's HTML. Everything that comes from the study is escaped."""
     from plotly.offline import get_plotlyjs
@@ -82,7 +89,8 @@ def render(
     decision = decide(study, say, Where(folder, storage))
     shown = shown_pictures(summary, panels, say)
     figures = all_figures(frame, summary, rungs, say)
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("live.html.j2" if live else "report.html.j2").render(
+        live=live,
         say=say,
         lang=lang,
         words=WORDS,
