@@ -292,7 +292,7 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         UserInputError: it cannot be written; the message names the option for another folder.
     """
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         raise UserInputError(
             f"The folder {folder} cannot be written ({why}): choose another with {option} DIR."
         )
@@ -310,7 +310,7 @@ def check_run_dir(folder: Path) -> None:
 
 def unfit_to_run_in(folder: Path) -> str:
     """Why a folder cannot be a run folder; "" if it can."""
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         return f"The folder {folder} cannot be written ({why})"
     if "?" in str(folder.absolute()):
         return (
@@ -326,14 +326,14 @@ def check_file(file: Path, option: str) -> None:
     Raises:
         UserInputError: it cannot be written; the message names the option for another file.
     """
-    why = "it is a folder" if file.is_dir() else refusal_to_hold(file.absolute().parent)
+    why = "it is a folder" if file.is_dir() else why_not_writable(file.absolute().parent)
     if why:
         raise UserInputError(
             f"{file} cannot be written ({why}): name another file with {option} FILE."
         )
 
 
-def refusal_to_hold(folder: Path) -> str:
+def why_not_writable(folder: Path) -> str:
     """Why a folder cannot be created or written; "" if it can."""
     try:
         # Only a real attempt is reliable: permissions are not enough for special file systems.

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from harness.config.options import Option, pins, seconds
-from harness.errors import on_one_line
+from harness.errors import inline
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
 # A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
@@ -51,7 +51,7 @@ Wait = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST_WAIT)]
 
 def without_commands(name: str) -> str:
     """Refuse a name that would command the terminal that it is shown in."""
-    if name != on_one_line(name):
+    if name != inline(name):
         raise ValueError("a name must not contain control characters")
     return name
 
@@ -211,7 +211,7 @@ def named_after_data(given: Mapping[str, Any]) -> str:
     place = Path(os.path.abspath(data))
     is_list = place.suffix.lower() in (".csv", ".jsonl")
     name = f"{place.parent.name}-{place.stem}" if is_list else place.name
-    return on_one_line(name)[:LONGEST_NAME] or BUILT_IN_STUDY
+    return inline(name)[:LONGEST_NAME] or BUILT_IN_STUDY
 
 
 class SearchConfig(Frozen):

@@ -128,7 +128,7 @@ def outcome_of(
         stopped=stopped,
         budget=study.user_attrs["budget"],
         counts=counts,
-        best=standing("best", best) if best else None,
+        best=standing("leader", best) if best else None,
         winner=winner.number if winner else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),

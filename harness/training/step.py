@@ -35,7 +35,7 @@ class Pix2Pix:
         same_shapes: all batches but the last of an epoch have the same shape.
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
-        told: losses of the failing step, or of the latest one, in the order of `names`.
+        latest_losses: losses of the failing step, or of the latest one, in the order of `names`.
         counters: the batch counts of all normalisations; `passes`: how much a step adds to each.
     """
 
@@ -51,7 +51,7 @@ class Pix2Pix:
     lambda_perceptual: Tensor
     failed: Tensor
     names: tuple[str, ...]
-    told: Tensor
+    latest_losses: Tensor
     counters: list[Tensor]
     passes: list[int]
 
@@ -125,7 +125,7 @@ class Pix2Pix:
             *(tensor for net in nets for tensor in (*net.parameters(), *net.buffers())),
             *(tensor for optimizer in optimizers for tensor in optimizer.tensors()),
             self.failed,
-            self.told,
+            self.latest_losses,
         ]
 
     def step(
@@ -152,7 +152,7 @@ class Pix2Pix:
             DivergedError: one was not; the message has the losses of that step.
         """
         if self.failed:
-            losses = zip(self.names, self.told.tolist(), strict=True)
+            losses = zip(self.names, self.latest_losses.tolist(), strict=True)
             listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
             raise DivergedError(f"a loss is no longer finite ({listed})")
 
@@ -195,7 +195,7 @@ class Pix2Pix:
         if self.counters:
             torch._foreach_add_(self.counters, self.passes)
         found = torch.stack([*losses.values(), real, fake]).detach()
-        self.told.copy_(torch.where(failed_before > 0, self.told, found))
+        self.latest_losses.copy_(torch.where(failed_before > 0, self.latest_losses, found))
         return dict(zip(self.names, found.unbind(), strict=True))
 
 

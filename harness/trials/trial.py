@@ -13,7 +13,7 @@ from torch import nn
 
 from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import PairSet, load_dataset
-from harness.errors import SharedInputError, UserInputError, for_the_user
+from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
 from harness.paths import StudyPaths, write_aside
@@ -57,7 +57,7 @@ class Trials:
             # Streams and graphs use the current device, not that of their tensors.
             torch.cuda.set_device(self.device)
         self.dataset = load_dataset(plan.dataset)
-        with for_the_user(FileNotFoundError, ValueError):  # missing or damaged weights
+        with as_user_input_error(FileNotFoundError, ValueError):  # missing or damaged weights
             self.objective = load_objective(plan.objective, plan.weights, plan.device)
             self.perceptual = PerceptualLoss(
                 plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window

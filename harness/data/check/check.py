@@ -26,9 +26,9 @@ from harness.data.check.findings import (
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
-from harness.data.files.picture_reading import shown
 from harness.data.files.processes import each
 from harness.data.pairs.duplicates import same_picture_groups
+from harness.errors import inline
 
 WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
 FILES_PER_KIND = 5
@@ -86,7 +86,7 @@ class CheckResult:
                 kinds[finding.kind].append(finding)
         for found in kinds.values():
             for finding in found[:FILES_PER_KIND]:
-                where = f"{shown(Path(finding.name))}: " if finding.name else ""
+                where = f"{inline(Path(finding.name))}: " if finding.name else ""
                 yield f"{level}: {where}{finding.what}; {finding.do}."
             if len(found) > FILES_PER_KIND:
                 yield f"{level}: and {len(found) - FILES_PER_KIND} more files like this one."
