@@ -83,6 +83,7 @@ ALONE = {
     "evidence": "17 min",
     "moving_settings": "20 min",
     "remedies": "6 min",
+    "transfer": "8 min",
     "verdict": "not timed",
 }
 
