@@ -57,7 +57,8 @@ from harness.trials.messages import TrialTask
 from harness.trials.trial import Trials
 from objectives.loading import load_objective
 from objectives.masks import dilate
-from search_spaces.recipes import RECOMMENDED, load_recipes
+from reports.names import RECOMMENDED
+from search_spaces.recipes import load_recipes
 
 PARAMS = load_recipes()[RECOMMENDED]
 LARGER = (256, 512)

@@ -8,10 +8,11 @@ from optuna.trial import FrozenTrial
 
 from reports.commands import moves_pixels
 from reports.first_screen import number, size_of_lead
+from reports.names import RECOMMENDED
 from reports.record import (
-    RECOMMENDED,
     as_is_trial,
     best_trial,
+    finalists_noted,
     recipe_trial,
     score_of,
     sign_of,
@@ -29,7 +30,7 @@ def answers(study: Study, say: Translate) -> list[str]:
     """
     if not tries_both_kinds(study):
         return []
-    finals = study.user_attrs.get("finalists")
+    finals = finalists_noted(study)
     if finals and finals["difference"]:
         found = [confirmed(finals, finals, "answer_any", say, sign_of(study))]
         if finals.get("as_is") and finals["as_is"]["difference"]:

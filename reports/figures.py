@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from reports.names import PARAMS
 from reports.plotting import Figure, Translate, axes, points, safe, short
 from reports.settings_figures import parallel, slice_of
 from reports.summary import Summary
-from reports.table import PARAMS
 
 
 def all_figures(

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from reports.record import RECOMMENDED
+from reports.names import BLURRING, RECOMMENDED
 from reports.summary import Summary
 from reports.translations import Translate
 
-NAMED = {"best": "recommended_short", "problem": "problem_short"}
+NAMED = {RECOMMENDED: "recommended_short", BLURRING: "problem_short"}
 """The texts of the two settings that every winner is read against."""
 
 

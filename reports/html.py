@@ -14,6 +14,7 @@ from optuna import Study
 
 from reports.answers import answers
 from reports.export import best_config
+from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import (
     how_confirmed,
@@ -25,11 +26,12 @@ from reports.first_screen import (
     signed,
     verdict,
 )
+from reports.names import PARAMS, RECOMMENDED
 from reports.pictures import boundaries
 from reports.plotting import short
-from reports.record import RECOMMENDED, winning_trial
+from reports.record import winning_trial
 from reports.summary import Summary, summarise
-from reports.table import PARAMS, trials_frame
+from reports.table import trials_frame
 from reports.translations import translator
 
 
@@ -107,6 +109,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         provenance=provenance(study.user_attrs),
         rival=setting_name(summary.rival.recipe, say) if summary.rival else "",
         pictures=pictures(summary, panels),
+        eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
         plotly=Markup(get_plotlyjs()),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.table import PARAMS
+from reports.names import PARAMS
 
 Figure = dict[str, Any]
 Translate = Callable[..., str]

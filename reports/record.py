@@ -5,13 +5,10 @@ from typing import Any
 
 from optuna import Study
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import BaseTrial, FrozenTrial, TrialState
 
 from reports.commands import moves_pixels
-
-RECOMMENDED = "best"
-"""The recipe that the guide recommends: what a winner is compared with."""
-
+from reports.names import RECOMMENDED, renamed
 
 KIND = "generator"
 """The parameter that says a trial's kind of generator, in a study that tries both."""
@@ -121,7 +118,7 @@ def sign_of(study: Study) -> int:
 
 def winning_trial(study: Study) -> FrozenTrial | None:
     """The confirmed winner, of those that the search tried; before that the best trial."""
-    finals = study.user_attrs.get("finalists")
+    finals = finalists_noted(study)
     confirmed = (
         [row["trial"] for row in finals["rows"] if row["trial"] is not None] if finals else []
     )
@@ -145,7 +142,7 @@ def as_is_trial(study: Study) -> FrozenTrial | None:
     """
     if not tries_both_kinds(study):
         return None
-    finals = study.user_attrs.get("finalists")
+    finals = finalists_noted(study)
     confirmed: list[int] = [
         row["trial"]
         for row in (finals["rows"] if finals and finals.get("as_is") else [])
@@ -156,9 +153,22 @@ def as_is_trial(study: Study) -> FrozenTrial | None:
     return next((trial for trial in trials_by_score(study) if not moves(trial)), None)
 
 
+def recipe_of(trial: BaseTrial) -> str | None:
+    """The name of the recipe that a trial runs, or ran; None: the sampler chose its settings."""
+    name: str | None = renamed(trial.user_attrs.get("recipe"))
+    return name
+
+
+def finalists_noted(study: Study) -> dict[str, Any] | None:
+    """What the finalists' runs showed, see `harness.evaluation.verdict`; None: nothing yet."""
+    finals: dict[str, Any] | None = study.user_attrs.get("finalists")
+    ours = finals and any(row["recipe"] for row in finals["rows"])
+    return renamed(finals) if ours else finals
+
+
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:
     """The last completed trial of one of the guide's recipes."""
-    named = [trial for trial in completed(study) if trial.user_attrs.get("recipe") == recipe]
+    named = [trial for trial in completed(study) if recipe_of(trial) == recipe]
     return named[-1] if named else None
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from reports.guide import BANDS, LOG_SCALE, Band
+from reports.names import PARAMS
 from reports.plotting import Figure, Translate, axes, plain, points, safe, short
 from reports.summary import Summary
-from reports.table import PARAMS
 
 SHADES = 8
 """Lines of the parallel coordinates are gathered into so many shades by score."""

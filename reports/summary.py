@@ -12,12 +12,14 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.claims import Effect, effects
+from reports.names import BLURRING, RECOMMENDED
 from reports.record import (
-    RECOMMENDED,
     completed,
+    finalists_noted,
     is_pareto,
     moves,
     objectives_of,
+    recipe_of,
     recipe_trial,
     rungs_of,
     score_of,
@@ -29,8 +31,6 @@ from reports.record import (
     winning_trial,
 )
 
-BLURRING = "problem"
-"""The recipe that blurs today."""
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
 FELL_BACK = 0.02
@@ -157,7 +157,7 @@ def summarise(study: Study) -> Summary:
         noop=scores.get("noop"),
         warm_start=scores.get("warm_start"),
         oracle=scores.get("oracle"),
-        recipes=tuple(standing(trial) for trial in trials if trial.user_attrs.get("recipe")),
+        recipes=tuple(standing(trial) for trial in trials if recipe_of(trial)),
         importance=importance(study),
         both=both,
         alike=tuple(trial.number for trial in alike(study)),
@@ -166,7 +166,7 @@ def summarise(study: Study) -> Summary:
         endings=endings(trials),
         objectives=objectives_of(study),
         front=tuple(trial.number for trial in trials_by_score(study)) if is_pareto(study) else (),
-        finals=noted.get("finalists"),
+        finals=finalists_noted(study),
         # What the guide says, it says of pix2pix's own generators.
         claims=effects([t for t in completed(study) if not (both and moves(t))], sign),
     )
@@ -188,7 +188,7 @@ def standing(trial: FrozenTrial) -> Standing:
     return Standing(
         trial=trial.number,
         state=trial.state.name.lower(),
-        recipe=trial.user_attrs.get("recipe"),
+        recipe=recipe_of(trial),
         params=settings_of(trial),
         score=score_of(trial) if trial.state == TrialState.COMPLETE else None,
         components=trial.user_attrs.get("components") or {},

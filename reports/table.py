@@ -8,18 +8,18 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.cells import plain_cell
+from reports.names import PARAMS
 from reports.record import (
     breaking,
     extras_of,
     objectives_of,
     params_of,
+    recipe_of,
     rungs_of,
     score_of,
     trials_by_score,
     trials_of,
 )
-
-PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 
 
 def trials_frame(study: Study) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def row_of(
     head = {
         "trial": trial.number,
         "state": trial.state.name.lower(),
-        "recipe": noted.get("recipe"),
+        "recipe": recipe_of(trial),
         "score": score_of(trial) if done else None,
         **dict(zip(objectives, trial.values if done else (), strict=False)),
         "last_value": None if step is None else rungs[step],

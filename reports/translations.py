@@ -45,6 +45,14 @@ ENGLISH = {
     " {noop}.",
     "compared_note": "Two settings trained on the same seeds: {steps} steps, {seeds} fresh seeds,"
     " {pairs} held-out pairs. There the input unchanged scores {noop}.",
+    "eyes": "Judged by eyes",
+    "eyes_agree": "Eyes and score agree in {agreed} of {decided} blind pairs ({share}; 95 %"
+    " interval {low} to {high}, as if the pairs were independent). In {undecided} others the"
+    " eyes saw no difference, or the scores have none.",
+    "eyes_undecided": "In all {undecided} blind pairs the eyes saw no difference, or the scores are"
+    " equal.",
+    "eyes_chosen": "Chosen as the sharper one",
+    "eyes_of": "{chosen} of {of}",
     "claims": "What the guide says, and what the trials say",
     "claims_few": "Too few completed trials to hold them against what the guide says.",
     "claims_note": "Each setting's effect on the score with the others held, from a straight line"
@@ -93,7 +101,7 @@ ENGLISH = {
     "picture": "Picture",
     "split": "Where the left picture ends, in percent",
     "retouched": "Retouched (input)",
-    "by_best": "Restored, guide's recommended",
+    "by_recommended": "Restored, guide's recommended",
     "by_problem": "Restored, guide's blurring setting",
     "by_winner": "Restored, winner",
     "original": "Original",
@@ -221,6 +229,13 @@ KOREAN = {
     " 입력을 그대로 두면 {noop}점입니다.",
     "compared_note": "두 설정을 같은 시드로 학습한 결과입니다: {steps}단계, 새로운 시드 {seeds}개,"
     " 따로 남겨 둔 {pairs}쌍. 입력을 그대로 두면 {noop}점입니다.",
+    "eyes": "눈으로 한 비교",
+    "eyes_agree": "가려 놓고 비교한 {decided}쌍 가운데 {agreed}쌍에서 눈과 점수가 일치했습니다"
+    "({share}, 쌍이 서로 독립이라고 볼 때 95 % 구간 {low}~{high})."
+    " 차이가 보이지 않거나 점수가 같은 쌍은 {undecided}개입니다.",
+    "eyes_undecided": "비교한 {undecided}쌍 모두에서 차이가 보이지 않았거나 점수가 같았습니다.",
+    "eyes_chosen": "더 선명하다고 고른 횟수",
+    "eyes_of": "{of}번 중 {chosen}번",
     "claims": "가이드의 주장과 실험 결과",
     "claims_few": "완료된 시도가 적어 가이드의 주장을 확인할 수 없습니다.",
     "claims_note": "완료된 시도에 직선을 맞추어, 다른 설정을 고정했을 때 각 설정이 점수에 주는"
@@ -267,7 +282,7 @@ KOREAN = {
     "picture": "사진",
     "split": "왼쪽 사진이 끝나는 위치(퍼센트)",
     "retouched": "보정본(입력)",
-    "by_best": "복원, 가이드 권장",
+    "by_recommended": "복원, 가이드 권장",
     "by_problem": "복원, 가이드의 흐린 설정",
     "by_winner": "복원, 가장 좋은 시도",
     "original": "원본",

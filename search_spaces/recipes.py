@@ -10,9 +10,6 @@ from search_spaces.space import Space
 from search_spaces.strict_yaml import read_mapping
 from search_spaces.trial_params import TrialParams
 
-# The recipe that the guide recommends, the baseline of every comparison.
-RECOMMENDED = "best"
-
 
 @dataclass(frozen=True)
 class Recipe:

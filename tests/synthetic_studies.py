@@ -23,7 +23,7 @@ RECIPES = {
     "stronger_D": (100.0, 0.0, 4, "vanilla", 1e-4),
     "lsgan": (100.0, 0.0, 3, "lsgan", 1e-4),
     "progressive": (100.0, 0.0, 3, "vanilla", 2e-4),
-    "best": (100.0, 10.0, 3, "lsgan", 1e-4),
+    "recommended": (100.0, 10.0, 3, "lsgan", 1e-4),
     "alternative": (50.0, 0.0, 4, "lsgan", 1e-4),
 }
 RUNGS = (160, 220, 280, 340, 400)

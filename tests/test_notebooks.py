@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from harness.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "search_from_python.ipynb"
+COLAB = ROOT / "notebooks" / "colab.ipynb"
 
 sys.path.append(str(ROOT / "tests" / "harness"))
 from driving import Instant, make_plan  # noqa: E402
@@ -57,8 +59,9 @@ def check(names: dict[str, Any], values: list[Any], budget: int) -> None:
     assert Path("runs/from-python/report.html").read_text().startswith("<!doctype html>")
 
 
-def test_the_notebook_is_kept_without_its_output() -> None:
-    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+@pytest.mark.parametrize("file", [NOTEBOOK, COLAB], ids=lambda file: file.stem)
+def test_the_notebooks_are_kept_without_their_output(file: Path) -> None:
+    for cell in json.loads(file.read_text(encoding="utf-8"))["cells"]:
         assert cell.get("outputs", []) == []
         assert cell.get("execution_count") is None
 
@@ -81,6 +84,19 @@ def test_the_notebook_runs(capsys: pytest.CaptureFixture[str]) -> None:
     names, values = run_cells(NOTEBOOK)
     check(names, values, budget=12)
     assert "--lambda_L1" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("instantly")
+def test_the_notebook_for_colab_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it but the mounting of a drive; IPython is Colab's own."""
+    display = ModuleType("IPython.display")
+    display.HTML = lambda filename: Path(filename).read_text(encoding="utf-8")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    names, values = run_cells(COLAB)
+    best, page = (value for value in values if value is not None)
+    assert best == names["outcome"].best
+    assert page.startswith("<!doctype html>")
 
 
 @pytest.mark.usefixtures("instantly")

@@ -13,7 +13,19 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import compare, data, doctor, export, results, score, search, spaces, training
+from harness.cli import (
+    compare,
+    data,
+    doctor,
+    export,
+    look,
+    results,
+    score,
+    search,
+    spaces,
+    training,
+)
+from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
 from harness.study.urls import scrubbed
@@ -23,6 +35,8 @@ MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 
 # Errors about a path that the user chose, rather than bugs.
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+DEFERRED = (search.search, compare.compare, training.train)
 
 app = typer.Typer(
     name="harness",
@@ -39,6 +53,7 @@ for command in (
     export.export,
     export.report,
     results.ui,
+    look.look,
     compare.compare,
     training.train,
     training.restore,
@@ -46,7 +61,7 @@ for command in (
     spaces.spaces,
     doctor.doctor,
 ):
-    app.command()(command)
+    app.command(cls=Deferred if command in DEFERRED else Command)(command)
 app.add_typer(data.app, name="data")
 
 
@@ -81,7 +96,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        sys.exit(app(words, prog_name="harness", standalone_mode=False))
+        told = {"search": {"debug": debug}}
+        sys.exit(app(words, prog_name="harness", standalone_mode=False, default_map=told))
     except MISUSE as error:
         print(correction(error), file=sys.stderr)
         sys.exit(2)

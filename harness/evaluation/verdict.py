@@ -116,7 +116,7 @@ def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Inter
 def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
     """The verdict: better, no difference shown, or worse."""
     challenger = one.name
-    baseline = f"{other.name}-recipe" if other.recipe else other.name
+    baseline = f"the guide's {other.name} setting" if other.recipe else other.name
     if lead is None:
         return f"not compared with {baseline}: too few runs or held-out pictures"
     size = f"{abs(lead.mean):.4f}"

@@ -26,14 +26,16 @@ from harness.study.study import finals_of, put_back
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
 from reports.commands import moves_pixels
+from reports.names import RECOMMENDED, renamed
 from reports.record import (
     moves,
+    recipe_of,
     recipe_trial,
     settings_of,
     sign_of,
     trials_by_score,
 )
-from search_spaces.recipes import RECOMMENDED, load_recipes
+from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE, TrialParams
 
 # Seeds of the search are small numbers and its samplers' are derived from trial numbers.
@@ -57,7 +59,7 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
         for trial in trials:
             params = settings_of(trial)
             if len(found) < most and params not in [recommended, *(one.params for one in found)]:
-                recipe = trial.user_attrs.get("recipe")
+                recipe = recipe_of(trial)
                 found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
 
     ordered = trials_by_score(study)
@@ -197,7 +199,7 @@ class FinalPhase:
         """Drop the weights of every run but the first of each finalist of these names."""
         kept = [
             min(
-                (trial for trial in runs if trial.user_attrs["finalist"] == name and trial.values),
+                (trial for trial in runs if finalist_of(trial) == name and trial.values),
                 key=lambda trial: trial.number,
             )
             for name in names
@@ -220,6 +222,12 @@ def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:
     names = done[0]["components"] if done else ()
     components = {name: fmean(noted["components"][name] for noted in done) for name in names}
     return replace(one, scores=scores, components=components, diverged=len(done) < len(own))
+
+
+def finalist_of(trial: FrozenTrial) -> str:
+    """The name of the finalist whose run it is."""
+    name: str = renamed(trial.user_attrs["finalist"])
+    return name
 
 
 def run_key(params: Any, seed: int) -> str:

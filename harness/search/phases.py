@@ -19,9 +19,9 @@ from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask, trial_name
+from reports.names import RECOMMENDED
 from reports.record import recipe_trial
 from search_spaces.generators import GENERATOR, of_kind
-from search_spaces.recipes import RECOMMENDED
 
 
 class Phase(Protocol):

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
     """The Markdown on the study's page in MLflow: how it ended, and all of the guide's settings."""
-    from reports.record import completed, params_of, score_of
+    from reports.record import completed, params_of, recipe_of, score_of
 
-    named = {trial.user_attrs.get("recipe"): trial for trial in completed(study)}
+    named = {recipe_of(trial): trial for trial in completed(study)}
     rows = [
         row_of(
             starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)

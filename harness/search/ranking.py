@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from reports.record import RECOMMENDED, is_pareto, moves, trials_by_score
+from reports.names import RECOMMENDED
+from reports.record import is_pareto, moves, trials_by_score
 
 KEPT = 3
 """Number of best trials whose files are kept, in a search with one objective."""

@@ -8,6 +8,7 @@ from harness.console.lines import settings
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import quoted
+from reports.names import BLURRING, RECOMMENDED
 from reports.translations import translator
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ TRACKING_URI = "tracking_uri"
 """Attribute of a study: where its last search mirrored it; None: the run folder's own store."""
 
 # Every outcome is read against what the guide recommends and what blurs today.
-NAMED_RECIPES = {"best": "the guide's recommendation", "problem": "the guide's problem"}
+NAMED_RECIPES = {RECOMMENDED: "the guide's recommendation", BLURRING: "the guide's problem"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def outcome_of(
     from reports.record import (
         as_is_trial,
         best_trial,
+        finalists_noted,
         recipe_trial,
         settings_of,
         winning_trial,
@@ -148,7 +150,7 @@ def outcome_of(
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
         front=front_of(study),
         final_runs=finished_runs(study),
-        finalists=study.user_attrs.get("finalists"),
+        finalists=finalists_noted(study),
         run_dir=run_dir,
         paths=paths,
         storage=storage and without_secrets(storage),

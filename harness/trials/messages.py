@@ -108,6 +108,19 @@ class Baseline:
     other_warm_start: float | None = None
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a worker trains while all workers do.
+
+    Attributes:
+        steps: seconds of one training step, by netG; empty if it could not be measured.
+        scoring: seconds to restore and score one pair.
+    """
+
+    steps: Mapping[str, float] = field(default_factory=dict)
+    scoring: float = 0.0
+
+
 class Report(Protocol):
     """Callback for every rung; returns whether to continue (False: the trial is pruned)."""
 
@@ -119,6 +132,10 @@ class TrialRunner(Protocol):
 
     def prepare(self, on_progress: "ProgressCallback") -> Baseline:
         """Make the shared warm start unless it exists; `on_progress` gets the progress."""
+        ...
+
+    def measure(self) -> Pace:
+        """Time a few steps of each kind of generator. Changes nothing that a trial uses."""
         ...
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:

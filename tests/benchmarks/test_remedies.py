@@ -30,7 +30,8 @@ from harness.training.networks import (
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.training.warping import move
-from search_spaces.recipes import RECOMMENDED, load_recipes
+from reports.names import RECOMMENDED
+from search_spaces.recipes import load_recipes
 
 PARAMS = load_recipes()[RECOMMENDED]
 TRAIN = QUICK.but({"netG": MOVING, "dropout": False})

@@ -49,7 +49,7 @@ def parsed(command: list[str]) -> dict[str, str | None]:
     return options
 
 
-def trial_options(recipe: str = "best", **train: Any) -> dict[str, str | None]:
+def trial_options(recipe: str = "recommended", **train: Any) -> dict[str, str | None]:
     (command,) = train_commands(params_of(recipe), TRIAL | train, DATA, "study", None)
     return parsed(command)
 
@@ -71,7 +71,9 @@ def test_trap_perceptual_model_only_where_the_term_is_used(recipe: str) -> None:
 
 @pytest.mark.parametrize("flip", [True, False])
 def test_trap_no_flip_is_a_switch(flip: bool) -> None:
-    (command,) = train_commands(params_of("best"), TRIAL | {"flip": flip}, DATA, "study", None)
+    (command,) = train_commands(
+        params_of("recommended"), TRIAL | {"flip": flip}, DATA, "study", None
+    )
     assert ("--no_flip" in command) is not flip
     assert "False" not in command
     assert "True" not in command
@@ -89,7 +91,9 @@ def test_trap_gan_mode_in_full(recipe: str) -> None:
 
 def test_trap_no_load_pretrain_but_continue_train_for_the_users_own_model() -> None:
     assert "continue_train" not in trial_options()
-    *laying, command = train_commands(params_of("best"), TRIAL, DATA, "study", "/a run/warm_start")
+    *laying, command = train_commands(
+        params_of("recommended"), TRIAL, DATA, "study", "/a run/warm_start"
+    )
     assert "continue_train" in parsed(command)
     assert parsed(command)["name"] == "study"
     assert laying == [
@@ -121,7 +125,7 @@ def test_steps_become_epochs(steps: int, n_train: int, batch: int, epochs: int) 
     """No fewer steps than the trial's, and less than one epoch more."""
     train = TRIAL | {"steps": steps, "batch_size": batch}
     (command,) = train_commands(
-        params_of("best"), train, DATA | {"n_train": n_train}, "study", None
+        params_of("recommended"), train, DATA | {"n_train": n_train}, "study", None
     )
     assert parsed(command)["n_epochs"] == str(epochs)
     assert 0 <= epochs * math.ceil(max(1, n_train) / batch) - steps < max(1, n_train)
@@ -162,7 +166,9 @@ def test_fixed_settings_are_the_trials_own() -> None:
 
 
 def test_full_training_is_the_guides() -> None:
-    (command,) = full_commands(params_of("best", lambda_L1=82.5, n_layers_D=4), DATA, "study", {})
+    (command,) = full_commands(
+        params_of("recommended", lambda_L1=82.5, n_layers_D=4), DATA, "study", {}
+    )
     options = parsed(command)
     wanted = {
         "load_size": "1024", "crop_size": "1024", "preprocess": "scale_width_and_crop",
@@ -229,7 +235,9 @@ def test_trap_the_second_stage_begins_with_what_the_first_one_left(tmp_path: Pat
     ["/data/my pairs", "/데이터/보정 쌍", "/it's", '/a"b', "/$HOME/`x`", "/a;rm b", "/new\nline"],
 )
 def test_folders_survive_the_shell(folder: str) -> None:
-    (command,) = train_commands(params_of("best"), TRIAL, DATA | {"folder": folder}, "study", None)
+    (command,) = train_commands(
+        params_of("recommended"), TRIAL, DATA | {"folder": folder}, "study", None
+    )
     printed = f"printf '%s\\0' {shell(command)}"
     words = subprocess.run(["bash", "-c", printed], capture_output=True, text=True, check=True)
     assert words.stdout.split("\0") == [*command, ""]
@@ -238,7 +246,7 @@ def test_folders_survive_the_shell(folder: str) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "../up", "얼굴 복원", "-rf", "<script>", "...", "a'b\nc"])
 def test_a_study_name_is_one_plain_folder(name: str) -> None:
-    (command,) = train_commands(params_of("best"), TRIAL, DATA, name, None)
+    (command,) = train_commands(params_of("recommended"), TRIAL, DATA, name, None)
     run = parsed(command)["name"] or ""
     assert run
     assert run[0] not in "-."
@@ -247,7 +255,7 @@ def test_a_study_name_is_one_plain_folder(name: str) -> None:
 
 @pytest.mark.parametrize("value", [1e-4, 5e-5, 2e-4, 123.456789, 0.00020617108706323, 500.0, 1e-9])
 def test_numbers_are_read_back_exactly(value: float) -> None:
-    (command,) = train_commands(params_of("best", lr=value), TRIAL, DATA, "study", None)
+    (command,) = train_commands(params_of("recommended", lr=value), TRIAL, DATA, "study", None)
     assert float(parsed(command)["lr"] or 0) == value
 
 

@@ -20,7 +20,7 @@ from tests.synthetic_studies import (
     study_attrs,
 )
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 
 
 def test_the_winner_with_all_that_made_it() -> None:
@@ -33,14 +33,14 @@ def test_the_winner_with_all_that_made_it() -> None:
     assert config["score"]["noop"] == 0.22
     assert config["score"]["weights"] == "pretrained"
     assert config["confirmed"] is False
-    assert config["baseline"]["recipe"] == "best"
+    assert config["baseline"]["recipe"] == "recommended"
     noted, own = study.user_attrs, study.best_trial.user_attrs
     assert config["score"]["ci95"] is None
     assert (config["score"]["repeats"], config["score"]["steps"]) == (1, noted["train"]["steps"])
     assert config["score"]["pairs"] == f"{noted['data']['n_val']} to validate with"
     assert config["score"]["components"] == own["components"]
     assert config["score"]["warm_start"] == noted["baseline"]["warm_start"]
-    recommended = next(t for t in study.trials if t.user_attrs.get("recipe") == "best")
+    recommended = next(t for t in study.trials if t.user_attrs.get("recipe") == "recommended")
     assert config["baseline"]["mean"] == recommended.value
     assert config["recipe"] == own.get("recipe")
     for name in ("n_train", "n_val", "direction"):
@@ -60,7 +60,7 @@ def test_it_is_read_back_as_it_was() -> None:
 
 
 def test_commands_stand_in_the_yaml_as_a_person_can_paste_them() -> None:
-    text = as_yaml(best_config(make_study(12)))
+    text = as_yaml(best_config(make_study(12), 2))
     assert "command: |\n  python train.py \\\n    --dataroot ./pairs \\\n" in text
 
 
@@ -72,7 +72,7 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
     for option, trial, guide in (("--crop_size", "128", "1024"), ("--n_epochs", "9", "1000")):
         assert short[short.index(option) + 1] == trial
         assert full[full.index(option) + 1] == guide
-    for option in ("--lambda_L1", "--n_layers_D", "--gan_mode", "--lr"):
+    for option in ("--n_layers_D", "--gan_mode"):
         assert short[short.index(option) + 1] == full[full.index(option) + 1]
     assert short[short.index("--name") + 1] != full[full.index("--name") + 1]
 
@@ -80,15 +80,17 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
 def test_a_named_trial() -> None:
     config = best_config(make_study(12), 2)
     assert config["recipe"] == "lower_L1"
-    assert config["verdict"].startswith("behind best-recipe by 0.0")
+    assert config["verdict"].startswith("behind the guide's recommended setting by 0.0")
 
 
 @pytest.mark.parametrize(("direction", "word"), [("maximize", "ahead of"), ("minimize", "behind")])
 def test_one_run_s_lead_is_told_by_its_size(direction: str, word: str) -> None:
     study = empty_study(direction=direction)
-    add_trial(study, BEST, recipe="best")
+    add_trial(study, BEST, recipe="recommended")
     add_trial(study, BEST, noise=0.0123)
-    assert best_config(study, 1)["verdict"].startswith(f"{word} best-recipe by 0.0123 in one run")
+    assert best_config(study, 1)["verdict"].startswith(
+        f"{word} the guide's recommended setting by 0.0123 in one run"
+    )
 
 
 def test_a_study_without_a_trial_has_none_by_any_number() -> None:
@@ -288,7 +290,7 @@ def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) 
     python.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
     python.chmod(0o755)
     script = tmp_path / "full.sh"
-    script.write_text(as_script(best_config(study, 1)), encoding="utf-8")
+    script.write_text(as_script(best_config(study, 2)), encoding="utf-8")
     done = subprocess.run(
         ["bash", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True, text=True, check=True,
@@ -299,9 +301,33 @@ def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["full.sh", "python"]
 
 
-def test_command_is_the_trials() -> None:
+def test_the_command_is_the_full_training_unless_the_trial_is_to_be_repeated() -> None:
     config = best_config(make_study(12))
-    assert as_command(config) == config["command"]
+    assert as_command(config) == config["full_command"]
+    assert as_command(config, repeat_trial=True) == config["command"]
+
+
+def test_a_full_training_has_settings_of_three_digits_and_the_trial_its_own() -> None:
+    study = empty_study()
+    found = {"lambda_L1": 104.34529, "lambda_perceptual": 17.5, "lr": 0.00032342295}
+    searched = {"beta1": 0.99996, "init_gain": 0.0123456, "batch_size": 2}
+    add_trial(study, BEST | found, extras=searched)
+    config = best_config(study)
+    assert config["params"] == BEST | found
+    for option, exact, short in (
+        ("lambda_L1", "104.34529", "104"),
+        ("lambda_perceptual", "17.5", "17.5"),
+        ("lr", "0.00032342295", "0.000323"),
+        ("init_gain", "0.0123456", "0.0123"),
+        ("beta1", "0.99996", "0.99996"),  # 1 would be refused
+        ("batch_size", "2", "2"),
+    ):
+        assert f"--{option} {exact} " in config["command"]
+        assert f"--{option} {short} " in config["full_command"]
+    assert (
+        "full_command trains as the guide does, with the searched settings rounded to"
+        in " ".join(config["notes"])
+    )
 
 
 def test_a_score_of_last_weights_is_not_called_one_of_averages() -> None:

@@ -24,7 +24,7 @@ from tests.synthetic_studies import (
     study_attrs,
 )
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 HOSTILE = (
     "</script><script>alert(1)</script> \"'><img src=x onerror=alert(2)> 얼굴 & {{ 7*7 }} ${x}"
 )
@@ -276,12 +276,12 @@ def finals_of(low: float, high: float, **changed: Any) -> dict[str, Any]:
         {"name": name, "trial": trial, "recipe": None, "params": BEST, "mean": mean,
          "ci95": [mean - 0.01, mean + 0.01], "repeats": 3, "diverged": False,
          "components": {"D": 0.3}}
-        for name, trial, mean in (("t003", 3, 0.31), ("best", 6, 0.29))
+        for name, trial, mean in (("t003", 3, 0.31), ("recommended", 6, 0.29))
     ]  # fmt: skip
     wild = rows[0] | {"name": HOSTILE, "mean": None, "ci95": None, "repeats": 1, "diverged": True}
     return {
         "rows": [*rows, wild],
-        "baseline": "best",
+        "baseline": "recommended",
         "difference": lead,
         "steps": 600,
         "seeds": [1, 2, 3],

@@ -1,7 +1,5 @@
 """The report in a real browser, opened as a file with the network off."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +8,13 @@ import pytest
 from PIL import Image
 
 from reports.html import write_report
-from reports.pictures import GAP, HEADING, OUTLINE
+from tests.panels import write_panel
 from tests.synthetic_studies import make_study
 
 pytestmark = pytest.mark.browser
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SERIOUS = ("serious", "critical")
-
-
-def write_panel(file: Path, colour: tuple[int, int, int]) -> None:
-    side, step = 128, 128 + GAP
-    sheet = Image.new("RGB", (4 * step - GAP, HEADING + 2 * step - GAP), "white")
-    for row in range(2):
-        for column, own in enumerate([(90, 90, 90), colour, (20, 20, 200), (20, 20, 200)]):
-            cell = np.full((side, side, 3), own, np.uint8)
-            if column == 3:
-                cell[40:90, 30:80] = OUTLINE
-            sheet.paste(Image.fromarray(cell), (column * step, HEADING + row * step))
-    sheet.save(file)
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +29,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files["thousand"] = folder / "thousand.html"
     write_report(make_study(1000), files["thousand"])
     return files
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("needs Chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def opened(chromium: Any, file: Path, **context: Any) -> tuple[Any, list[str]]:

@@ -10,7 +10,7 @@ from reports.record import recipe_trial
 from reports.summary import importance, summarise
 from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 PROBLEM = dict(zip(SPACE, RECIPES["problem"], strict=True))
 
 
@@ -22,7 +22,7 @@ def test_outcomes() -> None:
     alone = empty_study()
     add_trial(alone, PROBLEM, recipe="problem")
     assert summarise(alone).outcome == "no_baseline"
-    add_trial(alone, BEST, recipe="best")
+    add_trial(alone, BEST, recipe="recommended")
     assert summarise(alone).outcome == "is_baseline"
     add_trial(alone, BEST, noise=0.01)
     summary = summarise(alone)
@@ -201,7 +201,7 @@ def test_scores_that_bound_a_study_are_its_own() -> None:
     study = empty_study()
     study.set_user_attr("baseline", {"noop": 0.21, "warm_start": 0.22, "oracle": 0.95})
     add_trial(study, PROBLEM, recipe="problem")
-    add_trial(study, BEST, recipe="best")
+    add_trial(study, BEST, recipe="recommended")
     add_trial(study, BEST, noise=0.02)
     found = summarise(study)
     assert (found.noop, found.warm_start, found.oracle) == (0.21, 0.22, 0.95)
@@ -219,8 +219,13 @@ def test_of_a_recipe_that_ran_twice_the_later_run_counts() -> None:
     """It ran again since something outside of its setting was wrong with the first."""
     study = empty_study()
     for noise in (0.0, 0.05):
-        add_trial(study, dict(zip(SPACE, RECIPES["best"], strict=True)), noise=noise, recipe="best")
+        add_trial(
+            study,
+            dict(zip(SPACE, RECIPES["recommended"], strict=True)),
+            noise=noise,
+            recipe="recommended",
+        )
     first, second = study.get_trials(deepcopy=False)
     assert first.value != second.value
     assert summarise(study).baseline is not None
-    assert recipe_trial(study, "best") == second
+    assert recipe_trial(study, "recommended") == second

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from reports.table import as_csv, as_json, as_markdown, trials_frame
 from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
 
-BEST = dict(zip(SPACE, RECIPES["best"], strict=True))
+BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 
 
 def test_a_row_a_trial_with_its_own_facts() -> None:
@@ -45,7 +45,7 @@ def test_figures_are_those_of_the_last_rung_and_of_the_trial() -> None:
     shifted = {**noted, "components": {"D": 0.1, "ciede2000": 6.1, "mae_outside": 0.02}}
     within = {"D": 0.3, "ciede2000": 5.9, "mae_outside": 0.027}
     for state, value, attrs in (
-        (TrialState.COMPLETE, 0.2, {**noted, "recipe": "best"}),
+        (TrialState.COMPLETE, 0.2, {**noted, "recipe": "recommended"}),
         (TrialState.COMPLETE, 0.4, shifted),
         (TrialState.PRUNED, None, {**noted, "reason": "below"}),
         (TrialState.COMPLETE, 0.3, {**noted, "components": within}),
@@ -66,7 +66,7 @@ def test_figures_are_those_of_the_last_rung_and_of_the_trial() -> None:
     assert frame["step"].tolist() == [400] * 4
     assert frame["feasible"].tolist() == [True, False, True, True]
     assert frame["D"].tolist() == [0.3, 0.1, 0.3, 0.3]
-    assert frame["recipe"].tolist()[0] == "best"
+    assert frame["recipe"].tolist()[0] == "recommended"
     for name in ("seconds", "seed", "mlflow_run"):
         assert frame[name].tolist() == [noted[name]] * 4
     assert frame["reason"].tolist()[2] == "below"
@@ -82,7 +82,7 @@ def test_fixed_settings_are_shown_too() -> None:
 
 def test_a_waiting_recipe_and_a_running_trial_are_rows() -> None:
     study = empty_study()
-    study.enqueue_trial(BEST, user_attrs={"recipe": "best"})
+    study.enqueue_trial(BEST, user_attrs={"recipe": "recommended"})
     study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     frame = trials_frame(study)
     assert frame["state"].tolist() == ["waiting", "running"]

@@ -88,7 +88,7 @@ def test_the_guides_recipes_repaint_unless_nothing_does(
 
 def test_a_recipe_is_enqueued_with_its_kind() -> None:
     space, recipes = load_space("default"), read_recipes()
-    guides = recipe_for_space(recipes["best"].params, space, TRAIN)
+    guides = recipe_for_space(recipes["recommended"].params, space, TRAIN)
     moving = recipe_for_space(recipes["warp"].params, space, TRAIN | {"netG": "warp_unet_128"})
     assert (guides["generator"], moving["generator"]) == KINDS
     assert moving | {"lr": 1e-4, "generator": "repaint"} == guides

@@ -14,7 +14,7 @@ GUIDE = [
     ("stronger_D", 100, 0, 4, "vanilla", 1e-4),
     ("lsgan", 100, 0, 3, "lsgan", 1e-4),
     ("progressive", 100, 0, 3, "vanilla", 2e-4),
-    ("best", 100, 10, 3, "lsgan", 1e-4),
+    ("recommended", 100, 10, 3, "lsgan", 1e-4),
     ("alternative", 50, 0, 4, "lsgan", 1e-4),
 ]
 
@@ -46,12 +46,12 @@ def test_a_narrow_space_names_what_does_not_fit() -> None:
     space = load_space("narrow")
     with pytest.raises(ValueError, match=r"lambda_L1 500 is not in 50..100, lambda_perceptual 0"):
         recipe_for_space(load_recipes()["problem"], space, TRAIN)
-    assert recipe_for_space(load_recipes()["best"], space, TRAIN)
+    assert recipe_for_space(load_recipes()["recommended"], space, TRAIN)
 
 
 def test_a_pinned_setting_is_not_suggested_and_must_agree() -> None:
     space = load_space("default", {"lr": "1e-4"})
-    assert "lr" not in recipe_for_space(load_recipes()["best"], space, TRAIN)
+    assert "lr" not in recipe_for_space(load_recipes()["recommended"], space, TRAIN)
     with pytest.raises(ValueError, match=r"lr 0.0002 is not 0.0001"):
         recipe_for_space(load_recipes()["progressive"], space, TRAIN)
 
@@ -66,9 +66,11 @@ def test_a_value_between_the_points_of_a_grid_is_not_moved() -> None:
 
 def test_a_recipe_has_the_profiles_training_settings() -> None:
     space = load_space("default", {"beta1": "0.5"})
-    assert recipe_for_space(load_recipes()["best"], space, TRAIN)
+    assert recipe_for_space(load_recipes()["recommended"], space, TRAIN)
     with pytest.raises(ValueError, match=r"beta1 0.5 is not 0.9"):
-        recipe_for_space(load_recipes()["best"], load_space("default", {"beta1": "0.9"}), TRAIN)
+        recipe_for_space(
+            load_recipes()["recommended"], load_space("default", {"beta1": "0.9"}), TRAIN
+        )
 
 
 def test_a_recipe_without_a_perceptual_term_is_not_asked_for_its_weight() -> None:
@@ -76,5 +78,5 @@ def test_a_recipe_without_a_perceptual_term_is_not_asked_for_its_weight() -> Non
     without = recipe_for_space(load_recipes()["lsgan"], space, TRAIN)
     assert without["use_perceptual"] is False
     assert "lambda_perceptual" not in without
-    with_it = recipe_for_space(load_recipes()["best"], space, TRAIN)
+    with_it = recipe_for_space(load_recipes()["recommended"], space, TRAIN)
     assert (with_it["use_perceptual"], with_it["lambda_perceptual"]) == (True, 10)

@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin
 
 from harness.data.files.bit_depth import has_wide_colour, raw_mode, wide_colour
 from harness.data.files.orientation import ORIENTATION, SIDEWAYS
-from harness.data.files.picture_reading import opened_picture, refuse_several, shown
+from harness.data.files.picture_reading import opened_picture, refuse_several, shown, white_is_zero
 from harness.errors import UserInputError
 
 Values = NDArray[np.unsignedinteger[Any]]
@@ -83,6 +83,8 @@ def lossy_kind(opened: Image.Image) -> str:
     if (opened.format, opened.mode) == ("BMP", "RGBA"):
         return "a BMP with transparency"  # which Pillow reads and does not write
     if isinstance(opened, TiffImagePlugin.TiffImageFile):
+        if opened.mode.startswith("I;16") and white_is_zero(opened):
+            return "16 bits of grey with white stored as 0"
         extra = set(opened.tag_v2.get(EXTRA_SAMPLES, ()))
         if extra - PLAIN_ALPHA or len(opened.tag_v2.get(EXTRA_SAMPLES, ())) > 1:
             return "extra channels that are not plain transparency"

@@ -25,6 +25,7 @@ MAX_PIXELS = 120_000_000
 MIN_SIDE = 32
 # TIFF's NewSubfileType tag: bit 0 is a reduced copy, bit 2 a transparency mask.
 SUBFILE_TYPE, AUXILIARY = 254, 0b101
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
 # Grey values of a mask above this are white.
 HALF = 127
 
@@ -54,6 +55,9 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
         refuse_special(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.filterwarnings(
+                "ignore", module="PIL"
+            )  # of damaged EXIF, whose pixels are fine
             with Image.open(file, formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise UserInputError(
@@ -148,7 +152,10 @@ def to_rgb(picture: Image.Image, bits: int) -> Picture:
     # In place, since a copy of the largest picture takes 240 MB.
     ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I"):
-        return np.repeat(depth.scaled(np.asarray(picture), bits)[:, :, None], 3, axis=2)
+        grey = depth.scaled(np.asarray(picture), bits)
+        if white_is_zero(picture):  # which Pillow inverts in 8 bits only
+            grey = 255 - grey
+        return np.repeat(grey[:, :, None], 3, axis=2)
     if picture.mode == "F":
         raise ValueError("floating-point pixels, whose range is not known")
     if "A" in picture.getbands() or "transparency" in picture.info:
@@ -156,6 +163,14 @@ def to_rgb(picture: Image.Image, bits: int) -> Picture:
         white = Image.new("RGBA", layered.size, "white")
         return np.asarray(Image.alpha_composite(white, layered).convert("RGB"))
     return np.asarray(in_srgb(picture))
+
+
+def white_is_zero(picture: Image.Image) -> bool:
+    """Whether a grey TIFF stores white as 0."""
+    return (
+        isinstance(picture, TiffImagePlugin.TiffImageFile)
+        and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    )
 
 
 def in_srgb(picture: Image.Image) -> Image.Image:

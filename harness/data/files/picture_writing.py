@@ -11,12 +11,19 @@ from typing import Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from harness.data.files.orientation import ORIENTATION, SIDEWAYS, upright_exif, upright_xmp
+from harness.data.files.orientation import (
+    EXIF_HEAD,
+    ORIENTATION,
+    SIDEWAYS,
+    upright_exif,
+    upright_xmp,
+)
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import opened_picture
 from harness.data.files.png_writing import png_like
 from harness.data.files.tiff_writing import tiff_like
 
+LONGEST_SEGMENT = 65533  # bytes
 HALF_WIDTH = 1  # Pillow's number for colours at half the width only (4:2:2)
 Writer = Callable[[Path], None]
 
@@ -88,9 +95,21 @@ def jpeg_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
     options["subsampling"] = subsampling
     options["progressive"] = bool(opened.info.get("progressive"))
     # Photoshop's block, with captions and rights.
-    options["extra"] = b"".join(
-        b"\xff\xed" + (len(body) + 2).to_bytes(2, "big") + body
-        for name, body in opened.applist
-        if name == "APP13"
-    )
+    blocks = [segment(b"\xff\xed", body) for name, body in opened.applist if name == "APP13"]
+    if len(options.get("exif", b"")) > LONGEST_SEGMENT:
+        blocks = exif_segments(options.pop("exif")) + blocks
+    options["extra"] = b"".join(blocks)
     return options
+
+
+def segment(marker: bytes, body: bytes) -> bytes:
+    """A JPEG's segment."""
+    return marker + (len(body) + 2).to_bytes(2, "big") + body
+
+
+def exif_segments(exif: bytes) -> list[bytes]:
+    """EXIF too long for one segment in several, as readers join them and Pillow does not write."""
+    body = exif.removeprefix(EXIF_HEAD)
+    step = LONGEST_SEGMENT - len(EXIF_HEAD)
+    parts = [body[start : start + step] for start in range(0, len(body), step)]
+    return [segment(b"\xff\xe1", EXIF_HEAD + part) for part in parts]

@@ -10,7 +10,7 @@ import pytest
 from driving import make_plan
 
 from harness.cli.app import main
-from harness.cli.search import pins, seconds
+from harness.config.options import pins, seconds
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
@@ -79,13 +79,14 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--budget", "0"], "--budget 0 cannot be used"),
+        (["--budget", "many"], "--budget many cannot be used: Input should be a valid integer"),
         (["--direction", "CtoD"], "--direction CtoD cannot be used"),
         (["--jobs", "many"], "unable to parse string as an integer, or 'auto'."),
         (["--sampler", "magic"], "--sampler magic cannot be used"),
         (["--pruner", "shears"], "--pruner shears cannot be used"),
         (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
         (["--enqueue", "missing.yaml"], "missing.yaml cannot be read"),
-        (["--timeout", "soon"], "--timeout soon is no duration"),
+        (["--timeout", "soon"], "--timeout soon cannot be used: it is no duration"),
         (["--set", "lr"], "--set lr has no value"),
         (["--set", "=1"], "--set =1 has no name"),
         (["--set", "momentum=1"], "momentum is no setting"),
@@ -120,7 +121,6 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     ("words", "said"),
     [
         (["search", "--bugdet", "5"], "--bugdet"),
-        (["search", "--budget", "many"], "valid integer"),
         (["search", "--budget"], "--budget"),
         (["search", "here"], "here"),
         (["export", "--format", "toml"], "'toml' is not one of 'yaml', 'command', 'script'"),
@@ -203,15 +203,44 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
 ) -> None:
     plan = make_plan(tmp_path)
     monkeypatch.setattr("harness.search.plan.plan_search", lambda _: plan)
-    assert "done: 0\n" in in_process("search", "--dry-run")[1]
+    assert f"Study       {plan.config.study}: 50 trials\n" in in_process("search", "--dry-run")[1]
     storage = open_storage(sqlite_url(tmp_path / "optuna.db"))
     study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
     record.ask(study, plan.space, "tpe", 0)
-    assert "done: 1\n" in in_process("search", "--dry-run")[1]
+    assert "goes on, 1 of 50 trials are done\n" in in_process("search", "--dry-run")[1]
     plan = make_plan(tmp_path, seed=1)
     code, out, said = in_process("search", "--dry-run")
     assert (code, out) == (2, "")
     assert "another seed (0, now 1)" in said
+
+
+def test_a_dry_run_says_in_ten_lines_what_would_be_done_and_in_full_where_asked(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole plan is YAML, behind what people read."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    words = ["search", "--dry-run", "--weights=random", "--device=cpu", "--jobs=2"]
+    pinned = ("--set", "ndf=6", "--set", "gan_mode=lsgan")
+    code, out, _ = in_process(*words, *pinned)
+    assert code == 0
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 100
+    found = dict(line.split(maxsplit=1) for line in lines if line[:1].isalpha())
+    assert found["Study"] == "boundary-sharpness: 50 trials"
+    assert found["Pictures"].startswith(
+        "96 pairs to train on, 12 to score, 24 held out for the finalists: built-in"
+    )
+    assert found["Profile"] == "quick: 128 pixels, 200 steps a trial, 2 at a time on cpu"
+    assert found["Generator"] == "unet_128 (repaints) and warp_unet_128 (moves pixels)"
+    assert "warm start of 600 steps, for each generator" in found["Start"]
+    assert found["Settings"].endswith("lr, generator; kept: ndf=6,")
+    assert found["Trials"].startswith("35: first ")
+    assert found["Finalists"].startswith("15 runs: the best 3, the best that repaints and the")
+    assert found["Score"] == "boundary_sharpness, weights random"
+    assert found["Results"].startswith("runs/boundary-sharpness, MLflow in runs")
+    assert not any("crop_size" in line for line in lines)
+    assert "\n  crop_size: 128\n" in in_process(*words, *pinned, "--debug")[1]
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("words", [("--debug", "spaces"), ("spaces", "--debug")])
@@ -232,7 +261,7 @@ def test_any_command_shows_its_traceback_where_asked(
     ("text", "value"), [("90m", 5400), ("8h", 28800), ("45", 45), ("1.5 h", 5400), ("2d", 172800)]
 )
 def test_durations(text: str, value: float) -> None:
-    assert seconds(text, "--timeout") == value
+    assert seconds(text) == value
 
 
 def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
@@ -243,8 +272,8 @@ def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "h", "-5m", "10 parsecs"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(UserInputError, match="--timeout"):
-        seconds(text, "--timeout")
+    with pytest.raises(ValueError, match="no duration"):
+        seconds(text)
 
 
 def test_pins_keep_what_follows_the_first_equals_sign() -> None:

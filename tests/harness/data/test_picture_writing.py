@@ -347,3 +347,29 @@ def test_a_truncated_picture_is_refused(tmp_path: Path) -> None:
         file.write_bytes(file.read_bytes()[:-900])
         with pytest.raises(UserInputError, match=f"p{suffix} cannot be read as a picture"):
             read_photograph(file)
+
+
+def test_exif_of_several_segments_is_kept(tmp_path: Path) -> None:
+    """Phones and editors store previews in it, which make it longer than a segment of a JPEG."""
+    body = exif(1).removeprefix(b"Exif\0\0") + bytes(70_000)
+    sample().save(tmp_path / "plain.jpg")
+    plain = (tmp_path / "plain.jpg").read_bytes()
+    segments = b"".join(
+        b"\xff\xe1" + struct.pack(">H", len(part) + 8) + b"Exif\0\0" + part
+        for part in (body[:65_000], body[65_000:])
+    )
+    file = tmp_path / "long.jpg"
+    file.write_bytes(plain[:2] + segments + plain[2:])
+    with Image.open(rewritten(file), formats=("JPEG",)) as opened:
+        assert len(opened.info["exif"]) == len(body) + 6
+        assert opened.getexif()[DESCRIPTION] == "a portrait"
+
+
+def test_grey_of_16_bits_with_white_as_0_is_refused_where_it_could_not_be_kept(
+    tmp_path: Path,
+) -> None:
+    values = np.full((40, 40), 60_000, np.uint16)
+    Image.fromarray(values).save(tmp_path / "inverted.tif", tiffinfo={262: 0})
+    with pytest.raises(UserInputError, match="white stored as 0"):
+        read_photograph(tmp_path / "inverted.tif")
+    assert int(read_picture(tmp_path / "inverted.tif")[0, 0, 0]) == 255 - round(60_000 / 257)

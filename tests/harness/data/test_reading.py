@@ -125,6 +125,22 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     assert np.array_equal(read_picture(tmp_path / "p.png"), GRADIENT)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0II*\0" + b"\xff" * 40,
+        b"Exif\0\0II*\0" + struct.pack("<LH", 8, 65_000) + b"\x12\x01" * 10,
+        b"Exif\0\0II*\0" + struct.pack("<LHHHLLL", 8, 1, 270, 2, 1000, 0x7FFFFFFF, 0),
+        b"Exif\0\0hello",
+    ],
+    ids=["noise", "cut off", "far away", "text"],
+)
+def test_damaged_exif_is_ignored_without_a_word(tmp_path: Path, exif: bytes) -> None:
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "a.jpg", exif=exif)
+    assert read_picture(tmp_path / "a.jpg").shape == (40, 50, 3)
+
+
 def test_a_colour_profile_is_converted_and_a_broken_one_ignored(tmp_path: Path) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(GRADIENT).save(tmp_path / "srgb.png", icc_profile=srgb)

@@ -20,23 +20,25 @@ def finalist(name: str, mean: float, noise: float = 1e-3, **changes: object) -> 
 
 
 def test_a_clear_winner_is_called_better() -> None:
-    shown = conclude([finalist("t3", 0.3), finalist("t4", 0.28), finalist("best", 0.25)], "best")
+    shown = conclude(
+        [finalist("t3", 0.3), finalist("t4", 0.28), finalist("recommended", 0.25)], "recommended"
+    )
     assert shown is not None
     assert shown["winner"] == "t3"
     assert shown["runner_up"] == "t4"
     assert shown["better"]
-    assert shown["verdict"].startswith("better than best-recipe by 0.0")
+    assert shown["verdict"].startswith("better than the guide's recommended setting by 0.0")
     assert shown["difference"]["low"] > 0.04
     assert shown["ahead_of_runner_up"]["low"] > 0
-    assert [row["name"] for row in shown["rows"]] == ["t3", "t4", "best"]
+    assert [row["name"] for row in shown["rows"]] == ["t3", "t4", "recommended"]
 
 
 @pytest.mark.parametrize("challengers", [1, 2, 3])
 def test_the_winner_s_lead_allows_for_its_having_been_chosen(challengers: int) -> None:
     """95 % for all comparisons with the baseline together: the more there are, the wider."""
     others = [finalist(f"t{number}", 0.3 - number / 100) for number in range(3, 3 + challengers)]
-    baseline = finalist("best", 0.25)
-    found = conclude([*others, baseline], "best")
+    baseline = finalist("recommended", 0.25)
+    found = conclude([*others, baseline], "recommended")
     assert found is not None
     assert found["level"] == pytest.approx(1 - 0.05 / challengers)
     cells = [np.subtract(others[0].scores[seed], baseline.scores[seed]) for seed in SEEDS]
@@ -61,21 +63,27 @@ def test_a_lead_that_chance_may_have_made_is_none_though_one_interval_would_say_
     lead = (alone + together) / 2
     scores = dict(zip(SEEDS, (cells + 0.3 + lead).tolist(), strict=True))
     level = {seed: [0.3] * 8 for seed in SEEDS}
-    first, baseline = finalist("t3", 0, scores=scores), finalist("best", 0, scores=level)
-    few = conclude([first, baseline], "best")
-    many = conclude([first, finalist("t4", 0.1), finalist("t5", 0.1), baseline], "best")
+    first, baseline = finalist("t3", 0, scores=scores), finalist("recommended", 0, scores=level)
+    few = conclude([first, baseline], "recommended")
+    many = conclude([first, finalist("t4", 0.1), finalist("t5", 0.1), baseline], "recommended")
     assert few is not None
     assert many is not None
     assert few["better"]
-    assert few["verdict"].startswith(f"better than best-recipe by {lead:.4f}")
+    assert few["verdict"].startswith(f"better than the guide's recommended setting by {lead:.4f}")
     assert not many["better"]
-    assert many["verdict"].startswith("no difference between t3 and best-recipe shown")
+    assert many["verdict"].startswith(
+        "no difference between t3 and the guide's recommended setting shown"
+    )
 
 
 def test_noise_is_no_difference() -> None:
     shown = conclude(
-        [finalist("t3", 0.251, 0.05), finalist("t4", 0.25, 0.05), finalist("best", 0.25, 0.05)],
-        "best",
+        [
+            finalist("t3", 0.251, 0.05),
+            finalist("t4", 0.25, 0.05),
+            finalist("recommended", 0.25, 0.05),
+        ],
+        "recommended",
     )
     assert shown is not None
     assert not shown["better"]
@@ -83,44 +91,48 @@ def test_noise_is_no_difference() -> None:
 
 
 def test_the_guide_may_be_right() -> None:
-    shown = conclude([finalist("t3", 0.2), finalist("best", 0.25)], "best")
+    shown = conclude([finalist("t3", 0.2), finalist("recommended", 0.25)], "recommended")
     assert shown is not None
-    assert shown["winner"] == "best"
+    assert shown["winner"] == "recommended"
     assert not shown["better"]
-    assert shown["verdict"].startswith("best-recipe is the best: t3, the best of the others, is")
+    assert shown["verdict"].startswith(
+        "the guide's recommended setting is the best: t3, the best of the others, is"
+    )
     assert shown["difference"]["mean"] == pytest.approx(-shown["ahead_of_runner_up"]["mean"])
     assert shown["ahead_of_runner_up"]["low"] > 0.04
 
 
 def test_who_diverges_once_cannot_win() -> None:
     wild = finalist("t3", 0.9, diverged=True)
-    shown = conclude([wild, finalist("t4", 0.26), finalist("best", 0.25)], "best")
+    shown = conclude([wild, finalist("t4", 0.26), finalist("recommended", 0.25)], "recommended")
     assert shown is not None
     assert shown["winner"] == "t4"
     assert shown["rows"][-1]["name"] == "t3"
     assert shown["rows"][-1]["diverged"]
 
 
-@pytest.mark.parametrize("missing", ["t3", "best"])
+@pytest.mark.parametrize("missing", ["t3", "recommended"])
 def test_one_run_is_no_verdict(missing: str) -> None:
-    both = [finalist("t3", 0.3), finalist("best", 0.25)]
+    both = [finalist("t3", 0.3), finalist("recommended", 0.25)]
     few = [
         finalist(one.name, 0.3, scores={11: [0.3] * 8}) if one.name == missing else one
         for one in both
     ]
-    assert conclude(few, "best") is None
+    assert conclude(few, "recommended") is None
 
 
 def test_only_seeds_that_both_ran_are_compared() -> None:
     late = finalist("t3", 0.3, scores={seed: [0.3, 0.31] for seed in (12, 13, 14)})
-    early = finalist("best", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})
-    shown = conclude([late, early], "best")
+    early = finalist("recommended", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})
+    shown = conclude([late, early], "recommended")
     assert shown is not None
     assert shown["difference"]["mean"] == pytest.approx(0.1)
 
 
 def test_where_less_is_better_the_least_leads() -> None:
-    shown = conclude([finalist("t3", 0.2), finalist("t4", 0.3), finalist("best", 0.25)], "best", -1)
+    shown = conclude(
+        [finalist("t3", 0.2), finalist("t4", 0.3), finalist("recommended", 0.25)], "recommended", -1
+    )
     assert shown is not None
     assert shown["winner"] == "t3"
     assert shown["difference"]["low"] > 0.04

@@ -51,12 +51,15 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     # The two best of the search that differ, beside the guide's recommendation.
     ranked = sorted(trials(tmp_path), key=lambda trial: -(trial.value or 0))
     best = [t for t in ranked if t.state == TrialState.COMPLETE][:2]
-    assert {name for name, _ in each} == {*(f"t{trial.number:03d}" for trial in best), "best"}
+    assert {name for name, _ in each} == {
+        *(f"t{trial.number:03d}" for trial in best),
+        "recommended",
+    }
 
     held = best_yaml(tmp_path)
     assert held["confirmed"] is True
     assert held["trial"] == best[0].number
-    assert held["verdict"].startswith("better than best-recipe by")
+    assert held["verdict"].startswith("better than the guide's recommended setting by")
     assert held["score"]["repeats"] == 3
     assert held["score"]["ci95"][0] < held["score"]["mean"] < held["score"]["ci95"][1]
     assert held["score"]["noop"] == 0.21
@@ -104,19 +107,26 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
 def test_finalists_are_the_best_settings_that_differ_and_the_recommendation_once() -> None:
     """Whether the recommendation leads, or a leader's setting was drawn twice."""
     study = optuna.create_study(direction="maximize")
-    settings = [(100, "best"), (100, None), (80, None), (80, None), (60, "lower_L1"), (40, None)]
+    settings = [
+        (100, "recommended"),
+        (100, None),
+        (80, None),
+        (80, None),
+        (60, "lower_L1"),
+        (40, None),
+    ]
     for place, (lambda_L1, recipe) in enumerate(settings):
-        params = load_recipes()["best"].model_dump() | {"lambda_L1": float(lambda_L1)}
+        params = load_recipes()["recommended"].model_dump() | {"lambda_L1": float(lambda_L1)}
         noted = {"params": params, **({"recipe": recipe} if recipe else {})}
         study.add_trial(optuna.trial.create_trial(value=0.3 - place / 100, user_attrs=noted))
     found = choose(study, 2)
     assert [(one.name, one.trial, one.recipe) for one in found] == [
         ("t002", 2, None),
         ("t004", 4, "lower_L1"),
-        ("best", 0, "best"),
+        ("recommended", 0, "recommended"),
     ]
     assert [one.params["lambda_L1"] for one in found] == [80, 60, 100]
-    assert [one.name for one in choose(study, 9)] == ["t002", "t004", "t005", "best"]
+    assert [one.name for one in choose(study, 9)] == ["t002", "t004", "t005", "recommended"]
 
 
 def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored: None) -> None:
@@ -280,7 +290,7 @@ def test_finalists_keep_the_training_settings_that_the_space_varies(tmp_path: Pa
     runs = final_runs(tmp_path)
     assert len(runs) == 4
     wanted = {trial.user_attrs["finalist"]: trial.user_attrs["params"]["beta1"] for trial in runs}
-    recommended = wanted.pop("best")
+    recommended = wanted.pop("recommended")
     assert recommended == 0.5
     ((leader, beta1),) = wanted.items()
     assert beta1 == searched[leader]["beta1"]

@@ -74,11 +74,11 @@ def test_the_best_three_the_best_that_repaints_and_the_recommendation(tmp_path: 
     three = best[:3]
     assert all(moves(trial) for trial in three)
     repaints = next(trial for trial in best if not moves(trial))
-    assert repaints.user_attrs.get("recipe") != "best"
+    assert repaints.user_attrs.get("recipe") != "recommended"
     names = {trial.user_attrs["finalist"] for trial in final_runs(tmp_path)}
-    assert names == {*(f"t{trial.number:03d}" for trial in (*three, repaints)), "best"}
+    assert names == {*(f"t{trial.number:03d}" for trial in (*three, repaints)), "recommended"}
     netGs = {t.user_attrs["finalist"]: t.user_attrs["params"]["netG"] for t in final_runs(tmp_path)}
-    assert netGs.pop("best") == netGs.pop(f"t{repaints.number:03d}") == "unet_128"
+    assert netGs.pop("recommended") == netGs.pop(f"t{repaints.number:03d}") == "unet_128"
     assert set(netGs.values()) == {"warp_unet_128"}
 
 
@@ -86,7 +86,7 @@ def test_where_the_best_repaint_the_next_best_has_the_place(tmp_path: Path) -> N
     searched(tmp_path, Behind)
     study = read_study(tmp_path, "fake")
     *four, last = choose(study, 3, "unet_128")
-    assert last.name == "best"
+    assert last.name == "recommended"
     own = last.params
     different = [
         t for t in ranked(tmp_path) if {**t.user_attrs["params"], "netG": "unet_128"} != own
@@ -100,7 +100,7 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) ->
     held = best_yaml(tmp_path)
     assert held["schema"] == 1
     assert held["train"]["netG"] == "warp_unet_128"
-    assert held["verdict"].startswith("better than best-recipe by 0.")
+    assert held["verdict"].startswith("better than the guide's recommended setting by 0.")
     assert held["lead"]["low"] > 0.3
     assert held["command"].startswith("harness train best.yaml")
     assert "moves pixels" in held["decision"]
@@ -195,12 +195,14 @@ def test_the_default_budget_has_room_for_all_of_them(
 
 def test_what_is_best_as_it_is_may_be_the_recommendation_itself() -> None:
     moving = finalist("t9", 0.5, params={"netG": "warp_unet_128"})
-    shown = conclude([moving, finalist("t3", 0.2), finalist("best", 0.25)], "best", 1, True)
+    shown = conclude(
+        [moving, finalist("t3", 0.2), finalist("recommended", 0.25)], "recommended", 1, True
+    )
     assert shown is not None
     assert shown["winner"] == "t9"
-    assert (shown["as_is"]["name"], shown["as_is"]["challenger"]) == ("best", "t3")
-    assert shown["as_is"]["verdict"].startswith("best-recipe is the best: t3")
+    assert (shown["as_is"]["name"], shown["as_is"]["challenger"]) == ("recommended", "t3")
+    assert shown["as_is"]["verdict"].startswith("the guide's recommended setting is the best: t3")
     assert not shown["as_is"]["better"]
-    without = conclude([moving, finalist("best", 0.25)], "best", 1, True)
+    without = conclude([moving, finalist("recommended", 0.25)], "recommended", 1, True)
     assert without is not None
     assert without["as_is"] is None

@@ -80,7 +80,7 @@ def test_the_best_is_what_the_direction_says(
     assert outcome.best.number == ranked[0].number == study.best_trial.number
     written = yaml.safe_load(plan.paths.best_yaml.read_text())
     assert written["trial"] == ranked[0].number
-    assert written["verdict"].startswith("ahead of best-recipe")
+    assert written["verdict"].startswith("ahead of the guide's recommended setting")
     said = summarise(study)
     assert said.difference is not None
     assert said.difference > 0

@@ -44,7 +44,7 @@ def test_a_study_takes_its_networks_from_the_user_s_model(tmp_path: Path) -> Non
     told = {"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "norm": "batch", "dropout": False}
     assert plan.trial_plan.train == QUICK.but(told)
     assert plan.facts["pinned"] == told
-    assert "best" in plan.recipes
+    assert "recommended" in plan.recipes
 
 
 def test_what_is_pinned_holds_for_the_shared_warm_start_too(tmp_path: Path) -> None:

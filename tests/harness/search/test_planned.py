@@ -133,7 +133,7 @@ def test_the_recommendation_is_run_first_and_the_budget_pays_for_its_confirmatio
             (pairs / name / f"test{number}.png").write_bytes(source.read_bytes())
     plan = planned(pairs, budget=50)
     assert list(plan.recipes) == [
-        "best", "problem", "perceptual", "lower_L1", "stronger_D", "lsgan", "progressive",
+        "recommended", "problem", "perceptual", "lower_L1", "stronger_D", "lsgan", "progressive",
         "alternative", "warp",
     ]  # fmt: skip
     assert plan.finalists == 3

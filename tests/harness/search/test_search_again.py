@@ -157,7 +157,7 @@ def test_a_recipe_outside_the_space_is_left_out(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, budget=1, pinned={"gan_mode": "lsgan"})
     run(plan)
     first = trials(tmp_path)[0]
-    assert first.user_attrs["recipe"] == "best"
+    assert first.user_attrs["recipe"] == "recommended"
     assert first.user_attrs["params"]["gan_mode"] == "lsgan"
     assert any("problem is left out" in remark for remark in plan.remarks)
 

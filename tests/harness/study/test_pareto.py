@@ -119,7 +119,7 @@ def test_the_finalists_are_of_the_front(found: Found) -> None:
 def test_a_broken_guard_keeps_a_trial_off_the_front() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
     study.set_user_attr("guards", {"ciede2000": 1.0})
-    for values, shift, recipe in (([0.5, 0.5], 5.0, "best"), ([0.9, 0.1], 6.5, None)):
+    for values, shift, recipe in (([0.5, 0.5], 5.0, "recommended"), ([0.9, 0.1], 6.5, None)):
         noted = {"components": {"ciede2000": shift}, "score": values[0]}
         named = {"recipe": recipe} if recipe else {}
         study.add_trial(optuna.trial.create_trial(values=values, user_attrs=noted | named))

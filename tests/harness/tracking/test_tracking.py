@@ -159,7 +159,7 @@ def contents(store: StudyStore) -> dict[str, Any]:
 def tell(tracker: MlflowTracker) -> None:
     for number in range(2):
         task = TrialTask(number, PARAMS, 0, "search" if number else "final")
-        tracker.begin(task, {"recipe": "best"})
+        tracker.begin(task, {"recipe": "recommended"})
         for step in (10, 20):
             tracker.rung(task.name, Rung(step, step / 100, {"D": 0.1}, {"G_L1": 0.2}, PIXEL))
         tracker.end(task.name, Ending("KILLED", "pruned", "why"))
@@ -186,7 +186,7 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
     name, status, params, tags, scores, files = held[0]["t001"]
     assert name == "t001 L1=82.1 perc=11.3 D4 lsgan"
     assert (status, tags["state"], tags["reason"]) == ("KILLED", "pruned", "why")
-    assert (params["lambda_L1"], tags["trial"], tags["recipe"]) == ("82.13", "1", "best")
+    assert (params["lambda_L1"], tags["trial"], tags["recipe"]) == ("82.13", "1", "recommended")
     assert scores == [(10, 0.1), (20, 0.2)]
     assert files == [f"images/panel+step+{step}" for step in (10, 10, 20, 20)]
     assert held[0]["f00"][3]["finalist_run"] == "0"

@@ -161,7 +161,7 @@ def test_the_record_names_runs_of_trials_of_finalists_and_the_studys_own() -> No
     for record, run in ((study, "of a trial"), (study, None), (finals, "of a finalist")):
         trial = record.ask()
         trial.set_user_attr("mlflow_run", run)
-        trial.set_user_attr("finalist", "best")
+        trial.set_user_attr("finalist", "recommended")
     study.ask()
     identity_of(study)
     assert recorded_runs(study) == {"of the study", "of a trial", "of a finalist"}

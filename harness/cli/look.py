@@ -1,0 +1,45 @@
+"""`harness look`: blind pairs of restored crops, and how often eyes and score agree."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import UserInputError, printable
+
+RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
+
+
+def look(
+    study: Annotated[
+        str | None, typer.Argument(help="The study; required if there are several.")
+    ] = None,
+    run_dir: RunDir = Path("runs"),
+    storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
+) -> None:
+    """Judge pairs of restored pictures with your own eyes, without knowing which setting is which.
+
+    The judgements are kept with the study, and `harness report` compares them with the score.
+
+    Example: harness look portraits
+    """
+    from harness.cli.blind_pairs import judge
+    from harness.paths import RunPaths
+    from harness.study.study import read_study
+    from reports.eyes import agreement, crops
+    from reports.eyes_section import agreement_sentence
+    from reports.translations import translator
+
+    found = read_study(run_dir, study, storage)
+    panels = RunPaths(run_dir).study(found.study_name).panels
+    pictures = crops(found, panels)
+    if len(pictures) < 2:
+        raise UserInputError(
+            f"There are no two trials with pictures to compare in {panels}: run the search of "
+            f"{found.study_name} to its end, or name its run folder with --run-dir DIR."
+        )
+    judge(found, pictures, open_browser=not no_browser)
+    verdict = agreement(found)
+    if verdict:
+        print(printable(agreement_sentence(verdict, translator("en"))))

@@ -1,0 +1,58 @@
+"""What blind judgements say of the score, as a sentence and a table of the settings."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from optuna import Study
+
+from reports.eyes import Agreement, agreement
+from reports.first_screen import setting_name
+from reports.record import score_of
+from reports.translations import Translate, translator
+
+
+def result(study: Study, lang: str = "en") -> str:
+    """The part of a page that reveals the settings and compares the judgements with the score.
+
+    Empty where nothing was judged.
+    """
+    found = agreement(study)
+    if found is None:
+        return ""
+    say = translator(lang)
+    environment = Environment(
+        loader=PackageLoader("reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("eyes.html.j2").render(
+        say=say, sentence=agreement_sentence(found, say), rows=preferences(study, found, say)
+    )
+
+
+def agreement_sentence(found: Agreement, say: Translate) -> str:
+    """How often the person chose the crop that scores better."""
+    if not found.decided:
+        return say("eyes_undecided", undecided=found.undecided)
+    return say(
+        "eyes_agree",
+        agreed=found.agreed,
+        decided=found.decided,
+        share=f"{found.agreed / found.decided:.0%}",
+        low=f"{found.low:.0%}",
+        high=f"{found.high:.0%}",
+        undecided=found.undecided,
+    )
+
+
+def preferences(study: Study, found: Agreement, say: Translate) -> list[dict[str, Any]]:
+    """A row a setting: its name, how often it was chosen, and its score in the search."""
+    trials = study.get_trials(deepcopy=False)
+    rows = []
+    for number, (chosen, of) in found.preferred.items():
+        recipe = setting_name(trials[number].user_attrs.get("recipe"), say)
+        name = f"t{number:03d}" + (f" ({recipe})" if recipe else "")
+        rows.append({"name": name, "chosen": chosen, "of": of, "score": score_of(trials[number])})
+    return rows

@@ -1,0 +1,29 @@
+"""The names of recipes and searched settings in a study's record, and their earlier names."""
+
+from typing import Any
+
+RECOMMENDED = "recommended"
+"""The recipe that the guide recommends: the baseline of every comparison."""
+BLURRING = "problem"
+"""The guide's recipe for what blurs today."""
+
+PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
+"""The five searched settings, in the order of the record, the tables and the figures."""
+
+EARLIER_NAME = "best"
+"""What version 0.1 called the recommended recipe."""
+
+
+def renamed(noted: Any) -> Any:
+    """Data that a study noted on its recipes and finalists, under the recipes' current names.
+
+    Studies of version 0.1 are read through this function; their records stay as they are.
+    """
+    if isinstance(noted, dict):
+        return {key: renamed(value) for key, value in noted.items()}
+    if isinstance(noted, list):
+        return [renamed(value) for value in noted]
+    if isinstance(noted, str):
+        spelled_out = noted.replace(f"{EARLIER_NAME}-recipe", f"the guide's {RECOMMENDED} setting")
+        return RECOMMENDED if noted == EARLIER_NAME else spelled_out
+    return noted

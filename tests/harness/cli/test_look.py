@@ -1,0 +1,129 @@
+"""`harness look`: the server keeps what is judged, and answers only its own page."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import optuna
+import pytest
+
+from harness.cli.blind_pairs import PairsServer
+from reports.eyes import crops, judged_trials, judgements, pairs_to_judge
+from tests.panels import write_panel
+from tests.synthetic_studies import make_study
+
+COLOURS = [(20, 200, 20), (200, 20, 20), (200, 200, 20)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[PairsServer]:
+    study = make_study(12)
+    for number, colour in zip(judged_trials(study), COLOURS, strict=False):
+        write_panel(tmp_path / f"t{number:03d}.png", colour)
+    pictures = crops(study, tmp_path)
+    with PairsServer(study, pictures, pairs_to_judge(study, list(pictures), 2)) as made:
+        thread = Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def answered(address: str, sent: Any = None) -> tuple[int, str]:
+    """Status and body of a request to this machine; a POST of JSON where something is sent."""
+    body = None if sent is None else json.dumps(sent).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(address, body), timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, ""
+
+
+def judged(server: PairsServer) -> list[dict[str, Any]]:
+    return judgements(server.study)
+
+
+def test_a_judgement_is_kept_at_once_and_once(server: PairsServer) -> None:
+    for choice in ("left", "right"):  # the second is a repetition
+        assert answered(f"{server.address}judge", {"pair": 1, "choice": choice})[0] == 200
+    pair = server.pairs[1]
+    expected = {"picture": pair.picture, "left": pair.left, "right": pair.right}
+    assert judged(server) == [expected | {"choice": "left"}]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"pair": 99, "choice": "left"},
+        {"pair": -1, "choice": "left"},
+        {"pair": 0, "choice": "best"},
+        {"pair": "0", "choice": "left"},
+        {"pair": 0, "choice": ["left"]},
+        [1],
+        {"pair": 0, "choice": "left", "more": "x" * 2000},
+    ],
+)
+def test_what_is_no_judgement_is_refused(server: PairsServer, sent: Any) -> None:
+    assert answered(f"{server.address}judge", sent)[0] == 400
+    assert judged(server) == []
+
+
+def test_only_those_who_know_the_address_are_answered(server: PairsServer) -> None:
+    root = server.address.removesuffix(server.path)
+    assert root.startswith("http://127.0.0.1:")
+    assert answered(root + "/")[0] == 404
+    assert answered(root + "/judge", {"pair": 0, "choice": "left"})[0] == 404
+    assert answered(server.address)[0] == 200
+    assert judged(server) == []
+
+
+def test_the_settings_are_revealed_at_the_end(server: PairsServer) -> None:
+    answered(f"{server.address}judge", {"pair": 0, "choice": "left"})
+    status, html = answered(f"{server.address}finish", {})
+    assert status == 200
+    assert f"t{server.pairs[0].left:03d}" in html
+
+
+@pytest.mark.browser
+def test_a_person_judges_with_the_keyboard(server: PairsServer, chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": 1000, "height": 800})
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(server.address)
+    keys = ["ArrowLeft", "ArrowRight", " "]
+    for place, _ in enumerate(server.pairs):
+        page.wait_for_function(
+            f"document.getElementById('count').textContent.startsWith('Pair {place + 1} ')"
+        )
+        page.keyboard.press(keys[place % 3])
+    page.wait_for_selector("#result:not([hidden]) table")
+    names = {"left": 0, "right": 1, "same": 2}
+    assert [names[row["choice"]] for row in judged(server)] == [
+        place % 3 for place in range(len(server.pairs))
+    ]
+    assert not errors
+    assert not page.locator("#judging").is_visible()
+
+
+def test_a_study_without_pictures_is_refused_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness.cli.app import main
+    from harness.paths import RunPaths
+
+    storage = f"sqlite:///{RunPaths(tmp_path).optuna_db}"
+    study = optuna.create_study(study_name="empty", storage=storage)
+    for key, value in make_study(0).user_attrs.items():
+        study.set_user_attr(key, value)
+    monkeypatch.setattr("sys.argv", ["harness", "look", "--run-dir", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "no two trials with pictures" in said
+    assert said.count("\n") == 1
