@@ -69,6 +69,7 @@ def either_sign(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
 
 WAYS: dict[str, Way] = {"as harness data make": retouch, "either sign": either_sign}
 FIRST = "as harness data make"
+ALONE, AFTER_MADE = ARMS = ("real alone", "made, then real")
 
 
 def settings(steps: int) -> TrainSettings:
@@ -79,11 +80,16 @@ def made_from(originals: Path, count: int, way: Way) -> PairSet:
     """Pairs as `harness data make` makes them, retouched in this way; in memory."""
     files = list_pictures(originals).pictures
     plan = MakePlan(Path(), QUICK.load_size, seed=0)
+    pictures = [read_picture(file) for file in files]
+    faces = {id(picture): make_pairs.find_face(picture) for picture in pictures}
     made = []
-    with patch.object(make_pairs, "retouch", way):
+    with (
+        patch.object(make_pairs, "retouch", way),
+        patch.object(make_pairs, "find_face", lambda picture: faces[id(picture)]),
+    ):
         for number in range(count):
-            file = files[number % len(files)]
-            made.append(made_pair(read_picture(file), file, number, plan))
+            own = number % len(files)
+            made.append(made_pair(pictures[own], files[own], number, plan))
     return PairSet(
         tuple(str(number) for number in range(count)),
         tuple(to_tensor(pair.retouched) for pair in made),
@@ -184,19 +190,19 @@ def main() -> None:
 
     folds = [list(chain(*pictures[fold :: asked.folds])) for fold in range(asked.folds)]
     for name, way in WAYS.items():
-        made = made_from(asked.originals, asked.made, way)
-        for seed in range(asked.seeds):
-            done = not lacks(name, seed)
-            if done and (name != FIRST or not lacks("made, then real", seed)):
-                continue
+        arms = [name, *(ARMS if name == FIRST else ())]
+        lacking = [seed for seed in range(asked.seeds) if any(lacks(each, seed) for each in arms)]
+        made = made_from(asked.originals, asked.made, way) if lacking else None
+        for seed in lacking:
+            assert made is not None
             weights = trained(made, asked.steps, seed)
             keep(name, seed, scores.of_weights(weights))
-            if name == FIRST:
-                for arm, start in (("real alone", None), ("made, then real", weights)):
-                    keep(arm, seed, crossed(real, folds, asked.steps, seed, start, scores))
+            for arm in arms[1:]:
+                start = None if arm == ALONE else weights
+                keep(arm, seed, crossed(real, folds, asked.steps, seed, start, scores))
     runs = kept["runs"]
     kept["lead"] = {name: lead(by, kept["unchanged"]) for name, by in runs.items()}
-    kept["lead_over_real_alone"] = lead(runs["made, then real"], runs["real alone"])
+    kept["lead_over_real_alone"] = lead(runs[AFTER_MADE], runs[ALONE])
     file.write_text(json.dumps(kept, indent=1) + "\n")
     print(json.dumps({key: kept[key] for key in ("lead", "lead_over_real_alone")}, indent=1))
 

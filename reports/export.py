@@ -83,6 +83,7 @@ AS_IS = (
     "confirmed",
     "verdict",
     "params",
+    "train",
     "score",
     "searched",
     "lead",
