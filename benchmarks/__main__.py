@@ -75,6 +75,7 @@ ALONE = {
     "moving_settings": "20 min",
     "operations": "2 min",
     "remedies": "6 min",
+    "transfer": "8 min",
     "verdict": "not timed",
     "wheels": "2 min",
 }

@@ -76,7 +76,7 @@ def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
         return compared(finals, say)
     decision = confirmed(study, finals, finals, say, where)
     if is_pareto(study):
-        return chosen(study, decision, say, where)
+        decision = chosen(study, decision, say, where)
     if not (finals.get("as_is") and finals["as_is"]["difference"]):
         return decision
     if decision.verb == "keep":
@@ -92,7 +92,7 @@ def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
 def with_as_is(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
     """Beside what single runs show: the same of the generators that an unchanged train.py has."""
     trial = as_is_trial(study)
-    if trial is None or trial.number == decision.trial or is_pareto(study):
+    if trial is None or trial.number == decision.trial:
         return decision
     own = searched(study, trial, say, where, as_is=True)
     return replace(decision, as_is=for_train_py(own, say))
@@ -238,7 +238,7 @@ def searched(
         why_searched(study, trial, None if own else recommended, say),
         command,
     )
-    if is_pareto(study) and verb != "wait":
+    if is_pareto(study) and verb != "wait" and not as_is:
         return chosen(study, decision, say, where)
     return decision
 

@@ -84,6 +84,7 @@ AS_IS = (
     "confirmed",
     "verdict",
     "params",
+    "train",
     "score",
     "searched",
     "lead",

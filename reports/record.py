@@ -86,6 +86,17 @@ def trials_by_score(study: Study, among: Sequence[FrozenTrial] | None = None) ->
     return sorted(may_win, key=lambda trial: (-sign * score_of(trial), trial.number))
 
 
+def repainting_by_score(
+    study: Study, among: Sequence[FrozenTrial] | None = None
+) -> list[FrozenTrial]:
+    """`trials_by_score` of those that do not move pixels.
+
+    With several objectives they have a front of their own: a moving trial may beat all of them.
+    """
+    candidates = completed(study) if among is None else among
+    return trials_by_score(study, [trial for trial in candidates if not moves(trial)])
+
+
 def front(study: Study, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Those that no other of them beats."""
     found: list[FrozenTrial] = []
@@ -150,7 +161,7 @@ def as_is_trial(study: Study) -> FrozenTrial | None:
     ]
     if confirmed:
         return study.get_trials(deepcopy=False)[confirmed[0]]
-    return next((trial for trial in trials_by_score(study) if not moves(trial)), None)
+    return next(iter(repainting_by_score(study)), None)
 
 
 def recipe_of(trial: BaseTrial) -> str | None:

@@ -28,9 +28,9 @@ from harness.trials.messages import Rung, TrialTask
 from reports.commands import moves_pixels
 from reports.names import RECOMMENDED, renamed
 from reports.record import (
-    moves,
     recipe_of,
     recipe_trial,
+    repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
@@ -66,7 +66,7 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
     take(ordered, count)
     if netG:
         if all(one.moves for one in found):
-            take([trial for trial in ordered if not moves(trial)], count + 1)
+            take(repainting_by_score(study), count + 1)
         take(ordered, count + 1)
     own = baseline.number if baseline else None
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
