@@ -139,7 +139,8 @@ def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> No
         assert f"{part.sentence}. {part.settings}".strip() in said
         assert part.why in said
         assert part.command in [line.strip() for line in lines]
-    sentences = [line for line in decision_lines(outcome) if "harness " not in line]
+    lines = "\n".join(decision_lines(outcome)).splitlines()
+    sentences = [line for line in lines if "harness " not in line]
     assert max(map(len, sentences)) <= 100
     data = as_data(outcome)
     assert data["answers"] == [one, other]
