@@ -88,8 +88,8 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert len(finals) == 9
     searched = [run for run in found if "trial" in run.data.tags]
     assert all("score" in run.data.metrics for run in searched)
-    assert not any("held_out_score" in run.data.metrics for run in searched)
-    assert all({"held_out_score", "held_out_score/D"} <= run.data.metrics.keys() for run in finals)
+    assert not any("score_held_out" in run.data.metrics for run in searched)
+    assert all({"score_held_out", "score_held_out/D"} <= run.data.metrics.keys() for run in finals)
     assert not any("score" in run.data.metrics for run in finals)
     (tagged,) = [run for run in found if run.data.tags.get("best") == "true"]
     assert int(tagged.data.tags["trial"]) == held["trial"]
