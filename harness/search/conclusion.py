@@ -60,7 +60,7 @@ def conclude(
         study.set_user_attr("mlflow_run", parent)
     name = None
     if ending.status == "FINISHED":
-        write_page(study, plan.paths)
+        write_page(study, plan.paths, result.storage)
         name = plan.config.register_model
     left = left_by(study, result, name)
     if left.model is not None:

@@ -106,7 +106,7 @@ def test_the_strip_is_one_crop_of_every_setting_with_its_score(
     assert names[0].endswith(" 0.2200")
     assert all(re.search(r" 0\.\d{4}$", name) for name in names[:-1])
     assert names[-1] == "Original"
-    assert page.locator(".cell.wins").get_attribute("data-view") == "t003"
+    assert page.locator(".cell.chosen").get_attribute("data-view") == "t003"
     keys = ("retouched", "t000", "t006", "t003", "original")
     widths = []
     for cell, key in zip(chief.all(), keys, strict=True):
