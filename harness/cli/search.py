@@ -93,7 +93,7 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
     from harness.search import explained
     from harness.search.plan import plan_search
 
-    plan = plan_search(config)
+    plan = plan_search(config, typer.echo)
     lines = explained.explained(plan, trials_there(plan))
     if in_full:
         lines += ["", explained.in_full(plan)]

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from harness.cli.app import app, main
 from harness.cli.options import Command, Deferred, command_of
 from harness.config.options import Option
-from harness.config.settings import SearchConfig, TrainConfig
+from harness.config.settings import SearchConfig
+from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError
 
 BASIC = {"budget", "data", "direction", "study", "profile", "init-from", "set", "run-dir"}
