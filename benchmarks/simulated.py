@@ -21,8 +21,8 @@ from harness.data.pairs.prepare import PreparedData
 from harness.search.plan import SearchPlan
 from harness.search.resolve import choose_objective, choose_recipes, other_generator, read_space
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
-from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
-from harness.trials.worker import Message, Prepare, Ready, Stopped
+from harness.trials.messages import Baseline, Pace, Rung, TrialResult, TrialTask
+from harness.trials.worker import Measure, Message, Prepare, Ready, Stopped
 from search_spaces.trial_params import TrialParams
 
 COMPONENTS = ("D", "E", "Lrel", "blur_2", "blur_4", "blur_8", "inside", "outside")
@@ -71,10 +71,10 @@ def quality(params: TrialParams, step: int) -> float:
 
 
 def picture() -> bytes:
-    """A PNG of the size that a quick trial shows: four rows of four, 256 px each."""
-    noise = np.random.default_rng(0).integers(0, 255, (65, 65, 3), dtype=np.uint8)
+    """A PNG of the size that a quick trial sends to MLflow: a crop of 80 px, enlarged."""
+    noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(noise).resize((1032, 1046)).save(buffer, format="PNG")
+    Image.fromarray(noise).resize((480, 480), Image.Resampling.NEAREST).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -101,8 +101,10 @@ class SimulatedLauncher:
     def start(self, number: int) -> None:
         self.said[number] = Ready()
 
-    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
         match order:
+            case Measure():
+                self.said[number] = Pace()
             case Prepare():
                 self.said[number] = Baseline(noop=0.26, warm_start=0.2)
             case TrialTask():
@@ -124,6 +126,7 @@ class SimulatedLauncher:
             value,
             dict.fromkeys(COMPONENTS, value),
             dict.fromkeys(LOSSES, 1 / step),
+            b"",
             self.panel,
         )
         if index < len(QUICK.rungs):

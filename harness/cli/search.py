@@ -10,6 +10,8 @@ from harness.cli.options import command_of
 from harness.errors import printable
 
 if TYPE_CHECKING:
+    from optuna import Study
+
     from harness.config.settings import SearchConfig
     from harness.search.plan import SearchPlan
 
@@ -92,16 +94,41 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
     """`--dry-run`: print what would be done; with `--debug` also the whole plan as YAML."""
     from harness.search import explained
     from harness.search.plan import plan_search
+    from harness.trials.launchers.local import import_for_workers
 
+    if config.launcher == "local" and config.trainer == "builtin":
+        import_for_workers()  # they measure how long the search takes
     plan = plan_search(config, typer.echo)
-    lines = explained.explained(plan, trials_there(plan))
+    lines = explained.explained(plan, trials_there(plan), how_long(plan))
     if in_full:
         lines += ["", explained.in_full(plan)]
     print(printable("\n".join(lines)))
 
 
+def how_long(plan: "SearchPlan") -> str:
+    """How long the search would take; "" if one cannot tell. Writes nothing."""
+    from harness.console.lines import forecast, rest
+    from harness.search.estimate import expected, measured, where
+    from harness.search.time_left import left_of_plan
+
+    study = study_there(plan)
+    left = left_of_plan(study, plan) if study is not None else None
+    if left is not None:
+        return rest(left, where(plan))
+    found = expected(plan, measured(plan))
+    return forecast(found) if found else ""
+
+
 def trials_there(plan: "SearchPlan") -> int:
-    """The number of trials of the budget that the study already has. Reads only.
+    """The number of trials of the budget that the study already has. Reads only."""
+    from harness.study.study import counted
+
+    study = study_there(plan)
+    return 0 if study is None else counted(study)
+
+
+def study_there(plan: "SearchPlan") -> "Study | None":
+    """The study, if it exists. Reads only.
 
     Raises:
         UserInputError: the study was created with other metadata, or its name or folder belongs to
@@ -109,7 +136,7 @@ def trials_there(plan: "SearchPlan") -> int:
     """
     from harness.study.database import open_to_read, reading_url
     from harness.study.folder import check_folder
-    from harness.study.study import check_name, check_same, counted, find_study
+    from harness.study.study import check_name, check_same, find_study
 
     name = plan.config.study
     storage = open_to_read(plan.config.storage or reading_url(plan.run_paths.optuna_db))
@@ -118,7 +145,6 @@ def trials_there(plan: "SearchPlan") -> int:
         check_name(storage, name, plan.facts, bool(plan.finalists or plan.compared))
         study = find_study(storage, name)
     check_folder(plan.paths, study)
-    if study is None:
-        return 0
-    check_same(study, plan.facts)
-    return counted(study)
+    if study is not None:
+        check_same(study, plan.facts)
+    return study

@@ -37,7 +37,7 @@ SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
 PrunerName = Literal["asha", "hyperband", "median", "none"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 PerceptualLayer = Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
 Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
@@ -91,7 +91,8 @@ class TrainSettings(Frozen):
         max_length=1000, description="steps at which a trial is scored; the last = steps"
     )
     precision: Precision = Field(
-        default="float32", description="of the convolutions; weights and losses stay float32"
+        default="float32",
+        description="of convolutions and products in training; weights and losses stay float32",
     )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
     ema_every: Steps = Field(default=1, ge=1, description="steps between updates of that average")
@@ -261,6 +262,11 @@ class SearchConfig(Frozen):
     ] = "auto"
     device: Annotated[
         str, Field(description="auto, cpu, cuda or cuda:N[,M]."), replace(MACHINE, metavar="DEVICE")
+    ] = "auto"
+    precision: Annotated[
+        Precision | Literal["auto"],
+        Field(description="Of training only; auto: tf32 on a GPU, float32 on a CPU."),
+        MACHINE,
     ] = "auto"
     jobs: Annotated[
         Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"],

@@ -11,6 +11,7 @@ class Opened:
     Attributes:
         best: the best trial before a resume, formatted by `leading`; "" if there is none.
         scores: scores of the completed trials, in order.
+        final_runs: the last trials of the budget, which are finalists' runs.
     """
 
     study: str
@@ -24,6 +25,7 @@ class Opened:
     folder: str
     best: str = ""
     scores: tuple[float, ...] = ()
+    final_runs: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,31 @@ class Note:
     """One sentence for the user."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How long a new search will take, in seconds, from a few timed steps.
+
+    Attributes:
+        warm_start: the shared warm start.
+        trials: the search itself.
+        runs: the finalists' runs.
+        counts: how many trials and how many runs these are.
+        where: what it runs on.
+        stops: whether half of the chosen trials are assumed to stop at their first rung.
+    """
+
+    warm_start: float
+    trials: float
+    runs: float
+    counts: tuple[int, int]
+    where: str
+    stops: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.warm_start + self.trials + self.runs
 
 
 @dataclass(frozen=True)
@@ -82,4 +109,4 @@ class TrialEnded:
     done: int
 
 
-Event = Opened | Note | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded
+Event = Opened | Note | Expected | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded

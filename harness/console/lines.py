@@ -1,15 +1,32 @@
-"""Events, settings and durations as single lines of text."""
+"""Events, settings and durations as lines of text, at most `WIDTH` columns wide."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from harness.console.events import Opened, Prepared, RungReached, TrialEnded
+from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
+from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
+WIDTH = 100
 
-def at_rung(entry: tuple[str, RungReached | None]) -> str:
-    name, rung = entry
-    return name + (f" {rung.step}/{rung.steps}: {rung.value:.3f}" if rung else "")
+
+def wrapped(text: str, indent: str = "") -> str:
+    """A text with its long lines broken at spaces. `indent`: of the lines that are added."""
+    return "\n".join(
+        textwrap.fill(
+            line,
+            WIDTH,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
+    )
+
+
+def at_rung(event: RungReached) -> str:
+    return f"{event.name} is at step {event.step} of {event.steps}, score {event.value:.4f}"
 
 
 def opening(event: Opened) -> str:
@@ -26,8 +43,8 @@ def baseline(event: Prepared) -> str:
     start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
     if event.other_warm_start is not None:
         start += f" (moving pixels {event.other_warm_start:.4f})"
-    best = "" if event.oracle is None else f", warping it back (the oracle) {event.oracle:.4f}"
-    return f"The input unchanged (no-op) scores {event.noop:.4f}{start}{best}."
+    best = "" if event.oracle is None else f", warped back {event.oracle:.4f}"
+    return f"The input unchanged scores {event.noop:.4f}{start}{best}."
 
 
 def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
@@ -36,27 +53,35 @@ def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
 
 
 def ended(event: TrialEnded, budget: int) -> str:
-    """One trial in one line."""
+    """One trial in one line; what went wrong, if anything did, in a second one."""
     value = f"{event.value:.4f}" if event.value is not None else "      "
-    marks = [f"[{event.recipe}]"] if event.recipe else []
-    marks += [event.reason] if event.reason else []
-    marks += ["<- best so far"] if event.best else []
-    return " ".join(
-        [
-            f"{event.done:>4}/{budget}  {event.name:<4} {event.state:<8} {value}",
-            f"{event.seconds:6.1f} s  {settings(event.params)}",
-            *marks,
-        ]
+    state = "leads" if event.best else event.state
+    pruned = event.reason.startswith("pruned at ")
+    marks = f" [{event.recipe}]" if event.recipe else ""
+    if pruned:
+        marks += f" {event.reason.partition(':')[0].removeprefix('pruned ')}"
+    line = (
+        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<8} {value} "
+        f"{event.seconds:4.0f} s {settings(event.params)}{marks}"
     )
+    why = f"\n      {event.reason}" if event.reason and not pruned else ""
+    return wrapped(line.rstrip() + why, "      ")
 
 
 def settings(params: Mapping[str, Any]) -> str:
-    """The five parameters, and further settings that the space varies, in one line."""
-    extras = (f" {name}={value}" for name, value in params.items() if name not in FIVE)
+    """The five parameters, and further settings that the space varies, in one line.
+
+    A study has at most one generator that moves pixels: it is called `warp`.
+    """
+    extras = "".join(
+        f" {'warp' if value in MOVING else value}" if name == "netG" else f" {name}={value}"
+        for name, value in params.items()
+        if name not in FIVE
+    )
     return (
         f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
-        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:.2g}{''.join(extras)}"
-    )
+        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:<8.2g}{extras}"
+    ).rstrip()
 
 
 def sparkline(values: list[float], width: int = 40) -> str:
@@ -69,8 +94,32 @@ def sparkline(values: list[float], width: int = 40) -> str:
     return "".join("▁▂▃▄▅▆▇█"[round((value - low) * scale)] for value in latest)
 
 
-def duration(seconds: float) -> str:
-    """`42 s`, `12 min` or `3.4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def forecast(event: Expected) -> str:
+    """How long a new search will take, and what for."""
+    trials, runs = event.counts
+    parts = [
+        f"{what} {rough(seconds)}"
+        for what, seconds in (
+            ("warm start", event.warm_start),
+            (f"{trials} trials", event.trials),
+            (f"{runs} runs of finalists", event.runs),
+        )
+        if seconds
+    ]
+    stops = " if half of the chosen trials stop early" if event.stops else ""
+    return f"Takes about {rough(event.seconds)} on {event.where}{stops}: {', '.join(parts)}."
+
+
+def rest(seconds: float, where: str) -> str:
+    """How long a search that goes on will take."""
+    return f"What is left takes about {rough(seconds)} on {where}, by the trials so far."
+
+
+def rough(seconds: float) -> str:
+    """A duration that was estimated: `40 s`, `5 min`, `3 h`, `2 days`."""
+    minutes, hours = seconds / 60, seconds / 3600
+    if seconds < 55:
+        return f"{max(10, 10 * round(seconds / 10))} s"
+    if minutes < 90:
+        return f"{round(minutes) if minutes < 20 else 5 * round(minutes / 5)} min"
+    return f"{hours:.2g} h" if hours < 48 else f"{hours / 24:.0f} days"

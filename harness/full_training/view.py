@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.console.lines import duration, sparkline
-from harness.console.views import live_lines
+from harness.console.lines import rough, sparkline
+from harness.console.live_view import live_lines
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class LiveTrainingView:
         if done <= 0 or self.now.done >= self.now.epochs:
             return ""
         pace = (time.monotonic() - self.now.began) / done
-        return f", about {duration(pace * (self.now.epochs - self.now.done))} left"
+        return f", about {rough(pace * (self.now.epochs - self.now.done))} left"
 
     def close(self) -> None:
         self.live.stop()

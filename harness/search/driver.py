@@ -15,6 +15,7 @@ from harness.console.events import Note, Prepared, RungReached, TrialBegan, Warm
 from harness.console.views import View
 from harness.errors import HarnessError, UserInputError, full_disk
 from harness.search import worker_startup
+from harness.search.estimate import Forecast
 from harness.search.packing import Packing
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
@@ -23,7 +24,7 @@ from harness.search.resume import OUT_OF_MEMORY, check_same_start
 from harness.study.pruners import WHY_PRUNED
 from harness.study.study import write_down
 from harness.trials.launchers.launcher import Died, Launcher
-from harness.trials.messages import Baseline, Rung, TrialResult
+from harness.trials.messages import Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
     DiskFull,
     Diverged,
@@ -59,23 +60,25 @@ class Driver:
         launcher: Launcher,
         view: View,
         baseline: Baseline | None = None,
+        measures: bool = False,
     ) -> None:
         self.plan = plan
         self.phase = phase
         self.launcher = launcher
         self.view = view
         self.baseline = baseline
-        self.starting = {number: worker_startup.Start() for number in range(plan.jobs)}
+        self.starting = {n: worker_startup.Start(measures=measures) for n in range(plan.jobs)}
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
         self.again: deque[Job] = deque()
         self.starts_lost: Counter[int] = Counter()
         self.places: dict[int, str] = {}
+        self.forecast = Forecast(plan, phase.searched, view)
         self.packing = Packing(plan)
         self.remarks = {""}
         self.recorder = Recorder(plan, phase, view)
         if baseline is not None:
-            self.show_baseline(baseline)
+            view.show(Prepared(**asdict(baseline)))
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Run the phase's trials until all are done (True) or `stop()` is true (False).
@@ -187,8 +190,13 @@ class Driver:
             case Ready():
                 self.places[worker] = message.place
                 start.ready = True
-                if not prepares:  # its Prepare was sent with its start
+                if not prepares and not start.measures:  # its Prepare was sent with its start
                     self.takes_trials(worker)
+            case Pace() if start.measures:
+                start.measures = False
+                if not prepares:
+                    self.takes_trials(worker)
+                self.forecast.note(message)
             case Preparing() if prepares:
                 # Trials will share the machine with others.
                 self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
@@ -206,7 +214,7 @@ class Driver:
                 self.replace(worker, message.reason)
             case DiskFull():
                 raise full_disk()
-            case Preparing() | Baseline() | Rung() | TrialResult() | Stopped():
+            case Pace() | Preparing() | Baseline() | Rung() | TrialResult() | Stopped():
                 raise self.unexpected(worker, message)
             case _:
                 assert_never(message)
@@ -227,7 +235,7 @@ class Driver:
                 del self.jobs[worker]
                 self.idle.add(worker)
                 self.ended(worker, job, message)
-            case Ready() | Preparing() | Baseline():
+            case Ready() | Pace() | Preparing() | Baseline():
                 raise self.unexpected(worker, message)
             case _:
                 assert_never(message)
@@ -235,13 +243,8 @@ class Driver:
     def unexpected(self, worker: int, message: Message) -> HarnessError:
         """The error for a message that is invalid in the worker's state: a bug."""
         log.error("worker %d, out of turn: %r", worker, message)
-        job = self.jobs.get(worker)
-        doing = job.task.name if job else "no trial"
-        return HarnessError(
-            f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, "
-            f"which is a fault of the harness (see {self.plan.paths.driver_log}): run the same "
-            "command again to go on with the study."
-        )
+        doing = self.jobs[worker].task.name if worker in self.jobs else "no trial"
+        return worker_startup.out_of_turn(message, doing, worker, self.plan)
 
     def without_room(self, worker: int, reason: str) -> None:
         """Continue without a worker that has too little memory.
@@ -275,9 +278,6 @@ class Driver:
         self.baseline = baseline
         self.takes_trials(worker)
         self.phase.searched.set_user_attr("baseline", asdict(baseline))
-        self.show_baseline(baseline)
-
-    def show_baseline(self, baseline: Baseline) -> None:
         self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:

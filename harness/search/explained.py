@@ -15,16 +15,17 @@ LABEL = 12
 KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
 
 
-def explained(plan: SearchPlan, done: int) -> list[str]:
+def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
     """One entry a line: a label and what the search would do; then the plan's remarks.
 
     Long lines are wrapped.
 
     Args:
         done: trials of the budget that the study already has.
+        duration: how long it would take, if one can tell.
     """
     lines = []
-    for label, text in entries(plan, done):
+    for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
         lines += wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
     for remark in plan.remarks:
         lines += wrapped(remark, "  ")

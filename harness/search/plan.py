@@ -18,11 +18,13 @@ from harness.search.resolve import (
     choose_objective,
     choose_pinned,
     choose_places,
+    choose_precision,
     choose_recipes,
     choose_train,
     choose_weights,
     discriminators,
     final_runs,
+    on_device,
     other_generator,
     packing_remark,
     read_space,
@@ -74,11 +76,14 @@ class SearchPlan:
     @property
     def search_budget(self) -> int:
         """Trials of the search itself: the budget minus the finalists' runs."""
+        return 0 if self.compared else self.config.budget - self.final_runs
+
+    @property
+    def final_runs(self) -> int:
+        """Runs of the finalists, or of the settings to compare."""
         if self.compared:
-            return 0
-        return self.config.budget - final_runs(
-            self.finalists, self.config.repeats, self.of_both_kinds
-        )
+            return len(self.compared) * self.config.repeats
+        return final_runs(self.finalists, self.config.repeats, self.of_both_kinds)
 
     @property
     def of_both_kinds(self) -> bool:
@@ -121,6 +126,8 @@ def plan_search(config: SearchConfig, remark: Remark = ignored) -> SearchPlan:
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
+    begun_in = begun["train"].get("precision", "float32") if begun else None
+    train = train.but({"precision": choose_precision(config, places[0], begun_in)})
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
     space, train, one_kind = choose_generators(config, space, train, begun.get("space"))
@@ -155,6 +162,7 @@ def assemble(
         UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
     """
     device, devices, slots = places
+    train = on_device(train, device)
     weights = choose_weights(config.weights, config.objective)
     goal = choose_objective(config.objective, weights)
     external = choose_trainer(config, space, train)

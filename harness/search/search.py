@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
 from harness.console.events import Note, Opened
-from harness.console.lines import leading
+from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
@@ -58,6 +58,7 @@ def run_search(
     import harness.study.study as record
     from harness.search.open_database import open_record
     from harness.search.resume import requeue_failed
+    from harness.search.time_left import note_undertaken
     from harness.study.folder import check_folder, claim, set_aside
     from harness.study.locks import only_driver, only_driver_anywhere, sign
     from harness.study.storage import OnlyWriter
@@ -83,6 +84,7 @@ def run_search(
         sign(study)
         record.enqueue_earlier(study, plan.earlier)
         study.set_user_attr("budget", plan.config.budget)
+        note_undertaken(study, plan)
         mirror = plan.config.tracking_uri
         study.set_user_attr(TRACKING_URI, without_secrets(mirror) if mirror else None)
         for trial in record.running(study):
@@ -108,14 +110,16 @@ def drive(
     with ExitStack() as stack:
         launcher = stack.enter_context(make_launcher(plan, make_runner))
         baseline = known_baseline(plan, study)
+        new = baseline is None
+        measure = new and plan.trial_plan.external is None
         # The imports for workers may still be running; importing MLflow takes a second, too.
         with ThreadPoolExecutor(1) as beside:
-            started = beside.submit(start_workers, launcher, plan.jobs, baseline is not None)
+            started = beside.submit(start_workers, launcher, plan.jobs, not new, measure)
             tracker = open_tracker(plan, study, view)
             stack.callback(finish, tracker, plan, view)
         started.result()
         phase = SearchPhase(plan, study, tracker, plan.search_budget)
-        driver = Driver(plan, phase, launcher, view, baseline)
+        driver = Driver(plan, phase, launcher, view, baseline, measure)
         with putting_in_order(driver, plan, study, view):
             finished = run_phases(driver, phase, plan, view, stop)
         result = outcome(plan, study, stop.reason)
@@ -141,7 +145,7 @@ def run_phases(
         if not driver.run(stop):
             return False
         finals.conclude()
-        phase.retention.write_best()
+    phase.retention.write_best()  # its decision is another once the search has ended
     return True
 
 
@@ -158,6 +162,8 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
 
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     """Show the plan, and the state of a resumed study, before the search starts."""
+    from harness.search.estimate import where
+    from harness.search.time_left import left_of_plan
     from harness.study.study import counted
     from reports.record import best_trial, completed, score_of, settings_of
 
@@ -176,10 +182,13 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
             folder=str(plan.paths.folder),
             best=leading(score_of(best), f"t{best.number:03d}", settings_of(best)) if best else "",
             scores=tuple(score_of(trial) for trial in completed(study)),
+            final_runs=plan.final_runs,
         )
     )
     for sentence in plan.remarks:
         view.show(Note(sentence))
+    if (left := left_of_plan(study, plan)) is not None:
+        view.show(Note(rest(left, where(plan))))
 
 
 def open_finals(

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from harness.console.lines import sparkline
+from harness.console.lines import rough, sparkline
 from harness.search.result import SearchOutcome, as_lines
+from harness.search.time_left import time_left
 from harness.study.locks import driven_by
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     headline, *table = as_lines(outcome)
     driver = driven_by(study)
     now = f"being searched by {driver}" if driver else "not being searched now"
+    left = time_left(study) if driver else None
+    if left:
+        now += f", about {rough(left)} left"
     if not driver and outcome.done >= outcome.budget:
         now = "finished"
     course = course_of(study)

@@ -7,7 +7,7 @@ from harness.errors import HarnessError, UserInputError
 from harness.search.plan import SearchPlan
 from harness.trials.launchers.launcher import Launcher
 from harness.trials.messages import Baseline
-from harness.trials.worker import Failed, Prepare
+from harness.trials.worker import Failed, Measure, Message, Prepare
 
 MOST_STARTS = 3  # starts in a row of one worker that ends before it is ready
 SILENT = 3600.0  # seconds without a message: longer than any step or scoring takes
@@ -22,12 +22,14 @@ class Start:
         silent: seconds since its last message in which the driver listened.
         stepping: the same since its first progress message.
         first_step: the step of that message.
+        measures: whether it has yet to send its pace.
     """
 
     ready: bool = False
     silent: float = 0.0
     stepping: float = 0.0
     first_step: int | None = None
+    measures: bool = False
 
     def patience(self, plan: SearchPlan) -> float:
         """The limit of `silent`, in seconds."""
@@ -44,10 +46,18 @@ class Start:
         return self.stepping / (done - self.first_step)
 
 
-def start_workers(launcher: Launcher, jobs: int, prepared: bool = False) -> None:
-    """Start all workers; unless `prepared`, the first also runs the preparation."""
+def start_workers(
+    launcher: Launcher, jobs: int, prepared: bool = False, measure: bool = False
+) -> None:
+    """Start all workers; unless `prepared`, the first also runs the preparation.
+
+    Args:
+        measure: each measures its pace first.
+    """
     for number in range(jobs):
         launcher.start(number)
+        if measure:
+            launcher.send(number, Measure())
     if not prepared:
         launcher.send(0, Prepare())
 
@@ -102,6 +112,15 @@ def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
         f"The warm start that every trial continues from diverged ({reason}): check the pairs "
         "with harness data check, name a model of your own with --init-from, or train every trial "
         "from nothing with --from-scratch."
+    )
+
+
+def out_of_turn(message: Message, doing: str, worker: int, plan: SearchPlan) -> HarnessError:
+    """The error for a message that is invalid in the worker's state: a bug."""
+    return HarnessError(
+        f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, "
+        f"which is a fault of the harness (see {plan.paths.driver_log}): run the same "
+        "command again to go on with the study."
     )
 
 

@@ -50,6 +50,7 @@ class Rung:
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline.
+        crop: PNG bytes, the first picture restored, cut to its scored region.
         remark: what the user is told of how the trial is trained; shown once.
     """
 
@@ -58,6 +59,7 @@ class Rung:
     components: dict[str, float]
     losses: dict[str, float]
     panel: bytes = field(repr=False)
+    crop: bytes = field(default=b"", repr=False)
     remark: str = ""
 
 
@@ -108,6 +110,19 @@ class Baseline:
     other_warm_start: float | None = None
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How fast a worker trains while all workers do.
+
+    Attributes:
+        steps: seconds of one training step, by netG; empty if it could not be measured.
+        scoring: seconds to restore and score one pair.
+    """
+
+    steps: Mapping[str, float] = field(default_factory=dict)
+    scoring: float = 0.0
+
+
 class Report(Protocol):
     """Callback for every rung; returns whether to continue (False: the trial is pruned)."""
 
@@ -119,6 +134,10 @@ class TrialRunner(Protocol):
 
     def prepare(self, on_progress: "ProgressCallback") -> Baseline:
         """Make the shared warm start unless it exists; `on_progress` gets the progress."""
+        ...
+
+    def measure(self) -> Pace:
+        """Time a few steps of each kind of generator. Changes nothing that a trial uses."""
         ...
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:

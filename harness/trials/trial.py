@@ -15,7 +15,7 @@ from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import load_dataset
 from harness.errors import SharedInputError, UserInputError, for_the_user
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.panels import panel_png
+from harness.evaluation.panels import crop_png, panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, state_of
@@ -30,6 +30,7 @@ from harness.trials.devices import with_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
     Baseline,
+    Pace,
     ProgressCallback,
     Report,
     Rung,
@@ -37,6 +38,7 @@ from harness.trials.messages import (
     TrialRunner,
     TrialTask,
 )
+from harness.trials.pace import measure_pace
 from objectives.loading import load_objective
 
 
@@ -63,6 +65,21 @@ class Trials:
         self.targets = target_features(self.perceptual, self.dataset.train, plan.train, self.device)
         self.captured = CapturedSteps()
         self.warm_starts: dict[str, WarmStart] = {}
+
+    def measure(self) -> Pace:
+        """The pace of this worker, while the others measure theirs."""
+        try:
+            return measure_pace(
+                self.plan.train,
+                self.plan.generators,
+                self.dataset.train,
+                self.perceptual,
+                self.targets,
+                self.val,
+            )
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def prepare(self, on_progress: ProgressCallback) -> Baseline:
         """Make the shared warm starts unless they exist; score them, the input and the oracle.
@@ -166,13 +183,13 @@ class Trials:
         with closing(train_task(task, settings)) as rungs:
             for progress in rungs:
                 restored, score = evaluator(progress.judged)
-                panel = panel_png(evaluator.reference, restored)
                 rung = Rung(
                     progress.step,
                     score.value,
                     score.components,
                     progress.losses,
-                    panel,
+                    panel_png(evaluator.reference, restored),
+                    crop_png(evaluator.reference, restored),
                     self.remark(),
                 )
                 if not report(rung):

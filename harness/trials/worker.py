@@ -28,7 +28,7 @@ from harness.errors import (
     is_out_of_memory,
 )
 from harness.trials.devices import place_of
-from harness.trials.messages import Baseline, Rung, TrialResult, TrialRunner, TrialTask
+from harness.trials.messages import Baseline, Pace, Rung, TrialResult, TrialRunner, TrialTask
 
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a preparation
 
@@ -38,6 +38,11 @@ RunnerFactory = Callable[[TrialPlan], TrialRunner]
 @dataclass(frozen=True)
 class Prepare:
     """Order: make the data that all trials of the study share."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Order: time a few training steps, for an estimate of the search's duration."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class Failed:
 
 Message = (
     Ready
+    | Pace
     | Preparing
     | Baseline
     | Rung
@@ -173,7 +179,7 @@ def run_orders(pipe: Pipe, factory: RunnerFactory, plan: TrialPlan) -> None:
                 return
 
 
-def execute(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Message:
+def execute(order: Measure | Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Message:
     """Execute one order; an exception is returned as a message."""
 
     last_sent = 0.0
@@ -189,6 +195,11 @@ def execute(order: Prepare | TrialTask, runner: TrialRunner, pipe: Pipe) -> Mess
         pipe.send(rung)
         return bool(pipe.recv())
 
+    if isinstance(order, Measure):
+        # Whatever is wrong shows in the preparation or a trial: no estimate is worth an error.
+        with contextlib.suppress(Exception):
+            return runner.measure()
+        return Pace()
     try:
         if isinstance(order, Prepare):
             return runner.prepare(on_progress)

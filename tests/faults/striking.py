@@ -15,6 +15,7 @@ from driving import note_run
 from harness.config.settings import TrialPlan
 from harness.trials.messages import (
     Baseline,
+    Pace,
     ProgressCallback,
     Report,
     TrialResult,
@@ -115,6 +116,9 @@ class Real:
 
         self.plan = plan
         self.runner = make_runner(plan)
+
+    def measure(self) -> Pace:
+        return self.runner.measure()
 
     def prepare(self, on_progress: ProgressCallback) -> Baseline:
         return self.runner.prepare(on_progress)

@@ -24,7 +24,15 @@ from harness.search.resolve import (
 )
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
-from harness.trials.messages import Baseline, ProgressCallback, Report, Rung, TrialResult, TrialTask
+from harness.trials.messages import (
+    Baseline,
+    Pace,
+    ProgressCallback,
+    Report,
+    Rung,
+    TrialResult,
+    TrialTask,
+)
 from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 
@@ -135,6 +143,9 @@ class Instant:
             on_progress(done, 6)
         return Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
 
+    def measure(self) -> Pace:
+        return Pace(dict.fromkeys(self.plan.generators, 0.1), 0.01)
+
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
         if task.phase == "final":
             return self.run_final(task, report)
@@ -164,7 +175,7 @@ class Instant:
     def rung(self, task: TrialTask, step: int) -> Rung:
         value = quality(task.params) * step / self.plan.train.steps
         losses = {"G_L1": 1 / step, "G_GAN": 0.7}
-        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL)
+        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL, PIXEL)
 
 
 PIXEL = bytes.fromhex(

@@ -21,7 +21,7 @@ from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_aside
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, TrialResult, TrialTask
-from harness.trials.worker import Message, Prepare, RunnerFactory, run_orders
+from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, run_orders
 
 Files = Mapping[str, bytes]
 """Contents by path, relative to the study's folder."""
@@ -110,7 +110,7 @@ class RayWorker:
             os._exit(1)
 
     def put_order(
-        self, order: TrialTask | Prepare | bool, names: tuple[str, ...], *files: bytes
+        self, order: TrialTask | Measure | Prepare | bool, names: tuple[str, ...], *files: bytes
     ) -> None:
         """Store the files that an order needs, then queue the order."""
         unpack(self.folder, dict(zip(names, files, strict=True)))
@@ -194,7 +194,7 @@ class RayLauncher:
     def request_message(self, number: int) -> None:
         self.pending[self.workers[number].next_message.remote()] = number
 
-    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
         files: dict[str, Any] = {}
         if not isinstance(order, bool) and number not in self.has_warm_start:
             files = self.warm_start

@@ -23,12 +23,13 @@ from harness.search.recorder import HUNG_UNMEASURED
 from harness.search.worker_startup import MOST_STARTS, SILENT
 from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Baseline, Rung, TrialResult, TrialTask
+from harness.trials.messages import Baseline, Pace, Rung, TrialResult, TrialTask
 from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
     GpuFailed,
+    Measure,
     Message,
     OutOfMemory,
     Prepare,
@@ -45,7 +46,7 @@ class Mute:
 
     def __init__(self) -> None:
         self.alive = {0, 1}
-        self.orders: list[tuple[int, TrialTask | Prepare | bool]] = []
+        self.orders: list[tuple[int, TrialTask | Measure | Prepare | bool]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +58,7 @@ class Mute:
         assert number not in self.alive
         self.alive.add(number)
 
-    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
         assert number in self.alive
         self.orders.append((number, order))
 
@@ -95,14 +96,14 @@ def planned(folder: Path, **options: Any) -> SearchPlan:
     return make_plan(folder, jobs=2, budget=8, finalists=1, repeats=2, max_failures=99, **options)
 
 
-def scene(folder: Path, baseline: Baseline | None, **options: Any) -> Scene:
+def scene(folder: Path, baseline: Baseline | None, measures: bool = False, **options: Any) -> Scene:
     plan = planned(folder, **options)
     study = remembered(plan)
     if baseline is not None:
         study.set_user_attr("baseline", asdict(baseline))
     stage = SearchPhase(plan, study, NullTracker(), plan.search_budget)
     launcher = Mute()
-    return Scene(Driver(plan, stage, launcher, QuietView(), baseline), launcher)
+    return Scene(Driver(plan, stage, launcher, QuietView(), baseline, measures), launcher)
 
 
 def never() -> bool:
@@ -169,31 +170,62 @@ def final_preparing(folder: Path) -> Scene:
     return turned(preparing(folder))
 
 
+def measuring(folder: Path) -> Scene:
+    """The other worker than the one that prepares what all share."""
+    made = scene(folder, None, measures=True)
+    made.speaker = 1
+    made.hear(Ready())
+    return made
+
+
 STATES: tuple[Callable[[Path], Scene], ...] = (
-    starting, preparing, idle, working, judged, alone, final, final_preparing,
+    starting, preparing, idle, working, judged, alone, final, final_preparing, measuring,
 )  # fmt: skip
 
 # What follows: an error's name; a trial's state; that it is run again; or where the worker is.
-FAULT, FULL = "HarnessError", "OSError"
+FAULT, FULL, START, AGAIN = "HarnessError", "OSError", "starting", "again"
 WHAT_FOLLOWS: dict[type, tuple[str, ...]] = {
-    # starting, preparing, idle, working, judged, alone, final, final_preparing
-    Died: ("starting", "starting", "starting", "again", "again", "again", "again", "starting"),
-    Ready: ("idle", "starting", FAULT, FAULT, FAULT, FAULT, FAULT, "starting"),
-    Preparing: (FAULT, "starting", FAULT, FAULT, FAULT, FAULT, FAULT, "starting"),
-    Baseline: (FAULT, "idle", FAULT, FAULT, FAULT, FAULT, FAULT, "idle"),
-    Rung: (FAULT, FAULT, FAULT, "working", "working", "working", "working", FAULT),
-    TrialResult: (FAULT, FAULT, FAULT, "COMPLETE", "PRUNED", "COMPLETE", "COMPLETE", FAULT),
-    Stopped: (FAULT, FAULT, FAULT, "FAIL", "PRUNED", "FAIL", "FAIL", FAULT),
-    Diverged: (FAULT, FAULT, FAULT, "PRUNED", "PRUNED", "PRUNED", "PRUNED", FAULT),
-    OutOfMemory: ("gone", FAULT, FAULT, "again", "again", "FAIL", "again", FAULT),
-    GpuFailed: ("starting", "starting", FAULT, "again", "again", "again", "again", "starting"),
-    DiskFull: (FULL, FULL, FAULT, FULL, FULL, FULL, FULL, FULL),
-    Failed: (FAULT, FAULT, FAULT, "FAIL", "FAIL", "FAIL", "FAIL", FAULT),
+    # starting, preparing, idle, working, judged, alone, final, final_preparing, measuring
+    Died: (
+        START,
+        START,
+        START,
+        AGAIN,
+        AGAIN,
+        AGAIN,
+        AGAIN,
+        START,
+        START,
+    ),
+    Ready: ("idle", START, FAULT, FAULT, FAULT, FAULT, FAULT, START, START),
+    Pace: (FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, "idle"),
+    Preparing: (FAULT, START, FAULT, FAULT, FAULT, FAULT, FAULT, START, FAULT),
+    Baseline: (FAULT, "idle", FAULT, FAULT, FAULT, FAULT, FAULT, "idle", FAULT),
+    Rung: (FAULT, FAULT, FAULT, "working", "working", "working", "working", FAULT, FAULT),
+    TrialResult: (FAULT, FAULT, FAULT, "COMPLETE", "PRUNED", "COMPLETE", "COMPLETE", FAULT, FAULT),
+    Stopped: (FAULT, FAULT, FAULT, "FAIL", "PRUNED", "FAIL", "FAIL", FAULT, FAULT),
+    Diverged: (FAULT, FAULT, FAULT, "PRUNED", "PRUNED", "PRUNED", "PRUNED", FAULT, FAULT),
+    OutOfMemory: ("gone", FAULT, FAULT, AGAIN, AGAIN, "FAIL", AGAIN, FAULT, "gone"),
+    GpuFailed: (
+        START,
+        START,
+        FAULT,
+        AGAIN,
+        AGAIN,
+        AGAIN,
+        AGAIN,
+        START,
+        START,
+    ),
+    DiskFull: (FULL, FULL, FAULT, FULL, FULL, FULL, FULL, FULL, FULL),
+    Failed: (FAULT, FAULT, FAULT, "FAIL", "FAIL", "FAIL", "FAIL", FAULT, FAULT),
 }
+PACE = Pace({"unet_128": 0.1}, 0.01)
 RUNG = Rung(10, 0.3, {"D": 0.1}, {"G_L1": 0.1}, b"")
 SAID: dict[type, Message | Died] = {
     Died: Died("killed by signal 9"),
     Ready: Ready(),
+    Pace: PACE,
     Preparing: Preparing(1, 6),
     Baseline: BASELINE,
     Rung: RUNG,

@@ -1,0 +1,219 @@
+"""The view of a search in a terminal: its trials as they end, and a table of those that run."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.console.events import (
+    Event,
+    Expected,
+    Note,
+    Opened,
+    Prepared,
+    RungReached,
+    TrialBegan,
+    TrialEnded,
+    WarmStart,
+)
+from harness.console.lines import (
+    baseline,
+    ended,
+    forecast,
+    leading,
+    opening,
+    rough,
+    settings,
+    sparkline,
+)
+from harness.console.time_left import Durations, Work, seconds_left
+from harness.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+    from rich.table import Table
+
+MOST_ROWS = 12
+"""Running trials that the table lists."""
+
+
+@dataclass
+class Running:
+    """A running trial: its settings, when it began, and its last rung."""
+
+    params: dict[str, Any]
+    began: float
+    rung: RungReached | None = None
+
+
+@dataclass
+class LiveState:
+    """The state that the live view displays.
+
+    Attributes:
+        began: when the first trial of this session could begin.
+        took: seconds of this session's trials: those of the search, those of them that are
+            complete, and the finalists'.
+    """
+
+    opened: Opened | None = None
+    expected: Expected | None = None
+    warm_start: WarmStart | None = None
+    running: dict[str, Running] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    best: str = ""
+    history: list[float] = field(default_factory=list)
+    began: float = 0.0
+    took: Durations = field(default_factory=lambda: Durations([], [], []))
+    done: int = 0
+
+
+def live_lines(render: "Callable[[], RenderableType]", console: "Console | None") -> "Live":
+    """Lines at the bottom of a terminal, redrawn four times a second after their start."""
+    from rich.console import Console
+    from rich.live import Live
+
+    return Live(
+        console=console or Console(), get_renderable=render, refresh_per_second=4, transient=True
+    )
+
+
+class LiveView:
+    """A few lines at the bottom of the terminal that show the state of the search.
+
+    Args:
+        clock: seconds of a clock that only goes forward.
+    """
+
+    def __init__(
+        self, console: "Console | None" = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.clock = clock
+        self.now = LiveState(began=clock())
+        self.live = live_lines(self.render, console)
+        self.console = self.live.console
+
+    def show(self, event: Event) -> None:
+        now = self.now
+        match event:
+            case Opened():
+                now.opened, now.done = event, event.done
+                now.best, now.history = event.best, list(event.scores)
+                self.print(opening(event))
+                self.live.start()
+            case Note():
+                self.print(event.text)
+            case Expected():
+                now.expected = event
+                self.print(forecast(event))
+            case WarmStart():
+                now.warm_start = event
+            case Prepared():
+                now.warm_start, now.began = None, self.clock()
+                self.print(baseline(event))
+            case TrialBegan():
+                now.running[event.name] = Running(event.params, self.clock())
+            case RungReached():
+                if event.name in now.running:
+                    now.running[event.name].rung = event
+            case TrialEnded():
+                self.ended(event)
+
+    def print(self, text: str) -> None:
+        self.console.print(printable(text), markup=False, highlight=False)
+
+    def ended(self, event: TrialEnded) -> None:
+        now = self.now
+        now.running.pop(event.name, None)
+        now.counts[event.state] = now.counts.get(event.state, 0) + 1
+        now.done = event.done
+        if event.best and event.value is not None:
+            now.best = leading(event.value, event.name, event.params)
+        if event.state == "complete" and event.value is not None:
+            now.history.append(event.value)
+        if event.state != "failed":
+            now.took = with_end(now.took, event)
+        if event.state in ("complete", "failed"):
+            self.print(ended(event, now.opened.budget if now.opened else 0))
+
+    def render(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        now = self.now
+        if now.warm_start is not None:
+            done, total = now.warm_start.done, max(1, now.warm_start.total)
+            text = f"warm start {done}/{total} steps"
+        else:
+            total = now.opened.budget if now.opened else 1
+            done = min(total, now.done)
+            text = f"{done}/{total} trials"
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=total, completed=done, width=30), Text(text + self.left()))
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
+        lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
+        if now.best:
+            lines.append(Text(f"best {now.best}", no_wrap=True, overflow="ellipsis"))
+        if now.running:
+            lines.append(self.table())
+        return Group(*lines)
+
+    def table(self) -> "Table":
+        """The running trials: settings, step and last score."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        for name, justify in (("trial", "left"), ("step", "right"), ("score", "left")):
+            table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column("settings", no_wrap=True, overflow="ellipsis")
+        rows = list(self.now.running.items())
+        for name, trial in rows[:MOST_ROWS]:
+            rung = trial.rung
+            table.add_row(
+                Text(name),
+                Text(f"{rung.step}/{rung.steps}" if rung else "-"),
+                Text(f"{rung.value:.4f}" if rung else "-"),
+                Text(printable(settings(trial.params))),
+            )
+        if len(rows) > MOST_ROWS:
+            table.add_row("", "", "", Text(f"and {len(rows) - MOST_ROWS} more"))
+        return table
+
+    def left(self) -> str:
+        """The remaining time, as text; "" if it is not known yet."""
+        seconds = self.seconds_left()
+        return "" if seconds is None or seconds <= 0 else f", about {rough(seconds)} left"
+
+    def seconds_left(self) -> float | None:
+        """The remaining time, from this session's trials, or before one has ended as expected."""
+        now, opened, since = self.now, self.now.opened, self.clock()
+        if opened is None:
+            return None
+        searched = opened.budget - opened.final_runs
+        work = Work(
+            max(0, searched - now.done), opened.budget - max(now.done, searched), opened.jobs
+        )
+        running = [since - trial.began for trial in now.running.values()]
+        took = now.took
+        left = seconds_left(work, Durations(took.ended, took.complete, took.runs, running))
+        if left is not None or now.expected is None:
+            return left
+        if now.warm_start is not None:
+            to_do = 1 - now.warm_start.done / max(1, now.warm_start.total)
+            return now.expected.seconds - (1 - to_do) * now.expected.warm_start
+        return now.expected.trials + now.expected.runs - (since - now.began)
+
+    def close(self) -> None:
+        self.live.stop()
+
+
+def with_end(took: Durations, event: TrialEnded) -> Durations:
+    """The durations with those of a trial that has ended."""
+    if event.name.startswith("f"):
+        return Durations(took.ended, took.complete, [*took.runs, event.seconds])
+    complete = [*took.complete, event.seconds] if event.state == "complete" else took.complete
+    return Durations([*took.ended, event.seconds], complete, took.runs)

@@ -1,0 +1,83 @@
+"""How long the rest of a search takes, from its record: for the status and the live report."""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.console.time_left import Durations, Work, seconds_left
+from harness.search.plan import SearchPlan
+from harness.study.study import finals_of
+
+# Attributes of a study: what its last search set out to do, and how long that was to take.
+UNDERTAKEN = "undertaken"
+EXPECTED = "expected_seconds"
+
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def note_undertaken(study: Study, plan: SearchPlan) -> None:
+    """Record what this search sets out to do; an estimate of an earlier one no longer holds."""
+    noted = {
+        "trials": plan.search_budget,
+        "runs": plan.final_runs,
+        "jobs": plan.jobs,
+        "began": time.time(),
+    }
+    study.set_user_attr(UNDERTAKEN, noted)
+    study.set_user_attr(EXPECTED, None)
+
+
+def time_left(study: Study, now: float | None = None) -> float | None:
+    """Seconds until the study's search ends, if it runs; None if unknown.
+
+    Args:
+        now: seconds since the epoch; None: the present.
+    """
+    noted: dict[str, Any] | None = study.user_attrs.get(UNDERTAKEN)
+    if noted is None:  # of an earlier version
+        return None
+    now = time.time() if now is None else now
+    left = left_after(study, noted["trials"], noted["runs"], noted["jobs"], now)
+    expected: float | None = study.user_attrs.get(EXPECTED)
+    if left is None and expected is not None:
+        left = max(0.0, expected - (now - noted["began"]))
+    return left
+
+
+def left_of_plan(study: Study, plan: SearchPlan) -> float | None:
+    """Seconds that a planned search of an existing study takes; None before a trial has ended."""
+    return left_after(study, plan.search_budget, plan.final_runs, plan.jobs)
+
+
+def left_after(
+    study: Study, trials: int, runs: int, jobs: int, now: float | None = None
+) -> float | None:
+    """Seconds for what `trials` and `runs` in all still lack.
+
+    Args:
+        now: seconds since the epoch, until which trials have been running; None: none is.
+    """
+    finals = finals_of(study)
+    searched = study.get_trials(deepcopy=False)
+    final = finals.get_trials(deepcopy=False) if finals else []
+    ended = seconds_of(searched, *ENDED)
+    of_runs = seconds_of(final, *ENDED)
+    running = [
+        now - datetime.timestamp(trial.datetime_start)
+        for trial in (*searched, *final)
+        if now is not None and trial.state == TrialState.RUNNING and trial.datetime_start
+    ]
+    return seconds_left(
+        Work(max(0, trials - len(ended)), max(0, runs - len(of_runs)), jobs),
+        Durations(ended, seconds_of(searched, TrialState.COMPLETE), of_runs, running),
+    )
+
+
+def seconds_of(trials: list[FrozenTrial], *states: TrialState) -> list[float]:
+    """Durations of the trials in these states, in the order of their ends."""
+    found = [trial for trial in trials if trial.state in states and trial.datetime_complete]
+    found.sort(key=lambda trial: trial.datetime_complete or datetime.min)
+    return [trial.user_attrs["seconds"] for trial in found if "seconds" in trial.user_attrs]

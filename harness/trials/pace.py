@@ -1,0 +1,84 @@
+"""Time a few training steps and a scoring, to estimate a search before it starts."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from harness.config.settings import TrainSettings
+from harness.data.pairs.pair_set import PairSet
+from harness.evaluation.evaluator import Evaluator
+from harness.evaluation.panels import panel_png
+from harness.training.batches import batches
+from harness.training.checkpoints import state_of
+from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable
+from harness.training.feature_cache import TargetFeatures
+from harness.training.networks import build_discriminator, build_generator
+from harness.training.perceptual import PerceptualLoss
+from harness.training.step import Pix2Pix
+from harness.trials.messages import Pace
+from reports.names import RECOMMENDED
+from search_spaces.recipes import load_recipes
+
+# Seconds to spend on each kind of generator, if that is enough for two steps.
+ENOUGH = 0.6
+
+
+def measure_pace(
+    train: TrainSettings,
+    generators: tuple[str, ...],
+    pairs: PairSet,
+    perceptual: PerceptualLoss,
+    targets: TargetFeatures | None,
+    evaluator: Evaluator,
+) -> Pace:
+    """The pace of trials with the recommended setting, from new networks.
+
+    Args:
+        generators: the netG of each kind that the search tries.
+        pairs: the training pairs.
+        evaluator: of the validation pairs.
+    """
+    device = evaluator.device
+    params = load_recipes()[RECOMMENDED]
+
+    def pace_of(netG: str) -> tuple[float, float]:
+        settings = train.but({"netG": netG})
+        generator = build_generator(settings, 0).to(device)
+        discriminator = build_discriminator(settings, params.n_layers_D, 0).to(device)
+        started = Pix2Pix.start(generator, discriminator, params, settings, perceptual)
+        batch = next(batches(pairs, settings, device, 0, targets))
+        model: Pix2Pix | CapturedStep = started
+        if capturable(settings, device):
+            initial = state_of(generator), state_of(discriminator)
+            model = CapturedSteps().begin("pace", lambda: started, batch, initial, params)
+        step = seconds_of(lambda: model.step(*batch), device)
+
+        def score() -> None:
+            restored, _ = evaluator(generator)
+            panel_png(evaluator.reference, restored)
+
+        return step, seconds_of(score, device) / len(evaluator.retouched)
+
+    paces = {netG: pace_of(netG) for netG in generators}
+    return Pace(
+        {netG: step for netG, (step, _) in paces.items()},
+        max(scoring for _, scoring in paces.values()),
+    )
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Mean seconds that `work` takes on `device`, without its first time, which prepares much."""
+
+    def once() -> float:
+        began = time.monotonic()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.monotonic() - began
+
+    once()
+    times = [once()]
+    while sum(times) < ENOUGH:
+        times.append(once())
+    return sum(times) / len(times)
