@@ -31,7 +31,12 @@ from harness.search.resolve import (
     threads_for,
     weights_remark,
 )
-from harness.search.resumed_settings import facts_at_beginning, named_as_begun, with_lengths_of
+from harness.search.resumed_settings import (
+    facts_at_beginning,
+    is_of,
+    named_as_begun,
+    with_lengths_of,
+)
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.study.pareto import check_pareto
 from harness.tracking import check_tracking_uri, ignored_variable
@@ -135,7 +140,7 @@ def plan_search(config: SearchConfig, remark: Remark = ignored) -> SearchPlan:
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
     config = with_made_pairs(config, train, remark)
-    doubts = check_pairs(config, profile, bool(begun))
+    doubts = check_pairs(config, profile, bool(begun) and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
     n_test = plan.facts["data"]["n_test"]
