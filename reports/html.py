@@ -19,6 +19,8 @@ from reports.export import best_config
 from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import progress, remarks, scores, setting_name
+from reports.glossary import WORDS
+from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, needs_pictures
 from reports.numbers import number, signed, value
@@ -35,6 +37,7 @@ def write_report(
     lang: str = "en",
     panels: Path | None = None,
     storage: str | None = None,
+    live: Live | None = None,
 ) -> None:
     """Write the report of a study, whatever state it is in.
 
@@ -45,8 +48,9 @@ def write_report(
         panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
             pictures.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
+        live: how far a search is that runs; the page then loads itself again.
     """
-    page = render(study, lang, panels, storage)
+    page = render(study, lang, panels, storage, live)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -58,7 +62,11 @@ def write_report(
 
 
 def render(
-    study: Study, lang: str = "en", panels: Path | None = None, storage: str | None = None
+    study: Study,
+    lang: str = "en",
+    panels: Path | None = None,
+    storage: str | None = None,
+    live: Live | None = None,
 ) -> str:
     """The report's HTML. Everything that comes from the study is escaped."""
     from plotly.offline import get_plotlyjs
@@ -69,7 +77,7 @@ def render(
     rungs = winner.user_attrs.get("rungs", []) if winner else []
     folder = panels and panels.parent
     named = winner and "train" in study.user_attrs
-    config = best_config(study, folder=folder) if named else None
+    config = best_config(study, folder=folder, lang=lang) if named else None
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,
@@ -81,9 +89,11 @@ def render(
     decision = decide(study, say, Where(folder, storage))
     shown = shown_pictures(summary, panels, say)
     figures = all_figures(frame, summary, rungs, say)
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("live.html.j2" if live else "report.html.j2").render(
+        live=live,
         say=say,
         lang=lang,
+        words=WORDS,
         s=summary,
         progress=progress(summary, say),
         decision=decision,
@@ -99,7 +109,7 @@ def render(
         params=PARAMS + (("netG",) if summary.both else ()),
         config=config,
         noted=study.user_attrs,
-        provenance=provenance(study.user_attrs),
+        provenance=provenance(study.user_attrs, say),
         eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
@@ -136,14 +146,17 @@ def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def provenance(noted: Mapping[str, Any]) -> list[tuple[str, str]]:
+def provenance(noted: Mapping[str, Any], say: Translate) -> list[tuple[str, str]]:
     """Names and values of everything that made the numbers."""
     data = noted.get("data") or {}
+    of_search = [
+        *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
+        *("warm_start", "objective", "mlflow_run"),
+    ]
+    of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
     rows = [
-        *((key, noted.get(key)) for key in ("created", "host", "device", "seed", "budget")),
-        *((key, noted.get(key)) for key in ("profile", "space_name", "weights", "warm_start")),
-        *((key, noted.get(key)) for key in ("objective", "mlflow_run")),
-        *((f"data {key}", entry) for key, entry in data.items()),
+        *((say(f"from_{key}"), noted.get(key)) for key in of_search),
+        *((say(f"from_data_{key}"), data.get(key)) for key in of_data),
         *(noted.get("versions") or {}).items(),
         *((noted.get("train") or {}).items()),
     ]

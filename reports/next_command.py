@@ -29,7 +29,7 @@ NOWHERE = Where()
 def study_options(study: Study, where: Where) -> list[str]:
     """The options that name the study."""
     run_dir = where.folder.parent if where.folder else Path("runs")
-    options = ["--run-dir", str(run_dir), "--study", study.user_attrs["name"]]
+    options = ["--run-dir", str(run_dir), "--study", study.user_attrs.get("name", study.study_name)]
     return options + (["--storage", where.storage] if where.storage else [])
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from reports import glossary, note_texts
+
 Translate = Callable[..., str]
 
 ENGLISH = {
@@ -78,10 +80,10 @@ ENGLISH = {
     "next_with_yours": "Put your own folder of pairs in place of {folder}.",
     "random_weights": "Scored through random networks: compare these scores with no others",
     "random_weights_note": "The score and the perceptual term look at pictures through networks"
-    " trained on ImageNet. Their weights were not at hand, so seeded random networks took their"
-    " place: within this study the order of the settings means something, the numbers beside those"
-    " of another study do not. Search again with the weights before you rely on small differences;"
-    " harness doctor says how to get them.",
+    " trained on ImageNet. Their weights were not available, so seeded random networks took their"
+    " place: within this study the order of the settings is meaningful, but the numbers do not"
+    " compare with those of another study. Search again with the weights before you rely on small"
+    " differences; harness doctor says how to get them.",
     "finalists": "The finalists",
     "finalists_note": "The search's leaders and the guide's recommended setting, trained again:"
     " {steps} steps, {seeds} fresh seeds, {pairs} held-out pairs. There the input unchanged scores"
@@ -118,7 +120,7 @@ ENGLISH = {
     "compare": "Compare",
     "close": "Close",
     "pictures": "All pictures, side by side",
-    "pictures_note": "Pull the handle, or use the arrow keys.",
+    "pictures_note": "Drag the handle, or use the arrow keys.",
     "no_pictures": "No pictures: the study's folder has no panels.",
     "as_is_short": "Best for train.py as it is",
     "recipe_perceptual": "With a perceptual term",
@@ -174,11 +176,11 @@ ENGLISH = {
     "pruned_at_last": "Pruned, at its last rung",
     "best_so_far": "Best so far",
     "settings": "What each setting does",
-    "slices_note": "Every completed trial by one setting at a time; the star is the winner, the"
-    " shaded stretches are the guide's bands. The other settings differ too.",
+    "slices_note": "Every completed trial by one setting at a time. The star is the winner, and"
+    " the shaded ranges are the guide's bands. The other settings vary too.",
     "parallel": "Settings together",
-    "parallel_note": "Each line is a completed trial; the bolder, the better. The best eighth is"
-    " drawn in green.",
+    "parallel_note": "Each line is a completed trial: the bolder, the better. The best eighth is"
+    " green.",
     "front": "Not beaten in both",
     "front_title": "Two goals weighed",
     "front_note": "Every completed trial by both goals. The green ones are the front: no other"
@@ -192,8 +194,8 @@ ENGLISH = {
     "band_slow": "slow",
     "band_fast": "fast",
     "losses": "The winner's training",
-    "losses_axis": "Part of the first rung's value",
-    "losses_note": "Means between rungs, each as a part of its first. The guide expects:",
+    "losses_axis": "Fraction of the value at the first rung",
+    "losses_note": "Means between rungs, as fractions of the first one. The guide expects:",
     "step": "Step",
     "expects_falls": "{loss} falls",
     "expects_steady": "{loss} stays steady (within 25%)",
@@ -210,7 +212,7 @@ ENGLISH = {
     "endings_none": "Every trial ran to its end.",
     "reason": "Reason",
     "how_many": "Trials",
-    "no_reason": "none noted",
+    "no_reason": "not recorded",
     "state_complete": "completed",
     "state_pruned": "pruned",
     "state_fail": "failed",
@@ -220,17 +222,17 @@ ENGLISH = {
     "table_note": "Press a heading to sort by it.",
     "definition": "What the score means",
     "definition_1": "boundary_sharpness lies between 0 and 1; the original itself has 1. It is"
-    " taken inside the retouched region, widened by 2% of the picture's short side.",
+    " computed in the retouched region, widened by 2 % of the picture's short side.",
     "definition_2": "Score of a picture = exp(-(D + E + Lrel)). D: how much local detail (variance"
-    " of the Laplacian at three scales) is missing against the original: blur. E: how much there is"
-    " too much of: noise, ringing, checkerboard. Lrel: LPIPS distance to the original, divided by"
-    " the distance of the unrestored input: 1 is no better than doing nothing.",
+    " of the Laplacian at three scales) is missing compared with the original: blur. E: how much"
+    " excess detail there is: noise, ringing, checkerboard. Lrel: the LPIPS distance to the"
+    " original, divided by that of the input unchanged: 1 is no better than doing nothing.",
     "definition_3": "The study's score is the mean over the validation pictures. Scores are"
     " comparable only with the same pictures, size and weights.",
     "provenance": "Where the numbers come from",
     "reproduce": "Run it yourself",
-    "repeat": "Repeat the winning trial in pytorch-CycleGAN-and-pix2pix",
-    "full": "Train the winning settings in full (1024 px, 1000 + 1000 epochs)",
+    "repeat": "Repeat the winning trial's short training",
+    "full": "Train the winning settings in full",
     "copy": "Copy",
     "copied": "Copied",
     "space": "Search space",
@@ -266,16 +268,14 @@ KOREAN = {
     " 없습니다",
     "decide_keep_own": "권장 설정({settings})을 그대로 쓰십시오: 시험한 것 중 확실히 더 나은 설정이"
     " 없습니다",
-    "decide_keep_as_is": "권장 설정({settings})을 그대로 쓰십시오: 이대로 쓸 수 있는 것 중 확실히"
-    " 더"
-    " 선명한 설정이 없습니다",
-    "decide_keep_own_as_is": "권장 설정({settings})을 그대로 쓰십시오: 이대로 쓸 수 있는 것 중"
-    " 확실히"
-    " 더 나은 설정이 없습니다",
+    "decide_keep_as_is": "권장 설정({settings})을 그대로 쓰십시오: train.py로 쓸 수 있는 다른"
+    " 설정 중 확실히 더 선명한 것이 없습니다",
+    "decide_keep_own_as_is": "권장 설정({settings})을 그대로 쓰십시오: train.py로 쓸 수 있는"
+    " 다른 설정 중 확실히 더 나은 것이 없습니다",
     "decide_keep_searched": "권장 설정({settings})을 그대로 쓰십시오: 시험한 것 중 점수가 더 높은"
     " 설정이 없습니다",
-    "decide_keep_searched_as_is": "권장 설정({settings})을 그대로 쓰십시오: 이대로 쓸 수 있는 것 중"
-    " 점수가 더 높은 설정이 없습니다",
+    "decide_keep_searched_as_is": "권장 설정({settings})을 그대로 쓰십시오: train.py로 쓸 수 있는"
+    " 다른 설정 중 점수가 더 높은 것이 없습니다",
     "decide_choose": "고르십시오: {goals} 모두에서 뒤지지 않는 설정이 {count}개이며, 그중 {one}의"
     " 점수가 가장 좋습니다",
     "decide_compared_better": "{one} 설정을 쓰십시오: {other} 설정보다 좋습니다",
@@ -300,10 +300,10 @@ KOREAN = {
     " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
     "why_compared_undecided": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 차이는"
     " {difference}입니다(95 % 구간 {low} ~ {high}).",
-    "level_above_it": "; 점수는 {score}로, 사진을 그대로 돌려줄 때({noop})보다 좋습니다",
-    "level_below_it": "; 점수는 {score}로, 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다",
+    "level_above_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 좋습니다",
+    "level_below_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다",
     "level_above_best": "; 둘 중 나은 쪽은 {score}, 사진을 그대로 돌려줄 때는 {noop}입니다",
-    "level_below_best": "; 둘 중 나은 쪽도 {score}로, 사진을 그대로 돌려줄 때({noop})보다 낫지"
+    "level_below_best": "; 둘 중 나은 쪽({score})도 사진을 그대로 돌려줄 때({noop})보다 낫지"
     " 않습니다",
     "no_remedy": ". 흐림은 해결되지 않았습니다",
     "why_searched": "한 번의 실행에서 {one}의 점수는 {score}{others}입니다. 한 번씩만 실행한 차이는"
@@ -411,14 +411,14 @@ KOREAN = {
     "best_so_far": "그때까지의 최고",
     "settings": "각 설정의 영향",
     "slices_note": "완료된 모든 시도를 설정 하나씩 기준으로 그렸습니다. 별은 가장 좋은 시도, 색칠한"
-    " 구간은 가이드의 구간입니다. 다른 설정도 함께 다릅니다.",
+    " 구간은 가이드의 구간입니다. 다른 설정들은 시도마다 다릅니다.",
     "parallel": "설정을 함께 보기",
     "parallel_note": "선 하나가 완료된 시도 하나입니다. 진할수록 점수가 높고, 상위 8분의 1은"
     " 초록색입니다.",
     "front": "둘 다에서 뒤지지 않음",
     "front_title": "두 가지 목표",
-    "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색은 다른 어떤 시도도 한쪽에서 더"
-    " 좋으면서 다른 쪽에서 뒤지지 않는 시도입니다. 그중 무엇을 쓸지는 취향입니다.",
+    "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색 시도보다 한쪽에서 더 좋으면서"
+    " 다른 쪽에서 뒤지지 않는 시도는 없습니다. 그중 무엇을 쓸지는 취향입니다.",
     "band_sharper": "선명, 색 왜곡 가능",
     "band_balanced": "균형",
     "band_accurate": "정확, 흐림 가능",
@@ -438,9 +438,9 @@ KOREAN = {
     "not_measured": "사용 안 함",
     "from_to": "{first} → {last}",
     "course": "검증용 사진의 점수",
-    "fell_back": "점수는 {best_step}단계에서 {best}로 가장 좋았고 {last}로 끝났습니다. 과적합이거나"
-    " 불안정한 학습의 징후입니다.",
-    "held_up": "점수는 {last}로 끝났고, 최고는 {best_step}단계의 {best}였습니다. 과적합의 징후가"
+    "fell_back": "점수는 {best_step}단계에서 가장 좋았고({best}) 그보다 나쁘게 끝났습니다({last})."
+    " 과적합이거나 학습이 불안정하다는 징후입니다.",
+    "held_up": "마지막 점수는 {last}, 최고는 {best_step}단계의 {best}입니다. 과적합의 징후가"
     " 없습니다.",
     "endings": "일찍 끝난 시도",
     "endings_none": "모든 시도가 끝까지 실행되었습니다.",
@@ -455,7 +455,7 @@ KOREAN = {
     "table": "모든 시도의 표",
     "table_note": "제목을 누르면 그 열로 정렬합니다.",
     "definition": "점수의 뜻",
-    "definition_1": "boundary_sharpness는 0과 1 사이이고 원본 자신이 1입니다. 보정된 영역을"
+    "definition_1": "boundary_sharpness는 0과 1 사이이고 원본 자체가 1입니다. 보정된 영역을"
     " 사진 짧은 변의 2%만큼 넓힌 곳에서 계산합니다.",
     "definition_2": "사진 한 장의 점수 = exp(-(D + E + Lrel)). D: 원본에 비해 부족한 세부(세 가지"
     " 크기의 라플라시안 국소 분산), 곧 흐림. E: 지나친 세부: 잡음, 링잉, 격자무늬. Lrel: 원본과의"
@@ -464,15 +464,18 @@ KOREAN = {
     " 때만 비교할 수 있습니다.",
     "provenance": "숫자의 출처",
     "reproduce": "직접 실행하기",
-    "repeat": "pytorch-CycleGAN-and-pix2pix에서 가장 좋은 시도 반복하기",
-    "full": "가장 좋은 설정으로 끝까지 학습하기(1024 px, 1000 + 1000 에폭)",
+    "repeat": "가장 좋은 시도의 짧은 학습 반복하기",
+    "full": "가장 좋은 설정으로 끝까지 학습하기",
     "copy": "복사",
     "copied": "복사됨",
     "space": "탐색 공간",
     "skip": "본문으로 건너뛰기",
 }
 
-LANGUAGES = {"en": ENGLISH, "ko": KOREAN}
+LANGUAGES = {
+    "en": ENGLISH | glossary.ENGLISH | note_texts.ENGLISH,
+    "ko": KOREAN | glossary.KOREAN | note_texts.KOREAN,
+}
 
 
 def translator(language: str) -> Translate:

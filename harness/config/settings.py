@@ -369,6 +369,11 @@ class SearchConfig(Frozen):
         Field(ge=1, le=MOST_TRIALS, description="Stop after so many failed trials in a row."),
         TRIALS,
     ] = 10
+    open: Annotated[
+        bool,
+        Field(description="Open the report in the browser, and keep it up to date."),
+        RECORD,
+    ] = False
 
     @model_validator(mode="after")
     def one_source_of_pairs(self) -> "SearchConfig":
