@@ -85,7 +85,7 @@ def check_at_start(
             kinds[finding.level, finding.kind, of_folder].append(finding)
     errors = [found for (level, *_), found in kinds.items() if level == "error"]
     if errors and not resumed:
-        raise UserInputError(refusal(folder, errors[0], seen.pairs, direction))
+        raise UserInputError(refusal(folder, max(errors, key=len), seen.pairs, direction))
     return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
 
 

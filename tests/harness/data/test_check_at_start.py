@@ -52,6 +52,7 @@ def test_single_portraits_are_refused_with_the_way_to_search_on_them(
     folder.mkdir()
     for number, (_, original) in enumerate(halves[:6]):
         Image.fromarray(original).save(folder / f"{number}.png")
+    Image.new("RGB", (128, 128)).save(folder / "black.png")  # both halves are one picture
     with pytest.raises(UserInputError) as refused:
         checked(folder, cache)
     sentence = str(refused.value)
