@@ -38,12 +38,17 @@ class RunPaths:
         return self.root / "mlflow-server.log"
 
     @property
+    def made_pairs(self) -> Path:
+        """Pairs made of `--originals`, a folder for each set of portraits."""
+        return self.root / "made-pairs"
+
+    @property
     def opening_lock(self) -> Path:
         """The lock for opening a database, since only one process at a time may create it."""
         return self.root / ".opening.lock"
 
     def study(self, name: str) -> "StudyPaths":
-        reserved = [self.mlflow_artifacts.name, self.mlflow_log.name]
+        reserved = [self.mlflow_artifacts.name, self.mlflow_log.name, self.made_pairs.name]
         for database in (self.optuna_db, self.mlflow_db):
             # SQLite creates files with these suffixes next to a database.
             reserved += [database.name + suffix for suffix in ("", "-wal", "-shm", "-journal")]

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.best_config import BestConfig, Stage, read_best_config
-from harness.config.settings import Direction, TrainConfig, TrainSettings, Weights
+from harness.config.settings import Direction, TrainSettings, Weights
+from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError, as_user_input_error
 from harness.full_training.folder import check_out
 from harness.paths import (

@@ -47,7 +47,8 @@ def search(
         import_for_workers()  # the slowest part of the startup, so it begins first
     from harness.search.plan import plan_search
 
-    return run_search(plan_search(config), view, stop, make_runner)
+    plan = plan_search(config, lambda sentence: view.show(Note(sentence)))
+    return run_search(plan, view, stop, make_runner)
 
 
 def run_search(

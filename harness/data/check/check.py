@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from harness.config.settings import Direction
+from harness.config.profiles import PROFILES
+from harness.config.settings import Direction, TrainSettings
 from harness.data.check.facts import PairFacts, Unreadable, measure
 from harness.data.check.findings import (
     LEVELS,
@@ -111,9 +112,17 @@ def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unre
 
 
 def check(
-    folder: PairFolder, facts: Iterable[PairFacts | Unreadable], chosen: Direction | None
+    folder: PairFolder,
+    facts: Iterable[PairFacts | Unreadable],
+    chosen: Direction | None,
+    profiles: Mapping[str, TrainSettings] = PROFILES,
 ) -> CheckResult:
-    """Derive findings from `facts`; `chosen` is the user's `--direction`, if given."""
+    """Derive findings from `facts`.
+
+    Args:
+        chosen: the user's `--direction`, if given.
+        profiles: those for which the pictures may be too small.
+    """
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
@@ -131,7 +140,7 @@ def check(
     shared = list(across_splits(groups))
     found += duplicates_across_splits(shared)
     found += judge_numbers(groups)
-    found += judge_sizes(pairs)
+    found += judge_sizes(pairs, profiles)
     found += judge_passed_over(folder.passed_over)
     found += judge_direction(direction, chosen)
     found.sort(key=lambda finding: LEVELS.index(finding.level))
