@@ -39,8 +39,8 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = i
     found, _ = find_originals(originals)
     if len(found) < 2:
         raise UserInputError(
-            f"{inline(originals)} holds one picture: give at least two, one of which is not trained "
-            "on but validates."
+            f"{inline(originals)} holds one picture: give at least two, one of which is not "
+            "trained on but validates."
         )
     size = size_for(found, least)
     pairs = min(max(FEWEST_PAIRS, len(found)), MOST_PAIRS)
@@ -78,8 +78,8 @@ def size_for(found: Mapping[str, Path], least: int) -> int:
         side = min(width, height)
         if math.floor(side * MAX_ENLARGEMENT) < least:
             raise UserInputError(
-                f"{inline(file)} is {width} x {height}, too small to be sharp at the {least} pixels "
-                "of this search: leave it out, or choose a smaller --profile."
+                f"{inline(file)} is {width} x {height}, too small to be sharp at the {least} "
+                "pixels of this search: leave it out, or choose a smaller --profile."
             )
         size = min(size, max(side, least))
     return size
