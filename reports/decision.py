@@ -151,9 +151,10 @@ def confirmed(
     recommended = next(row for row in rows if row["name"] == finals["baseline"])
     challenger = next(row for row in rows if row is not recommended)
     found, size = size_of_lead(judged["difference"])
-    better, best = found == "better", rows[0]
+    better = found == "better"
+    best = challenger if better else rows[0]
     decided = challenger if better else recommended
-    reach = reach_of(challenger if better else best, finals["noop"], sign_of(study))
+    reach = reach_of(best, finals["noop"], sign_of(study))
     blur = measures_blur(study)
     in_short = short_settings(decided["params"], say)
     if better:
@@ -162,7 +163,7 @@ def confirmed(
     else:
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
-    level = "" if reach == "unknown" else f"level_{'above' if reach == 'above' else 'below'}"
+    level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
     scores = {"score": number(best["mean"]), "noop": number(finals["noop"])}
     why = say(
         f"why_{found}",

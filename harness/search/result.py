@@ -90,6 +90,11 @@ class SearchOutcome:
     decision: Decision | None = None
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """The decision, and that for an unchanged train.py, each with its reason."""
+        return self.decision.answers if self.decision else ()
+
+    @property
     def done(self) -> int:
         """Trials of the budget that ended and did not fail."""
         ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
@@ -205,7 +210,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
-        "answers": list(outcome.decision.answers) if outcome.decision else [],
+        "answers": list(outcome.answers),
         "decision": asdict(outcome.decision) if outcome.decision else None,
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,

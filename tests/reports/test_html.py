@@ -297,6 +297,15 @@ def test_the_commands_are_those_of_the_decided_setting() -> None:
     assert "Train the recommended setting in full" in html
 
 
+def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> None:
+    study, file = make_study(12, finalists=finals_of(0.01, 0.03)), tmp_path / "report.html"
+    panels = Path("my runs") / "boundary-sharpness" / "panels"
+    write_report(study, file, panels=panels, storage="postgresql://there/optuna")
+    command = file.read_text(encoding="utf-8").partition('<pre id="next"')[2].partition("</pre>")[0]
+    assert "--run-dir &#39;my runs&#39; --study boundary-sharpness" in command
+    assert "--storage postgresql://there/optuna" in command
+
+
 def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
     text = Page(render(study)).text

@@ -35,7 +35,7 @@ def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> Non
     assert "Next, with your own pairs in place of ./pairs:" in text
     data = as_data(outcome)
     assert data["decision"]["command"] == decision.command
-    assert data["answers"] == list(decision.answers)
+    assert data["answers"] == list(outcome.answers) == list(decision.answers)
 
 
 def test_the_commands_name_the_database_without_its_secrets() -> None:
