@@ -120,10 +120,14 @@ class RemedyTrials(Trials):
         assert isinstance(model, Prototype)
         model.prepare()
 
-        pairs = with_beside(self.plan.dataset)
+        uses = self.remedy.step.uses_beside
+        pairs = with_beside(self.plan.dataset) if uses else self.dataset.train
 
         def stream() -> Iterator[Batch]:
             for batch in batches(pairs, settings, self.device, task.seed):
+                if not uses:
+                    yield batch
+                    continue
                 model.beside = decoded(batch.original[:, 3:])
                 yield Batch(batch.retouched, batch.original[:, :3])
 
@@ -193,6 +197,7 @@ def main() -> None:
     parser.add_argument("--direction", default="AtoB")
     parser.add_argument("--name", default="", help="added to the results file's name")
     parser.add_argument("--strip", type=Path, help="a picture: a validation pair by the first seed")
+    parser.add_argument("--only", nargs="+", choices=REMEDIES, default=[*REMEDIES])
     parser.add_argument("--larger", action="store_true", help="score at larger sizes, too")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # steps this small gain nothing from a second
@@ -225,12 +230,13 @@ def main() -> None:
     # Its warm starts are of these settings and pairs.
     made_of = hashlib.sha256(f"{QUICK.model_dump_json()} {data.digest}".encode()).hexdigest()
     work = Path(tempfile.gettempdir()) / f"remedies-{made_of[:16]}"
-    for name, remedy in REMEDIES.items():
+    for name in dict.fromkeys([BASELINE, PLAIN_MOVING, *asked.only]):
+        remedy = REMEDIES[name]
         entry = known.setdefault(name, {"runs": {}})
         lacking = [seed for seed in range(1, asked.seeds + 1) if f"{seed}" not in entry["runs"]]
         if not lacking:
             continue
-        trials = started(data.file, work / remedy.network_name, remedy)
+        trials = started(data.file, work / remedy.warm_start_name, remedy)
         kept["noop"] = trials.test.noop()
         for seed in lacking:
             run, checkpoint = run_remedy(trials, remedy, seed)

@@ -37,6 +37,7 @@ class Prototype(Pix2Pix):
     """
 
     beside: Tensor
+    uses_beside = False
 
     def prepare(self) -> None:
         """Called once, before the first step."""
@@ -78,6 +79,8 @@ class Prototype(Pix2Pix):
 class RegionFirst(Prototype):
     """L1 counts more in the warped region; its mean weight stays 1."""
 
+    uses_beside = True
+
     def distance(self, restored: Tensor, original: Tensor) -> Tensor:
         weight = 1 + (REGION_TIMES - 1) * self.beside[:, :1]
         return ((restored - original).abs() * weight).mean() / weight.mean()
@@ -106,6 +109,8 @@ class SlowDiscriminator(Prototype):
 
 class FlowSupervision(Prototype):
     """The displacement is to be smooth, and the one that undoes the warp (Wang et al. 2019)."""
+
+    uses_beside = True
 
     def restore(self, retouched: Tensor) -> Tensor:
         assert isinstance(self.generator, WarpUnet)
@@ -160,18 +165,20 @@ class Remedy:
     """A way of training.
 
     Attributes:
-        network: of the generator; None for the profile's. Others have a warm start of their own.
+        network: of the generator; None for the profile's.
+        own_warm_start: whether its weights are not those of the profile's network.
         discriminator: what is done to the warm discriminator.
     """
 
     netG: str = REPAINTING
     step: type[Prototype] = Prototype
     network: type[UnetGenerator | WarpUnet] | None = None
+    own_warm_start: bool = False
     discriminator: Callable[[nn.Module], nn.Module] = unchanged
 
     @property
-    def network_name(self) -> str:
-        return self.network.__name__ if self.network else self.netG
+    def warm_start_name(self) -> str:
+        return self.network.__name__ if self.network and self.own_warm_start else self.netG
 
 
 BASELINE = "repainting, as the guide recommends"
@@ -183,10 +190,9 @@ REMEDIES = {
     "feature matching": Remedy(step=FeatureMatching),
     "a discriminator of a quarter of the rate": Remedy(step=SlowDiscriminator),
     "spectral normalisation": Remedy(discriminator=with_spectral_norm),
-    "resize-convolutions": Remedy(network=ResizeUnet),
-    "moving, L1 ten times in the region": Remedy(MOVING, RegionFirst),
     "moving, flow supervised": Remedy(MOVING, FlowSupervision),
     "moving, without the correction of colours": Remedy(MOVING, network=MovesOnly),
+    "resize-convolutions": Remedy(network=ResizeUnet, own_warm_start=True),
 }
 
 

@@ -52,22 +52,28 @@ from search_spaces.generators import WARP, of_kind
 Way = Callable[[Face, np.random.Generator], tuple[Stroke, ...]]
 
 
-def either_sign(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
-    """Every other retouching the opposite of one: the jaw made wider, the eyes smaller."""
-    strokes = retouch(face, random)
-    if random.uniform() < 0.5:
-        return strokes
+def other_sign(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
+    """The opposite of a retouching: the jaw made wider, the eyes smaller."""
     return tuple(
         replace(
             stroke,
             push=(-stroke.push[0], -stroke.push[1]),
             pinch=(-stroke.pinch[0], -stroke.pinch[1]),
         )
-        for stroke in strokes
+        for stroke in retouch(face, random)
     )
 
 
-WAYS: dict[str, Way] = {"as harness data make": retouch, "either sign": either_sign}
+def either_sign(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
+    """Every other retouching the opposite of one."""
+    return (retouch if random.uniform() < 0.5 else other_sign)(face, random)
+
+
+WAYS: dict[str, Way] = {
+    "as harness data make": retouch,
+    "the other sign": other_sign,
+    "either sign": either_sign,
+}
 FIRST = "as harness data make"
 ALONE, AFTER_MADE = ARMS = ("real alone", "made, then real")
 
