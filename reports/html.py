@@ -27,6 +27,7 @@ from reports.first_screen import (
     verdict,
 )
 from reports.names import PARAMS, RECOMMENDED
+from reports.live import Live
 from reports.pictures import boundaries
 from reports.plotting import short
 from reports.record import winning_trial
@@ -50,7 +51,13 @@ class Picture(NamedTuple):
     views: tuple[View, ...]
 
 
-def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None = None) -> None:
+def write_report(
+    study: Study,
+    file: Path,
+    lang: str = "en",
+    panels: Path | None = None,
+    live: Live | None = None,
+) -> None:
     """Write the report of a study, whatever state it is in.
 
     Args:
@@ -59,8 +66,9 @@ def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None
         lang: `en` or `ko`.
         panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
             pictures.
+        live: how far a search is that runs; the page then loads itself again.
     """
-    page = render(study, lang, panels)
+    page = render(study, lang, panels, live)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -71,7 +79,9 @@ def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None
         aside.unlink(missing_ok=True)
 
 
-def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
+def render(
+    study: Study, lang: str = "en", panels: Path | None = None, live: Live | None = None
+) -> str:
     """The report's HTML. Everything that comes from the study is escaped."""
     from plotly.offline import get_plotlyjs
 
@@ -92,7 +102,8 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
     environment.filters |= {"number": number, "signed": signed, "value": value}
     spoken = answers(study, say)
     figures = all_figures(frame, summary, rungs, say)
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("live.html.j2" if live else "report.html.j2").render(
+        live=live,
         say=say,
         lang=lang,
         s=summary,

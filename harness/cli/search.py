@@ -136,6 +136,10 @@ def search(
     max_failures: Annotated[
         int, typer.Option(help="Stop after so many failed trials in a row.")
     ] = 10,
+    open_report: Annotated[
+        bool,
+        typer.Option("--open", help="Open the report in the browser, kept up to date."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, run nothing.")
     ] = False,
@@ -188,6 +192,7 @@ def search(
             register_model=register_model,
             max_failures=max_failures,
             trial_timeout=seconds(trial_timeout, "--trial-timeout"),
+            open=open_report,
         )
     except ValidationError as error:
         raise UserInputError(refusal(error)) from error

@@ -222,6 +222,7 @@ class SearchConfig(Frozen):
         default=10, ge=1, le=MOST_TRIALS, description="failures in a row that end a search"
     )
     trial_timeout: Wait | None = None
+    open: bool = Field(default=False, description="keep the report up to date, in the browser")
 
     @field_validator("register_model")
     @classmethod
