@@ -15,8 +15,9 @@ from typing import Any, Literal, get_args
 from optuna import Study
 from scipy.special import betaincinv  # scipy.stats takes most of a second to import
 
+from reports.names import RECOMMENDED
 from reports.pictures import Boundary, boundaries
-from reports.record import RECOMMENDED, recipe_trial, sign_of, trials_by_score
+from reports.record import recipe_trial, sign_of, trials_by_score
 
 NOTED = "eyes"
 """The study's attribute that holds the judgements, in the order they were made."""
