@@ -3,41 +3,36 @@
 Run it after a change of a command: python docs/make_commands.py (python -m docs does so too)
 """
 
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
-from typer import Typer
-from typer.models import ArgumentInfo
+import typer
 
 from harness.cli.app import app
+from harness.cli.options import Deferred
 
 FOLDER = Path(__file__).parent / "commands"
-WORDS = {int: "N", float: "X", Path: "PATH"}
-
-Command = Callable[..., None]
+WORDS = {"int": "N", "float": "X", "str": "TEXT", "path": "PATH"}
 
 
 def pages() -> dict[str, str]:
     """Each page's text by its file name."""
-    commands = dict(commands_of(app, ""))
+    commands = dict(commands_of(typer.main.get_command(app), ""))
     found = {f"{name.replace(' ', '-')}.md": page(name, one) for name, one in commands.items()}
     return {"README.md": contents(commands), **found}
 
 
-def commands_of(group: Typer, before: str) -> Iterator[tuple[str, Command]]:
+def commands_of(group: Any, before: str) -> Iterator[tuple[str, Any]]:
     """Every command by the words that call it."""
-    for one in group.registered_commands:
-        if one.callback is not None:
-            yield before + (one.name or one.callback.__name__), one.callback
-    for inner in group.registered_groups:
-        if inner.typer_instance is not None:
-            yield from commands_of(inner.typer_instance, f"{before}{inner.name} ")
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from commands_of(one, f"{before}{name} ")
+        else:
+            yield before + name, one.real() if isinstance(one, Deferred) else one
 
 
-def contents(commands: dict[str, Command]) -> str:
+def contents(commands: dict[str, Any]) -> str:
     """The list of all commands."""
     rows = [
         f"| [harness {name}]({name.replace(' ', '-')}.md) | {paragraphs(one)[0]} |"
@@ -46,25 +41,23 @@ def contents(commands: dict[str, Command]) -> str:
     return "\n".join(["# Commands", "", "| command | what it does |", "|---|---|", *rows, ""])
 
 
-def paragraphs(command: Command) -> list[str]:
+def paragraphs(command: Any) -> list[str]:
     """A command's help."""
-    return [" ".join(part.split()) for part in (inspect.getdoc(command) or "").split("\n\n")]
+    return [" ".join(part.split()) for part in command.help.split("\n\n")]
 
 
-def page(name: str, command: Command) -> str:
+def page(name: str, command: Any) -> str:
     """One command: what it does, its example, its arguments and options."""
     *said, example = paragraphs(command)
     lines = [f"# harness {name}", "", "\n\n".join(said), ""]
     lines += ["```sh", example.removeprefix("Example:").strip(), "```", ""]
-    hints = get_type_hints(command, include_extras=True)
     arguments, options = [], []
-    for parameter in inspect.signature(command).parameters.values():
-        kind, info = get_args(hints[parameter.name])
-        if isinstance(info, ArgumentInfo):
-            arguments.append(f"| `{parameter.name.upper()}` | {plain(info.help or '')} |")
-        else:
-            shown = f"{spellings(parameter.name, info)}{taken(kind, info)}"
-            options.append(f"| {shown} | {usual(parameter)} | {plain(info.help or '')} |")
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            shown = parameter.metavar or parameter.name.upper()
+            arguments.append(f"| `{shown}` | {plain(parameter.help or '')} |")
+        elif parameter.expose_value:
+            options.append(option_row(parameter))
     if arguments:
         lines += ["| argument | |", "|---|---|", *arguments, ""]
     if options:
@@ -72,34 +65,16 @@ def page(name: str, command: Command) -> str:
     return "\n".join(lines)
 
 
-def spellings(name: str, info: Any) -> str:
-    """`-o`, `--out`: as declared, else made of the parameter's name."""
-    declared = [
-        word
-        for word in (info.default, *(info.param_decls or ()))
-        if isinstance(word, str) and word.startswith("-")
-    ]
-    return ", ".join(f"`{word}`" for word in declared or [f"--{name.replace('_', '-')}"])
-
-
-def taken(kind: Any, info: Any) -> str:
-    """What follows an option: nothing, one of some words, or a value."""
-    if get_origin(kind) in (UnionType, Union):
-        kind = next(part for part in get_args(kind) if part is not NoneType)
-    if get_origin(kind) is list:
-        return f"{taken(get_args(kind)[0], info)} (repeatable)"
-    if info.metavar:
-        return f" {info.metavar}"
-    if get_origin(kind) is Literal:
-        return " " + plain("|".join(get_args(kind)))
-    return "" if kind is bool else f" {WORDS.get(kind, 'TEXT')}"
-
-
-def usual(parameter: inspect.Parameter) -> str:
-    """The value of an option that is not given."""
-    if parameter.default is inspect.Parameter.empty:
-        return "required"
-    return "" if parameter.default in (None, False) else f"`{parameter.default}`"
+def option_row(option: Any) -> str:
+    """A row of the table: `-o`, `--out` PATH, its default, its help."""
+    shown = ", ".join(f"`{word}`" for word in option.opts)
+    if not option.is_flag:
+        kind = option.display_type(None).strip("<>").removesuffix(" range")
+        shown += f" {plain(option.metavar or WORDS.get(kind, kind))}"
+    repeatable = " (repeatable)" if option.multiple else ""
+    default = "" if option.default is None or option.is_flag else f"`{option.default}`"
+    usual = "required" if option.required else default
+    return f"| {shown}{repeatable} | {usual} | {plain(option.help or '')} |"
 
 
 def plain(text: str) -> str:

@@ -26,8 +26,8 @@ from reports.first_screen import (
     signed,
     verdict,
 )
-from reports.names import PARAMS, RECOMMENDED
 from reports.live import Live
+from reports.names import PARAMS, RECOMMENDED
 from reports.pictures import boundaries
 from reports.plotting import short
 from reports.record import winning_trial

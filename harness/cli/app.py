@@ -25,6 +25,7 @@ from harness.cli import (
     spaces,
     training,
 )
+from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, on_one_line
 from harness.study.urls import scrubbed
@@ -34,6 +35,8 @@ MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 
 # Errors about a path that the user chose, rather than bugs.
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+DEFERRED = (search.search, compare.compare, training.train)
 
 app = typer.Typer(
     name="harness",
@@ -58,7 +61,7 @@ for command in (
     spaces.spaces,
     doctor.doctor,
 ):
-    app.command()(command)
+    app.command(cls=Deferred if command in DEFERRED else Command)(command)
 app.add_typer(data.app, name="data")
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from harness.cli.options import Command
+
 
 def to_stderr(sentence: str) -> None:
     typer.echo(sentence, err=True)
@@ -18,7 +20,7 @@ Folder = Annotated[
 ]
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def check_command(
     folder: Folder,
     direction: Annotated[
@@ -69,7 +71,7 @@ def check_command(
         raise typer.Exit(2)
 
 
-@app.command("make")
+@app.command("make", cls=Command)
 def make_command(
     originals: Annotated[Path, typer.Option(help="A folder of unretouched portraits.")],
     out: Annotated[Path, typer.Option(help="The new data folder.")],
@@ -106,7 +108,7 @@ def make_command(
     )
 
 
-@app.command("preview")
+@app.command("preview", cls=Command)
 def preview_command(
     folder: Folder,
     direction: Annotated[

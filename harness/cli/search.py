@@ -1,24 +1,39 @@
 """`harness search`: the main command."""
 
 import gc
-import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.errors import UserInputError, printable
+from harness.cli.options import command_of
+from harness.errors import printable
 
 if TYPE_CHECKING:
     from optuna import Study
-    from pydantic import ValidationError
 
     from harness.config.settings import SearchConfig
     from harness.search.plan import SearchPlan
 
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+OUTPUT = "Output"
+
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", rich_help_panel=OUTPUT, help="Check everything, run nothing."),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", rich_help_panel=OUTPUT, hidden=True, help="Print only the outcome."),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", rich_help_panel=OUTPUT, hidden=True, help="Print JSON lines.")
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", rich_help_panel=OUTPUT, hidden=True, help="Show tracebacks.")
+]
 
 
+<<<<<<< HEAD
 def seconds(text: str | None, option: str) -> float | None:
     """Parse a duration such as `90m`, `8h`, `45s` or a number of seconds; in seconds.
 
@@ -147,16 +162,18 @@ def search(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
+=======
+def search() -> Callable[..., None]:
+>>>>>>> main
     """Search for the settings that remove the blur.
 
     Trains, scores and compares short trials; continues an existing study.
 
     Example: harness search --budget 50
     """
-    from pydantic import ValidationError
-
     from harness.config.settings import SearchConfig
 
+<<<<<<< HEAD
     try:
         config = SearchConfig(
             budget=budget,
@@ -196,10 +213,23 @@ def search(
         )
     except ValidationError as error:
         raise UserInputError(refusal(error)) from error
+=======
+    return command_of(SearchConfig, search_with)
+
+
+def search_with(
+    config: "SearchConfig",
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Search, or explain what would be done."""
+>>>>>>> main
     if dry_run:
         explain(config)
-        return
-    run(config, quiet, as_json)
+    else:
+        run(config, quiet, as_json)
 
 
 def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
@@ -306,15 +336,3 @@ def study_there(plan: "SearchPlan") -> "Study | None":
     if study is not None:
         check_same(study, plan.facts)
     return study
-
-
-def refusal(error: "ValidationError") -> str:
-    """A message about the first invalid option, from pydantic's errors."""
-    first, *others = error.errors()
-    reasons = [first, *(other for other in others if other["loc"][0] == first["loc"][0])]
-    text = ", or ".join(reason["msg"].removeprefix("Value error, ") for reason in reasons)
-    text = text.replace(", or Input should be ", ", or ")
-    name = {"pinned": "set"}.get(str(first["loc"][0]), str(first["loc"][0])).replace("_", "-")
-    value = first["input"]
-    printed = " ".join(map(str, value)) if isinstance(value, tuple) else value
-    return f"--{name} {printed} cannot be used: {text}."

@@ -1,11 +1,20 @@
 """Settings models, frozen and validated once at the door; YAML and back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
 
+from harness.config.options import Option, pins, seconds
 from harness.errors import on_one_line
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
@@ -27,14 +36,14 @@ SamplerName = Literal["tpe", "gp", "cmaes", "qmc", "random"]
 PrunerName = Literal["asha", "hyperband", "median", "none"]
 InitType = Literal["normal", "xavier", "kaiming", "orthogonal"]
 LrPolicy = Literal["linear", "step", "plateau", "cosine"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 PerceptualLayer = Literal["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"]
 Side = Annotated[int, Field(gt=0, le=LARGEST_SIDE)]
 Filters = Annotated[int, Field(gt=0, le=MOST_FILTERS)]
 Steps = Annotated[int, Field(ge=0, le=MOST_STEPS)]
 Epochs = Annotated[int, Field(ge=0, le=MOST_EPOCHS)]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Wait = Annotated[float, Field(gt=0, le=LONGEST_WAIT)]
+Wait = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST_WAIT)]
 
 
 def without_commands(name: str) -> str:
@@ -79,7 +88,8 @@ class TrainSettings(Frozen):
         max_length=1000, description="steps at which a trial is scored; the last = steps"
     )
     precision: Precision = Field(
-        default="float32", description="of the convolutions; weights and losses stay float32"
+        default="float32",
+        description="of convolutions and products in training; weights and losses stay float32",
     )
     ema_decay: float = Field(ge=0, lt=1, description="running average of the scored weights")
     ema_every: Steps = Field(default=1, ge=1, description="steps between updates of that average")
@@ -170,12 +180,131 @@ class TrialPlan(Frozen):
         return (self.train.netG, *([self.other_netG] if self.other_netG else []))
 
 
-class SearchConfig(Frozen):
-    """What the user asked `harness search` for. Times are in seconds."""
+# Groups of options in the help.
+DATA = Option("Pictures")
+TRIED = Option("What is tried")
+START = Option("How trials are trained")
+RECORD = Option("Where results go")
+MACHINE = Option("Machine")
+TRIALS = Option("Trials")
+TRAINING = Option("Training")
 
-    budget: int = Field(
-        default=50, ge=1, le=MOST_TRIALS, description="trials of the study, earlier ones included"
+
+class SearchConfig(Frozen):
+    """What the user asked `harness search` for: each field is an option. Times are in seconds."""
+
+    budget: Annotated[
+        int,
+        Field(ge=1, le=MOST_TRIALS, description="Trials of the study, earlier ones included."),
+        replace(TRIALS, basic=True),
+    ] = 50
+    data: Annotated[
+        Path | None,
+        Field(description="Your pairs: DIR/{train,val,test}/*, A and B side by side."),
+        replace(DATA, basic=True, metavar="DIR"),
+    ] = None
+    direction: Annotated[
+        Direction,
+        Field(description="Which side is retouched: A in AtoB, B in BtoA."),
+        replace(DATA, basic=True),
+    ] = "AtoB"
+    skip_bad: Annotated[bool, Field(description="Skip unreadable pictures."), DATA] = False
+    space: Annotated[
+        str, Field(description="A space by name, or a YAML file."), replace(TRIED, metavar="NAME")
+    ] = "default"
+    pinned: Annotated[
+        dict[str, str],
+        BeforeValidator(pins),
+        Field(description="Keep one setting at a value."),
+        replace(TRIED, basic=True, flag="--set", metavar="NAME=VALUE"),
+    ] = {}
+    enqueue: Annotated[
+        tuple[Path, ...],
+        Field(description="Try an earlier result's best.yaml after the guide's settings."),
+        replace(TRIED, metavar="FILE"),
+    ] = ()
+    pareto: Annotated[
+        bool,
+        Field(description="Weigh sharpness against LPIPS; no trial is stopped early."),
+        TRIED,
+    ] = False
+    sampler: Annotated[SamplerName, Field(description="How settings are chosen."), TRIED] = "tpe"
+    pruner: Annotated[
+        PrunerName, Field(description="How hopeless trials are stopped early."), TRIED
+    ] = "asha"
+    study: Annotated[
+        StudyName,
+        Field(description="The study's name; an existing one is continued."),
+        replace(RECORD, basic=True, metavar="NAME"),
+    ] = "boundary-sharpness"
+    run_dir: Annotated[
+        Path,
+        Field(description="Where everything is written."),
+        replace(RECORD, basic=True, metavar="DIR"),
+    ] = Path("runs")
+    profile: Annotated[
+        str,
+        Field(description="Size of a trial: quick on a CPU, standard on a GPU, full."),
+        replace(START, basic=True, metavar="auto|quick|standard|full"),
+    ] = "auto"
+    device: Annotated[
+        str, Field(description="auto, cpu, cuda or cuda:N[,M]."), replace(MACHINE, metavar="DEVICE")
+    ] = "auto"
+    precision: Annotated[
+        Precision | Literal["auto"],
+        Field(description="Of training only; auto: tf32 on a GPU, float32 on a CPU."),
+        MACHINE,
+    ] = "auto"
+    jobs: Annotated[
+        Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"],
+        Field(description="Trials at a time in all."),
+        MACHINE,
+    ] = "auto"
+    per_gpu: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MOST_WORKERS,
+            description="Trials at a time on each GPU; else one, or under MPS as many as fit.",
+        ),
+        MACHINE,
+    ] = None
+    launcher: Annotated[
+        Literal["local", "ray"],
+        Field(description="local: processes here; ray: actors of a cluster."),
+        MACHINE,
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Field(description="Address of the Ray cluster: auto or ray://HOST:PORT."),
+        replace(MACHINE, metavar="URL"),
+    ] = None
+    seed: Annotated[Seed, Field(description="Seed of sampler, networks and batches."), START] = 0
+    weights: Annotated[
+        Literal["auto", "pretrained", "random"],
+        Field(description="Weights of the networks of LPIPS and of the perceptual term."),
+        START,
+    ] = "auto"
+    objective: Annotated[
+        str,
+        Field(
+            description="boundary_sharpness; boundary_sharpness_vgg or ..._squeeze, by another "
+            "network of LPIPS; or your own as package.module:factory."
+        ),
+        replace(TRIED, metavar="NAME"),
+    ] = "boundary_sharpness"
+    init_from: Annotated[
+        tuple[Path, ...],
+        Field(
+            max_length=2,
+            description="Continue from your latest_net_G.pth; give it twice to add net_D.",
+        ),
+        replace(START, basic=True, metavar="FILE"),
+    ] = ()
+    from_scratch: Annotated[bool, Field(description="Train every trial from nothing."), START] = (
+        False
     )
+<<<<<<< HEAD
     timeout: Wait | None = None
     data: Path | None = Field(default=None, description="the user's pairs; None: the built-in ones")
     direction: Direction = "AtoB"
@@ -223,6 +352,60 @@ class SearchConfig(Frozen):
     )
     trial_timeout: Wait | None = None
     open: bool = Field(default=False, description="keep the report up to date, in the browser")
+=======
+    trainer: Annotated[
+        Literal["builtin", "external"],
+        Field(description="external: your own train.py, or any program."),
+        START,
+    ] = "builtin"
+    repo: Annotated[
+        Path | None,
+        Field(description="External: your copy of pix2pix, or a program's YAML."),
+        START,
+    ] = None
+    finalists: Annotated[
+        Annotated[int, Field(ge=0, le=MOST_TRIALS)] | Literal["auto"],
+        Field(
+            description="Best settings trained again to confirm; auto: 3 where the budget has room."
+        ),
+        TRIALS,
+    ] = "auto"
+    repeats: Annotated[
+        int,
+        Field(ge=2, le=MOST_REPEATS, description="Fresh seeds that a finalist is trained on."),
+        TRIALS,
+    ] = 3
+    storage: Annotated[
+        str | None,
+        Field(description="Optuna's database; else SQLite in the run folder."),
+        replace(RECORD, metavar="URL"),
+    ] = None
+    tracking_uri: Annotated[
+        str | None,
+        Field(description="MLflow's store; else SQLite in the run folder."),
+        replace(RECORD, metavar="URI"),
+    ] = None
+    register_model: Annotated[
+        Plain | None,
+        Field(description="Register the winner as a version of this model in MLflow."),
+        replace(RECORD, metavar="NAME"),
+    ] = None
+    timeout: Annotated[
+        Wait | None,
+        Field(description="Stop after so long, such as 90m."),
+        replace(TRIALS, metavar="DURATION"),
+    ] = None
+    trial_timeout: Annotated[
+        Wait | None,
+        Field(description="Fail a trial after so long; else 10x the median."),
+        replace(TRIALS, metavar="DURATION"),
+    ] = None
+    max_failures: Annotated[
+        int,
+        Field(ge=1, le=MOST_TRIALS, description="Stop after so many failed trials in a row."),
+        TRIALS,
+    ] = 10
+>>>>>>> main
 
     @field_validator("register_model")
     @classmethod
@@ -235,25 +418,89 @@ class SearchConfig(Frozen):
 class TrainConfig(Frozen):
     """What the user asked `harness train` for. None: as the configuration file says."""
 
-    config: Path = Field(description="a best.yaml")
-    out: Path
-    data: Path | None = None
-    direction: Direction | None = None
-    epochs: Epochs | None = Field(default=None, description="at the full learning rate")
-    epochs_decay: Epochs | None = Field(default=None, description="while it falls")
-    lr_policy: LrPolicy = "linear"
-    lr_decay_iters: Epochs = Field(
-        default=50, ge=1, description="epochs of the step policy's steps"
+    config: Annotated[
+        Path,
+        Field(description="A best.yaml."),
+        replace(TRAINING, argument=True, metavar="CONFIG.yaml"),
+    ]
+    out: Annotated[
+        Path,
+        Field(description="The training's folder; one in it is continued."),
+        replace(RECORD, basic=True, metavar="DIR"),
+    ]
+    data: Annotated[
+        Path | None,
+        Field(description="Your pairs; else those of the search."),
+        replace(DATA, basic=True, metavar="DIR"),
+    ] = None
+    direction: Annotated[
+        Direction | None,
+        Field(description="Which side is retouched; else as in the search."),
+        replace(DATA, basic=True),
+    ] = None
+    epochs: Annotated[
+        Epochs | None,
+        Field(description="Epochs at the full learning rate; else 1000."),
+        replace(TRAINING, basic=True),
+    ] = None
+    epochs_decay: Annotated[
+        Epochs | None,
+        Field(description="Epochs while it falls to zero; else 1000."),
+        replace(TRAINING, basic=True),
+    ] = None
+    load_size: Annotated[Side | None, Field(description="Else as the file says."), DATA] = None
+    crop_size: Annotated[Side | None, Field(description="Else as the file says."), DATA] = None
+    lr_policy: Annotated[LrPolicy, Field(description="How the learning rate falls."), TRAINING] = (
+        "linear"
     )
-    load_size: Side | None = None
-    crop_size: Side | None = None
-    init_from: tuple[Path, ...] = Field(default=(), max_length=2)
-    device: str = "auto"
-    seed: Seed = 0
-    weights: Literal["auto", "pretrained", "random"] = "auto"
-    objective: str | None = None
-    check_every: Epochs | None = Field(default=None, ge=1, description="epochs between two scores")
-    save_every: Epochs | None = Field(default=None, ge=1, description="epochs between kept files")
-    patience: Epochs = Field(default=20, description="scores without a better one; 0: no end")
-    run_dir: Path = Path("runs")
-    tracking_uri: str | None = None
+    lr_decay_iters: Annotated[
+        Epochs, Field(ge=1, description="Epochs between steps of the policy step."), TRAINING
+    ] = 50
+    init_from: Annotated[
+        tuple[Path, ...],
+        Field(
+            max_length=2,
+            description="Continue from your latest_net_G.pth; give it twice to add net_D.",
+        ),
+        replace(TRAINING, basic=True, metavar="FILE"),
+    ] = ()
+    check_every: Annotated[
+        Epochs | None,
+        Field(ge=1, description="Epochs between scores; else a hundredth of all."),
+        TRAINING,
+    ] = None
+    save_every: Annotated[
+        Epochs | None,
+        Field(ge=1, description="Epochs between kept checkpoints; else a twentieth."),
+        RECORD,
+    ] = None
+    patience: Annotated[
+        Epochs,
+        Field(description="Stop after so many scores without a better one; 0: never."),
+        TRAINING,
+    ] = 20
+    device: Annotated[
+        str, Field(description="auto, cpu, cuda or cuda:N."), replace(MACHINE, metavar="DEVICE")
+    ] = "auto"
+    seed: Annotated[Seed, Field(description="Seed of networks, order and crops."), TRAINING] = 0
+    weights: Annotated[
+        Literal["auto", "pretrained", "random"],
+        Field(description="Weights of the networks of LPIPS and of the perceptual term."),
+        TRAINING,
+    ] = "auto"
+    objective: Annotated[
+        str | None,
+        Field(
+            description="The score, also for early stopping: built in, or package.module:factory; "
+            "else the search's, if that is built in."
+        ),
+        replace(TRAINING, metavar="NAME"),
+    ] = None
+    run_dir: Annotated[
+        Path,
+        Field(description="The run folder with its MLflow."),
+        replace(RECORD, metavar="DIR"),
+    ] = Path("runs")
+    tracking_uri: Annotated[
+        str | None, Field(description="MLflow's tracking URI."), replace(RECORD, metavar="URI")
+    ] = None

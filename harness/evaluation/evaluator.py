@@ -9,6 +9,7 @@ from harness.data.pairs.pair_set import PairSet
 from harness.errors import DivergedError
 from harness.training.batches import to_signed, to_unit
 from harness.training.networks import restoring
+from harness.training.precision import full_float32
 from objectives.score import Objective, Reference, Score
 
 # Pixels per batch: bounds memory for any number and size of pictures.
@@ -26,19 +27,22 @@ class Evaluator:
         self.reference = Reference(
             pairs.names, to_unit(to_signed(originals)), masks, to_unit(self.retouched)
         )
-        self.score = objective.against(self.reference)
+        with full_float32():
+            self.score = objective.against(self.reference)
         self.undone = pairs.undone
         self.device = device
 
     def noop(self) -> float:
         """The score of the input unchanged."""
-        return self.score(to_unit(self.retouched)).value
+        with full_float32():
+            return self.score(to_unit(self.retouched)).value
 
     def oracle(self) -> float | None:
         """The score of the inputs with their warp undone; None where the warp is not known."""
         if not self.undone:
             return None
-        return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
+        with full_float32():
+            return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
 
     def __call__(self, judged: nn.Module | Tensor) -> tuple[Tensor, Score]:
         """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
@@ -49,7 +53,7 @@ class Evaluator:
         Raises:
             DivergedError: the score is not finite.
         """
-        with torch.inference_mode():
+        with full_float32(), torch.inference_mode():
             restored = (
                 judged.to(self.device) if isinstance(judged, Tensor) else self.restored_by(judged)
             )

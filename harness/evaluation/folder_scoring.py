@@ -31,6 +31,7 @@ from harness.data.files.picture_reading import (
 )
 from harness.data.pairs.mask_cache import found_mask
 from harness.errors import UserInputError
+from harness.training.precision import full_float32
 from objectives.masks import region_by_difference
 from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
 
@@ -260,7 +261,8 @@ def score_sets(
         inputs=torch.stack(retouched) if retouched else None,
     )
     try:
-        score = objective.against(reference)(torch.stack([one.restored for one in sets]))
+        with full_float32():
+            score = objective.against(reference)(torch.stack([one.restored for one in sets]))
     except NothingToScoreError as error:
         return [{"name": one.files.name, "skipped": str(error)} for one in sets]
     except ValueError as error:

@@ -17,11 +17,13 @@ from harness.search.resolve import (
     choose_objective,
     choose_pinned,
     choose_places,
+    choose_precision,
     choose_recipes,
     choose_train,
     choose_weights,
     discriminators,
     final_runs,
+    on_device,
     other_generator,
     packing_remark,
     read_space,
@@ -119,6 +121,8 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
+    begun_in = begun["train"].get("precision", "float32") if begun else None
+    train = train.but({"precision": choose_precision(config, places[0], begun_in)})
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
     space, train, one_kind = choose_generators(config, space, train, begun.get("space"))
@@ -151,6 +155,7 @@ def assemble(
         UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
     """
     device, devices, slots = places
+    train = on_device(train, device)
     weights = choose_weights(config.weights, config.objective)
     goal = choose_objective(config.objective, weights)
     external = choose_trainer(config, space, train)

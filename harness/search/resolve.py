@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.profiles import PROFILES, choose_profile
-from harness.config.settings import SearchConfig, TrainSettings, Weights
+from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, for_the_user
 from reports.names import RECOMMENDED
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
@@ -97,6 +97,39 @@ def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
     if name != "auto" and name not in PROFILES:
         raise UserInputError(f"--profile {name} is no profile: use auto, {', '.join(PROFILES)}.")
     return choose_profile(name, device)
+
+
+def choose_precision(config: SearchConfig, device: str, begun_in: Precision | None) -> Precision:
+    """Resolve `--precision`: TF32 on a GPU, float32 on a CPU; what a resumed study began in.
+
+    Args:
+        begun_in: None for a new study.
+
+    Raises:
+        UserInputError: the device has no TF32, or another program trains.
+    """
+    if config.precision == "auto":
+        if config.trainer == "external":
+            return begun_in or "float32"
+        return begun_in or ("float32" if device == "cpu" else "tf32")
+    if config.trainer == "external":
+        raise UserInputError(
+            f"--precision {config.precision} is for the built-in trainer: your own program decides "
+            "in which precision it trains."
+        )
+    if config.precision == "tf32" and device == "cpu":
+        raise UserInputError(
+            "--precision tf32 is for GPUs, and this search runs on the CPU: use float32 or "
+            "bfloat16."
+        )
+    return config.precision
+
+
+def on_device(train: TrainSettings, device: str) -> TrainSettings:
+    """The training settings as they are computed there: a CPU has no TF32."""
+    if train.precision == "tf32" and device == "cpu":
+        return train.but({"precision": "float32"})
+    return train
 
 
 def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:

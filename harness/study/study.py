@@ -34,6 +34,7 @@ COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 FIXED_FACTS = {
     "space": "space",
     "profile": "profile",
+    "precision": "precision",
     "train": "training settings",
     "data_digest": "data",
     "direction_of_pairs": "direction",
@@ -314,6 +315,7 @@ def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     data, program = facts["data"], facts.get("program")
     flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
     flat["train"] = without_half_size(facts["train"])
+    flat["precision"] = flat["train"].pop("precision", "float32")
     if program:
         flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
     return {key: json.loads(json.dumps(flat.get(key))) for key in FIXED_FACTS}

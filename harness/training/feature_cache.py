@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.config.settings import Precision, TrainSettings
 from harness.data.pairs.pair_set import PairSet
 from harness.training.perceptual import Features, PerceptualLoss
-from harness.training.step import mixed
+from harness.training.precision import mixed, training_precision
 
 View = tuple[int, bool]
 """A whole training picture: its number, and whether it is flipped."""
@@ -40,7 +40,12 @@ class TargetFeatures:
         """One picture's features, cached or computed."""
         if view in self.held:
             return self.held[view]
-        with torch.no_grad(), mixed(original.device, self.precision):
+        device = original.device
+        with (
+            torch.no_grad(),
+            training_precision(device, self.precision, same_shapes=False),
+            mixed(device, self.precision),
+        ):
             features = self.perceptual.deep_features(original)
         needed = sum(layer.nbytes for layer in features)
         if needed <= self.room:

@@ -4,7 +4,6 @@ Values that differ between trials of one structure (lambdas, learning rate, weig
 the device, and a step reads nothing back, so one captured step works for all of them.
 """
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from harness.training.fast_convolutions import by_channel
 from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import ResnetGenerator
 from harness.training.perceptual import Features, PerceptualLoss
+from harness.training.precision import mixed, training_precision
 from search_spaces.trial_params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
@@ -29,6 +29,7 @@ class Pix2Pix:
     """The networks and optimisers of one training; `step` trains them on one batch.
 
     Attributes:
+        same_shapes: all batches but the last of an epoch have the same shape.
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
         told: losses of the failing step, or of the latest one, in the order of `names`.
@@ -38,6 +39,7 @@ class Pix2Pix:
     discriminator: nn.Module
     gan_mode: GanMode
     precision: Precision
+    same_shapes: bool
     optimizer_G: Adam
     optimizer_D: Adam
     perceptual: PerceptualLoss | None
@@ -71,6 +73,7 @@ class Pix2Pix:
             by_channel(discriminator),
             params.gan_mode,
             settings.precision,
+            settings.preprocess != "none",
             Adam(generator, params.lr, settings, failed),
             Adam(discriminator, params.lr, settings, failed),
             perceptual if params.lambda_perceptual > 0 else None,
@@ -134,6 +137,13 @@ class Pix2Pix:
         self, retouched: Tensor, original: Tensor, wanted: Features | None = None
     ) -> dict[str, Tensor]:
         """`step` without `check`, which synchronises with the device."""
+        with training_precision(self.failed.device, self.precision, self.same_shapes):
+            return self.descend(retouched, original, wanted)
+
+    def descend(
+        self, retouched: Tensor, original: Tensor, wanted: Features | None
+    ) -> dict[str, Tensor]:
+        """Update the discriminator, then the generator."""
         failed_before = self.failed.clone()
         device = self.failed.device
         with mixed(device, self.precision):
@@ -162,14 +172,6 @@ class Pix2Pix:
         found = torch.stack([*losses.values(), real, fake]).detach()
         self.told.copy_(torch.where(failed_before > 0, self.told, found))
         return dict(zip(self.names, found.unbind(), strict=True))
-
-
-def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
-    """A context in which convolutions run in the settings' precision; weights stay float32.
-
-    Enter it anew for each network: it caches cast weights, which an update makes stale.
-    """
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def discriminator_losses(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.search import pins
+from harness.config.options import pins
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
 from harness.search.resolve import choose_earlier, choose_finalists

@@ -106,6 +106,14 @@ def test_what_made_the_numbers_may_not_change(
     assert named in str(refused.value)
 
 
+def test_another_precision_is_refused_by_its_name(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    facts = dict(make_plan(tmp_path).facts)
+    with pytest.raises(UserInputError) as refused:
+        record.check_same(study, {**facts, "train": {**facts["train"], "precision": "bfloat16"}})
+    assert "with another precision (float32, now bfloat16): go on" in str(refused.value)
+
+
 def test_a_study_of_the_version_with_half_size_first_goes_on_unless_it_used_it(
     tmp_path: Path,
 ) -> None:

@@ -1,0 +1,206 @@
+"""Commands whose options are the fields of a settings model, and the help of every command."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from typer.core import TyperCommand
+
+from harness.errors import UserInputError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
+    from pydantic.fields import FieldInfo
+
+    from harness.config.options import Option
+
+
+WIDEST_NAME = 30
+"""Characters of an option's name, beyond which its help begins on the next line."""
+
+
+class Command(TyperCommand):
+    """A command with its options in groups; an option with one value cannot be given twice."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            single = not (getattr(option, "multiple", True) or getattr(option, "is_flag", True))
+            if single and given.count(option) > 1:
+                ctx.fail(f"{option.opts[-1]} is given {given.count(option)} times: leave one out")
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                own = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or own, []).append(
+                    record
+                )
+        names = [len(name) for records in groups.values() for name, _ in records]
+        width = min(max(names), WIDEST_NAME)  # one column of names for all groups
+        for group, records in groups.items():
+            if records:
+                with formatter.section(group):
+                    formatter.write_dl([(name.ljust(width), text) for name, text in records])
+
+
+class Deferred(Command):
+    """A command whose function returns the real one: it imports a settings model, which takes a
+    while, so it is called only if this command is."""
+
+    def real(self) -> Any:
+        """The command with its options."""
+        assert self.callback is not None
+        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app.command(self.name, cls=Command, help=self.help)(self.callback())
+        return typer.main.get_command(app)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        return self.real().make_context(info_name, args, parent, **extra)
+
+
+def show_all(context: typer.Context, requested: bool) -> None:
+    """`--help-all`: the help with the options that `--help` leaves out."""
+    if requested:
+        for parameter in context.command.params:
+            parameter.hidden = False  # type: ignore[attr-defined]  # Typer's own parameters have it
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+def command_of(
+    model: "type[BaseModel]", run: Callable[..., None], only: Sequence[str] = ()
+) -> Callable[..., None]:
+    """A Typer command that calls `run` with a settings model made of its options.
+
+    Args:
+        run: takes the settings, and as further parameters the command's other options, which are
+            declared as Typer's.
+        only: the fields that are options; by default all that have an `Option`, of which `--help`
+            shows the basic ones.
+    """
+    options = {
+        name: (field, option)
+        for name, field in model.model_fields.items()
+        if (option := option_of(field)) and (not only or name in only)
+    }
+    own = [
+        keyword(each.name, each.annotation, each.default)
+        for each in list(inspect.signature(run).parameters.values())[1:]
+    ]
+
+    def command(context: typer.Context, **values: Any) -> None:
+        given = {
+            name: values[name]
+            for name in options
+            if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        }
+        run(validated(model, given), **{each.name: values[each.name] for each in own})
+
+    parameters = [
+        parameter(name, field, option, hidden=not (only or option.basic or option.argument))
+        for name, (field, option) in options.items()
+    ]
+    parameters += own
+    hidden = sum(get_args(each.annotation)[1].hidden for each in parameters)
+    if hidden:
+        parameters.append(help_all(hidden))
+    context = keyword("context", typer.Context, inspect.Parameter.empty)
+    command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    return command
+
+
+def help_all(hidden: int) -> inspect.Parameter:
+    """The option that shows the help with all options, of which `--help` leaves out so many."""
+    info = typer.Option(
+        "--help-all",
+        is_eager=True,
+        callback=show_all,
+        expose_value=False,
+        help=f"Show the other {hidden} options, too.",
+    )
+    return keyword("help_all", Annotated[bool, info], False)
+
+
+def option_of(field: "FieldInfo") -> "Option | None":
+    """The metadata of a field that is an option."""
+    from harness.config.options import Option
+
+    return next((entry for entry in field.metadata if isinstance(entry, Option)), None)
+
+
+def parameter(name: str, field: "FieldInfo", option: "Option", hidden: bool) -> inspect.Parameter:
+    """A field as a parameter of a Typer command. Its value stays a text, for the model to read."""
+    shape = metavar(field.annotation) if not option.metavar else option.metavar
+    if option.argument:
+        info: Any = typer.Argument(metavar=shape, help=field.description)
+    else:
+        info = typer.Option(
+            option.name(name),
+            metavar=shape,
+            help=field.description,
+            hidden=hidden,
+            rich_help_panel=option.group,
+        )
+    if field.is_required():
+        return keyword(name, Annotated[str, info], inspect.Parameter.empty)
+    default = field.get_default()
+    if field.annotation is bool:
+        return keyword(name, Annotated[bool, info], default)
+    if get_origin(field.annotation) in (tuple, dict):
+        return keyword(name, Annotated[list[str] | None, info], None)
+    return keyword(name, Annotated[str | None, info], None if default is None else str(default))
+
+
+def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def metavar(kind: Any) -> str:
+    """The placeholder for a value of this type: `N|auto`, `PATH`."""
+    from pathlib import Path
+
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    if get_origin(kind) is Annotated:
+        return metavar(get_args(kind)[0])
+    if parts := [part for part in get_args(kind) if part not in (NoneType, ...)]:
+        return "|".join(map(metavar, parts))
+    return {int: "N", float: "X", Path: "PATH"}.get(kind, "TEXT")
+
+
+def validated(model: "type[BaseModel]", given: dict[str, Any]) -> "BaseModel":
+    """The settings.
+
+    Raises:
+        UserInputError: a value cannot be used.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise UserInputError(refusal(model, error)) from error
+
+
+def refusal(model: "type[BaseModel]", error: "ValidationError") -> str:
+    """A message about the first invalid option, from pydantic's errors."""
+    first, *others = error.errors()
+    reasons = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
+    text = ", or ".join(reason["msg"].removeprefix("Value error, ") for reason in reasons)
+    text = text.replace(", or Input should be ", ", or ")
+    if not first["loc"]:
+        return f"{text}."
+    field = str(first["loc"][0])
+    option = option_of(model.model_fields[field])
+    value = first["input"]
+    printed = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return f"{option.name(field) if option else field} {printed} cannot be used: {text}."

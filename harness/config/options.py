@@ -1,0 +1,72 @@
+"""How a field of a settings model appears as an option of the command line.
+
+The field itself states the option's name, type, range and default, and its description is the help.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UserInputError
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Option:
+    """Metadata of a field that is an option.
+
+    Attributes:
+        group: the heading in the help.
+        flag: the option's name, if it is not the field's.
+        metavar: the placeholder for its value, if the type's own says too little.
+        basic: whether `--help` lists it; `--help-all` lists all.
+        argument: it is a positional argument.
+    """
+
+    group: str
+    flag: str = ""
+    metavar: str = ""
+    basic: bool = False
+    argument: bool = False
+
+    def name(self, field: str) -> str:
+        """How a user writes the option, `--run-dir`; an argument by its placeholder."""
+        return self.metavar if self.argument else self.flag or f"--{field.replace('_', '-')}"
+
+
+def seconds(duration: Any) -> Any:
+    """Parse a duration such as `90m`, `8h` or `45s`; in seconds. Numbers are returned as they are.
+
+    Raises:
+        ValueError: a text that is no duration.
+    """
+    if not isinstance(duration, str):
+        return duration
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", duration.strip().lower())
+    if not found or found[2] not in UNITS or not float(found[1]):
+        raise ValueError("it is no duration: write for example 45s, 90m or 8h")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def pins(entries: Any) -> Any:
+    """Parse the entries `NAME=VALUE` of `--set` to a mapping. A mapping is returned as it is.
+
+    Raises:
+        UserInputError: an entry has no `=`, or nothing before it, or a name is given twice.
+    """
+    if not isinstance(entries, list):
+        return entries
+    pinned: dict[str, str] = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        name = name.strip()
+        if not (equals and name):
+            lacking = "name" if equals else "value"
+            raise UserInputError(f"--set {entry} has no {lacking}: write --set NAME=VALUE.")
+        if name in pinned:
+            raise UserInputError(
+                f"--set {name} is given twice, as {pinned[name]} and as {value}: leave one out."
+            )
+        pinned[name] = value
+    return pinned

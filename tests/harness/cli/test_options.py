@@ -1,0 +1,160 @@
+"""Options are the fields of the settings models, each stated once, and given once."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+import typer
+from pydantic import BaseModel, Field
+
+from harness.cli.app import app, main
+from harness.cli.options import Command, Deferred, command_of
+from harness.config.options import Option
+from harness.config.settings import SearchConfig, TrainConfig
+from harness.errors import UserInputError
+
+BASIC = {"budget", "data", "direction", "study", "profile", "init-from", "set", "run-dir"}
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code or 0
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from commands(one, (*before, name))
+        else:
+            yield (*before, name), one.real() if isinstance(one, Deferred) else one
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+SINGLE = [
+    (words, option)
+    for words, one in COMMANDS.items()
+    for option in one.params
+    if option.param_type_name == "option" and not option.multiple and not option.is_flag
+]
+
+
+class Wish(BaseModel):
+    """A model with an option of each kind."""
+
+    size: Annotated[int, Field(ge=1, le=9, description="How large."), Option("Looks")] = 3
+    tone: Annotated[Literal["warm", "cold"], Option("Looks", flag="--hue", basic=True)] = "warm"
+    names: Annotated[tuple[Path, ...], Option("Files", metavar="FILE")] = ()
+    loud: Annotated[bool, Option("Looks")] = False
+    internal: int = 0
+
+
+def wished(*words: str) -> tuple[Wish, bool]:
+    found = []
+
+    def keep(
+        wish: Wish, dry: Annotated[bool, typer.Option("--dry", help="Run nothing.")] = False
+    ) -> None:
+        found.append((wish, dry))
+
+    one = typer.Typer(rich_markup_mode=None)
+    one.command(cls=Command)(command_of(Wish, keep))
+    one(words, standalone_mode=False)
+    (only,) = found
+    return only
+
+
+def test_a_field_of_a_model_is_an_option_of_the_command() -> None:
+    assert wished() == (Wish(), False)
+    wish, dry = wished("--size", "4", "--hue", "cold", "--names", "a", "--names", "b", "--dry")
+    assert (wish, dry) == (Wish(size=4, tone="cold", names=(Path("a"), Path("b"))), True)
+    assert wish.model_fields_set == {"size", "tone", "names"}
+    assert wished("--loud")[0].loud
+    with pytest.raises(UserInputError, match=r"^--size 10 cannot be used: .*less than or equal"):
+        wished("--size", "10")
+    with pytest.raises(UserInputError, match=r"^--hue red cannot be used: .*'warm' or 'cold'"):
+        wished("--hue", "red")
+
+
+@pytest.mark.parametrize(
+    ("command", "model"),
+    [("search", SearchConfig), ("train", TrainConfig)],
+    ids=["search", "train"],
+)
+def test_every_setting_is_an_option_with_help_default_and_group(
+    command: str, model: type[BaseModel]
+) -> None:
+    given = {option.name: option for option in COMMANDS[command,].params}
+    for name, field in model.model_fields.items():
+        option = given[name]
+        assert option.help == field.description
+        assert option.help
+        assert option.rich_help_panel or option.param_type_name == "argument"
+        if isinstance(field.default, str | int | Path) and not isinstance(field.default, bool):
+            assert option.default == str(field.default)
+
+
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
+
+
+def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(run: Run) -> None:
+    code, short, _ = run("search", "--help")
+    assert code == 0
+    assert options_in(short) - {"help-all"} == BASIC | {"dry-run"}
+    code, full, _ = run("search", "--help-all")
+    assert code == 0
+    others = options_in(full) - options_in(short)
+    assert others >= {"sampler", "finalists", "storage", "quiet", "json", "timeout"}
+    assert f"--help-all                      Show the other {len(others)} options, too." in short
+    assert {"Trials:", "Pictures:", "Machine:"} <= set(full.splitlines())
+    assert "Machine:" not in short.splitlines()
+    assert max(map(len, (short + full).splitlines())) <= 80
+
+
+def test_every_command_that_leaves_options_out_can_show_them(run: Run) -> None:
+    hiding = [words for words, one in COMMANDS.items() if any(o.hidden for o in one.params)]
+    assert ("train",) in hiding
+    for words in hiding:
+        code, full, _ = run(*words, "--help-all")
+        assert code == 0
+        names = {
+            option.opts[-1].removeprefix("--")
+            for option in COMMANDS[words].params
+            if option.param_type_name == "option"
+        }
+        assert options_in(full) >= names
+
+
+@pytest.mark.parametrize(
+    ("words", "option"), SINGLE, ids=[f"{' '.join(w)} {o.opts[-1]}" for w, o in SINGLE]
+)
+def test_an_option_with_one_value_is_given_once(
+    words: tuple[str, ...], option: Any, run: Run, tmp_path: Path
+) -> None:
+    name = option.opts[-1]
+    code, out, refusal = run(*words, name, "5", f"{name}=7")
+    called = " ".join(words)
+    assert (code, out) == (2, "")
+    assert refusal == (
+        f"harness: {name} is given 2 times: leave one out: see harness {called} --help.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_and_options_with_several_values_may_be_repeated() -> None:
+    wish, dry = wished("--loud", "--loud", "--dry", "--dry", "--names", "a", "--names", "a")
+    assert (wish.loud, dry, wish.names) == (True, True, (Path("a"), Path("a")))
