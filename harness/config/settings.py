@@ -304,55 +304,6 @@ class SearchConfig(Frozen):
     from_scratch: Annotated[bool, Field(description="Train every trial from nothing."), START] = (
         False
     )
-<<<<<<< HEAD
-    timeout: Wait | None = None
-    data: Path | None = Field(default=None, description="the user's pairs; None: the built-in ones")
-    direction: Direction = "AtoB"
-    skip_bad: bool = False
-    space: str = "default"
-    pinned: dict[str, str] = Field(default={}, description="settings kept at one value, as text")
-    enqueue: tuple[Path, ...] = Field(default=(), description="best.yaml of earlier results")
-    pareto: bool = Field(default=False, description="weigh sharpness against LPIPS")
-    sampler: SamplerName = "tpe"
-    pruner: PrunerName = "asha"
-    study: StudyName = "boundary-sharpness"
-    run_dir: Path = Path("runs")
-    profile: str = "auto"
-    device: str = "auto"
-    jobs: Annotated[int, Field(ge=1, le=MOST_WORKERS)] | Literal["auto"] = "auto"
-    per_gpu: int | None = Field(
-        default=None, ge=1, le=MOST_WORKERS, description="None: by measured memory"
-    )
-    launcher: Literal["local", "ray"] = "local"
-    address: str | None = Field(default=None, description="of the Ray cluster; None: begin one")
-    seed: Seed = 0
-    weights: Literal["auto", "pretrained", "random"] = "auto"
-    objective: str = Field(
-        default="boundary_sharpness", description="or the user's own, as package.module:factory"
-    )
-    init_from: tuple[Path, ...] = Field(default=(), max_length=2)
-    from_scratch: bool = False
-    trainer: Literal["builtin", "external"] = "builtin"
-    repo: Path | None = Field(
-        default=None, description="the external trainer: a copy of pix2pix, or a program's YAML"
-    )
-    finalists: Annotated[int, Field(ge=0, le=MOST_TRIALS)] | Literal["auto"] = Field(
-        default="auto", description="best settings trained again; auto: 3 where the budget has room"
-    )
-    repeats: int = Field(
-        default=3, ge=2, le=MOST_REPEATS, description="fresh seeds that each finalist is given"
-    )
-    storage: str | None = Field(default=None, description="Optuna's database; None: SQLite")
-    tracking_uri: str | None = Field(default=None, description="MLflow's store; None: SQLite")
-    register_model: Plain | None = Field(
-        default=None, description="the winner becomes a version of this model in MLflow"
-    )
-    max_failures: int = Field(
-        default=10, ge=1, le=MOST_TRIALS, description="failures in a row that end a search"
-    )
-    trial_timeout: Wait | None = None
-    open: bool = Field(default=False, description="keep the report up to date, in the browser")
-=======
     trainer: Annotated[
         Literal["builtin", "external"],
         Field(description="external: your own train.py, or any program."),
@@ -405,7 +356,11 @@ class SearchConfig(Frozen):
         Field(ge=1, le=MOST_TRIALS, description="Stop after so many failed trials in a row."),
         TRIALS,
     ] = 10
->>>>>>> main
+    open: Annotated[
+        bool,
+        Field(description="Open the report in the browser, and keep it up to date."),
+        replace(RECORD, basic=True),
+    ] = False
 
     @field_validator("register_model")
     @classmethod
