@@ -97,11 +97,15 @@ def end(writer: "subprocess.Popen[str]") -> None:
 
 
 def main() -> None:
-    """The process: write pages until standard input closes, then the report as it stands."""
+    """The process. Its standard input is what to write, and closes with the driver."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.nice(10)
-    order = json.loads(sys.stdin.readline())
+    write_pages(json.loads(sys.stdin.readline()), sys.stdin)
+
+
+def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
+    """Write pages until the pipe closes, then the report as it stands; open the first one."""
     interval, opened = EVERY, False
     while True:
         began = time.process_time()
@@ -109,7 +113,7 @@ def main() -> None:
             opened = True
             show_in_browser(RunPaths(Path(order["run_dir"])).study(order["study"]).report_html)
         interval = max(EVERY, (time.process_time() - began) / SHARE)
-        if closed_within(sys.stdin, interval):
+        if closed_within(pipe, interval):
             break
     write_page(order, None)
 
