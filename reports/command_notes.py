@@ -4,17 +4,47 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.commands import PLACEHOLDER_DATA, moves_pixels, quoted, steps_per_epoch
+from reports.commands import (
+    FULL_TRAINING,
+    GUIDE_EPOCHS,
+    PLACEHOLDER_DATA,
+    STAGE_EPOCHS,
+    moves_pixels,
+    quoted,
+    steps_per_epoch,
+)
 
 Config = dict[str, Any]
 
 NEEDS_HARNESS = (
-    "The generator moves pixels: the commands train it with this program, from this best.yaml. "
-    "command trains about as long as the trial, from nothing and at a constant learning rate; "
-    "full_command as long as the guide, the rate falling. To train it in a copy of "
+    "The generator moves pixels: the commands train it with this program, from this best.yaml and "
+    "with its exact settings. full_command trains as long as the guide, with a falling learning "
+    "rate; command about as long as the trial, from nothing and at a constant rate. To train it in "
+    "a copy of "
     "pytorch-CycleGAN-and-pix2pix instead, add our model file with harness export --format plugin "
     "--repo DIR; harness export --format command --repo DIR then gives its train.py command."
 )
+ROUNDED = "with the searched settings rounded to three significant digits"
+
+
+def length_of(config: Config, repeat_trial: bool) -> str:
+    """How long the exported command trains, and with what settings, in one sentence or two."""
+    train = config["train"]
+    if repeat_trial:
+        return (
+            f"This is the short training of trial {config['trial']}: about {train['steps']} steps "
+            f"at {train['crop_size']} px. Without --repeat-trial you get the full one."
+        )
+    size, exactly = FULL_TRAINING["crop_size"], ROUNDED
+    if config["full_command"].startswith("harness "):
+        size, exactly = train["crop_size"], "with the settings exactly as they were found"
+    epochs = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS} epochs"
+    if "stages" in config:
+        epochs = f"two stages of {STAGE_EPOCHS} + {STAGE_EPOCHS} epochs"
+    return (
+        f"This is the full training: {size} px, {epochs}, {exactly}. --repeat-trial gives the "
+        "short one of the trial."
+    )
 
 
 def before(
@@ -44,8 +74,8 @@ def before(
     if repository is None and params["lambda_perceptual"] > 0:
         said.append(
             "pix2pix_with_perceptual is the guide's own model file, not part of the public "
-            "repository: harness export --format plugin --repo DIR writes one of ours into the "
-            "models/ of a copy that lacks it."
+            "repository: the first line of the commands writes one of ours into the models/ of a "
+            "copy that lacks it."
         )
     return said
 
@@ -54,9 +84,9 @@ def notes(params: Config, train: Config, data: Config, weights: str, trainer: st
     """What else the commands cannot say."""
     epoch = steps_per_epoch(train, data)
     said = [
-        f"command repeats the trial: {train['steps']} steps, whole epochs of {epoch} each, at a "
-        "constant learning rate. full_command trains the same settings as the guide trains: "
-        "1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
+        f"command repeats the trial with its exact settings: {train['steps']} steps, whole epochs "
+        f"of {epoch} each, at a constant learning rate. full_command trains as the guide does, "
+        f"{ROUNDED}: 1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
     ]
     if train["warm_start"] == "shared":
         learnt = (

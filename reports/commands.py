@@ -40,7 +40,7 @@ FULL_TRAINING: dict[str, Any] = {
 
 FIRST_STAGE = {**FULL_TRAINING, "load_size": 512, "crop_size": 256}
 FIRST_STAGE_LR, SECOND_STAGE_LR = 2e-4, 1e-4
-STAGE_EPOCHS = 500
+GUIDE_EPOCHS, STAGE_EPOCHS = 1000, 500
 PROGRESSIVE_STAGES = [
     {
         "load_size": sizes["load_size"],
@@ -53,9 +53,17 @@ PROGRESSIVE_STAGES = [
 ]
 """The guide's method 5 as `harness train` reads it."""
 SAVE_EVERY = 100
+DIGITS = 3
+"""Significant digits of the settings in a full training."""
+LINE = 90
+"""Characters of a command that stands on one line."""
+
+ADD_MODEL = (
+    "test -f models/pix2pix_with_perceptual_model.py || harness export --format plugin --repo ."
+)
+"""Adds the perceptual model to a fresh clone, in whose folder it is run."""
 
 Command = list[str]
-
 
 MOVES = "warp_"
 """How the names of generators that move pixels begin; train.py has a model for them instead."""
@@ -73,13 +81,16 @@ def model_of(params: Mapping[str, Any], train: Mapping[str, Any]) -> str:
     return "pix2pix_with_perceptual" if params["lambda_perceptual"] > 0 else "pix2pix"
 
 
-def harness_train(data: Mapping[str, Any], name: str, epochs: int | None) -> list[Command]:
-    """The command that trains what `best.yaml` holds with this program.
+def harness_train(
+    file: str, data: Mapping[str, Any], name: str, epochs: int | None
+) -> list[Command]:
+    """The command that trains what a `best.yaml` contains with this program.
 
     Args:
+        file: the `best.yaml`.
         epochs: at the constant rate; None: as long as the guide trains, the rate falling.
     """
-    command = ["harness", "train", "best.yaml", "--out", folder_name(name)]
+    command = ["harness", "train", file, "--out", folder_name(name)]
     if data["folder"] is not None:
         command += ["--data", data["folder"], "--direction", data["direction"]]
     if epochs is not None:
@@ -142,7 +153,7 @@ def full_commands(
     `extras` are training settings that were searched too, in place of the guide's.
     """
     train = {**FULL_TRAINING, **extras}
-    return [train_command(params, train, data, folder_name(name), schedule(1000))]
+    return [train_command(params, train, data, folder_name(name), schedule(GUIDE_EPOCHS))]
 
 
 def progressive_commands(
@@ -233,6 +244,21 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "pix2pix"
 
 
+def rounded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with their numbers rounded to three significant digits.
+
+    A short trial does not tell more of them apart. A number below 1 stays below it, as beta1 must.
+    """
+
+    def short(value: Any) -> Any:
+        if not isinstance(value, float):
+            return value
+        near = float(f"{value:.{DIGITS}g}")
+        return value if value < 1 <= near else near
+
+    return {name: short(value) for name, value in settings.items()}
+
+
 def number(value: float) -> str:
     """A number as Python reads it back, without an exponent where it is short: 0.0001, 100."""
     plain = f"{value:.12f}".rstrip("0").rstrip(".")
@@ -240,7 +266,10 @@ def number(value: float) -> str:
 
 
 def shell(command: Command) -> str:
-    """A command as a shell takes it, one option a line."""
+    """A command as a shell takes it, one option a line unless it is short."""
+    words = " ".join(map(quoted, command))
+    if len(words) <= LINE:
+        return words
     lines = [command[:2]]
     for word in command[2:]:
         if word.startswith("--"):

@@ -1,6 +1,5 @@
 """The best configuration of a study: as data, YAML, a `train.py` command, or a script."""
 
-import math
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +10,10 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.answers import answers
-from reports.command_notes import NEEDS_HARNESS, before, notes, program_needs
-from reports.commands import (
-    PROGRESSIVE_STAGES,
-    folder_name,
-    full_commands,
-    harness_train,
-    moves_pixels,
-    progressive_commands,
-    shell,
-    steps_per_epoch,
-    train_commands,
-)
+from reports.commands import PROGRESSIVE_STAGES
+from reports.exported_commands import commands_of, is_progressive
 from reports.names import RECOMMENDED
-from reports.places import mark_of_warm_start, program_of, warm_start_of
-from reports.programs import program_commands
+from reports.places import program_of
 from reports.record import (
     as_is_trial,
     extras_of,
@@ -39,7 +27,6 @@ from reports.record import (
     trials_by_score,
     winning_trial,
 )
-from reports.repositories import in_its_words
 from reports.translations import translator
 
 ON_THE_FRONT = (
@@ -56,6 +43,7 @@ def best_config(
     trial_number: int | None = None,
     repository: Mapping[str, Any] | None = None,
     folder: Path | None = None,
+    config_file: str = "best.yaml",
 ) -> Config:
     """The best trial of a study, or the one named, with all that made its number (schema 1).
 
@@ -66,16 +54,17 @@ def best_config(
         repository: the copy of pix2pix that the commands are for, as `in_its_words` takes it; None:
             the one that ran the trials, else commands that copies of all ages share.
         folder: the study's folder as it lies now; None: where the last search had it.
+        config_file: where this configuration will be, for a command that reads it.
 
     Raises:
         ValueError: one sentence: there is no such trial, or none with a final score, or the copy
             cannot train it.
     """
-    config = config_of(study, chosen_trial(study, trial_number), repository, folder)
+    config = config_of(study, chosen_trial(study, trial_number), repository, folder, config_file)
     as_is = as_is_trial(study) if trial_number is None else None
     if as_is is None:
         return config
-    own = config_of(study, as_is, None, folder)
+    own = config_of(study, as_is, None, folder, config_file)
     spoken = answers(study, translator("en"))
     return {
         **config,
@@ -117,47 +106,18 @@ def config_of(
     trial: FrozenTrial,
     repository: Mapping[str, Any] | None,
     folder: Path | None,
+    config_file: str,
 ) -> Config:
     """One completed trial with all that made its number."""
     noted = study.user_attrs
     finals, shown = finals_of(study, trial)
     name = noted["name"]
     params = params_of(trial)
-    extras = extras_of(trial)
-    train = {**noted["train"], **extras, "warm_start": noted["warm_start"]}
+    train = {**noted["train"], **extras_of(trial), "warm_start": noted["warm_start"]}
     data = noted["data"]
-    device = kind_of_device(noted["device"])
     trainer = noted.get("trainer", "builtin")
-    run_name = folder_name(f"{name}-t{trial.number:03d}")
-    warm_start = warm_start_of(noted, folder)
-    mark = mark_of_warm_start(noted, train)
-    command = train_commands(params, train, data, run_name, warm_start, mark)
-    in_full = progressive_commands if is_progressive(trial) else full_commands
-    extras_in_full = searched(trial, noted)
-    if moves_pixels(train):
-        extras_in_full["netG"] = train["netG"]
-    full = in_full(params, data, f"{run_name}-full", extras_in_full)
     program = program_of(noted, folder)
-    if program:
-        seed = trial.user_attrs.get("seed", noted["seed"])
-        command = program_commands(program, params, train, data, run_name, warm_start, seed, device)
-        full = command
-    if program and repository:
-        raise ValueError(
-            f"The trials of study {name} were run by the program that {program['file']} describes, "
-            "which is no train.py: leave --repo out."
-        )
-    repository = repository or noted.get("repository")
-    only_here = moves_pixels(train) and not repository
-    if repository:
-        command, full = (in_its_words(one, repository, device) for one in (command, full))
-    if only_here:
-        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
-        command = harness_train(data, run_name, epochs)
-        full = harness_train(data, f"{run_name}-full", None)
-        needs = [NEEDS_HARNESS]
-    else:
-        needs = program_needs(program) if program else before(params, data, device, repository)
+    exported = commands_of(noted, trial, train, program, repository, folder, config_file)
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -174,17 +134,10 @@ def config_of(
         **pareto(study, trial),
         "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
         "lead": shown["difference"] if shown else None,
-        "command": as_lines(command),
-        "full_command": as_lines(full),
-        "needs": needs,
-        "notes": [
-            *(
-                []
-                if program or only_here
-                else notes(params, train, data, noted["weights"], trainer)
-            ),
-            *([ON_THE_FRONT] if objectives_of(study) else []),
-        ],
+        "command": exported.of_trial,
+        "full_command": exported.in_full,
+        "needs": exported.needs,
+        "notes": [*exported.notes, *([ON_THE_FRONT] if objectives_of(study) else [])],
         "checkpoint": kept(
             shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"), folder
         ),
@@ -222,11 +175,6 @@ def finals_of(study: Study, trial: FrozenTrial) -> tuple[Config | None, Config |
     if finals and finals.get("as_is") and as_is and trial.number == as_is.number:
         return finals, finals["as_is"]
     return None, None
-
-
-def kind_of_device(noted: str) -> str:
-    """cpu or cuda, of a study's devices: `cpu`, `cuda:0, cuda:1`, `cpu on ray`."""
-    return "cuda" if noted.startswith("cuda") else "cpu"
 
 
 def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config:
@@ -312,19 +260,6 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
     return trials[number]
 
 
-def is_progressive(trial: FrozenTrial) -> bool:
-    """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
-    return recipe_of(trial) == "progressive"
-
-
-def searched(trial: FrozenTrial, noted: Config) -> Config:
-    """The training settings of a full training that are not the guide's: those that the user
-    pinned or that his model has, and those that the search chose. A recipe's other ones are the
-    profile's, for want of others."""
-    chosen = {} if recipe_of(trial) else extras_of(trial)
-    return {**noted.get("pinned", {}), **chosen}
-
-
 def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     """What may honestly be said of one run each; `sign` is -1 where less is better."""
     if baseline is None:
@@ -337,11 +272,6 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
         f"{word} the guide's {RECOMMENDED} setting by {abs(difference):.4f} in one run each; "
         "not confirmed by repeats"
     )
-
-
-def as_lines(commands: list[list[str]]) -> str:
-    """Commands for a shell, in order."""
-    return "".join(f"{shell(command)}\n" for command in commands)
 
 
 class BlockDumper(yaml.SafeDumper):
@@ -365,9 +295,9 @@ def as_yaml(config: Config) -> str:
     return yaml.dump(config, Dumper=BlockDumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def as_command(config: Config) -> str:
-    """The command that repeats the trial."""
-    return str(config["command"])
+def as_command(config: Config, repeat_trial: bool = False) -> str:
+    """The command of the full training, or the one that repeats the trial."""
+    return str(config["command" if repeat_trial else "full_command"])
 
 
 def as_script(config: Config) -> str:

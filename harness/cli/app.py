@@ -96,7 +96,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        sys.exit(app(words, prog_name="harness", standalone_mode=False))
+        told = {"search": {"debug": debug}}
+        sys.exit(app(words, prog_name="harness", standalone_mode=False, default_map=told))
     except MISUSE as error:
         print(correction(error), file=sys.stderr)
         sys.exit(2)

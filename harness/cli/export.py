@@ -22,11 +22,15 @@ def export(
         Literal["yaml", "command", "script", "plugin"],
         typer.Option(
             "--format",
-            help="yaml: everything; command: train.py, repeating the trial; "
-            "script: train.py, the same settings in full training; plugin: the model files that "
-            "your copy needs to move pixels, or for the perceptual term.",
+            help="yaml: everything; command: the full training with the settings found; script: "
+            "the same as a file with remarks; plugin: the model files that your copy of pix2pix "
+            "needs to move pixels, or for the perceptual term.",
         ),
     ] = "yaml",
+    repeat_trial: Annotated[
+        bool,
+        typer.Option("--repeat-trial", help="With command: the trial's own short training."),
+    ] = False,
     repo: Annotated[
         Path | None,
         typer.Option(
@@ -51,18 +55,57 @@ def export(
         return
     if force:
         raise UserInputError("--force replaces model files: use it with --format plugin.")
+    if repeat_trial and form != "command":
+        raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     from harness.paths import RunPaths
     from harness.study.study import read_study
+    from reports.command_notes import length_of
     from reports.export import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
-    folder = RunPaths(run_dir).study(found.study_name).folder
+    paths = RunPaths(run_dir).study(found.study_name)
+    copy = None if repo is None else copy_in(repo)
+    file, written_first = "best.yaml", ""
+    if form != "yaml":
+        file, written_first = file_to_train(run_dir, found.study_name, storage, trial)
     with for_the_user(ValueError):
-        config = best_config(found, trial, None if repo is None else copy_in(repo), folder)
-    if form == "command":
-        for need in config["needs"]:
-            print(need, file=sys.stderr)
-    write(out, {"yaml": as_yaml, "command": as_command, "script": as_script}[form](config))
+        config = best_config(found, trial, copy, paths.folder, file)
+    if form == "yaml":
+        write(out, as_yaml(config))
+        return
+    for key in ("command", "full_command"):
+        if config[key].startswith("harness train"):
+            config[key] = written_first + config[key]
+    if form == "script":
+        write(out, as_script(config))
+        return
+    for remark in (length_of(config, repeat_trial), *config["needs"]):
+        print(remark, file=sys.stderr)
+    write(out, as_command(config, repeat_trial))
+
+
+def file_to_train(
+    run_dir: Path, study: str, storage: str | None, trial: int | None
+) -> tuple[str, str]:
+    """The configuration file for an exported `harness train` command.
+
+    Returns:
+        The file: the study's best.yaml where that is meant and exists. And a command to run first,
+        which writes the file; "" if it exists.
+    """
+    from harness.paths import RunPaths
+    from harness.study.urls import without_secrets
+    from reports.commands import folder_name, shell
+
+    best_yaml = RunPaths(run_dir).study(study).best_yaml.absolute()
+    if trial is None and best_yaml.exists():
+        return str(best_yaml), ""
+    chosen = "best" if trial is None else f"t{trial:03d}"
+    file = folder_name(f"{study}-{chosen}.yaml")
+    command = ["harness", "export", "--run-dir", str(run_dir.absolute()), "--study", study]
+    command += [] if storage is None else ["--storage", without_secrets(storage)]
+    command += [] if trial is None else ["--trial", str(trial)]
+    return file, f"{shell([*command, '-o', file])}\n"
 
 
 def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) -> None:

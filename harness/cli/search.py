@@ -19,7 +19,9 @@ OUTPUT = "Output"
 
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", rich_help_panel=OUTPUT, help="Check everything, run nothing."),
+    typer.Option(
+        "--dry-run", rich_help_panel=OUTPUT, help="Check everything and say what would be done."
+    ),
 ]
 Quiet = Annotated[
     bool,
@@ -29,7 +31,13 @@ AsJson = Annotated[
     bool, typer.Option("--json", rich_help_panel=OUTPUT, hidden=True, help="Print JSON lines.")
 ]
 Debug = Annotated[
-    bool, typer.Option("--debug", rich_help_panel=OUTPUT, hidden=True, help="Show tracebacks.")
+    bool,
+    typer.Option(
+        "--debug",
+        rich_help_panel=OUTPUT,
+        hidden=True,
+        help="Show tracebacks, and the whole plan of --dry-run.",
+    ),
 ]
 
 
@@ -54,7 +62,7 @@ def search_with(
 ) -> None:
     """Search, or explain what would be done."""
     if dry_run:
-        explain(config)
+        explain(config, debug)
     else:
         run(config, quiet, as_json)
 
@@ -82,42 +90,19 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
         raise typer.Exit(STOPPED_BY_USER)
 
 
-def explain(config: "SearchConfig") -> None:
-    """`--dry-run`: print the resolved plan."""
-    import yaml
-
+def explain(config: "SearchConfig", in_full: bool) -> None:
+    """`--dry-run`: print what would be done; with `--debug` also the whole plan as YAML."""
+    from harness.search import explained
     from harness.search.plan import plan_search
     from harness.trials.launchers.local import import_for_workers
 
     if config.launcher == "local" and config.trainer == "builtin":
         import_for_workers()  # they measure how long the search takes
     plan = plan_search(config)
-    done = trials_there(plan)
-    facts = {
-        key: plan.facts[key]
-        for key in (
-            "profile",
-            "device",
-            "objective",
-            "weights",
-            "sampler",
-            "pruner",
-            "data",
-            "train",
-        )
-    }
-    summary = {
-        "study": config.study,
-        "folder": str(plan.paths.folder),
-        "budget": config.budget,
-        "done": done,
-        "jobs": plan.jobs,
-        **facts,
-    }
-    print(yaml.safe_dump({**summary, "recipes": list(plan.recipes)}, sort_keys=False), end="")
-    print(printable("\n".join([plan.space.text.rstrip(), *plan.remarks])))
-    if duration := how_long(plan):
-        print(printable(duration))
+    lines = explained.explained(plan, trials_there(plan), how_long(plan))
+    if in_full:
+        lines += ["", explained.in_full(plan)]
+    print(printable("\n".join(lines)))
 
 
 def how_long(plan: "SearchPlan") -> str:

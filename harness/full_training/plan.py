@@ -16,6 +16,7 @@ from harness.paths import (
 )
 from harness.search.resolve import choose_objective, choose_weights, weights_remark
 from harness.tracking import check_tracking_uri, ignored_variable
+from reports.commands import GUIDE_EPOCHS
 from search_spaces.checks import check_combination
 from search_spaces.trial_params import TrialParams
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from harness.data.pairs.prepare import PreparedData
     from harness.training.epochs import Schedule
 
-# The guide's training: this many epochs at the full learning rate, and as many while it decays.
-GUIDE_EPOCHS = 1000
 # Defaults for the number of scores and of saved checkpoints of a training.
 CHECKS = 100
 SAVES = 20

@@ -60,7 +60,7 @@ def test_it_is_read_back_as_it_was() -> None:
 
 
 def test_commands_stand_in_the_yaml_as_a_person_can_paste_them() -> None:
-    text = as_yaml(best_config(make_study(12)))
+    text = as_yaml(best_config(make_study(12), 2))
     assert "command: |\n  python train.py \\\n    --dataroot ./pairs \\\n" in text
 
 
@@ -72,7 +72,7 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
     for option, trial, guide in (("--crop_size", "128", "1024"), ("--n_epochs", "9", "1000")):
         assert short[short.index(option) + 1] == trial
         assert full[full.index(option) + 1] == guide
-    for option in ("--lambda_L1", "--n_layers_D", "--gan_mode", "--lr"):
+    for option in ("--n_layers_D", "--gan_mode"):
         assert short[short.index(option) + 1] == full[full.index(option) + 1]
     assert short[short.index("--name") + 1] != full[full.index("--name") + 1]
 
@@ -290,7 +290,7 @@ def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) 
     python.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
     python.chmod(0o755)
     script = tmp_path / "full.sh"
-    script.write_text(as_script(best_config(study, 1)), encoding="utf-8")
+    script.write_text(as_script(best_config(study, 2)), encoding="utf-8")
     done = subprocess.run(
         ["bash", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True, text=True, check=True,
@@ -301,9 +301,33 @@ def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["full.sh", "python"]
 
 
-def test_command_is_the_trials() -> None:
+def test_the_command_is_the_full_training_unless_the_trial_is_to_be_repeated() -> None:
     config = best_config(make_study(12))
-    assert as_command(config) == config["command"]
+    assert as_command(config) == config["full_command"]
+    assert as_command(config, repeat_trial=True) == config["command"]
+
+
+def test_a_full_training_has_settings_of_three_digits_and_the_trial_its_own() -> None:
+    study = empty_study()
+    found = {"lambda_L1": 104.34529, "lambda_perceptual": 17.5, "lr": 0.00032342295}
+    searched = {"beta1": 0.99996, "init_gain": 0.0123456, "batch_size": 2}
+    add_trial(study, BEST | found, extras=searched)
+    config = best_config(study)
+    assert config["params"] == BEST | found
+    for option, exact, short in (
+        ("lambda_L1", "104.34529", "104"),
+        ("lambda_perceptual", "17.5", "17.5"),
+        ("lr", "0.00032342295", "0.000323"),
+        ("init_gain", "0.0123456", "0.0123"),
+        ("beta1", "0.99996", "0.99996"),  # 1 would be refused
+        ("batch_size", "2", "2"),
+    ):
+        assert f"--{option} {exact} " in config["command"]
+        assert f"--{option} {short} " in config["full_command"]
+    assert (
+        "full_command trains as the guide does, with the searched settings rounded to"
+        in " ".join(config["notes"])
+    )
 
 
 def test_a_score_of_last_weights_is_not_called_one_of_averages() -> None:

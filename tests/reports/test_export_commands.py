@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from harness.cli.export import export, report
 from harness.cli.spaces import spaces
 from harness.errors import UserInputError
 from harness.study.database import open_storage, sqlite_url
+from tests.harness.trials.external.test_plugin import copy_of_pix2pix
 from tests.reports.test_commands import SHARED, SWITCHES
-from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
+from tests.synthetic_studies import RECIPES, SPACE, TRAIN, add_trial, empty_study, make_study
 
 Run = Callable[..., Result]
 
@@ -72,8 +75,9 @@ def test_export_prints_the_best(run: Run, run_dir: Path) -> None:
     config = yaml.safe_load(run("export", "--run-dir", run_dir).stdout)
     assert config["study"] == "얼굴"
     assert config["trial"] == 2
-    command = run("export", "--run-dir", run_dir, "--format", "command").stdout
-    assert command == config["command"]
+    words = ("export", "--run-dir", run_dir, "--format", "command")
+    assert run(*words).stdout == config["full_command"]
+    assert run(*words, "--repeat-trial").stdout == config["command"]
     script = run("export", "--run-dir", run_dir, "--format", "script").stdout
     assert script.endswith(config["full_command"])
 
@@ -116,6 +120,84 @@ def test_what_is_exported_for_a_copy_runs_there_as_printed(
     assert made.read_text() == "2000 epochs, lambda_L1 50"
     told = run("export", "--run-dir", run_dir, "--format", "command", "--repo", tmp_path)
     assert "There is no train.py" in refused(told)
+
+
+# A clone of today, which finds models by the names of their files; it only notes its options.
+CLONE = """
+import argparse, json
+from pathlib import Path
+
+parser = argparse.ArgumentParser()
+for name in OPTIONS:
+    parser.add_argument(f"--{name}")
+for name in ("no_flip", "no_dropout", "continue_train"):
+    parser.add_argument(f"--{name}", action="store_true")
+model = parser.parse_known_args()[0].model
+assert Path("models", f"{model}_model.py").exists(), f"no model {model}"
+if "perceptual" in model:
+    parser.add_argument("--use_perceptual", action="store_true")
+    parser.add_argument("--lambda_perceptual")
+Path("options.json").write_text(json.dumps(vars(parser.parse_args())))
+"""
+
+
+def test_the_full_training_runs_in_a_fresh_clone_as_printed(
+    run: Run, run_dir: Path, tmp_path: Path
+) -> None:
+    """Twice: the model that no public copy has is added once."""
+    clone = copy_of_pix2pix(tmp_path / "clone")
+    (clone / "train.py").write_text(CLONE.replace("OPTIONS", repr(SHARED - SWITCHES)))
+    exported = run("export", "--run-dir", run_dir, "--format", "command")
+    assert "1024 px, 1000 + 1000 epochs" in exported.stderr
+    assert "--repeat-trial" in exported.stderr
+    path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    for _ in range(2):
+        subprocess.run(["bash", "-euc", exported.stdout], cwd=clone, env=path, check=True)
+    options = json.loads((clone / "options.json").read_text())
+    wanted = {"n_epochs": "1000", "n_epochs_decay": "1000", "load_size": "1024", "lr": "0.0001",
+              "lambda_L1": "100", "use_perceptual": True, "lambda_perceptual": "10"}  # fmt: skip
+    assert options | wanted == options
+
+
+def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
+    words = ("export", "--run-dir", run_dir, "--trial", 1)
+    short = run(*words, "--format", "command", "--repeat-trial")
+    assert "--n_epochs 9 " in short.stdout
+    assert "the short training of trial 1: about 400 steps at 128 px" in short.stderr
+    for form in ("yaml", "script"):
+        told = refused(run(*words, "--format", form, "--repeat-trial"))
+        assert told.startswith(f"--repeat-trial is for --format command, not {form}")
+
+
+@pytest.mark.parametrize("trial", [None, 0])
+@pytest.mark.parametrize("written", [True, False])
+def test_a_generator_that_moves_pixels_is_trained_from_the_file_that_holds_it(
+    run: Run, tmp_path: Path, trial: int | None, written: bool
+) -> None:
+    """From the study's best.yaml, or from one that the printed lines write, in any folder."""
+    moving = {"train": {**TRAIN, "netG": "warp_unet_128"}}
+    keep(make_study(9, **moving), tmp_path, "portraits")
+    if written:
+        (tmp_path / "portraits").mkdir()
+        (tmp_path / "portraits" / "best.yaml").touch()
+    asked_for = [] if trial is None else ["--trial", trial]
+    words = ("export", "--run-dir", tmp_path, *asked_for, "--format", "command")
+    exported = run(*words)
+    assert "128 px, 1000 + 1000 epochs, with the settings exactly" in exported.stderr
+    lines = exported.stdout.replace("\\\n", "").splitlines()
+    *before, train = [shlex.split(line) for line in lines]
+    assert train[:2] == ["harness", "train"]
+    if trial is None and written:
+        assert before == []
+        assert Path(train[2]) == tmp_path / "portraits" / "best.yaml"
+        return
+    ((program, *export_words),) = before
+    assert program == "harness"
+    file = tmp_path / train[2]
+    assert run(*export_words[:-1], file).exit_code == 0
+    assert export_words[-1] == train[2]
+    held = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert trial is None or held["trial"] == trial
 
 
 def test_a_command_comes_with_what_it_needs_beside_it(run: Run, run_dir: Path) -> None:

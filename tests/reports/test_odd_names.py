@@ -36,7 +36,7 @@ def test_the_exported_dataroot_is_the_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     (folder / "train").mkdir(parents=True)
     study = make_study(9, data=study_attrs()["data"] | {"folder": str(folder)})
-    config = best_config(study)
+    config = best_config(study, 2)
     text = as_yaml(config)
     (tmp_path / "best.yaml").write_text(text, encoding="utf-8")
     assert yaml.safe_load(text) == config

@@ -203,15 +203,44 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
 ) -> None:
     plan = make_plan(tmp_path)
     monkeypatch.setattr("harness.search.plan.plan_search", lambda _: plan)
-    assert "done: 0\n" in in_process("search", "--dry-run")[1]
+    assert f"Study       {plan.config.study}: 50 trials\n" in in_process("search", "--dry-run")[1]
     storage = open_storage(sqlite_url(tmp_path / "optuna.db"))
     study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
     record.ask(study, plan.space, "tpe", 0)
-    assert "done: 1\n" in in_process("search", "--dry-run")[1]
+    assert "goes on, 1 of 50 trials are done\n" in in_process("search", "--dry-run")[1]
     plan = make_plan(tmp_path, seed=1)
     code, out, said = in_process("search", "--dry-run")
     assert (code, out) == (2, "")
     assert "another seed (0, now 1)" in said
+
+
+def test_a_dry_run_says_in_ten_lines_what_would_be_done_and_in_full_where_asked(
+    in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole plan is YAML, behind what people read."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    words = ["search", "--dry-run", "--weights=random", "--device=cpu", "--jobs=2"]
+    pinned = ("--set", "ndf=6", "--set", "gan_mode=lsgan")
+    code, out, _ = in_process(*words, *pinned)
+    assert code == 0
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 100
+    found = dict(line.split(maxsplit=1) for line in lines if line[:1].isalpha())
+    assert found["Study"] == "boundary-sharpness: 50 trials"
+    assert found["Pictures"].startswith(
+        "96 pairs to train on, 12 to score, 24 held out for the finalists: built-in"
+    )
+    assert found["Profile"] == "quick: 128 pixels, 200 steps a trial, 2 at a time on cpu"
+    assert found["Generator"] == "unet_128 (repaints) and warp_unet_128 (moves pixels)"
+    assert "warm start of 600 steps, for each generator" in found["Start"]
+    assert found["Settings"].endswith("lr, generator; kept: ndf=6,")
+    assert found["Trials"].startswith("35: first ")
+    assert found["Finalists"].startswith("15 runs: the best 3, the best that repaints and the")
+    assert found["Score"] == "boundary_sharpness, weights random"
+    assert found["Results"].startswith("runs/boundary-sharpness, MLflow in runs")
+    assert not any("crop_size" in line for line in lines)
+    assert "\n  crop_size: 128\n" in in_process(*words, *pinned, "--debug")[1]
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("words", [("--debug", "spaces"), ("spaces", "--debug")])

@@ -72,7 +72,7 @@ def test_what_is_exported_trains_it_here_and_is_read_back(tmp_path: Path) -> Non
     for key in ("command", "full_command"):
         assert "train.py" not in config[key]
         assert "plugin" not in config[key]
-        assert config[key].startswith("harness train best.yaml \\\n")
+        assert config[key].startswith("harness train best.yaml --out ")
     assert "harness export --format plugin --repo DIR" in " ".join(config["needs"])
     assert "train.py" not in as_script(config).split("set -euo pipefail")[1]
     file = tmp_path / "best.yaml"

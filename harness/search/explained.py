@@ -1,0 +1,132 @@
+"""What a planned search would do, in about ten lines, for `--dry-run`."""
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from harness.config.settings import Program
+from harness.search.plan import SearchPlan
+from search_spaces.generators import REPAINT, WARP, kind_of
+
+WIDTH = 100
+LABEL = 12
+KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
+
+
+def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
+    """One entry a line: a label and what the search would do; then the plan's remarks.
+
+    Long lines are wrapped.
+
+    Args:
+        done: trials of the budget that the study already has.
+        duration: how long it would take, if one can tell.
+    """
+    lines = []
+    for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
+        wrapped = textwrap.wrap(text, WIDTH - LABEL, break_long_words=False, break_on_hyphens=False)
+        lines.append(f"{label:<{LABEL}}{wrapped[0]}")
+        lines += (" " * LABEL + rest for rest in wrapped[1:])
+    return lines
+
+
+def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
+    facts, config = plan.facts, plan.config
+    yield (
+        "Study",
+        f"{config.study}: goes on, {done} of {config.budget} trials are done"
+        if done
+        else f"{config.study}: {config.budget} trials",
+    )
+    yield "Pictures", pictures(facts["data"])
+    yield "Profile", profile(plan)
+    yield "Generator", generators(plan)
+    yield "Start", start(plan)
+    yield "Settings", settings(plan)
+    yield "Trials", trials(plan)
+    yield "Finalists", finalists(plan)
+    yield "Score", f"{config.objective}, weights {facts['weights']}"
+    yield "Results", f"{plan.paths.folder}, MLflow in {mlflow(plan)}"
+
+
+def pictures(data: Mapping[str, Any]) -> str:
+    held_out = f", {data['n_test']} held out for the finalists" if data["n_test"] else ""
+    return (
+        f"{data['n_train']} pairs to train on, {data['n_val']} to score{held_out}: {data['source']}"
+    )
+
+
+def profile(plan: SearchPlan) -> str:
+    train = plan.trial_plan.train
+    jobs = f"{plan.jobs} at a time" if plan.jobs > 1 else "one at a time"
+    return (
+        f"{plan.facts['profile']}: {train.crop_size} pixels, {train.steps} steps a trial, {jobs} "
+        f"on {plan.facts['device']}"
+    )
+
+
+def generators(plan: SearchPlan) -> str:
+    if isinstance(plan.trial_plan.external, Program):
+        return f"that of {plan.trial_plan.external.file}"
+    named = (f"{name} ({KINDS[kind_of(name)]})" for name in plan.trial_plan.generators)
+    return " and ".join(named)
+
+
+def start(plan: SearchPlan) -> str:
+    train, times = plan.trial_plan.train, len(plan.trial_plan.generators)
+    match plan.facts["warm_start"]:
+        case "init-from":
+            files = " and ".join(str(file) for file in plan.config.init_from)
+            return f"every trial continues from your model, {files}"
+        case "none":
+            return "every trial begins from nothing"
+    each = ", for each generator" if times > 1 else ""
+    return f"every trial continues from a warm start of {train.warm_start_steps} steps{each}"
+
+
+def settings(plan: SearchPlan) -> str:
+    pinned = [f"{name}={value}" for name, value in plan.config.pinned.items()]
+    varied = [name for name in plan.space.parameters if name not in plan.space.fixed]
+    return f"varied: {', '.join(varied) or 'none'}" + (
+        f"; kept: {', '.join(pinned)}" if pinned else ""
+    )
+
+
+def trials(plan: SearchPlan) -> str:
+    config = plan.config
+    recipes = min(len(plan.recipes), plan.search_budget)
+    first = f"{plan.search_budget}: first {recipes} recipes"
+    if plan.earlier:
+        first += f" and {len(plan.earlier)} of --enqueue"
+    stopped = (
+        "none stopped early" if config.pruner == "none" else f"stopped early by {config.pruner}"
+    )
+    return f"{first}, then as {config.sampler} chooses; {stopped}"
+
+
+def finalists(plan: SearchPlan) -> str:
+    runs = plan.config.budget - plan.search_budget
+    if not runs:
+        return "none"
+    repaints = ", the best that repaints" if plan.of_both_kinds else ""
+    return (
+        f"{runs} runs: the best {plan.finalists}{repaints} and the recommended setting, on "
+        f"{plan.config.repeats} fresh seeds"
+    )
+
+
+def mlflow(plan: SearchPlan) -> str:
+    from harness.study.urls import without_secrets
+
+    uri = plan.config.tracking_uri
+    return without_secrets(uri) if uri else str(plan.run_paths.mlflow_db)
+
+
+def in_full(plan: SearchPlan) -> str:
+    """The resolved plan as YAML: metadata, recipes and space."""
+    names = ("profile", "device", "objective", "weights", "sampler", "pruner", "data", "train")
+    facts = {name: plan.facts[name] for name in names}
+    summary = {"jobs": plan.jobs, **facts, "recipes": list(plan.recipes)}
+    return yaml.safe_dump(summary, sort_keys=False) + plan.space.text.rstrip()

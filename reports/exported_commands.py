@@ -1,0 +1,133 @@
+"""The commands that `best.yaml` holds for a trial, with what they need and cannot say."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from reports.command_notes import NEEDS_HARNESS, before, notes, program_needs
+from reports.commands import (
+    ADD_MODEL,
+    Command,
+    folder_name,
+    full_commands,
+    harness_train,
+    model_of,
+    moves_pixels,
+    progressive_commands,
+    rounded,
+    shell,
+    steps_per_epoch,
+    train_commands,
+)
+from reports.places import mark_of_warm_start, warm_start_of
+from reports.programs import program_commands
+from reports.record import extras_of, params_of, recipe_of
+from reports.repositories import in_its_words
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The commands of one trial, as a shell takes them.
+
+    Attributes:
+        of_trial: repeats the trial, with its exact settings.
+        in_full: trains its settings, rounded, as long as the guide does.
+        needs: what must be there before they can run.
+        notes: what they cannot say themselves.
+    """
+
+    of_trial: str
+    in_full: str
+    needs: list[str]
+    notes: list[str]
+
+
+def commands_of(
+    noted: Config,
+    trial: FrozenTrial,
+    train: Config,
+    program: Config | None,
+    repository: Mapping[str, Any] | None,
+    folder: Path | None,
+    config_file: str,
+) -> Exported:
+    """The commands of a completed trial.
+
+    Args:
+        noted: the study's record.
+        train: the trial's training settings.
+        program: the user's program that ran the trials, see `program_of`; None: train.py did.
+        repository: the copy of pix2pix that the commands are for; None: the one that ran the
+            trials, else commands that copies of all ages share.
+        folder: the study's folder as it lies now; None: where the last search had it.
+        config_file: the best.yaml that `harness train` is to read.
+
+    Raises:
+        ValueError: one sentence: the copy cannot train it.
+    """
+    params, data, device = params_of(trial), noted["data"], kind_of_device(noted["device"])
+    name = folder_name(f"{noted['name']}-t{trial.number:03d}")
+    warm_start = warm_start_of(noted, folder)
+    if program:
+        if repository:
+            raise ValueError(
+                f"The trials of study {noted['name']} were run by the program that "
+                f"{program['file']} describes, which is no train.py: leave --repo out."
+            )
+        seed: int = {"seed": noted["seed"], **trial.user_attrs}["seed"]
+        text = as_lines(
+            program_commands(program, params, train, data, name, warm_start, seed, device)
+        )
+        return Exported(text, text, program_needs(program), [])
+    repository = repository or noted.get("repository")
+    if moves_pixels(train) and not repository:
+        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+        of_trial = harness_train(config_file, data, name, epochs)
+        in_full = harness_train(config_file, data, f"{name}-full", None)
+        return Exported(as_lines(of_trial), as_lines(in_full), [NEEDS_HARNESS], [])
+    mark = mark_of_warm_start(noted, train)
+    of_trial = train_commands(params, train, data, name, warm_start, mark)
+    stages = progressive_commands if is_progressive(trial) else full_commands
+    in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, noted))
+    if repository:
+        of_trial, in_full = (in_its_words(one, repository, device) for one in (of_trial, in_full))
+    first = "" if repository or model_of(params, train) == "pix2pix" else f"{ADD_MODEL}\n"
+    trainer = noted.get("trainer", "builtin")
+    return Exported(
+        first + as_lines(of_trial),
+        first + as_lines(in_full),
+        before(params, data, device, repository),
+        notes(params, train, data, noted["weights"], trainer),
+    )
+
+
+def kind_of_device(noted: str) -> str:
+    """cpu or cuda, of a study's devices: `cpu`, `cuda:0, cuda:1`, `cpu on ray`."""
+    return "cuda" if noted.startswith("cuda") else "cpu"
+
+
+def is_progressive(trial: FrozenTrial) -> bool:
+    """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
+    return recipe_of(trial) == "progressive"
+
+
+def settings_in_full(trial: FrozenTrial, train: Config, noted: Config) -> Config:
+    """The training settings of a full training that are not the guide's.
+
+    They are those that the user pinned or whose value comes from the user's model, and, rounded,
+    those that the search chose. Those of a recipe are the profile's, and are left to the guide.
+    """
+    chosen = {} if recipe_of(trial) else rounded(extras_of(trial))
+    generator = {"netG": train["netG"]} if moves_pixels(train) else {}
+    return {**noted.get("pinned", {}), **chosen, **generator}
+
+
+def as_lines(commands: list[Command]) -> str:
+    """Commands for a shell, in order."""
+    return "".join(f"{shell(command)}\n" for command in commands)
