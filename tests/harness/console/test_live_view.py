@@ -168,6 +168,12 @@ def test_a_line_now_and_then_says_how_far_a_trial_is(clock: Clock) -> None:
         clock.now = second
         view.show(RungReached("t000", step, 200, 0.3361))
     said = out.getvalue().splitlines()[-2:]
+    view.show(ended("t000", 1, 20))
+    for second in (30, 79, 80, 90):  # a minute after the last line
+        clock.now = second
+        view.show(RungReached("t001", second, 200, 0.3361))
+    assert out.getvalue().splitlines()[-1] == "  t001 is at step 80 of 200, score 0.3361"
+    assert len(out.getvalue().splitlines()) == 7
     assert said == [f"  t000 is at step {step} of 200, score 0.3361" for step in (125, 175)]
 
 

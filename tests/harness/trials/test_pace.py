@@ -1,18 +1,22 @@
 """The pace of a worker, measured with real but small networks."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from test_trial import KINDS, TRAIN, pairs
+from pretended_gpu import PretendedGpu
+from torch import Tensor
 
 from harness.config.settings import TrialPlan
 from harness.data.pairs.pair_set import Dataset, save_dataset
+from harness.training.cuda_graph import CapturedStep
 from harness.trials import pace
 from harness.trials.messages import Pace, Rung, TrialTask
 from harness.trials.trial import Trials
 from harness.trials.worker import Measure, execute
 from search_spaces.trial_params import TrialParams
+from tests.harness.trials.test_trial import KINDS, TRAIN, pairs
 
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=10, n_layers_D=3, gan_mode="lsgan", lr=2e-4)
 
@@ -76,3 +80,25 @@ def test_a_pace_that_cannot_be_measured_is_an_empty_one() -> None:
             raise RuntimeError("CUDA error: out of memory")
 
     assert execute(Measure(), Broken(), None) == Pace()  # type: ignore[arg-type]
+
+
+def test_on_a_gpu_the_replayed_step_is_timed(
+    plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "ENOUGH", 0.0)
+    replayed: list[CapturedStep] = []
+    step = CapturedStep.step
+
+    def counted(self: CapturedStep, *batch: Any) -> dict[str, Tensor]:
+        replayed.append(self)
+        return step(self, *batch)
+
+    monkeypatch.setattr(CapturedStep, "step", counted)
+    train = TRAIN.but({"preprocess": "crop", "perceptual_window": None, "dropout": False})
+    on_gpu = plan.model_copy(update={"device": "cuda:0", "train": train})
+    with PretendedGpu():
+        trials = Trials(on_gpu)
+        found = trials.measure()
+        assert not trials.captured.held  # nothing is left of it
+    assert len(found.steps) == len(set(map(id, replayed))) == 2
+    assert len(replayed) == 4
