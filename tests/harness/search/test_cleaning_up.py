@@ -38,7 +38,7 @@ class OneByOne(SimulatedLauncher):
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
         number = max(self.said)
-        return [(number, self.said.pop(number))]
+        return [(number, self.next_of(number))]
 
 
 def search(folder: Path, stop_after: int | None = None) -> tuple[Any, Heard]:
