@@ -145,7 +145,7 @@ def run_phases(
         if not driver.run(stop):
             return False
         finals.conclude()
-        phase.retention.write_best()
+    phase.retention.write_best()  # its decision is another once the search has ended
     return True
 
 
