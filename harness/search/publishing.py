@@ -159,14 +159,17 @@ def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[st
     )
 
 
-def write_page(study: "Study", paths: StudyPaths) -> None:
-    """The report of a search that reached its end, beside its other files.
+def write_page(study: "Study", paths: StudyPaths, storage: str | None = None) -> None:
+    """The report of a search that has ended, beside its other files.
 
     It shows what the record has, and can be made again: its failure is not the search's.
+
+    Args:
+        storage: the URL of the study's database, as it may be shown; None: the run folder's.
     """
     from reports.html import write_report
 
     try:
-        write_report(study, paths.report_html, panels=paths.panels)
+        write_report(study, paths.report_html, panels=paths.panels, storage=storage)
     except Exception:
         log.exception("the report was not written; harness report makes it again")
