@@ -394,7 +394,7 @@ class SearchConfig(Frozen):
     open: Annotated[
         bool,
         Field(description="Open the report in the browser, and keep it up to date."),
-        replace(RECORD, basic=True),
+        RECORD,
     ] = False
 
     @model_validator(mode="after")
