@@ -18,7 +18,7 @@ from harness.paths import WarmStartPaths
 from harness.search.finalists import choose
 from harness.search.publishing import study_note
 from harness.search.resolve import choose_finalists
-from harness.search.result import SearchOutcome, as_data, as_lines
+from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
 from reports.commands import continue_from
