@@ -19,7 +19,7 @@ from reports.export import best_config
 from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import progress, remarks, scores, setting_name
-from reports.glossary import WORDS
+from reports.glossary import OF_THE_SCORE, WORDS
 from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, needs_pictures
@@ -88,13 +88,14 @@ def render(
     decision = decide(study, say, Where(folder, storage))
     decided = named and decision.trial is not None
     config = best_config(study, decision.trial, folder=folder, lang=lang) if decided else None
+    blur = measures_blur(study)
     shown = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
     return environment.get_template("live.html.j2" if live else "report.html.j2").render(
         live=live,
         say=say,
         lang=lang,
-        words=WORDS,
+        words=[word for word in WORDS if blur or word not in OF_THE_SCORE],
         s=summary,
         progress=progress(summary, say),
         decision=decision,
