@@ -40,15 +40,6 @@ def of_step(held: dict[str, Any]) -> str:
     return f"against the reference's step, 256 px (quick): {', '.join(told[1:])}"
 
 
-def of_gpu(held: dict[str, Any]) -> str:
-    step, trials = held["steps"]["graph bfloat16"], held["trials_an_hour"]
-    return (
-        f"{step['of_reference']}x the reference's step, {step['of_matmul']:.0%} of the matmul "
-        f"rate, {step['of_copy']:.0%} of the copy bandwidth; trials an hour with several workers "
-        f"{trials['bfloat16 of plain']}x"
-    )
-
-
 CPU = {
     "step": Benchmark("step", 6, of_step),
     "plain_loop": Benchmark(
@@ -72,7 +63,6 @@ CPU = {
 }
 GPU = {
     "step_gpu": Benchmark("step_gpu", 2, of_step, ("--device", "cuda"), "step"),
-    "gpu": Benchmark("gpu", 8, of_gpu),
 }
 
 # Run by themselves, with arguments of their own.
@@ -81,10 +71,12 @@ ALONE = {
     "default_search": "30 min",
     "validate_score": "5 min",
     "evidence": "17 min",
+    "gpu": "9 min",
     "moving_settings": "20 min",
     "remedies": "6 min",
     "transfer": "8 min",
     "verdict": "not timed",
+    "wheels": "2 min",
 }
 
 

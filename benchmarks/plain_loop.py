@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scaffold import write_result
+from harness.config.profiles import QUICK
+from harness.config.settings import TrainSettings
 
 LOG_EVERY = 100  # steps between two log lines: pix2pix's own print_freq
 LOADERS = 2
@@ -41,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         search(folder, 1)  # makes the pairs and the warm start that both sides begin with
-        write_pictures(folder)
+        write_pictures(folder, QUICK, "cpu")
         rounds = [one_round(folder, number, asked.trials) for number in range(asked.rounds)]
     ours, theirs = (statistics.median(one[side] for one in rounds) for side in ("ours", "plain"))
     held = {
@@ -95,12 +97,15 @@ def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
     return [(trial.user_attrs["params"], trial.values[0]) for trial in tried]
 
 
-def write_pictures(folder: Path) -> None:
-    """The study's pairs as files, A and B side by side; the masks as well."""
+def write_pictures(folder: Path, train: TrainSettings, device: str) -> None:
+    """The study's pairs as files, A and B side by side; the masks and the settings as well."""
     import torch
     from torchvision.io import write_png
 
-    dataset = prepared()
+    dataset = prepared(train)
+    (folder / "plain.json").write_text(
+        json.dumps({"device": device, "train": train.model_dump(mode="json")}), encoding="utf-8"
+    )
     for split, pairs in (("train", dataset.train), ("val", dataset.val)):
         (folder / split).mkdir()
         for number, (a, b) in enumerate(zip(pairs.retouched, pairs.originals, strict=True)):
@@ -108,14 +113,13 @@ def write_pictures(folder: Path) -> None:
     torch.save(torch.stack(dataset.val.masks), folder / "masks.pt")
 
 
-def prepared() -> Any:
+def prepared(train: TrainSettings) -> Any:
     """The built-in pairs, as the search prepared them."""
-    from harness.config.profiles import QUICK
     from harness.data.pairs.cache import default_cache
     from harness.data.pairs.pair_set import load_dataset
     from harness.data.pairs.prepare import prepare_data
 
-    return load_dataset(prepare_data(None, "AtoB", QUICK, default_cache()).file)
+    return load_dataset(prepare_data(None, "AtoB", train, default_cache()).file)
 
 
 def plain_loop(folder: Path, settings: list[dict[str, Any]]) -> list[float]:
@@ -156,7 +160,6 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
     from benchmarks.step import plain_perceptual, plainly
-    from harness.config.profiles import QUICK
     from harness.paths import StudyPaths
     from harness.training.losses import gan_loss
     from harness.training.networks import build_discriminator, build_generator, restoring
@@ -178,21 +181,25 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
             a, b = halves(self.files[index])
             return (hflip(a), hflip(b)) if torch.rand(()) < 0.5 else (a, b)
 
+    held = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
+    train, device = TrainSettings.model_validate(held["train"]), held["device"]
     torch.manual_seed(0)
     warm = StudyPaths(folder / STUDY).warm_start
     mode, layers = params["gan_mode"], params["n_layers_D"]
-    generator = plainly(build_generator(QUICK, 0))
+    generator = plainly(build_generator(train, 0))
     generator.load_state_dict(torch.load(warm.generator, weights_only=True))
-    critic = plainly(build_discriminator(QUICK, layers, 0))
+    generator.to(device)
+    critic = plainly(build_discriminator(train, layers, 0))
     critic.load_state_dict(torch.load(warm.discriminator(layers, mode), weights_only=True))
-    term = PerceptualLoss(QUICK.perceptual_layers, "random", QUICK.perceptual_window)
-    perceptual = plain_perceptual(term)
+    critic.to(device)
+    term = PerceptualLoss(train.perceptual_layers, "random", train.perceptual_window)
+    perceptual = plain_perceptual(term.to(device))
     optimizers = [
-        torch.optim.Adam(net.parameters(), params["lr"], betas=(QUICK.beta1, 0.999))
+        torch.optim.Adam(net.parameters(), params["lr"], betas=(train.beta1, 0.999))
         for net in (generator, critic)
     ]
     averaged = AveragedModel(
-        generator, multi_avg_fn=get_ema_multi_avg_fn(QUICK.ema_decay**QUICK.ema_every)
+        generator, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay**train.ema_every)
     )
     pairs = [halves(file) for file in sorted((folder / "val").iterdir())]
     targets = torch.stack([b for _, b in pairs]) / 2 + 0.5
@@ -206,9 +213,10 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     step = 0
     l1 = nn.L1Loss()
     loader = DataLoader(Aligned(), batch_size=1, shuffle=True, num_workers=LOADERS)
-    while step < QUICK.steps:
+    while step < train.steps:
         for real_a, real_b in loader:
             step += 1
+            real_a, real_b = real_a.to(device), real_b.to(device)
             fake_b = generator(real_a)
             critic.requires_grad_(True)
             optimizers[1].zero_grad()
@@ -225,14 +233,16 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
                 loss = loss + perceptual(fake_b, real_b) * params["lambda_perceptual"]
             loss.backward()
             optimizers[0].step()
-            if step % QUICK.ema_every == 0:
+            if step % train.ema_every == 0:
                 averaged.update_parameters(generator)
             if step % LOG_EVERY == 0:
                 losses = {"G_GAN": adversarial, "G_L1": distance, "D_real": real, "D_fake": fake}
                 metrics += [(step, name, value.item()) for name, value in losses.items()]
-            if step in QUICK.rungs:
+            if step in train.rungs:
                 with restoring(averaged.module) as restore:
-                    restored = torch.cat([restore(a[None]) for a, _ in pairs]) / 2 + 0.5
+                    restored = (
+                        torch.cat([restore(a[None].to(device)).cpu() for a, _ in pairs]) / 2 + 0.5
+                    )
                 restored = restored.clamp(0, 1).clone()
                 for name, picture in zip(names, restored, strict=True):
                     save_image(picture, folder / f"restored-{name}.png")
@@ -240,7 +250,7 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
                 means = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
                 metrics += [(step, name, value) for name, value in means.items()]
                 score = means["score"]
-            if step == QUICK.steps:
+            if step == train.steps:
                 break
     return {"score": score, "metrics": metrics}
 

@@ -1,13 +1,13 @@
-"""The guide's claims against a study: supported, contradicted, or not enough evidence.
+"""What each setting does to the score, and so whether the guide's advice is supported.
 
-One least-squares fit of the score on all settings together, over the completed trials, gives each
-setting's effect with the others held, and its 95 % interval (Student's t, with White's
-heteroscedasticity-consistent errors in MacKinnon and White's HC3 form, 1985). It is a straight line
-through short trials that the search itself chose: a direction, not a law.
+One least-squares fit of the score on all settings together, over the completed trials of one kind
+of generator, gives each setting's effect with the others held, and its 95 % interval (Student's t,
+with White's heteroscedasticity-consistent errors in MacKinnon and White's HC3 form, 1985). It is a
+straight line through short trials that the search itself chose: a direction, not a law.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,19 +15,25 @@ import numpy as np
 from optuna.trial import FrozenTrial
 from scipy.special import stdtrit as students_t  # scipy.stats takes most of a second to import
 
-from reports.record import params_of, score_of
+from reports.names import PARAMS
+from reports.numbers import short
+from reports.record import score_of, settings_of
 
-SPARE = 6
+SPARE = 4
 """Completed trials that a fit needs beyond the numbers it finds."""
 Finding = Literal["supported", "contradicted", "open"]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One of the guide's methods as a number of a trial that rises with it."""
+    """One of the guide's methods as a number of a trial that rises with it.
+
+    `span` is for a setting that the guide has no word for: from which value to which it rises by 1.
+    """
 
     name: str
     rises: Callable[[dict[str, Any]], float]
+    span: str = ""
 
 
 CLAIMS = (
@@ -48,18 +54,20 @@ class Effect:
     effect: float | None
     low: float | None
     high: float | None
+    span: str = ""
 
 
 def effects(trials: Sequence[FrozenTrial], sign: int) -> tuple[Effect, ...]:
-    """Every claim's effect on the score, others held.
+    """The effect on the score of every claim, and of what else the space varies, others held.
 
     Args:
-        trials: completed ones.
+        trials: completed ones, of one kind of generator.
         sign: 1 where a higher score is better, -1 where a lower one is; an effect is positive
             where it is for the better.
     """
-    rows = [params_of(trial) for trial in trials]
-    columns = {claim.name: np.array([claim.rises(row) for row in rows]) for claim in CLAIMS}
+    rows = [settings_of(trial) for trial in trials]
+    claims = (*CLAIMS, *further(rows))
+    columns = {claim.name: np.array([claim.rises(row) for row in rows]) for claim in claims}
     varied = [name for name, column in columns.items() if len(column) and np.ptp(column) > 0]
     fitted: dict[str, tuple[float, float, float]] = {}
     if len(rows) >= len(varied) + 1 + SPARE:
@@ -67,7 +75,26 @@ def effects(trials: Sequence[FrozenTrial], sign: int) -> tuple[Effect, ...]:
         if np.linalg.matrix_rank(design) == design.shape[1]:
             scores = sign * np.array([score_of(trial) for trial in trials])
             fitted = dict(zip(varied, fit(design, scores)[1:], strict=True))
-    return tuple(judged(claim.name, fitted.get(claim.name)) for claim in CLAIMS)
+    return tuple(judged(claim, fitted.get(claim.name)) for claim in claims)
+
+
+def further(rows: Sequence[Mapping[str, Any]]) -> list[Claim]:
+    """The numbers that a space varies beside the five settings, from their lowest to their
+    highest."""
+    names = [name for name in (rows[0] if rows else ()) if name not in PARAMS]
+    found = []
+    for name in names:
+        values = [value for row in rows if isinstance(value := row.get(name), int | float)]
+        if len(values) < len(rows):
+            continue
+        low, high = min(values), max(values)
+        if low < high:
+            found.append(Claim(name, between(name, low, high), f"{short(low)} to {short(high)}"))
+    return found
+
+
+def between(name: str, low: float, high: float) -> Callable[[dict[str, Any]], float]:
+    return lambda row: (row[name] - low) / (high - low)
 
 
 def fit(design: np.ndarray, scores: np.ndarray) -> list[tuple[float, float, float]]:
@@ -81,9 +108,9 @@ def fit(design: np.ndarray, scores: np.ndarray) -> list[tuple[float, float, floa
     return [(float(b), float(b - h), float(b + h)) for b, h in zip(found, half, strict=True)]
 
 
-def judged(claim: str, interval: tuple[float, float, float] | None) -> Effect:
+def judged(claim: Claim, interval: tuple[float, float, float] | None) -> Effect:
     if interval is None:
-        return Effect(claim, "open", None, None, None)
+        return Effect(claim.name, "open", None, None, None, claim.span)
     effect, low, high = interval
     finding: Finding = "supported" if low > 0 else "contradicted" if high < 0 else "open"
-    return Effect(claim, finding, effect, low, high)
+    return Effect(claim.name, finding, effect, low, high, claim.span)

@@ -13,17 +13,10 @@ from reports.commands import (
     quoted,
     steps_per_epoch,
 )
+from reports.translations import Translate
 
 Config = dict[str, Any]
 
-NEEDS_HARNESS = (
-    "The generator moves pixels: the commands train it with this program, from this best.yaml and "
-    "with its exact settings. full_command trains as long as the guide, with a falling learning "
-    "rate; command about as long as the trial, from nothing and at a constant rate. To train it in "
-    "a copy of "
-    "pytorch-CycleGAN-and-pix2pix instead, add our model file with harness export --format plugin "
-    "--repo DIR; harness export --format command --repo DIR then gives its train.py command."
-)
 ROUNDED = "with the searched settings rounded to three significant digits"
 
 
@@ -48,86 +41,43 @@ def length_of(config: Config, repeat_trial: bool) -> str:
 
 
 def before(
-    params: Config, data: Config, device: str, repository: Mapping[str, Any] | None
+    params: Config,
+    data: Config,
+    device: str,
+    repository: Mapping[str, Any] | None,
+    say: Translate,
 ) -> list[str]:
     """What must be there, or put in, before the commands can run."""
-    said = []
+    needs = []
     folder = data["folder"]
     if folder is None:
-        said.append(
-            "The study used built-in pictures: put your own folder of side-by-side pairs in place "
-            f"of {PLACEHOLDER_DATA}."
-        )
+        needs.append(say("note_built_in", folder=PLACEHOLDER_DATA))
     elif Path(folder).exists() and not Path(folder, "train").is_dir():
-        said.append(
-            "train.py reads side-by-side pairs in a folder train/, and yours have another layout: "
-            f"convert them with harness data check {quoted(folder)} --fix NEW, and use NEW as the "
-            "--dataroot."
-        )
+        needs.append(say("note_layout", folder=quoted(folder)))
     if repository is None:
-        without = " and, without a GPU, --gpu_ids -1" if device == "cpu" else ""
-        said.append(
-            "The commands hold what copies of pytorch-CycleGAN-and-pix2pix of 2020 to today share. "
-            f"One of before August 2025 also wants --display_id -1 (or a visdom server){without}. "
-            "harness export --repo DIR writes them for your copy, and runs them there."
-        )
+        without_gpu = say("note_without_gpu") if device == "cpu" else ""
+        needs.append(say("note_copies", without_gpu=without_gpu))
     if repository is None and params["lambda_perceptual"] > 0:
-        said.append(
-            "pix2pix_with_perceptual is the guide's own model file, not part of the public "
-            "repository: the first line of the commands writes one of ours into the models/ of a "
-            "copy that lacks it."
-        )
-    return said
+        needs.append(say("note_model"))
+    return needs
 
 
-def notes(params: Config, train: Config, data: Config, weights: str, trainer: str) -> list[str]:
+def notes(
+    params: Config, train: Config, data: Config, weights: str, trainer: str, say: Translate
+) -> list[str]:
     """What else the commands cannot say."""
-    epoch = steps_per_epoch(train, data)
-    said = [
-        f"command repeats the trial with its exact settings: {train['steps']} steps, whole epochs "
-        f"of {epoch} each, at a constant learning rate. full_command trains as the guide does, "
-        f"{ROUNDED}: 1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice)."
-    ]
+    found = [say("note_lengths", steps=train["steps"], epoch=steps_per_epoch(train, data))]
     if train["warm_start"] == "shared":
-        learnt = (
-            "that learn to find what was moved"
-            if moves_pixels(train)
-            else "with the guide's blurring recipe"
-        )
-        said.append(
-            f"The trial continued from the study's shared warm start ({train['warm_start_steps']} "
-            f"steps {learnt}), and so does the command; full_command starts from nothing."
-        )
+        start = "note_shared_moving" if moves_pixels(train) else "note_shared"
+        found.append(say(start, steps=train["warm_start_steps"]))
     if train["warm_start"] == "init-from":
-        said.append(
-            "The trial continued from your own model, with a discriminator trained beside it, and "
-            "so does the command; full_command starts from nothing."
-        )
+        found.append(say("note_init_from"))
     if train.get("half_size_steps"):
-        said.append(
-            f"The trial trained its first {train['half_size_steps']} steps at half the picture "
-            "size; the command trains all of them at full size."
-        )
+        found.append(say("note_half_size", steps=train["half_size_steps"]))
     if train.get("ema_decay") and trainer == "builtin":
-        said.append(
-            f"The score is that of a running average of the generator's weights (decay "
-            f"{train['ema_decay']:g}); train.py keeps the last weights."
-        )
+        found.append(say("note_average", decay=f"{train['ema_decay']:g}"))
     if params["lambda_perceptual"] > 0:
-        layers = ", ".join(train["perceptual_layers"])
-        said.append(f"The trial's perceptual term compared VGG19's {layers}.")
+        found.append(say("note_layers", layers=", ".join(train["perceptual_layers"])))
         if weights == "random":
-            said.append(
-                "The perceptual term and LPIPS looked through random networks, for no pretrained "
-                "weights were at hand: search again with them before you rely on it."
-            )
-    return said
-
-
-def program_needs(program: Config) -> list[str]:
-    """What the command of another program cannot say."""
-    return [
-        f"The trial was run by the program that {program['file']} describes, and command runs it "
-        "again, on the pairs as they were prepared for the study. full_command is the same: what "
-        "makes a full training of it only you know."
-    ]
+            found.append(say("note_random"))
+    return found

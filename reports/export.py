@@ -9,8 +9,8 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.answers import answers
 from reports.commands import PROGRESSIVE_STAGES
+from reports.decision import decide
 from reports.exported_commands import commands_of, is_progressive
 from reports.names import RECOMMENDED
 from reports.places import program_of
@@ -27,13 +27,7 @@ from reports.record import (
     trials_by_score,
     winning_trial,
 )
-from reports.translations import translator
-
-ON_THE_FRONT = (
-    "The search weighed sharpness against LPIPS. best.yaml holds, of the settings that no other "
-    "beats in both, the one with the best score; harness export --trial N gives any "
-    "other."
-)
+from reports.translations import Translate, translator
 
 Config = dict[str, Any]
 
@@ -44,6 +38,7 @@ def best_config(
     repository: Mapping[str, Any] | None = None,
     folder: Path | None = None,
     config_file: str = "best.yaml",
+    lang: str = "en",
 ) -> Config:
     """The best trial of a study, or the one named, with all that made its number (schema 1).
 
@@ -55,22 +50,28 @@ def best_config(
             the one that ran the trials, else commands that copies of all ages share.
         folder: the study's folder as it lies now; None: where the last search had it.
         config_file: where this configuration will be, for a command that reads it.
+        lang: the language of its sentences.
 
     Raises:
         ValueError: one sentence: there is no such trial, or none with a final score, or the copy
             cannot train it.
     """
-    config = config_of(study, chosen_trial(study, trial_number), repository, folder, config_file)
-    as_is = as_is_trial(study) if trial_number is None else None
+    say = translator(lang)
+    config = config_of(
+        study, chosen_trial(study, trial_number), repository, folder, config_file, say
+    )
+    if trial_number is not None:
+        return config
+    decision = decide(study, say)
+    config["decision"] = decision.answers[0]
+    as_is = as_is_trial(study)
     if as_is is None:
         return config
-    own = config_of(study, as_is, None, folder, config_file)
-    spoken = answers(study, translator("en"))
+    own = config_of(study, as_is, None, folder, config_file, say)
     return {
         **config,
-        "decision": spoken[0],
         "as_is": {
-            "decision": spoken[-1],
+            "decision": decision.answers[-1],
             **{key: own[key] for key in AS_IS},
             "netG": own["train"]["netG"],
         },
@@ -108,6 +109,7 @@ def config_of(
     repository: Mapping[str, Any] | None,
     folder: Path | None,
     config_file: str,
+    say: Translate,
 ) -> Config:
     """One completed trial with all that made its number."""
     noted = study.user_attrs
@@ -118,7 +120,7 @@ def config_of(
     data = noted["data"]
     trainer = noted.get("trainer", "builtin")
     program = program_of(noted, folder)
-    exported = commands_of(noted, trial, train, program, repository, folder, config_file)
+    exported = commands_of(noted, trial, train, program, repository, folder, config_file, say)
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
@@ -138,7 +140,7 @@ def config_of(
         "command": exported.of_trial,
         "full_command": exported.in_full,
         "needs": exported.needs,
-        "notes": [*exported.notes, *([ON_THE_FRONT] if objectives_of(study) else [])],
+        "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
         "checkpoint": kept(
             shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"), folder
         ),

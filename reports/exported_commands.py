@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from reports.command_notes import NEEDS_HARNESS, before, notes, program_needs
+from reports.command_notes import before, notes
 from reports.commands import (
     ADD_MODEL,
     Command,
@@ -27,6 +27,7 @@ from reports.places import mark_of_warm_start, warm_start_of
 from reports.programs import program_commands
 from reports.record import extras_of, params_of, recipe_of
 from reports.repositories import in_its_words
+from reports.translations import Translate
 
 Config = dict[str, Any]
 
@@ -56,6 +57,7 @@ def commands_of(
     repository: Mapping[str, Any] | None,
     folder: Path | None,
     config_file: str,
+    say: Translate,
 ) -> Exported:
     """The commands of a completed trial.
 
@@ -67,6 +69,7 @@ def commands_of(
             trials, else commands that copies of all ages share.
         folder: the study's folder as it lies now; None: where the last search had it.
         config_file: the best.yaml that `harness train` is to read.
+        say: the language of the needs and notes.
 
     Raises:
         ValueError: one sentence: the copy cannot train it.
@@ -84,13 +87,13 @@ def commands_of(
         text = as_lines(
             program_commands(program, params, train, data, name, warm_start, seed, device)
         )
-        return Exported(text, text, program_needs(program), [])
+        return Exported(text, text, [say("note_program", file=program["file"])], [])
     repository = repository or noted.get("repository")
     if moves_pixels(train) and not repository:
         epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
         of_trial = harness_train(config_file, data, name, epochs)
         in_full = harness_train(config_file, data, f"{name}-full", None)
-        return Exported(as_lines(of_trial), as_lines(in_full), [NEEDS_HARNESS], [])
+        return Exported(as_lines(of_trial), as_lines(in_full), [say("note_harness")], [])
     mark = mark_of_warm_start(noted, train)
     of_trial = train_commands(params, train, data, name, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
@@ -102,8 +105,8 @@ def commands_of(
     return Exported(
         first + as_lines(of_trial),
         first + as_lines(in_full),
-        before(params, data, device, repository),
-        notes(params, train, data, noted["weights"], trainer),
+        before(params, data, device, repository, say),
+        notes(params, train, data, noted["weights"], trainer, say),
     )
 
 

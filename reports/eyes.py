@@ -16,7 +16,8 @@ from optuna import Study
 from scipy.special import betaincinv  # scipy.stats takes most of a second to import
 
 from reports.names import RECOMMENDED
-from reports.pictures import Boundary, boundaries
+from reports.numbers import trial_name
+from reports.pictures import Cut, boundaries
 from reports.record import recipe_trial, sign_of, trials_by_score
 
 NOTED = "eyes"
@@ -68,13 +69,14 @@ def judged_trials(study: Study) -> list[int]:
     return list(dict.fromkeys([*leaders, *([recommended.number] if recommended else [])]))
 
 
-def crops(study: Study, panels: Path) -> dict[int, tuple[Boundary, ...]]:
+def crops(study: Study, panels: Path) -> dict[int, tuple[Cut, ...]]:
     """Trial -> its validation pictures around the retouched region, of the trials to judge.
 
     Trials without a panel, or with one of other pictures, are left out.
     """
+    names = {trial: trial_name(trial) for trial in judged_trials(study)}
     found = {
-        trial: boundaries(panels / f"t{trial:03d}.png", None) for trial in judged_trials(study)
+        trial: boundaries({name: panels / f"{name}.png"}, (name,)) for trial, name in names.items()
     }
     sizes = {trial: tuple((row.width, row.height) for row in rows) for trial, rows in found.items()}
     first = next((size for size in sizes.values() if size), None)

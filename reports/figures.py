@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from reports.names import PARAMS
-from reports.plotting import Figure, Translate, axes, points, safe, short
+from reports.numbers import short
+from reports.plotting import Figure, Translate, axes, points, safe
 from reports.settings_figures import parallel, slice_of
 from reports.summary import Summary
 
@@ -17,8 +18,6 @@ def all_figures(
     """Every figure that the study has data for, by name."""
     done = frame[frame["score"].notna()]
     figures = {"history": history(frame, summary, say)}
-    if summary.importance:
-        figures["importance"] = importance(summary.importance, say)
     alike = done[done["trial"].isin(summary.alike)]
     for name in PARAMS:
         if alike[name].nunique() > 1:
@@ -69,24 +68,6 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
         if value is not None
     ]
     return {"data": data, "layout": axes(say("trial"), say("score")) | {"showlegend": True}}
-
-
-def importance(shares: Mapping[str, float], say: Translate) -> Figure:
-    """Each setting's share, the largest on top."""
-    ordered = sorted(shares.items(), key=lambda item: item[1])
-    return {
-        "data": [
-            {
-                "type": "bar",
-                "orientation": "h",
-                "y": [name for name, _ in ordered],
-                "x": [share for _, share in ordered],
-                "marker": {"color": "accent"},
-                "hovertemplate": "%{y}: %{x:.0%}<extra></extra>",
-            }
-        ],
-        "layout": axes(say("importance_axis"), "", xaxis={"tickformat": ".0%"}),
-    }
 
 
 def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:

@@ -5,52 +5,40 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from optuna import Study
 
-from reports.answers import answers
+from reports.commands import PLACEHOLDER_DATA
+from reports.decision import decide, how_confirmed
+from reports.dots import Dot, Dots, dots
 from reports.export import best_config
 from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
-from reports.first_screen import (
-    how_confirmed,
-    levels,
-    number,
-    progress,
-    remarks,
-    setting_name,
-    signed,
-    verdict,
-)
+from reports.first_screen import progress, remarks, scores, setting_name
+from reports.glossary import WORDS
+from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
-from reports.pictures import boundaries
-from reports.plotting import short
+from reports.next_command import Where, needs_pictures
+from reports.numbers import number, signed, value
 from reports.record import winning_trial
-from reports.summary import Summary, summarise
+from reports.strip import shown_pictures
+from reports.summary import KindEffects, summarise
 from reports.table import trials_frame
-from reports.translations import translator
+from reports.translations import Translate, translator
 
 
-class View(NamedTuple):
-    """One way to see a picture: its key among the texts, and its data URI."""
-
-    key: str
-    uri: str
-
-
-class Picture(NamedTuple):
-    """A validation picture around its retouched region, in all its views of one size."""
-
-    width: int
-    height: int
-    views: tuple[View, ...]
-
-
-def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None = None) -> None:
+def write_report(
+    study: Study,
+    file: Path,
+    lang: str = "en",
+    panels: Path | None = None,
+    storage: str | None = None,
+    live: Live | None = None,
+) -> None:
     """Write the report of a study, whatever state it is in.
 
     Args:
@@ -59,8 +47,10 @@ def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None
         lang: `en` or `ko`.
         panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
             pictures.
+        storage: the URL of the study's database, as it may be shown; None: the run folder's.
+        live: how far a search is that runs; the page then loads itself again.
     """
-    page = render(study, lang, panels)
+    page = render(study, lang, panels, storage, live)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -71,7 +61,13 @@ def write_report(study: Study, file: Path, lang: str = "en", panels: Path | None
         aside.unlink(missing_ok=True)
 
 
-def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
+def render(
+    study: Study,
+    lang: str = "en",
+    panels: Path | None = None,
+    storage: str | None = None,
+    live: Live | None = None,
+) -> str:
     """The report's HTML. Everything that comes from the study is escaped."""
     from plotly.offline import get_plotlyjs
 
@@ -81,7 +77,7 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
     rungs = winner.user_attrs.get("rungs", []) if winner else []
     folder = panels and panels.parent
     named = winner and "train" in study.user_attrs
-    config = best_config(study, folder=folder) if named else None
+    config = best_config(study, folder=folder, lang=lang) if named else None
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,
@@ -90,25 +86,30 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "signed": signed, "value": value}
-    spoken = answers(study, say)
+    decision = decide(study, say, Where(folder, storage))
+    shown = shown_pictures(summary, panels, say)
     figures = all_figures(frame, summary, rungs, say)
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("live.html.j2" if live else "report.html.j2").render(
+        live=live,
         say=say,
         lang=lang,
+        words=WORDS,
         s=summary,
         progress=progress(summary, say),
-        verdict=spoken[0] if spoken else verdict(summary, say),
-        remarks=[*spoken[1:], *remarks(summary, study.user_attrs, say)],
-        levels=levels(summary, say),
+        decision=decision,
+        placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
+        remarks=remarks(summary, say),
+        scores=scores(summary, say),
+        effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
         recommended=RECOMMENDED,
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
+        strip=shown.strip,
+        pictures=shown.pictures,
         setting_name=partial(setting_name, say=say),
         params=PARAMS + (("netG",) if summary.both else ()),
         config=config,
         noted=study.user_attrs,
-        provenance=provenance(study.user_attrs),
-        rival=setting_name(summary.rival.recipe, say) if summary.rival else "",
-        pictures=pictures(summary, panels),
+        provenance=provenance(study.user_attrs, say),
         eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
@@ -118,33 +119,20 @@ def render(study: Study, lang: str = "en", panels: Path | None = None) -> str:
     )
 
 
-def pictures(summary: Summary, panels: Path | None) -> list[Picture]:
-    """The winner's boundaries beside its rival's."""
-    if panels is None or summary.winner is None:
-        return []
-    rival = summary.rival
-    found = boundaries(
-        panels / panel_name(summary.winner.trial),
-        panels / panel_name(rival.trial) if rival else None,
-    )
-    by_rival = f"by_{rival.recipe}" if rival else ""
-    return [
-        Picture(
-            row.width,
-            row.height,
-            (
-                View("retouched", row.retouched),
-                *([View(by_rival, row.rival)] if row.rival else []),
-                View("by_winner", row.winner),
-                View("original", row.original),
-            ),
+def effect_dots(kind: KindEffects, say: Translate) -> Dots:
+    """What each setting does in one kind of generator, as far as the trials tell."""
+    rows = [
+        Dot(
+            f"{one.claim}: {one.span}" if one.span else say(f"claim_{one.claim}"),
+            one.effect,
+            one.low,
+            one.high,
+            "" if one.span else say(f"finding_{one.finding}"),
         )
-        for row in found
+        for one in kind.effects
+        if one.effect is not None
     ]
-
-
-def panel_name(trial: int) -> str:
-    return f"t{trial:03d}.png"
+    return dots(rows, 0.0, signed)
 
 
 def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -158,27 +146,21 @@ def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def provenance(noted: Mapping[str, Any]) -> list[tuple[str, str]]:
+def provenance(noted: Mapping[str, Any], say: Translate) -> list[tuple[str, str]]:
     """Names and values of everything that made the numbers."""
     data = noted.get("data") or {}
+    of_search = [
+        *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
+        *("warm_start", "objective", "mlflow_run"),
+    ]
+    of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
     rows = [
-        *((key, noted.get(key)) for key in ("created", "host", "device", "seed", "budget")),
-        *((key, noted.get(key)) for key in ("profile", "space_name", "weights", "warm_start")),
-        *((key, noted.get(key)) for key in ("objective", "mlflow_run")),
-        *((f"data {key}", entry) for key, entry in data.items()),
+        *((say(f"from_{key}"), noted.get(key)) for key in of_search),
+        *((say(f"from_data_{key}"), data.get(key)) for key in of_data),
         *(noted.get("versions") or {}).items(),
         *((noted.get("train") or {}).items()),
     ]
     return [(key, value(entry)) for key, entry in rows if entry is not None]
-
-
-def value(entry: object) -> str:
-    """A setting as a person reads it."""
-    if entry is None:
-        return ""
-    if isinstance(entry, list | tuple):
-        return ", ".join(map(value, entry))
-    return short(entry) if isinstance(entry, float) else str(entry)
 
 
 def script_json(data: object) -> str:

@@ -8,10 +8,11 @@ from optuna import Study
 
 from reports.eyes import Pair
 from reports.html import script_json
-from reports.pictures import Boundary
+from reports.numbers import trial_name
+from reports.pictures import Cut
 
 
-def page(study: Study, pictures: Mapping[int, tuple[Boundary, ...]], pairs: Sequence[Pair]) -> str:
+def page(study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: Sequence[Pair]) -> str:
     """The page's HTML: the crops in the order of their pairs, and no trial's number or score."""
     crops: dict[str, int] = {}
 
@@ -20,8 +21,8 @@ def page(study: Study, pictures: Mapping[int, tuple[Boundary, ...]], pairs: Sequ
 
     rows = [
         {
-            "left": place_of(pictures[pair.left][pair.picture].winner),
-            "right": place_of(pictures[pair.right][pair.picture].winner),
+            "left": place_of(restored(pictures, pair.left, pair.picture)),
+            "right": place_of(restored(pictures, pair.right, pair.picture)),
             "original": place_of(pictures[pair.left][pair.picture].original),
         }
         for pair in pairs
@@ -33,3 +34,8 @@ def page(study: Study, pictures: Mapping[int, tuple[Boundary, ...]], pairs: Sequ
     return environment.get_template("look.html.j2").render(
         study=study.study_name, data=data, pairs=len(pairs)
     )
+
+
+def restored(pictures: Mapping[int, tuple[Cut, ...]], trial: int, picture: int) -> str:
+    """One picture as one trial restores it, as a data URI."""
+    return pictures[trial][picture].restored[trial_name(trial)]

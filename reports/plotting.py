@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from reports.names import PARAMS
+from reports.numbers import short
 
 Figure = dict[str, Any]
 Translate = Callable[..., str]
@@ -53,13 +54,3 @@ def axes(x: str, y: str, xaxis: Mapping[str, Any] | None = None) -> dict[str, An
 def plain(value: Any) -> Any:
     """A value as JSON knows it."""
     return value.item() if hasattr(value, "item") else value
-
-
-def short(value: object) -> str:
-    """A number in three figures, or a word."""
-    if not isinstance(value, int | float):
-        return str(value)
-    if not 0 < abs(value) < 1e-3:
-        return f"{value:.3g}"
-    digits, exponent = f"{value:.2e}".split("e")
-    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"

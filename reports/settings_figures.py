@@ -9,7 +9,8 @@ import pandas as pd
 
 from reports.guide import BANDS, LOG_SCALE, Band
 from reports.names import PARAMS
-from reports.plotting import Figure, Translate, axes, plain, points, safe, short
+from reports.numbers import short
+from reports.plotting import Figure, Translate, axes, plain, points, safe
 from reports.summary import Summary
 
 SHADES = 8

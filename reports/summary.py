@@ -1,19 +1,18 @@
 """The facts of a study that a report tells; no words, no drawing."""
 
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import optuna
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.claims import Effect, effects
 from reports.names import BLURRING, RECOMMENDED
 from reports.record import (
+    as_is_trial,
     completed,
     finalists_noted,
     is_pareto,
@@ -35,7 +34,8 @@ STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
 FELL_BACK = 0.02
 """A score has fallen back when it ends worse than its best rung by this fraction of it."""
-ENOUGH_FOR_IMPORTANCE = 10
+NUMBER = re.compile(r"(?:(?<![\w.])-)?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+"""A number within a reason."""
 
 Outcome = Literal["nothing", "only_failures", "no_baseline", "is_baseline", "ahead"]
 
@@ -81,11 +81,25 @@ class Overfitting:
 
 @dataclass(frozen=True)
 class Ending:
-    """Trials that ended early for the same reason."""
+    """Trials of one kind of generator that ended early for the same reason.
+
+    A number in the reason that differs between them stands there as the range of theirs. `moves`
+    is None in a study of one kind of generator.
+    """
 
     state: str
     reason: str
     trials: tuple[int, ...]
+    moves: bool | None = None
+
+
+@dataclass(frozen=True)
+class KindEffects:
+    """What the settings do in one kind of generator; `moves` as in `Ending`."""
+
+    moves: bool | None
+    trials: int
+    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,8 @@ class Summary:
     """Everything the report says in words and tables.
 
     `baseline` is the guide's recommended setting, `problem` the one that blurs, and `rival` that of
-    the two which the winner is shown beside. `finals` is what the finalists showed (the study's
+    the two which the winner is shown beside; `as_is` is the best for an unchanged train.py, None
+    where that is no question of its own. `finals` is what the finalists showed (the study's
     fact of that name), None before it is known.
     `alike` are the completed trials of the winner's kind of generator; `both`: there are others.
     `objectives` are a Pareto search's two, and `front` its trials that are beaten in neither.
@@ -110,13 +125,13 @@ class Summary:
     winner: Standing | None
     baseline: Standing | None
     problem: Standing | None
+    as_is: Standing | None
     rival: Standing | None
     difference: float | None
     noop: float | None
     warm_start: float | None
     oracle: float | None
     recipes: tuple[Standing, ...]
-    importance: dict[str, float]
     alike: tuple[int, ...]
     both: bool
     losses: tuple[LossCheck, ...]
@@ -125,7 +140,7 @@ class Summary:
     objectives: tuple[str, ...]
     front: tuple[int, ...]
     finals: dict[str, Any] | None
-    claims: tuple[Effect, ...]
+    effects: tuple[KindEffects, ...]
 
 
 def summarise(study: Study) -> Summary:
@@ -133,7 +148,7 @@ def summarise(study: Study) -> Summary:
     trials = trials_of(study)
     noted = study.user_attrs
     scores = noted.get("baseline") or {}
-    best = winning_trial(study)
+    best, as_is = winning_trial(study), as_is_trial(study)
     recommended, problem = recipe_trial(study, RECOMMENDED), recipe_trial(study, BLURRING)
     named = [trial for trial in (recommended, problem) if trial is not None]
     counts = {state.name.lower(): 0 for state in TrialState}
@@ -150,6 +165,7 @@ def summarise(study: Study) -> Summary:
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
         problem=standing(problem) if problem else None,
+        as_is=standing(as_is) if as_is else None,
         rival=next((standing(trial) for trial in named if best and trial != best), None),
         difference=sign * (score_of(best) - score_of(recommended))
         if best and recommended
@@ -158,17 +174,15 @@ def summarise(study: Study) -> Summary:
         warm_start=scores.get("warm_start"),
         oracle=scores.get("oracle"),
         recipes=tuple(standing(trial) for trial in trials if recipe_of(trial)),
-        importance=importance(study),
         both=both,
         alike=tuple(trial.number for trial in alike(study)),
         losses=loss_checks(best) if best else (),
         overfitting=overfitting(best, sign) if best else None,
-        endings=endings(trials),
+        endings=endings(trials, both),
         objectives=objectives_of(study),
         front=tuple(trial.number for trial in trials_by_score(study)) if is_pareto(study) else (),
         finals=finalists_noted(study),
-        # What the guide says, it says of pix2pix's own generators.
-        claims=effects([t for t in completed(study) if not (both and moves(t))], sign),
+        effects=effects_by_kind(study, sign, both),
     )
 
 
@@ -205,30 +219,14 @@ def alike(study: Study) -> list[FrozenTrial]:
     return [trial for trial in trials if moves(trial) == moves(best)]
 
 
-def importance(study: Study) -> dict[str, float]:
-    """Each varied setting's share in the score's differences (PED-ANOVA), highest first.
-
-    Of trials of both kinds of generator, those of the winner's. Empty where too few trials are
-    complete for it to mean anything.
-    """
-    trials = alike(study)
-    varied = [
-        name
-        for name in (trials[0].params if trials else {})
-        if len({trial.params.get(name) for trial in trials}) > 1
-    ]
-    scores = {score_of(trial) for trial in trials}
-    if len(trials) < ENOUGH_FOR_IMPORTANCE or not varied or len(scores) < 2:
-        return {}
-    sign = sign_of(study)
-    compared = optuna.create_study(directions=study.directions)
-    compared.add_trials(trials)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # It says that lower targets are better: so they are.
-        shares: dict[str, float] = optuna.importance.get_param_importances(
-            compared, params=varied, target=lambda trial: -sign * score_of(trial)
-        )
-    return shares
+def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, ...]:
+    """The settings' effects on the score: of each kind of generator for itself, as the scores of
+    the two lie far apart."""
+    done = completed(study)
+    if not both:
+        return (KindEffects(None, len(done), effects(done, sign)),)
+    kinds = ((kind, [trial for trial in done if moves(trial) == kind]) for kind in (True, False))
+    return tuple(KindEffects(kind, len(own), effects(own, sign)) for kind, own in kinds)
 
 
 def loss_checks(trial: FrozenTrial) -> tuple[LossCheck, ...]:
@@ -264,19 +262,37 @@ def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
     return Overfitting(best_step, best, last_step, last, sign * (best - last))
 
 
-def endings(trials: Sequence[FrozenTrial]) -> tuple[Ending, ...]:
+def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
     """Trials that failed or were stopped, gathered by reason (numbers in it aside)."""
-    gathered: dict[tuple[str, str], list[FrozenTrial]] = defaultdict(list)
+    gathered: dict[tuple[str, bool | None, str], list[FrozenTrial]] = defaultdict(list)
     for trial in trials:
         if trial.state in (TrialState.FAIL, TrialState.PRUNED):
-            reason = str(trial.user_attrs.get("reason") or "")
-            gathered[trial.state.name.lower(), re.sub(r"\d[\d.e+-]*", "#", reason)].append(trial)
+            cause = NUMBER.sub("#", reason_of(trial))
+            kind = moves(trial) if both else None
+            gathered[trial.state.name.lower(), kind, cause].append(trial)
     rows = [
         Ending(
             state,
-            str(together[0].user_attrs.get("reason") or ""),
+            with_ranges([reason_of(trial) for trial in together]),
             tuple(trial.number for trial in together),
+            kind,
         )
-        for (state, _), together in gathered.items()
+        for (state, kind, _), together in gathered.items()
     ]
     return tuple(sorted(rows, key=lambda row: (row.state, -len(row.trials))))
+
+
+def reason_of(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("reason") or "")
+
+
+def with_ranges(reasons: Sequence[str]) -> str:
+    """Reasons that differ in their numbers alone, as one: `step 100 to 250` for steps 100, 250."""
+    columns = iter(zip(*(NUMBER.findall(reason) for reason in reasons), strict=True))
+
+    def spread(_: re.Match[str]) -> str:
+        values = sorted(next(columns), key=float)
+        low, high = values[0], values[-1]
+        return low if float(low) == float(high) else f"{low} to {high}"
+
+    return NUMBER.sub(spread, reasons[0])

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from reports import glossary, note_texts
+
 Translate = Callable[..., str]
 
 ENGLISH = {
@@ -11,34 +13,77 @@ ENGLISH = {
     "progress": "{count} {state}",
     "progress_none": "no trials yet",
     "progress_of": "of {budget} trials",
-    "verdict_nothing": "No trial has been completed yet.",
-    "verdict_only_failures": "No trial was completed: all were stopped or failed.",
-    "verdict_no_baseline": "Trial {trial} has the best score, {score}.",
-    "verdict_is_baseline": "The guide's recommended setting itself has the best score, {score}.",
-    "verdict_ahead": "Trial {trial} scores {score}: {difference} better than the guide's"
-    " recommended setting ({baseline}).",
-    "verdict_better": "{one} is better than {other} by {difference} [{low}, {high}].",
-    "verdict_undecided": "No difference between {one} and {other} is shown: {difference}"
-    " [{low}, {high}].",
-    "verdict_worse": "{other} is the best: {one}, the best of the others, is worse by {difference}"
-    " [{low}, {high}].",
-    "answer_any": "Whatever the generator: {said}{level}.",
-    "answer_as_is": "With train.py as it is: {said}{level}.",
-    "moves": "moves pixels",
-    "repaints": "repaints",
-    "lead_better": "{one} is better than {other} by {difference} [{low}, {high}]",
-    "lead_undecided": "no difference between {one} and {other} is shown, {difference}"
-    " [{low}, {high}]",
-    "lead_worse": "{other} is the best, {one} is worse by {difference} [{low}, {high}]",
-    "lead_searched": "{one} scores {score} in one run, {other} {baseline}",
-    "lead_own": "{other} itself has the best score, {score} in one run",
-    "lead_alone": "{one} has the best score, {score} in one run",
-    "level_above": "; the best of them scores {score}, more than returning the picture unchanged"
+    "decide_wait": "Not decided yet: no trial has been completed",
+    "decide_failed": "No decision: every trial failed or was stopped",
+    "decide_leads": "Not decided yet: {one} leads after {done} of {budget} trials",
+    "decide_leads_as_is": "{one} leads",
+    "decide_try": "Try {one}: it leads, but nothing has confirmed it yet",
+    "decide_use_removes": "Use {one}: it removes the blur",
+    "decide_use_perhaps": "Use {one}: it is sharper than the recommended setting, but whether it"
+    " removes the blur is not certain",
+    "decide_use_below": "Use {one}: it is sharper than the recommended setting, but does not remove"
+    " the blur",
+    "decide_use_unknown": "Use {one}: it is sharper than the recommended setting",
+    "decide_use_own_above": "Use {one}: it is better than the recommended setting and than the"
+    " picture returned unchanged",
+    "decide_use_own_perhaps": "Use {one}: it is better than the recommended setting, but perhaps"
+    " not than the picture returned unchanged",
+    "decide_use_own_below": "Use {one}: it is better than the recommended setting, but not than the"
+    " picture returned unchanged",
+    "decide_use_own_unknown": "Use {one}: it is better than the recommended setting",
+    "decide_keep": "Keep the recommended setting ({settings}): nothing tried was reliably sharper",
+    "decide_keep_own": "Keep the recommended setting ({settings}): nothing tried was reliably"
+    " better",
+    "decide_keep_as_is": "Keep the recommended setting ({settings}): nothing else that it can run"
+    " was reliably sharper",
+    "decide_keep_own_as_is": "Keep the recommended setting ({settings}): nothing else that it can"
+    " run was reliably better",
+    "decide_keep_searched": "Keep the recommended setting ({settings}): nothing tried scored"
+    " better",
+    "decide_keep_searched_as_is": "Keep the recommended setting ({settings}): nothing else that it"
+    " can run scored better",
+    "decide_choose": "Choose: {count} settings are beaten by none in both {goals}, and of these"
+    " {one} has the best score",
+    "decide_compared_better": "Use {one}: it is better than {other}",
+    "decide_compared_worse": "Use {other}: it is better than {one}",
+    "decide_compared_undecided": "Use either: no difference between {one} and {other} was found",
+    "and": " and ",
+    "as_is": "With train.py as it is: {said}",
+    "layers": "{count} layers",
+    "moves_pixels": "its generator moves pixels instead of repainting them",
+    "why_better": "It leads the recommended setting by {difference} (95 % interval {low} to"
+    " {high}){sure}{level}{remedy}.",
+    "why_undecided": "{one}, the best of the others, differs from it by {difference} (95 % interval"
+    " {low} to {high}){sure}{level}{remedy}.",
+    "why_worse": "{one}, the best of the others, is behind it by {difference} (95 % interval {low}"
+    " to {high}){sure}{level}{remedy}.",
+    "sure": " over {seeds} fresh seeds and {pairs} pairs that the search never saw",
+    "why_compared_better": "It leads by {difference} (95 % interval {low} to {high}) over {seeds}"
+    " fresh seeds and {pairs} held-out pairs.",
+    "why_compared_worse": "It leads by {difference} (95 % interval {low} to {high}) over {seeds}"
+    " fresh seeds and {pairs} held-out pairs.",
+    "why_compared_undecided": "The difference is {difference} (95 % interval {low} to {high}) over"
+    " {seeds} fresh seeds and {pairs} held-out pairs.",
+    "level_above_it": ", and scores {score} where the picture returned unchanged scores {noop}",
+    "level_below_it": ", but scores {score}, no better than the picture returned unchanged"
     " ({noop})",
-    "level_below": "; the best of them scores {score}, no more than returning the picture unchanged"
-    " ({noop}): no remedy",
-    "confirmed": "Confirmed on {seeds} fresh seeds, {steps} steps each, on {pairs} pairs that the"
-    " search did not see. In brackets: where the true difference lies, at 95 %.",
+    "level_above_best": "; the better of them scores {score}, the picture returned unchanged"
+    " {noop}",
+    "level_below_best": "; the better of them scores {score}, no better than the picture returned"
+    " unchanged ({noop})",
+    "no_remedy": ": no remedy for the blur",
+    "why_searched": "{one} scores {score} in one run{others}; a difference of single runs may be"
+    " luck.",
+    "recommended_scores": ", the recommended setting {score}",
+    "unchanged_scores": ", the picture returned unchanged {noop}",
+    "next": "Next",
+    "next_with_yours": "Put your own folder of pairs in place of {folder}.",
+    "random_weights": "Scored through random networks: compare these scores with no others",
+    "random_weights_note": "The score and the perceptual term look at pictures through networks"
+    " trained on ImageNet. Their weights were not available, so seeded random networks took their"
+    " place: within this study the order of the settings is meaningful, but the numbers do not"
+    " compare with those of another study. Search again with the weights before you rely on small"
+    " differences; harness doctor says how to get them.",
     "finalists": "The finalists",
     "finalists_note": "The search's leaders and the guide's recommended setting, trained again:"
     " {steps} steps, {seeds} fresh seeds, {pairs} held-out pairs. There the input unchanged scores"
@@ -53,57 +98,71 @@ ENGLISH = {
     " equal.",
     "eyes_chosen": "Chosen as the sharper one",
     "eyes_of": "{chosen} of {of}",
-    "claims": "What the guide says, and what the trials say",
-    "claims_few": "Too few completed trials to hold them against what the guide says.",
-    "claims_note": "Each setting's effect on the score with the others held, from a straight line"
-    " through the completed trials, and its 95 % interval. The search chose these trials, and they"
-    " are short: a direction, not a law.",
-    "claim": "The guide's claim",
-    "finding": "Here",
-    "effect": "Effect",
     "finding_supported": "supported",
     "finding_contradicted": "contradicted",
     "finding_open": "not enough evidence",
-    "claim_perceptual": "A perceptual term sharpens",
-    "claim_lower_L1": "A lower lambda_L1 sharpens (each halving)",
-    "claim_deeper_D": "A deeper discriminator sharpens (each layer)",
-    "claim_lsgan": "lsgan is better than vanilla",
-    "claim_lower_lr": "A lower lr is better (each halving)",
     "mean_score": "Mean score",
     "interval": "95 % interval, other seeds",
     "repeats": "Runs",
     "diverged": "diverged",
     "no_baseline_note": "The guide's recommended setting was not completed here, so there is"
     " nothing to compare with.",
-    "not_confirmed": "One run each, without repeats: a difference this small may be chance.",
-    "below_noop": "It does not reach the score of returning the input unchanged ({noop}): these"
-    " trainings were too short to restore anything. Take a larger profile.",
-    "above_noop": "Returning the input unchanged scores {noop}.",
-    "random_weights": "Scored through random networks, for no pretrained weights were at hand. Such"
-    " scores are not comparable with others.",
     "failures_first": "The reasons are listed under “Trials that ended early”.",
     "winner": "Winner",
     "recommended_short": "Guide's recommended",
     "problem_short": "Guide's blurring setting",
-    "recommended_long": "the guide's recommended setting",
     "noop_short": "Input unchanged",
-    "oracle_short": "Warp undone (best possible)",
     "warm_start_short": "Warm start",
+    "strip": "One crop, as each setting restores it",
+    "strip_note": "A validation picture that no trial was trained on, where retouching changed it"
+    " most. Click a picture to compare it; hold it (or the space bar) to see the original there."
+    " Each score is the mean over the validation pictures of the run that made the picture.",
+    "compare": "Compare",
+    "close": "Close",
+    "pictures": "All pictures, side by side",
+    "pictures_note": "Drag the handle, or use the arrow keys.",
+    "no_pictures": "No pictures: the study's folder has no panels.",
+    "as_is_short": "Best for train.py as it is",
+    "recipe_perceptual": "With a perceptual term",
+    "recipe_lower_L1": "Lower L1",
+    "recipe_stronger_D": "Deeper discriminator",
+    "recipe_lsgan": "LSGAN",
+    "recipe_progressive": "Progressive, first stage",
+    "recipe_alternative": "Without a perceptual term",
+    "recipe_warp": "Moves pixels",
+    "scores": "How they score",
+    "scores_note": "Means over {seeds} fresh seeds and {pairs} held-out pairs, with 95 % intervals"
+    " for other seeds. The line: the picture returned unchanged.",
+    "oracle_note": "Undoing the warp itself, the best possible, scores {oracle} on the validation"
+    " pictures.",
+    "scores_searched_note": "One run each, no repeats, so no intervals. The line: the picture"
+    " returned unchanged.",
+    "higher_better": "Higher is better.",
+    "lower_better": "Lower is better.",
+    "effects": "Which settings matter",
+    "effects_note": "The dot: how much the score rises with each piece of the guide's advice, the"
+    " other settings equal. The bar: its 95 % interval; one that crosses the line shows nothing. A"
+    " straight line through short trials that the search chose: a direction, not a law.",
+    "effects_moves": "In generators that move pixels ({trials} completed trials)",
+    "effects_repaints": "In generators that repaint, as train.py does ({trials} completed trials)",
+    "effects_all": "In {trials} completed trials",
+    "effects_few": "Too few completed trials to tell what a setting does.",
+    "claim_perceptual": "A perceptual term instead of none",
+    "claim_lower_L1": "lambda_L1 halved",
+    "claim_deeper_D": "One more layer in the discriminator",
+    "claim_lsgan": "lsgan instead of vanilla",
+    "claim_lower_lr": "lr halved",
+    "contents": "Contents",
+    "endings_moves": "moves pixels",
+    "endings_repaints": "repaints",
+    "alike_note": "Both kinds of generator were tried. The figures below show the trials of the"
+    " winner's kind.",
     "setting": "Setting",
-    "pictures": "At the retouched boundary",
-    "pictures_note": "A validation picture that no trial was trained on, magnified around the"
-    " scored region. Pull the handle, or use the arrow keys.",
-    "pictures_more": "More pictures",
-    "no_pictures": "No pictures: the study's folder has no panel of the winner.",
-    "side_by_side": "Every picture, its views side by side",
     "left": "Left",
     "right": "Right",
     "picture": "Picture",
     "split": "Where the left picture ends, in percent",
     "retouched": "Retouched (input)",
-    "by_recommended": "Restored, guide's recommended",
-    "by_problem": "Restored, guide's blurring setting",
-    "by_winner": "Restored, winner",
     "original": "Original",
     "recipes": "The guide's settings",
     "recipes_none": "None of the guide's settings was run in this study.",
@@ -117,24 +176,15 @@ ENGLISH = {
     "pruned_at_last": "Pruned, at its last rung",
     "best_so_far": "Best so far",
     "settings": "What each setting does",
-    "alike_note": "Both kinds of generator were tried. What follows is of the trials of the"
-    " winner's kind.",
-    "importance": "Which settings matter",
-    "importance_axis": "Share of the score's differences",
-    "importance_note": "PED-ANOVA over the completed trials. It says where differences come from,"
-    " not which value is best.",
-    "importance_few": "Too few completed trials to tell which settings matter.",
-    "slices_note": "Every completed trial by one setting at a time; the star is the winner, the"
-    " shaded stretches are the guide's bands. The other settings differ too.",
+    "slices_note": "Every completed trial by one setting at a time. The star is the winner, and"
+    " the shaded ranges are the guide's bands. The other settings vary too.",
     "parallel": "Settings together",
-    "parallel_note": "Each line is a completed trial; the bolder, the better. The best eighth is"
-    " drawn in green.",
+    "parallel_note": "Each line is a completed trial: the bolder, the better. The best eighth is"
+    " green.",
     "front": "Not beaten in both",
     "front_title": "Two goals weighed",
     "front_note": "Every completed trial by both goals. The green ones are the front: no other"
     " trial is better in one and as good in the other. Which to take is a matter of taste.",
-    "on_the_front": "The search weighed two goals: {trials} trials are beaten by none in both, and"
-    " of these the winner has the best score.",
     "band_sharper": "sharper, colours may shift",
     "band_balanced": "balanced",
     "band_accurate": "accurate, may blur",
@@ -144,8 +194,8 @@ ENGLISH = {
     "band_slow": "slow",
     "band_fast": "fast",
     "losses": "The winner's training",
-    "losses_axis": "Part of the first rung's value",
-    "losses_note": "Means between rungs, each as a part of its first. The guide expects:",
+    "losses_axis": "Fraction of the value at the first rung",
+    "losses_note": "Means between rungs, as fractions of the first one. The guide expects:",
     "step": "Step",
     "expects_falls": "{loss} falls",
     "expects_steady": "{loss} stays steady (within 25%)",
@@ -162,7 +212,7 @@ ENGLISH = {
     "endings_none": "Every trial ran to its end.",
     "reason": "Reason",
     "how_many": "Trials",
-    "no_reason": "none noted",
+    "no_reason": "not recorded",
     "state_complete": "completed",
     "state_pruned": "pruned",
     "state_fail": "failed",
@@ -172,17 +222,17 @@ ENGLISH = {
     "table_note": "Press a heading to sort by it.",
     "definition": "What the score means",
     "definition_1": "boundary_sharpness lies between 0 and 1; the original itself has 1. It is"
-    " taken inside the retouched region, widened by 2% of the picture's short side.",
+    " computed in the retouched region, widened by 2 % of the picture's short side.",
     "definition_2": "Score of a picture = exp(-(D + E + Lrel)). D: how much local detail (variance"
-    " of the Laplacian at three scales) is missing against the original: blur. E: how much there is"
-    " too much of: noise, ringing, checkerboard. Lrel: LPIPS distance to the original, divided by"
-    " the distance of the unrestored input: 1 is no better than doing nothing.",
+    " of the Laplacian at three scales) is missing compared with the original: blur. E: how much"
+    " excess detail there is: noise, ringing, checkerboard. Lrel: the LPIPS distance to the"
+    " original, divided by that of the input unchanged: 1 is no better than doing nothing.",
     "definition_3": "The study's score is the mean over the validation pictures. Scores are"
     " comparable only with the same pictures, size and weights.",
     "provenance": "Where the numbers come from",
     "reproduce": "Run it yourself",
-    "repeat": "Repeat the winning trial in pytorch-CycleGAN-and-pix2pix",
-    "full": "Train the winning settings in full (1024 px, 1000 + 1000 epochs)",
+    "repeat": "Repeat the winning trial's short training",
+    "full": "Train the winning settings in full",
     "copy": "Copy",
     "copied": "Copied",
     "space": "Search space",
@@ -196,33 +246,79 @@ KOREAN = {
     "progress": "{state} {count}",
     "progress_none": "아직 시도 없음",
     "progress_of": "/ 전체 {budget}회",
-    "verdict_nothing": "아직 완료된 시도가 없습니다.",
-    "verdict_only_failures": "완료된 시도가 없습니다. 모두 중단되었거나 실패했습니다.",
-    "verdict_no_baseline": "시도 {trial}의 점수가 {score}로 가장 높습니다.",
-    "verdict_is_baseline": "가이드의 권장 설정 자체가 {score}로 가장 높습니다.",
-    "verdict_ahead": "시도 {trial}의 점수는 {score}로, 가이드의 권장 설정({baseline})보다"
-    " {difference} 더 좋습니다.",
-    "verdict_better": "{one}이(가) {other}보다 {difference} 더 좋습니다 [{low}, {high}].",
-    "verdict_undecided": "{one}와(과) {other}의 차이는 확인되지 않았습니다: {difference}"
-    " [{low}, {high}].",
-    "verdict_worse": "{other}이(가) 가장 좋습니다. 나머지 중 최고인 {one}은(는)"
-    " {difference} 더 낮습니다 [{low}, {high}].",
-    "answer_any": "어떤 생성기든: {said}{level}.",
-    "answer_as_is": "train.py를 그대로 쓸 때: {said}{level}.",
-    "moves": "픽셀 이동",
-    "repaints": "다시 그리기",
-    "lead_better": "{one}이(가) {other}보다 {difference} 더 좋습니다 [{low}, {high}]",
-    "lead_undecided": "{one}와(과) {other}의 차이는 확인되지 않았습니다, {difference}"
-    " [{low}, {high}]",
-    "lead_worse": "{other}이(가) 가장 좋고, {one}은(는) {difference} 더 나쁩니다 [{low}, {high}]",
-    "lead_searched": "한 번의 실행에서 {one}은(는) {score}, {other}은(는) {baseline}입니다",
-    "lead_own": "{other} 자체가 한 번의 실행에서 가장 높은 {score}입니다",
-    "lead_alone": "{one}이(가) 한 번의 실행에서 가장 높은 {score}입니다",
-    "level_above": "; 그중 최고는 {score}로, 사진을 그대로 돌려줄 때({noop})보다 높습니다",
-    "level_below": "; 그중 최고는 {score}로, 사진을 그대로 돌려줄 때({noop})보다 높지 않아 해결책이"
-    " 아닙니다",
-    "confirmed": "탐색에 쓰지 않은 {pairs}쌍에서, 새로운 시드 {seeds}개로"
-    " 각각 {steps}단계씩 학습하여 확인했습니다. 대괄호 안은 실제 차이의 95 % 구간입니다.",
+    "decide_wait": "아직 결정할 수 없습니다: 완료된 시도가 없습니다",
+    "decide_failed": "결정할 수 없습니다: 모든 시도가 실패했거나 중단되었습니다",
+    "decide_leads": "아직 결정할 수 없습니다: {budget}회 중 {done}회까지 {one} 시도가 앞서"
+    " 있습니다",
+    "decide_leads_as_is": "{one} 시도가 앞서 있습니다",
+    "decide_try": "{one} 설정을 시험해 보십시오: 앞서 있지만 아직 확인되지 않았습니다",
+    "decide_use_removes": "{one} 설정을 쓰십시오: 흐림이 없어집니다",
+    "decide_use_perhaps": "{one} 설정을 쓰십시오: 권장 설정보다 선명하지만, 흐림이 없어지는지는"
+    " 확실하지 않습니다",
+    "decide_use_below": "{one} 설정을 쓰십시오: 권장 설정보다 선명하지만, 흐림을 없애지는 못합니다",
+    "decide_use_unknown": "{one} 설정을 쓰십시오: 권장 설정보다 선명합니다",
+    "decide_use_own_above": "{one} 설정을 쓰십시오: 권장 설정보다도, 사진을 그대로 돌려줄 때보다도"
+    " 좋습니다",
+    "decide_use_own_perhaps": "{one} 설정을 쓰십시오: 권장 설정보다 좋지만, 사진을 그대로 돌려줄"
+    " 때보다 나은지는 확실하지 않습니다",
+    "decide_use_own_below": "{one} 설정을 쓰십시오: 권장 설정보다 좋지만, 사진을 그대로 돌려줄"
+    " 때보다 낫지는 않습니다",
+    "decide_use_own_unknown": "{one} 설정을 쓰십시오: 권장 설정보다 좋습니다",
+    "decide_keep": "권장 설정({settings})을 그대로 쓰십시오: 시험한 것 중 확실히 더 선명한 설정이"
+    " 없습니다",
+    "decide_keep_own": "권장 설정({settings})을 그대로 쓰십시오: 시험한 것 중 확실히 더 나은 설정이"
+    " 없습니다",
+    "decide_keep_as_is": "권장 설정({settings})을 그대로 쓰십시오: train.py로 쓸 수 있는 다른"
+    " 설정 중 확실히 더 선명한 것이 없습니다",
+    "decide_keep_own_as_is": "권장 설정({settings})을 그대로 쓰십시오: train.py로 쓸 수 있는"
+    " 다른 설정 중 확실히 더 나은 것이 없습니다",
+    "decide_keep_searched": "권장 설정({settings})을 그대로 쓰십시오: 시험한 것 중 점수가 더 높은"
+    " 설정이 없습니다",
+    "decide_keep_searched_as_is": "권장 설정({settings})을 그대로 쓰십시오: train.py로 쓸 수 있는"
+    " 다른 설정 중 점수가 더 높은 것이 없습니다",
+    "decide_choose": "고르십시오: {goals} 모두에서 뒤지지 않는 설정이 {count}개이며, 그중 {one}의"
+    " 점수가 가장 좋습니다",
+    "decide_compared_better": "{one} 설정을 쓰십시오: {other} 설정보다 좋습니다",
+    "decide_compared_worse": "{other} 설정을 쓰십시오: {one} 설정보다 좋습니다",
+    "decide_compared_undecided": "어느 쪽을 써도 됩니다: {one} 설정과 {other} 설정의 차이가"
+    " 발견되지 않았습니다",
+    "and": ", ",
+    "as_is": "train.py를 그대로 쓸 때: {said}",
+    "layers": "판별자 {count}층",
+    "moves_pixels": "생성기가 픽셀을 다시 그리지 않고 옮깁니다",
+    "why_better": "{sure}권장 설정보다 {difference} 앞섭니다(95 % 구간 {low} ~"
+    " {high}){level}{remedy}.",
+    "why_undecided": "{sure}나머지 중 최고인 {one} 설정과의 차이는 {difference}입니다(95 % 구간"
+    " {low} ~"
+    " {high}){level}{remedy}.",
+    "why_worse": "{sure}나머지 중 최고인 {one} 설정은 {difference} 뒤집니다(95 % 구간 {low} ~"
+    " {high}){level}{remedy}.",
+    "sure": "탐색에 쓰지 않은 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과, ",
+    "why_compared_better": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과"
+    " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
+    "why_compared_worse": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과"
+    " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
+    "why_compared_undecided": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 차이는"
+    " {difference}입니다(95 % 구간 {low} ~ {high}).",
+    "level_above_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 좋습니다",
+    "level_below_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다",
+    "level_above_best": "; 둘 중 나은 쪽은 {score}, 사진을 그대로 돌려줄 때는 {noop}입니다",
+    "level_below_best": "; 둘 중 나은 쪽({score})도 사진을 그대로 돌려줄 때({noop})보다 낫지"
+    " 않습니다",
+    "no_remedy": ". 흐림은 해결되지 않았습니다",
+    "why_searched": "한 번의 실행에서 {one}의 점수는 {score}{others}입니다. 한 번씩만 실행한 차이는"
+    " 우연일 수 있습니다.",
+    "recommended_scores": ", 권장 설정은 {score}",
+    "unchanged_scores": ", 사진을 그대로 돌려줄 때는 {noop}",
+    "next": "다음",
+    "next_with_yours": "{folder} 자리에 자신의 사진 쌍 폴더를 넣으십시오.",
+    "random_weights": "무작위 신경망으로 평가했습니다: 다른 점수와 비교하지 마십시오",
+    "random_weights_note": "점수와 지각 손실은 ImageNet으로 학습한 신경망을 통해 사진을 봅니다. 그"
+    " 가중치를 구할 수 없어 시드로 고정한 무작위 신경망을 대신 썼습니다. 이 탐색 안에서 설정의"
+    " 순서는"
+    " 뜻이 있지만, 다른 탐색의 숫자와는 비교할 수 없습니다. 작은 차이를 믿기 전에 가중치를 갖추어"
+    " 다시"
+    " 탐색하십시오. 방법은 harness doctor가 알려 줍니다.",
     "finalists": "최종 후보",
     "finalists_note": "탐색의 상위 설정과 가이드의 권장 설정을 다시 학습한 결과입니다:"
     " {steps}단계, 새로운 시드 {seeds}개, 따로 남겨 둔 {pairs}쌍."
@@ -236,55 +332,71 @@ KOREAN = {
     "eyes_undecided": "비교한 {undecided}쌍 모두에서 차이가 보이지 않았거나 점수가 같았습니다.",
     "eyes_chosen": "더 선명하다고 고른 횟수",
     "eyes_of": "{of}번 중 {chosen}번",
-    "claims": "가이드의 주장과 실험 결과",
-    "claims_few": "완료된 시도가 적어 가이드의 주장을 확인할 수 없습니다.",
-    "claims_note": "완료된 시도에 직선을 맞추어, 다른 설정을 고정했을 때 각 설정이 점수에 주는"
-    " 영향과 95 % 구간입니다. 탐색이 고른 짧은 시도이므로 방향만 참고하십시오.",
-    "claim": "가이드의 주장",
-    "finding": "실험 결과",
-    "effect": "영향",
     "finding_supported": "뒷받침됨",
     "finding_contradicted": "반대로 나타남",
     "finding_open": "증거 부족",
-    "claim_perceptual": "지각 손실이 선명하게 한다",
-    "claim_lower_L1": "lambda_L1을 낮추면 선명해진다(절반마다)",
-    "claim_deeper_D": "판별자가 깊으면 선명해진다(층마다)",
-    "claim_lsgan": "lsgan이 vanilla보다 낫다",
-    "claim_lower_lr": "학습률이 낮을수록 좋다(절반마다)",
     "mean_score": "평균 점수",
     "interval": "95 % 구간(다른 시드)",
     "repeats": "실행 수",
     "diverged": "발산",
     "no_baseline_note": "가이드의 권장 설정이 완료되지 않아 비교할 대상이 없습니다.",
-    "not_confirmed": "각각 한 번씩만 실행한 결과입니다. 이 정도 차이는 우연일 수 있습니다.",
-    "below_noop": "입력을 그대로 돌려줄 때의 점수({noop})에 미치지 못합니다. 학습이 너무 짧아"
-    " 복원이 되지 않았습니다. 더 큰 프로필을 쓰십시오.",
-    "above_noop": "입력을 그대로 돌려줄 때의 점수는 {noop}입니다.",
-    "random_weights": "사전 학습된 가중치가 없어 무작위 신경망으로 평가했습니다. 다른 점수와 비교할"
-    " 수 없습니다.",
     "failures_first": "이유는 “일찍 끝난 시도”에 있습니다.",
     "winner": "가장 좋은 시도",
     "recommended_short": "가이드 권장",
     "problem_short": "가이드의 흐린 설정",
-    "recommended_long": "가이드의 권장 설정",
     "noop_short": "입력 그대로",
-    "oracle_short": "변형을 되돌린 결과(상한)",
     "warm_start_short": "공통 시작 모델",
+    "strip": "같은 부분을 설정마다 복원한 모습",
+    "strip_note": "어떤 시도도 학습하지 않은 검증용 사진에서 보정으로 가장 많이 바뀐 부분입니다."
+    " 사진을 누르면 비교할 수 있고, 길게 누르면(또는 스페이스 바를 누르고 있으면) 그 자리에 원본이"
+    " 보입니다. 점수는 그 사진을 만든 실행의 검증용 사진 평균입니다.",
+    "compare": "비교",
+    "close": "닫기",
+    "pictures": "모든 사진을 나란히 보기",
+    "pictures_note": "손잡이를 끌거나 화살표 키를 쓰십시오.",
+    "no_pictures": "사진이 없습니다. 탐색 폴더에 패널이 없습니다.",
+    "as_is_short": "train.py 그대로 최고",
+    "recipe_perceptual": "지각 손실 사용",
+    "recipe_lower_L1": "낮은 L1",
+    "recipe_stronger_D": "깊은 판별자",
+    "recipe_lsgan": "LSGAN",
+    "recipe_progressive": "단계적 학습의 첫 단계",
+    "recipe_alternative": "지각 손실 없는 대안",
+    "recipe_warp": "픽셀 이동",
+    "scores": "점수",
+    "scores_note": "새로운 시드 {seeds}개와 따로 남겨 둔 {pairs}쌍의 평균, 그리고 다른 시드에 대한"
+    " 95 % 구간입니다. 세로선은 사진을 그대로 돌려줄 때의 점수입니다.",
+    "oracle_note": "변형 자체를 되돌린 결과(상한)는 검증용 사진에서 {oracle}입니다.",
+    "scores_searched_note": "반복 없이 한 번씩 실행한 점수라 구간이 없습니다. 세로선은 사진을"
+    " 그대로"
+    " 돌려줄 때의 점수입니다.",
+    "higher_better": "높을수록 좋습니다.",
+    "lower_better": "낮을수록 좋습니다.",
+    "effects": "어떤 설정이 중요한가",
+    "effects_note": "점은 다른 설정이 같을 때 가이드의 조언 하나를 따르면 점수가 얼마나 오르는지,"
+    " 막대는 95 % 구간입니다. 막대가 세로선에 걸치면 아무것도 확인되지 않은 것입니다. 탐색이 고른"
+    " 짧은"
+    " 시도에 직선을 맞춘 것이므로 방향만 참고하십시오.",
+    "effects_moves": "픽셀을 옮기는 생성기(완료된 시도 {trials}회)",
+    "effects_repaints": "train.py처럼 다시 그리는 생성기(완료된 시도 {trials}회)",
+    "effects_all": "완료된 시도 {trials}회",
+    "effects_few": "완료된 시도가 적어 설정의 영향을 알 수 없습니다.",
+    "claim_perceptual": "지각 손실 사용",
+    "claim_lower_L1": "lambda_L1을 절반으로",
+    "claim_deeper_D": "판별자를 한 층 더",
+    "claim_lsgan": "vanilla 대신 lsgan",
+    "claim_lower_lr": "lr을 절반으로",
+    "contents": "차례",
+    "endings_moves": "픽셀 이동",
+    "endings_repaints": "다시 그리기",
+    "alike_note": "두 종류의 생성기를 모두 시험했습니다. 아래 그림은 가장 좋은 것과 같은 종류의"
+    " 시도입니다.",
     "setting": "설정",
-    "pictures": "보정된 경계의 모습",
-    "pictures_more": "다른 사진",
-    "pictures_note": "어떤 시도도 학습하지 않은 검증용 사진을 평가 영역 주변으로 확대했습니다."
-    " 손잡이를 끌거나 화살표 키를 쓰십시오.",
-    "no_pictures": "사진이 없습니다. 탐색 폴더에 가장 좋은 시도의 패널이 없습니다.",
-    "side_by_side": "모든 사진을 나란히 보기",
     "left": "왼쪽",
     "right": "오른쪽",
     "picture": "사진",
     "split": "왼쪽 사진이 끝나는 위치(퍼센트)",
     "retouched": "보정본(입력)",
-    "by_recommended": "복원, 가이드 권장",
-    "by_problem": "복원, 가이드의 흐린 설정",
-    "by_winner": "복원, 가장 좋은 시도",
     "original": "원본",
     "recipes": "가이드의 설정들",
     "recipes_none": "이 탐색에서는 가이드의 설정을 실행하지 않았습니다.",
@@ -298,24 +410,15 @@ KOREAN = {
     "pruned_at_last": "중단(마지막 평가 값)",
     "best_so_far": "그때까지의 최고",
     "settings": "각 설정의 영향",
-    "alike_note": "두 종류의 생성기를 모두 시험했습니다. 아래는 가장 좋은 것과 같은 종류의"
-    " 시도입니다.",
-    "importance": "어떤 설정이 중요한가",
-    "importance_axis": "점수 차이에서 차지하는 비율",
-    "importance_note": "완료된 시도에 대한 PED-ANOVA입니다. 차이가 어디서 오는지를 말할 뿐, 어느"
-    " 값이 좋은지를 말하지는 않습니다.",
-    "importance_few": "완료된 시도가 적어 어떤 설정이 중요한지 알 수 없습니다.",
     "slices_note": "완료된 모든 시도를 설정 하나씩 기준으로 그렸습니다. 별은 가장 좋은 시도, 색칠한"
-    " 구간은 가이드의 구간입니다. 다른 설정도 함께 다릅니다.",
+    " 구간은 가이드의 구간입니다. 다른 설정들은 시도마다 다릅니다.",
     "parallel": "설정을 함께 보기",
     "parallel_note": "선 하나가 완료된 시도 하나입니다. 진할수록 점수가 높고, 상위 8분의 1은"
     " 초록색입니다.",
     "front": "둘 다에서 뒤지지 않음",
     "front_title": "두 가지 목표",
-    "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색은 다른 어떤 시도도 한쪽에서 더"
-    " 좋으면서 다른 쪽에서 뒤지지 않는 시도입니다. 그중 무엇을 쓸지는 취향입니다.",
-    "on_the_front": "두 가지 목표를 함께 본 탐색입니다. 두 목표 모두에서 뒤지지 않는 시도가"
-    " {trials}개이며, 그중 점수가 가장 높은 것이 가장 좋은 시도입니다.",
+    "front_note": "완료된 모든 시도를 두 목표로 나타냈습니다. 초록색 시도보다 한쪽에서 더 좋으면서"
+    " 다른 쪽에서 뒤지지 않는 시도는 없습니다. 그중 무엇을 쓸지는 취향입니다.",
     "band_sharper": "선명, 색 왜곡 가능",
     "band_balanced": "균형",
     "band_accurate": "정확, 흐림 가능",
@@ -335,9 +438,9 @@ KOREAN = {
     "not_measured": "사용 안 함",
     "from_to": "{first} → {last}",
     "course": "검증용 사진의 점수",
-    "fell_back": "점수는 {best_step}단계에서 {best}로 가장 좋았고 {last}로 끝났습니다. 과적합이거나"
-    " 불안정한 학습의 징후입니다.",
-    "held_up": "점수는 {last}로 끝났고, 최고는 {best_step}단계의 {best}였습니다. 과적합의 징후가"
+    "fell_back": "점수는 {best_step}단계에서 가장 좋았고({best}) 그보다 나쁘게 끝났습니다({last})."
+    " 과적합이거나 학습이 불안정하다는 징후입니다.",
+    "held_up": "마지막 점수는 {last}, 최고는 {best_step}단계의 {best}입니다. 과적합의 징후가"
     " 없습니다.",
     "endings": "일찍 끝난 시도",
     "endings_none": "모든 시도가 끝까지 실행되었습니다.",
@@ -352,7 +455,7 @@ KOREAN = {
     "table": "모든 시도의 표",
     "table_note": "제목을 누르면 그 열로 정렬합니다.",
     "definition": "점수의 뜻",
-    "definition_1": "boundary_sharpness는 0과 1 사이이고 원본 자신이 1입니다. 보정된 영역을"
+    "definition_1": "boundary_sharpness는 0과 1 사이이고 원본 자체가 1입니다. 보정된 영역을"
     " 사진 짧은 변의 2%만큼 넓힌 곳에서 계산합니다.",
     "definition_2": "사진 한 장의 점수 = exp(-(D + E + Lrel)). D: 원본에 비해 부족한 세부(세 가지"
     " 크기의 라플라시안 국소 분산), 곧 흐림. E: 지나친 세부: 잡음, 링잉, 격자무늬. Lrel: 원본과의"
@@ -361,15 +464,18 @@ KOREAN = {
     " 때만 비교할 수 있습니다.",
     "provenance": "숫자의 출처",
     "reproduce": "직접 실행하기",
-    "repeat": "pytorch-CycleGAN-and-pix2pix에서 가장 좋은 시도 반복하기",
-    "full": "가장 좋은 설정으로 끝까지 학습하기(1024 px, 1000 + 1000 에폭)",
+    "repeat": "가장 좋은 시도의 짧은 학습 반복하기",
+    "full": "가장 좋은 설정으로 끝까지 학습하기",
     "copy": "복사",
     "copied": "복사됨",
     "space": "탐색 공간",
     "skip": "본문으로 건너뛰기",
 }
 
-LANGUAGES = {"en": ENGLISH, "ko": KOREAN}
+LANGUAGES = {
+    "en": ENGLISH | glossary.ENGLISH | note_texts.ENGLISH,
+    "ko": KOREAN | glossary.KOREAN | note_texts.KOREAN,
+}
 
 
 def translator(language: str) -> Translate:

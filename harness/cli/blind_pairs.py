@@ -14,15 +14,13 @@ from optuna import Study
 from reports.eyes import CHOICES, Pair, note, pairs_to_judge
 from reports.eyes_section import result
 from reports.look_page import page
-from reports.pictures import Boundary
+from reports.pictures import Cut
 
 HOST = "127.0.0.1"
 LONGEST_BODY = 1000  # bytes
 
 
-def judge(
-    study: Study, pictures: Mapping[int, tuple[Boundary, ...]], open_browser: bool = True
-) -> None:
+def judge(study: Study, pictures: Mapping[int, tuple[Cut, ...]], open_browser: bool = True) -> None:
     """Serve the pairs that nobody has judged yet, until the person has finished or Ctrl-C.
 
     Args:
@@ -45,7 +43,7 @@ class PairsServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, study: Study, pictures: Mapping[int, tuple[Boundary, ...]], pairs: list[Pair]
+        self, study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: list[Pair]
     ) -> None:
         super().__init__((HOST, 0), Handler)
         self.study = study

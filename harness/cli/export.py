@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from harness.errors import UserInputError, for_the_user
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 StudyName = Annotated[str | None, typer.Option(help="The study; required if there are several.")]
@@ -47,6 +50,8 @@ def export(
 
     Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
     """
+    if repeat_trial and form != "command":
+        raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     if form == "plugin":
         of_a_study = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
         export_plugin(
@@ -67,7 +72,7 @@ def export(
     copy = None if repo is None else copy_in(repo)
     file, written_first = "best.yaml", ""
     if form != "yaml":
-        file, written_first = file_to_train(run_dir, found.study_name, storage, trial)
+        file, written_first = file_to_train(found, paths.folder, storage, trial)
     with for_the_user(ValueError):
         config = best_config(found, trial, copy, paths.folder, file)
     if form == "yaml":
@@ -85,7 +90,7 @@ def export(
 
 
 def file_to_train(
-    run_dir: Path, study: str, storage: str | None, trial: int | None
+    study: "Study", folder: Path, storage: str | None, trial: int | None
 ) -> tuple[str, str]:
     """The configuration file for an exported `harness train` command.
 
@@ -93,19 +98,18 @@ def file_to_train(
         The file: the study's best.yaml where that is meant and exists. And a command to run first,
         which writes the file; "" if it exists.
     """
-    from harness.paths import RunPaths
     from harness.study.urls import without_secrets
-    from reports.commands import folder_name, shell
+    from reports.commands import folder_name
+    from reports.next_command import Where, line, study_options
 
-    best_yaml = RunPaths(run_dir).study(study).best_yaml.absolute()
+    best_yaml = folder.absolute() / "best.yaml"
     if trial is None and best_yaml.exists():
         return str(best_yaml), ""
     chosen = "best" if trial is None else f"t{trial:03d}"
-    file = folder_name(f"{study}-{chosen}.yaml")
-    command = ["harness", "export", "--run-dir", str(run_dir.absolute()), "--study", study]
-    command += [] if storage is None else ["--storage", without_secrets(storage)]
-    command += [] if trial is None else ["--trial", str(trial)]
-    return file, f"{shell([*command, '-o', file])}\n"
+    file = folder_name(f"{study.study_name}-{chosen}.yaml")
+    where = Where(folder.absolute(), without_secrets(storage) if storage else None)
+    options = study_options(study, where) + ([] if trial is None else ["--trial", f"{trial}"])
+    return file, f"{line(['harness', 'export', *options, '-o', file])}\n"
 
 
 def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) -> None:
@@ -164,6 +168,7 @@ def report(
     """
     from harness.paths import RunPaths, check_file
     from harness.study.study import read_study
+    from harness.study.urls import without_secrets
 
     found = read_study(run_dir, study, storage)
     if form == "html":
@@ -172,7 +177,8 @@ def report(
         paths = RunPaths(run_dir).study(found.study_name)
         file = out or paths.report_html
         check_file(file, "-o")
-        write_report(found, file, lang, paths.panels)
+        shown_storage = without_secrets(storage) if storage else None
+        write_report(found, file, lang, paths.panels, shown_storage)
         print(file)
         return
     from reports.table import as_csv, as_json, as_markdown, trials_frame

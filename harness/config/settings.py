@@ -1,5 +1,6 @@
 """Settings models, frozen and validated once at the door; YAML and back."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     field_validator,
+    model_validator,
 )
 
 from harness.config.options import Option, pins, seconds
@@ -29,6 +31,7 @@ MOST_REPEATS = 100
 MOST_WORKERS = 1024
 LARGEST_SEED = 2**32 - 1
 LONGEST_WAIT = 10 * 366 * 86400.0
+LONGEST_NAME = 200
 
 Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
@@ -54,7 +57,9 @@ def without_commands(name: str) -> str:
 
 
 Plain = Annotated[str, AfterValidator(without_commands)]
-StudyName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_commands)]
+StudyName = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(without_commands)
+]
 
 
 class Frozen(BaseModel):
@@ -190,6 +195,25 @@ TRIALS = Option("Trials")
 TRAINING = Option("Training")
 
 
+BUILT_IN_STUDY = "boundary-sharpness"
+"""The default name of a study of the built-in pairs."""
+
+
+def named_after_data(given: Mapping[str, Any]) -> str:
+    """The default name of a study, so that other data is another study.
+
+    Args:
+        given: the settings before it: the user's folder or list of pairs, if any.
+    """
+    data = given.get("originals") or given.get("data")
+    if data is None:
+        return BUILT_IN_STUDY
+    place = Path(os.path.abspath(data))
+    is_list = place.suffix.lower() in (".csv", ".jsonl")
+    name = f"{place.parent.name}-{place.stem}" if is_list else place.name
+    return on_one_line(name)[:LONGEST_NAME] or BUILT_IN_STUDY
+
+
 class SearchConfig(Frozen):
     """What the user asked `harness search` for: each field is an option. Times are in seconds."""
 
@@ -200,8 +224,16 @@ class SearchConfig(Frozen):
     ] = 50
     data: Annotated[
         Path | None,
-        Field(description="Your pairs: DIR/{train,val,test}/*, A and B side by side."),
+        Field(
+            description="Your pairs: DIR/{train,val,test}/*, A and B side by side, or "
+            "retouched/ and original/. Only single portraits: see --originals."
+        ),
         replace(DATA, basic=True, metavar="DIR"),
+    ] = None
+    originals: Annotated[
+        Path | None,
+        Field(description="Portraits without retouched versions: pairs are made of them."),
+        replace(DATA, metavar="DIR"),
     ] = None
     direction: Annotated[
         Direction,
@@ -234,9 +266,12 @@ class SearchConfig(Frozen):
     ] = "asha"
     study: Annotated[
         StudyName,
-        Field(description="The study's name; an existing one is continued."),
+        Field(
+            default_factory=named_after_data,
+            description="The study's name, else the data folder's; an existing study is continued.",
+        ),
         replace(RECORD, basic=True, metavar="NAME"),
-    ] = "boundary-sharpness"
+    ]
     run_dir: Annotated[
         Path,
         Field(description="Where everything is written."),
@@ -356,6 +391,25 @@ class SearchConfig(Frozen):
         Field(ge=1, le=MOST_TRIALS, description="Stop after so many failed trials in a row."),
         TRIALS,
     ] = 10
+    open: Annotated[
+        bool,
+        Field(description="Open the report in the browser, and keep it up to date."),
+        replace(RECORD, basic=True),
+    ] = False
+
+    @model_validator(mode="after")
+    def one_source_of_pairs(self) -> "SearchConfig":
+        if self.originals is not None and self.data is not None:
+            raise ValueError(
+                "--originals and --data exclude one another: give portraits to make pairs of, or "
+                "pairs"
+            )
+        if self.originals is not None and self.direction == "BtoA":
+            raise ValueError(
+                "--direction BtoA cannot be used with --originals: pairs that are made have A "
+                "retouched"
+            )
+        return self
 
     @field_validator("register_model")
     @classmethod

@@ -43,7 +43,6 @@ class Expected:
         warm_start: the shared warm start.
         trials: the search itself.
         runs: the finalists' runs.
-        counts: how many trials and how many runs these are.
         where: what it runs on.
         stops: whether half of the chosen trials are assumed to stop at their first rung.
     """
@@ -51,7 +50,6 @@ class Expected:
     warm_start: float
     trials: float
     runs: float
-    counts: tuple[int, int]
     where: str
     stops: bool
 

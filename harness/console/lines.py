@@ -80,7 +80,7 @@ def settings(params: Mapping[str, Any]) -> str:
     )
     return (
         f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
-        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:<8.2g}{extras}"
+        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:<7.2g}{extras}"
     ).rstrip()
 
 
@@ -96,18 +96,10 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 def forecast(event: Expected) -> str:
     """How long a new search will take, and what for."""
-    trials, runs = event.counts
-    parts = [
-        f"{what} {rough(seconds)}"
-        for what, seconds in (
-            ("warm start", event.warm_start),
-            (f"{trials} trials", event.trials),
-            (f"{runs} runs of finalists", event.runs),
-        )
-        if seconds
-    ]
-    stops = " if half of the chosen trials stop early" if event.stops else ""
-    return f"Takes about {rough(event.seconds)} on {event.where}{stops}: {', '.join(parts)}."
+    named = {"warm start": event.warm_start, "trials": event.trials, "finalists": event.runs}
+    parts = ", ".join(f"{name} {rough(seconds)}" for name, seconds in named.items() if seconds)
+    stops = "\n(if half of the trials that the sampler chooses stop early)" if event.stops else ""
+    return f"Takes about {rough(event.seconds)} on {event.where}: {parts}{stops}."
 
 
 def rest(seconds: float, where: str) -> str:

@@ -28,7 +28,9 @@ from harness.console.lines import (
 from harness.console.live_view import LiveView
 from harness.errors import printable
 
-NOW_AND_THEN = 5.0  # seconds without a line, after which one says how far a trial is
+# Seconds without a line, after which one says how far a trial is: before a trial has ended, later.
+AT_FIRST = 5.0
+NOW_AND_THEN = 60.0
 
 
 class View(Protocol):
@@ -87,6 +89,7 @@ class PlainView:
         self.budget = 0
         self.tenth = 0
         self.printed = clock()
+        self.patience = AT_FIRST
 
     def show(self, event: Event) -> None:
         line = self.line(event)
@@ -109,9 +112,10 @@ class PlainView:
                 return f"warm start: {event.done} of {event.total} steps"
             case Prepared():
                 return wrapped(baseline(event))
-            case RungReached() if self.clock() - self.printed >= NOW_AND_THEN:
+            case RungReached() if self.clock() - self.printed >= self.patience:
                 return f"  {at_rung(event)}"
             case TrialEnded():
+                self.patience = NOW_AND_THEN
                 return ended(event, self.budget)
         return ""
 

@@ -1,4 +1,4 @@
-"""The picture of a rung: what a person looks at to judge a trial."""
+"""The pictures of a rung: what a person looks at to judge a trial, and to compare it to others."""
 
 import io
 
@@ -15,6 +15,8 @@ COLUMNS = ("retouched", "restored", "original", "scored region")
 OUTLINE = (255, 64, 64)
 HEADER = 16
 GAP = 2
+CROP = 512  # pixels: about the side of an enlarged crop
+MARGIN = 0.03  # around the scored region in a crop, as a part of the picture's shorter side
 
 
 def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
@@ -46,6 +48,37 @@ def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
     file = io.BytesIO()
     sheet.save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def crop_png(reference: Reference, restored: Tensor) -> bytes:
+    """A PNG of the first picture that has a scored region, restored: a square around that region.
+
+    Small ones are enlarged, so that they stay readable beside those of other trials.
+
+    Args:
+        restored: `[n, 3, h, w]` in [0, 1].
+    """
+    masks = dilate(reference.masks)
+    first = int(masks.flatten(1).any(1).int().argmax())
+    top, left, side = square_around(masks[first, 0])
+    cut = restored[first : first + 1, :, top : top + side, left : left + side]
+    file = io.BytesIO()
+    Image.fromarray(as_cells(cut, max(1, round(CROP / side)))[0]).save(file, "PNG")
+    return file.getvalue()
+
+
+def square_around(region: Tensor) -> tuple[int, int, int]:
+    """Top, left and side of the square around a region `[h, w]` (bool), within the picture."""
+    height, width = region.shape
+    most = min(height, width)
+    ys, xs = region.nonzero(as_tuple=True)
+    if not len(ys):
+        return 0, 0, most
+    (low, high), (start, end) = ((int(at.min()), int(at.max()) + 1) for at in (ys, xs))
+    side = min(most, max(high - low, end - start) + 2 * round(MARGIN * most))
+    top = min(max((low + high - side) // 2, 0), height - side)
+    left = min(max((start + end - side) // 2, 0), width - side)
+    return top, left, side
 
 
 def outline(pictures: Tensor, masks: Tensor) -> Tensor:

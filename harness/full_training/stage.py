@@ -13,13 +13,13 @@ from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset
 from harness.data.pairs.prepare import cut_all
 from harness.errors import DivergedError, HarnessError, NonFiniteWeightsError, UserInputError
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.panels import panel_png
+from harness.evaluation.panels import crop_png, panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
 from harness.paths import TrainingStagePaths, write_aside
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import TrainingTracker
+from harness.tracking import LOSSES, SCORE, TrainingTracker, metrics_of
 from harness.training.batches import on_device
 from harness.training.checkpoints import (
     Network,
@@ -136,12 +136,12 @@ class StageRun:
     def finish_epoch(self, done: EpochDone, tracker: TrainingTracker, view: TrainingView) -> None:
         """Log an epoch; score it and save checkpoints where they are due."""
         step = self.epochs_before + done.epoch
-        values = {"lr": done.lr, **{f"loss/{name}": v for name, v in done.losses.items()}}
         last = done.epoch == self.stage.schedule.total
         check_due = done.epoch % self.stage.check_every == 0
         save_due = done.epoch % self.stage.save_every == 0
         if not (last or check_due or save_due):
-            tracker.log(step, values, None)
+            losses = {LOSSES + name: loss for name, loss in done.losses.items()}
+            tracker.log(step, {**losses, "lr": done.lr})
             return
         generator = self.training.averaged.module
         restored, score = self.evaluator(generator)
@@ -150,17 +150,17 @@ class StageRun:
             row["train_score"] = self.train_evaluator(generator)[1].value
         best, overfitted = self.history.leads(score.value), self.history.overfits()
         self.history.rows.append(row)
-        panel = None
+        crop = b""
         if last or save_due:
             rows = panel_rows(self.stage.train.crop_size)
-            panel = panel_png(self.evaluator.reference, restored, rows)
             with write_aside(self.paths.panel(done.epoch)) as aside:
-                aside.write_bytes(panel)
-        values |= {"score": score.value}
-        values |= {f"score/{name}": value for name, value in score.components.items()}
+                aside.write_bytes(panel_png(self.evaluator.reference, restored, rows))
+            crop = crop_png(self.evaluator.reference, restored)
+        values = metrics_of(SCORE, score.value, score.components, done.losses)
+        values["lr"] = done.lr
         if self.train_evaluator is not None:
             values["train_score"] = row["train_score"]
-        tracker.log(step, values, panel)
+        tracker.log(step, values, {SCORE: score.value, **score.components}, crop)
         view.show(Checked(done.epoch, score.value, row.get("train_score"), best))
         if self.history.overfits() and not overfitted:
             view.show(Remark(self.history.overfitting()))

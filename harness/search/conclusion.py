@@ -58,10 +58,10 @@ def conclude(
     """Write the report, and the ending and results of the search to MLflow."""
     if parent := tracker.parent():
         study.set_user_attr("mlflow_run", parent)
-    name = None
-    if ending.status == "FINISHED":
+    finished = ending.status == "FINISHED"
+    name = plan.config.register_model if finished else None
+    if finished or plan.config.open:
         write_page(study, plan.paths)
-        name = plan.config.register_model
     left = left_by(study, result, name)
     if left.model is not None:
         view.show(Note(f"MLflow gets the winner as a version of the model {name}."))

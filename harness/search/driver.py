@@ -242,7 +242,6 @@ class Driver:
 
     def unexpected(self, worker: int, message: Message) -> HarnessError:
         """The error for a message that is invalid in the worker's state: a bug."""
-        log.error("worker %d, out of turn: %r", worker, message)
         doing = self.jobs[worker].task.name if worker in self.jobs else "no trial"
         return worker_startup.out_of_turn(message, doing, worker, self.plan)
 

@@ -81,7 +81,6 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
         warm_start=warm_steps * sum(steps.values()) / faster,
         trials=trials / plan.jobs,
         runs=math.ceil(plan.final_runs / plan.jobs) * run,
-        counts=(plan.search_budget, plan.final_runs),
         where=where(plan),
         stops=stopped > 0,
     )

@@ -30,7 +30,7 @@ from harness.search.resolve import (
     threads_for,
     weights_remark,
 )
-from harness.search.resumed_settings import facts_at_beginning, with_lengths_of
+from harness.search.resumed_settings import facts_at_beginning, named_as_begun, with_lengths_of
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.study.pareto import check_pareto
 from harness.tracking import check_tracking_uri, ignored_variable
@@ -117,6 +117,7 @@ def plan_search(config: SearchConfig) -> SearchPlan:
         check_url(config.storage)
     if config.tracking_uri is not None:
         check_tracking_uri(config.tracking_uri)
+    config = named_as_begun(config)
     begun = facts_at_beginning(config)
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])

@@ -54,23 +54,16 @@ def outcome_note(outcome: SearchOutcome) -> str:
 
 
 def first_words(outcome: SearchOutcome) -> list[str]:
-    """What MLflow shows of a description that is not opened: the verdict or the lead, the count."""
-    lead = outcome.best
-    if outcome.answers:
-        first, *others = outcome.answers
-        return [
-            f"**{first}**",
-            *(line for other in others for line in ("", other)),
-            "",
-            headline(outcome),
-        ]
-    if outcome.finalists is not None:
-        said = f"**{confirmation(outcome)[-1]}**"
-    elif lead is not None:
-        said = f"**★ t{lead.number:03d} leads with {lead.value:.4f}**: {settings(lead.params)}"
-    else:
+    """What MLflow shows of a description that is not opened: the decision and the count."""
+    decision = outcome.decision
+    if decision is None:
         return [headline(outcome)]
-    return [" ".join(said.split()), "", headline(outcome)]
+    lines = []
+    for each in (decision, decision.as_is):
+        if each is not None:
+            settled = f"**{each.sentence}.** {each.settings}".rstrip()
+            lines += [f"{settled}. {each.why}" if each.settings else f"{settled} {each.why}", ""]
+    return [*lines, headline(outcome)]
 
 
 def front_table(outcome: SearchOutcome) -> list[str]:

@@ -4,11 +4,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.console.lines import settings
+from harness.console.lines import settings, wrapped
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
-from reports.commands import quoted
+from reports.commands import PLACEHOLDER_DATA, quoted
+from reports.decision import Decision
 from reports.names import BLURRING, RECOMMENDED
+from reports.next_command import needs_pictures
 from reports.translations import translator
 
 if TYPE_CHECKING:
@@ -53,9 +55,6 @@ class SearchOutcome:
         counts: trials of the study by state, lower case.
         best: the best completed trial.
         winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
-        moves: whether its generator moves pixels, which no unchanged train.py can.
-        as_is: number of the best trial that an unchanged train.py can run, where that is another
-            question than `winner`.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of returning the input unchanged.
         oracle: the score of warping the input back; None where its warp is not known.
@@ -68,8 +67,7 @@ class SearchOutcome:
             folders share is read from any of them.
         finalists: what they showed, as `harness.evaluation.verdict.conclude` has it;
             None before it is known.
-        answers: of a search of both kinds of generator: what is best, and what is best with
-            train.py as it is, a sentence each; () of any other.
+        decision: what to do now, in plain words; None of a study that no search made.
     """
 
     study: str
@@ -78,8 +76,6 @@ class SearchOutcome:
     counts: dict[str, int]
     best: Standing | None
     winner: int | None
-    moves: bool
-    as_is: int | None
     recipes: tuple[Standing, ...]
     noop: float | None
     oracle: float | None
@@ -91,7 +87,7 @@ class SearchOutcome:
     storage: str | None = None
     tracking_uri: str | None = None
     files_here: bool = True
-    answers: tuple[str, ...] = ()
+    decision: Decision | None = None
 
     @property
     def done(self) -> int:
@@ -117,22 +113,15 @@ def outcome_of(
     from harness.search.finalists import finished_runs
     from harness.study.folder import owner_of
     from harness.study.study import IDENTITY
-    from reports.answers import answers
-    from reports.commands import moves_pixels
-    from reports.record import (
-        as_is_trial,
-        best_trial,
-        finalists_noted,
-        recipe_trial,
-        settings_of,
-        winning_trial,
-    )
+    from reports.decision import decide
+    from reports.next_command import Where
+    from reports.record import best_trial, finalists_noted, recipe_trial, winning_trial
 
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         state = trial.state.name.lower()
         counts[state] = counts.get(state, 0) + 1
-    best, winner, as_is = best_trial(study), winning_trial(study), as_is_trial(study)
+    best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=study.user_attrs["name"],
@@ -141,10 +130,6 @@ def outcome_of(
         counts=counts,
         best=standing("best", best) if best else None,
         winner=winner.number if winner else None,
-        moves=moves_pixels(
-            {**study.user_attrs["train"], **(settings_of(winner) if winner else {})}
-        ),
-        as_is=as_is.number if as_is else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=study.user_attrs.get("baseline", {}).get("noop"),
         oracle=study.user_attrs.get("baseline", {}).get("oracle"),
@@ -156,7 +141,11 @@ def outcome_of(
         storage=storage and without_secrets(storage),
         tracking_uri=shown_uri(study, tracking_uri),
         files_here=owner_of(paths) in (None, study.user_attrs.get(IDENTITY)),
-        answers=tuple(answers(study, translator("en"))),
+        decision=decide(
+            study,
+            translator("en"),
+            Where(paths.folder, without_secrets(storage) if storage else None),
+        ),
     )
 
 
@@ -191,12 +180,11 @@ def front_of(study: "Study") -> tuple[FrontPoint, ...]:
 
 def as_lines(outcome: SearchOutcome) -> list[str]:
     """The outcome for a terminal."""
-    answered = ["", *outcome.answers] if outcome.answers else []
     parts = (
         table(outcome),
         front_lines(outcome),
         confirmation(outcome),
-        answered,
+        ["", *decision_lines(outcome)],
         ["", *places(outcome)],
     )
     return [headline(outcome), *(line for part in parts for line in part)]
@@ -217,7 +205,8 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists,
-        "answers": list(outcome.answers),
+        "answers": list(outcome.decision.answers) if outcome.decision else [],
+        "decision": asdict(outcome.decision) if outcome.decision else None,
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
     }
@@ -302,28 +291,46 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
         lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
     if shown["noop"] is not None:
         lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
-    return lines if outcome.answers else [*lines, f"Verdict: {shown['verdict']}."]
+    return lines
+
+
+def decision_lines(outcome: SearchOutcome) -> list[str]:
+    """The decision with its reason, the same for an unchanged train.py, and the next command.
+
+    Sentences are wrapped; a command has a line of its own, to be copied.
+    """
+    decision = outcome.decision
+    if decision is None:
+        return []
+    lines = answer_lines(decision)
+    if decision.as_is is not None:
+        lines += answer_lines(decision.as_is)
+        if decision.as_is.command and outcome.files_here:
+            lines += ["  Its command:", f"    {decision.as_is.command}"]
+    if decision.command and outcome.files_here:
+        yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
+        lines += [f"Next{yours if needs_pictures(decision.command) else ''}:"]
+        lines += [f"  {decision.command}"]
+    return lines
+
+
+def answer_lines(decision: Decision) -> list[str]:
+    """One decision, its settings and its reason."""
+    lines = [wrapped(f"{decision.sentence}.")]
+    lines += [wrapped(f"  {text}", "  ") for text in (decision.settings, decision.why) if text]
+    return lines
 
 
 def places(outcome: SearchOutcome) -> list[str]:
-    """Where the files are and what to type next."""
+    """Where the files are."""
     if not outcome.files_here:
         return [
             f"Record, pictures and weights: in another run folder than {outcome.run_dir}, which "
             "has a study of the same name; name it with --run-dir DIR"
         ]
-    run_dir, study = quoted(str(outcome.run_dir)), quoted(outcome.study)
-    stored = f" --storage {quoted(outcome.storage)}" if outcome.storage else ""
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
-    command = f"harness export --format command --run-dir {run_dir} --study {study}{stored}"
     if outcome.best is not None:
-        what = "As a command:         " if outcome.moves else "As a train.py command:"
-        lines += [
-            f"Best configuration:           {outcome.paths.best_yaml}",
-            f"{what}        {command}",
-        ]
-    if outcome.as_is not in (None, outcome.winner):
-        lines.append(f"With train.py as it is:       {command} --trial {outcome.as_is}")
+        lines.append(f"Best configuration:           {outcome.paths.best_yaml}")
     return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
 
 

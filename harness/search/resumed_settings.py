@@ -1,9 +1,17 @@
 """Settings that a resumed study keeps from its start, whatever the defaults of this version."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from harness.config.settings import SearchConfig, TrainSettings
+from harness.config.settings import (
+    BUILT_IN_STUDY,
+    SearchConfig,
+    TrainSettings,
+    without_half_size,
+)
+from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
 from harness.study.study import find_study
@@ -18,14 +26,51 @@ def facts_at_beginning(config: SearchConfig) -> dict[str, Any]:
     Raises:
         UserInputError: the database cannot be opened.
     """
+    (facts,) = facts_of_studies(config, config.study)
+    return facts
+
+
+def facts_of_studies(config: SearchConfig, *names: str) -> list[dict[str, Any]]:
+    """The metadata of each of these studies in the search's database; {} if there is none."""
     storage = open_to_read(config.storage or reading_url(RunPaths(config.run_dir).optuna_db))
     if storage is None:
-        return {}
+        return [{} for _ in names]
     try:
-        study = find_study(storage, config.study)
-        return dict(study.user_attrs) if study is not None else {}
+        found = [find_study(storage, name) for name in names]
+        return [dict(study.user_attrs) if study is not None else {} for study in found]
     finally:
         storage.engine.dispose()
+
+
+def named_as_begun(config: SearchConfig) -> SearchConfig:
+    """The search under its study's name where the user gives none.
+
+    Version 0.1 called every study `boundary-sharpness` unless it was named, whatever its data. Such
+    a study of this data goes on, unless there is one that is named after the data.
+    """
+    if "study" in config.model_fields_set or config.data is None:
+        return config
+    named, earlier = facts_of_studies(config, config.study, BUILT_IN_STUDY)
+    if named or not earlier or not is_of(config, earlier):
+        return config
+    return config.model_copy(update={"study": BUILT_IN_STUDY})
+
+
+def is_of(config: SearchConfig, begun: Mapping[str, Any]) -> bool:
+    """Whether a study was begun on this data: the same folder, or the same content elsewhere."""
+    data = begun["data"]
+    if config.data is None or data["folder"] is None:
+        return False
+    if Path(data["folder"]) == config.data.absolute():
+        return True
+    from harness.data.pairs.cache import writable_cache
+    from harness.data.pairs.prepare import prepare_data
+
+    train = TrainSettings.model_validate(without_half_size(begun["train"]))
+    wish = (config.data, data["direction"], train, writable_cache(), config.skip_bad, config.seed)
+    with suppress(UserInputError):  # pairs that these settings cannot use are not the study's
+        return bool(prepare_data(*wish).digest == data["digest"])
+    return False
 
 
 def with_lengths_of(begun: Mapping[str, Any], profile: str, train: TrainSettings) -> TrainSettings:

@@ -100,6 +100,7 @@ def drive(
 ) -> SearchOutcome:
     """Run the trials, and clean up in any case."""
     from harness.search.driver import Driver
+    from harness.search.live_report import live_report
     from harness.search.phases import SearchPhase
     from harness.search.resume import known_baseline, set_damaged_aside
     from harness.search.worker_startup import start_workers
@@ -119,7 +120,7 @@ def drive(
         started.result()
         phase = SearchPhase(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, phase, launcher, view, baseline, measure)
-        with putting_in_order(driver, plan, study, view):
+        with putting_in_order(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
         result = outcome(plan, study, stop.reason)
         with tidying("writing the outcome to MLflow", plan, view):
@@ -144,7 +145,7 @@ def run_phases(
         if not driver.run(stop):
             return False
         finals.conclude()
-        phase.retention.write_best()
+    phase.retention.write_best()  # its decision is another once the search has ended
     return True
 
 

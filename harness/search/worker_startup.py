@@ -1,5 +1,6 @@
 """The startup of workers and the shared preparation, with their time limits and errors."""
 
+import logging
 import math
 from dataclasses import asdict, dataclass
 
@@ -11,6 +12,8 @@ from harness.trials.worker import Failed, Measure, Message, Prepare
 
 MOST_STARTS = 3  # starts in a row of one worker that ends before it is ready
 SILENT = 3600.0  # seconds without a message: longer than any step or scoring takes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -117,6 +120,7 @@ def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
 
 def out_of_turn(message: Message, doing: str, worker: int, plan: SearchPlan) -> HarnessError:
     """The error for a message that is invalid in the worker's state: a bug."""
+    log.error("worker %d, out of turn: %r", worker, message)
     return HarnessError(
         f"Worker {worker}, which runs {doing}, sent {type(message).__name__} out of turn, "
         f"which is a fault of the harness (see {plan.paths.driver_log}): run the same "

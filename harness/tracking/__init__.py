@@ -2,6 +2,7 @@
 
 from harness.tracking.client import check_tracking_uri, ignored_variable, quiet_client
 from harness.tracking.database import served
+from harness.tracking.metrics import LOSSES, SCORE, metrics_of
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import (
     MlflowTracker,
@@ -14,6 +15,8 @@ from harness.tracking.study_runs import (
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 
 __all__ = [
+    "LOSSES",
+    "SCORE",
     "Ending",
     "MlflowTracker",
     "NullTracker",
@@ -23,6 +26,7 @@ __all__ = [
     "TrainingTracker",
     "check_tracking_uri",
     "ignored_variable",
+    "metrics_of",
     "quiet_client",
     "run_name",
     "served",

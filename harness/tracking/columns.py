@@ -2,6 +2,7 @@
 
 import json
 
+from harness.tracking.metrics import HELD_OUT, SCORE
 from search_spaces.trial_params import TrialParams
 
 VIEW = "harness"
@@ -10,14 +11,14 @@ VIEW = "harness"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 """The experiment's tag that stores the view."""
 
-SCORE, HELD_OUT = "score", "held_out_score"
-"""A trial's score on the validation pairs; a finalist's on pairs held out from the search."""
 # Column widths in pixels: together with MLflow's own columns they just fit a window of 1700.
-METRICS = {SCORE: 75, "score/D": 75, HELD_OUT: 95}
+METRICS = {SCORE: 75, f"{SCORE}/D": 75}
 PARAM_WIDTH = 76
 GENERATOR = {"netG": 105}
 """Of a study of both kinds of generator; empty elsewhere."""
 MARKS = {"best": 55, "recipe": 90}
+FINAL = {HELD_OUT: 110}
+"""Of finalists alone, and on other pairs: last, where nobody takes it for a trial's score."""
 RUN_NAME = "attributes.`Run Name`"
 
 
@@ -32,12 +33,13 @@ def experiment_tags() -> dict[str, str]:
         **{f"params.`{name}`": width for name, width in GENERATOR.items()},
         **{f"params.`{name}`": PARAM_WIDTH for name in TrialParams.model_fields},
         **{f"tags.`{name}`": width for name, width in MARKS.items()},
+        **{f"metrics.`{name}`": width for name, width in FINAL.items()},
     }
     view = {
         "orderByKey": f"metrics.`{SCORE}`",
         "orderByAsc": False,
         "selectedColumns": list(columns),
-        "columnOrder": [RUN_NAME],
+        "columnOrder": [RUN_NAME, *columns],
         "columnWidths": {RUN_NAME: 230, **columns},
     }
     return {

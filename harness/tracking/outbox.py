@@ -30,7 +30,8 @@ class Entry:
         title: title of the run, if the entry starts or restarts it.
         status: MLflow's new status; "" for no change.
         metrics: values at `step`.
-        panel: PNG bytes of the panel at `step`; empty if there is none.
+        scores: all values of the score at `step`, for the run's table.
+        panel: PNG bytes of the picture at `step`; empty if there is none.
         at: time of the event, in milliseconds since 1970; delivery does not change it.
     """
 
@@ -40,6 +41,7 @@ class Entry:
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
     at: int = field(default_factory=now)
     panel: bytes = field(default=b"", repr=False)

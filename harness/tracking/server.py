@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from contextlib import suppress
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,8 @@ from harness.study.urls import sqlite_address
 from harness.tracking import ended_with_parent, served
 from harness.tracking.columns import VIEW, VIEW_TAG
 
+APP = "harness"
+"""The entry point of `harness.tracking.pages`."""
 HOST = "127.0.0.1"
 TRIED_PORTS = 100
 STARTS_WITHIN = 180.0  # seconds
@@ -87,8 +90,11 @@ def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
 
 def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
     store = sqlite_address(database)
+    # Missing only where the harness runs without having been installed, or as an earlier version.
+    pages = entry_points(group="mlflow.app", name=APP)
     return [
         *(sys.executable, "-m", "mlflow", "server"),
+        *(("--app-name", APP) if pages else ()),
         *("--host", HOST, "--port", base.rpartition(":")[2], "--workers", "1"),
         *("--backend-store-uri", store, "--registry-store-uri", store),
         *("--default-artifact-root", artifacts.absolute().as_uri()),

@@ -13,13 +13,18 @@ from uuid import NAMESPACE_OID, uuid5
 from harness.study.urls import sqlite_file
 from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
 from harness.tracking.database import damaged, located, make_database, settle
+from harness.tracking.metrics import table_of
 from harness.tracking.outbox import Entry, now
 from harness.tracking.sender import AwayError, RefusedError, Say
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PANEL = "panel"
+# A name with a slash gives MLflow's chart view a section of pictures, before those of numbers.
+IMAGE = "panel/restored"
+# The same names in every run: MLflow compares files that all runs have at their top level.
+PANEL, TABLE = "panel.png", "scores.csv"
+LATEST = 0  # step of the latest picture in MLflow's image grid, which opens at this step
 ARTIFACTS = "mlflow-artifacts"  # beside a SQLite file that the user named
 THUMBNAIL = 256  # pixels: the longer side of an image in MLflow's grid
 PNG_END = b"IEND\xaeB`\x82"
@@ -204,7 +209,7 @@ class MlflowStore:
         run_id = self.runs[name]
         if any(entry.panel for entry in entries):
             tags["mlflow.loggedImages"] = "True"
-            self.log_panels(run_id, entries)
+        self.log_files(run_id, entries)
         params = {key: text for entry in entries for key, text in entry.params.items()}
         self.log(run_id, entries, params, tags)
         if status not in ("", RUNNING):
@@ -236,21 +241,25 @@ class MlflowStore:
             rest = metrics[first : first + METRICS_AT_ONCE]
             self.client.log_batch(run_id, metrics=rest, synchronous=True)
 
-    def log_panels(self, run_id: str, entries: Sequence[Entry]) -> None:
-        """Upload panels under the names that MLflow's own `log_image` gives to images.
-
-        `log_image` would encode each again, which takes longer than everything else here.
-        """
+    def log_files(self, run_id: str, entries: Sequence[Entry]) -> None:
+        """Upload the pictures, and the latest picture and table under the names of every run."""
         with tempfile.TemporaryDirectory() as folder:
+            images = Path(folder) / "images"
             for entry in entries:
-                if not entry.panel:
-                    continue
-                # An entry that is delivered twice gives the same file.
-                unique = uuid5(NAMESPACE_OID, f"{run_id} {entry.at} {entry.step}")
-                name = f"{PANEL}+step+{entry.step}+timestamp+{entry.at}+{unique}"
-                (Path(folder) / f"{name}.png").write_bytes(entry.panel)
-                thumbnail(entry.panel).save(Path(folder) / f"{name}+compressed.webp")
-            self.files_of(run_id).log_artifacts(folder, "images")
+                if entry.scores:
+                    table = table_of(entry.step, entry.scores)
+                    (Path(folder) / TABLE).write_text(table, encoding="utf-8")
+                if entry.panel:
+                    small = thumbnail(entry.panel)
+                    images.mkdir(exist_ok=True)
+                    (Path(folder) / PANEL).write_bytes(entry.panel)
+                    # What is delivered twice, or replaced by a later entry, gives the same names.
+                    for step, at in ((entry.step, entry.at), (LATEST, 0)):
+                        file = images / image_name(run_id, step, at)
+                        file.with_suffix(".png").write_bytes(entry.panel)
+                        small.save(file.with_name(f"{file.name}+compressed.webp"))
+            if any(Path(folder).iterdir()):
+                self.files_of(run_id).log_artifacts(folder)
 
     def files_of(self, run_id: str) -> Any:
         """MLflow's artifact repository of a run.
@@ -288,6 +297,15 @@ class MlflowStore:
             token = page.token
             if not token:
                 return found
+
+
+def image_name(run_id: str, step: int, at: int) -> str:
+    """The name, without a suffix, that MLflow's own `log_image` gives to an image.
+
+    `log_image` would encode each again, which takes longer than everything else here.
+    """
+    unique = uuid5(NAMESPACE_OID, f"{run_id} {at} {step}")
+    return f"{IMAGE.replace('/', '~')}+step+{step}+timestamp+{at}+{unique}"
 
 
 def thumbnail(panel: bytes) -> Any:

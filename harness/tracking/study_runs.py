@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.tracking.columns import HELD_OUT, SCORE, VIEW_TAG, experiment_tags
+from harness.tracking.columns import VIEW_TAG, experiment_tags
+from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
 from harness.tracking.model_registry import Left, keep_weights, register
 from harness.tracking.outbox import Entry
 from harness.tracking.sender import Deliveries, RefusedError
@@ -20,7 +21,6 @@ from harness.trials.messages import PhaseName, Rung, TrialTask, trial_name
 from search_spaces.trial_params import TrialParams
 
 SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load
-LOSSES = "loss/"
 # Prefix of the metrics on MLflow's page of system metrics.
 MACHINE = "system/"
 IDENTITY_TAG = "study_identity"
@@ -274,31 +274,31 @@ class MlflowTracker(Deliveries):
 
     def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
         own = {NUMBER_TAGS[task.phase]: str(task.number), "seed": str(task.seed)}
-        values = task.settings
         self.put(
             Entry(
                 task.name,
                 title=run_name(task.name, task.params),
                 status=RUNNING,
                 tags={**tags, **own},
-                params={key: str(value) for key, value in values.items()},
-                # MLflow's parameters are text; as metrics, numbers can be filtered and plotted.
-                metrics={f"param/{k}": v for k, v in values.items() if not isinstance(v, str)},
+                params={key: str(value) for key, value in task.settings.items()},
             )
         )
 
     def rung(self, trial: str, rung: Rung) -> None:
-        """Record the score, components, losses and panel of a rung.
+        """Record the score, components, losses and picture of a rung.
 
         A finalist is scored on other pairs than a trial, so its score has another name.
         """
         score = HELD_OUT if trial.startswith("f") else SCORE  # see trial_name
-        values = {
-            score: rung.value,
-            **{f"{score}/{key}": value for key, value in rung.components.items()},
-            **{LOSSES + key: value for key, value in rung.losses.items()},
-        }
-        self.put(Entry(trial, metrics=values, step=rung.step, panel=rung.panel))
+        self.put(
+            Entry(
+                trial,
+                metrics=metrics_of(score, rung.value, rung.components, rung.losses),
+                step=rung.step,
+                scores={score: rung.value, **rung.components},
+                panel=rung.crop,
+            )
+        )
 
     def end(self, trial: str, ending: Ending) -> None:
         """End a trial's run, with the state and reason of the record."""

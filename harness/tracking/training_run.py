@@ -39,9 +39,21 @@ class TrainingTracker(Deliveries):
 
     store: TrainingStore
 
-    def log(self, step: int, values: Mapping[str, float], panel: bytes | None) -> None:
-        """Log an epoch's metrics, and its panel if any; `step` counts over all stages."""
-        self.put(Entry(self.store.key, metrics=values, step=step, panel=panel or b""))
+    def log(
+        self,
+        step: int,
+        values: Mapping[str, float],
+        scores: Mapping[str, float] | None = None,
+        panel: bytes = b"",
+    ) -> None:
+        """Log an epoch's metrics, and its score and picture if any.
+
+        Args:
+            step: counts over all stages.
+            scores: the score and all its components, for the run's table.
+        """
+        entry = Entry(self.store.key, metrics=values, step=step, scores=scores or {}, panel=panel)
+        self.put(entry)
 
     def close(self, ending: Ending) -> None:
         self.add(partial(self.store.conclude, ending))

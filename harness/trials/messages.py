@@ -50,6 +50,7 @@ class Rung:
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline.
+        crop: PNG bytes, the first picture restored, cut to its scored region.
         remark: what the user is told of how the trial is trained; shown once.
     """
 
@@ -58,6 +59,7 @@ class Rung:
     components: dict[str, float]
     losses: dict[str, float]
     panel: bytes = field(repr=False)
+    crop: bytes = field(default=b"", repr=False)
     remark: str = ""
 
 

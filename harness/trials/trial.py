@@ -15,7 +15,7 @@ from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import load_dataset
 from harness.errors import SharedInputError, UserInputError, for_the_user
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.panels import panel_png
+from harness.evaluation.panels import crop_png, panel_png
 from harness.paths import StudyPaths, write_aside
 from harness.training.batches import Batch, batches
 from harness.training.checkpoints import NetWeights, state_of
@@ -183,13 +183,13 @@ class Trials:
         with closing(train_task(task, settings)) as rungs:
             for progress in rungs:
                 restored, score = evaluator(progress.judged)
-                panel = panel_png(evaluator.reference, restored)
                 rung = Rung(
                     progress.step,
                     score.value,
                     score.components,
                     progress.losses,
-                    panel,
+                    panel_png(evaluator.reference, restored),
+                    crop_png(evaluator.reference, restored),
                     self.remark(),
                 )
                 if not report(rung):

@@ -1,27 +1,151 @@
-"""The benchmarks of a GPU come as far as a pretended one goes: every step that they time runs."""
+"""The one call for a GPU: it ends in time whatever its parts do, and each of them runs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pretended_gpu import PretendedGpu
 
 from benchmarks import gpu, step
+from benchmarks.gpu_table import table
 from harness.config.profiles import QUICK
 
+ROOT = Path(gpu.__file__).parent.parent
 TINY = QUICK.but({"ngf": 4, "ndf": 4, "dropout": False, "perceptual_layers": ("relu1_1",)})
 
+# Parts that do what their names say, and one that leaves a process behind.
+PARTS = """
+import json, os, subprocess, sys, time
+for each in sys.argv[1:]:
+    name = each.partition(":")[0]
+    if name == "search":
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"],
+                         start_new_session=True)
+        print(json.dumps({"pid": os.getpid()}), flush=True)
+        time.sleep(60)
+    if name == "tests":
+        print("a warning", flush=True)
+    if name == "rates":
+        os._exit(7)
+    if name == "loop":
+        while True:
+            print(json.dumps({"what": "again"}), flush=True)
+    print(json.dumps({"what": name}), flush=True)
+    print(json.dumps({"ended": name, "seconds": 1.0}), flush=True)
+"""
 
-@pytest.mark.parametrize("way", gpu.WAYS)
-def test_every_step_of_the_table_runs(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr(gpu, "STANDARD", TINY)
-    with PretendedGpu() as pretended:
-        act = gpu.ready(*gpu.WAYS[way])
-        act()
-    assert pretended.operations["aten.convolution_backward.default"] > 0
+
+def test_a_part_that_hangs_or_crashes_costs_the_others_nothing(tmp_path: Path) -> None:
+    began = time.time()
+    ends = dict.fromkeys(("machine", "tests", "search", "rates", "loop", "plain"), began + 60)
+    ends["search"] = ends["loop"] = began + 1.5
+    results = gpu.Results(tmp_path)
+    gpu.run([sys.executable, "-c", PARTS], ends, results)
+    assert time.time() - began < 30
+    reasons = {row["part"]: row["left_out"] for row in results.rows if "left_out" in row}
+    assert reasons == {
+        "search": "its time was over",
+        "rates": "the process ended with code 7",
+        "loop": "its time was over",
+    }
+    ended = [row["part"] for row in results.rows if "seconds" in row]
+    assert ended == ["machine", "tests", "plain"]
+    assert {"part": "tests", "output": "a warning"}.items() <= results.rows[2].items()
+    written = (tmp_path / "gpu.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in written] == results.rows
+    (pid,) = (row["pid"] for row in results.rows if "pid" in row)
+    assert not list(gpu.descendants(pid))
+
+
+def test_the_parts_share_the_minutes_and_keep_their_order() -> None:
+    ends = gpu.deadlines(gpu.chosen(""), began=1000.0, minutes=9)
+    assert list(ends) == list(gpu.PARTS)
+    assert list(ends.values()) == sorted(ends.values())
+    assert ends["ceilings"] == pytest.approx(1000 + 9 * 60 - gpu.RESERVE)
+    alone = gpu.deadlines(gpu.chosen("plain,search"), began=0.0, minutes=9)
+    assert list(alone) == ["machine", "search", "plain"]
+    assert alone["search"] > 300
+    with pytest.raises(ValueError, match="serch is no part: choose from machine, tests"):
+        gpu.chosen("serch")
+
+
+def test_the_table_sets_a_step_beside_the_reference_and_the_ceilings() -> None:
+    kind: dict[str, Any] = {"part": "rates", "netG": "unet_256", "perceptual": False}
+    rows = [
+        {"part": "machine", "device": "A card", "torch": "2", "date": "today", "rehearsal": True},
+        {**kind, "what": "step", "way": "reference", "ms": 12.0},
+        {**kind, "what": "step", "way": "tf32", "ms": 2.0},
+        {**kind, "what": "counted", "tflop": 0.1, "least_tb": 0.003},
+        {"part": "search", "what": "search", "trials": 50, "seconds": 300.0, "code": 0}
+        | {"seconds_a_trial": 4.0, "best": 0.4},
+        {"part": "plain", "what": "plain", "seconds": 40.0},
+        {"part": "mps", "left_out": "its time was over"},
+        {"part": "ceilings", "what": "ceiling", "name": "copy", "rate": 3.0, "unit": "TB/s"},
+        {"part": "ceilings", "what": "ceiling", "name": "tf32", "rate": 400.0, "unit": "TFLOP/s"},
+    ]
+    text = table(rows)
+    assert text.startswith("REHEARSAL")
+    assert next(
+        line.split()[-5:] for line in text.splitlines() if line.startswith("tf32, unet_256")
+    ) == ["2.000", "500.0", "6.00", "12%", "50%"]
+    assert "plain loop: a trial 40.0 s, 90 an hour; ours 900, 10.0 times as many" in text
+    assert "left out: mps, its time was over" in text
+
+
+@pytest.fixture
+def with_mps(tmp_path: Path) -> dict[str, str]:
+    """An environment in which NVIDIA's service seems to start, and one thread a process."""
+    control = tmp_path / "bin" / "nvidia-cuda-mps-control"
+    control.parent.mkdir()
+    control.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    control.chmod(0o755)
+    return {**os.environ, "PATH": f"{control.parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.timeout(900)
+def test_the_whole_call_is_rehearsed(tmp_path: Path, with_mps: dict[str, str]) -> None:
+    """Every part of it, as it will run on a GPU, in tiny sizes: nothing fails or is left out."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(out), "--rehearse"]
+    command += ["--minutes", "12"]
+    done = subprocess.run(command, cwd=ROOT, env=with_mps, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (out / "gpu.jsonl").read_text("utf-8").splitlines()]
+    wrong = [row for row in rows if "left_out" in row or "failed" in row or "Traceback" in str(row)]
+    assert not wrong, wrong
+    assert [row["part"] for row in rows if row.keys() == {"at", "part", "seconds"}] == [*gpu.PARTS]
+    found = {part: [row for row in rows if row["part"] == part] for part in gpu.PARTS}
+    assert "1 passed" in next(row["text"] for row in found["tests"] if row.get("what") == "summary")
+    (searched,) = (row for row in found["search"] if row.get("what") == "search")
+    assert (searched["code"], searched["complete"]) == (0, 2)
+    ways = [(row["netG"], row["way"]) for row in found["rates"] if row.get("what") == "step"]
+    assert ways == [
+        (netG, way)
+        for netG in ("unet_128", "warp_unet_128")
+        for way in ("reference", "tf32", "bfloat16", "float32")
+    ]
+    for part in ("streams", "processes", "mps"):
+        assert [row["count"] for row in found[part] if row.get("what") == "trials"] == [2], part
+    assert any(row.get("score", 0) > 0 for row in found["plain"])
+    assert {"best.yaml", "table.txt", "gpu.jsonl"} < {file.name for file in out.iterdir()}
+    assert len(list(out.iterdir())) == 4
+    assert (out / "table.txt").read_text("utf-8").startswith("REHEARSAL")
 
 
 @pytest.mark.parametrize("perceptual", [False, True])
 def test_a_step_is_compared_as_a_gpu_computes_it(perceptual: bool) -> None:
     """TF32 convolutions were seen to move a loss by up to 3e-4."""
-    assert step.FLOAT32["cuda"] > 3e-4 > step.FLOAT32["cpu"]
+    assert step.MOST_APART["tf32"] > 3e-4 > step.MOST_APART["float32"]
     with PretendedGpu():
         row = step.beside(TINY, "cuda", rounds=1, steps=1, perceptual=perceptual)
-    assert set(row["seconds"]) == {"reference", "float32", "bfloat16", "graph", "graph bfloat16"}
+    precisions = ("float32", "tf32", "bfloat16")
+    assert set(row["seconds"]) == {
+        "reference",
+        *precisions,
+        *(f"graph {each}" for each in precisions),
+    }

@@ -121,6 +121,6 @@ def check_mirror(folder: Path, uri: str | None = None) -> None:
         trial = record[int(run.data.tags["trial"])]
         assert run.data.tags["state"] == trial.state.name.lower()
         assert run.data.params["gan_mode"] == trial.user_attrs["params"]["gan_mode"]
-        assert run.data.metrics["param/lr"] == trial.user_attrs["params"]["lr"]
+        assert run.data.params["lr"] == str(trial.user_attrs["params"]["lr"])
     ended = ("FINISHED", "KILLED")
     assert [run.info.run_name for run in mirrored if run.info.status not in ended] == []

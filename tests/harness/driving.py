@@ -175,7 +175,7 @@ class Instant:
     def rung(self, task: TrialTask, step: int) -> Rung:
         value = quality(task.params) * step / self.plan.train.steps
         losses = {"G_L1": 1 / step, "G_GAN": 0.7}
-        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL)
+        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL, PIXEL)
 
 
 PIXEL = bytes.fromhex(

@@ -50,13 +50,16 @@ def began(number: int, **more: Any) -> Entry:
 
 def scored(number: int, value: float, step: int = 10) -> Entry:
     """A rung of it, with its picture."""
-    return Entry(f"t{number:03d}", metrics={"score": value}, step=step, panel=PIXEL)
+    scores = {"score": value}
+    return Entry(f"t{number:03d}", metrics=scores, scores=scores, step=step, panel=PIXEL)
 
 
-def pictures(store: StudyStore, run: str) -> list[str]:
-    """Names of the whole pictures that MLflow's pages find for a run."""
+def pictures(store: StudyStore, run: str) -> list[int]:
+    """Steps of the whole pictures that MLflow's pages find for a run: the latest is at 0 too."""
     found = [Path(file.path).name for file in store.client.list_artifacts(run, "images")]
-    return sorted(name.partition("+timestamp")[0] for name in found if name.endswith(".png"))
+    whole = [name.split("+") for name in found if name.endswith(".png")]
+    assert {name for name, *_ in whole} <= {"panel~restored"}
+    return sorted(int(step) for _, _, step, *_ in whole)
 
 
 def tracker_of(store: Any, outbox: Path) -> tuple[MlflowTracker, list[str]]:

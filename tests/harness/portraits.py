@@ -91,7 +91,7 @@ def external_search(folder: Path, repo: Path, **settings: Any) -> SearchConfig:
     )
 
 
-def planned(pairs: Path, **asked: Any) -> SearchPlan:
+def planned(pairs: Path | None, **asked: Any) -> SearchPlan:
     """A small search over these pairs, with some options in place of the usual ones."""
     given = {"data": pairs, "weights": "random", "device": "cpu", "jobs": 1, "profile": "quick"}
     return plan_search(SearchConfig.model_validate({**given, **asked}))

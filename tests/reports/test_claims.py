@@ -58,11 +58,12 @@ def test_where_less_is_better_the_findings_turn() -> None:
     assert found["deeper_D"] == "supported"
 
 
-def test_noise_supports_nothing_more_often_than_it_may() -> None:
+@pytest.mark.parametrize("count", [10, 30])
+def test_noise_supports_nothing_more_often_than_it_may(count: int) -> None:
     said = [
         effect.finding != "open"
         for seed in range(200)
-        for effect in effects(trials(30, 1.0, seed), 1)
+        for effect in effects(trials(count, 1.0, seed), 1)
         if effect.claim in ("perceptual", "lower_lr")
     ]
     assert np.mean(said) < 0.05 + 3 * math.sqrt(0.05 * 0.95 / len(said))
@@ -104,10 +105,24 @@ def test_the_interval_is_white_s_by_leaving_each_trial_out() -> None:
         )
 
 
-def test_six_trials_more_than_what_is_fitted_are_enough() -> None:
-    """Five effects and a level: twelve."""
-    assert {effect.effect is None for effect in effects(trials(11, 0.01), 1)} == {True}
-    assert {effect.effect is None for effect in effects(trials(12, 0.01), 1)} == {False}
+def test_four_trials_more_than_what_is_fitted_are_enough() -> None:
+    """Five effects and a level: ten."""
+    assert {effect.effect is None for effect in effects(trials(9, 0.01), 1)} == {True}
+    assert {effect.effect is None for effect in effects(trials(10, 0.01), 1)} == {False}
+
+
+def test_what_the_space_varies_beside_the_five_has_its_effect_too() -> None:
+    """From its lowest to its highest value; words have none."""
+    chosen = trials(40, 0.002)
+    for number, trial in enumerate(chosen):
+        ngf = (16, 32, 64)[number % 3]
+        trial.user_attrs["extras"] = {"ngf": ngf, "norm": ("batch", "instance")[number % 2]}
+        trial.value = (trial.value or 0) + 0.02 * (ngf - 16) / 48
+    found = {effect.claim: effect for effect in effects(chosen, 1)}
+    assert "norm" not in found
+    assert found["ngf"].span == "16 to 64"
+    assert found["ngf"].finding == "supported"
+    assert found["ngf"].effect == pytest.approx(0.02, abs=0.004)
 
 
 @pytest.mark.parametrize(

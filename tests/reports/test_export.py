@@ -1,5 +1,6 @@
 """What `best.yaml` holds, and which trial it is about."""
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -339,3 +340,13 @@ def test_a_score_of_last_weights_is_not_called_one_of_averages() -> None:
     config = best_config(study)
     assert not any("running average" in note for note in config["notes"])
     assert config["provenance"]["trainer"] == "external"
+
+
+def test_its_sentences_are_in_the_language_asked_for() -> None:
+    """The file itself is in English; the report has them in its own language."""
+    english, korean = best_config(make_study(12)), best_config(make_study(12), lang="ko")
+    for key in ("needs", "notes"):
+        assert len(english[key]) == len(korean[key]) > 0
+        assert not any(re.search("[가-힣]", text) for text in english[key])
+        assert all(re.search("[가-힣]", text) for text in korean[key])
+    assert english["command"] == korean["command"]

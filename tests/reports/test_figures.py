@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from optuna import Study
 
-from reports.figures import all_figures, course, importance, losses
+from reports.figures import all_figures, course, losses
 from reports.guide import BANDS
 from reports.settings_figures import scale
 from reports.summary import summarise
@@ -101,12 +101,6 @@ def test_losses_are_parts_of_what_they_were_at_the_first_rung() -> None:
     }
     (line,) = course(RUNGS, say)["data"]
     assert (line["x"], line["y"]) == ([100, 200], [0.2, 0.3])
-
-
-def test_the_largest_share_is_on_top() -> None:
-    (bars,) = importance({"lr": 0.2, "lambda_L1": 0.7, "gan_mode": 0.1}, say)["data"]
-    assert bars["y"] == ["gan_mode", "lr", "lambda_L1"]
-    assert bars["x"] == [0.1, 0.2, 0.7]
 
 
 def test_a_scale_runs_from_the_least_to_the_most() -> None:

@@ -4,14 +4,14 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from reports.decision import decide
 from reports.export import best_config
-from reports.first_screen import levels
+from reports.first_screen import scores
 from reports.html import render, write_report
 from reports.summary import standing, summarise
 from reports.translations import LANGUAGES, translator
@@ -20,8 +20,10 @@ from tests.synthetic_studies import (
     SPACE,
     add_trial,
     empty_study,
+    finals_of,
     make_study,
     study_attrs,
+    study_of_both_kinds,
 )
 
 BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
@@ -126,23 +128,23 @@ STUDIES = {
     "empty": lambda: empty_study(),
     "only failures": only_failures,
     "one trial": lambda: make_study(1),
-    "recipes": lambda: make_study(8),
-    "fifty": lambda: make_study(50),
+    "recipes": lambda: make_study(8, budget=8),
+    "fifty": lambda: make_study(50, budget=40),
     "running": running,
     "two objectives": two_objectives,
     "fixed settings": fixed_settings,
     "not ours": lambda: optuna.create_study(study_name="other"),
 }
 SAYS = {
-    "empty": "No trial has been completed yet.",
-    "only failures": "No trial was completed",
-    "one trial": "Trial 0 has the best score",
-    "recipes": "The guide's recommended setting itself has the best score",
-    "fifty": "better than the guide's recommended setting",
+    "empty": "Not decided yet: no trial has been completed",
+    "only failures": "No decision: every trial failed or was stopped",
+    "one trial": "Not decided yet: t000 leads after 1 of 50 trials",
+    "recipes": "Keep the recommended setting (L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)",
+    "fifty": "it leads, but nothing has confirmed it yet",
     "running": "The search is running",
     "two objectives": "Not beaten in both",
-    "fixed settings": "Trial 1 has the best score",
-    "not ours": "No trial has been completed yet.",
+    "fixed settings": "Not decided yet: t001 leads after 2 of 50 trials",
+    "not ours": "Not decided yet: no trial has been completed",
 }
 
 
@@ -170,21 +172,26 @@ def test_every_text_is_used() -> None:
     sources = "".join(
         file.read_text(encoding="utf-8")
         for file in root.iterdir()
-        if file.name != "translations.py" and file.is_file()
+        if file.name
+        not in ("translations.py", "english.py", "korean.py", "glossary.py", "note_texts.py")
+        and file.is_file()
     )
     built = (
-        "verdict_",
-        "quarter_",
+        "decide_use_",
+        "decide_keep",
+        "decide_compared_",
+        "why_",
+        "level_",
+        "recipe_",
         "claim_",
         "finding_",
         "band_",
         "state_",
         "expects_",
-        "by_",
         "definition_",
-        "answer_",
-        "lead_",
-        "level_",
+        "word_",
+        "means_",
+        "from_",
     )
     unused = [
         key for key in LANGUAGES["en"]
@@ -208,7 +215,7 @@ def test_a_pareto_search_shows_its_front(language: str) -> None:
     others, ahead = page.figures["front"]["data"]
     assert ahead["x"] == sorted(study.trials[trial].values[0] for trial in (0, 2, 4, 6, 8, 10))
     assert len(others["x"]) == 6
-    assert LANGUAGES[language]["on_the_front"].format(trials=6) in page.text
+    assert " t004" in f" {page.text}"
     assert "sharpness" in page.text
     assert 'aria-labelledby="front-title"' not in render(make_study(12), language)
 
@@ -241,89 +248,52 @@ def test_nothing_is_fetched_from_anywhere() -> None:
 def test_the_numbers_on_the_page_are_the_studys() -> None:
     study = make_study(50)
     page = Page(render(study))
-    assert f"Trial {study.best_trial.number} scores {study.best_value:.4f}" in page.text
-    for recipe in RECIPES:
-        assert recipe in page.text
+    assert f"t{study.best_trial.number:03d} scores {study.best_value:.4f} in one run" in page.text
+    for name in ("Guide's blurring setting", "Lower L1", "LSGAN", "Guide's recommended"):
+        assert name in page.text
     scatter = page.figures["history"]["data"][0]
     done = [t for t in study.trials if t.state == TrialState.COMPLETE]
     assert scatter["y"] == [t.value for t in done]
     assert scatter["x"] == [t.number for t in done]
 
 
-def test_a_winner_below_doing_nothing_is_not_praised() -> None:
-    study = make_study(8, baseline={"noop": 0.9, "warm_start": None})
-    text = Page(render(study)).text
-    assert "does not reach the score of returning the input unchanged (0.9000)" in text
-
-
-@pytest.mark.parametrize(("lang", "name"), [("en", "Warp undone"), ("ko", "변형을 되돌린")])
-def test_doing_nothing_the_oracle_and_the_models_stand_on_one_scale(lang: str, name: str) -> None:
-    study = make_study(8, baseline={"noop": 0.21, "warm_start": 0.2, "oracle": 0.97})
-    page = Page(render(study, lang))
-    assert name in page.text
-    meters = [attrs for element, attrs in page.elements if element == "meter"]
-    assert {(meter["min"], meter["max"]) for meter in meters} == {("0", "1")}
-    shown = {float(meter["value"] or "nan") for meter in meters}
-    assert shown >= {0.21, 0.2, 0.97, study.best_value}
-    unknown = Page(render(make_study(8, baseline={"noop": 0.21, "warm_start": None}), lang))
-    assert name not in unknown.text
-
-
-def finals_of(low: float, high: float, **changed: Any) -> dict[str, Any]:
-    """What the driver notes of finalists whose lead lies in [low, high]."""
-    lead = {"mean": (low + high) / 2, "low": low, "high": high}
-    rows = [
-        {"name": name, "trial": trial, "recipe": None, "params": BEST, "mean": mean,
-         "ci95": [mean - 0.01, mean + 0.01], "repeats": 3, "diverged": False,
-         "components": {"D": 0.3}}
-        for name, trial, mean in (("t003", 3, 0.31), ("recommended", 6, 0.29))
-    ]  # fmt: skip
-    wild = rows[0] | {"name": HOSTILE, "mean": None, "ci95": None, "repeats": 1, "diverged": True}
-    return {
-        "rows": [*rows, wild],
-        "baseline": "recommended",
-        "difference": lead,
-        "steps": 600,
-        "seeds": [1, 2, 3],
-        "pairs": 12,
-        "noop": 0.317,
-        "verdict": "as the driver says",
-        "checkpoint": "checkpoints/f00_net_G.pth",
-    } | changed
-
-
 @pytest.mark.parametrize(
-    ("ends", "english", "korean"),
-    [
-        (
-            (0.01, 0.03),
-            "t003 is better than the guide's recommended setting by 0.0200 [0.0100, 0.0300]",
-            "더 좋",
-        ),
-        (
-            (-0.01, 0.03),
-            "No difference between t003 and the guide's recommended setting",
-            "확인되지",
-        ),
-        (
-            (-0.03, -0.01),
-            "The guide's recommended setting is the best: t003, the best of the others, is worse",
-            "더 낮",
-        ),
-    ],
+    ("lang", "said"), [("en", "Undoing the warp"), ("ko", "변형 자체를 되돌린")]
 )
-def test_the_finalists_have_the_first_word(
-    ends: tuple[float, float], english: str, korean: str
-) -> None:
-    study = make_study(12, finalists=finals_of(*ends))
-    page = Page(render(study))
-    assert english in page.text
-    assert "may be chance" not in page.text
-    assert "Confirmed on 3 fresh seeds, 600 steps each, on 12 pairs" in page.text
-    assert "0.3170" in page.text
+def test_undoing_the_warp_is_named_where_it_is_known(lang: str, said: str) -> None:
+    baseline = {"noop": 0.21, "warm_start": 0.2, "oracle": 0.97}
+    assert f"{said}" in Page(render(make_study(8, baseline=baseline), lang)).text
+    assert "0.9700" in Page(render(make_study(8, baseline=baseline), lang)).text
+    unknown = Page(render(make_study(8, baseline={"noop": 0.21, "warm_start": None}), lang))
+    assert said not in unknown.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_decision_is_the_headline_with_its_reason_and_one_command(language: str) -> None:
+    study = make_study(12, finalists=finals_of(0.01, 0.03, noop=0.2))
+    decision = decide(study, translator(language))
+    html = render(study, language)
+    page = Page(html)
+    assert re.findall("<h1>(.*?)</h1>", html) == [decision.sentence]
+    assert decision.why in page.text
+    assert re.findall('<pre id="next".*?>(.*?)</pre>', html) == [decision.command]
+    assert html.count('data-copy="next"') == 1
     assert "0.3000 … 0.3200" in page.text
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
-    assert korean in Page(render(study, "ko")).text
+
+
+def test_what_train_py_can_do_as_it_is_stands_below() -> None:
+    study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
+    text = Page(render(study)).text
+    assert "With train.py as it is: keep the recommended setting" in text
+
+
+def test_a_finalist_that_diverged_is_named_and_has_no_dot() -> None:
+    finals = finals_of(0.01, 0.03)
+    wild = finals["rows"][0] | {"name": HOSTILE, "mean": None, "ci95": None, "diverged": True}
+    study = make_study(12, finalists=finals | {"rows": [*finals["rows"], wild]})
+    assert "diverged" in Page(render(study)).text
+    assert len(scores(summarise(study), translator("en")).rows) == 2
 
 
 def test_the_winner_shown_is_the_confirmed_one() -> None:
@@ -334,35 +304,63 @@ def test_the_winner_shown_is_the_confirmed_one() -> None:
     assert best_config(study, 5)["confirmed"] is False
     config = best_config(study)
     assert config["confirmed"] is True
-    assert best_config(study, config["trial"]) == config
+    own = best_config(study, config["trial"])
+    assert own | {"decision": decide(study, translator("en")).answers[0]} == config
 
 
-def test_the_first_screen_has_the_scores_of_the_verdicts_own_pictures() -> None:
+def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None:
     finals = finals_of(0.01, 0.03)
-    shown = levels(summarise(make_study(12, finalists=finals)), translator("en"))
-    assert [(level.score, level.wins) for level in shown] == [
-        (0.31, True), (0.29, False), (0.317, False)
-    ]  # fmt: skip
-    assert [level.name for level in shown] == ["t003", "Guide's recommended", "Input unchanged"]
+    shown = scores(summarise(make_study(12, finalists=finals)), translator("en"))
+    assert [(row.label, row.text) for row in shown.rows] == [
+        ("t003", "0.3100 [0.3000, 0.3200]"),
+        ("Guide's recommended", "0.2900 [0.2800, 0.3000]"),
+    ]
+    assert shown.line is not None
+    assert shown.line[0] == "0.3170"
     text = Page(render(make_study(12, finalists=finals))).text
-    assert "does not reach the score of returning the input unchanged (0.3170)" in text
+    assert "Input unchanged 0.3170" in text
 
 
 def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:
-    study = make_study(8)
-    summary = summarise(study)
+    summary = summarise(make_study(8))
     assert summary.winner == summary.baseline
-    assert summary.rival == summary.problem != summary.winner
-    shown = levels(summary, translator("en"))
-    assert shown[0].name == "Winner: Guide's recommended"
-    assert shown[1] == ("Guide's blurring setting", summary.problem.score, False)
-    ahead = summarise(make_study(50))
-    assert ahead.rival == ahead.baseline != ahead.winner
+    rows = scores(summary, translator("en")).rows
+    assert [row.label for row in rows] == [
+        "Winner: Guide's recommended",
+        "Guide's blurring setting",
+        "Warm start",
+    ]
+    assert summary.problem is not None
+    assert rows[1].text == f"{summary.problem.score:.4f}"
 
 
-def test_random_weights_are_said_in_the_first_screen() -> None:
-    text = Page(render(make_study(8, weights="random"))).text
-    assert "random networks" in text[: text.index("What the guide says")]
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_contents_lead_to_every_section(language: str) -> None:
+    study = make_study(50, finalists=finals_of(0.01, 0.03))
+    html = render(study, language)
+    page = Page(html)
+    linked = [attrs["href"] for tag, attrs in page.elements if tag == "a" and attrs.get("href")]
+    ids = {f"#{attrs['id']}" for _, attrs in page.elements if "id" in attrs}
+    assert set(linked) <= ids
+    titled = re.findall(r'<section[^>]*aria-labelledby="(\w+)-title"', html)
+    assert [f"#{name}-title" for name in titled if name not in ("strip", "scores")] == linked[1:]
+
+
+def test_scores_stand_before_settings_and_provenance_is_folded() -> None:
+    html = render(make_study(12, finalists=finals_of(0.01, 0.03)))
+    for section, score in (("finalists", "Mean score"), ("recipes", "Score"), ("table", "Score")):
+        head = html.partition(f'id="{section}-title"')[2].partition("</thead>")[0]
+        assert 0 < head.index(score) < head.index("lambda_L1")
+    folded = html.partition('id="provenance-title"')[0].rpartition("<details>")[2]
+    assert "</details>" not in folded
+
+
+def test_random_weights_are_one_line_of_the_first_screen_that_unfolds() -> None:
+    html = render(make_study(8, weights="random"))
+    (note,) = re.findall(r'<details class="weights"><summary>(.*?)</summary>', html)
+    assert note == "Scored through random networks: compare these scores with no others"
+    assert html.index(note) < html.index('class="contents"')
+    assert 'class="weights"' not in render(make_study(8))
 
 
 def test_the_file_is_written_whole_or_not_at_all(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reports.answers import answers
+from reports.decision import decide
 from reports.export import best_config
 from reports.html import render
 from reports.names import BLURRING, PARAMS, RECOMMENDED, renamed
@@ -64,7 +64,8 @@ def test_a_study_of_version_0_1_is_read_under_the_names_of_today(lang: str) -> N
     assert config["baseline"]["recipe"] == "recommended"
     assert config["verdict"].startswith("better than the guide's recommended setting by 0.0200 [")
     assert "best-recipe" not in render(study, lang)
-    assert answers(study, translator(lang)) == []
+    decision = decide(study, translator(lang))
+    assert (decision.verb, decision.trial) == ("use", 2)
     finals = finalists_noted(study)
     assert finals is not None
     assert (finals["runner_up"], finals["as_is"]["name"]) == ("recommended", "recommended")

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.pictures import GAP, HEADING, LONGEST, MARGIN, OUTLINE, boundaries, region
+from reports.pictures import (
+    GAP,
+    HEADING,
+    LONGEST,
+    MARGIN,
+    OUTLINE,
+    boundaries,
+    close_up,
+    region,
+    weight,
+)
 
 SIDE = 64
 COLOURS = [(200, 10, 10), (10, 200, 10), (10, 10, 200), (120, 120, 120)]
@@ -36,26 +46,68 @@ def decoded(uri: str) -> np.ndarray:
 
 
 def test_every_view_is_its_own_cell(tmp_path: Path) -> None:
-    winner = panel(tmp_path / "t001.png", 2)
-    baseline = panel(tmp_path / "t002.png", 2, restored=(250, 250, 0))
-    rows = boundaries(winner, baseline)
+    panels = {
+        "t001": panel(tmp_path / "t001.png", 2),
+        "t002": panel(tmp_path / "t002.png", 2, restored=(250, 250, 0)),
+    }
+    rows = boundaries(panels, panels)
     assert len(rows) == 2
     for number, row in enumerate(rows):
-        views = [row.retouched, row.winner, row.original, row.rival]
+        views = [row.retouched, row.restored["t001"], row.original, row.restored["t002"]]
         colours = [*COLOURS[:3], (250, 250, 0)]
         for uri, colour in zip(views, colours, strict=True):
-            assert uri is not None
             pixels = decoded(uri)
             assert pixels.shape == (row.height, row.width, 3)
             assert tuple(pixels[0, 0]) == colour
             assert (pixels == number).all(axis=2).sum() == 1
 
 
+def test_the_first_picture_has_every_trial_and_the_others_those_that_are_named(
+    tmp_path: Path,
+) -> None:
+    panels = {name: panel(tmp_path / f"{name}.png", 3) for name in ("t001", "t002", "t003")}
+    first, *others = boundaries(panels, ["t001", "t003"])
+    assert list(first.restored) == ["t001", "t002", "t003"]
+    assert [list(row.restored) for row in others] == [["t001", "t003"]] * 2
+
+
+def test_further_pictures_are_left_out_of_a_page_that_would_grow_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panels = {"t001": panel(tmp_path / "t001.png", 4)}
+    rows = boundaries(panels, panels)
+    assert len(rows) == 4
+    monkeypatch.setattr("reports.pictures.MOST_BYTES", weight(rows[0]) + weight(rows[1]))
+    assert len(boundaries(panels, panels)) == 2
+    monkeypatch.setattr("reports.pictures.MOST_BYTES", 0)
+    assert len(boundaries(panels, panels)) == 1
+
+
+def test_the_close_up_is_where_retouching_changed_most(tmp_path: Path) -> None:
+    """Of every trial the same square; the retouched picture differs in one corner alone."""
+    panels = {}
+    for name, colour in (("t001", COLOURS[1]), ("t002", (250, 250, 0))):
+        file = panel(tmp_path / f"{name}.png", 1, restored=colour)
+        with Image.open(file) as sheet:
+            changed = sheet.convert("RGB")
+        same = Image.new("RGB", (SIDE, SIDE), COLOURS[2])
+        changed.paste(same, (0, HEADING))
+        changed.paste(Image.new("RGB", (9, 9), "white"), (50, HEADING + 5))
+        changed.save(file)
+        panels[name] = file
+    found = close_up(panels)
+    assert found is not None
+    assert (found.width, found.height) == (24, 24)  # 0.375 of 64
+    assert (decoded(found.retouched) == 255).all(axis=2).sum() == 81
+    for name, colour in (("t001", COLOURS[1]), ("t002", (250, 250, 0))):
+        assert tuple(decoded(found.restored[name])[0, 0]) == colour
+    assert tuple(decoded(found.original)[0, 0]) == COLOURS[2]
+
+
 def test_the_cut_is_around_the_region_and_inside_the_picture(tmp_path: Path) -> None:
-    (row,) = boundaries(panel(tmp_path / "t.png", 1), None)
+    (row,) = boundaries({"t001": panel(tmp_path / "t.png", 1)}, ())
     margin = round(MARGIN * SIDE)
     assert row.width == row.height == 20 + 2 * margin
-    assert row.rival is None
     ys, xs = np.nonzero((decoded(row.original) == 0).all(axis=2))
     assert (ys[0], xs[0]) == (40 - (30 - margin), 30 - (20 - margin))
 
@@ -96,6 +148,7 @@ def test_missing_broken_and_foreign_panels_show_nothing(tmp_path: Path) -> None:
     broken.write_bytes(panel(tmp_path / "t.png", 1).read_bytes()[:300])
     Image.new("RGB", (101, 77)).save(foreign)
     for file in (tmp_path / "missing.png", broken, foreign):
-        assert boundaries(file, None) == ()
-    (row,) = boundaries(tmp_path / "t.png", broken)
-    assert row.rival is None
+        assert boundaries({"t001": file}, ()) == ()
+        assert close_up({"t001": file}) is None
+        (row,) = boundaries({"t001": file, "t002": tmp_path / "t.png"}, ())
+        assert list(row.restored) == ["t002"]

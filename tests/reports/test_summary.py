@@ -7,8 +7,15 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.record import recipe_trial
-from reports.summary import importance, summarise
-from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
+from reports.summary import summarise
+from tests.synthetic_studies import (
+    RECIPES,
+    SPACE,
+    add_trial,
+    empty_study,
+    make_study,
+    study_of_both_kinds,
+)
 
 BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 PROBLEM = dict(zip(SPACE, RECIPES["problem"], strict=True))
@@ -122,59 +129,42 @@ def test_endings_are_gathered_by_reason() -> None:
     assert found == [("fail", (3,)), ("fail", (4,)), ("pruned", (0, 1)), ("pruned", (2,))]
 
 
-def test_importance_finds_the_setting_that_matters() -> None:
+def test_an_ending_has_its_count_and_the_range_of_its_own_numbers() -> None:
+    """Fifteen trials do not end for the number of one of them."""
     study = empty_study()
-    sampler = optuna.samplers.RandomSampler(seed=1)
-    source = optuna.create_study(sampler=sampler)
-    for _ in range(60):
-        params = source.ask(SPACE).params
-        study.add_trial(
-            optuna.trial.create_trial(
-                value=0.2 - abs(params["lr"] - 1e-4) * 100 + params["n_layers_D"] * 1e-3,
-                params=params,
-                distributions=SPACE,
-                user_attrs={"params": params},
-            )
-        )
-    shares = importance(study)
-    assert next(iter(shares)) == "lr"
-    assert sum(shares.values()) == pytest.approx(1)
+    for step, value in ((100, 0.336), (100, 0.195), (250, 0.21)):
+        reason = f"pruned at step {step}: {value:.4f} is not in the better half there"
+        add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason)
+    for loss in (-2.5, 1e-7):
+        reason = f"diverged: G_L1 {loss} at step 9"
+        add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason)
+    found = [(row.reason, len(row.trials)) for row in summarise(study).endings]
+    assert found == [
+        ("pruned at step 100 to 250: 0.1950 to 0.3360 is not in the better half there", 3),
+        ("diverged: G_L1 -2.5 to 1e-07 at step 9", 2),
+    ]
 
 
-def study_of_random_settings(count: int, sign: int = 1) -> optuna.Study:
-    """The best have five layers, whatever their rate; the worst a low rate, whatever else."""
-    study = empty_study(direction="maximize" if sign > 0 else "minimize")
-    source = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    for number in range(count):
-        params = source.ask(SPACE).params
-        value = number * 1e-6 + (params["n_layers_D"] == 5) - 2 * (params["lr"] < 6e-5)
-        study.add_trial(
-            optuna.trial.create_trial(
-                value=sign * value,
-                params=params,
-                distributions=SPACE,
-                user_attrs={"params": params},
-            )
-        )
-    return study
+def test_endings_of_the_two_kinds_of_generator_are_apart() -> None:
+    study = study_of_both_kinds()
+    for netG, value in (("unet_128", 0.19), ("warp_unet_128", 0.33), ("warp_unet_128", 0.34)):
+        reason = f"pruned at step 100: {value} is not in the better half there"
+        add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason, extras={"netG": netG})
+    found = [(row.reason.split(": ")[1][:12], row.moves) for row in summarise(study).endings]
+    assert found == [("0.33 to 0.34", True), ("0.19 is not ", False)]
 
 
-@pytest.mark.parametrize(("trials", "told"), [(0, False), (9, False), (10, True)])
-def test_importance_says_nothing_of_fewer_than_ten_trials(trials: int, told: bool) -> None:
-    assert bool(importance(study_of_random_settings(trials))) == told
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_importance_is_what_tells_the_best_from_the_rest(sign: int) -> None:
-    """Not what tells the worst: which those are, the study's direction says."""
-    assert next(iter(importance(study_of_random_settings(80, sign)))) == "n_layers_D"
-
-
-def test_importance_of_settings_or_scores_that_never_varied() -> None:
-    study = empty_study()
-    for _ in range(20):
-        add_trial(study, BEST)
-    assert importance(study) == {}
+def test_effects_are_of_each_kind_of_generator_for_itself() -> None:
+    """Trials of the other kind, 0.1 above, make no setting look better."""
+    summary = summarise(study_of_both_kinds(48))
+    moving, repainting = summary.effects
+    assert (moving.moves, repainting.moves) == (True, False)
+    assert moving.trials + repainting.trials == summary.counts["complete"]
+    for kind in summary.effects:
+        found = {effect.claim: effect for effect in kind.effects}
+        assert found["lsgan"].effect == pytest.approx(0.006, abs=0.004)
+    (alone,) = summarise(make_study(40)).effects
+    assert alone.moves is None
 
 
 def test_losses_are_compared_from_the_first_rung_to_the_last() -> None:

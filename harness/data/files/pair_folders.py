@@ -1,7 +1,8 @@
 """Find the pairs in a user's folder, in any of the supported layouts. Opens no picture."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,14 @@ SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "val": ("val", "validation", "valid"),
     "test": ("test",),
 }
+# Names of the folders for A and B; where they say what is in them, A is the retouched side.
+SIDES = (
+    ("A", "B"),
+    ("retouched", "original"),
+    ("retouched", "originals"),
+    ("after", "before"),
+    ("input", "target"),
+)
 MANIFESTS = ("pairs.csv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
 # Entries next to the pairs that are not passed over: masks, fields, the log of `data make`.
 OURS = frozenset({"masks", "fields", "made.jsonl"})
@@ -62,21 +71,24 @@ class PairFiles:
 class PairFolder:
     """A user's pairs by split; pairs without a split are in `train`.
 
-    `passed_over` has the names of all other entries; those of folders end with `/`.
+    `passed_over` has the names of all other entries; those of folders end with `/`. `sides` are the
+    names of the folders of A and B, one of `SIDES`, if that is the layout.
     """
 
     root: Path
     layout: Literal["aligned", "two folders", "manifest"]
     splits: Mapping[Split, tuple[PairFiles, ...]]
     passed_over: tuple[str, ...] = ()
+    sides: tuple[str, str] = SIDES[0]
 
 
 def find_pairs(folder: Path) -> PairFolder:
     """Detect the layout of a folder and list its pairs.
 
     Layouts: `{train,val,test}/**/*` or `*` with both halves side by side; `A/ B/`,
-    `A/train B/train` or `trainA trainB`; or a manifest, CSV or JSONL with the columns `a`, `b` and
-    optionally `mask` and `split`. Masks may be in `masks/`, under the same names.
+    `A/train B/train`, `train/A train/B` or `trainA trainB`, where A and B may have other names
+    (`SIDES`); or a manifest, CSV or JSONL with the columns `a`, `b` and optionally `mask` and
+    `split`. Masks may be in `masks/`, under the same names.
 
     Raises:
         UserInputError: the folder does not exist or has no pictures, or A and B do not match.
@@ -112,10 +124,10 @@ def detect_layout(folder: Path) -> PairFolder:
         account = account_of(passed_over)
         raise UserInputError(
             f"{shown(folder)} holds no pairs: put pictures with A and B side by side into "
-            "train/ and val/ there, or A and B into folders of these names"
-            + (f" ({account})." if account else ".")
+            "train/ and val/ there, or retouched pictures and their originals, under equal names, "
+            "into retouched/ and original/" + (f" ({account})." if account else ".")
         )
-    return PairFolder(folder, found.layout, found.splits, passed_over)
+    return replace(found, passed_over=passed_over)
 
 
 def split_folders(folder: Path, pattern: str = "{}") -> Iterator[tuple[Split, str]]:
@@ -173,30 +185,42 @@ def paired(folder: Path, name: str, pictures: Iterable[Path]) -> tuple[PairFiles
 
 
 def two_folders(folder: Path) -> PairFolder | None:
-    """Pairs of `trainA trainB`, `A/train B/train` or `A B`; None if no such folders exist."""
+    """Pairs of a folder for A and one for B, also for each split; None if no such folders exist."""
+    return next((found for sides in SIDES if (found := of_sides(folder, sides))), None)
+
+
+def of_sides(folder: Path, sides: tuple[str, str]) -> PairFolder | None:
+    """Pairs of `trainA trainB`, `A/train B/train`, `train/A train/B` or `A B`, A and B being the
+    `sides`; None if no such folders exist. The first of these layouts that has a split gives it."""
     splits: dict[Split, tuple[PairFiles, ...]] = {}
     passed_over: list[str] = []
     used_names: set[str] = set()
+    patterns = [[f"{{}}{side}" for side in sides]] if sides == SIDES[0] else []
+    patterns += [[f"{side}/{{}}" for side in sides], [f"{{}}/{side}" for side in sides]]
     places: list[tuple[Split, str, str, str]] = [
         (split, name, left.format(name), right.format(name))
-        for left, right in (("{}A", "{}B"), ("A/{}", "B/{}"))
+        for left, right in patterns
         for split, name in split_folders(folder, left)
     ]
-    if not any(left.startswith("A/") for _, _, left, _ in places):
-        places.append(("train", ".", "A", "B"))
+    if not any("/" in left for _, _, left, _ in places):
+        places.append(("train", ".", *sides))
     for split, name, left, right in places:
-        if (folder / left).is_dir() and (folder / right).is_dir():
+        if split not in splits and (folder / left).is_dir() and (folder / right).is_dir():
             splits[split], over = matched(folder, left, right, name)
             passed_over += over
             used_names |= {left, right}
     if not splits:
         return None
+    within: dict[str, list[str]] = defaultdict(list)
+    for place in used_names:
+        above, slash, name = place.partition("/")
+        if slash:
+            within[above].append(name)
     passed_over += unused_entries(folder, [place.partition("/")[0] for place in used_names])
-    for side in ("A", "B"):
-        within = [place.partition("/")[2] for place in used_names if place.startswith(f"{side}/")]
-        if within:
-            passed_over += (f"{side}/{name}" for name in unused_entries(folder / side, within))
-    return PairFolder(folder, "two folders", splits, tuple(passed_over))
+    for above, names in within.items():
+        passed_over += (f"{above}/{name}" for name in unused_entries(folder / above, names))
+    ordered = {split: splits[split] for split in SPLITS if split in splits}
+    return PairFolder(folder, "two folders", ordered, tuple(passed_over), sides)
 
 
 def matched(

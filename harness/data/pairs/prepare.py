@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.config.settings import Direction, TrainSettings
 from harness.data.files.folder_bit_depth import depth_remark, with_bits
 from harness.data.files.listing import account_of
-from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
+from harness.data.files.pair_folders import SIDES, PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.picture_reading import shown
 from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.cache import digest_of, fingerprints
@@ -86,6 +86,12 @@ def prepare_data(
         source = "built-in photographs of scikit-image, liquified"
         return prepared(file, digest, source, dataset)
     found = with_bits(find_pairs(data))
+    if direction == "BtoA" and found.sides != SIDES[0]:
+        retouched, original = found.sides
+        raise UserInputError(
+            f"--direction BtoA contradicts the folders {retouched}/ and {original}/ of "
+            f"{shown(data)}, whose names say what is to be restored: leave it out."
+        )
     most = sys.maxsize if every_pair else most_train(train)
     folder = with_held_out(found, most, seed, cache)
     limited = limit(folder, most, seed)

@@ -42,6 +42,7 @@ def test_loose_pictures_are_training_pairs(tmp_path: Path) -> None:
     [
         ("trainA/1.png", "trainB/1.jpg", "valA/2.png", "valB/2.png"),
         ("A/train/1.png", "B/train/1.jpg", "A/val/2.png", "B/val/2.png"),
+        ("train/A/1.png", "train/B/1.jpg", "val/A/2.png", "val/B/2.png"),
     ],
 )
 def test_two_folders_with_splits(tmp_path: Path, files: tuple[str, ...]) -> None:
@@ -54,6 +55,42 @@ def test_two_folders_with_splits(tmp_path: Path, files: tuple[str, ...]) -> None
 def test_two_folders_without_splits(tmp_path: Path) -> None:
     found = find_pairs(touch(tmp_path, "A/1.png", "B/1.png"))
     assert [pair.name for pair in found.splits["train"]] == ["A/1.png"]
+
+
+@pytest.mark.parametrize(
+    ("retouched", "original"),
+    [
+        ("retouched", "original"),
+        ("retouched", "originals"),
+        ("after", "before"),
+        ("input", "target"),
+    ],
+)
+def test_folders_named_for_what_is_in_them(tmp_path: Path, retouched: str, original: str) -> None:
+    """A is the retouched picture, whatever the folders' order; with splits and without."""
+    for name, pattern in (("above", "{split}/{side}"), ("below", "{side}/{split}"), ("", "{side}")):
+        files = [
+            f"{pattern.format(side=side, split=split)}/{split}.{ending}"
+            for side, ending in ((retouched, "png"), (original, "jpg"))
+            for split in ("train", "val")
+        ]
+        found = find_pairs(touch(tmp_path / (name or "flat"), *files))
+        expected = {"train": ["train"], "val": ["val"]} if name else {"train": ["train", "val"]}
+        assert found.sides == (retouched, original)
+        assert found.passed_over == ()
+        for split, stems in expected.items():
+            pairs = found.splits[split]
+            assert [pair.a.name for pair in pairs] == [f"{stem}.png" for stem in stems]
+            assert [pair.b and pair.b.name for pair in pairs] == [f"{stem}.jpg" for stem in stems]
+            assert all(retouched in pair.a.parts for pair in pairs)
+
+
+def test_what_lies_beside_the_folders_of_the_sides_is_passed_over(tmp_path: Path) -> None:
+    found = find_pairs(
+        touch(tmp_path, "train/retouched/1.png", "train/original/1.png", "train/2.png", "3.png")
+    )
+    assert [pair.name for pair in found.splits["train"]] == ["train/retouched/1.png"]
+    assert set(found.passed_over) == {"train/2.png", "3.png"}
 
 
 def test_one_hangul_name_written_in_two_ways_is_one_name(tmp_path: Path) -> None:

@@ -57,6 +57,27 @@ def test_direction_swaps_the_halves(tmp_path: Path, write_pairs: WritePairs) -> 
     assert there.digest != back.digest
 
 
+def test_named_sides_are_pairs_with_a_known_direction(
+    tmp_path: Path, write_pairs: WritePairs, halves
+) -> None:
+    """Split as pairs side by side are, and refused in the direction that the names exclude."""
+    folder = tmp_path / "data"
+    for side in (0, 1):
+        place = folder / ("retouched", "original")[side]
+        place.mkdir(parents=True)
+        for number, pair in enumerate(halves):
+            Image.fromarray(pair[side]).save(place / f"{number}.png")
+    made = prepared(folder, tmp_path / "cache")
+    dataset = load_dataset(made.file)
+    assert made.n_train + made.n_val + made.n_test == len(halves)
+    first = Path(dataset.train.names[0])
+    assert first.parent.name == "retouched"
+    assert np.array_equal(dataset.train.retouched[0].permute(1, 2, 0), halves[int(first.stem)][0])
+    assert np.array_equal(dataset.train.originals[0].permute(1, 2, 0), halves[int(first.stem)][1])
+    with pytest.raises(UserInputError, match="BtoA contradicts the folders retouched/ and"):
+        prepare_data(folder, "BtoA", QUICK, tmp_path / "cache")
+
+
 def test_training_keeps_load_size_and_validation_is_cut_at_the_warp(
     tmp_path: Path, write_pairs: WritePairs
 ) -> None:

@@ -3,11 +3,12 @@
 import io
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from harness.evaluation.panels import panel_png
+from harness.evaluation.panels import crop_png, panel_png
 from objectives.score import Reference
 from reports.pictures import cells
 
@@ -50,3 +51,37 @@ def test_small_pictures_are_enlarged_and_without_inputs_the_original_stands_twic
         first = np.asarray(panel)[16:, :256]
     wanted = (originals[0] * 255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(first, wanted.repeat(2, 0).repeat(2, 1))
+
+
+def cropped(masks: torch.Tensor, restored: torch.Tensor) -> np.ndarray:
+    reference = Reference(tuple("abc"[: len(masks)]), restored, masks, None)
+    with Image.open(io.BytesIO(crop_png(reference, restored)), formats=("PNG",)) as crop:
+        return np.asarray(crop)
+
+
+def test_a_crop_is_the_first_scored_picture_square_around_its_region_and_enlarged() -> None:
+    masks = torch.zeros(3, 1, 300, 300, dtype=torch.bool)
+    masks[1, :, 100:160, 40:160] = True  # nothing of the first picture is scored
+    restored = drawn(3)
+    # The region: 120 pixels and 6 on either side as scored, and then a margin of 9.
+    side, top, left = 120 + 2 * 6 + 2 * 9, 130 - 75, 100 - 75
+    wanted = (restored[1, :, top : top + side, left : left + side] * 255).round().byte()
+    zoomed = wanted.permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1)
+    assert np.array_equal(cropped(masks, restored), zoomed)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "shape"),
+    [
+        (slice(0, 20), slice(0, 20), (17 * 31, 17 * 31)),  # a corner: 20 + 3 + 2 * 4 pixels
+        (slice(0, 128), slice(0, 200), (4 * 128, 4 * 128)),  # more than a square holds
+        (slice(0, 0), slice(0, 0), (4 * 128, 4 * 128)),  # nothing is scored
+    ],
+)
+def test_a_crop_stays_within_the_picture(
+    rows: slice, columns: slice, shape: tuple[int, int]
+) -> None:
+    masks = torch.zeros(1, 1, 128, 200, dtype=torch.bool)
+    masks[..., rows, columns] = True
+    picture = torch.rand(1, 3, 128, 200, generator=torch.Generator().manual_seed(0))
+    assert cropped(masks, picture).shape[:2] == shape

@@ -113,8 +113,11 @@ def test_one_mlflow_run_contains_every_epoch(
 ) -> None:
     client, run = mlflow_run(run_dir, finished[0])
     assert run.info.status == "FINISHED"
-    assert [m.step for m in client.get_metric_history(run.info.run_id, "loss/G_L1")] == [1, 2, 3, 4]
+    history = client.get_metric_history(run.info.run_id, "train_loss/G_L1")
+    assert [point.step for point in history] == [1, 2, 3, 4]
     assert len(client.get_metric_history(run.info.run_id, "score")) == 4
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"images", "panel.png", "scores.csv"}
     assert run.data.params["lambda_L1"] == "100.0"
 
 

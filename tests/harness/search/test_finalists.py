@@ -70,7 +70,8 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
 
     said = "\n".join(as_lines(outcome))
     assert "24 of 24 trials are done" in said
-    assert f"Verdict: {held['verdict']}." in said
+    assert f"Use t{held['trial']:03d}: it removes the blur." in said
+    assert held["decision"].partition(". ")[2] in " ".join(said.split())
     scores = [line.split() for line in said.splitlines() if "the input" in line]
     assert [" ".join(words) for words in scores] == [
         "the input unchanged 0.2000",
@@ -87,14 +88,14 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert len(finals) == 9
     searched = [run for run in found if "trial" in run.data.tags]
     assert all("score" in run.data.metrics for run in searched)
-    assert not any("held_out_score" in run.data.metrics for run in searched)
-    assert all({"held_out_score", "held_out_score/D"} <= run.data.metrics.keys() for run in finals)
+    assert not any("score_held_out" in run.data.metrics for run in searched)
+    assert all({"score_held_out", "score_held_out/D"} <= run.data.metrics.keys() for run in finals)
     assert not any("score" in run.data.metrics for run in finals)
     (tagged,) = [run for run in found if run.data.tags.get("best") == "true"]
     assert int(tagged.data.tags["trial"]) == held["trial"]
     (parent,) = [run for run in found if run.data.tags.get("role") == "study"]
     note = parent.data.tags["mlflow.note.content"]
-    assert note.startswith(f"**Verdict: {held['verdict']}.**")
+    assert note.startswith(f"**Use t{held['trial']:03d}: it removes the blur.**")
     finalists = note.partition("### Finalists")[2].partition("###")[0]
     assert (
         f"| ★ t{held['trial']:03d} | t{held['trial']:03d} | {held['score']['mean']:.4f}"

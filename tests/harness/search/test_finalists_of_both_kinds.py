@@ -1,6 +1,7 @@
 """A search of both kinds of generator: who is confirmed, and the two answers that it ends with."""
 
 import dataclasses
+import html
 import math
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from harness.paths import WarmStartPaths
 from harness.search.finalists import choose
 from harness.search.publishing import study_note
 from harness.search.resolve import choose_finalists
-from harness.search.result import SearchOutcome, as_data, as_lines
+from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
 from reports.commands import continue_from
@@ -116,7 +117,7 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) ->
     assert held["verdict"].startswith("better than the guide's recommended setting by 0.")
     assert held["lead"]["low"] > 0.3
     assert held["command"].startswith("harness train best.yaml")
-    assert "moves pixels" in held["decision"]
+    assert held["decision"].startswith(f"Use t{held['trial']:03d}: it removes the blur. It leads")
     as_is = held["as_is"]
     assert as_is["netG"] == as_is["train"]["netG"] == "unet_128"
     assert as_is["train"] == held["train"] | {"netG": "unet_128"}
@@ -138,35 +139,47 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) ->
 def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> None:
     outcome = searched(tmp_path)
     held, study = best_yaml(tmp_path), read_study(tmp_path, "fake")
-    one, other = outcome.answers
-    assert one.startswith(f"Whatever the generator: t{held['trial']:03d} (moves pixels) is better")
-    assert "more than returning the picture unchanged (0.2100)." in one
-    assert other.startswith("With train.py as it is: ")
-    assert other.endswith("no more than returning the picture unchanged (0.2100): no remedy.")
+    decision = outcome.decision
+    assert decision is not None
+    assert decision.as_is is not None
+    assert (decision.trial, decision.verb) == (held["trial"], "use")
+    assert decision.why.endswith("where the picture returned unchanged scores 0.2100.")
+    assert "the picture returned unchanged (0.2100)" in decision.as_is.why
+    one, other = decision.answers
     assert (held["decision"], held["as_is"]["decision"]) == (one, other)
     lines = as_lines(outcome)
-    assert [one, other] == lines[lines.index(one) :][:2]
-    assert not any(line.startswith("Verdict") for line in lines)
-    assert any(f"--trial {held['as_is']['trial']}" in line for line in lines)
-    assert as_data(outcome)["answers"] == [one, other]
+    said = " ".join(" ".join(lines).split())
+    for part in (decision, decision.as_is):
+        assert f"{part.sentence}. {part.settings}".strip() in said
+        assert part.why in said
+        assert part.command in [line.strip() for line in lines]
+    sentences = [line for line in decision_lines(outcome) if "harness " not in line]
+    assert max(map(len, sentences)) <= 100
+    data = as_data(outcome)
+    assert data["answers"] == [one, other]
+    assert data["decision"]["as_is"]["trial"] == held["as_is"]["trial"]
     note = study_note(study, outcome)
-    assert note.startswith(f"**{one}**")
-    assert other in note.splitlines()
-    page = render(study)
-    assert f"<h1>{one}</h1>".replace("'", "&#39;") in page
-    assert other.replace("'", "&#39;") in page
+    assert note.startswith(f"**{decision.sentence}.** {decision.settings}. {decision.why}")
+    assert f"**{decision.as_is.sentence}.** {decision.as_is.settings}"[:60] in note
+    page = render(study, panels=tmp_path / "fake" / "panels").replace("&#39;", "'")
+    for text in (f"<h1>{decision.sentence}</h1>", decision.why, decision.as_is.why):
+        assert text in page
+    assert f">{html.escape(decision.command)}</pre>" in page
     korean = render(study, "ko")
     assert "train.py를 그대로 쓸 때" in korean
 
 
 def test_before_anything_is_confirmed_the_answers_are_of_one_run_each(tmp_path: Path) -> None:
     outcome = searched(tmp_path, budget=14, finalists=0)
-    one, other = outcome.answers
-    assert "(moves pixels) scores" in one
+    assert outcome.decision is not None
+    assert outcome.decision.verb == "try"
+    one, other = outcome.decision.answers
     assert "in one run" in one
-    assert "more than returning the picture unchanged (0.2000)." in one
-    assert "(repaints)" in other or "itself has the best score" in other
-    assert best_yaml(tmp_path)["as_is"]["confirmed"] is False
+    assert "the picture returned unchanged 0.2000" in one
+    assert other.startswith("With train.py as it is: ")
+    held = best_yaml(tmp_path)
+    assert held["as_is"]["confirmed"] is False
+    assert (held["decision"], held["as_is"]["decision"]) == (one, other)  # though it led before
 
 
 def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
@@ -177,7 +190,8 @@ def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
     front = {point.number for point in outcome.front}
     assert front
     assert all(moves(trial) for trial in done if trial.number in front)
-    assert len(outcome.answers) == 2
+    assert outcome.decision is not None
+    assert len(outcome.decision.answers) == 2
     as_is = best_yaml(tmp_path)["as_is"]
     assert as_is["netG"] == "unet_128"
     assert as_is["confirmed"] is True
@@ -214,9 +228,11 @@ def test_a_copy_with_our_model_file_continues_from_the_moving_kind_s_warm_start(
 
 def test_a_search_of_one_kind_has_one_answer(tmp_path: Path) -> None:
     outcome = run(make_plan(tmp_path, budget=20, finalists=2, repeats=2))
-    assert outcome.answers == ()
-    assert "as_is" not in best_yaml(tmp_path)
-    assert any(line.startswith("Verdict: ") for line in as_lines(outcome))
+    assert outcome.decision is not None
+    assert outcome.decision.as_is is None
+    held = best_yaml(tmp_path)
+    assert "as_is" not in held
+    assert [held["decision"]] == as_data(outcome)["answers"]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def contents(folder: Path) -> dict[Path, float]:
 
 
 def exported(folder: Path) -> str:
-    done = CliRunner().invoke(app, ["export", "--format", "command", "--run-dir", str(folder)])
+    words = ["export", "--format", "command", "--repeat-trial", "--run-dir", str(folder)]
+    done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     return done.stdout
 

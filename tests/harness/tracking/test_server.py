@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,7 +25,14 @@ from harness.tracking import study_runs as study
 from harness.tracking.columns import VIEW
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry
-from harness.tracking.server import DIRECTLY, asked, chosen_experiment, free_port, page_of
+from harness.tracking.server import (
+    APP,
+    DIRECTLY,
+    asked,
+    chosen_experiment,
+    free_port,
+    page_of,
+)
 from harness.trials.messages import Rung, TrialTask
 
 ROOT = Path(__file__).parents[3]
@@ -37,8 +45,8 @@ def write_runs(paths: RunPaths, name: str) -> None:
     for number in range(2):
         task = TrialTask(number, PARAMS, 0)
         tracker.begin(task, {"recipe": "recommended"})
-        tracker.rung(task.name, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
-        tracker.rung(task.name, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
+        tracker.rung(task.name, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, b"", PIXEL))
+        tracker.rung(task.name, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, b"", PIXEL))
         tracker.end(task.name, Ending("FINISHED", "complete"))
     tracker.conclude(Ending("FINISHED", "finished"), Left(1, "the note"))
     tracker.finish()
@@ -87,7 +95,11 @@ def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
     shown = [column.split(".", 1) for column in view["selectedColumns"]]
     missing = {name for kind, name in shown if kind in data and name.strip("`") not in data[kind]}
     # These trials are no finalists, and of one kind of generator.
-    assert missing == {"`held_out_score`", "`netG`"}
+    assert missing == {"`score_held_out`", "`netG`"}
+    # MLflow would sort the columns by their names; a finalist's score is not a trial's.
+    assert view["columnOrder"] == ["attributes.`Run Name`", *view["selectedColumns"]]
+    assert shown[0] == ["metrics", "`score`"]
+    assert shown[-1] == ["metrics", "`score_held_out`"]
     assert view["columnWidths"].keys() == {*view["selectedColumns"], "attributes.`Run Name`"}
     params = {name.strip("`") for kind, name in shown if kind == "params"}
     assert params == {*best.data.params, "netG"}
@@ -147,6 +159,23 @@ def picture_of(base: str, experiment: str) -> bytes:
     with DIRECTLY.open(f"{base}/get-artifact?{urlencode({'run_id': run, 'path': path})}") as got:
         held: bytes = got.read()
     return held
+
+
+def test_the_page_opens_for_training_runs_with_the_assistant_closed(
+    served: tuple["subprocess.Popen[str]", int, list[str]],
+) -> None:
+    if not entry_points(group="mlflow.app", name=APP):
+        pytest.skip("needs the harness installed")
+    _, _, said = served
+    with DIRECTLY.open(said[1].strip().partition("/#")[0]) as answer:
+        page = answer.read().decode()
+        headers = answer.headers
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    assert page.index(script) < page.index("main.")  # before MLflow's own
+    assert '"mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": true' in script
+    assert '"mlflow.workflowType_v1": "machine_learning"' in script
+    assert "ETag" not in headers
+    assert int(headers["Content-Length"]) == len(page.encode())
 
 
 def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(

@@ -26,14 +26,12 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-# The page offers its assistant once, over a third of the screen.
-NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 PATIENCE = 60_000  # milliseconds
 
 
 @dataclass(frozen=True)
 class Served:
-    """A finished search, and the address that `harness ui` printed for it."""
+    """A finished search, and the address that `harness ui` printed for its moved folder."""
 
     outcome: SearchOutcome
     address: str
@@ -49,9 +47,11 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("ui")
-    plan = make_plan(folder, study="portraits <b>", budget=12)
+    before = tmp_path_factory.mktemp("ui")
+    plan = make_plan(before, study="portraits <b>", budget=12)
     outcome = harness.search.search.run_search(plan, QuietView(), StopSwitch(None), Instant)
+    folder = before.with_name("moved 폴더")
+    before.rename(folder)
     process = subprocess.Popen(
         [
             *(sys.executable, "-c", "from harness.cli.app import main; main()", "ui"),
@@ -77,7 +77,6 @@ def page(served: Served) -> Iterator[Any]:
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=binary, args=QUIET)
         context = browser.new_context(viewport={"width": 1600, "height": 1000})
-        context.add_init_script(NO_ASSISTANT)
         found = context.new_page()
         found.set_default_timeout(PATIENCE)
         yield found
@@ -120,7 +119,7 @@ def test_the_trials_stand_under_their_study(page: Any, served: Served) -> None:
         page.get_by_text(file, exact=True).first.wait_for()
 
 
-def test_five_trials_compared_show_their_settings_and_figures(page: Any, served: Served) -> None:
+def compare_five(page: Any, served: Served) -> None:
     page.goto(served.address)
     boxes = page.locator(".ag-selection-checkbox input")
     boxes.nth(5).wait_for()
@@ -129,16 +128,56 @@ def test_five_trials_compared_show_their_settings_and_figures(page: Any, served:
     page.get_by_role("button", name="Compare").click()
     page.get_by_text("Comparing 5 Runs").wait_for()
     page.locator(".parcoords, .plot-container").first.wait_for()
+
+
+def test_five_trials_compared_show_their_settings_and_the_score(page: Any, served: Served) -> None:
+    compare_five(page, served)
     text = page.locator("body").inner_text()
     assert len(set(re.findall(r"t\d{3} L1=", text))) == 5
     for word in ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "score/D"):
         assert word in text
+    assert text.partition("Metrics:")[2].split()[0] == "score"
+    assert text.index("\nscore/D") < text.index("\ntrain_loss/G_L1")
+    assert "Model training" in text
 
 
-def test_the_charts_are_curves_that_can_be_searched_for(page: Any, served: Served) -> None:
+def test_five_trials_compared_show_their_pictures_of_a_moved_folder(
+    page: Any, served: Served
+) -> None:
+    compare_five(page, served)
+    assert page.get_by_text("No common artifacts").count() == 0
+    # The page's own layers cover the list where a click would land.
+    page.get_by_text("panel.png", exact=True).first.dispatch_event("click")
+    pictures = page.get_by_alt_text("panel.png")
+    pictures.nth(4).wait_for(state="attached")
+    assert pictures.count() == 5
+    for picture in pictures.all():
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
+    page.get_by_text("scores.csv", exact=True).first.dispatch_event("click")
+    page.get_by_text("Previewing the first").nth(4).wait_for()
+
+
+def test_the_assistant_stays_closed_until_it_is_asked_for(page: Any, served: Served) -> None:
+    page.goto(served.address)
+    page.locator(".ag-row").first.wait_for()
+    sign, panel = page.locator("button[data-assistant-ui]"), page.get_by_text("Beta", exact=True)
+    sign.wait_for()
+    assert panel.count() == 0
+    sign.click()
+    panel.wait_for()
+    page.reload()
+    panel.wait_for()  # what a person chose stays
+
+
+def test_the_charts_begin_with_the_latest_pictures_and_can_be_searched_for(
+    page: Any, served: Served
+) -> None:
     page.goto(f"{served.address}&compareRunsMode=CHART")
-    page.get_by_text("loss/G_L1").first.wait_for()
+    page.get_by_text("panel/restored").first.wait_for()
+    sections = re.findall(r"\n(\w+)\n\(\d+\)", page.locator("body").inner_text())
+    assert sections[:3] == ["panel", "score", "train_loss"]
+    page.locator("img[src*='%2Bstep%2B0%2B'][src*='compressed.webp']").first.wait_for()
     page.locator(".js-plotly-plot .scatterlayer path.js-line").first.wait_for(state="attached")
     page.get_by_placeholder("Search metric charts").fill("score/")
     page.get_by_text("score/D").first.wait_for()
-    assert page.get_by_text("loss/G_L1").count() == 0
+    assert page.get_by_text("train_loss/G_L1").count() == 0

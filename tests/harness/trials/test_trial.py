@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
+from harness.tracking import SCORE, metrics_of
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.networks import build_generator, init_as_copy, restoring
@@ -188,6 +189,17 @@ def test_the_panel_shows_each_picture_four_times(warm: Trials) -> None:
         width, height = panel.size
     assert width >= 4 * 2 * SIZE
     assert height >= 3 * 2 * SIZE
+
+
+def test_a_rung_gives_mlflow_a_crop_and_a_dozen_metrics(warm: Trials) -> None:
+    params = PARAMS.model_copy(update={"lambda_perceptual": 1.0})
+    rungs, _ = run(warm, params)
+    with Image.open(io.BytesIO(rungs[-1].crop)) as crop:
+        assert crop.width == crop.height
+        assert crop.width >= 2 * SIZE
+    for rung in rungs:
+        metrics = metrics_of(SCORE, rung.value, rung.components, rung.losses)
+        assert len(metrics) == 12 < len(rung.components)
 
 
 def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: Path) -> None:

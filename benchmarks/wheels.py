@@ -1,0 +1,148 @@
+"""Fetch the wheels that a machine without a package index lacks, to be carried there with the code.
+
+    python -m benchmarks.wheels DIR [--python 3.12] [--there FREEZE]
+
+PyTorch and what an image with it usually holds stay out: `HELD`, or what `python3 -m pip freeze`
+printed on that machine. Whatever a fetched wheel requires is fetched too, each in the version of
+this environment if it is installed here. Sizes are printed; more than `--most` MB are refused.
+There, with the code:
+
+    python3 -m pip install --no-index --no-deps DIR/*.whl
+    python3 -m benchmarks.gpu --out OUT
+"""
+
+import argparse
+import configparser
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from email.parser import HeaderParser
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+ROOT = Path(__file__).parent.parent
+HELD = """
+aiohappyeyeballs aiohttp aiosignal annotated-doc anyio attrs certifi charset-normalizer click
+cloudpickle contourpy cycler filelock fonttools frozenlist fsspec h11 hypothesis idna imageio
+iniconfig jinja2 joblib kiwisolver lazy-loader markdown-it-py markupsafe matplotlib mdurl
+multidict narwhals networkx numpy packaging pandas pillow pluggy propcache protobuf psutil pyarrow
+pygments pyparsing pytest python-dateutil pyyaml requests rich scikit-image scikit-learn scipy
+setuptools shellingham six sortedcontainers sympy threadpoolctl tifffile torch torchvision tqdm
+triton typer typing-extensions typing-inspection urllib3 yarl zipp
+"""
+MB = 1e6
+PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+
+
+def fetch(folder: Path, python: str, held: set[str]) -> list[Path]:
+    """The wheels of the project's requirements and of theirs, without what is there already.
+
+    A package is fetched again if a wheel that came later narrows its version.
+    """
+    asked: dict[str, SpecifierSet] = {}
+    fetched: dict[str, tuple[SpecifierSet, Path]] = {}
+    add(asked, own_requirements(), python, held)
+    while waiting := [n for n in asked if n not in fetched or fetched[n][0] != asked[n]]:
+        for name in waiting:
+            if name in fetched:
+                fetched[name][1].unlink()
+            wheel = download(folder, f"{name}{asked[name]}", python)
+            fetched[name] = (SpecifierSet(str(asked[name])), wheel)
+            add(asked, requirements_of(wheel), python, held)
+    return sorted(wheel for _, wheel in fetched.values())
+
+
+def add(
+    asked: dict[str, SpecifierSet], requirements: Iterable[Requirement], python: str, held: set[str]
+) -> None:
+    """Note those that hold on that machine, without extras."""
+    there = {
+        **default_environment(),
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "platform_machine": "x86_64",
+        "extra": "",
+    }
+    for each in requirements:
+        name = canonicalize_name(each.name)
+        if name not in held and (each.marker is None or each.marker.evaluate(dict(there))):
+            asked[name] = asked.get(name, installed(name)) & each.specifier
+
+
+def installed(name: str) -> SpecifierSet:
+    """The version of a package in this environment; any, if it is not installed."""
+    try:
+        return SpecifierSet(f"=={version(name)}")
+    except PackageNotFoundError:
+        return SpecifierSet()
+
+
+def own_requirements() -> list[Requirement]:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg", encoding="utf-8")
+    return [
+        Requirement(line) for line in settings["options"]["install_requires"].split("\n") if line
+    ]
+
+
+def requirements_of(wheel: Path) -> list[Requirement]:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        head = HeaderParser().parsestr(archive.read(name).decode("utf-8"))
+    return [Requirement(line) for line in head.get_all("Requires-Dist", [])]
+
+
+def download(folder: Path, requirement: str, python: str) -> Path:
+    """One wheel that fits that Python on 64-bit Linux.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    before = set(folder.glob("*.whl"))
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest"]
+    command += [str(folder), "--only-binary=:all:", "--python-version", python]
+    command += [f"--platform={name}_x86_64" for name in PLATFORMS]
+    done = subprocess.run([*command, requirement], capture_output=True, text=True, check=False)
+    made = set(folder.glob("*.whl")) - before
+    if done.returncode or not made:
+        raise SystemExit(f"{requirement} cannot be fetched as a wheel: {done.stderr.strip()}")
+    return made.pop()
+
+
+def names_in(file: Path) -> set[str]:
+    """The names of a `pip freeze`: `name==version` or `name @ address`."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    words = (line.partition("==")[0].partition(" @ ")[0].strip() for line in lines)
+    return {canonicalize_name(word) for word in words if word and word[0] not in "#-"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--python", default="3.12")
+    parser.add_argument("--there", type=Path, help="what `pip freeze` printed there")
+    parser.add_argument("--most", type=float, default=50.0, help="MB in all")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    if old := next(asked.folder.iterdir(), None):
+        parser.error(f"{asked.folder} is not empty ({old.name}): name a new folder")
+    held = names_in(asked.there) if asked.there else set(HELD.split())
+    wheels = fetch(asked.folder, asked.python, held)
+    for wheel in sorted(wheels, key=lambda wheel: -wheel.stat().st_size):
+        name, number, *_ = parse_wheel_filename(wheel.name)
+        print(f"{wheel.stat().st_size / MB:7.1f} MB  {name} {number}")
+    size = sum(wheel.stat().st_size for wheel in wheels) / MB
+    print(f"{size:7.1f} MB in {len(wheels)} wheels")
+    if size > asked.most:
+        raise SystemExit(f"That is more than {asked.most:g} MB.")
+    print(f"There: python3 -m pip install --no-index --no-deps {asked.folder}/*.whl")
+
+
+if __name__ == "__main__":
+    main()

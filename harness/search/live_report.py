@@ -1,0 +1,199 @@
+"""`--open`: the report of a search that runs, written again and again by a process beside it.
+
+The process reads the study's record like any reader, so it never delays the driver, and ends with
+the driver, however that ends.
+"""
+
+import json
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from harness.config.settings import FINAL_TIMES
+from harness.console.events import Note
+from harness.console.lines import rough
+from harness.console.views import View
+from harness.paths import RunPaths
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+    from harness.search.plan import SearchPlan
+    from reports.live import Live, RunningTrial
+
+# Seconds between two pages, at least; and the share of a core's time that writing them may take.
+# A page takes 0.3 s of it with 50 trials and 0.5 s with 1,000.
+EVERY = 10.0
+SHARE = 0.02
+ENDS_WITHIN = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def live_report(plan: "SearchPlan", view: View) -> Iterator[None]:
+    """Keep the report up to date while the block runs, in a browser, if the user asked for it."""
+    if not plan.config.open:
+        yield
+        return
+    view.show(Note(f"The report, kept up to date: {plan.paths.report_html.absolute()}"))
+    writer = None
+    try:
+        writer = start_writer(plan)
+    except OSError:
+        log.exception("the live report cannot be written")
+    try:
+        yield
+    finally:
+        if writer is not None:
+            end(writer)
+
+
+def start_writer(plan: "SearchPlan") -> "subprocess.Popen[str]":
+    """Start the process; it learns by its standard input what to write, and of the driver's end."""
+    order = {
+        "run_dir": str(plan.config.run_dir.absolute()),
+        "study": plan.config.study,
+        "storage": plan.config.storage,
+    }
+    with plan.paths.driver_log.open("a", encoding="utf-8") as errors:
+        writer = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.search.live_report"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            text=True,
+            start_new_session=True,  # Ctrl-C is the driver's to handle
+        )
+    assert writer.stdin is not None
+    with suppress(BrokenPipeError):
+        writer.stdin.write(json.dumps(order) + "\n")
+        writer.stdin.flush()
+    return writer
+
+
+def end(writer: "subprocess.Popen[str]") -> None:
+    """End the process; the driver itself writes the last page."""
+    writer.terminate()
+    try:
+        writer.wait(ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        writer.kill()
+        writer.wait()
+    assert writer.stdin is not None
+    with suppress(BrokenPipeError):
+        writer.stdin.close()
+
+
+def main() -> None:
+    """The process. Its standard input is what to write, and closes with the driver."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.nice(10)
+    write_pages(json.loads(sys.stdin.readline()), sys.stdin)
+
+
+def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
+    """Write pages until the pipe closes, then the report as it stands; open the first one."""
+    interval, opened = EVERY, False
+    while True:
+        began = time.process_time()
+        if write_page(order, interval) and not opened:
+            opened = True
+            show_in_browser(RunPaths(Path(order["run_dir"])).study(order["study"]).report_html)
+        interval = max(EVERY, (time.process_time() - began) / SHARE)
+        if closed_within(pipe, interval):
+            break
+    write_page(order, None)
+
+
+def closed_within(pipe: TextIO, seconds: float) -> bool:
+    """Whether the other end of a pipe, over which nothing more comes, is closed in that time."""
+    ready, _, _ = select.select([pipe], [], [], seconds)
+    return bool(ready)
+
+
+def show_in_browser(file: Path) -> None:
+    """Open a page, beside everything else: a browser in a terminal returns when it is left."""
+    threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
+
+
+def write_page(order: dict[str, Any], interval: float | None) -> bool:
+    """Write the report; a failure is logged, and the next page may succeed.
+
+    Args:
+        interval: seconds until the next page; None: there is none, the search has ended.
+    """
+    from harness.study.study import read_study
+    from reports.html import write_report
+
+    try:
+        paths = RunPaths(Path(order["run_dir"])).study(order["study"])
+        study = read_study(order["run_dir"], order["study"], order["storage"])
+        live = None if interval is None else live_of(study, interval)
+        write_report(study, paths.report_html, panels=paths.panels, live=live)
+    except Exception:
+        log.exception("the live report was not written")
+        return False
+    return True
+
+
+def live_of(study: "Study", interval: float) -> "Live":
+    """How far the study's search is."""
+    from optuna.trial import TrialState
+
+    from harness.search.time_left import time_left
+    from harness.study.study import finals_of
+    from harness.trials.messages import trial_name
+    from reports.live import Live
+
+    finals = finals_of(study)
+    searched = study.get_trials(deepcopy=False)
+    final = finals.get_trials(deepcopy=False) if finals else []
+    steps = study.user_attrs["train"]["steps"]
+    running = [
+        running_trial(trial, trial_name(trial.number), steps)
+        for trial in searched
+        if trial.state == TrialState.RUNNING
+    ]
+    running += [
+        running_trial(trial, trial_name(trial.number, "final"), round(steps * FINAL_TIMES))
+        for trial in final
+        if trial.state == TrialState.RUNNING
+    ]
+    left = time_left(study)
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    return Live(
+        done=sum(trial.state in ended for trial in (*searched, *final)),
+        budget=study.user_attrs["budget"],
+        left=f"about {rough(left)}" if left else "",
+        preparing="baseline" not in study.user_attrs,
+        running=tuple(running),
+        written=time.time(),
+        interval=interval,
+    )
+
+
+def running_trial(trial: "FrozenTrial", name: str, steps: int) -> "RunningTrial":
+    """A running trial, with its last score if it has one."""
+    from reports.live import RunningTrial
+    from reports.record import settings_of
+
+    scores = trial.intermediate_values
+    step = max(scores, default=0)
+    return RunningTrial(name, settings_of(trial), step, steps, scores.get(step))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The one command that a person types after a search: it trains the setting that was decided on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna import Study
+
+from reports.commands import PLACEHOLDER_DATA, folder_name, moves_pixels, quoted
+from reports.numbers import trial_name
+from reports.record import settings_of, winning_trial
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a study is read from.
+
+    Attributes:
+        folder: the study's, in its run folder; None: in `runs`, where commands look by default.
+        storage: the URL of its database, as it may be shown; None: the run folder's.
+    """
+
+    folder: Path | None = None
+    storage: str | None = None
+
+
+NOWHERE = Where()
+
+
+def study_options(study: Study, where: Where) -> list[str]:
+    """The options that name the study."""
+    run_dir = where.folder.parent if where.folder else Path("runs")
+    options = ["--run-dir", str(run_dir), "--study", study.user_attrs.get("name", study.study_name)]
+    return options + (["--storage", where.storage] if where.storage else [])
+
+
+def status_command(study: Study, where: Where) -> str:
+    """How a search stands; "" where the study was not made by one."""
+    if "name" not in study.user_attrs:
+        return ""
+    return line(["harness", "status", *study_options(study, where)])
+
+
+def training_command(study: Study, trial: int | None, where: Where) -> str:
+    """What trains a trial's setting: a generator that moves pixels here, any other in train.py.
+
+    Args:
+        trial: None where the decided setting has no trial: then how the search stands.
+    """
+    noted = study.user_attrs
+    if trial is None or "train" not in noted:
+        return status_command(study, where)
+    settings = settings_of(study.get_trials(deepcopy=False)[trial])
+    winner = winning_trial(study)
+    exported = [] if winner and winner.number == trial else ["--trial", f"{trial}"]
+    options = study_options(study, where)
+    only_here = moves_pixels({**noted["train"], **settings})
+    if not only_here or noted.get("repository") or noted.get("program"):
+        return line(["harness", "export", "--format", "command", *options, *exported])
+    name = folder_name(f"{noted['name']}-{trial_name(trial)}")
+    file = str((where.folder or Path("runs") / study.study_name) / "best.yaml")
+    export = []
+    if exported:
+        file = f"{name}.yaml"
+        export = ["harness", "export", *options, *exported, "-o", file]
+    train = ["harness", "train", file, "--data", noted["data"]["folder"] or PLACEHOLDER_DATA]
+    train += ["--direction", noted["data"]["direction"], "--out", name]
+    train += ["--run-dir", options[1]] if options[1] != "runs" else []
+    return f"{line(export)} && {line(train)}" if export else line(train)
+
+
+def needs_pictures(command: str) -> bool:
+    """Whether a folder of one's own pictures must be put in place of the one that it names."""
+    return f" {PLACEHOLDER_DATA} " in command
+
+
+def line(words: list[str]) -> str:
+    return " ".join(map(quoted, words))

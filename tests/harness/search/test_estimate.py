@@ -1,0 +1,162 @@
+"""How long a search will take, from the pace of its workers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from driving import Instant, make_plan
+from hypothesis import given
+from hypothesis import strategies as st
+from searching import Heard
+
+import harness.search.search
+from harness.console.events import Event, Expected
+from harness.search.estimate import Forecast, expected, where
+from harness.search.plan import SearchPlan
+from harness.search.stop_signals import StopSwitch
+from harness.search.time_left import EXPECTED, UNDERTAKEN
+from harness.trials.messages import Pace
+
+REPAINTS, MOVES = "unet_128", "warp_unet_128"
+
+
+def planned(**settings: Any) -> SearchPlan:
+    return make_plan(Path("nowhere"), **settings)
+
+
+def seconds(plan: SearchPlan, pace: Pace) -> float:
+    found = expected(plan, [pace] * plan.jobs)
+    assert found is not None
+    return found.seconds
+
+
+def test_the_parts_of_a_search_by_hand() -> None:
+    """Steps of 1 s, 30 a trial with rungs at 10, 20, 30; 2 pairs, scored in 1 s each."""
+    plan = planned(budget=28, jobs=2, finalists=1, repeats=3)
+    found = expected(plan, [Pace({REPAINTS: 0.5}, 0.5), Pace({REPAINTS: 1.5}, 1.5)])
+    assert found is not None
+    assert found.warm_start == 4 + 2
+    # 22 trials, of which 8 are recipes and half of the rest stop at step 10.
+    assert len(plan.recipes) == 8
+    assert found.trials == (15 * (30 + 3 * 2) + 7 * (10 + 2)) / 2
+    # 6 runs of 45 steps, scored twice, in 3 rounds of two.
+    assert found.runs == 3 * (45 + 2 * 2)
+    assert found.stops
+    assert found.where == "2 workers of this CPU"
+
+
+def test_of_both_kinds_of_generator_two_trials_in_three_move_pixels() -> None:
+    plan = planned(both=True, budget=12, pruner="none", finalists=0)
+    found = expected(plan, [Pace({REPAINTS: 1.0, MOVES: 4.0})])
+    assert found is not None
+    assert found.warm_start == (4 + 2) * (1 + 4)
+    assert found.trials == pytest.approx(12 * 30 * 3)
+    assert not found.stops
+
+
+def test_a_part_that_is_left_out_takes_no_time() -> None:
+    plan = planned(budget=4, finalists=0)
+    scratch = plan.trial_plan.model_copy(update={"warm_start": "none"})
+    own = plan.trial_plan.model_copy(update={"init_from": (Path("net_G.pth"),)})
+    pace = Pace({REPAINTS: 1.0})
+    found = expected(replace(plan, trial_plan=scratch), [pace])
+    assert found is not None
+    assert found.warm_start == found.runs == 0
+    found = expected(replace(plan, trial_plan=own), [pace])
+    assert found is not None
+    assert found.warm_start == 2  # the discriminators'
+
+
+def test_no_estimate_is_made_without_a_pace() -> None:
+    plan = planned(jobs=2)
+    assert expected(plan, []) is None
+    assert expected(plan, [Pace({REPAINTS: 1.0}), Pace()]) is None
+
+
+@given(
+    budget=st.integers(1, 300),
+    more=st.integers(1, 100),
+    jobs=st.integers(1, 16),
+    step=st.floats(1e-3, 10),
+    scoring=st.floats(0, 1),
+    pruner=st.sampled_from(["asha", "none"]),
+)
+def test_more_trials_take_longer_and_more_workers_do_not(
+    budget: int, more: int, jobs: int, step: float, scoring: float, pruner: str
+) -> None:
+    pace = Pace({REPAINTS: step}, scoring)
+    shorter = planned(budget=budget, jobs=jobs, pruner=pruner, finalists=0)
+    config = shorter.config.model_copy(update={"budget": budget + more})
+    longer = replace(shorter, config=config)
+    assert seconds(longer, pace) > seconds(shorter, pace)
+    assert seconds(replace(longer, jobs=jobs + 1), pace) < seconds(longer, pace)
+    slower = replace(pace, steps={REPAINTS: 2 * step})
+    assert seconds(shorter, slower) > seconds(shorter, pace)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "devices", "launcher", "words"),
+    [
+        (1, ("cpu",), "local", "this CPU"),
+        (2, ("cpu",), "local", "2 workers of this CPU"),
+        (1, ("cuda:0",), "local", "this GPU"),
+        (3, ("cuda:0",), "local", "3 workers of this GPU"),
+        (2, ("cuda:0", "cuda:1"), "local", "2 GPUs"),
+        (4, ("cuda:0", "cuda:1"), "local", "4 workers of 2 GPUs"),
+        (8, ("cuda:0 on ray",), "ray", "8 workers of the Ray cluster"),
+    ],
+)
+def test_what_it_runs_on(jobs: int, devices: tuple[str, ...], launcher: str, words: str) -> None:
+    plan = planned(jobs=jobs, launcher=launcher)
+    device = devices[0].partition(" ")[0]
+    plan = replace(
+        plan, devices=devices, trial_plan=plan.trial_plan.model_copy(update={"device": device})
+    )
+    assert where(plan) == words
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_search_says_it_in_its_first_lines_and_records_it(tmp_path: Path) -> None:
+    plan, stop = make_plan(tmp_path, budget=3, jobs=2), StopSwitch(None)
+    view = Heard(stop)
+    harness.search.search.run_search(plan, view, stop, Instant)
+    kinds = [type(event).__name__ for event in view.events]
+    assert kinds.count("Expected") == 1
+    assert kinds.index("Opened") < kinds.index("Expected") < kinds.index("TrialBegan")
+    [said] = [event for event in view.events if isinstance(event, Expected)]
+    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
+    assert study.user_attrs[EXPECTED] == said.seconds > 0
+    assert study.user_attrs[UNDERTAKEN]["trials"] == 3
+
+
+class Unmeasured(Instant):
+    def measure(self) -> Pace:
+        raise MemoryError("16 GiB")
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_pace_that_cannot_be_measured_ends_no_search(tmp_path: Path) -> None:
+    plan, stop = make_plan(tmp_path, budget=3), StopSwitch(None)
+    view = Heard(stop)
+    outcome = harness.search.search.run_search(plan, view, stop, Unmeasured)
+    assert outcome.done == 3
+    assert not any(isinstance(event, Expected) for event in view.events)
+
+
+def test_only_all_workers_together_say_it() -> None:
+    said: list[Event] = []
+
+    class Study:
+        def set_user_attr(self, key: str, value: object) -> None:
+            assert key == EXPECTED
+
+    class View:
+        show = staticmethod(said.append)
+
+    forecast = Forecast(planned(jobs=2), Study(), View())  # type: ignore[arg-type]
+    forecast.note(Pace({REPAINTS: 1.0}))
+    assert said == []
+    forecast.note(Pace({REPAINTS: 1.0}))
+    assert len(said) == 1

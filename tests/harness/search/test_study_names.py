@@ -1,0 +1,75 @@
+"""The default name of a study: other data is another study, and an earlier one goes on."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from portraits import planned, write_pairs
+
+from harness.config.settings import SearchConfig
+from harness.search.plan import SearchPlan
+from harness.study.database import open_storage, sqlite_url
+from harness.study.study import create_study
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "boundary-sharpness"),
+        ({"data": "portraits"}, "portraits"),
+        ({"data": "somewhere/portraits/"}, "portraits"),
+        ({"data": "."}, "here"),
+        ({"data": "/"}, "boundary-sharpness"),
+        ({"data": "faces/pairs.csv"}, "faces-pairs"),
+        ({"data": "x" * 255}, "x" * 200),
+        ({"data": "two\nlines"}, "two\\nlines"),
+        ({"originals": "faces"}, "faces"),
+        ({"data": "portraits", "study": "mine"}, "mine"),
+    ],
+)
+def test_a_study_is_named_after_its_data(
+    given: dict[str, Any], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert SearchConfig.model_validate(given).study == name
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def begun(plan: SearchPlan) -> None:
+    """The study of a plan, as its search leaves it in the run folder's database."""
+    plan.config.run_dir.mkdir(exist_ok=True)
+    storage = open_storage(sqlite_url(plan.run_paths.optuna_db))
+    create_study(storage, plan.config.study, plan.facts, plan.recipes)
+
+
+def test_a_study_begun_under_the_earlier_default_name_goes_on_with_its_data(place: Path) -> None:
+    """Known by its folder, or by what is in it; an own name, or other data, is another study."""
+    pairs, runs = write_pairs(place / "portraits"), place / "runs"
+    begun(planned(pairs, run_dir=runs, study="boundary-sharpness"))
+    assert planned(pairs, run_dir=runs).config.study == "boundary-sharpness"
+    moved = shutil.copytree(pairs, place / "moved")
+    assert planned(moved, run_dir=runs).config.study == "boundary-sharpness"
+    assert planned(pairs, run_dir=runs, study="own").config.study == "own"
+    others = write_pairs(place / "others", train=4)
+    assert planned(others, run_dir=runs).config.study == "others"
+    assert planned(pairs, run_dir=place / "elsewhere").config.study == "portraits"
+
+
+def test_a_study_named_after_its_data_is_preferred(place: Path) -> None:
+    pairs, runs = write_pairs(place / "portraits"), place / "runs"
+    for name in ("boundary-sharpness", "portraits"):
+        begun(planned(pairs, run_dir=runs, study=name))
+    assert planned(pairs, run_dir=runs).config.study == "portraits"
+
+
+def test_a_study_of_the_built_in_pairs_is_not_taken_for_one_of_these(place: Path) -> None:
+    pairs, runs = write_pairs(place / "portraits"), place / "runs"
+    begun(planned(None, run_dir=runs, study="boundary-sharpness"))
+    assert planned(pairs, run_dir=runs).config.study == "portraits"

@@ -1,0 +1,101 @@
+"""How long the rest of a search takes, from its record and from its events."""
+
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from driving import make_plan
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna import Study
+from optuna.trial import TrialState, create_trial
+
+from harness.console.time_left import Durations, Work, seconds_left
+from harness.paths import RunPaths
+from harness.search.result import outcome_of
+from harness.search.status import standing_lines
+from harness.search.time_left import EXPECTED, UNDERTAKEN, note_undertaken, time_left
+from harness.study.locks import sign
+from tests.synthetic_studies import make_study
+
+durations = st.lists(st.floats(0.1, 1000), max_size=30)
+
+
+def test_nothing_is_known_before_a_trial_has_ended() -> None:
+    assert seconds_left(Work(10, 2, 2), Durations(running=[5.0])) is None
+
+
+def test_trials_and_runs_that_are_left() -> None:
+    took = Durations(ended=[10, 20, 30], complete=[20, 30], running=[5.0, 99.0])
+    # 8 trials of 20 s each and 2 runs of one and a half complete trials, on two workers; one that
+    # is running counts at most as a whole trial.
+    assert seconds_left(Work(8, 2, 2), took) == (8 * 20 + 2 * 1.5 * 25 - 5 - 20) / 2
+
+
+def test_the_runs_of_finalists_are_counted_by_their_own_durations() -> None:
+    took = Durations(ended=[10], complete=[10], runs=[40, 60], running=[30.0])
+    assert seconds_left(Work(0, 3, 1), took) == 3 * 50 - 30
+
+
+@given(ended=durations, runs=durations, left=st.integers(0, 99), jobs=st.integers(1, 64))
+def test_more_to_do_takes_longer(
+    ended: list[float], runs: list[float], left: int, jobs: int
+) -> None:
+    took = Durations(ended, ended, runs)
+    now, later = (seconds_left(Work(count, 1, jobs), took) for count in (left, left + 1))
+    if now is None or later is None:
+        assert now is later is None
+    else:
+        assert 0 <= now <= later
+
+
+NOW = 1_800_000_000.0
+
+
+def searched(*seconds: float) -> Study:
+    """A study whose trials took so long, beside one that began five seconds ago."""
+    study = make_study(0)
+    note_undertaken(study, make_plan(Path("nowhere"), jobs=2, budget=10))
+    study.set_user_attr(UNDERTAKEN, study.user_attrs[UNDERTAKEN] | {"began": NOW - 60})
+    for took in seconds:
+        study.add_trial(create_trial(value=0.3, user_attrs={"seconds": took}))
+    if seconds:
+        study.add_trial(create_trial(state=TrialState.RUNNING))
+        trial = study._storage.get_trial(study.get_trials()[-1]._trial_id)  # type: ignore[attr-defined]
+        trial.datetime_start = datetime.fromtimestamp(NOW - 5)
+    return study
+
+
+def test_before_a_trial_has_ended_it_is_what_was_expected() -> None:
+    study = searched()
+    assert time_left(study, NOW) is None
+    study.set_user_attr(EXPECTED, 300.0)
+    assert time_left(study, NOW) == 240
+    assert time_left(study, NOW + 1000) == 0
+
+
+def test_then_it_is_by_the_trials_so_far() -> None:
+    study = searched(10, 20)
+    study.set_user_attr(EXPECTED, 300.0)
+    assert time_left(study, NOW) == pytest.approx((8 * 15 - 5) / 2)
+
+
+def test_a_study_of_an_earlier_version_tells_nothing() -> None:
+    assert time_left(make_study(20), NOW) is None
+
+
+def test_the_status_of_a_running_search_says_it(tmp_path: Path) -> None:
+    study = make_study(20)
+    outcome = outcome_of(study, tmp_path, RunPaths(tmp_path).study("boundary-sharpness"))
+    note_undertaken(study, make_plan(tmp_path, budget=50))
+    assert "left" not in standing_lines(study, outcome)[0]
+    sign(study)
+    assert " min left" in standing_lines(study, outcome)[0]
+
+
+def test_another_search_of_the_study_does_not_keep_an_old_estimate(tmp_path: Path) -> None:
+    study = make_study(0)
+    study.set_user_attr(EXPECTED, 1e6)
+    note_undertaken(study, make_plan(tmp_path))
+    assert time_left(study, time.time()) is None
