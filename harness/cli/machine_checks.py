@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import HarnessError
-from harness.paths import RunPaths, nearest, refusal_to_hold, unfit_to_run_in
+from harness.paths import RunPaths, nearest, unfit_to_run_in, why_not_writable
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -150,7 +150,7 @@ def cache() -> Finding:
         folder = default_cache()
     except HarnessError as error:
         return Finding("problem", "cache", str(error), "set HARNESS_CACHE to a folder.")
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         fix = "make it writable, or name another in the environment variable HARNESS_CACHE."
         return Finding("problem", "cache", f"{folder} cannot be written ({why})", fix)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

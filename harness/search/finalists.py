@@ -22,7 +22,7 @@ from harness.search.callbacks import TrialCallback
 from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.samplers import derived_seed
-from harness.study.study import finals_of, put_back
+from harness.study.study import finals_of, requeue
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
 from reports.commands import moves_pixels
@@ -119,7 +119,7 @@ class FinalPhase:
     def enqueue(self) -> None:
         """Queue the runs that are missing; take back those of settings that lead no more."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            put_back(self.study, trial)
+            requeue(self.study, trial)
         wanted = {
             run_key(one.params, seed): (one, seed) for seed in self.seeds for one in self.finalists
         }

@@ -5,8 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.config.options import BUILT_IN_STUDY
 from harness.config.settings import (
-    BUILT_IN_STUDY,
     SearchConfig,
     TrainSettings,
     without_half_size,

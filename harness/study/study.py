@@ -329,7 +329,7 @@ def shown(fact: Any) -> str:
     return text if len(text) <= 40 else "of other content"
 
 
-def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
+def requeue(study: Study, trial: FrozenTrial | Trial) -> None:
     """Requeue an interrupted trial, at the head of the queue."""
     storage = study._storage
     storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
@@ -346,7 +346,7 @@ def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
     return trial
 
 
-def write_down(study: Study) -> None:
+def flush(study: Study) -> None:
     """Flush a trial to the database before a worker gets it, so that a later driver finds it."""
     if isinstance(study._storage, OnlyWriter):
         study._storage.flush()

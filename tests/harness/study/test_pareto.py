@@ -80,7 +80,8 @@ def test_the_front_is_what_nothing_beats_in_both(found: Found) -> None:
     assert outcome.best is not None
     assert outcome.best.number == numbers[0]
     said = [line for line in as_lines(outcome) if "sharpness" in line]
-    assert len(said) == 1 + len(numbers)
+    assert len(said) == 1 + len(numbers) + 1
+    assert said[-1].startswith(f"Choose: {len(numbers)} settings are beaten by none in both")
     assert {point["number"] for point in as_data(outcome)["front"]} == set(numbers)
     table = outcome_note(outcome).partition("### The front")[2].partition("###")[0]
     assert f"| ★ t{outcome.winner:03d} |" in table
