@@ -13,7 +13,7 @@ from markupsafe import Markup
 from optuna import Study
 
 from reports.commands import PLACEHOLDER_DATA
-from reports.decision import decide, how_confirmed
+from reports.decision import decide, how_confirmed, measures_blur
 from reports.dots import Dot, Dots, dots
 from reports.export import best_config
 from reports.eyes_section import result as judged_by_eyes

@@ -1,8 +1,8 @@
 """Whole searches with runners that answer at once: the budget, the faults, what is left."""
 
+import re
 import sqlite3
 from collections import Counter
-import re
 from pathlib import Path
 
 import driving
