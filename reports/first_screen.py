@@ -48,11 +48,11 @@ def scores(summary: Summary, say: Translate) -> Dots:
     """
     if summary.finals is not None:
         rows = [
-            Dot(setting_name(row["name"], say), row["mean"], *(row["ci95"] or (None, None)))
-            for row in summary.finals["rows"]
-            if row["mean"] is not None
+            Dot(setting_name(row.name, say), row.mean, *(row.ci95 or (None, None)))
+            for row in summary.finals.rows
+            if row.mean is not None
         ]
-        noop = summary.finals["noop"]
+        noop = summary.finals.noop
     else:
         rows = [
             Dot(name, standing.score, None, None)

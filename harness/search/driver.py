@@ -37,7 +37,8 @@ from harness.trials.worker import (
     Ready,
     Stopped,
 )
-from reports.record import recipe_of
+from reports.study_record import StudyRecord
+from reports.trial_record import TrialRecord
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
@@ -153,7 +154,7 @@ class Driver:
             return None
         trial, task = self.phase.next()
         known = self.phase.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        return Job(trial, task, recipe_of(trial), set(known))
+        return Job(trial, task, TrialRecord.of(trial).recipe, set(known))
 
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
@@ -276,7 +277,7 @@ class Driver:
         check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
         self.takes_trials(worker)
-        self.phase.searched.set_user_attr("baseline", asdict(baseline))
+        StudyRecord.note(self.phase.searched, baseline=asdict(baseline))
         self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:

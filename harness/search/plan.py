@@ -122,11 +122,11 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
-    begun_in = begun["train"].get("precision", "float32") if begun else None
+    begun_in = begun.train.precision if begun else None
     train = train.but({"precision": choose_precision(config, places[0], begun_in)})
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
-    space, train, one_kind = choose_generators(config, space, train, begun.get("space"))
+    space, train, one_kind = choose_generators(config, space, train, begun.space if begun else None)
     check_space(space, train, config.from_scratch)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)

@@ -12,7 +12,7 @@ from harness.cli import machine_checks as doctor
 from harness.cli.app import main
 from harness.cli.machine_checks import GIB, Finding
 from harness.paths import RunPaths
-from harness.study.study import OURS
+from reports.study_record import OURS
 
 Usage = namedtuple("Usage", "total used free")
 

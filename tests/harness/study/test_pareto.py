@@ -109,7 +109,7 @@ def test_the_whole_front_is_kept_and_exported_by_number(found: Found) -> None:
 def test_the_finalists_are_of_the_front(found: Found) -> None:
     _, outcome = found
     assert outcome.finalists is not None
-    tried = {row["trial"] for row in outcome.finalists["rows"] if row["recipe"] is None}
+    tried = {row.trial for row in outcome.finalists.rows if row.recipe is None}
     assert tried <= {point.number for point in outcome.front}
     held = yaml.safe_load(outcome.paths.best_yaml.read_text())
     assert held["confirmed"]
