@@ -20,7 +20,7 @@ from harness.search.packing import Packing
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
-from harness.search.resume import OUT_OF_MEMORY, check_same_start
+from harness.search.resume import check_same_start
 from harness.study.pruners import WHY_PRUNED
 from harness.study.study import write_down
 from harness.trials.launchers.launcher import Died, Launcher
@@ -38,7 +38,7 @@ from harness.trials.worker import (
     Stopped,
 )
 from reports.study_record import StudyRecord
-from reports.trial_record import TrialRecord
+from reports.trial_record import Cause, TrialRecord
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
@@ -340,7 +340,8 @@ class Driver:
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
         """Retry the trial once, alone and in a new process; if that fails too, it has failed."""
         if job.alone:
-            self.recorder.failed(job, f"{OUT_OF_MEMORY}: {reason}")
+            words = f"out of memory, also when run alone: {reason}"
+            self.recorder.failed(job, words, Cause.OUT_OF_MEMORY)
             return
         self.restart(worker)
         job.alone = True

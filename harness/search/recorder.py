@@ -25,7 +25,7 @@ from harness.study.study import put_back, running
 from harness.tracking import Ending
 from harness.trials.messages import PhaseName, Rung, TrialResult, TrialTask, trial_name
 from reports.study_record import StudyRecord
-from reports.trial_record import TrialRecord
+from reports.trial_record import Cause, TrialRecord
 
 HUNG = 10  # time limit as a multiple of the median trial
 HUNG_AT_LEAST = 60.0  # seconds, minimum of that limit
@@ -151,17 +151,18 @@ class Recorder:
                 self.phase.report(job.trial, missed[0], worst)
         self.failures.clear()
         self.done += 1
-        self.tell(job, TrialState.PRUNED, {"reason": reason})
+        cause = Cause.DIVERGED if diverged else Cause.PRUNED
+        self.tell(job, TrialState.PRUNED, {"reason": reason, "cause": cause})
         self.call_back(job, Ending("KILLED", "pruned", reason), value)
 
-    def failed(self, job: Job, reason: str) -> None:
+    def failed(self, job: Job, reason: str, cause: Cause = Cause.FAILED) -> None:
         """Record a failed trial, which does not count towards the budget.
 
         Raises:
             SearchFailedError: too many trials failed in a row.
         """
         self.phase.done -= 1
-        self.tell(job, TrialState.FAIL, {"reason": reason})
+        self.tell(job, TrialState.FAIL, {"reason": reason, "cause": cause})
         self.call_back(job, Ending("FAILED", "failed", reason), None)
         self.failures.append(reason)
         if len(self.failures) >= self.plan.config.max_failures:

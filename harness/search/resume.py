@@ -14,10 +14,7 @@ from harness.errors import HarnessError
 from harness.search.plan import SearchPlan
 from harness.trials.messages import Baseline
 from reports.study_record import StudyRecord
-from reports.trial_record import TrialRecord, enqueued_params
-
-OUT_OF_MEMORY = "out of memory, also when run alone"
-"""Start of the reason of a failure that the parameters themselves caused."""
+from reports.trial_record import Cause, TrialRecord, enqueued_params
 
 SAY_SOMETHING = (TrialState.COMPLETE, TrialState.PRUNED)
 WARM_STARTS = ("warm_start", "other_warm_start")
@@ -104,5 +101,5 @@ def requeue_failed(study: Study) -> None:
     for (label, name), attempts in runs.items():
         last = attempts[-1]
         only_failed = all(trial.state == TrialState.FAIL for trial in attempts)
-        if only_failed and not TrialRecord.of(last).reason.startswith(OUT_OF_MEMORY):
+        if only_failed and TrialRecord.of(last).cause != Cause.OUT_OF_MEMORY:
             study.enqueue_trial(enqueued_params(last), TrialRecord.attributes(**{label: name}))
