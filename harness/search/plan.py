@@ -175,7 +175,6 @@ def assemble(
             **facts_of(config, space, profile, train, weights, goal, devices, data),
             **facts_of_start(config, start),
             **facts_of_trainer(config, external),
-            "pinned": {},
         },
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
