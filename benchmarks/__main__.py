@@ -73,7 +73,9 @@ ALONE = {
     "evidence": "17 min",
     "gpu": "9 min",
     "moving_settings": "20 min",
+    "operations": "2 min",
     "remedies": "6 min",
+    "transfer": "8 min",
     "verdict": "not timed",
     "wheels": "2 min",
 }

@@ -131,26 +131,22 @@ def search(part: Part) -> None:
     command = [sys.executable, "-c", f"{first}from harness.cli.app import main; main()", "search"]
     command += ["--budget", budget, "--profile", "standard", "--weights", "random"]
     command += ["--device", device, "--study", STUDY, "--run-dir", str(part.work / "runs")]
-    command += ["--timeout", f"{limit}s"]
+    command += ["--timeout", f"{limit}s", "--json"]
     began, codes = time.perf_counter(), list[int]()
-    lines = []
+    outcome: dict[str, Any] = {}
     for line in output_of(command, codes):
         say(what="output", text=line)
-        lines.append(line)
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            outcome = event if event.get("event") == "Outcome" else outcome
     seconds = round(time.perf_counter() - began, 1)
     found = trials_of(part.work / "runs")
     say(what="search", code=codes[0], seconds=seconds, limit=limit, **found)
-    for line in verdict_of(lines):
-        say(what="verdict", text=line)
+    for answer in outcome.get("answers", ()):
+        say(what="verdict", text=answer)
     best = part.work / "runs" / STUDY / "best.yaml"
     if best.exists():
         (part.out / "best.yaml").write_bytes(best.read_bytes())
-
-
-def verdict_of(lines: list[str]) -> list[str]:
-    """The sentences between the finalists' table and the list of files, and the best trial."""
-    starts = ("Whatever the generator", "With train.py as it is", "Best configuration")
-    return [line for line in lines if line.strip().startswith(starts)]
 
 
 def trials_of(runs: Path) -> dict[str, Any]:

@@ -1,20 +1,28 @@
 """What removes the blur? Ways of training, each against the guide's recommended setting.
 
-    python -m benchmarks.remedies --seeds 3
+    python -m benchmarks.remedies --seeds 3 --strip docs/moving.png
     python -m benchmarks.remedies --data PAIRS --direction BtoA --name _mine
 
-A remedy changes training settings and nothing else: the guide's recommended five settings, the
-pairs, the seeds and the steps are the same. Each seed has a warm start of its own for each remedy,
-and is scored on pairs held out from training. The lead over the recommended setting is that of
-`harness.evaluation.paired_comparison`: an interval for new seeds and new pictures. A generator
-that moves pixels is scored on the same pairs at larger sizes too, by the field found at its own.
+A remedy changes how the guide's recommended five settings are trained, and nothing else: pairs,
+seeds and steps are the same, and all remedies of one network continue from the same warm start, as
+the trials of a search do. A run is as long as a trial, and is scored on the pairs held out from
+training. The lead over the recommended setting is that of
+`harness.evaluation.paired_comparison`: an interval for new seeds and new pictures. Remedies of
+generators that move pixels are compared with the plain one of them too. `--larger` scores that one
+at larger sizes, by the field found at its own.
+
+The remedies are prototypes, in `benchmarks.remedy_steps`. Every run is kept in
+the results file at once; the same command goes on where it stopped.
 """
 
 import argparse
+import hashlib
 import json
 import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,60 +30,121 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
+from benchmarks.remedy_steps import (
+    BASELINE,
+    MOVING,
+    PLAIN_MOVING,
+    REMEDIES,
+    Prototype,
+    Remedy,
+    built_as,
+)
 from benchmarks.scaffold import RESULTS, describe_machine
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings, TrialPlan
+from harness.data.check.flow import estimated_displacement
 from harness.data.pairs.cache import default_cache
 from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.data.pairs.prepare import prepare_data
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.paired_comparison import paired_interval
 from harness.evaluation.restore import load_generator, restore
-from harness.trials.messages import Rung, TrialTask
+from harness.training.batches import Batch, batches
+from harness.training.loop import Progress, train
+from harness.trials.messages import TrialTask
 from harness.trials.trial import Trials
 from objectives.loading import load_objective
+from objectives.masks import dilate
 from reports.names import RECOMMENDED
 from search_spaces.recipes import load_recipes
 
-BASELINE = "repainting, as the guide recommends"
-REMEDIES: dict[str, dict[str, Any]] = {BASELINE: {}, "moving pixels": {"netG": "warp_unet_128"}}
+PARAMS = load_recipes()[RECOMMENDED]
 LARGER = (256, 512)
+# Displacements are kept as bytes, up to this share of the side.
+REACH = 0.08
 
 
-def train_remedy(
-    train: TrainSettings, dataset: Path, seed: int, folder: Path
-) -> tuple[dict[str, Any], Path]:
+@cache
+def with_beside(dataset: Path) -> PairSet:
+    """The training pairs, whose originals carry four channels more, as bytes.
+
+    They are the region, the displacement (x, y) that optical flow finds to undo the retouching, and
+    the column, which shows whether a batch is flipped.
+    """
+    pairs = load_dataset(dataset).train
+    originals = []
+    for retouched, original, mask in zip(
+        pairs.retouched, pairs.originals, pairs.masks, strict=True
+    ):
+        moved, still = (each.permute(1, 2, 0).numpy() for each in (original, retouched))
+        field = torch.from_numpy(estimated_displacement(moved, still))[None]
+        field = F.interpolate(field, mask.shape[-2:], mode="bilinear", align_corners=False)[0]
+        coded = (field * (127 / REACH) + 128).round().clamp(0, 255).byte()
+        region = dilate(mask[None])[0].byte() * 255
+        column = torch.linspace(0, 255, mask.shape[-1]).byte().expand_as(region)
+        originals.append(torch.cat([original, region, coded, column]))
+    return replace(pairs, originals=tuple(originals))
+
+
+def decoded(beside: Tensor) -> Tensor:
+    """What a batch carries beside its originals, as `Prototype.beside`, from values in [-1, 1]."""
+    region, coded, column = beside[:, :1], beside[:, 1:3], beside[:, 3:]
+    field = ((coded + 1) * 127.5 - 128) * (REACH / 127)
+    flipped = column[..., :1, -1:] < column[..., :1, :1]
+    x = torch.where(flipped, -field[:, :1], field[:, :1])
+    return torch.cat([(region + 1) / 2, x, field[:, 1:]], 1)
+
+
+class RemedyTrials(Trials):
+    """The trials of one remedy."""
+
+    def __init__(self, plan: TrialPlan, remedy: Remedy) -> None:
+        super().__init__(plan)
+        self.remedy = remedy
+
+    def phase_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
+        settings, _, checkpoint = super().phase_setup(task)
+        return settings.but({"rungs": (settings.steps,)}), self.test, checkpoint
+
+    def train_built_in(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
+        generator, discriminator = self.networks(task)
+        model = self.remedy.step.start(
+            generator,
+            self.remedy.discriminator(discriminator),
+            task.params,
+            settings,
+            self.perceptual,
+        )
+        assert isinstance(model, Prototype)
+        model.prepare()
+
+        uses = self.remedy.step.uses_beside
+        pairs = with_beside(self.plan.dataset) if uses else self.dataset.train
+
+        def stream() -> Iterator[Batch]:
+            for batch in batches(pairs, settings, self.device, task.seed):
+                if not uses:
+                    yield batch
+                    continue
+                model.beside = decoded(batch.original[:, 3:])
+                yield Batch(batch.retouched, batch.original[:, :3])
+
+        torch.manual_seed(task.seed)
+        yield from train(model, stream(), settings)
+
+
+def run_remedy(trials: Trials, remedy: Remedy, seed: int) -> tuple[dict[str, Any], Path]:
     """One training on one seed: its scores on the held-out pairs, and its generator."""
-    params = load_recipes()[RECOMMENDED]
-    plan = TrialPlan(
-        dataset=dataset,
-        folder=folder,
-        train=train,
-        weights="random",
-        device="cpu",
-        threads=1,
-        warm_start_threads=1,
-        discriminators=((params.n_layers_D, params.gan_mode),),
-        seed=seed,
-    )
     began = time.perf_counter()
-    trials = Trials(plan)
-    baseline = trials.prepare(lambda done, total: None)
-    rungs: list[Rung] = []
-
-    def report(rung: Rung) -> bool:
-        rungs.append(rung)
-        return True
-
-    result = trials.run(TrialTask(0, params, seed, "final"), report)
+    with built_as(remedy.network):
+        result = trials.run(TrialTask(0, PARAMS, seed), lambda rung: True)
     assert result is not None
     assert result.checkpoint is not None
     return {
-        "noop": baseline.held_out_noop,
-        "steps": rungs[-1].step,
-        "score": rungs[-1].value,
-        "components": {key: rungs[-1].components[key] for key in ("D", "E", "Lrel")},
+        "score": result.rung.value,
+        "components": {key: result.rung.components[key] for key in ("D", "E", "Lrel")},
         "pictures": [row["score"] for row in result.per_image],
         "seconds": round(time.perf_counter() - began, 1),
     }, result.checkpoint
@@ -106,15 +175,15 @@ def at_larger_sizes(checkpoint: Path, pairs_at: dict[int, PairSet]) -> dict[str,
     return found
 
 
-def lead(runs: list[dict[str, Any]], baseline: list[dict[str, Any]]) -> dict[str, float]:
-    """How far a remedy lies above the baseline, over seeds and pictures."""
-    differences = np.array(
-        [np.subtract(a["pictures"], b["pictures"]) for a, b in zip(runs, baseline, strict=True)]
-    )
-    return {key: round(value, 4) for key, value in asdict(paired_interval(differences)).items()}
+def lead(remedy: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, float]:
+    """How far a remedy lies above another, over seeds and pictures."""
+    shared = [seed for seed in remedy["runs"] if seed in over["runs"]]
+    pictures = [[each["runs"][seed]["pictures"] for seed in shared] for each in (remedy, over)]
+    found = asdict(paired_interval(np.subtract(*pictures)))
+    return {key: round(value, 4) for key, value in found.items()}
 
 
-def strip(pairs: PairSet, restored: list[Tensor]) -> Image.Image:
+def strip(pairs: PairSet, restored: Sequence[Tensor]) -> Image.Image:
     """The first pair: retouched, restored in each way, original; three times as large."""
     row = [pairs.retouched[0], *(way[0] for way in restored), pairs.originals[0]]
     picture = Image.fromarray(torch.cat(row, 2).permute(1, 2, 0).numpy())
@@ -127,9 +196,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a folder of pairs; default: the built-in ones")
     parser.add_argument("--direction", default="AtoB")
     parser.add_argument("--name", default="", help="added to the results file's name")
-    parser.add_argument("--strip", type=Path, help="a picture: a validation pair by seed 0")
+    parser.add_argument("--strip", type=Path, help="a picture: a validation pair by the first seed")
+    parser.add_argument("--only", nargs="+", choices=REMEDIES, default=[*REMEDIES])
+    parser.add_argument("--larger", action="store_true", help="score at larger sizes, too")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # steps this small gain nothing from a second
+    torch.set_flush_denormal(True)
 
     prepared = {
         size: prepare_data(
@@ -138,47 +210,68 @@ def main() -> None:
             QUICK.but({"load_size": size, "crop_size": size}),
             default_cache(),
         )
-        for size in (QUICK.crop_size, *LARGER)
+        for size in (QUICK.crop_size, *(LARGER if asked.larger else ()))
     }
-    larger = {size: load_dataset(prepared[size].file).test for size in LARGER}
-    data = prepared[QUICK.crop_size]
+    data = prepared.pop(QUICK.crop_size)
+    larger = {size: load_dataset(one.file).test for size, one in prepared.items()}
     shown = load_dataset(data.file).val  # nothing is chosen by them here
-    restored: list[Tensor] = []
-    kept: dict[str, Any] = {
+    file = RESULTS / f"remedies{asked.name}.json"
+    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    if kept.get("data_digest", data.digest) != data.digest:
+        parser.error(f"{file} holds runs on other pairs: move it away, or give another --name")
+    kept |= {
         "machine": describe_machine("cpu"),
         "profile": "quick",
         "pairs": f"{data.n_train} to train, {data.n_test} held out",
         "data_digest": data.digest,
-        "remedies": {},
     }
-    file = RESULTS / f"remedies{asked.name}.json"
-    file.parent.mkdir(exist_ok=True)
-    for name, changes in REMEDIES.items():
-        runs: list[dict[str, Any]] = []
-        for seed in range(asked.seeds):
-            with tempfile.TemporaryDirectory() as folder:
-                run, checkpoint = train_remedy(QUICK.but(changes), data.file, seed, Path(folder))
-                if str(changes.get("netG", "")).startswith("warp_"):
-                    run["sizes"] = at_larger_sizes(checkpoint, larger)
-                if seed == 0:
-                    restored.append(restored_by(checkpoint, shown))
-            runs.append(run)
-            print(
-                f"{name:<36} seed {seed}  {run['score']:.4f} (unchanged {run['noop']:.4f})",
-                flush=True,
-            )
-        entry: dict[str, Any] = {"changes": changes, "runs": runs}
-        if name != BASELINE:
-            entry["lead"] = lead(runs, kept["remedies"][BASELINE]["runs"])
-            print(
-                "{:<36} leads by {mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(
-                    name, **entry["lead"]
-                )
-            )
-        kept["remedies"][name] = entry
-        file.write_text(json.dumps(kept, indent=1))
-    if asked.strip is not None:
-        strip(shown, restored).save(asked.strip)
+    known = kept.setdefault("remedies", {})
+    restored: dict[str, Tensor] = {}
+    # Its warm starts are of these settings and pairs.
+    made_of = hashlib.sha256(f"{QUICK.model_dump_json()} {data.digest}".encode()).hexdigest()
+    work = Path(tempfile.gettempdir()) / f"remedies-{made_of[:16]}"
+    for name in dict.fromkeys([BASELINE, PLAIN_MOVING, *asked.only]):
+        remedy = REMEDIES[name]
+        entry = known.setdefault(name, {"runs": {}})
+        lacking = [seed for seed in range(1, asked.seeds + 1) if f"{seed}" not in entry["runs"]]
+        if not lacking:
+            continue
+        trials = started(data.file, work / remedy.warm_start_name, remedy)
+        kept["noop"] = trials.test.noop()
+        for seed in lacking:
+            run, checkpoint = run_remedy(trials, remedy, seed)
+            if name == PLAIN_MOVING and asked.larger:
+                run["sizes"] = at_larger_sizes(checkpoint, larger)
+            if seed == 1 and name in (BASELINE, PLAIN_MOVING):
+                restored[name] = restored_by(checkpoint, shown)
+            entry["runs"][f"{seed}"] = run
+            file.write_text(json.dumps(kept, indent=1) + "\n")
+            print(f"{name:<42} seed {seed}  {run['score']:.4f}", flush=True)
+        for key, other in (("lead", BASELINE), ("lead_over_moving", PLAIN_MOVING)):
+            if name != other and (other == BASELINE or remedy.netG == MOVING):
+                entry[key] = lead(entry, known[other])
+                print(f"{name:<42} {key} {entry[key]}", flush=True)
+        file.write_text(json.dumps(kept, indent=1) + "\n")
+    if asked.strip is not None and len(restored) == 2:
+        strip(shown, list(restored.values())).save(asked.strip)
+
+
+def started(dataset: Path, folder: Path, remedy: Remedy) -> RemedyTrials:
+    """The trials of a remedy, with the warm start of its network."""
+    plan = TrialPlan(
+        dataset=dataset,
+        folder=folder,
+        train=QUICK.but({"netG": remedy.netG}),
+        weights="random",
+        device="cpu",
+        threads=1,
+        warm_start_threads=1,
+        discriminators=((PARAMS.n_layers_D, PARAMS.gan_mode),),
+    )
+    trials = RemedyTrials(plan, remedy)
+    with built_as(remedy.network):
+        trials.prepare(lambda done, total: None)
+    return trials
 
 
 if __name__ == "__main__":

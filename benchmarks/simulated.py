@@ -82,7 +82,6 @@ class SimulatedLauncher:
     """Workers that answer at once, in this process.
 
     Args:
-        jobs: workers; each has one word to say at most, as a real one that waits for its answer.
         panel: the picture of every rung; empty for none.
     """
 
@@ -90,7 +89,7 @@ class SimulatedLauncher:
         self.folder = folder
         self.panel = panel
         self.running: dict[int, tuple[TrialTask, int]] = {}
-        self.said: dict[int, Message] = {}
+        self.said: dict[int, list[Message]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -99,23 +98,24 @@ class SimulatedLauncher:
         self.close()
 
     def start(self, number: int) -> None:
-        self.said[number] = Ready()
+        self.said[number] = [Ready()]
 
     def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
+        said = self.said.setdefault(number, [])
         match order:
             case Measure():
-                self.said[number] = Pace()
+                said.append(Pace())
             case Prepare():
-                self.said[number] = Baseline(noop=0.26, warm_start=0.2)
+                said.append(Baseline(noop=0.26, warm_start=0.2))
             case TrialTask():
                 self.running[number] = order, 0
-                self.said[number] = self.rung(order, 0)
+                said.append(self.rung(order, 0))
             case True:
                 task, rung = self.running[number]
                 self.running[number] = task, rung + 1
-                self.said[number] = self.rung(task, rung + 1)
+                said.append(self.rung(task, rung + 1))
             case _:
-                self.said[number] = Stopped()
+                said.append(Stopped())
 
     def rung(self, task: TrialTask, index: int) -> Rung | TrialResult:
         """The rung of that index; after the last, the end."""
@@ -136,8 +136,15 @@ class SimulatedLauncher:
         return TrialResult(rung, per_image, checkpoint)
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
-        said, self.said = self.said, {}
-        return sorted(said.items(), key=lambda item: item[0])
+        return [(number, self.next_of(number)) for number in sorted(self.said)]
+
+    def next_of(self, number: int) -> Message:
+        """A worker's next message."""
+        said = self.said[number]
+        message = said.pop(0)
+        if not said:
+            del self.said[number]
+        return message
 
     def kill(self, number: int) -> None:
         self.said.pop(number, None)

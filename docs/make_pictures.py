@@ -30,8 +30,6 @@ HERE = Path(__file__).parent
 COLOURS = 128
 SIDEBAR = 198  # pixels of MLflow's page
 PATIENCE = 180_000  # milliseconds
-# MLflow's page offers its assistant once, over a third of the screen.
-NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 
 
 @contextmanager
@@ -48,13 +46,17 @@ def mlflow_at(run_dir: Path, study: str) -> Iterator[str]:
         process.wait()
 
 
-def keep(page: Any, name: str, left: int = 0) -> None:
-    """A screenshot with few colours, without the page's leftmost pixels."""
+def keep(page: Any, name: str, left: int = 0, last: Any = None) -> None:
+    """A screenshot with few colours, without the page's leftmost pixels, down to element `last`."""
     page.wait_for_timeout(2000)
     file = HERE / f"{name}.png"
     page.screenshot(path=file, timeout=PATIENCE)
     with Image.open(file) as picture:
-        shown = picture.convert("RGB").crop((left, 0, picture.width, picture.height))
+        bottom = picture.height
+        if last is not None:
+            box = last.bounding_box()
+            bottom = round(box["y"] + box["height"]) + 12
+        shown = picture.convert("RGB").crop((left, 0, picture.width, bottom))
     shown.quantize(COLOURS).save(file, optimize=True)
 
 
@@ -85,7 +87,13 @@ def take_mlflow(page: Any, address: str) -> None:
         boxes.nth(place).click()
     page.get_by_role("button", name="Compare").click()
     page.locator(".parcoords, .plot-container").first.wait_for()
-    keep(page, "mlflow-compare", SIDEBAR)
+    # The page's own layers cover the list where a click would land.
+    page.get_by_text("panel.png", exact=True).first.dispatch_event("click")
+    pictures = page.get_by_alt_text("panel.png")
+    pictures.nth(4).wait_for(state="attached")
+    page.set_viewport_size({"width": 1700, "height": 900})
+    pictures.first.scroll_into_view_if_needed()
+    keep(page, "mlflow-compare", SIDEBAR, pictures.first)
 
 
 def take_report(page: Any, file: Path) -> None:
@@ -122,7 +130,6 @@ def main() -> None:
             (take_mlflow, address, (1700, 800)),
         ):
             context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-            context.add_init_script(NO_ASSISTANT)
             page = context.new_page()
             page.set_default_timeout(PATIENCE)
             take(page, source)

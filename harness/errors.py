@@ -46,7 +46,7 @@ class DivergedError(HarnessError):
 
 
 @contextmanager
-def for_the_user(*kinds: type[Exception]) -> Iterator[None]:
+def as_user_input_error(*kinds: type[Exception]) -> Iterator[None]:
     """Re-raise exceptions of these types as `UserInputError`: their messages suit the user.
 
     Raises:
@@ -115,6 +115,6 @@ def printable(text: object) -> str:
     return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
 
-def on_one_line(text: object) -> str:
-    """Like `printable`, with newlines escaped too."""
+def inline(text: object) -> str:
+    """Like `printable`, for use within a line: newlines are escaped too."""
     return printable(text).replace("\n", "\\n")

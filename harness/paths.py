@@ -38,12 +38,17 @@ class RunPaths:
         return self.root / "mlflow-server.log"
 
     @property
+    def made_pairs(self) -> Path:
+        """Pairs made of `--originals`, a folder for each set of portraits."""
+        return self.root / "made-pairs"
+
+    @property
     def opening_lock(self) -> Path:
         """The lock for opening a database, since only one process at a time may create it."""
         return self.root / ".opening.lock"
 
     def study(self, name: str) -> "StudyPaths":
-        reserved = [self.mlflow_artifacts.name, self.mlflow_log.name]
+        reserved = [self.mlflow_artifacts.name, self.mlflow_log.name, self.made_pairs.name]
         for database in (self.optuna_db, self.mlflow_db):
             # SQLite creates files with these suffixes next to a database.
             reserved += [database.name + suffix for suffix in ("", "-wal", "-shm", "-journal")]
@@ -292,7 +297,7 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         UserInputError: it cannot be written; the message names the option for another folder.
     """
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         raise UserInputError(
             f"The folder {folder} cannot be written ({why}): choose another with {option} DIR."
         )
@@ -310,7 +315,7 @@ def check_run_dir(folder: Path) -> None:
 
 def unfit_to_run_in(folder: Path) -> str:
     """Why a folder cannot be a run folder; "" if it can."""
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         return f"The folder {folder} cannot be written ({why})"
     if "?" in str(folder.absolute()):
         return (
@@ -326,14 +331,14 @@ def check_file(file: Path, option: str) -> None:
     Raises:
         UserInputError: it cannot be written; the message names the option for another file.
     """
-    why = "it is a folder" if file.is_dir() else refusal_to_hold(file.absolute().parent)
+    why = "it is a folder" if file.is_dir() else why_not_writable(file.absolute().parent)
     if why:
         raise UserInputError(
             f"{file} cannot be written ({why}): name another file with {option} FILE."
         )
 
 
-def refusal_to_hold(folder: Path) -> str:
+def why_not_writable(folder: Path) -> str:
     """Why a folder cannot be created or written; "" if it can."""
     try:
         # Only a real attempt is reliable: permissions are not enough for special file systems.

@@ -1,16 +1,16 @@
-"""`train.py` command lines of pytorch-CycleGAN-and-pix2pix that do what the settings say.
+"""`train.py` command lines of pytorch-CycleGAN-and-pix2pix for given settings.
 
-Only options that all of that repository's versions since 2019 share are written, and every value
-is written out, for its defaults differ between models and versions. What is easily got wrong there:
+They contain only options that all versions of the repository since 2019 share, and state every
+value, since defaults differ between models and versions. Traps that they avoid:
 
 - `--n_layers_D` is read only with `--netD n_layers`; with `basic` there are always three layers.
-- `--no_flip` and `--no_dropout` are switches: they take no value and stand only where meant.
+- `--no_flip` and `--no_dropout` are switches without a value.
 - A trial's learning rate is constant. With the default linear policy and `--n_epochs_decay 0` it
-  would be 0 during the whole last epoch (the rate is updated as an epoch begins), so the step
-  policy is named, with its step beyond the end.
+  would be 0 during the whole last epoch (it is updated at the start of an epoch), so the step
+  policy is used, with its first step after the end.
 - Without `--save_epoch_freq` a run of fewer than five epochs would save nothing.
-- The perceptual model and its options are no part of the repository: named only where the term is
-  used. Nor is pix2pix_warp, which a generator that moves pixels needs; it takes the term too.
+- The perceptual model and its options are not part of the repository, so they appear only if the
+  term is used. Nor is pix2pix_warp, which a generator that moves pixels needs; it has the term too.
 """
 
 import math
@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PLACEHOLDER_DATA = "./pairs"
-"""Stands for the user's own folder where a study used the built-in pictures."""
+"""Placeholder for the user's own folder, if a study used the built-in pictures."""
 
 FULL_TRAINING: dict[str, Any] = {
     "netG": "unet_256",
@@ -66,11 +66,11 @@ ADD_MODEL = (
 Command = list[str]
 
 MOVES = "warp_"
-"""How the names of generators that move pixels begin; train.py has a model for them instead."""
+"""Prefix of the generators that move pixels; in train.py they are a model of their own."""
 
 
 def moves_pixels(settings: Mapping[str, Any]) -> bool:
-    """Whether the generator of these settings moves pixels: a copy needs our model file for it."""
+    """Whether the generator of these settings moves pixels; a copy then needs our model file."""
     return str(settings.get("netG", "")).startswith(MOVES)
 
 
@@ -113,8 +113,8 @@ def train_commands(
         train: the fixed ones, TrainSettings' names.
         data: `folder` (None: built-in pictures), `direction`, `n_train`.
         name: the run's name; made safe for a folder.
-        warm_start: the folder of checkpoints that the trial continued from; None: from nothing.
-        mark: what those of the trial's kind of generator have in their names.
+        warm_start: the folder of checkpoints that the trial continued from; None: from scratch.
+        mark: the suffix of its files for the trial's kind of generator.
 
     Returns:
         Commands as argument lists, to be run in order.
@@ -135,7 +135,7 @@ def train_commands(
 def continue_from(
     warm_start: str, params: Mapping[str, Any], name: str, mark: str
 ) -> list[Command]:
-    """Lay a study's warm start where `--continue_train` looks for it."""
+    """Copy a study's warm start to where `--continue_train` looks for it."""
     run = f"./checkpoints/{name}"
     kind = f"{params['n_layers_D']}_{params['gan_mode']}{mark}"
     return [
@@ -240,7 +240,7 @@ def steps_per_epoch(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
 
 
 def folder_name(name: str) -> str:
-    """A run name that is a plain folder of `checkpoints/`, whatever the study is called."""
+    """A run name that is a valid plain folder in `checkpoints/`, for any study name."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "pix2pix"
 
 
@@ -260,7 +260,7 @@ def rounded(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def number(value: float) -> str:
-    """A number as Python reads it back, without an exponent where it is short: 0.0001, 100."""
+    """A number that Python reads back exactly; short ones without an exponent: 0.0001, 100."""
     plain = f"{value:.12f}".rstrip("0").rstrip(".")
     return plain if float(plain) == value else repr(value)
 
@@ -279,7 +279,7 @@ def shell(command: Command) -> str:
 
 
 def quoted(word: str) -> str:
-    """A word as bash takes it, in characters that every file and terminal can show.
+    """A word quoted for bash, in characters that every file and terminal can show.
 
     A path can hold bytes that are no UTF-8, and control characters.
     """

@@ -77,7 +77,7 @@ def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
         return compared(finals, finals.difference, say)
     decision = confirmed(study, finals, finals.difference, say, where)
     if is_pareto(study):
-        return chosen(study, decision, say, where)
+        decision = chosen(study, decision, say, where)
     lead = finals.as_is.difference if finals.as_is else None
     if lead is None:
         return decision
@@ -94,7 +94,7 @@ def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
 def with_as_is(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
     """Beside what single runs show: the same of the generators that an unchanged train.py has."""
     trial = as_is_trial(study)
-    if trial is None or trial.number == decision.trial or is_pareto(study):
+    if trial is None or trial.number == decision.trial:
         return decision
     own = searched(study, trial, say, where, as_is=True)
     return replace(decision, as_is=for_train_py(own, say))
@@ -149,9 +149,10 @@ def confirmed(
     recommended = next(row for row in rows if row.name == finals.baseline)
     challenger = next(row for row in rows if row is not recommended)
     found, size = size_of_lead(lead)
-    better, best = found == "better", rows[0]
+    better = found == "better"
+    best = challenger if better else rows[0]
     decided = challenger if better else recommended
-    reach = reach_of(challenger if better else best, finals.noop, sign_of(study))
+    reach = reach_of(best, finals.noop, sign_of(study))
     blur = measures_blur(study)
     in_short = short_settings(decided.params, say)
     if better:
@@ -160,7 +161,7 @@ def confirmed(
     else:
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
-    level = "" if reach == "unknown" else f"level_{'above' if reach == 'above' else 'below'}"
+    level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
     scores = {"score": number(best.mean), "noop": number(finals.noop)}
     why = say(
         f"why_{found}",
@@ -236,7 +237,7 @@ def searched(
         why_searched(study, trial, None if own else recommended, say),
         command,
     )
-    if is_pareto(study) and verb != "wait":
+    if is_pareto(study) and verb != "wait" and not as_is:
         return chosen(study, decision, say, where)
     return decision
 

@@ -11,13 +11,17 @@ TICKS = 4
 
 @dataclass(frozen=True)
 class Dot:
-    """One number and the ends of its interval, None where there is none; `note` stands beside."""
+    """One number and the ends of its interval, None where there is none; `note` stands beside.
+
+    `chosen`: it is marked.
+    """
 
     label: str
     value: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
     note: str = ""
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Row:
     label: str
     text: str
     note: str
+    chosen: bool
     at: float
     from_: float | None
     to: float | None
@@ -60,12 +65,11 @@ def dots(rows: Sequence[Dot], line: float | None, write: Callable[[float], str])
         return round(100 * (value - low) / (high - low), 2)
 
     def laid(row: Dot) -> Row:
-        text = write(row.value)
-        if row.low is None or row.high is None:
-            return Row(row.label, text, row.note, place(row.value), None, None)
-        text += f" [{write(row.low)}, {write(row.high)}]"
-        ends = place(row.low), place(row.high)
-        return Row(row.label, text, row.note, place(row.value), *ends)
+        text, ends = write(row.value), None
+        if row.low is not None and row.high is not None:
+            text += f" [{write(row.low)}, {write(row.high)}]"
+            ends = place(row.low), place(row.high)
+        return Row(row.label, text, row.note, row.chosen, place(row.value), *(ends or (None, None)))
 
     step = rounded((high - low) / TICKS)
     first = math.ceil(low / step)

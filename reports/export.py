@@ -85,6 +85,7 @@ AS_IS = (
     "confirmed",
     "verdict",
     "params",
+    "train",
     "score",
     "searched",
     "lead",

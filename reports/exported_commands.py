@@ -25,7 +25,7 @@ from reports.commands import (
 )
 from reports.places import mark_of_warm_start, warm_start_of
 from reports.programs import program_commands
-from reports.record import extras_of, params_of
+from reports.record import KIND, extras_of, params_of
 from reports.repositories import in_its_words
 from reports.study_record import StudySetup
 from reports.translations import Translate
@@ -128,9 +128,12 @@ def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Co
     """The training settings of a full training that are not the guide's.
 
     They are those that the user pinned or whose value comes from the user's model, and, rounded,
-    those that the search chose. Those of a recipe are the profile's, and are left to the guide.
+    those that the search chose. Those of a recipe are the profile's, and are left to the guide; so
+    is the network of a trial that was only given a kind of generator.
     """
     chosen = {} if TrialRecord.of(trial).recipe else rounded(extras_of(trial))
+    if KIND in trial.params:
+        chosen.pop("netG", None)
     generator = {"netG": train["netG"]} if moves_pixels(train) else {}
     return {**setup.pinned, **chosen, **generator}
 

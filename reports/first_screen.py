@@ -1,6 +1,8 @@
 """What stands on the report's first screen beside the decision: progress, remarks and scores."""
 
+from reports.decision import Decision
 from reports.dots import Dot, Dots, dots
+from reports.finalists_record import FinalistRow
 from reports.names import BLURRING, RECOMMENDED
 from reports.numbers import number, trial_name
 from reports.summary import Standing, Summary
@@ -41,34 +43,45 @@ def setting_name(name: str | None, say: Translate) -> str:
     return say(NAMED[name]) if name in NAMED else name or ""
 
 
-def scores(summary: Summary, say: Translate) -> Dots:
+def leader_name(decision: Decision, say: Translate) -> str:
+    """What the trial that leads is called: the winner once that is decided."""
+    return say("winner" if decision.verb in ("use", "choose") else "leader")
+
+
+def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
     """The scores of the first screen: the finalists' means, or else those of single runs.
 
-    The line is the score of the picture returned unchanged, on the same pictures.
+    The line is the score of the picture returned unchanged, on the same pictures. The decided
+    setting is marked.
     """
     if summary.finals is not None:
         rows = [
-            Dot(setting_name(row.name, say), row.mean, *(row.ci95 or (None, None)))
-            for row in summary.finals.rows
-            if row.mean is not None
+            finalist_dot(row, decision, say) for row in summary.finals.rows if row.mean is not None
         ]
         noop = summary.finals.noop
     else:
         rows = [
-            Dot(name, standing.score, None, None)
-            for name, standing in single_runs(summary, say)
+            Dot(name, standing.score, chosen=standing.trial == decision.trial)
+            for name, standing in single_runs(summary, decision, say)
             if standing.score is not None
         ]
         if summary.warm_start is not None:
-            rows.append(Dot(say("warm_start_short"), summary.warm_start, None, None))
+            rows.append(Dot(say("warm_start_short"), summary.warm_start))
         noop = summary.noop
     return dots(rows, noop, number)
 
 
-def single_runs(summary: Summary, say: Translate) -> list[tuple[str, Standing]]:
+def finalist_dot(row: FinalistRow, decision: Decision, say: Translate) -> Dot:
+    assert row.mean is not None
+    low, high = row.ci95 or (None, None)
+    chosen = row.trial is not None and row.trial == decision.trial
+    return Dot(setting_name(row.name, say), row.mean, low, high, chosen=chosen)
+
+
+def single_runs(summary: Summary, decision: Decision, say: Translate) -> list[tuple[str, Standing]]:
     """The trials of the first screen by what a reader calls them, each once."""
     named = (
-        (say("winner"), summary.winner),
+        (leader_name(decision, say), summary.winner),
         (say("as_is_short"), summary.as_is),
         (say("recommended_short"), summary.baseline),
         (say("problem_short"), summary.problem),

@@ -78,7 +78,6 @@ def render(
     record = StudyRecord.of(study)
     rungs = TrialRecord.of(winner).rungs if winner else []
     folder = panels and panels.parent
-    config = best_config(study, folder=folder, lang=lang) if winner and record.ours else None
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,
@@ -88,7 +87,9 @@ def render(
     )
     environment.filters |= {"number": number, "signed": signed, "value": value}
     decision = decide(study, say, Where(folder, storage))
-    shown = shown_pictures(summary, panels, say)
+    decided = winner and record.ours and decision.trial is not None
+    config = best_config(study, decision.trial, folder=folder, lang=lang) if decided else None
+    shown = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
     return environment.get_template("live.html.j2" if live else "report.html.j2").render(
         live=live,
@@ -100,7 +101,7 @@ def render(
         decision=decision,
         placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
         remarks=remarks(summary, say),
-        scores=scores(summary, say),
+        scores=scores(summary, decision, say),
         effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
         recommended=RECOMMENDED,
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},

@@ -1,4 +1,4 @@
-"""Where a study's files are: its run folder may have been moved since the record was made."""
+"""Paths of a study's files, whose run folder may have been moved since they were recorded."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,25 +13,25 @@ WARM_START, PAIRS, INPUTS = 2, 2, 3
 
 
 def warm_start_of(setup: StudySetup, folder: Path | None) -> str | None:
-    """The folder of checkpoints that the trials continued from; None: they began from nothing.
+    """The folder of checkpoints that the trials continued from; None: they started from scratch.
 
     Args:
-        folder: the study's folder as it lies now; None: as the record has it.
+        folder: the study's current folder; None: the recorded one.
     """
     return placed(setup.warm_start_folder, WARM_START, folder)
 
 
 def mark_of_warm_start(setup: StudySetup, train: Mapping[str, Any]) -> str:
-    """What the files have in their names that a trial continued from, where there are two kinds.
+    """The suffix of the warm start's files for the trial's kind of generator, if there are two.
 
     Args:
-        train: the trial's own settings; its generator may be of the kind that the study's is not.
+        train: the trial's own settings; its generator may be of the other kind than the study's.
     """
     return "_warp" if moves_pixels(train) and not setup.train.moves else ""
 
 
 def program_of(setup: StudySetup, folder: Path | None) -> dict[str, Any] | None:
-    """The program that ran the trials, with the places of what it is given; None: there is none."""
+    """The user's program that ran the trials, with its paths as they are now; None: none did."""
     program = setup.program
     if program is None:
         return None
@@ -43,7 +43,7 @@ def program_of(setup: StudySetup, folder: Path | None) -> dict[str, Any] | None:
 
 
 def placed(path: str | None, parts: int, folder: Path | None) -> str | None:
-    """A path whose last parts lie in the study's folder, in the folder as it lies now."""
+    """A recorded path, moved to the study's current folder: its last `parts` lie in that folder."""
     if path is None or folder is None:
         return path
     return str(folder.absolute().joinpath(*Path(path).parts[-parts:]))

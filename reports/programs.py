@@ -1,4 +1,4 @@
-"""The command of any program that trains, as a template: what it may name, and filling it in."""
+"""Command templates of the user's own training program: their placeholders, and filling them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ SETTINGS = (
     "beta1",
     "steps",
 )
-"""What a trial is trained with, in pix2pix's words."""
+"""Placeholders for a trial's settings, under pix2pix's names."""
 
 PLACES = (
     "pairs",  # folder of the training pairs: train/*.png, A, the retouched picture, beside B
@@ -41,11 +41,11 @@ PLACES = (
     "start_G",  # checkpoint that the generator continues from
     "start_D",  # and of the discriminator
 )
-"""Where the trial finds its things, and how long it is."""
+"""Placeholders for a trial's paths, seed, device and length."""
 
 
 def named_in(text: str) -> tuple[str, ...]:
-    """The placeholders of a template, `{lr}`; a brace of its own is written twice.
+    """The placeholders of a template, such as `{lr}`; a literal brace is doubled.
 
     Raises:
         ValueError: a brace has no partner, or what stands between two is more than a name.
@@ -60,9 +60,9 @@ def named_in(text: str) -> tuple[str, ...]:
 
 
 def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-    """A template's words with their placeholders filled in."""
-    shown = {name: as_word(value) for name, value in values.items()}
-    return [word.format_map(shown) for word in words]
+    """The words of a template with its placeholders filled."""
+    texts = {name: as_word(value) for name, value in values.items()}
+    return [word.format_map(texts) for word in words]
 
 
 def program_commands(
@@ -75,10 +75,10 @@ def program_commands(
     seed: int,
     device: str,
 ) -> list[Command]:
-    """What repeats a trial of another program; its results go into ./NAME of its folder.
+    """Commands that repeat a trial of the user's program; results go to ./NAME in its folder.
 
     Args:
-        program: `command`, `folder`, `pairs` and `inputs` of the study's record.
+        program: with the `command`, `folder`, `pairs` and `inputs` of the study's record.
         warm_start: the folder of checkpoints that the trial continued from.
         device: cpu or cuda.
     """
@@ -101,7 +101,7 @@ def program_commands(
 
 
 def as_word(value: Any) -> str:
-    """A value as a command line has it: 0.0001, true, unet_128."""
+    """A value as a word of a command line: 0.0001, true, unet_128."""
     if isinstance(value, bool):
         return str(value).lower()
     return number(value) if isinstance(value, float) else str(value)

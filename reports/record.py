@@ -90,6 +90,17 @@ def trials_by_score(study: Study, among: Sequence[FrozenTrial] | None = None) ->
     return sorted(may_win, key=lambda trial: (-sign * score_of(trial), trial.number))
 
 
+def repainting_by_score(
+    study: Study, among: Sequence[FrozenTrial] | None = None
+) -> list[FrozenTrial]:
+    """`trials_by_score` of those that do not move pixels.
+
+    With several objectives they have a front of their own: a moving trial may beat all of them.
+    """
+    candidates = completed(study) if among is None else among
+    return trials_by_score(study, [trial for trial in candidates if not moves(trial)])
+
+
 def front(study: Study, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     """Those that no other of them beats."""
     found: list[FrozenTrial] = []
@@ -155,7 +166,7 @@ def as_is_trial(study: Study) -> FrozenTrial | None:
     confirmed = finals.of_search if finals and finals.as_is else []
     if repainting := next((row for row in confirmed if not row.moves), None):
         return trial_of_row(study, repainting)
-    return next((trial for trial in trials_by_score(study) if not moves(trial)), None)
+    return next(iter(repainting_by_score(study)), None)
 
 
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:

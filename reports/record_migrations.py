@@ -63,7 +63,7 @@ class NewerRecordError(RecordError):
 
 def with_entries(part: Any, entries: Mapping[str, Any]) -> Any:
     """A part with what held before it was noted."""
-    return {**entries, **part} if isinstance(part, dict) else part
+    return part | {**entries, **part} if isinstance(part, dict) else part
 
 
 def earlier_finalists(finalists: Any) -> Any:

@@ -1,8 +1,8 @@
-"""`train.py` commands in the words of one copy of pytorch-CycleGAN-and-pix2pix.
+"""`train.py` commands with the option names of one copy of pytorch-CycleGAN-and-pix2pix.
 
-A copy is told by the options that it knows: those of 2019 and the first half of 2020 count epochs
-by other names, and those before August 2025 ask for a GPU and a visdom server unless told not to.
-Models that are no part of the repository are files that `harness export --format plugin` writes.
+A copy's version shows in its options: until the middle of 2020 the options for epochs had other
+names, and until August 2025 a GPU and a visdom server were used unless an option turned them off.
+`harness export --format plugin` writes the models that are not part of the repository.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from reports.commands import Command, quoted
 
-# What an option was called before the middle of 2020.
+# Names of options before the middle of 2020.
 OLDER = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
 
 PLUGINS = ("pix2pix_warp", "pix2pix_with_perceptual")
@@ -23,30 +23,32 @@ Switches = dict[str, str | None]
 def in_its_words(
     commands: list[Command], repository: Mapping[str, Any], device: str
 ) -> list[Command]:
-    """Commands to be run anywhere that train in this copy, on this kind of device.
+    """Commands that can be run anywhere and train in this copy, on this kind of device.
 
     Args:
-        repository: its `folder`, its `python`, the `options` that its train.py knows and the
-            `models`, which records of earlier versions lack.
+        repository: its `folder` and `python`, the `options` of its train.py, and its `models`,
+            which records of earlier versions lack.
 
     Raises:
         ValueError: one sentence: the copy lacks an option or a model.
     """
-    said = [["cd", repository["folder"]]]
+    translated = [["cd", repository["folder"]]]
     for command in commands:
         if command[:2] != ["python", "train.py"]:
-            said.append(command)
+            translated.append(command)
             continue
         wanted = options_of(command)
         if lacking := missing(wanted, repository):
             raise ValueError(lacking)
         wanted |= unattended(device, repository["options"])
-        said.append([repository["python"], "train.py", *words_of(wanted, repository["options"])])
-    return said
+        translated.append(
+            [repository["python"], "train.py", *words_of(wanted, repository["options"])]
+        )
+    return translated
 
 
 def unattended(device: str, options: Collection[str]) -> Switches:
-    """What a copy that knows of these must be told: no server of pictures, no GPU on a CPU."""
+    """Options that turn off the picture server and, on a CPU, the GPU, if the copy has them."""
     wanted: Switches = {"display_id": "-1"}
     if device == "cpu":
         wanted["gpu_ids"] = "-1"
@@ -54,7 +56,7 @@ def unattended(device: str, options: Collection[str]) -> Switches:
 
 
 def missing(wanted: Mapping[str, str | None], repository: Mapping[str, Any]) -> str | None:
-    """One sentence about the first option or model that a copy lacks, and what to do about it."""
+    """The first option or model that a copy lacks and the remedy, in one sentence; None: none."""
     train_py = f"{repository['folder']}/train.py"
     options, models = repository["options"], repository.get("models")
     model = wanted.get("model")
@@ -89,7 +91,7 @@ def options_of(command: Command) -> Switches:
 
 
 def words_of(wanted: Mapping[str, str | None], options: Collection[str]) -> Command:
-    """The same options as the copy spells them."""
+    """Options as words of a command line, under the names that the copy has for them."""
     words: Command = []
     for name, value in wanted.items():
         words.append(f"--{spelt(name, options)}")
@@ -98,6 +100,6 @@ def words_of(wanted: Mapping[str, str | None], options: Collection[str]) -> Comm
 
 
 def spelt(option: str, options: Collection[str]) -> str | None:
-    """An option as a copy with these has it; None if it has none."""
+    """The name of an option in a copy with these options; None if it lacks the option."""
     names = (option, OLDER.get(option, option))
     return next((name for name in names if name in options), None)

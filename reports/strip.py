@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from reports.first_screen import setting_name
+from reports.decision import Decision
+from reports.first_screen import leader_name, setting_name
 from reports.numbers import number, trial_name
 from reports.pictures import Cut, boundaries, close_up
 from reports.summary import Standing, Summary
@@ -21,11 +22,12 @@ class View(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A view in the strip; `score` is "" where it has none. `chief`: one of the first row."""
+    """A view in the strip; `score` is "" where it has none. `chosen`: the decided setting, which is
+    marked; `chief`: one of the first row."""
 
     view: View
     score: str
-    wins: bool
+    chosen: bool
     chief: bool
 
 
@@ -44,25 +46,30 @@ class Shown(NamedTuple):
     pictures: tuple[Picture, ...]
 
 
-def shown_pictures(summary: Summary, panels: Path | None, say: Translate) -> Shown:
+def shown_pictures(
+    summary: Summary, decision: Decision, panels: Path | None, say: Translate
+) -> Shown:
     """The settings' restored pictures, as far as their panels are in the study's folder."""
     settings = notable(summary)
     if panels is None or not settings:
         return Shown((), ())
     files = {trial_name(one.trial): panels / f"{trial_name(one.trial)}.png" for one in settings}
-    names = {trial_name(one.trial): name_of(one, summary, say) for one in settings}
+    names = {
+        trial_name(one.trial): name_of(one, summary, leader_name(decision, say), say)
+        for one in settings
+    }
     chief = [trial_name(one.trial) for one in chief_of(summary)]
     close = close_up(files)
     if close is None:
         return Shown((), ())
-    winner = trial_name(summary.winner.trial) if summary.winner else ""
+    chosen = "" if decision.trial is None else trial_name(decision.trial)
     scores = {trial_name(one.trial): number(one.score) for one in settings}
     scores |= {RETOUCHED: number(summary.noop)} if summary.noop is not None else {}
     strip = tuple(
         Cell(
             view,
             scores.get(view.key, ""),
-            view.key == winner,
+            view.key == chosen,
             view.key in (*chief, RETOUCHED, ORIGINAL),
         )
         for view in views_of(close, names, say)
@@ -101,10 +108,14 @@ def notable(summary: Summary) -> list[Standing]:
     return [*before, *others, *last]
 
 
-def name_of(one: Standing, summary: Summary, say: Translate) -> str:
-    """What a reader calls a setting: its parts in the study, and its recipe or number."""
+def name_of(one: Standing, summary: Summary, leader: str, say: Translate) -> str:
+    """What a reader calls a setting: its part in the study, and its recipe or number.
+
+    Args:
+        leader: what the leading trial is called.
+    """
     parts = [
-        (say("winner"), summary.winner),
+        (leader, summary.winner),
         (say("as_is_short"), summary.as_is),
     ]
     said = [name for name, standing in parts if standing and standing.trial == one.trial]

@@ -9,7 +9,14 @@ from typing import Any, Literal, Self
 
 from optuna import Study
 from optuna.trial import TrialState
-from pydantic import ConfigDict, Field
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from reports.commands import moves_pixels
 from reports.finalists_record import Finalists
@@ -31,9 +38,14 @@ OURS = {FINISHED_MAKING, "name", "data", "train"}
 
 
 class Train(Part):
-    """The profile's training settings, by pix2pix's names, as far as reports read them."""
+    """The profile's training settings, by pix2pix's names, as far as reports read them.
+
+    Dumped in the order in which they are stored, which is that of best.yaml.
+    """
 
     model_config = ConfigDict(extra="allow")
+
+    _stored: tuple[str, ...] = ()
 
     netG: str
     ngf: int
@@ -51,6 +63,19 @@ class Train(Part):
     precision: Literal["float32", "tf32", "bfloat16"]
     warm_start_steps: int
     warm_discriminator_steps: int
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def with_order(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        train = handler(data)
+        if isinstance(data, Mapping):
+            train._stored = tuple(data)
+        return train
+
+    @model_serializer(mode="wrap")
+    def in_order(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {name: dumped[name] for name in self._stored if name in dumped} | dumped
 
     @property
     def moves(self) -> bool:

@@ -29,7 +29,7 @@ def trials_frame(study: Study) -> pd.DataFrame:
     at the last rung, also of a pruned trial), `step` (of that rung), the five settings, those that
     the space varies beside them, `feasible`, `seconds`, one column a component, `reason`, `seed`,
     `mlflow_run`. A Pareto search has a column more for each of its objectives, by name, and
-    `front`: whether the trial is beaten by none in all of them.
+    `front`: whether no other trial beats it in all of them.
     """
     objectives = objectives_of(study)
     rows = [row_of(trial, objectives) for trial in trials_of(study)]

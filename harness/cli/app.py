@@ -27,7 +27,7 @@ from harness.cli import (
 )
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
-from harness.errors import HarnessError, on_one_line
+from harness.errors import HarnessError, inline
 from harness.study.urls import scrubbed
 
 # The base class of typer's errors for arguments it cannot parse, of which only this is public.
@@ -102,7 +102,7 @@ def main() -> None:
         print(correction(error), file=sys.stderr)
         sys.exit(2)
     except HarnessError as error:
-        print(f"harness: {on_one_line(scrubbed(str(error)))}", file=sys.stderr)
+        print(f"harness: {inline(scrubbed(str(error)))}", file=sys.stderr)
         if debug:
             print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -121,7 +121,7 @@ def correction(error: Any) -> str:
     if message.startswith("Usage:"):
         return message
     command = error.ctx.command_path if error.ctx else "harness"
-    return f"harness: {on_one_line(' '.join(message.split())).rstrip('.')}: see {command} --help."
+    return f"harness: {inline(' '.join(message.split())).rstrip('.')}: see {command} --help."
 
 
 def unusable_place(error: Exception) -> str:
@@ -129,7 +129,7 @@ def unusable_place(error: Exception) -> str:
     if not isinstance(error, OSError) or error.errno not in UNUSABLE or error.filename is None:
         return ""
     place = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"
-    return f"harness: {on_one_line(place)} cannot be used ({error.strerror}): choose another."
+    return f"harness: {inline(place)} cannot be used ({error.strerror}): choose another."
 
 
 def fault(error: Exception) -> str:

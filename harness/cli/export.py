@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.errors import UserInputError, for_the_user
+from harness.errors import UserInputError, as_user_input_error
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -73,7 +73,7 @@ def export(
     file, written_first = "best.yaml", ""
     if form != "yaml":
         file, written_first = file_to_train(found, paths.folder, storage, trial)
-    with for_the_user(ValueError):
+    with as_user_input_error(ValueError):
         config = best_config(found, trial, copy, paths.folder, file)
     if form == "yaml":
         write(out, as_yaml(config))

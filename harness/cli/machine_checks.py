@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import HarnessError
-from harness.paths import RunPaths, nearest, refusal_to_hold, unfit_to_run_in
+from harness.paths import RunPaths, nearest, unfit_to_run_in, why_not_writable
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -150,7 +150,7 @@ def cache() -> Finding:
         folder = default_cache()
     except HarnessError as error:
         return Finding("problem", "cache", str(error), "set HARNESS_CACHE to a folder.")
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         fix = "make it writable, or name another in the environment variable HARNESS_CACHE."
         return Finding("problem", "cache", f"{folder} cannot be written ({why})", fix)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -175,7 +175,7 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
         yield Finding("ok", "studies", f"none yet in {paths.root}")
         return
     from harness.study.database import OtherSchemaError
-    from harness.study.study import open_existing
+    from harness.study.study import NewerStudyError, open_existing
 
     fix = "move the file away and search again, or put a copy of it back."
     broken = damage(paths.optuna_db)
@@ -183,6 +183,8 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
         names = [] if broken else [each.study_name for each in open_existing(paths, None, None)]
     except OtherSchemaError as error:
         broken, fix = "it is intact, but of another version of Optuna", str(error)
+    except NewerStudyError as error:
+        broken, fix = "it is intact, but a newer version of harness wrote it", str(error)
     except HarnessError as error:
         broken = str(error)
     if broken:

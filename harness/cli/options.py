@@ -150,7 +150,7 @@ def parameter(name: str, field: "FieldInfo", option: "Option", hidden: bool) -> 
         )
     if field.is_required():
         return keyword(name, Annotated[str, info], inspect.Parameter.empty)
-    default = field.get_default()
+    default = None if field.default_factory else field.get_default()
     if field.annotation is bool:
         return keyword(name, Annotated[bool, info], default)
     if get_origin(field.annotation) in (tuple, dict):

@@ -108,14 +108,14 @@ def scored(
     files: "list[PictureFiles]", name: str, device: str, policy: str, region: "Region"
 ) -> "tuple[Any, FolderScore]":
     """The objective, and the scores that it gives to the files."""
-    from harness.errors import for_the_user
+    from harness.errors import as_user_input_error
     from harness.evaluation.folder_scoring import score_files
     from harness.trials.devices import resolve_device
     from objectives.loading import load_objective, trunk_of
     from objectives.weights import resolve_weights
 
     place = resolve_device(device)
-    with for_the_user(ValueError, FileNotFoundError):
+    with as_user_input_error(ValueError, FileNotFoundError):
         weights = resolve_weights(policy, (trunk_of(name),))
         chosen = load_objective(name, weights, place)
     return chosen, score_files(files, chosen, region, to_stderr)

@@ -98,7 +98,7 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
 
     if config.launcher == "local" and config.trainer == "builtin":
         import_for_workers()  # they measure how long the search takes
-    plan = plan_search(config)
+    plan = plan_search(config, typer.echo)
     lines = explained.explained(plan, trials_there(plan), how_long(plan))
     if in_full:
         lines += ["", explained.in_full(plan)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from harness.errors import for_the_user
+from harness.errors import as_user_input_error
 
 
 def spaces(
@@ -20,7 +20,7 @@ def spaces(
     from search_spaces.space import BUILT_IN, load_space, space_text
 
     if space is not None:
-        with for_the_user(ValueError):
+        with as_user_input_error(ValueError):
             load_space(space)
         print(space_text(space), end="")
         return

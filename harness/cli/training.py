@@ -10,7 +10,7 @@ from harness.cli.options import command_of
 from harness.errors import printable
 
 if TYPE_CHECKING:
-    from harness.config.settings import TrainConfig
+    from harness.config.train_config import TrainConfig
 
 
 def train() -> Callable[..., None]:
@@ -18,7 +18,7 @@ def train() -> Callable[..., None]:
 
     Example: harness train runs/boundary-sharpness/best.yaml --data pairs --out model
     """
-    from harness.config.settings import TrainConfig
+    from harness.config.train_config import TrainConfig
 
     return command_of(TrainConfig, run)
 

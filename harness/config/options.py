@@ -1,13 +1,21 @@
-"""How a field of a settings model appears as an option of the command line.
+"""How a field of a settings model appears as an option of the command line, and is read.
 
 The field itself states the option's name, type, range and default, and its description is the help.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
+
+LONGEST_NAME = 200
+"""Characters of a study's name."""
+BUILT_IN_STUDY = "boundary-sharpness"
+"""The default name of a study of the built-in pairs."""
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -70,3 +78,18 @@ def pins(entries: Any) -> Any:
             )
         pinned[name] = value
     return pinned
+
+
+def named_after_data(given: Mapping[str, Any]) -> str:
+    """The default name of a study, so that other data is another study.
+
+    Args:
+        given: the settings before it: the user's folder or list of pairs, if any.
+    """
+    data = given.get("originals") or given.get("data")
+    if data is None:
+        return BUILT_IN_STUDY
+    place = Path(os.path.abspath(data))
+    is_list = place.suffix.lower() in (".csv", ".jsonl")
+    name = f"{place.parent.name}-{place.stem}" if is_list else place.name
+    return inline(name)[:LONGEST_NAME] or BUILT_IN_STUDY

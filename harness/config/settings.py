@@ -1,6 +1,5 @@
 """Settings models, frozen and validated once at the door; YAML and back."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from harness.config.options import Option, pins, seconds
-from harness.errors import on_one_line
+from harness.config.options import LONGEST_NAME, Option, named_after_data, pins, seconds
+from harness.errors import inline
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
 # A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
@@ -31,7 +30,6 @@ MOST_REPEATS = 100
 MOST_WORKERS = 1024
 LARGEST_SEED = 2**32 - 1
 LONGEST_WAIT = 10 * 366 * 86400.0
-LONGEST_NAME = 200
 
 Weights = Literal["pretrained", "random"]
 Direction = Literal["AtoB", "BtoA"]
@@ -51,7 +49,7 @@ Wait = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST_WAIT)]
 
 def without_commands(name: str) -> str:
     """Refuse a name that would command the terminal that it is shown in."""
-    if name != on_one_line(name):
+    if name != inline(name):
         raise ValueError("a name must not contain control characters")
     return name
 
@@ -192,26 +190,6 @@ START = Option("How trials are trained")
 RECORD = Option("Where results go")
 MACHINE = Option("Machine")
 TRIALS = Option("Trials")
-TRAINING = Option("Training")
-
-
-BUILT_IN_STUDY = "boundary-sharpness"
-"""The default name of a study of the built-in pairs."""
-
-
-def named_after_data(given: Mapping[str, Any]) -> str:
-    """The default name of a study, so that other data is another study.
-
-    Args:
-        given: the settings before it: the user's folder or list of pairs, if any.
-    """
-    data = given.get("originals") or given.get("data")
-    if data is None:
-        return BUILT_IN_STUDY
-    place = Path(os.path.abspath(data))
-    is_list = place.suffix.lower() in (".csv", ".jsonl")
-    name = f"{place.parent.name}-{place.stem}" if is_list else place.name
-    return on_one_line(name)[:LONGEST_NAME] or BUILT_IN_STUDY
 
 
 class SearchConfig(Frozen):
@@ -394,7 +372,7 @@ class SearchConfig(Frozen):
     open: Annotated[
         bool,
         Field(description="Open the report in the browser, and keep it up to date."),
-        replace(RECORD, basic=True),
+        RECORD,
     ] = False
 
     @model_validator(mode="after")
@@ -417,94 +395,3 @@ class SearchConfig(Frozen):
         if name is not None and (not name.strip() or set(name) & set("/:.'\"")):
             raise ValueError("a model's name holds letters, but no / : . or quotation mark")
         return name
-
-
-class TrainConfig(Frozen):
-    """What the user asked `harness train` for. None: as the configuration file says."""
-
-    config: Annotated[
-        Path,
-        Field(description="A best.yaml."),
-        replace(TRAINING, argument=True, metavar="CONFIG.yaml"),
-    ]
-    out: Annotated[
-        Path,
-        Field(description="The training's folder; one in it is continued."),
-        replace(RECORD, basic=True, metavar="DIR"),
-    ]
-    data: Annotated[
-        Path | None,
-        Field(description="Your pairs; else those of the search."),
-        replace(DATA, basic=True, metavar="DIR"),
-    ] = None
-    direction: Annotated[
-        Direction | None,
-        Field(description="Which side is retouched; else as in the search."),
-        replace(DATA, basic=True),
-    ] = None
-    epochs: Annotated[
-        Epochs | None,
-        Field(description="Epochs at the full learning rate; else 1000."),
-        replace(TRAINING, basic=True),
-    ] = None
-    epochs_decay: Annotated[
-        Epochs | None,
-        Field(description="Epochs while it falls to zero; else 1000."),
-        replace(TRAINING, basic=True),
-    ] = None
-    load_size: Annotated[Side | None, Field(description="Else as the file says."), DATA] = None
-    crop_size: Annotated[Side | None, Field(description="Else as the file says."), DATA] = None
-    lr_policy: Annotated[LrPolicy, Field(description="How the learning rate falls."), TRAINING] = (
-        "linear"
-    )
-    lr_decay_iters: Annotated[
-        Epochs, Field(ge=1, description="Epochs between steps of the policy step."), TRAINING
-    ] = 50
-    init_from: Annotated[
-        tuple[Path, ...],
-        Field(
-            max_length=2,
-            description="Continue from your latest_net_G.pth; give it twice to add net_D.",
-        ),
-        replace(TRAINING, basic=True, metavar="FILE"),
-    ] = ()
-    check_every: Annotated[
-        Epochs | None,
-        Field(ge=1, description="Epochs between scores; else a hundredth of all."),
-        TRAINING,
-    ] = None
-    save_every: Annotated[
-        Epochs | None,
-        Field(ge=1, description="Epochs between kept checkpoints; else a twentieth."),
-        RECORD,
-    ] = None
-    patience: Annotated[
-        Epochs,
-        Field(description="Stop after so many scores without a better one; 0: never."),
-        TRAINING,
-    ] = 20
-    device: Annotated[
-        str, Field(description="auto, cpu, cuda or cuda:N."), replace(MACHINE, metavar="DEVICE")
-    ] = "auto"
-    seed: Annotated[Seed, Field(description="Seed of networks, order and crops."), TRAINING] = 0
-    weights: Annotated[
-        Literal["auto", "pretrained", "random"],
-        Field(description="Weights of the networks of LPIPS and of the perceptual term."),
-        TRAINING,
-    ] = "auto"
-    objective: Annotated[
-        str | None,
-        Field(
-            description="The score, also for early stopping: built in, or package.module:factory; "
-            "else the search's, if that is built in."
-        ),
-        replace(TRAINING, metavar="NAME"),
-    ] = None
-    run_dir: Annotated[
-        Path,
-        Field(description="The run folder with its MLflow."),
-        replace(RECORD, metavar="DIR"),
-    ] = Path("runs")
-    tracking_uri: Annotated[
-        str | None, Field(description="MLflow's tracking URI."), replace(RECORD, metavar="URI")
-    ] = None

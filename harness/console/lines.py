@@ -31,7 +31,7 @@ def at_rung(event: RungReached) -> str:
 
 def opening(event: Opened) -> str:
     done = f", {event.done} of them done" if event.done else ""
-    best = f"\nBest so far: {event.best}" if event.best else ""
+    best = f"\nLeader so far: {event.best}" if event.best else ""
     return (
         f"Study {event.study}: {event.budget} trials{done}; profile {event.profile}, "
         f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
@@ -48,7 +48,7 @@ def baseline(event: Prepared) -> str:
 
 
 def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
-    """The best trial, in one line."""
+    """The leader, in one line."""
     return f"{value:.4f}  {name} {settings(params)}"
 
 

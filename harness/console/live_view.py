@@ -156,7 +156,7 @@ class LiveView:
         counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
         lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
         if now.best:
-            lines.append(Text(f"best {now.best}", no_wrap=True, overflow="ellipsis"))
+            lines.append(Text(f"leader {now.best}", no_wrap=True, overflow="ellipsis"))
         if now.running:
             lines.append(self.table())
         return Group(*lines)

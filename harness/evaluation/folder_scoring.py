@@ -27,10 +27,9 @@ from harness.data.files.picture_reading import (
     drawn_mask,
     opened_picture,
     read_picture,
-    shown,
 )
 from harness.data.pairs.mask_cache import found_mask
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from harness.training.precision import full_float32
 from objectives.masks import region_by_difference
 from objectives.score import NothingToScoreError, Objective, Reference, Score, aggregate
@@ -95,7 +94,7 @@ def match_folders(
     folders = {flag: folder for flag, folder in named.items() if folder is not None}
     found = {flag: pictures_of(folder, flag, remark) for flag, folder in folders.items()}
     stems = found["--pred"]
-    places = {flag: f"{flag} {shown(folder)}" for flag, folder in folders.items()}
+    places = {flag: f"{flag} {inline(folder)}" for flag, folder in folders.items()}
     for flag, files in found.items():
         refuse_missing(stems, files, places[flag], places["--pred"])
     refuse_missing(found["--target"], stems, places["--pred"], places["--target"])
@@ -124,8 +123,8 @@ def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
     stems = sorted(stem.removesuffix(RESTORED) for stem in files if stem.endswith(RESTORED))
     if not stems:
         raise UserInputError(
-            f"{shown(folder)} holds no *{RESTORED}.png: --results is a folder written by pix2pix's "
-            "test.py; for other folders use --pred and --target."
+            f"{inline(folder)} holds no *{RESTORED}.png: --results is a folder written by "
+            "pix2pix's test.py; for other folders use --pred and --target."
         )
     lacking = [
         f"{stem}{ending}"
@@ -134,7 +133,7 @@ def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
         if stem + ending not in files
     ]
     if lacking:
-        raise UserInputError(f"{shown(folder)} lacks {listing_of(lacking)}: run test.py again.")
+        raise UserInputError(f"{inline(folder)} lacks {listing_of(lacking)}: run test.py again.")
     return [
         PictureFiles(
             readable(files[stem + RESTORED].name),
@@ -154,15 +153,15 @@ def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> d
         UserInputError: there is no such folder, or nothing in it, or a name twice.
     """
     if not is_folder(folder):
-        raise UserInputError(f"{flag} {shown(folder)} is no folder.")
+        raise UserInputError(f"{flag} {inline(folder)} is no folder.")
     listing = list_pictures(folder, deep=deep)
     account = account_of(listing.passed_over)
     if not listing.pictures:
         raise UserInputError(
-            f"{flag} {shown(folder)} holds no pictures{account and f' ({account})'}."
+            f"{flag} {inline(folder)} holds no pictures{account and f' ({account})'}."
         )
     if account:
-        remark(f"{flag} {shown(folder)}: {account}")
+        remark(f"{flag} {inline(folder)}: {account}")
     return unique_stems(listing.pictures, folder)
 
 
@@ -178,7 +177,7 @@ def refuse_missing(wanted: dict[str, Path], there: dict[str, Path], where: str, 
 def listing_of(names: Sequence[str]) -> str:
     """The first few names, and how many more."""
     more = len(names) - LISTED
-    first = ", ".join(shown(Path(name)) for name in names[:LISTED])
+    first = ", ".join(inline(Path(name)) for name in names[:LISTED])
     return first + (f" and {more} more" if more > 0 else "")
 
 
@@ -266,7 +265,7 @@ def score_sets(
     except NothingToScoreError as error:
         return [{"name": one.files.name, "skipped": str(error)} for one in sets]
     except ValueError as error:
-        raise UserInputError(f"{shown(sets[0].files.restored)}: {error}") from error
+        raise UserInputError(f"{inline(sets[0].files.restored)}: {error}") from error
     return score.per_image
 
 
@@ -314,8 +313,8 @@ def refuse_other_size(file: Path, shape: tuple[int, ...], of: Path, original: Pi
     if shape[:2] != original.shape[:2]:
         sizes = [f"{width} x {height}" for height, width in (shape[:2], original.shape[:2])]
         raise UserInputError(
-            f"{shown(file)} is {sizes[0]} and its original {shown(of)} is {sizes[1]}: both must be "
-            "of one size."
+            f"{inline(file)} is {sizes[0]} and its original {inline(of)} is {sizes[1]}: both must "
+            "have the same size."
         )
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, ignored, is_folder, list_pictures
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
-from harness.data.files.picture_reading import Picture, opened_picture, read_picture, shown
+from harness.data.files.picture_reading import Picture, opened_picture, read_picture
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import save_flo
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from harness.evaluation.padding import padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, sole_writer, write_aside
@@ -168,7 +168,7 @@ def targets_of(
     for entry in pictures:
         folder = is_folder(entry)
         if not folder and not entry.exists():
-            raise UserInputError(f"{shown(entry)} is not there: name a picture or a folder.")
+            raise UserInputError(f"{inline(entry)} is not there: name a picture or a folder.")
         files, over = opened_folder(entry, out) if folder else ([entry], ())
         passed_over += over
         root = entry if folder else entry.parent
@@ -176,18 +176,18 @@ def targets_of(
             target = out / file.relative_to(root)
             if file.absolute() == target.absolute():
                 raise UserInputError(
-                    f"{shown(file)} would be written over: choose another folder with --out DIR."
+                    f"{inline(file)} would be written over: choose another folder with --out DIR."
                 )
             if target.is_dir():
                 raise UserInputError(
-                    f"{shown(target)} is a folder where {shown(file)} would be written: choose "
+                    f"{inline(target)} is a folder where {inline(file)} would be written: choose "
                     "another with --out DIR."
                 )
             for written in (target, target.with_suffix(FIELD)) if save_field else (target,):
                 if written in taken:
                     raise UserInputError(
-                        f"{shown(taken[written])} and {shown(file)} would both become "
-                        f"{shown(written.relative_to(out))}: restore them into different folders."
+                        f"{inline(taken[written])} and {inline(file)} would both become "
+                        f"{inline(written.relative_to(out))}: restore them into different folders."
                     )
                 taken[written] = file
             targets[file] = target
@@ -210,7 +210,7 @@ def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]
     ]
     if not files:
         account = account_of(listing.passed_over)
-        raise UserInputError(f"{shown(folder)} holds no pictures{account and f' ({account})'}.")
+        raise UserInputError(f"{inline(folder)} holds no pictures{account and f' ({account})'}.")
     return files, listing.passed_over
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.best_config import BestConfig, Stage, read_best_config
-from harness.config.settings import Direction, TrainConfig, TrainSettings, Weights
-from harness.errors import UserInputError, for_the_user
+from harness.config.settings import Direction, TrainSettings, Weights
+from harness.config.train_config import TrainConfig
+from harness.errors import UserInputError, as_user_input_error
 from harness.full_training.folder import check_out
 from harness.paths import (
     RunPaths,
@@ -215,7 +216,7 @@ def at_size_of(stage: Stage, train: TrainSettings) -> TrainSettings:
 
 
 def check_stage(best: BestConfig, stage: Stage) -> None:
-    with for_the_user(ValueError):
+    with as_user_input_error(ValueError):
         check_combination(best.params.n_layers_D, at_size_of(stage, best.train).model_dump())
 
 

@@ -127,6 +127,8 @@ class StageRun:
         epochs = train_epochs(self.training, self.pairs, stage.train, total, self.device)
         while not self.ended and (done := next_or_none(epochs, self.paths)) is not None:
             view.show(EpochEnded(self.epochs_before + done.epoch, done.epoch, done.lr, done.losses))
+            if done.remark:
+                view.show(Remark(done.remark))
             self.finish_epoch(done, tracker, view)
             if stop() and not self.ended:
                 self.save()

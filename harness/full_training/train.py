@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from harness.config.settings import TrainConfig
+from harness.config.train_config import TrainConfig
 from harness.errors import HarnessError, disk_full
 from harness.full_training.folder import claim_folder
 from harness.full_training.plan import TrainingPlan, plan_training

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig
 from harness.console.views import make_view
-from harness.errors import for_the_user
+from harness.errors import as_user_input_error
 from harness.paths import RunPaths
 from harness.search.result import SearchOutcome
 from harness.search.search import search
@@ -47,5 +47,5 @@ def best_configuration(
     from reports.export import best_config
 
     folder = RunPaths(Path(run_dir)).study(study.study_name).folder if run_dir else None
-    with for_the_user(ValueError):
+    with as_user_input_error(ValueError):
         return best_config(study, trial, folder=folder)

@@ -63,7 +63,7 @@ def conclude(
     finished = ending.status == "FINISHED"
     name = plan.config.register_model if finished else None
     if finished or plan.config.open:
-        write_page(study, plan.paths)
+        write_page(study, plan.paths, result.storage)
     left = left_by(study, result, name)
     if left.model is not None:
         view.show(Note(f"MLflow gets the winner as a version of the model {name}."))

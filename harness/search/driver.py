@@ -22,7 +22,7 @@ from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
 from harness.search.resume import check_same_start
 from harness.study.pruners import WHY_PRUNED
-from harness.study.study import write_down
+from harness.study.study import flush
 from harness.trials.launchers.launcher import Died, Launcher
 from harness.trials.messages import Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
@@ -160,7 +160,7 @@ class Driver:
         self.idle.discard(worker)
         self.jobs[worker] = job
         job.begin_on(worker)
-        write_down(self.phase.study)
+        flush(self.phase.study)
         self.launcher.send(worker, job.task)
         tags = {"recipe": job.recipe} if job.recipe else {}
         self.phase.tracker.begin(job.task, tags)

@@ -26,10 +26,16 @@ def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
     """
     lines = []
     for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
-        wrapped = textwrap.wrap(text, WIDTH - LABEL, break_long_words=False, break_on_hyphens=False)
-        lines.append(f"{label:<{LABEL}}{wrapped[0]}")
-        lines += (" " * LABEL + rest for rest in wrapped[1:])
+        lines += wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
+    for remark in plan.remarks:
+        lines += wrapped(remark, "  ")
     return lines
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:

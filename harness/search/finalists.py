@@ -22,14 +22,14 @@ from harness.search.callbacks import TrialCallback
 from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.samplers import derived_seed
-from harness.study.study import finals_of, put_back
+from harness.study.study import finals_of, requeue
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
 from reports.finalists_record import Finalists, Ranked
 from reports.names import RECOMMENDED
 from reports.record import (
-    moves,
     recipe_trial,
+    repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
@@ -67,7 +67,7 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
     take(ordered, count)
     if netG:
         if all(one.moves for one in found):
-            take([trial for trial in ordered if not moves(trial)], count + 1)
+            take(repainting_by_score(study), count + 1)
         take(ordered, count + 1)
     own = baseline.number if baseline else None
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
@@ -120,7 +120,7 @@ class FinalPhase:
     def enqueue(self) -> None:
         """Queue the runs that are missing; take back those of settings that lead no more."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            put_back(self.study, trial)
+            requeue(self.study, trial)
         wanted = {
             run_key(one.params, seed): (one, seed) for seed in self.seeds for one in self.finalists
         }

@@ -136,13 +136,15 @@ def write_page(order: dict[str, Any], interval: float | None) -> bool:
         interval: seconds until the next page; None: there is none, the search has ended.
     """
     from harness.study.study import read_study
+    from harness.study.urls import without_secrets
     from reports.html import write_report
 
     try:
         paths = RunPaths(Path(order["run_dir"])).study(order["study"])
         study = read_study(order["run_dir"], order["study"], order["storage"])
         live = None if interval is None else live_of(study, interval)
-        write_report(study, paths.report_html, panels=paths.panels, live=live)
+        storage = order["storage"] and without_secrets(order["storage"])
+        write_report(study, paths.report_html, panels=paths.panels, storage=storage, live=live)
     except Exception:
         log.exception("the live report was not written")
         return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
+from harness.data.files.listing import Remark, ignored
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
 from harness.search.resolve import (
@@ -30,7 +31,12 @@ from harness.search.resolve import (
     threads_for,
     weights_remark,
 )
-from harness.search.resumed_settings import facts_at_beginning, named_as_begun, with_lengths_of
+from harness.search.resumed_settings import (
+    facts_at_beginning,
+    is_of,
+    named_as_begun,
+    with_lengths_of,
+)
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.study.pareto import check_pareto
 from harness.tracking import check_tracking_uri, ignored_variable
@@ -98,10 +104,13 @@ class SearchPlan:
         return self.run_paths.study(self.config.study)
 
 
-def plan_search(config: SearchConfig) -> SearchPlan:
+def plan_search(config: SearchConfig, remark: Remark = ignored) -> SearchPlan:
     """Validate all options and resolve `auto` ones.
 
-    Writes nothing but the cache of prepared pairs.
+    Writes nothing but the cache of prepared pairs, and pairs that are made of `--originals`.
+
+    Args:
+        remark: takes a sentence before pairs are made, which takes a while.
 
     Raises:
         UserInputError: an option is invalid.
@@ -130,12 +139,14 @@ def plan_search(config: SearchConfig) -> SearchPlan:
     check_space(space, train, config.from_scratch)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
+    config = with_made_pairs(config, train, remark)
+    doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
     n_test = plan.facts["data"]["n_test"]
     finalists, unconfirmed = choose_finalists(config, n_test, plan.of_both_kinds)
     unused = ignored_variable(config.tracking_uri)
-    remarks = (*plan.remarks, *one_kind, *left_out, *unconfirmed, *unused)
+    remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *unused)
     return replace(
         plan,
         recipes=recipes,
@@ -197,6 +208,39 @@ def assemble(
         jobs=slots.jobs,
         most_jobs=slots.most,
         devices=devices,
+    )
+
+
+def with_made_pairs(config: SearchConfig, train: TrainSettings, remark: Remark) -> SearchConfig:
+    """The search with the pairs that are made of the user's portraits as its data, if it has any.
+
+    Raises:
+        UserInputError: pairs cannot be made of them.
+    """
+    if config.originals is None:
+        return config
+    from harness.data.synthesis.made_for_search import made_for_search
+
+    least = min(train.load_size, train.crop_size)
+    made = made_for_search(config.originals, RunPaths(config.run_dir).made_pairs, least, remark)
+    return config.model_copy(update={"data": made})
+
+
+def check_pairs(config: SearchConfig, profile: str, resumed: bool) -> tuple[str, ...]:
+    """Remarks on the user's pairs.
+
+    Raises:
+        UserInputError: they are not fit to be trained on.
+    """
+    if config.data is None:
+        return ()
+    from harness.data.check.at_start import check_at_start
+    from harness.data.pairs.cache import writable_cache
+
+    made = config.originals is not None
+    chosen = made or "direction" in config.model_fields_set
+    return check_at_start(
+        config.data, config.direction, chosen, profile, writable_cache(), resumed, made
     )
 
 

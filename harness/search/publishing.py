@@ -160,14 +160,18 @@ def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[st
     )
 
 
-def write_page(study: "Study", paths: StudyPaths) -> None:
+def write_page(study: "Study", paths: StudyPaths, storage: str | None = None) -> None:
     """The report of a search that reached its end, beside its other files.
 
     It shows what the record has, and can be made again: its failure is not the search's.
+
+    Args:
+        storage: the database's URL without secrets, for the commands on the page; None: the run
+            folder's.
     """
     from reports.html import write_report
 
     try:
-        write_report(study, paths.report_html, panels=paths.panels)
+        write_report(study, paths.report_html, panels=paths.panels, storage=storage)
     except Exception:
         log.exception("the report was not written; harness report makes it again")

@@ -7,7 +7,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 
 from reports.names import RECOMMENDED
-from reports.record import is_pareto, moves, trials_by_score
+from reports.record import is_pareto, repainting_by_score, trials_by_score
 
 KEPT = 3
 """Number of best trials whose files are kept, in a search with one objective."""
@@ -38,8 +38,8 @@ class Ranking:
 
     Attributes:
         leaders: numbers of the trials whose files are kept, best first: the best `KEPT`, or the
-            whole front of a Pareto search. With both kinds of generator, also the best that an
-            unmodified train.py can run.
+            whole front of a Pareto search. With both kinds of generator, also the best, or the
+            front, of what an unmodified train.py can run.
     """
 
     def __init__(self, study: Study, both_kinds: bool) -> None:
@@ -49,13 +49,11 @@ class Ranking:
 
     def among(self, candidates: Sequence[FrozenTrial] | None) -> list[int]:
         """The leaders among some completed trials; None: among all of the study."""
-        ordered = trials_by_score(self.study, candidates)
-        if is_pareto(self.study):
-            return [trial.number for trial in ordered]
-        found = [trial.number for trial in ordered[:KEPT]]
+        pareto = is_pareto(self.study)
+        found = trials_by_score(self.study, candidates)[: None if pareto else KEPT]
         if self.both_kinds:
-            found += [trial.number for trial in ordered if not moves(trial)][:1]
-        return list(dict.fromkeys(found))
+            found += repainting_by_score(self.study, candidates)[: None if pareto else 1]
+        return list(dict.fromkeys(trial.number for trial in found))
 
     def update(self, number: int, recipe: str | None) -> Standing:
         """Update the ranking after this trial completed."""

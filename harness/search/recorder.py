@@ -21,7 +21,7 @@ from harness.search.callbacks import EndToConsole, EndToMlflow, TrialCallback, T
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
-from harness.study.study import put_back, running
+from harness.study.study import requeue, running
 from harness.tracking import Ending
 from harness.trials.messages import PhaseName, Rung, TrialResult, TrialTask, trial_name
 from reports.study_record import StudyRecord
@@ -176,7 +176,7 @@ class Recorder:
         """Requeue trials that are running in the record, also one whose end was not recorded."""
         phase: PhaseName = "search" if self.phase.study is self.phase.searched else "final"
         for trial in running(self.phase.study):
-            put_back(self.phase.study, trial)
+            requeue(self.phase.study, trial)
             self.phase.tracker.end(trial_name(trial.number, phase), REQUEUED)
 
     def tell(

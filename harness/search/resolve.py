@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
-from harness.errors import UserInputError, for_the_user
+from harness.errors import UserInputError, as_user_input_error
 from reports.names import RECOMMENDED
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
 from search_spaces.recipes import (
@@ -78,7 +78,7 @@ def threads_for(train: TrainSettings, most: int) -> int:
 
 
 def read_space(config: SearchConfig) -> Space:
-    with for_the_user(ValueError):
+    with as_user_input_error(ValueError):
         return load_space(config.space, config.pinned)
 
 
@@ -89,7 +89,7 @@ def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
         sizes = ", ".join(f"{name} {each.crop_size}" for name, each in PROFILES.items())
         raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
     if not from_scratch:
-        with for_the_user(ValueError):
+        with as_user_input_error(ValueError):
             space.check_shared_start(train.netG)
 
 
@@ -137,7 +137,7 @@ def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weight
     from objectives.loading import trunk_of
     from objectives.weights import resolve_weights
 
-    with for_the_user(FileNotFoundError):
+    with as_user_input_error(FileNotFoundError):
         return resolve_weights(policy, (trunk_of(objective), TRUNKS[1]))
 
 
@@ -145,7 +145,7 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
     """The objective's own description of its goal."""
     from objectives.loading import goal_of
 
-    with for_the_user(ValueError, FileNotFoundError):
+    with as_user_input_error(ValueError, FileNotFoundError):
         return goal_of(name, weights)
 
 
@@ -216,7 +216,7 @@ def choose_generators(
     """
     without = space.without(GENERATOR)
     if len(space.kinds) == 1:
-        with for_the_user(ValueError):
+        with as_user_input_error(ValueError):
             return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
     if not space.kinds or begun_in == without.text:  # from a version with one kind
         return without, train, ()

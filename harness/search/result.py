@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.console.lines import settings, wrapped
+from harness.console.lines import WIDTH, settings, wrapped
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import PLACEHOLDER_DATA, quoted
@@ -89,6 +89,11 @@ class SearchOutcome:
     decision: Decision | None = None
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """The decision, and that for an unchanged train.py, each with its reason."""
+        return self.decision.answers if self.decision else ()
+
+    @property
     def done(self) -> int:
         """Trials of the budget that ended and did not fail."""
         ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
@@ -129,7 +134,7 @@ def outcome_of(
         stopped=stopped,
         budget=setup.budget,
         counts=counts,
-        best=standing("best", best) if best else None,
+        best=standing("leader", best) if best else None,
         winner=winner.number if winner else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
         noop=scores.noop if scores else None,
@@ -200,7 +205,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
         "finalists": outcome.finalists.as_data() if outcome.finalists else None,
-        "answers": list(outcome.decision.answers) if outcome.decision else [],
+        "answers": list(outcome.answers),
         "decision": asdict(outcome.decision) if outcome.decision else None,
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
         "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
@@ -301,11 +306,26 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
     if decision.as_is is not None:
         lines += answer_lines(decision.as_is)
         if decision.as_is.command and outcome.files_here:
-            lines += ["  Its command:", f"    {decision.as_is.command}"]
+            lines += ["  Its command:", *command_lines(decision.as_is.command, "    ")]
     if decision.command and outcome.files_here:
         yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
         lines += [f"Next{yours if needs_pictures(decision.command) else ''}:"]
-        lines += [f"  {decision.command}"]
+        lines += command_lines(decision.command, "  ")
+    return lines
+
+
+def command_lines(command: str, indent: str) -> list[str]:
+    """A command to be copied; a long one goes on in further lines, as a shell takes it."""
+    options = command.split(" --")
+    if len(indent + command) <= WIDTH or "'" in command:  # what is quoted may look like an option
+        return [indent + command]
+    lines = [indent + options[0]]
+    for option in options[1:]:
+        if len(lines[-1]) + len(option) + 5 > WIDTH:
+            lines[-1] += " \\"
+            lines.append(f"{indent}  --{option}")
+        else:
+            lines[-1] += f" --{option}"
     return lines
 
 

@@ -3,8 +3,8 @@
 from contextlib import suppress
 from pathlib import Path
 
+from harness.config.options import BUILT_IN_STUDY
 from harness.config.settings import (
-    BUILT_IN_STUDY,
     SearchConfig,
     TrainSettings,
     without_half_size,

@@ -47,7 +47,8 @@ def search(
         import_for_workers()  # the slowest part of the startup, so it begins first
     from harness.search.plan import plan_search
 
-    return run_search(plan_search(config), view, stop, make_runner)
+    plan = plan_search(config, lambda sentence: view.show(Note(sentence)))
+    return run_search(plan, view, stop, make_runner)
 
 
 def run_search(
@@ -93,7 +94,7 @@ def run_search(
             tracking_uri=without_secrets(mirror) if mirror else None,
         )
         for trial in record.running(study):
-            record.put_back(study, trial)
+            record.requeue(study, trial)
         requeue_failed(study)
         announce(plan, study, view)
         if moved is not None:
@@ -212,9 +213,9 @@ def open_finals(
         others = ", the best that repaints" if both else ""
         view.show(
             Note(
-                f"The best {len(finalists) - 1 - both}{others} and the guide's recommendation are "
-                f"trained again: longer, on {plan.config.repeats} fresh seeds, scored on pairs "
-                "held out from the search."
+                f"The finalists (the best {len(finalists) - 1 - both}{others} and the guide's "
+                f"recommendation) are trained again: longer, on {plan.config.repeats} fresh "
+                "seeds, and scored on pairs held out from the search. Their runs are f00, f01, ..."
             )
         )
     record = final_study(study)

@@ -19,13 +19,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config.settings import SamplerName, without_half_size
-from harness.errors import UserInputError, for_the_user
+from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
 from harness.study.samplers import make_sampler
 from harness.study.storage import OnlyWriter, PatientStorage
 from harness.study.urls import without_secrets
 from reports.record_format import VERSION, RecordError
+from reports.record_migrations import NewerRecordError
 from reports.study_record import (
     FINISHED_MAKING,
     Direction,
@@ -67,6 +68,10 @@ FIXED_FACTS = {
 FINALISTS = " (finalists)"
 
 
+class NewerStudyError(UserInputError):
+    """The record of a study is intact, but a newer version of this program wrote it."""
+
+
 def load_study(storage: BaseStorage, name: str) -> Study | None:
     """The study of that name, whatever program created it; None if there is none."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -86,13 +91,18 @@ def checked(study: Study) -> Study:
     """A study whose whole record is valid, also that of its finalists' runs.
 
     Raises:
-        UserInputError: names what is wrong; or a newer version wrote the record.
+        NewerStudyError: a newer version wrote the record.
+        UserInputError: names what is wrong.
     """
-    with for_the_user(RecordError):
+    try:
         check_record(study)
         finals = finals_of(study)
         if finals is not None:
             check_runs(finals)
+    except NewerRecordError as error:
+        raise NewerStudyError(str(error)) from error
+    except RecordError as error:
+        raise UserInputError(str(error)) from error
     return study
 
 
@@ -336,7 +346,7 @@ def shown(fact: Any) -> str:
     return text if len(text) <= 40 else "of other content"
 
 
-def put_back(study: Study, trial: FrozenTrial | Trial) -> None:
+def requeue(study: Study, trial: FrozenTrial | Trial) -> None:
     """Requeue an interrupted trial, at the head of the queue."""
     storage = study._storage
     storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
@@ -353,7 +363,7 @@ def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
     return trial
 
 
-def write_down(study: Study) -> None:
+def flush(study: Study) -> None:
     """Flush a trial to the database before a worker gets it, so that a later driver finds it."""
     if isinstance(study._storage, OnlyWriter):
         study._storage.flush()

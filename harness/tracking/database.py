@@ -13,7 +13,7 @@ from urllib.parse import quote
 from filelock import FileLock
 
 from harness.errors import UserInputError
-from harness.paths import RunPaths, refusal_to_hold
+from harness.paths import RunPaths, why_not_writable
 from harness.study.urls import sqlite_address
 
 # The columns in which MLflow stores absolute file locations.
@@ -96,7 +96,7 @@ def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
         UserInputError: the database is damaged.
     """
     try:
-        if not refusal_to_hold(paths.root) and os.access(paths.mlflow_db, os.W_OK):
+        if not why_not_writable(paths.root) and os.access(paths.mlflow_db, os.W_OK):
             with FileLock(paths.opening_lock):
                 settle(paths.mlflow_db, paths.mlflow_artifacts)
             yield paths.mlflow_db, paths.mlflow_log

@@ -243,23 +243,22 @@ class MlflowStore:
 
     def log_files(self, run_id: str, entries: Sequence[Entry]) -> None:
         """Upload the pictures, and the latest picture and table under the names of every run."""
-        with tempfile.TemporaryDirectory() as folder:
-            images = Path(folder) / "images"
-            for entry in entries:
-                if entry.scores:
-                    table = table_of(entry.step, entry.scores)
-                    (Path(folder) / TABLE).write_text(table, encoding="utf-8")
-                if entry.panel:
-                    small = thumbnail(entry.panel)
-                    images.mkdir(exist_ok=True)
-                    (Path(folder) / PANEL).write_bytes(entry.panel)
-                    # What is delivered twice, or replaced by a later entry, gives the same names.
-                    for step, at in ((entry.step, entry.at), (LATEST, 0)):
-                        file = images / image_name(run_id, step, at)
-                        file.with_suffix(".png").write_bytes(entry.panel)
-                        small.save(file.with_name(f"{file.name}+compressed.webp"))
-            if any(Path(folder).iterdir()):
-                self.files_of(run_id).log_artifacts(folder)
+        pictures = [entry for entry in entries if entry.panel]
+        tables = [entry for entry in entries if entry.scores]
+        if not pictures and not tables:
+            return
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for entry in tables[-1:]:
+                table = table_of(entry.step, entry.scores)
+                (folder / TABLE).write_text(table, encoding="utf-8")
+            # What is delivered twice, or replaced by a later entry, has the same name.
+            for entry in pictures:
+                write_image(folder, image_name(run_id, entry.step, entry.at), entry.panel)
+            for entry in pictures[-1:]:
+                write_image(folder, image_name(run_id, LATEST, 0), entry.panel)
+                (folder / PANEL).write_bytes(entry.panel)
+            self.files_of(run_id).log_artifacts(name)
 
     def files_of(self, run_id: str) -> Any:
         """MLflow's artifact repository of a run.
@@ -300,12 +299,20 @@ class MlflowStore:
 
 
 def image_name(run_id: str, step: int, at: int) -> str:
-    """The name, without a suffix, that MLflow's own `log_image` gives to an image.
+    """The name, without a suffix, that MLflow's own `log_image` gives to an image."""
+    unique = uuid5(NAMESPACE_OID, f"{run_id} {at} {step}")
+    return f"{IMAGE.replace('/', '~')}+step+{step}+timestamp+{at}+{unique}"
+
+
+def write_image(folder: Path, name: str, panel: bytes) -> None:
+    """Write an image and its thumbnail where `log_image` would put them.
 
     `log_image` would encode each again, which takes longer than everything else here.
     """
-    unique = uuid5(NAMESPACE_OID, f"{run_id} {at} {step}")
-    return f"{IMAGE.replace('/', '~')}+step+{step}+timestamp+{at}+{unique}"
+    images = folder / "images"
+    images.mkdir(exist_ok=True)
+    thumbnail(panel).save(images / f"{name}+compressed.webp")
+    (images / f"{name}.png").write_bytes(panel)
 
 
 def thumbnail(panel: bytes) -> Any:

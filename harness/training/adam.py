@@ -52,6 +52,10 @@ class Adam(torch.optim.Adam):
         lists = [self.weights, *([state[name] for state in states] for name in MEANS)]
         self.moved = [as_they_lie(each, self.weights) for each in lists]
 
+    def tensors(self) -> list[Tensor]:
+        """Its state, which a step changes: both means of every weight, and the count."""
+        return [value for state in self.state.values() for value in state.values()]
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a `state_dict`, which may be on another device."""
         (rate,) = (group["lr"] for group in self.param_groups)

@@ -3,9 +3,9 @@
 A batch-1 step is about a thousand small kernels, which take longer to launch than to run.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,18 +23,75 @@ WARM_UPS = 3
 # Steps between checks for a loss that is not finite, which synchronise with the device. Meanwhile
 # no harm is done, since nothing is updated after such a loss.
 CHECK_EVERY = 50
-# Captured steps to keep; fewer while less than this share of the device's memory is free, since
-# each occupies memory for its networks, gradients and activations.
-MOST_HELD = 4
+# Captured steps are kept until less than this share of the device's memory is free: each occupies
+# memory for its networks, gradients and activations.
 LEAST_FREE = 0.25
+# As many are counted for a worker that others share the GPU with; it keeps more only while there is
+# room.
+COUNTED = 4
+
+R = TypeVar("R")
+
+
+def record(run: Callable[[], R], changed: Sequence[Tensor]) -> tuple[torch.cuda.CUDAGraph, R]:
+    """Capture what `run` does on the device, and return it with what it returned.
+
+    It is run a few times, after which `changed` and the device's random numbers are as before.
+
+    Args:
+        changed: all tensors that outlive `run` and that it changes.
+    """
+    before = [each.detach().clone() for each in changed]
+    chance = torch.cuda.get_rng_state()
+    try:
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UPS):
+                run()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        # If a capture fails, torch's own context does not restore the current stream; the outer
+        # one does.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            made = run()
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(list(changed), before)
+        torch.cuda.set_rng_state(chance)
+    return graph, made
+
+
+def replayed(
+    run: Callable[[Tensor, Tensor], object],
+    changed: Sequence[Tensor],
+    retouched: Tensor,
+    original: Tensor,
+) -> Callable[[Tensor, Tensor], object]:
+    """`run` as a captured graph, for batches of this shape; itself where capture is refused.
+
+    Args:
+        changed: as for `record`.
+    """
+    inputs = (retouched.clone(), original.clone())
+    try:
+        graph, _ = record(lambda: run(*inputs), changed)
+    except RuntimeError as error:
+        if refusal(error):
+            return run
+        raise
+
+    def replay(retouched: Tensor, original: Tensor) -> None:
+        for mine, given in zip(inputs, (retouched, original), strict=True):
+            mine.copy_(given)
+        graph.replay()
+
+    return replay
 
 
 @dataclass
 class CapturedStep:
-    """A model whose step is replayed. All batches must have the same shape.
-
-    The capture itself runs training steps, so call `restart` before the first `step`.
-    """
+    """A model whose step is replayed. All batches must have the same shape."""
 
     model: Pix2Pix
     graph: torch.cuda.CUDAGraph
@@ -48,20 +105,10 @@ class CapturedStep:
     def capture(
         cls, model: Pix2Pix, retouched: Tensor, original: Tensor, wanted: Features | None = None
     ) -> "CapturedStep":
-        """Capture `model.optimize` for batches of this shape."""
+        """Capture `model.optimize` for batches of this shape; the model stays as it is."""
         retouched, original = retouched.clone(), original.clone()
         wanted = wanted and tuple(layer.clone() for layer in wanted)
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UPS):
-                model.optimize(retouched, original, wanted)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        # If a capture fails, torch's own context does not restore the current stream; the outer
-        # one does.
-        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
-            losses = model.optimize(retouched, original, wanted)
+        graph, losses = record(lambda: model.optimize(retouched, original, wanted), model.changed())
         return cls(model, graph, retouched, original, wanted, losses)
 
     def restart(
@@ -154,7 +201,7 @@ class CapturedSteps:
             return start()
         step = self.held.pop(structure, None)
         if step is None:
-            self.make_room(MOST_HELD - 1)
+            self.make_room()
             model = start()
             try:
                 step = CapturedStep.capture(model, *batch)
@@ -169,11 +216,11 @@ class CapturedSteps:
         return step
 
     def growth(self) -> float:
-        """The factor by which the cache still grows until it has `MOST_HELD` steps."""
-        return MOST_HELD / len(self.held) if self.held else 1.0
+        """The factor by which the cache still grows until it has `COUNTED` steps."""
+        return max(1.0, COUNTED / len(self.held)) if self.held else 1.0
 
-    def make_room(self, most: int = MOST_HELD) -> None:
-        """Evict the least recently used steps: down to `most`, and more if memory is low."""
-        while self.held and (len(self.held) > most or crowded()):
+    def make_room(self) -> None:
+        """Evict the least recently used steps while memory is low."""
+        while self.held and crowded():
             self.held.pop(next(iter(self.held)))
             torch.cuda.empty_cache()

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
 from harness.config.settings import LrPolicy, TrainSettings
 from harness.data.pairs.pair_set import PairSet
-from harness.training.batches import epoch_batches
+from harness.training.batches import Batch, epoch_batches
+from harness.training.cuda_graph import CapturedStep, capturable, refusal
 from harness.training.feature_cache import target_features
 from harness.training.loop import LossSums, averaging
 from harness.training.perceptual import PerceptualLoss
@@ -36,11 +37,16 @@ class Schedule:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """The end of an epoch: its number from 1, its learning rate, the mean of each loss."""
+    """The end of an epoch: its number from 1, its learning rate, the mean of each loss.
+
+    Attributes:
+        remark: for the user, once, if steps cannot be captured on this GPU.
+    """
 
     epoch: int
     lr: float
     losses: dict[str, float]
+    remark: str = ""
 
 
 @dataclass
@@ -113,6 +119,53 @@ class Training:
         return (*nets, model.optimizer_G, model.optimizer_D, *self.schedulers)
 
 
+class Steps:
+    """A training's steps: on a GPU one captured graph, except for a smaller batch.
+
+    Attributes:
+        refused: why a step cannot be captured here; "" if it can, as far as is known.
+    """
+
+    def __init__(self, model: Pix2Pix, settings: TrainSettings, device: torch.device) -> None:
+        self.model = model
+        self.size = settings.batch_size if capturable(settings, device) else 0
+        self.captured: CapturedStep | None = None
+        self.refused = ""
+
+    def take(self, batch: Batch) -> dict[str, Tensor]:
+        """Like `Pix2Pix.step`; a failure may be raised some steps later, at `check` at the latest.
+
+        The next step may overwrite the returned losses.
+        """
+        if len(batch.retouched) != self.size:
+            return self.model.step(*batch)
+        if self.captured is None:
+            try:
+                self.captured = CapturedStep.capture(self.model, *batch)
+            except RuntimeError as error:
+                self.refused = refusal(error)
+                if not self.refused:
+                    raise
+                self.size = 0
+                self.model.optimizer_D.freeze(False)  # the capture may have left it frozen
+                return self.model.step(*batch)
+        return self.captured.step(*batch)
+
+    def check(self) -> None:
+        """Like `Pix2Pix.check`."""
+        self.model.check()
+
+    def remark(self) -> str:
+        """What the user is told, once."""
+        if not self.refused:
+            return ""
+        refused, self.refused = self.refused, ""
+        return (
+            "Training steps cannot be captured as a CUDA graph here, so that epochs take longer: "
+            f"{refused}"
+        )
+
+
 def train_epochs(
     training: Training,
     pairs: PairSet,
@@ -131,16 +184,18 @@ def train_epochs(
     targets = None
     if perceptual is not None:
         targets = target_features(perceptual, pairs, settings, device)
+    steps = Steps(training.model, settings, device)
     while training.epoch < total:
         sums = LossSums()
         for batch in epoch_batches(pairs, settings, device, training.random, targets):
-            sums.add(training.model.step(*batch))
+            sums.add(steps.take(batch))
             training.steps += 1
             if training.steps % settings.ema_every == 0:
                 training.averaged.update_parameters(training.model.generator)
+        steps.check()
         training.epoch += 1
         means = sums.means()
         rate = float(training.model.optimizer_G.param_groups[0]["lr"])
         for scheduler in training.schedulers:
             next_epoch(scheduler, means["G_L1"])
-        yield EpochDone(training.epoch, rate, means)
+        yield EpochDone(training.epoch, rate, means, steps.remark())

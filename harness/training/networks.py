@@ -6,46 +6,20 @@ Style Transfer" (2016): the residual generator. Module names follow that reposit
 keys, so `latest_net_G.pth` and `latest_net_D.pth` load both ways.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from harness.config.settings import InitType, TrainSettings
 from harness.training.fast_convolutions import Conv2d, ConvTranspose2d, ToOneChannel
+from harness.training.normalization import BatchNorm, Norm, norm_layer
 from harness.training.warping import move
-
-Norm = Callable[[int], nn.Module]
 
 UNET_DOWNS = {"unet_128": 7, "unet_256": 8}
 WARP_UNET_DOWNS = {f"warp_{netG}": downs for netG, downs in UNET_DOWNS.items()}
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that can also use each picture's own statistics.
-
-    With `per_picture`, each picture of a batch is normalised separately, as in pix2pix's own
-    inference (batch 1, statistics of the picture itself).
-    """
-
-    per_picture = False
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.per_picture:
-            return F.instance_norm(input, weight=self.weight, bias=self.bias, eps=self.eps)
-        return super().forward(input)
-
-
-def norm_layer(kind: str) -> tuple[Norm, bool]:
-    """The normalisation named by `--norm`, and whether the convolutions before it have a bias."""
-    if kind == "batch":
-        return BatchNorm, False
-    if kind == "instance":
-        return nn.InstanceNorm2d, True
-    return lambda channels: nn.Identity(), False
 
 
 class UnetBlock(nn.Module):

@@ -17,11 +17,14 @@ from harness.training.checkpoints import NetWeights
 from harness.training.fast_convolutions import by_channel
 from harness.training.losses import as_losses_are, gan_loss
 from harness.training.networks import ResnetGenerator
+from harness.training.normalization import counters_of
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.precision import mixed, training_precision
 from search_spaces.trial_params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
+# Forward passes of a step through the generator and the discriminator.
+PASSES = (1, 3)
 
 
 @dataclass
@@ -32,7 +35,8 @@ class Pix2Pix:
         same_shapes: all batches but the last of an epoch have the same shape.
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
-        told: losses of the failing step, or of the latest one, in the order of `names`.
+        latest_losses: losses of the failing step, or of the latest one, in the order of `names`.
+        counters: the batch counts of all normalisations; `passes`: how much a step adds to each.
     """
 
     generator: nn.Module
@@ -47,7 +51,9 @@ class Pix2Pix:
     lambda_perceptual: Tensor
     failed: Tensor
     names: tuple[str, ...]
-    told: Tensor
+    latest_losses: Tensor
+    counters: list[Tensor]
+    passes: list[int]
 
     @classmethod
     def start(
@@ -65,6 +71,8 @@ class Pix2Pix:
         if not isinstance(generator, ResnetGenerator):
             by_channel(generator)
         failed = torch.zeros((), device=device)
+        counters = [counters_of(net) for net in (generator, discriminator)]
+        passes = [of for of, each in zip(PASSES, counters, strict=True) for _ in each]
         names = tuple(
             name for name in LOSS_NAMES if name != "G_Perceptual" or params.lambda_perceptual > 0
         )
@@ -82,6 +90,8 @@ class Pix2Pix:
             failed,
             names,
             torch.zeros(len(names), device=device),
+            [*counters[0], *counters[1]],
+            passes,
         )
 
     def restart(
@@ -104,6 +114,19 @@ class Pix2Pix:
             for state in optimizer.state.values():
                 for value in state.values():
                     value.zero_()
+
+    def changed(self) -> list[Tensor]:
+        """All tensors that a step changes."""
+        nets, optimizers = (
+            (self.generator, self.discriminator),
+            (self.optimizer_G, self.optimizer_D),
+        )
+        return [
+            *(tensor for net in nets for tensor in (*net.parameters(), *net.buffers())),
+            *(tensor for optimizer in optimizers for tensor in optimizer.tensors()),
+            self.failed,
+            self.latest_losses,
+        ]
 
     def step(
         self, retouched: Tensor, original: Tensor, wanted: Features | None = None
@@ -129,7 +152,7 @@ class Pix2Pix:
             DivergedError: one was not; the message has the losses of that step.
         """
         if self.failed:
-            losses = zip(self.names, self.told.tolist(), strict=True)
+            losses = zip(self.names, self.latest_losses.tolist(), strict=True)
             listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
             raise DivergedError(f"a loss is no longer finite ({listed})")
 
@@ -169,8 +192,10 @@ class Pix2Pix:
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum())
         self.optimizer_D.freeze(False)
 
+        if self.counters:
+            torch._foreach_add_(self.counters, self.passes)
         found = torch.stack([*losses.values(), real, fake]).detach()
-        self.told.copy_(torch.where(failed_before > 0, self.told, found))
+        self.latest_losses.copy_(torch.where(failed_before > 0, self.latest_losses, found))
         return dict(zip(self.names, found.unbind(), strict=True))
 
 

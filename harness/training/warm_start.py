@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.config.settings import TrainSettings
 from harness.data.pairs.pair_set import PairSet
@@ -22,7 +22,7 @@ from harness.training.adam import Adam
 from harness.training.batches import Batch, batches
 from harness.training.checkpoint_networks import discriminator_shape
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
-from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable
+from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, replayed
 from harness.training.fast_convolutions import by_channel
 from harness.training.loop import averaging
 from harness.training.networks import (
@@ -31,6 +31,7 @@ from harness.training.networks import (
     build_generator,
     init_as_copy,
 )
+from harness.training.precision import training_precision
 from harness.training.step import Pix2Pix, discriminator_losses
 from search_spaces.generators import WARP, kind_of
 from search_spaces.trial_params import GanMode, TrialParams
@@ -55,6 +56,17 @@ class WarmStart:
 
     generator: NetWeights
     discriminators: Mapping[Kind, NetWeights]
+
+    def on(self, device: torch.device) -> "WarmStart":
+        """The same with all weights on a device."""
+
+        def moved(weights: NetWeights) -> NetWeights:
+            return {name: value.to(device) for name, value in weights.items()}
+
+        return WarmStart(
+            moved(self.generator),
+            {kind: moved(weights) for kind, weights in self.discriminators.items()},
+        )
 
     def write(self, paths: WarmStartPaths) -> None:
         torch.save(self.generator, paths.generator)
@@ -187,12 +199,28 @@ def train_discriminators(
         net.to(device)
         params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
         learners.append((by_channel(net), params, Adam(net, params.lr, settings, failed)))
+
+    def step(retouched: Tensor, original: Tensor) -> None:
+        with training_precision(device, settings.precision, settings.preprocess != "none"):
+            with torch.no_grad():
+                restored = generator(retouched)
+            for net, params, optimizer in learners:
+                real, fake = discriminator_losses(
+                    net, params.gan_mode, retouched, original, restored
+                )
+                optimizer.descend((real + fake) * 0.5)
+
+    run: Callable[[Tensor, Tensor], object] = step
     for done, (retouched, original, _) in enumerate(islice(stream, steps), 1):
-        with torch.no_grad():
-            restored = generator(retouched)
-        for net, params, optimizer in learners:
-            real, fake = discriminator_losses(net, params.gan_mode, retouched, original, restored)
-            optimizer.descend((real + fake) * 0.5)
+        if done == 1 and capturable(settings, device):
+            nets = (generator, *(net for net, _, _ in learners))
+            changed = [
+                *(tensor for net in nets for tensor in (*net.parameters(), *net.buffers())),
+                *(tensor for _, _, optimizer in learners for tensor in optimizer.tensors()),
+                failed,
+            ]
+            run = replayed(step, changed, retouched, original)
+        run(retouched, original)
         tell(done, steps)
     if failed:
         raise DivergedError("the loss of a discriminator of the warm start is no longer finite")

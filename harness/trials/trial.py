@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from harness.config.settings import FINAL_TIMES, TrainSettings, TrialPlan
-from harness.data.pairs.pair_set import load_dataset
-from harness.errors import SharedInputError, UserInputError, for_the_user
+from harness.data.pairs.pair_set import PairSet, load_dataset
+from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import Batch, batches
+from harness.training.batches import Batch, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.feature_cache import target_features
@@ -57,7 +57,7 @@ class Trials:
             # Streams and graphs use the current device, not that of their tensors.
             torch.cuda.set_device(self.device)
         self.dataset = load_dataset(plan.dataset)
-        with for_the_user(FileNotFoundError, ValueError):  # missing or damaged weights
+        with as_user_input_error(FileNotFoundError, ValueError):  # missing or damaged weights
             self.objective = load_objective(plan.objective, plan.weights, plan.device)
             self.perceptual = PerceptualLoss(
                 plan.train.perceptual_layers, plan.weights, plan.train.perceptual_window
@@ -117,7 +117,7 @@ class Trials:
         train = plan.train.but({"netG": netG})
         shared = (
             train,
-            self.dataset.train,
+            self.pairs,
             plan.discriminators,
             self.device,
             plan.seed,
@@ -129,9 +129,14 @@ class Trials:
 
     def score_of_warm_start(self, netG: str) -> float:
         generator = build_generator(self.plan.train.but({"netG": netG}), self.plan.seed)
-        generator.load_state_dict(self.warm_start(netG).generator)
-        _, score = self.val(generator.to(self.device))
+        generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
+        _, score = self.val(generator)
         return score.value
+
+    @cached_property
+    def pairs(self) -> PairSet:
+        """The training pairs, on the device if they fit."""
+        return on_device(self.dataset.train, self.device)
 
     @cached_property
     def val(self) -> Evaluator:
@@ -144,7 +149,7 @@ class Trials:
         return Evaluator(self.dataset.test, self.objective, self.device)
 
     def warm_start(self, netG: str) -> WarmStart:
-        """The study's warm start of a generator, read once per worker.
+        """The study's warm start of a generator, read once per worker, onto its device.
 
         Raises:
             SharedInputError: one of its files is missing or damaged.
@@ -158,7 +163,7 @@ class Trials:
         if netG == self.plan.other_netG:
             paths = paths.of_other
         try:
-            return WarmStart.load(paths, self.plan.discriminators)
+            return WarmStart.load(paths, self.plan.discriminators).on(self.device)
         except UserInputError as error:
             raise SharedInputError(
                 f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
@@ -212,7 +217,7 @@ class Trials:
     def train_built_in(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """Train with this program's own training loop."""
         targets = self.targets if task.params.lambda_perceptual > 0 else None
-        stream = batches(self.dataset.train, settings, self.device, task.seed, targets)
+        stream = batches(self.pairs, settings, self.device, task.seed, targets)
         first = next(stream)
         model = self.model(task, settings, first)
         torch.manual_seed(task.seed)
@@ -248,13 +253,13 @@ class Trials:
         """This trial's two networks before training: the warm start, or new ones from its seed."""
         settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
         nets = (
-            build_generator(settings, task.seed),
-            build_discriminator(settings, n_layers, task.seed),
+            build_generator(settings, task.seed).to(self.device),
+            build_discriminator(settings, n_layers, task.seed).to(self.device),
         )
         if self.plan.warm_start == "shared":
             for net, weights in zip(nets, self.weights(task), strict=True):
                 net.load_state_dict(weights)
-        return nets[0].to(self.device), nets[1].to(self.device)
+        return nets
 
     def weights(self, task: TrialTask) -> tuple[NetWeights, NetWeights]:
         """The initial weights of the two networks."""

@@ -123,6 +123,9 @@ def test_the_whole_call_is_rehearsed(tmp_path: Path, with_mps: dict[str, str]) -
     assert "1 passed" in next(row["text"] for row in found["tests"] if row.get("what") == "summary")
     (searched,) = (row for row in found["search"] if row.get("what") == "search")
     assert (searched["code"], searched["complete"]) == (0, 2)
+    verdict = [row["text"] for row in found["search"] if row.get("what") == "verdict"]
+    assert verdict
+    assert all(text in (out / "table.txt").read_text("utf-8") for text in verdict)
     ways = [(row["netG"], row["way"]) for row in found["rates"] if row.get("what") == "step"]
     assert ways == [
         (netG, way)

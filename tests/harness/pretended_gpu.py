@@ -157,19 +157,19 @@ class PretendedGpu(TorchDispatchMode):
         self.graph: Graph | None = None
         self.current = Stream()
         self.alive: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
-        self.put_back = contextlib.ExitStack()
+        self.requeue = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self.put_back.enter_context(no_lifting())
+        self.requeue.enter_context(no_lifting())
         for module, name, value in self.replaced():
-            self.put_back.callback(setattr, module, name, getattr(module, name, None))
+            self.requeue.callback(setattr, module, name, getattr(module, name, None))
             setattr(module, name, value)
         super().__enter__()
         return self
 
     def __exit__(self, *args: object) -> None:
         super().__exit__(*args)
-        self.put_back.close()
+        self.requeue.close()
 
     def replaced(self) -> Iterator[tuple[Any, str, Any]]:
         """What of torch asks the driver, and what it is here."""

@@ -69,6 +69,8 @@ def test_a_winner_below_the_unchanged_input_removes_no_blur(noop: float | None, 
     assert found.verb == "use"
     assert found.sentence.endswith(said)
     assert "removes the blur" not in found.sentence.replace("whether it removes the blur", "")
+    no_better = noop is not None and noop >= 0.44
+    assert ("no better than the picture returned unchanged" in found.why) == no_better
 
 
 @pytest.mark.parametrize(

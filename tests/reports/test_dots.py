@@ -10,7 +10,7 @@ def text(value: float) -> str:
 
 
 def test_the_axis_is_as_long_as_the_intervals_and_the_line_need() -> None:
-    plot = dots([Dot("a", 0.4, 0.39, 0.42), Dot("b", 0.2, None, None)], 0.27, text)
+    plot = dots([Dot("a", 0.4, 0.39, 0.42), Dot("b", 0.2)], 0.27, text)
     first, second = plot.rows
     assert (first.text, second.text) == ("0.40 [0.39, 0.42]", "0.20")
     assert plot.line is not None
@@ -37,7 +37,7 @@ def test_the_axis_is_as_long_as_the_intervals_and_the_line_need() -> None:
     ],
 )
 def test_ticks_are_round(low: float, high: float, ticks: list[str]) -> None:
-    rows = [Dot("a", low, None, None), Dot("b", high, None, None)]
+    rows = [Dot("a", low), Dot("b", high)]
     assert [tick for tick, _ in dots(rows, None, text).ticks] == ticks
 
 
@@ -47,6 +47,6 @@ def test_steps_are_rounded_up(step: float, expected: float) -> None:
 
 
 def test_one_number_and_none() -> None:
-    (row,) = dots([Dot("a", 0.3, None, None)], 0.3, text).rows
+    (row,) = dots([Dot("a", 0.3)], 0.3, text).rows
     assert row.at == pytest.approx(50)
     assert dots([], 0.2, text).rows == ()

@@ -9,7 +9,8 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from optuna.trial import TrialState
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
 
 from reports.export import as_command, as_script, as_yaml, best_config
 from tests.synthetic_studies import (
@@ -350,3 +351,21 @@ def test_its_sentences_are_in_the_language_asked_for() -> None:
         assert not any(re.search("[가-힣]", text) for text in english[key])
         assert all(re.search("[가-힣]", text) for text in korean[key])
     assert english["command"] == korean["command"]
+
+
+def test_a_trial_of_either_kind_is_trained_in_full_with_the_guide_s_network() -> None:
+    """The quick profile's unet_128 is not a setting that the search chose."""
+    study = empty_study()
+    kinds = CategoricalDistribution(("repaint", "warp"))
+    for kind, netG in (("repaint", "unet_128"), ("warp", "warp_unet_128")):
+        study.add_trial(
+            create_trial(
+                value=0.2,
+                params=BEST | {"generator": kind},
+                distributions=SPACE | {"generator": kinds},
+                user_attrs={"params": BEST, "extras": {"netG": netG}},
+            )
+        )
+    assert "--netG unet_128 " in best_config(study, 0)["command"]
+    assert "--netG unet_256 " in best_config(study, 0)["full_command"]
+    assert "train.py" not in best_config(study, 1)["full_command"]

@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.decision import decide
+from reports.dots import Dots
 from reports.export import best_config
 from reports.first_screen import scores
 from reports.html import render, write_report
@@ -68,6 +69,11 @@ class Page(HTMLParser):
     def figures(self) -> dict[str, dict[str, list[dict[str, object]]]]:
         figures: dict[str, dict[str, list[dict[str, object]]]] = json.loads(self.scripts[0])
         return figures
+
+
+def scores_of(study: optuna.Study) -> Dots:
+    say = translator("en")
+    return scores(summarise(study), decide(study, say), say)
 
 
 def only_failures() -> optuna.Study:
@@ -282,6 +288,24 @@ def test_the_decision_is_the_headline_with_its_reason_and_one_command(language: 
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
 
 
+def test_the_commands_are_those_of_the_decided_setting() -> None:
+    """Trial 3 has the highest mean, and trial 6, the recommended one, is to be kept."""
+    html = render(make_study(12, finalists=finals_of(-0.01, 0.03)))
+    for command in ("repeat", "full"):
+        text = html.partition(f'<pre id="{command}"')[2].partition("</pre>")[0]
+        assert "boundary-sharpness-t006" in text
+    assert "Train the recommended setting in full" in html
+
+
+def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> None:
+    study, file = make_study(12, finalists=finals_of(0.01, 0.03)), tmp_path / "report.html"
+    panels = Path("my runs") / "boundary-sharpness" / "panels"
+    write_report(study, file, panels=panels, storage="postgresql://there/optuna")
+    command = file.read_text(encoding="utf-8").partition('<pre id="next"')[2].partition("</pre>")[0]
+    assert "--run-dir &#39;my runs&#39; --study boundary-sharpness" in command
+    assert "--storage postgresql://there/optuna" in command
+
+
 def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
     text = Page(render(study)).text
@@ -293,7 +317,7 @@ def test_a_finalist_that_diverged_is_named_and_has_no_dot() -> None:
     wild = finals["rows"][0] | {"name": HOSTILE, "mean": None, "ci95": None, "diverged": True}
     study = make_study(12, finalists=finals | {"rows": [*finals["rows"], wild]})
     assert "diverged" in Page(render(study)).text
-    assert len(scores(summarise(study), translator("en")).rows) == 2
+    assert len(scores_of(study).rows) == 2
 
 
 def test_the_winner_shown_is_the_confirmed_one() -> None:
@@ -310,11 +334,13 @@ def test_the_winner_shown_is_the_confirmed_one() -> None:
 
 def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None:
     finals = finals_of(0.01, 0.03)
-    shown = scores(summarise(make_study(12, finalists=finals)), translator("en"))
-    assert [(row.label, row.text) for row in shown.rows] == [
-        ("t003", "0.3100 [0.3000, 0.3200]"),
-        ("Guide's recommended", "0.2900 [0.2800, 0.3000]"),
+    shown = scores_of(make_study(12, finalists=finals))
+    assert [(row.label, row.text, row.chosen) for row in shown.rows] == [
+        ("t003", "0.3100 [0.3000, 0.3200]", True),
+        ("Guide's recommended", "0.2900 [0.2800, 0.3000]", False),
     ]
+    kept = scores_of(make_study(12, finalists=finals_of(-0.01, 0.03)))
+    assert [row.chosen for row in kept.rows] == [False, True]
     assert shown.line is not None
     assert shown.line[0] == "0.3170"
     text = Page(render(make_study(12, finalists=finals))).text
@@ -324,9 +350,10 @@ def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None
 def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:
     summary = summarise(make_study(8))
     assert summary.winner == summary.baseline
-    rows = scores(summary, translator("en")).rows
+    rows = scores_of(make_study(8, budget=8)).rows
+    assert rows[0].chosen
     assert [row.label for row in rows] == [
-        "Winner: Guide's recommended",
+        "Leader: Guide's recommended",
         "Guide's blurring setting",
         "Warm start",
     ]

@@ -92,6 +92,11 @@ def test_it_waits_while_somebody_chooses_and_says_when_nothing_was_written(
     page.clock.fast_forward(71_000)
     assert page.evaluate("window.same")
     page.locator("body > input").blur()
+    page.evaluate("() => { document.body.append(document.createElement('dialog')); }")
+    page.evaluate("() => document.querySelector('body > dialog:last-child').showModal()")
+    page.clock.fast_forward(71_000)
+    assert page.evaluate("window.same")
+    page.evaluate("() => document.querySelector('dialog[open]').close()")
     page.clock.fast_forward(71_000)
     page.wait_for_function("() => !window.same")
 

@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from harness.config.settings import Direction
+from harness.config.profiles import PROFILES
+from harness.config.settings import Direction, TrainSettings
 from harness.data.check.facts import PairFacts, Unreadable, measure
 from harness.data.check.findings import (
     LEVELS,
@@ -26,9 +27,9 @@ from harness.data.check.findings import (
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
-from harness.data.files.picture_reading import shown
 from harness.data.files.processes import each
 from harness.data.pairs.duplicates import same_picture_groups
+from harness.errors import inline
 
 WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
 FILES_PER_KIND = 5
@@ -86,7 +87,7 @@ class CheckResult:
                 kinds[finding.kind].append(finding)
         for found in kinds.values():
             for finding in found[:FILES_PER_KIND]:
-                where = f"{shown(Path(finding.name))}: " if finding.name else ""
+                where = f"{inline(Path(finding.name))}: " if finding.name else ""
                 yield f"{level}: {where}{finding.what}; {finding.do}."
             if len(found) > FILES_PER_KIND:
                 yield f"{level}: and {len(found) - FILES_PER_KIND} more files like this one."
@@ -111,9 +112,17 @@ def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unre
 
 
 def check(
-    folder: PairFolder, facts: Iterable[PairFacts | Unreadable], chosen: Direction | None
+    folder: PairFolder,
+    facts: Iterable[PairFacts | Unreadable],
+    chosen: Direction | None,
+    profiles: Mapping[str, TrainSettings] = PROFILES,
 ) -> CheckResult:
-    """Derive findings from `facts`; `chosen` is the user's `--direction`, if given."""
+    """Derive findings from `facts`.
+
+    Args:
+        chosen: the user's `--direction`, if given.
+        profiles: those for which the pictures may be too small.
+    """
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
@@ -131,7 +140,7 @@ def check(
     shared = list(across_splits(groups))
     found += duplicates_across_splits(shared)
     found += judge_numbers(groups)
-    found += judge_sizes(pairs)
+    found += judge_sizes(pairs, profiles)
     found += judge_passed_over(folder.passed_over)
     found += judge_direction(direction, chosen)
     found.sort(key=lambda finding: LEVELS.index(finding.level))

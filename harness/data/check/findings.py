@@ -2,13 +2,12 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from harness.config.profiles import PROFILES
-from harness.config.settings import Direction
+from harness.config.settings import Direction, TrainSettings
 from harness.data.check.facts import PairFacts
 from harness.data.files.listing import account_of
 from harness.data.files.pair_folders import Split
@@ -206,10 +205,12 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
         )
 
 
-def judge_sizes(pairs: Sequence[PairFacts]) -> Iterator[Finding]:
-    """A finding for the smallest profile that would enlarge, and so soften, pictures."""
+def judge_sizes(
+    pairs: Sequence[PairFacts], profiles: Mapping[str, TrainSettings]
+) -> Iterator[Finding]:
+    """A finding for the smallest of these profiles that would enlarge, and so soften, pictures."""
     smaller = ""
-    for name, profile in PROFILES.items():
+    for name, profile in profiles.items():
         side = profile.load_size
         count = sum(min(pair.width, pair.height) < side for pair in pairs)
         if count:

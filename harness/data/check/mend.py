@@ -9,7 +9,8 @@ from PIL import Image
 from harness.data.check.check import CheckResult
 from harness.data.files.pair_folders import check_new
 from harness.data.files.pair_reading import read_halves
-from harness.data.files.picture_reading import read_mask, shown
+from harness.data.files.picture_reading import read_mask
+from harness.errors import inline
 from harness.paths import check_writable, write_aside
 
 # Kinds of findings whose pairs are left out: unreadable, or useless for training and scoring.
@@ -48,7 +49,7 @@ def mend(result: CheckResult, out: Path) -> str:
                     shutil.copyfile(files.field, aside)
             written += 1
     total = sum(map(len, result.folder.splits.values()))
-    return f"{written} of {total} pairs written to {shown(out)}; {total - written} left out"
+    return f"{written} of {total} pairs written to {inline(out)}; {total - written} left out"
 
 
 def check_place(out: Path) -> None:

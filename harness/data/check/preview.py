@@ -13,8 +13,9 @@ from harness.config.settings import Direction
 from harness.data.check.flow import estimated_displacement
 from harness.data.files.pair_folders import PairFiles, PairFolder
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
-from harness.data.files.picture_reading import Picture, read_mask, shown
+from harness.data.files.picture_reading import Picture, read_mask
 from harness.data.pairs.sizing import to_tensor
+from harness.errors import inline
 from objectives.masks import region_from_pair
 
 SIDE = 256
@@ -58,7 +59,7 @@ def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
         draw.text((number * SIDE + 6, 4), caption, "black", font_size=FONT_SIZE)
     top = CAPTION
     for files, row in zip(pairs, rows, strict=True):
-        draw.text((6, top + 4), shown(Path(files.name)), "black", font_size=FONT_SIZE)
+        draw.text((6, top + 4), inline(Path(files.name)), "black", font_size=FONT_SIZE)
         sheet.paste(Image.fromarray(row), (0, top + CAPTION))
         top += CAPTION + len(row)
     return sheet

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.data.files.picture_reading import shown
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 
 # pix2pix's own suffixes, and two that it does not know: .webp and .jfif (a JPEG).
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
@@ -112,7 +111,7 @@ def refuse(error: OSError) -> None:
 def unreadable(error: OSError) -> UserInputError:
     """The error for a folder without read permission."""
     return UserInputError(
-        f"The folder {shown(str(error.filename))} cannot be read ({error.strerror}): change "
+        f"The folder {inline(str(error.filename))} cannot be read ({error.strerror}): change "
         "its permissions."
     )
 
@@ -149,7 +148,7 @@ def unique_stems(files: Iterable[Path], folder: Path) -> dict[str, Path]:
         stem = stem_of(file, folder)
         if stem in found:
             raise UserInputError(
-                f"{shown(file)} and {readable(found[stem].name)!r} differ only in their "
+                f"{inline(file)} and {readable(found[stem].name)!r} differ only in their "
                 "ending, and pictures are paired by name: remove one."
             )
         found[stem] = file
@@ -162,7 +161,7 @@ def account_of(passed_over: Iterable[str]) -> str:
     for name in passed_over:
         kinds[kind_of(name)].append(name)
     most_first = sorted(kinds.items(), key=lambda entry: -len(entry[1]))
-    counted = ", ".join(f"{len(names)} {kind} ({shown(names[0])})" for kind, names in most_first)
+    counted = ", ".join(f"{len(names)} {kind} ({inline(names[0])})" for kind, names in most_first)
     return f"passed over: {counted}; supported are {', '.join(sorted(SUFFIXES))}" if counted else ""
 
 

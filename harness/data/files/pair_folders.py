@@ -18,8 +18,7 @@ from harness.data.files.listing import (
     unreadable,
 )
 from harness.data.files.pair_lists import rows_of
-from harness.data.files.picture_reading import shown
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -105,12 +104,12 @@ def detect_layout(folder: Path) -> PairFolder:
         if folder.suffix.lower() in (".csv", ".jsonl"):
             return from_manifest(folder)
         raise UserInputError(
-            f"{shown(folder)} is a file: give a folder with train/ and val/, or a list of pairs "
+            f"{inline(folder)} is a file: give a folder with train/ and val/, or a list of pairs "
             "(.csv or .jsonl)."
         )
     if not folder.is_dir():
         raise UserInputError(
-            f"There is no data folder {shown(folder)}: give --data a folder with train/ and val/."
+            f"There is no data folder {inline(folder)}: give --data a folder with train/ and val/."
         )
     for name in MANIFESTS:
         if (folder / name).is_file():
@@ -123,7 +122,7 @@ def detect_layout(folder: Path) -> PairFolder:
     if not found.splits:
         account = account_of(passed_over)
         raise UserInputError(
-            f"{shown(folder)} holds no pairs: put pictures with A and B side by side into "
+            f"{inline(folder)} holds no pairs: put pictures with A and B side by side into "
             "train/ and val/ there, or retouched pictures and their originals, under equal names, "
             "into retouched/ and original/" + (f" ({account})." if account else ".")
         )
@@ -144,7 +143,7 @@ def split_folders(folder: Path, pattern: str = "{}") -> Iterator[tuple[Split, st
         if len(existing) > 1:
             first, second = (pattern.format(name) for name in existing[:2])
             raise UserInputError(
-                f"{shown(folder)} has {first}/ and {second}/, two names of one split: put all its "
+                f"{inline(folder)} has {first}/ and {second}/, two names of one split: put all its "
                 "pictures into one of them."
             )
         if existing:
@@ -242,11 +241,11 @@ def matched(
     for have, other, stems in ((left, right, a.keys() - b.keys()), (right, left, b.keys() - a)):
         if stems:
             raise UserInputError(
-                f"{shown(folder / have)} has {len(stems)} picture(s) without a counterpart of the "
+                f"{inline(folder / have)} has {len(stems)} picture(s) without a counterpart of the "
                 f"same name in {other}/, first {readable(min(stems))!r}: add or remove it.{remark}"
             )
     if not a:
-        raise UserInputError(f"{shown(folder / left)} holds no pictures.{remark}")
+        raise UserInputError(f"{inline(folder / left)} holds no pictures.{remark}")
     masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
     pairs = (
         PairFiles(name_of(a[stem], folder), a[stem], b[stem], masks.get(stem)) for stem in sorted(a)
@@ -279,7 +278,7 @@ def check_new(out: Path, option: str, here: bool = True) -> None:
     """
     occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if occupied or (not here and out.resolve() == Path.cwd()):
-        raise UserInputError(f"{shown(out)} exists already: name a new folder with {option}.")
+        raise UserInputError(f"{inline(out)} exists already: name a new folder with {option}.")
 
 
 def from_manifest(file: Path) -> PairFolder:
@@ -296,20 +295,20 @@ def from_manifest(file: Path) -> PairFolder:
         split = aliases.get(alias.strip().lower())
         if split is None:
             raise UserInputError(
-                f"{shown(file)}, row {number}: split {alias!r}; use train, val or test."
+                f"{inline(file)}, row {number}: split {alias!r}; use train, val or test."
             )
         paths = {
             kind: with_slashes(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
         }
         name = readable(paths["a"])
         if name in seen:
-            raise UserInputError(f"{shown(file)}, row {number}: {name!r} is listed twice.")
+            raise UserInputError(f"{inline(file)}, row {number}: {name!r} is listed twice.")
         seen.add(name)
         files = {kind: file.parent / path for kind, path in paths.items()}
         pair = PairFiles(name, files["a"], files.get("b"), files.get("mask"))
         splits.setdefault(split, []).append(pair)
     if not splits:
-        raise UserInputError(f"{shown(file)} lists no pairs.")
+        raise UserInputError(f"{inline(file)} lists no pairs.")
     return PairFolder(
         file.parent,
         "manifest",

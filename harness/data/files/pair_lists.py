@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.data.files.picture_reading import reason, shown
-from harness.errors import UserInputError
+from harness.data.files.picture_reading import reason
+from harness.errors import UserInputError, inline
 
 NEEDED = "a"
 COLUMNS = (NEEDED, "b", "mask", "split")
@@ -35,7 +35,7 @@ def rows_of(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 yield number, cells
     except (OSError, ValueError, csv.Error, RecursionError) as error:
         why = reason(error).rstrip(".")
-        raise UserInputError(f"{shown(file)} cannot be read as a list of pairs: {why}.") from error
+        raise UserInputError(f"{inline(file)} cannot be read as a list of pairs: {why}.") from error
 
 
 def decoded(body: bytes) -> str:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from harness.data.files.pair_folders import PairFiles
-from harness.data.files.picture_reading import MIN_SIDE, Picture, read_picture, shown, split_halves
-from harness.errors import UserInputError
+from harness.data.files.picture_reading import MIN_SIDE, Picture, read_picture, split_halves
+from harness.errors import UserInputError, inline
 
 DIFFERENCE_SCALE = 4
 
@@ -21,11 +21,11 @@ def read_halves(files: PairFiles) -> tuple[Picture, Picture]:
     if a.shape != b.shape:
         sizes = " and ".join(f"{picture.shape[1]} x {picture.shape[0]}" for picture in (a, b))
         raise UserInputError(
-            f"{shown(files.a)} and {shown(files.b)} are {sizes}: A and B of a pair must be of one "
-            "size."
+            f"{inline(files.a)} and {inline(files.b)} are {sizes}: A and B of a pair must have the "
+            "same size."
         )
     if min(a.shape[:2]) < MIN_SIDE:
-        raise UserInputError(f"{shown(files.a)} is under {MIN_SIDE} pixels a side: too small.")
+        raise UserInputError(f"{inline(files.a)} is under {MIN_SIDE} pixels a side: too small.")
     return a, b
 
 

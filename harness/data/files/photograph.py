@@ -14,8 +14,8 @@ from PIL import Image, TiffImagePlugin
 
 from harness.data.files.bit_depth import has_wide_colour, raw_mode, wide_colour
 from harness.data.files.orientation import ORIENTATION, SIDEWAYS
-from harness.data.files.picture_reading import opened_picture, refuse_several, shown, white_is_zero
-from harness.errors import UserInputError
+from harness.data.files.picture_reading import opened_picture, refuse_several, white_is_zero
+from harness.errors import UserInputError, inline
 
 Values = NDArray[np.unsignedinteger[Any]]
 
@@ -70,7 +70,7 @@ def refuse_lossy(opened: Image.Image, file: Path) -> None:
     refuse_several(opened, file)
     if what := lossy_kind(opened):
         raise UserInputError(
-            f"{shown(file)} holds {what}, which cannot be kept without loss: save it as grey, RGB "
+            f"{inline(file)} holds {what}, which cannot be kept without loss: save it as grey, RGB "
             "or CMYK of 8 or 16 bits."
         )
 

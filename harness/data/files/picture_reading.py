@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from harness.data.files import bit_depth as depth
-from harness.errors import UserInputError, on_one_line
+from harness.errors import UserInputError, inline
 
 Picture = NDArray[np.uint8]
 
@@ -40,7 +40,7 @@ def refuse_special(file: Path) -> None:
     mode = file.stat().st_mode
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
-        raise UserInputError(f"{shown(file)} is {what}, not a file: replace it or remove it.")
+        raise UserInputError(f"{inline(file)} is {what}, not a file: replace it or remove it.")
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
             with Image.open(file, formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise UserInputError(
-                        f"{shown(file)} says it has {opened.width} x {opened.height} pixels, more "
+                        f"{inline(file)} says it has {opened.width} x {opened.height} pixels, more "
                         f"than the {MAX_PIXELS:,} that are read: scale it down or remove it."
                     )
                 yield opened
@@ -71,27 +71,27 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
         why = "is empty"
         if file.stat().st_size:
             why = f"is no picture in a supported format ({', '.join(FORMATS)})"
-        raise UserInputError(f"{shown(file)} {why}: replace it or remove it.") from error
+        raise UserInputError(f"{inline(file)} {why}: replace it or remove it.") from error
     except Image.DecompressionBombError as error:
         raise UserInputError(
-            f"{shown(file)} says it has more than the {MAX_PIXELS:,} pixels that are read: scale "
+            f"{inline(file)} says it has more than the {MAX_PIXELS:,} pixels that are read: scale "
             "it down or remove it."
         ) from error
     except FileNotFoundError as error:
-        raise UserInputError(f"{shown(file)} does not exist (or is a broken link).") from error
+        raise UserInputError(f"{inline(file)} does not exist (or is a broken link).") from error
     except PermissionError as error:
         raise UserInputError(
-            f"{shown(file)} may not be read ({error.strerror}): change its permissions, or "
+            f"{inline(file)} may not be read ({error.strerror}): change its permissions, or "
             "remove it."
         ) from error
     except depth.OtherDepthError as error:
         raise UserInputError(
-            f"{shown(file)} cannot be scaled to 8 bits like the others ({error}): save it with 8 "
+            f"{inline(file)} cannot be scaled to 8 bits like the others ({error}): save it with 8 "
             "bits, or remove it."
         ) from error
     except Exception as error:  # Pillow's decoders raise many types for damaged files
         raise UserInputError(
-            f"{shown(file)} cannot be read as a picture ({reason(error)}): it is damaged or "
+            f"{inline(file)} cannot be read as a picture ({reason(error)}): it is damaged or "
             "truncated; replace it or remove it."
         ) from error
 
@@ -126,7 +126,7 @@ def refuse_several(opened: Image.Image, file: Path) -> None:
     frames = frames_of(opened)
     if frames > 1:
         raise UserInputError(
-            f"{shown(file)} holds {frames} frames, an animation or several pages: save one "
+            f"{inline(file)} holds {frames} frames, an animation or several pages: save one "
             "picture per file."
         )
 
@@ -198,12 +198,12 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
     height, width = picture.shape[:2]
     if width % 2:
         raise UserInputError(
-            f"{shown(file)} is {width} pixels wide, an odd number, so it is not two halves of one "
+            f"{inline(file)} is {width} pixels wide, an odd number, so it is not two halves of one "
             "size: put A and B side by side at the same width."
         )
     if min(width // 2, height) < MIN_SIDE:
         raise UserInputError(
-            f"{shown(file)} is {width} x {height}: its halves are under {MIN_SIDE} pixels a side, "
+            f"{inline(file)} is {width} x {height}: its halves are under {MIN_SIDE} pixels a side, "
             "too small to be a pair."
         )
     return picture[:, : width // 2], picture[:, width // 2 :]
@@ -231,7 +231,7 @@ def drawn_mask(file: Path) -> Image.Image:
     brightest = int(np.asarray(grey).max())
     if 0 < brightest <= HALF:
         raise UserInputError(
-            f"{shown(file)} has no white in it (its brightest value is {brightest} of 255): paint "
+            f"{inline(file)} has no white in it (its brightest value is {brightest} of 255): paint "
             "the warped region white (255) and the rest black."
         )
     return grey
@@ -242,11 +242,6 @@ def mask_bits(file: Path) -> int:
     with opened_picture(file) as opened:
         wide = depth.is_wide(opened)
         return depth.bits_for(depth.largest_value(opened)) if wide else depth.WIDEST
-
-
-def shown(file: Path | str) -> str:
-    """A path for use in a message: on one line, with control characters escaped."""
-    return on_one_line(file)
 
 
 def reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from harness.data.files.bit_depth import WIDEST
 from harness.data.files.pair_folders import PairFolder
 from harness.data.files.picture_reading import refuse_special
 from harness.errors import UserInputError
-from harness.paths import refusal_to_hold
+from harness.paths import why_not_writable
 
 
 def default_cache() -> Path:
@@ -37,7 +37,7 @@ def writable_cache() -> Path:
         UserInputError: it cannot be written, or does not exist.
     """
     folder = default_cache()
-    if why := refusal_to_hold(folder):
+    if why := why_not_writable(folder):
         raise UserInputError(
             f"The cache {folder} cannot be written ({why}): name another folder in the environment "
             "variable HARNESS_CACHE."

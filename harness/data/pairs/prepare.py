@@ -10,14 +10,13 @@ from harness.config.settings import Direction, TrainSettings
 from harness.data.files.folder_bit_depth import depth_remark, with_bits
 from harness.data.files.listing import account_of
 from harness.data.files.pair_folders import SIDES, PairFiles, PairFolder, Split, find_pairs
-from harness.data.files.picture_reading import shown
 from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.cache import digest_of, fingerprints
 from harness.data.pairs.memory_map import spilled
 from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset, save_dataset
 from harness.data.pairs.sizing import TrainingPair, centred_crop, sized_pair
 from harness.data.pairs.splits import limit, most_train, with_held_out
-from harness.errors import UserInputError, for_the_user
+from harness.errors import UserInputError, as_user_input_error, inline
 from objectives.masks import SMALLEST_CORE
 from search_spaces.checks import GENERATOR_MULTIPLE
 
@@ -90,7 +89,7 @@ def prepare_data(
         retouched, original = found.sides
         raise UserInputError(
             f"--direction BtoA contradicts the folders {retouched}/ and {original}/ of "
-            f"{shown(data)}, whose names say what is to be restored: leave it out."
+            f"{inline(data)}, whose names say what is to be restored: leave it out."
         )
     most = sys.maxsize if every_pair else most_train(train)
     folder = with_held_out(found, most, seed, cache)
@@ -135,7 +134,7 @@ def written(make: Callable[[], Dataset], file: Path) -> Dataset:
         save_dataset(dataset, file)
     except (OSError, RuntimeError) as error:
         raise UserInputError(
-            f"Prepared pairs cannot be saved in {shown(file.parent)} ({error}): free space there "
+            f"Prepared pairs cannot be saved in {inline(file.parent)} ({error}): free space there "
             "or name another folder in the environment variable HARNESS_CACHE."
         ) from error
     return dataset
@@ -148,7 +147,7 @@ def built_in(train: TrainSettings, digest: str) -> Dataset:
         UserInputError: they are too small for it.
     """
     scaled = train.preprocess not in ("crop", "none")
-    with for_the_user(ValueError):
+    with as_user_input_error(ValueError):
         splits = built_in_pairs(train.load_size if scaled else train.crop_size)
     held_out = {split: cut_all(splits[split], train.crop_size) for split in ("val", "test")}
     return Dataset(splits["train"], held_out["val"], held_out["test"], digest)
@@ -198,7 +197,7 @@ def read_all(
     def read(split: Split) -> PairSet:
         pairs = spilled(pairs_of(split), place) if split == "train" else list(pairs_of(split))
         if not pairs and split in ("train", "val"):
-            raise UserInputError(f"{shown(folder.root)} has no readable pair left for {split}.")
+            raise UserInputError(f"{inline(folder.root)} has no readable pair left for {split}.")
         return pair_set(pairs)
 
     test = read("test")
@@ -220,7 +219,7 @@ def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
         pairs = folder.splits["val"]
         best = next((files for files in pairs if files.name == name), pairs[0])
         raise UserInputError(
-            f"No validation pair of {shown(folder.root)} has a warped region of at "
+            f"No validation pair of {inline(folder.root)} has a warped region of at "
             f"least {SMALLEST_CORE:.2%} of its area, so there is nothing to restore or score: "
             + too_little(best, share)
         )
@@ -239,11 +238,11 @@ def too_little(files: PairFiles, share: float) -> str:
     """Why even the largest region is almost empty, and what to do."""
     if files.mask is not None:
         return (
-            f"the mask with the most white, {shown(files.mask)}, has {share:.3%}; paint the warped "
-            "regions white in the masks, or remove the masks to have the regions found."
+            f"the mask with the most white, {inline(files.mask)}, has {share:.3%}; paint the "
+            "warped regions white in the masks, or remove the masks to have the regions found."
         )
     return (
-        f"nothing has moved between A and B, in {shown(Path(files.name))} or any other pair; give "
+        f"nothing has moved between A and B, in {inline(Path(files.name))} or any other pair; give "
         "retouched pictures and their originals."
     )
 
@@ -261,4 +260,4 @@ def described(found: PairFolder, folder: PairFolder, dataset: Dataset) -> str:
     bits = next(pair.bits for pairs in folder.splits.values() for pair in pairs)
     remarks = (depth_remark(bits), account_of(found.passed_over))
     suffix = "".join(f"; {remark}" for remark in remarks if remark)
-    return f"{shown(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from}{suffix})"
+    return f"{inline(folder.root)} ({folder.layout}: {', '.join(parts)}{drawn_from}{suffix})"

@@ -11,9 +11,9 @@ from torch import Tensor
 from harness.config.settings import Direction, TrainSettings
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import read_halves
-from harness.data.files.picture_reading import Picture, read_mask, shown
+from harness.data.files.picture_reading import Picture, read_mask
 from harness.data.synthesis.displacement_files import warped_back
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from objectives.masks import region_by_difference, region_from_pair
 from search_spaces.checks import GENERATOR_MULTIPLE
 
@@ -66,7 +66,7 @@ def sized_pair(
     size = target_size(width, height, train)
     if min(size) < train.crop_size:
         raise UserInputError(
-            f"{shown(files.a)}: each half is {width} x {height}, smaller than crop_size "
+            f"{inline(files.a)}: each half is {width} x {height}, smaller than crop_size "
             f"{train.crop_size}, and preprocess {train.preprocess!r} does not scale it: choose a "
             "smaller profile or another preprocess."
         )

@@ -11,11 +11,10 @@ from pathlib import Path
 from harness.config.settings import FINAL_TIMES, TrainSettings
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.pair_folders import SPLITS, PairFiles, PairFolder, Split
-from harness.data.files.picture_reading import shown
 from harness.data.files.processes import each, processes_for
 from harness.data.pairs.cache import digest_of, stamp
 from harness.data.pairs.duplicates import read_signature, same_picture_groups
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from harness.paths import write_aside
 
 # Every rung restores and scores all validation pictures, so their number affects a trial's cost.
@@ -42,7 +41,7 @@ def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> Pair
     splits = dict(folder.splits)
     if "train" not in splits:
         raise UserInputError(
-            f"{shown(folder.root)} has no training pairs: put pictures into train/ there."
+            f"{inline(folder.root)} has no training pairs: put pictures into train/ there."
         )
     missing: list[Split] = [split for split in ("val", "test") if split not in splits]
     if not missing:
@@ -51,13 +50,13 @@ def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> Pair
     pairs = drawn(splits["train"], most + len(missing) * MOST_VAL, seed)
     if "val" in missing and len(pairs) < 2:
         raise UserInputError(
-            f"{shown(folder.root)} holds one pair only: give at least one to train on and one "
+            f"{inline(folder.root)} holds one pair only: give at least one to train on and one "
             "to validate with."
         )
     groups = [[pairs[index] for index in group] for group in picture_groups(pairs, cache)]
     if "val" in missing and len(groups) < 2:
         raise UserInputError(
-            f"All pairs of {shown(folder.root)} show one picture, so that none can be held out "
+            f"All pairs of {inline(folder.root)} show one picture, so that none can be held out "
             "to validate with: add pairs of another."
         )
     random.Random(seed).shuffle(groups)

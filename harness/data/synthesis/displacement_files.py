@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.settings import Direction
-from harness.data.files.picture_reading import Picture, refuse_special, shown
+from harness.data.files.picture_reading import Picture, refuse_special
 from harness.data.synthesis.liquify import Field, resample
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 
 
 def save_fields(file: Path, field: Field, inverse: Field) -> None:
@@ -45,12 +45,12 @@ def read_field(file: Path, kind: Literal["field", "inverse"], height: int, width
             field = np.asarray(held[kind], np.float32)
     except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
         raise UserInputError(
-            f"{shown(file)} is not a file of displacement fields as `harness data make` keeps "
+            f"{inline(file)} is not a file of displacement fields as `harness data make` keeps "
             "them: remove it."
         ) from error
     if field.shape != (2, height, width) or not np.isfinite(field).all():
         raise UserInputError(
-            f"{shown(file)} does not fit its pair of {width} x {height}: remove it, or make the "
+            f"{inline(file)} does not fit its pair of {width} x {height}: remove it, or make the "
             "pairs again."
         )
     return field

@@ -15,7 +15,7 @@ from harness.data.files.bit_depth import WIDEST
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, ignored, list_pictures, name_of
 from harness.data.files.pair_folders import Split, check_new
-from harness.data.files.picture_reading import Picture, read_picture, shown
+from harness.data.files.picture_reading import Picture, read_picture
 from harness.data.files.processes import each
 from harness.data.pairs.built_in import MAX_ENLARGEMENT, middle_face
 from harness.data.synthesis.displacement_files import save_fields
@@ -29,7 +29,7 @@ from harness.data.synthesis.liquify import (
 )
 from harness.data.synthesis.retouch import Face, retouch
 from harness.data.synthesis.traces import Traces, draw_traces, leave
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from objectives.masks import region_from_field
 
 RECORD = "made.jsonl"
@@ -111,7 +111,7 @@ def make_pairs(
         aside.rename(plan.out)
     except OSError as error:
         raise UserInputError(
-            f"{shown(plan.out)} cannot be written ({error.strerror}): name another folder."
+            f"{inline(plan.out)} cannot be written ({error.strerror}): name another folder."
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -140,7 +140,7 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
         lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
         account = account_of(passed_over)
         raise UserInputError(
-            f"{shown(folder)} {lacking}{account and f' ({account})'}: name a folder of portraits "
+            f"{inline(folder)} {lacking}{account and f' ({account})'}: name a folder of portraits "
             "with --originals."
         )
     return found, passed_over
@@ -191,9 +191,9 @@ def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> Ma
     smallest = math.ceil(plan.size / MAX_ENLARGEMENT)
     if min(picture.shape[:2]) < smallest:
         raise UserInputError(
-            f"{shown(source)} is {picture.shape[1]} x {picture.shape[0]}, too small to be sharp at "
-            f"{plan.size}: choose --size {int(min(picture.shape[:2]) * MAX_ENLARGEMENT)} or less, "
-            "or leave it out."
+            f"{inline(source)} is {picture.shape[1]} x {picture.shape[0]}, too small to be sharp "
+            f"at {plan.size}: choose --size {int(min(picture.shape[:2]) * MAX_ENLARGEMENT)} or "
+            "less, or leave it out."
         )
     random = np.random.default_rng([plan.seed, number])
     found = find_face(picture)

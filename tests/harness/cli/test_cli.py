@@ -96,6 +96,9 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--profile", "huge"], "--profile huge is no profile"),
         (["--device", "cuda:99"], "--device cuda:99"),
         (["--data", "nowhere"], "nowhere"),
+        (["--originals", "nowhere"], "nowhere is no folder"),
+        (["--originals", ".", "--data", "."], "--originals and --data exclude one another"),
+        (["--originals", ".", "--direction", "BtoA"], "cannot be used with --originals"),
         (["--init-from", "missing.pth"], "missing.pth"),
         (["--init-from", "a", "--init-from", "b", "--init-from", "c"], "--init-from a b c cannot"),
         (["--init-from", "a.pth", "--from-scratch"], "exclude one another"),
@@ -202,7 +205,7 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
     in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = make_plan(tmp_path)
-    monkeypatch.setattr("harness.search.plan.plan_search", lambda _: plan)
+    monkeypatch.setattr("harness.search.plan.plan_search", lambda *_: plan)
     assert f"Study       {plan.config.study}: 50 trials\n" in in_process("search", "--dry-run")[1]
     storage = open_storage(sqlite_url(tmp_path / "optuna.db"))
     study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
@@ -238,6 +241,7 @@ def test_a_dry_run_says_in_ten_lines_what_would_be_done_and_in_full_where_asked(
     assert found["Finalists"].startswith("15 runs: the best 3, the best that repaints and the")
     assert found["Score"] == "boundary_sharpness, weights random"
     assert found["Results"].startswith("runs/boundary-sharpness, MLflow in runs")
+    assert any(line.startswith("WEIGHTS ARE RANDOM") for line in lines)
     assert not any("crop_size" in line for line in lines)
     assert "\n  crop_size: 128\n" in in_process(*words, *pinned, "--debug")[1]
     assert not (tmp_path / "runs").exists()

@@ -84,7 +84,7 @@ def test_running_trials_stand_whole_in_the_terminal(width: int, clock: Clock) ->
     ]  # fmt: skip
     assert lines[-1].split()[:3] == ["f13", "-", "-"]
     assert lines[-1].endswith("lr=7.9e-05 unet_128")
-    assert lines[-4].startswith("best 0.3496  t000 L1=104.3")
+    assert lines[-4].startswith("leader 0.3496  t000 L1=104.3")
     assert lines[-4].endswith("warp")
 
 

@@ -63,7 +63,7 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     assert "4/4 trials" in text
     assert "2 complete, 1 failed, 1 pruned" in text
     assert sparkline([0.21, 0.25]) in text
-    assert "best 0.2500  t003" in text
+    assert "leader 0.2500  t003" in text
     assert text.split()[-8:] == ["t004", "-", "-", "L1=82", "perc=11", "D4", "lsgan", "lr=0.0002"]
     printed = out.getvalue()
     for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
@@ -79,8 +79,8 @@ def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
     console.print(view.render())
     view.close()
     text = console.export_text()
-    assert "Best so far: 0.3100  t007 L1=82" in text
-    assert "best 0.3100  t007 L1=82" in text
+    assert "Leader so far: 0.3100  t007 L1=82" in text
+    assert "leader 0.3100  t007 L1=82" in text
     assert sparkline([0.2, 0.31, 0.25, 0.26]) in text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import yaml
 
-from harness.config.settings import TrainConfig
+from harness.config.train_config import TrainConfig
 from harness.full_training.view import (
     Event,
 )

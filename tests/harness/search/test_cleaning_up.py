@@ -20,7 +20,7 @@ from harness.tracking import NullTracker
 from harness.trials.worker import Message
 
 AFTERWARDS = (
-    "harness.search.recorder.put_back",
+    "harness.search.recorder.requeue",
     "harness.search.conclusion.outcome_of",
     "harness.search.conclusion.left_by",
     "harness.tracking.NullTracker.parent",
@@ -38,7 +38,7 @@ class OneByOne(SimulatedLauncher):
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
         number = max(self.said)
-        return [(number, self.said.pop(number))]
+        return [(number, self.next_of(number))]
 
 
 def search(folder: Path, stop_after: int | None = None) -> tuple[Any, Heard]:
@@ -100,7 +100,7 @@ def test_a_database_that_was_waited_for_in_vain_is_not_waited_for_again(
 
     asked = []
     monkeypatch.setattr(Recorder, "complete", away)
-    monkeypatch.setattr("harness.search.recorder.put_back", lambda *_: asked.append("put back"))
+    monkeypatch.setattr("harness.search.recorder.requeue", lambda *_: asked.append("put back"))
     monkeypatch.setattr("harness.search.conclusion.outcome_of", lambda *_: asked.append("outcome"))
     with pytest.raises(HarnessError, match="has been away"):
         search(tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from reports.commands import continue_from
 from reports.export import best_config
 from reports.html import render
 from reports.places import mark_of_warm_start
+from reports.record import beats
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
 
@@ -42,6 +44,17 @@ class OfKinds(Instant):
         moves = str(task.extras["netG"]).startswith("warp_")
         scale = 0.3  # repainting stays below the picture as it is
         return dataclasses.replace(rung, value=scale * rung.value + (self.lift if moves else 0))
+
+
+class TornOfKinds(OfKinds):
+    """Both values of a Pareto search are better where pixels are moved."""
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        tone = math.log(task.params.lambda_L1 / 10) / math.log(50)
+        far = 0 if str(task.extras["netG"]).startswith("warp_") else 2
+        parts = {"D": far + tone, "E": 0.1, "lpips": far + 1 - tone}
+        return dataclasses.replace(rung, components=parts)
 
 
 class Behind(OfKinds):
@@ -106,7 +119,8 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) ->
     assert held["command"].startswith("harness train best.yaml")
     assert held["decision"].startswith(f"Use t{held['trial']:03d}: it removes the blur. It leads")
     as_is = held["as_is"]
-    assert as_is["netG"] == "unet_128"
+    assert as_is["netG"] == as_is["train"]["netG"] == "unet_128"
+    assert as_is["train"] == held["train"] | {"netG": "unet_128"}
     assert as_is["confirmed"] is True
     assert as_is["trial"] == next(t for t in ranked(tmp_path) if not moves(t)).number
     assert as_is["command"].startswith("mkdir") or as_is["command"].startswith("python train.py")
@@ -138,9 +152,9 @@ def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> No
     for part in (decision, decision.as_is):
         assert f"{part.sentence}. {part.settings}".strip() in said
         assert part.why in said
-        assert part.command in [line.strip() for line in lines]
-    sentences = [line for line in decision_lines(outcome) if "harness " not in line]
-    assert max(map(len, sentences)) <= 100
+        assert part.command in said.replace(" \\ ", " ")
+    printed = "\n".join(decision_lines(outcome)).splitlines()
+    assert max(len(line) for line in printed if "harness " not in line) <= 100
     data = as_data(outcome)
     assert data["answers"] == [one, other]
     assert data["decision"]["as_is"]["trial"] == held["as_is"]["trial"]
@@ -166,6 +180,30 @@ def test_before_anything_is_confirmed_the_answers_are_of_one_run_each(tmp_path: 
     held = best_yaml(tmp_path)
     assert held["as_is"]["confirmed"] is False
     assert (held["decision"], held["as_is"]["decision"]) == (one, other)  # though it led before
+
+
+def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
+    tmp_path: Path,
+) -> None:
+    outcome = searched(tmp_path, TornOfKinds, pareto=True, pruner="none")
+    done = [trial for trial in trials(tmp_path) if trial.state == TrialState.COMPLETE]
+    front = {point.number for point in outcome.front}
+    assert front
+    assert all(moves(trial) for trial in done if trial.number in front)
+    assert outcome.decision is not None
+    assert len(outcome.decision.answers) == 2
+    as_is = best_yaml(tmp_path)["as_is"]
+    assert as_is["netG"] == "unet_128"
+    assert as_is["confirmed"] is True
+    repaints = [trial for trial in done if not moves(trial)]
+    unbeaten = [
+        trial
+        for trial in repaints
+        if not any(beats(read_study(tmp_path, "fake"), o.values, trial.values) for o in repaints)
+    ]
+    assert as_is["trial"] in {trial.number for trial in unbeaten}
+    kept = {path.name for path in (tmp_path / "fake" / "checkpoints").glob("t*.pth")}
+    assert {f"t{trial.number:03d}_net_G.pth" for trial in unbeaten} <= kept
 
 
 def test_as_it_is_can_be_exported_by_its_number(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from harness.cli.score import print_table
 from harness.config.settings import SearchConfig
 from harness.console.events import Note, Opened
 from harness.console.views import LiveView, PlainView
-from harness.errors import on_one_line, printable
+from harness.errors import inline, printable
 from harness.training.networks import build_generator
 from tests.golden.pix2pix_case import SETTINGS
 from tests.harness.portraits import write_best, write_pairs
@@ -187,7 +187,7 @@ def test_what_would_command_a_terminal_is_written_as_its_escape() -> None:
     assert printable("\x1b[31m[red]얼굴 e\u0301\t\n\x9b\u202e\r") == (
         "\\x1b[31m[red]얼굴 e\u0301\t\n\\x9b\\u202e\\r"
     )
-    assert on_one_line(Path("a\nb")) == "a\\nb"
+    assert inline(Path("a\nb")) == "a\\nb"
 
 
 def test_names_of_others_do_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,18 @@ def test_the_page_lists_running_trials_and_loads_itself_again(order: dict[str, A
     assert list(report_of(order).parent.iterdir()) == [report_of(order)]
 
 
+def test_its_commands_name_the_database_without_its_password(
+    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "postgresql://me:s3cret@db/studies"
+    study = study_of(order)
+    monkeypatch.setattr("harness.study.study.read_study", lambda *_: study)
+    assert write_page(order | {"storage": url}, 10)
+    page = report_of(order).read_text()
+    assert "s3cret" not in page
+    assert "***@db/studies" in page
+
+
 def test_the_last_page_is_the_ordinary_report(order: dict[str, Any]) -> None:
     assert write_page(order, 12.5)
     assert write_page(order, None)

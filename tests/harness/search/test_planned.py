@@ -7,7 +7,8 @@ import pytest
 from portraits import planned, write_best, write_pairs
 
 from harness.config.profiles import PROFILES
-from harness.config.settings import TrainConfig, TrainSettings
+from harness.config.settings import TrainSettings
+from harness.config.train_config import TrainConfig
 from harness.full_training.plan import plan_training
 
 PIX2PIX = {  # the reference's own defaults

@@ -4,10 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from portraits import planned, write_pairs
 
 from harness.config.settings import SearchConfig
+from harness.errors import UserInputError
 from harness.search.plan import SearchPlan
 from harness.study.database import open_storage, sqlite_url
 from harness.study.study import create_study
@@ -73,3 +76,18 @@ def test_a_study_of_the_built_in_pairs_is_not_taken_for_one_of_these(place: Path
     pairs, runs = write_pairs(place / "portraits"), place / "runs"
     begun(planned(None, run_dir=runs, study="boundary-sharpness"))
     assert planned(pairs, run_dir=runs).config.study == "portraits"
+
+
+def test_only_the_study_of_these_pairs_goes_on_in_spite_of_errors_in_them(place: Path) -> None:
+    """A study of the name on other data does not hide what is wrong with this data."""
+    pairs, runs = write_pairs(place / "portraits"), place / "runs"
+    begun(planned(pairs, run_dir=runs))
+    sheet = np.asarray(Image.open(pairs / "train" / "train0.png"))
+    half = sheet[:, :128]
+    Image.fromarray(np.hstack([half, half])).save(pairs / "train" / "same.png")
+    (told,) = (line for line in planned(pairs, run_dir=runs).remarks if "same.png" in line)
+    assert told.startswith("Warning: train/same.png: A and B are the same picture; remove it")
+    others = shutil.copytree(pairs, place / "elsewhere" / "portraits")
+    (others / "train" / "train0.png").unlink()
+    with pytest.raises(UserInputError, match=r"same\.png: A and B are the same picture"):
+        planned(others, run_dir=runs)

@@ -24,6 +24,7 @@ from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
 from reports.record import score_of, trials_by_score
 from reports.table import trials_frame
+from tests.synthetic_studies import study_attrs
 
 
 class Torn(Instant):
@@ -80,7 +81,8 @@ def test_the_front_is_what_nothing_beats_in_both(found: Found) -> None:
     assert outcome.best is not None
     assert outcome.best.number == numbers[0]
     said = [line for line in as_lines(outcome) if "sharpness" in line]
-    assert len(said) == 1 + len(numbers)
+    assert len(said) == 1 + len(numbers) + 1
+    assert said[-1].startswith(f"Choose: {len(numbers)} settings are beaten by none in both")
     assert {point["number"] for point in as_data(outcome)["front"]} == set(numbers)
     table = outcome_note(outcome).partition("### The front")[2].partition("###")[0]
     assert f"| ★ t{outcome.winner:03d} |" in table
@@ -118,7 +120,8 @@ def test_the_finalists_are_of_the_front(found: Found) -> None:
 
 def test_a_broken_guard_keeps_a_trial_off_the_front() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
-    study.set_user_attr("guards", {"ciede2000": 1.0})
+    for key, value in study_attrs(guards={"ciede2000": 1.0}).items():
+        study.set_user_attr(key, value)
     for values, shift, recipe in (([0.5, 0.5], 5.0, "recommended"), ([0.9, 0.1], 6.5, None)):
         noted = {"components": {"ciede2000": shift}, "score": values[0]}
         named = {"recipe": recipe} if recipe else {}

@@ -86,7 +86,7 @@ def test_the_kind_is_that_of_the_place_however_many_run_and_whatever_fails(tmp_p
         study.tell(trial, state=TrialState.FAIL)
     later = [record.ask(study, SPACE, "tpe", seed=3) for _ in range(9)]
     assert kinds(study)[RECIPES:] == [kind_at(number) for number in range(RECIPES, 24)]
-    record.put_back(study, later[2])
+    record.requeue(study, later[2])
     again = record.ask(study, SPACE, "tpe", seed=3)
     assert again.number == later[2].number
     assert again.params == later[2].params

@@ -47,14 +47,14 @@ def live(study: optuna.Study, folder: Path) -> None:
     for number in range(16):
         trial = record.ask(study, space, "tpe", seed=0)
         trial.set_user_attr("seen", [number, {"a": (1, 2)}])
-        record.write_down(study)
+        record.flush(study)
         for step in {10, 20} - set(study.trials[trial.number].intermediate_values):
             trial.report(0.1 * number + step, step)
             trial.should_prune()
         if number == 15:
             return
         if number % 5 == 4:
-            record.put_back(study, trial)
+            record.requeue(study, trial)
         else:
             trial.set_user_attr("end", number)
             state = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL][number % 3]
@@ -136,7 +136,7 @@ def test_what_landed_although_its_answer_was_lost_is_not_written_twice(
 
     monkeypatch.setattr(harness.study.storage, "_create_scoped_session", answering)
     monkeypatch.setattr(harness.study.storage, "RETRY_AFTER", 0.0)
-    record.write_down(mine)
+    record.flush(mine)
     assert next(lost, None) is None
     mine.tell(trial, 0.5)
     assert essence(others.get_trials()[trial.number]) == essence(mine.get_trials()[trial.number])
@@ -152,7 +152,7 @@ def test_a_trial_whose_making_was_not_answered_runs_next(tmp_path: Path) -> None
     others._storage.create_new_trial(others._study_id)  # as if it were mine, and nobody said so
     asked = [record.ask(mine, space, "tpe", seed=0).number for _ in range(3)]
     assert asked == [recipes + 1, recipes, recipes + 2]
-    record.write_down(mine)
+    record.flush(mine)
     assert [essence(t) for t in mine.get_trials()] == [essence(t) for t in others.get_trials()]
 
 

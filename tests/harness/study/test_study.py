@@ -54,8 +54,8 @@ def test_a_trial_put_back_keeps_its_number_and_values(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     study = new_study(tmp_path)
     asked = [record.ask(study, plan.space, "tpe", 0) for _ in range(10)]
-    record.put_back(study, asked[9])
-    record.put_back(study, asked[3])
+    record.requeue(study, asked[9])
+    record.requeue(study, asked[3])
     assert record.counted(study) == 8
     again = [record.ask(study, plan.space, "tpe", 0) for _ in range(3)]
     assert [trial.number for trial in again] == [3, 9, 10]

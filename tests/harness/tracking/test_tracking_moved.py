@@ -135,7 +135,7 @@ def test_the_pages_show_a_moved_folder_that_cannot_be_written(
     later = RunPaths(tmp_path / "later")
     runs.rename(later.root)
     before = files_in(later.root)
-    monkeypatch.setattr(harness.tracking.database, "refusal_to_hold", lambda _: "Read-only")
+    monkeypatch.setattr(harness.tracking.database, "why_not_writable", lambda _: "Read-only")
     with served(later) as (database, log):
         assert later.root not in (*database.parents, *log.parents)
         assert locations(database)
@@ -153,7 +153,7 @@ def test_the_pages_of_a_damaged_database_are_one_sentence(
     file = runs / "mlflow.db"
     file.write_bytes(b"no database at all" * 100)
     if not writable:
-        monkeypatch.setattr(harness.tracking.database, "refusal_to_hold", lambda _: "Read-only")
+        monkeypatch.setattr(harness.tracking.database, "why_not_writable", lambda _: "Read-only")
     with (
         pytest.raises(UserInputError, match=r"mlflow\.db cannot be read \(file is not a database"),
         served(RunPaths(runs)),

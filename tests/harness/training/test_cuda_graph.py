@@ -200,7 +200,7 @@ def test_only_an_error_of_the_capture_is_a_refusal(
     assert not steps.refused
 
 
-def test_steps_are_held_for_the_structures_met_last_and_fewer_where_memory_is_short(
+def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = fresh(FIRST)
@@ -217,8 +217,9 @@ def test_steps_are_held_for_the_structures_met_last_and_fewer_where_memory_is_sh
         name: steps.begin(name, lambda: model, batch(1), weights, FIRST)
         for name in ("a", "b", "c", "d", "b", "e")
     }
-    assert list(steps.held) == ["c", "d", "b", "e"]
-    assert steps.begin("c", lambda: model, batch(1), weights, FIRST) is met["c"]
+    assert list(steps.held) == ["a", "c", "d", "b", "e"]
+    assert steps.growth() == 1.0
+    assert steps.begin("a", lambda: model, batch(1), weights, FIRST) is met["a"]
     short = True
     steps.begin("f", lambda: model, batch(1), weights, FIRST)
     assert list(steps.held) == ["f"]
@@ -258,6 +259,34 @@ def test_a_captured_step_is_the_eager_one(any_gpu: str, precision: Precision, kn
         found = captured.step(*on_gpu(number), features(number))
         for name, loss in wanted.items():
             assert float(found[name]) == pytest.approx(float(loss), rel=5e-3), (number, name)
+
+
+def test_a_capture_leaves_the_model_as_it_is(any_gpu: str) -> None:
+    """In the middle of a training: weights, statistics, Adam's state, random numbers."""
+    model = fresh(FIRST, "cuda")
+    model.step(*on_gpu(1))
+    before = [each.clone() for each in model.changed()]
+    chance = torch.cuda.get_rng_state()
+    CapturedStep.capture(model, *on_gpu(2))
+    assert torch.equal(torch.cuda.get_rng_state(), chance)
+    for one, other in zip(model.changed(), before, strict=True):
+        assert torch.equal(one.cpu(), other.cpu())
+
+
+def test_what_a_step_changes_is_all_that_outlives_it(any_gpu: str) -> None:
+    """Put back, the same step follows."""
+    model = fresh(FIRST, "cuda", dropout=False)
+    model.step(*on_gpu(1))
+    before = [each.clone() for each in model.changed()]
+    ends = []
+    for _ in range(2):
+        with torch.no_grad():
+            for mine, other in zip(model.changed(), before, strict=True):
+                mine.copy_(other)
+        torch.manual_seed(0)
+        losses = model.step(*on_gpu(2))
+        ends.append([float(loss) for loss in (*losses.values(), *model.step(*on_gpu(3)).values())])
+    assert ends[0] == pytest.approx(ends[1], rel=1e-5 if any_gpu == "real" else 0)
 
 
 def test_a_captured_step_tells_a_failure(any_gpu: str) -> None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from pretended_gpu import CUDA, PretendedGpu, mapped
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.data.pairs.pair_set import Dataset, save_dataset
-from harness.training import step
+from harness.training import step, warm_start
 from harness.training.batches import Batch, batches
 from harness.training.cuda_graph import CapturedStep
 from harness.training.epochs import EpochDone, Schedule, Training, train_epochs
@@ -17,11 +18,12 @@ from harness.training.loop import train
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
-from harness.training.step import Pix2Pix
+from harness.training.step import Pix2Pix, discriminator_losses
+from harness.training.warm_start import train_discriminators
 from harness.trials.devices import CONTEXT
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials
-from search_spaces.trial_params import TrialParams
+from search_spaces.trial_params import GanMode, TrialParams
 from tests.golden.pix2pix_case import batch
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 
@@ -177,7 +179,8 @@ def epochs(training: Training, total: int, device: torch.device) -> list[EpochDo
 
 
 def test_a_resumed_training_s_epochs_are_the_cpu_s() -> None:
-    """Its state is read from a file, onto the CPU; the rate belongs beside the weights."""
+    """Its steps are captured anew, at a rate that falls. Its state is read from a file, onto the
+    CPU; the rate belongs beside the weights."""
     cpu = torch.device("cpu")
     wanted = epochs(begin(cpu), 3, cpu)
     with PretendedGpu() as gpu:
@@ -196,7 +199,100 @@ def test_a_resumed_training_s_epochs_are_the_cpu_s() -> None:
         assert one.losses == pytest.approx(other.losses, rel=1e-4)
 
 
-@pytest.mark.parametrize("held", [1, 2, 4])
+def test_an_epoch_s_steps_are_captured_but_for_a_smaller_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Five pictures in batches of two: between the epochs the host waits for nothing."""
+    settings, cpu = SMALL.but({"batch_size": 2}), torch.device("cpu")
+    eager: list[int] = []
+    optimize = Pix2Pix.optimize
+
+    def noted(model: Pix2Pix, retouched: Tensor, *rest: Any) -> dict[str, Tensor]:
+        eager.append(len(retouched))
+        return optimize(model, retouched, *rest)
+
+    wanted = list(train_epochs(begin(cpu), pairs(5, 0), settings, 2, cpu))
+    monkeypatch.setattr(Pix2Pix, "optimize", noted)
+    with PretendedGpu() as gpu:
+        found = list(train_epochs(begin(CUDA), pairs(5, 0), settings, 2, CUDA))
+    assert eager == [2, 2, 2, 2, 1, 1]  # three to warm up, one captured, a rest an epoch
+    assert not gpu.constants
+    for one, other in zip(found, wanted, strict=True):
+        assert one.losses == pytest.approx(other.losses, rel=1e-4)
+        assert not one.remark
+
+
+def test_epochs_that_cannot_be_captured_say_so_once_and_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cpu = torch.device("cpu")
+    wanted = epochs(begin(cpu), 2, cpu)
+
+    def waiting(loss: Tensor) -> Tensor:
+        loss.item()
+        return loss
+
+    monkeypatch.setattr(step, "gan_loss", lambda *a, **k: waiting(gan_loss(*a, **k)))
+    with PretendedGpu():
+        found = epochs(begin(CUDA), 2, CUDA)
+    assert "cannot be captured" in found[0].remark
+    assert not found[1].remark
+    for one, other in zip(found, wanted, strict=True):
+        assert one.losses == pytest.approx(other.losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_discriminators_of_a_warm_start_are_the_cpu_s(
+    monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    """Trained by one captured graph, or step by step where that is refused."""
+    settings = SMALL.but({"warm_discriminator_steps": 4})
+    calls: list[str] = []
+
+    def counted(net: nn.Module, gan_mode: GanMode, *pictures: Tensor) -> tuple[Tensor, Tensor]:
+        calls.append(gan_mode)
+        losses = discriminator_losses(net, gan_mode, *pictures)
+        if waits:
+            losses[0].item()
+        return losses
+
+    def trained(device: torch.device) -> dict[Any, Any]:
+        generator = build_generator(settings, 1).to(device)
+        stream = batches(pairs(3, 0), settings, device, 0)
+        return train_discriminators(generator, {}, settings, stream, KINDS, 7, ignore)
+
+    wanted = trained(torch.device("cpu"))
+    monkeypatch.setattr(warm_start, "discriminator_losses", counted)
+    with PretendedGpu() as gpu:
+        found = trained(CUDA)
+    # Three steps to warm up, and one that is captured, or refused at its first loss.
+    assert len(calls) == (3 * len(KINDS) + 1 + 4 * len(KINDS) if waits else 4 * len(KINDS))
+    assert not gpu.constants
+    for kind in KINDS:
+        for name, value in wanted[kind].items():
+            torch.testing.assert_close(found[kind][name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_a_trial_after_the_first_copies_neither_pairs_nor_weights_to_the_device(
+    dataset: Path, tmp_path: Path
+) -> None:
+    def report(rung: Rung) -> bool:
+        return True
+
+    with PretendedGpu() as gpu:
+        trials = make_trials(
+            dataset, tmp_path, device="cuda:0", train=SETTINGS, discriminators=KINDS
+        )
+        trials.prepare(ignore)
+        trials.run(TrialTask(0, PARAMS, 0), report)
+        gpu.waits.clear()
+        trials.run(TrialTask(1, PARAMS, 0), report)
+    copied = [what for what in gpu.waits if "from the host" in what]
+    assert not [what for what in copied if "/training/" in what or "/trials/" in what]
+    assert copied  # the score's constants are
+
+
+@pytest.mark.parametrize("held", [1, 2, 4, 8])
 def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
@@ -214,7 +310,9 @@ def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
         result = trials.run(task, lambda rung: True)
         assert result is not None
         assert result.memory is not None
-        assert result.memory.peak == pytest.approx((4 << 30) + CONTEXT * 4 / held)
+        # Four are counted, or all that it holds.
+        times = max(1, 4 / held)
+        assert result.memory.peak == pytest.approx(times * ((held << 30) + CONTEXT), abs=1)
         assert result.memory.room == (40 << 30) + CONTEXT
         # What another program takes is not measured here, so that nothing is packed by it.
         trials.plan = trials.plan.model_copy(update={"external": object()})

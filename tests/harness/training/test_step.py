@@ -56,6 +56,17 @@ def test_every_combination_learns_and_stays_finite(
     assert ("G_Perceptual" in losses[0]) == (lambda_perceptual > 0)
 
 
+def test_a_step_counts_the_batches_that_its_normalisations_saw() -> None:
+    """As pix2pix's checkpoints have them: the discriminator looks three times at a step."""
+    trained = model(PARAMS.model_copy(update={"lambda_perceptual": 0}), None)
+    for _ in range(2):
+        trained.step(*batch(1))
+    for net, passes in ((trained.generator, 1), (trained.discriminator, 3)):
+        counts = [int(v) for k, v in net.state_dict().items() if k.endswith("batches_tracked")]
+        assert counts == [2 * passes] * len(counts)
+        assert len(counts) > 2
+
+
 def test_a_loss_that_is_not_finite_stops_before_the_update(vgg: PerceptualLoss) -> None:
     trained = model(PARAMS, vgg)
     retouched, original = batch(1)

@@ -333,6 +333,7 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
         trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
         if way == "captured":
             monkeypatch.setattr(CapturedStep, "capture", capture)
+            monkeypatch.setattr("harness.training.warm_start.replayed", lambda run, *_: run)
             for module in ("harness.trials.trial", "harness.training.warm_start"):
                 monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)
         baseline = trials.prepare(lambda done, total: None)

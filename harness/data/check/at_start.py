@@ -1,0 +1,151 @@
+"""The check of a user's pairs as a search starts: `data check`, of a sample."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.config.profiles import PROFILES
+from harness.config.settings import Direction
+from harness.data.check.check import check, measure_all
+from harness.data.check.findings import Finding, judge_direction
+from harness.data.files.folder_bit_depth import with_bits
+from harness.data.files.pair_folders import SIDES, PairFolder, find_pairs
+from harness.data.files.processes import processes_for
+from harness.data.pairs.cache import digest_of, stamp
+from harness.errors import UserInputError, inline
+from harness.paths import write_aside
+
+# Part of the cache's key: increase when the same pairs give other findings.
+VERSION = 1
+# Pairs of each split that are looked at: as many as `few` needs to count.
+MOST_PAIRS = 24
+# Kinds that the search itself tells: what it cannot read, and what it leaves out.
+TOLD_ELSEWHERE = {"unreadable", "passed over"}
+# Kinds that only the whole folder shows.
+OF_ALL_PAIRS = {"few"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Findings about a sample of a folder's pairs.
+
+    Attributes:
+        pairs: how many pairs were looked at.
+        direction: the one that the pictures suggest, None if unclear.
+    """
+
+    pairs: int
+    findings: tuple[Finding, ...]
+    direction: Direction | None
+
+
+def check_at_start(
+    data: Path,
+    direction: Direction,
+    chosen: bool,
+    profile: str,
+    cache: Path,
+    resumed: bool = False,
+    made: bool = False,
+) -> tuple[str, ...]:
+    """Check the pairs that a search is about to train on.
+
+    Args:
+        chosen: whether the user has named the direction; it is then not doubted, only remarked on.
+        profile: pictures that this profile enlarges are remarked on.
+        resumed: the study has trials: errors are remarks, too, as its data cannot change.
+        made: the pairs are `data make`'s, which leaves a tool's traces on purpose.
+
+    Returns:
+        A line for each kind of finding.
+
+    Raises:
+        UserInputError: the pairs are not fit to be trained on; the sentence has the remedy.
+    """
+    folder = with_bits(find_pairs(data))
+    passed = {*TOLD_ELSEWHERE, "processed"} if made else TOLD_ELSEWHERE
+    seen = look(sample(folder), profile, cache)
+    whole = seen.pairs == sum(map(len, folder.splits.values()))
+    findings = [
+        finding
+        for finding in seen.findings
+        if finding.kind not in passed and (whole or finding.kind not in OF_ALL_PAIRS)
+    ]
+    if folder.sides == SIDES[0]:
+        doubts = judge_direction(seen.direction, direction)
+        findings += [replace(doubt, level="warning" if chosen else "error") for doubt in doubts]
+    kinds: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.level != "note":
+            of_folder = "" if finding.name else finding.what
+            kinds[finding.level, finding.kind, of_folder].append(finding)
+    errors = [found for (level, *_), found in kinds.items() if level == "error"]
+    if errors and not resumed:
+        raise UserInputError(refusal(folder, max(errors, key=len), seen.pairs, direction))
+    return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
+
+
+def refusal(folder: PairFolder, found: Sequence[Finding], pairs: int, direction: Direction) -> str:
+    """A sentence about errors of one kind in a sample of so many pairs, with the remedy."""
+    data, kind = inline(folder.root), found[0].kind
+    if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:
+        return (
+            f"{data} holds single pictures, not pairs: the left and right halves of {len(found)} "
+            f"of {pairs} do not show one picture; let pairs be made of them with --originals "
+            f"{folder.root}, or put each beside its retouched version."
+        )
+    if kind == "direction":
+        return f"{data}: {sentence(found)} (then name --direction {direction})."
+    remedy = f" (harness data check {folder.root} --fix NEW writes a copy without such files)"
+    return f"{data}: {sentence(found)}{remedy if found[0].name else ''}."
+
+
+def sentence(found: Sequence[Finding]) -> str:
+    """Findings of one kind: the first, and how many more there are."""
+    first = found[0]
+    more = f" (and {len(found) - 1} more like it)" if len(found) > 1 else ""
+    return f"{inline(Path(first.name)) + ': ' if first.name else ''}{first.what}{more}; {first.do}"
+
+
+def sample(folder: PairFolder) -> PairFolder:
+    """At most `MOST_PAIRS` pairs of each split, evenly spaced."""
+    splits = {
+        split: tuple(
+            pairs[number * len(pairs) // count]
+            for count in [min(MOST_PAIRS, len(pairs))]
+            for number in range(count)
+        )
+        for split, pairs in folder.splits.items()
+    }
+    return replace(folder, splits=splits)
+
+
+def look(folder: PairFolder, profile: str, cache: Path) -> Seen:
+    """Check the pairs of a folder, or find the result in the cache.
+
+    Cached by the files' names, sizes and times, so that a resumed search opens no picture.
+    """
+    pairs = [pair for each in folder.splits.values() for pair in each]
+    names = (
+        f"{split} {pair.name} {pair.bits}"
+        for split in folder.splits
+        for pair in folder.splits[split]
+    )
+    stamps = digest_of(
+        [f"{VERSION} {profile}"], names, map(stamp, (file for pair in pairs for file in pair.files))
+    )
+    file = cache / "checks" / f"{stamps}.json"
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        held = json.loads(file.read_text(encoding="utf-8"))
+        findings = tuple(Finding(**finding) for finding in held["findings"])
+        return Seen(held["pairs"], findings, held["direction"])
+    facts = measure_all(folder, processes_for(len(pairs)))
+    result = check(folder, facts, None, {profile: PROFILES[profile]} if profile in PROFILES else {})
+    seen = Seen(len(pairs), result.findings, result.direction)
+    # Without a cache, the pairs are looked at again the next time.
+    with suppress(OSError), write_aside(file) as aside:
+        aside.write_text(json.dumps(asdict(seen)), encoding="utf-8")
+    return seen

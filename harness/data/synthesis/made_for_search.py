@@ -1,0 +1,95 @@
+"""Pairs for a search, made of portraits without retouched versions, once for the same portraits."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.data.files.listing import Remark, ignored
+from harness.data.files.picture_reading import opened_picture
+from harness.data.files.processes import processes_for
+from harness.data.pairs.built_in import MAX_ENLARGEMENT
+from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
+from harness.errors import UserInputError, inline
+
+# Part of a folder's name: increase when the same portraits give other pairs.
+RECIPE = 1
+FEWEST_PAIRS = 100
+MOST_PAIRS = 1000
+# As `harness data make` has it; of smaller portraits smaller pairs are made.
+SIZE = 512
+
+
+def made_for_search(originals: Path, place: Path, least: int, remark: Remark = ignored) -> Path:
+    """A data folder of pairs (A = retouched) made of the portraits in `originals`.
+
+    It is made in `place` under a name that is derived from the portraits' content, so that it is
+    found there the next time; a folder of that name is always complete.
+
+    Args:
+        least: the smallest side of a pair in pixels that the search does not enlarge.
+        remark: takes a sentence as the pairs are begun, which takes a while.
+
+    Raises:
+        UserInputError: there are fewer than two portraits, or one is too small or cannot be read.
+    """
+    found, _ = find_originals(originals)
+    if len(found) < 2:
+        raise UserInputError(
+            f"{inline(originals)} holds one picture: give at least two, one of which is not "
+            "trained on but validates."
+        )
+    size = size_for(found, least)
+    pairs = min(max(FEWEST_PAIRS, len(found)), MOST_PAIRS)
+    folder = place / f"{size}px-{digest(found, size, pairs)}"
+    place.mkdir(parents=True, exist_ok=True)
+    lock = place / f".{folder.name}.lock"
+    try:
+        with FileLock(lock):  # another search on the same portraits waits until they are made
+            if not folder.is_dir():
+                remark(
+                    f"Making {pairs} pairs of {size} pixels of the {len(found)} pictures in "
+                    f"{inline(originals)}, kept in {folder}."
+                )
+                plan = MakePlan(folder, size, seed=0)
+                make_pairs(originals, pairs, plan, processes_for(pairs), remark)
+    except UserInputError:
+        with suppress(OSError):  # folders that hold something else stay
+            lock.unlink()
+            place.rmdir()
+            place.parent.rmdir()
+        raise
+    return folder
+
+
+def size_for(found: Mapping[str, Path], least: int) -> int:
+    """The side of the pairs: 512 pixels, or less where the smallest portrait is not that large.
+
+    Raises:
+        UserInputError: a portrait is too small for pairs of `least` pixels, or cannot be read.
+    """
+    size = SIZE
+    for file in found.values():
+        with opened_picture(file) as opened:
+            width, height = opened.size
+        side = min(width, height)
+        if math.floor(side * MAX_ENLARGEMENT) < least:
+            raise UserInputError(
+                f"{inline(file)} is {width} x {height}, too small to be sharp at the {least} "
+                "pixels of this search: leave it out, or choose a smaller --profile."
+            )
+        size = min(size, max(side, least))
+    return size
+
+
+def digest(found: Mapping[str, Path], size: int, pairs: int) -> str:
+    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits."""
+    total = hashlib.sha256(f"{RECIPE} {size} {pairs}".encode())
+    for name, file in found.items():
+        with file.open("rb") as opened:
+            content = hashlib.file_digest(opened, "sha256").digest()
+        total.update(hashlib.sha256(name.encode()).digest() + content)
+    return total.hexdigest()[:12]

@@ -1,0 +1,130 @@
+"""The check of a user's pairs as a search starts: errors refuse with their remedy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from planting import WritePairs
+
+from harness.data.check import at_start
+from harness.data.check.at_start import MOST_PAIRS, check_at_start, sample
+from harness.data.files.pair_folders import find_pairs
+from harness.errors import UserInputError
+
+Halves = list[tuple[np.ndarray, np.ndarray]]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+def checked(data: Path, cache: Path, **changed: Any) -> tuple[str, ...]:
+    usual = {"direction": "AtoB", "chosen": False, "profile": "quick"}
+    return check_at_start(data, cache=cache, **{**usual, **changed})
+
+
+def save_pair(file: Path, a: np.ndarray, b: np.ndarray) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.hstack([a, b])).save(file)
+
+
+def test_good_pairs_pass_with_a_line_for_each_kind_of_warning(
+    tmp_path: Path, write_pairs: WritePairs, cache: Path
+) -> None:
+    found = checked(write_pairs(tmp_path / "data"), cache)
+    few = [line for line in found if "different pictures to train on" in line]
+    assert few == [
+        "Warning: 4 different pictures to train on; below 20 a model memorises them; add pairs of "
+        "other pictures, or make some with `harness data make`."
+    ]
+    assert not any("enlarges" in line for line in found)
+    larger = checked(tmp_path / "data", cache, profile="standard")
+    assert any("6 of 6 pairs are under 256 pixels a side, and profile s" in line for line in larger)
+
+
+def test_single_portraits_are_refused_with_the_way_to_search_on_them(
+    tmp_path: Path, halves: Halves, cache: Path
+) -> None:
+    folder = tmp_path / "portraits"
+    folder.mkdir()
+    for number, (_, original) in enumerate(halves[:6]):
+        Image.fromarray(original).save(folder / f"{number}.png")
+    Image.new("RGB", (128, 128)).save(folder / "black.png")  # both halves are one picture
+    with pytest.raises(UserInputError) as refused:
+        checked(folder, cache)
+    sentence = str(refused.value)
+    assert f"{folder} holds single pictures, not pairs: the left and right halves of" in sentence
+    assert f"with --originals {folder}, or" in sentence
+
+
+def test_a_pair_of_two_pictures_is_refused_by_name_and_a_resumed_study_only_told(
+    tmp_path: Path, write_pairs: WritePairs, halves: Halves, cache: Path
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    save_pair(folder / "train" / "wrong.png", halves[0][0], halves[1][1])
+    with pytest.raises(UserInputError) as refused:
+        checked(folder, cache)
+    assert "train/wrong.png: A and B are not of one picture (likeness" in str(refused.value)
+    assert "; pair it with its own original (harness data check" in str(refused.value)
+    assert "--fix NEW writes a copy without such files)." in str(refused.value)
+    told = checked(folder, cache, resumed=True)
+    assert any("wrong.png: A and B are not of one picture" in line for line in told)
+
+
+def test_a_direction_that_the_pictures_contradict_is_refused_unless_it_was_named(
+    tmp_path: Path, halves: Halves, cache: Path
+) -> None:
+    folder = tmp_path / "data"
+    for number, (retouched, original) in enumerate(halves):
+        soft = np.asarray(Image.fromarray(retouched).resize((64, 64)).resize((128, 128)))
+        save_pair(folder / "train" / f"{number}.png", original, soft)
+    with pytest.raises(UserInputError) as refused:
+        checked(folder, cache)
+    assert str(refused.value).endswith(
+        "direction AtoB turns the sharper picture into the softer one; use --direction BtoA, "
+        "unless the softer picture is the original (then name --direction AtoB)."
+    )
+    told = checked(folder, cache, chosen=True)
+    assert any("direction AtoB turns the sharper" in line for line in told)
+    assert not any("direction" in line for line in checked(folder, cache, direction="BtoA"))
+
+
+def test_names_of_folders_say_more_than_sharpness(
+    tmp_path: Path, halves: Halves, cache: Path
+) -> None:
+    for number, (retouched, original) in enumerate(halves):
+        soft = Image.fromarray(original).resize((64, 64)).resize((128, 128))
+        for side, picture in (("retouched", Image.fromarray(retouched)), ("original", soft)):
+            file = tmp_path / "data" / side / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(file)
+    assert not any("direction" in line for line in checked(tmp_path / "data", cache))
+
+
+def test_the_pictures_are_measured_once(
+    tmp_path: Path, write_pairs: WritePairs, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pairs(tmp_path / "data")
+    first = checked(folder, cache)
+
+    def never(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(at_start, "measure_all", never)
+    assert checked(folder, cache) == first
+    (folder / "train" / "train0.png").touch()
+    with pytest.raises(AssertionError, match="measured again"):
+        checked(folder, cache)
+
+
+def test_of_many_pairs_a_sample_is_looked_at(tmp_path: Path) -> None:
+    for split, count in (("train", 1000), ("val", 3)):
+        (tmp_path / split).mkdir()
+        for number in range(count):
+            (tmp_path / split / f"{number:04}.png").touch()
+    drawn = sample(find_pairs(tmp_path)).splits
+    assert [len(drawn["train"]), len(drawn["val"])] == [MOST_PAIRS, 3]
+    assert drawn["train"][1].name == "train/0041.png"

@@ -1,0 +1,93 @@
+"""Pairs made of portraits for a search: complete, made once, or refused with nothing left."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.data.files.pair_folders import find_pairs
+from harness.data.synthesis import made_for_search as module
+from harness.data.synthesis.made_for_search import made_for_search
+from harness.errors import UserInputError
+
+
+@pytest.fixture
+def portraits(tmp_path: Path, pairs_128, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three pictures of 128 pixels, of which six pairs are made."""
+    monkeypatch.setattr(module, "FEWEST_PAIRS", 6)
+    folder = tmp_path / "portraits"
+    folder.mkdir()
+    for number, picture in enumerate(pairs_128["val"].originals[:3]):
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{number}.png")
+    return folder
+
+
+def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    place = tmp_path / "runs" / "made-pairs"
+    made = made_for_search(portraits, place, 128, said.append)
+    assert said == [
+        f"Making 6 pairs of 128 pixels of the 3 pictures in {portraits}, kept in {made}."
+    ]
+    found = find_pairs(made)
+    assert {split: len(pairs) for split, pairs in found.splits.items()} == {"train": 4, "val": 2}
+    assert all(pair.mask and pair.field for pairs in found.splits.values() for pair in pairs)
+    before = (made / "made.jsonl").stat().st_mtime_ns
+    assert made_for_search(portraits, place, 128, said.append) == made
+    assert len(said) == 1
+    assert (made / "made.jsonl").stat().st_mtime_ns == before
+    (portraits / "2.png").unlink()
+    other = made_for_search(portraits, place, 128)
+    assert other != made
+    assert made.is_dir()
+
+
+def test_a_killed_making_is_made_again(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it left has another name than a complete folder."""
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killing:
+        killing.setattr("harness.data.synthesis.make_pairs.save_fields", kill)
+        with pytest.raises(KeyboardInterrupt):
+            made_for_search(portraits, tmp_path / "made", 128)
+    assert [path for path in (tmp_path / "made").iterdir() if path.name[0] != "."] == []
+    assert len(find_pairs(made_for_search(portraits, tmp_path / "made", 128)).splits["train"]) == 4
+
+
+def test_pairs_are_as_large_as_the_smallest_portrait_is_sharp(portraits: Path) -> None:
+    found = {file.name: file for file in portraits.iterdir()}
+    assert module.size_for(found, 64) == 128
+    assert module.size_for(found, 153) == 153
+    Image.fromarray(np.zeros((900, 800, 3), np.uint8)).save(portraits / "3.png")
+    assert module.size_for({"3.png": portraits / "3.png"}, 256) == 512
+
+
+@pytest.mark.parametrize(
+    ("keep", "least", "sentence"),
+    [
+        (1, 128, "holds one picture: give at least two"),
+        (0, 128, "holds no pictures to make pairs from"),
+        (3, 256, "is 128 x 128, too small to be sharp at the 256 pixels of this search"),
+    ],
+)
+def test_portraits_that_make_no_pairs_are_refused(
+    portraits: Path, tmp_path: Path, keep: int, least: int, sentence: str
+) -> None:
+    for file in sorted(portraits.iterdir())[keep:]:
+        file.unlink()
+    with pytest.raises(UserInputError, match=sentence):
+        made_for_search(portraits, tmp_path / "runs" / "made-pairs", least)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_damaged_portrait_is_named_and_nothing_is_left(portraits: Path, tmp_path: Path) -> None:
+    whole = (portraits / "1.png").read_bytes()
+    (portraits / "1.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserInputError, match=r"1\.png"):
+        made_for_search(portraits, tmp_path / "runs" / "made-pairs", 128)
+    assert not (tmp_path / "runs").exists()

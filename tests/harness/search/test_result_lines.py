@@ -1,0 +1,61 @@
+"""The last lines of a search: a decision that fits a terminal, and commands to be copied."""
+
+import shlex
+from pathlib import Path
+
+import optuna
+import pytest
+
+from harness.paths import RunPaths
+from harness.search.result import SearchOutcome, as_data, command_lines, decision_lines, outcome_of
+from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
+
+
+def read(study: optuna.Study, storage: str | None = None) -> SearchOutcome:
+    return outcome_of(study, Path("runs"), RunPaths(Path("runs")).study("faces"), storage=storage)
+
+
+def both_kinds() -> optuna.Study:
+    return study_of_both_kinds(finalists=finals_of(0.1, 0.2, noop=0.35, as_is=(-0.01, 0.02)))
+
+
+def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> None:
+    outcome = read(both_kinds())
+    lines = "\n".join(decision_lines(outcome)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0] == "Use t003: it removes the blur."
+    assert lines[-1].startswith("  ")
+    text = " ".join(" ".join(lines).replace("\\", "").split())
+    decision = outcome.decision
+    assert decision is not None
+    assert decision.as_is is not None
+    for part in (decision, decision.as_is):
+        for said in (part.sentence, part.settings, part.why, part.command):
+            assert said in text
+    assert "Next, with your own pairs in place of ./pairs:" in text
+    data = as_data(outcome)
+    assert data["decision"]["command"] == decision.command
+    assert data["answers"] == list(outcome.answers) == list(decision.answers)
+
+
+def test_the_commands_name_the_database_without_its_secrets() -> None:
+    study = make_study(12, finalists=finals_of(0.1, 0.2))
+    outcome = read(study, "postgresql://me:secret@there/optuna")
+    assert outcome.decision is not None
+    assert "--storage" in outcome.decision.command
+    assert "secret" not in outcome.decision.command
+
+
+@pytest.mark.parametrize("long", [20, 60, 130])
+def test_a_long_command_is_the_same_to_a_shell(long: int) -> None:
+    words = ["harness", "train", "best.yaml", "--data", "d" * long, "--out", "m", "--run-dir", "r"]
+    lines = command_lines(shlex.join(words), "  ")
+    assert shlex.split("\n".join(lines).replace("\\\n", " ")) == words
+    if long < 100:
+        assert max(map(len, lines)) <= 100
+    assert (len(lines) > 1) == (len("  " + shlex.join(words)) > 100)
+
+
+def test_a_quoted_name_is_not_broken() -> None:
+    command = shlex.join(["harness", "export", "--study", f"a --b {'c' * 100}"])
+    assert command_lines(command, "  ") == [f"  {command}"]
