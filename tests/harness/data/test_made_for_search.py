@@ -43,6 +43,24 @@ def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: P
     assert made.is_dir()
 
 
+def test_what_the_search_wrote_among_the_portraits_is_no_portrait(
+    portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--originals .` a second time, with the run folder there, and with `--run-dir .`."""
+    (portraits / "study.json").touch()  # the user's own, not a study's folder
+    made = made_for_search(portraits, portraits / "runs" / "made-pairs", 128)
+    for run_dir in (portraits / "runs", portraits):
+        panel = run_dir / "mine" / "panels" / "t000.png"
+        logged = run_dir / "mlflow-artifacts" / "0" / "panel.png"
+        trained = run_dir / "mine-full" / "panels" / "epoch_0001.png"
+        for file in (panel, logged, trained):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes((portraits / "0.png").read_bytes())
+        for name in ("mine/study.json", "mine/driver.lock", "mine-full/training.yaml", "mlflow.db"):
+            (run_dir / name).touch()
+    assert made_for_search(portraits, portraits / "runs" / "made-pairs", 128) == made
+
+
 def test_a_killed_making_is_made_again(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
