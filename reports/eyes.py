@@ -6,6 +6,7 @@ optuna-dashboard): people compare well and rate badly.
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -72,15 +73,16 @@ def judged_trials(study: Study) -> list[int]:
 def crops(study: Study, panels: Path) -> dict[int, tuple[Cut, ...]]:
     """Trial -> its validation pictures around the retouched region, of the trials to judge.
 
-    Trials without a panel, or with one of other pictures, are left out.
+    Trials without a panel, or with one of other pictures than most, are left out.
     """
     names = {trial: trial_name(trial) for trial in judged_trials(study)}
     found = {
         trial: boundaries({name: panels / f"{name}.png"}, (name,)) for trial, name in names.items()
     }
     sizes = {trial: tuple((row.width, row.height) for row in rows) for trial, rows in found.items()}
-    first = next((size for size in sizes.values() if size), None)
-    return {trial: rows for trial, rows in found.items() if rows and sizes[trial] == first}
+    counts = Counter(size for size in sizes.values() if size)
+    usual = max(counts, key=lambda size: counts[size], default=None)
+    return {trial: rows for trial, rows in found.items() if sizes[trial] == usual}
 
 
 def pairs_to_judge(study: Study, trials: Sequence[int], pictures: int) -> list[Pair]:

@@ -27,7 +27,7 @@ from harness.cli import (
 )
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
-from harness.errors import HarnessError, inline
+from harness.errors import HarnessError, disk_full, inline
 from harness.study.urls import scrubbed
 
 # The base class of typer's errors for arguments it cannot parse, of which only this is public.
@@ -125,7 +125,12 @@ def correction(error: Any) -> str:
 
 
 def unusable_place(error: Exception) -> str:
-    """A message for a path that cannot be used; "" for any other error."""
+    """A message for a path that cannot be used, or a full disk; "" for any other error."""
+    if disk_full(error):
+        where = (
+            f" that holds {inline(named)}" if (named := getattr(error, "filename", None)) else ""
+        )
+        return f"harness: The disk{where} is full: free some space, and run the command again."
     if not isinstance(error, OSError) or error.errno not in UNUSABLE or error.filename is None:
         return ""
     place = os.fsdecode(error.filename) if not isinstance(error.filename, int) else "a file"

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 import webbrowser
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 from optuna import Study
 
+from harness.errors import inline
 from reports.eyes import CHOICES, Pair, note, pairs_to_judge
 from reports.eyes_section import result
 from reports.look_page import page
@@ -67,6 +69,12 @@ class PairsServer(ThreadingHTTPServer):
                 self.judged.add(place)
         return True
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print a line about a failed request, but not of a browser that left: it shows why."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            print(f"Not kept: {inline(error)}", file=sys.stderr, flush=True)
+
 
 class Handler(BaseHTTPRequestHandler):
     """The page, a judgement, the result."""
@@ -91,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             length = int(self.headers.get("Content-Length", 0))
             sent = json.loads(self.rfile.read(length)) if 0 < length <= LONGEST_BODY else None
-        except ValueError:
+        except (ValueError, RecursionError):
             sent = None
         if isinstance(sent, dict):
             route(sent)
@@ -100,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def judge(self, sent: dict[str, Any]) -> None:
         place = sent.get("pair")
-        if isinstance(place, int) and self.server.answer(place, sent.get("choice")):
+        if type(place) is int and self.server.answer(place, sent.get("choice")):
             self.send(b"{}", "application/json")
         else:
             self.send_error(400)

@@ -60,8 +60,6 @@ def export(
         return
     if force:
         raise UserInputError("--force replaces model files: use it with --format plugin.")
-    if repeat_trial and form != "command":
-        raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     from harness.paths import RunPaths
     from harness.study.study import read_study
     from reports.command_notes import length_of

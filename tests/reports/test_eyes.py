@@ -6,6 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from PIL import Image
 from scipy.stats import binomtest
 
 from reports.eyes import (
@@ -22,6 +23,7 @@ from reports.eyes import (
 from reports.eyes_section import result
 from reports.html import render
 from reports.look_page import page
+from reports.pictures import HEADING
 from reports.trial_record import TrialRecord
 from tests.panels import write_panel
 from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study
@@ -119,6 +121,18 @@ def test_trials_without_a_picture_are_left_out(study: optuna.Study, tmp_path: Pa
     assert list(crops(study, tmp_path)) == [first]
     write_panel(tmp_path / f"t{second:03d}.png", (200, 20, 20))
     assert list(crops(study, tmp_path)) == [first, second]
+
+
+def test_one_panel_of_other_pictures_leaves_the_others_to_judge(
+    study: optuna.Study, tmp_path: Path
+) -> None:
+    other, *rest = judged_trials(study)
+    for trial in (other, *rest):
+        write_panel(tmp_path / f"t{trial:03d}.png", (20, 200, 20))
+    with Image.open(tmp_path / f"t{other:03d}.png") as sheet:
+        one_row = sheet.crop((0, 0, sheet.width, HEADING + 128))
+    one_row.save(tmp_path / f"t{other:03d}.png")
+    assert list(crops(study, tmp_path)) == rest
 
 
 def test_the_page_does_not_say_which_is_which(study: optuna.Study, tmp_path: Path) -> None:

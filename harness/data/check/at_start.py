@@ -84,11 +84,13 @@ def check_at_start(
             kinds[finding.level, finding.kind, of_folder].append(finding)
     errors = [found for (level, *_), found in kinds.items() if level == "error"]
     if errors and not resumed:
-        raise UserInputError(refusal(folder, max(errors, key=len), seen.pairs, direction))
+        raise UserInputError(refusal(folder, max(errors, key=len), seen.pairs, direction, made))
     return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
 
 
-def refusal(folder: PairFolder, found: Sequence[Finding], pairs: int, direction: Direction) -> str:
+def refusal(
+    folder: PairFolder, found: Sequence[Finding], pairs: int, direction: Direction, made: bool
+) -> str:
     """A sentence about errors of one kind in a sample of so many pairs, with the remedy."""
     data, kind = inline(folder.root), found[0].kind
     if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:
@@ -100,6 +102,10 @@ def refusal(folder: PairFolder, found: Sequence[Finding], pairs: int, direction:
     if kind == "direction":
         return f"{data}: {sentence(found)} (then name --direction {direction})."
     remedy = f" (harness data check {folder.root} --fix NEW writes a copy without such files)"
+    if made:
+        from harness.data.synthesis.make_pairs import RECORD
+
+        remedy = f" (leave its portrait out: {folder.root / RECORD} names that of every pair)"
     return f"{data}: {sentence(found)}{remedy if found[0].name else ''}."
 
 

@@ -2,11 +2,12 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.data.files.listing import Remark, ignored
 from harness.data.files.picture_reading import opened_picture
@@ -34,7 +35,8 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = i
         remark: receives a sentence before pairs are made, which takes a while.
 
     Raises:
-        UserInputError: there are fewer than two portraits, or one is too small or cannot be read.
+        UserInputError: there are fewer than two portraits, two are the same file, or one is too
+            small or cannot be read.
     """
     portraits, _ = find_originals(originals)
     if len(portraits) < 2:
@@ -46,6 +48,7 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = i
     pairs = min(max(FEWEST_PAIRS, len(portraits)), MOST_PAIRS)
     folder = place / f"{size}px-{digest(portraits, size, pairs)}"
     place.mkdir(parents=True, exist_ok=True)
+    remove_begun(place)
     lock = place / f".{folder.name}.lock"
     try:
         with FileLock(lock):  # another search on the same portraits waits for the pairs
@@ -63,6 +66,14 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = i
             place.parent.rmdir()
         raise
     return folder
+
+
+def remove_begun(place: Path) -> None:
+    """Remove the pairs that killed searches have begun, of whatever portraits."""
+    for begun in place.glob(".*.making"):
+        lock = FileLock(begun.with_suffix(".lock"), timeout=0)
+        with suppress(Timeout), lock:  # or another search is making them
+            shutil.rmtree(begun, ignore_errors=True)
 
 
 def size_for(portraits: Mapping[str, Path], least: int) -> int:
@@ -86,10 +97,21 @@ def size_for(portraits: Mapping[str, Path], least: int) -> int:
 
 
 def digest(portraits: Mapping[str, Path], size: int, pairs: int) -> str:
-    """12 hex digits that depend on the portraits, their names, and how pairs are made from them."""
+    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits.
+
+    Raises:
+        UserInputError: two portraits have the same content, of which one might be trained on and
+            the other validate.
+    """
+    known: dict[bytes, Path] = {}
     total = hashlib.sha256(f"{RECIPE} {size} {pairs}".encode())
     for name, file in portraits.items():
         with file.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").digest()
+        if (other := known.setdefault(content, file)) is not file:
+            raise UserInputError(
+                f"{inline(file)} is the same picture as {inline(other)}: remove one, since a score "
+                "on a picture seen in training says nothing."
+            )
         total.update(hashlib.sha256(name.encode()).digest() + content)
     return total.hexdigest()[:12]

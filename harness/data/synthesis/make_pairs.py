@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -33,6 +34,10 @@ from harness.errors import UserInputError, inline
 from objectives.masks import region_from_field
 
 RECORD = "made.jsonl"
+# Files by which a folder that this program wrote is recognised: made pairs, a study's files, a full
+# training's, and MLflow's, which names no file of its own but stands beside its database.
+OURS = (frozenset({RECORD}), frozenset({"study.json", "driver.lock"}), frozenset({"training.yaml"}))
+ARTIFACTS, BESIDE = "mlflow-artifacts", "mlflow.db"
 VAL_EVERY = 5
 # Stronger compression would take as long as the rest of making a pair.
 QUICK_PNG = 3
@@ -118,15 +123,18 @@ def make_pairs(
 
 
 def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The pictures below a folder by name, without those of pairs that were made there before; and
-    the names of ignored files.
+    """The pictures below a folder by name, without those that this program wrote there (pairs,
+    panels), and the names of ignored files.
 
     Raises:
         UserInputError: there are none.
     """
     listing = list_pictures(folder)
-    others = [PurePosixPath(name) for name in listing.passed_over]
-    made = {file.parent for file in others if file.name == RECORD}
+    others = defaultdict(set)
+    for file in map(PurePosixPath, listing.passed_over):
+        others[file.parent].add(file.name)
+    made = {place for place, files in others.items() if any(mark <= files for mark in OURS)}
+    made |= {place / ARTIFACTS for place, files in others.items() if BESIDE in files}
 
     def ours(name: str) -> bool:
         return not made.isdisjoint(PurePosixPath(name).parents)
@@ -134,7 +142,7 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     named = {name_of(file, folder): file for file in listing.pictures}
     originals = {name: file for name, file in named.items() if not ours(name)}
     passed_over = tuple(name for name in listing.passed_over if not ours(name))
-    passed_over += tuple(f"{place}/" for place in sorted(made))
+    passed_over += tuple(f"{place}/" for place in sorted(made) if (folder / place).is_dir())
     if not originals:
         lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
         account = account_of(passed_over)

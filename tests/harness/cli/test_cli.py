@@ -1,5 +1,7 @@
 """The command line: quick, and every refusal one sentence with exit code 2 and nothing written."""
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -282,3 +284,17 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 def test_pins_keep_what_follows_the_first_equals_sign() -> None:
     assert pins(["lr=0.0001", "gan_mode=a=b"]) == {"lr": "0.0001", "gan_mode": "a=b"}
+
+
+@pytest.mark.parametrize("file", [None, "target.yaml"])
+def test_a_full_disk_is_one_sentence_of_every_command(
+    file: str | None, in_process: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file)
+
+    monkeypatch.setattr("harness.study.study.open_existing", full)
+    code, out, err = in_process("status")
+    assert (code, out) == (2, "")
+    where = f" that holds {file}" if file else ""
+    assert err == f"harness: The disk{where} is full: free some space, and run the command again.\n"

@@ -1,6 +1,7 @@
 """`harness look`: the server keeps what is judged, and answers only its own page."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import optuna
 import pytest
 
-from harness.cli.blind_pairs import PairsServer
+from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
 from reports.eyes import crops, judged_trials, judgements, pairs_to_judge
 from tests.panels import write_panel
 from tests.synthetic_studies import make_study
@@ -63,6 +64,7 @@ def test_a_judgement_is_kept_at_once_and_once(server: PairsServer) -> None:
         {"pair": -1, "choice": "left"},
         {"pair": 0, "choice": "best"},
         {"pair": "0", "choice": "left"},
+        {"pair": True, "choice": "left"},
         {"pair": 0, "choice": ["left"]},
         [1],
         {"pair": 0, "choice": "left", "more": "x" * 2000},
@@ -70,6 +72,45 @@ def test_a_judgement_is_kept_at_once_and_once(server: PairsServer) -> None:
 )
 def test_what_is_no_judgement_is_refused(server: PairsServer, sent: Any) -> None:
     assert answered(f"{server.address}judge", sent)[0] == 400
+    assert judged(server) == []
+
+
+def sent_raw(server: PairsServer, request: bytes) -> bytes:
+    """The answer to bytes that no browser would send."""
+    with socket.create_connection((HOST, server.server_port), timeout=10) as connection:
+        connection.sendall(request)
+        return connection.makefile("rb").read()
+
+
+def test_deep_json_is_refused(server: PairsServer, capfd: pytest.CaptureFixture[str]) -> None:
+    body = b"[" * LONGEST_BODY
+    head = f"POST {server.path}judge HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    assert sent_raw(server, head + body).startswith(b"HTTP/1.0 400 ")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_browser_that_leaves_prints_no_traceback(
+    server: PairsServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(*_: object) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    monkeypatch.setattr(Handler, "send", left)
+    assert sent_raw(server, f"GET {server.path} HTTP/1.0\r\n\r\n".encode()) == b""
+    assert capfd.readouterr().err == ""
+
+
+def test_a_judgement_that_cannot_be_kept_is_one_line(
+    server: PairsServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> None:
+        raise OSError("the database is locked\nby another program")
+
+    monkeypatch.setattr(server.study, "set_user_attr", locked)
+    body = b'{"pair": 0, "choice": "left"}'
+    head = f"POST {server.path}judge HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    assert sent_raw(server, head + body) == b""
+    assert capfd.readouterr().err == "Not kept: the database is locked\\nby another program\n"
     assert judged(server) == []
 
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
+from harness.data.check.at_start import check_at_start
 from harness.data.files.pair_folders import find_pairs
 from harness.data.synthesis import made_for_search as module
 from harness.data.synthesis.made_for_search import made_for_search
@@ -41,6 +43,60 @@ def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: P
     other = made_for_search(portraits, place, 128)
     assert other != made
     assert made.is_dir()
+
+
+def test_what_the_search_wrote_among_the_portraits_is_no_portrait(
+    portraits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--originals .` a second time, with the run folder there, and with `--run-dir .`."""
+    (portraits / "study.json").touch()  # the user's own, not a study's folder
+    made = made_for_search(portraits, portraits / "runs" / "made-pairs", 128)
+    for run_dir in (portraits / "runs", portraits):
+        panel = run_dir / "mine" / "panels" / "t000.png"
+        logged = run_dir / "mlflow-artifacts" / "0" / "panel.png"
+        trained = run_dir / "mine-full" / "panels" / "epoch_0001.png"
+        for file in (panel, logged, trained):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes((portraits / "0.png").read_bytes())
+        for name in ("mine/study.json", "mine/driver.lock", "mine-full/training.yaml", "mlflow.db"):
+            (run_dir / name).touch()
+    assert made_for_search(portraits, portraits / "runs" / "made-pairs", 128) == made
+
+
+def test_one_portrait_twice_is_refused_before_pairs_are_made(
+    portraits: Path, tmp_path: Path
+) -> None:
+    copy = portraits / "sub" / "copy.png"
+    copy.parent.mkdir()
+    copy.write_bytes((portraits / "1.png").read_bytes())
+    with pytest.raises(UserInputError, match=r"copy\.png is the same picture as .*1\.png: remove"):
+        made_for_search(portraits, tmp_path / "runs" / "made-pairs", 128)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_a_killed_search_began_of_other_portraits_is_removed(
+    portraits: Path, tmp_path: Path
+) -> None:
+    killed, running = (tmp_path / f".128px-{name}.making" for name in ("killed", "running"))
+    for begun in (killed, running):
+        (begun / "train").mkdir(parents=True)
+    with FileLock(tmp_path / ".128px-running.lock"):
+        made_for_search(portraits, tmp_path, 128)
+    assert not killed.exists()
+    assert running.is_dir()
+
+
+def test_pairs_made_of_one_picture_twice_are_refused_by_its_portrait(
+    portraits: Path, tmp_path: Path
+) -> None:
+    """The copy is another file, so that only its pixels tell."""
+    Image.open(portraits / "0.png").save(portraits / "3.bmp")
+    made = made_for_search(portraits, tmp_path / "made", 128)
+    with pytest.raises(
+        UserInputError, match=r"leave its portrait out: .*made\.jsonl names"
+    ) as error:
+        check_at_start(made, "AtoB", True, "quick", tmp_path / "cache", made=True)
+    assert "data check" not in str(error.value)
 
 
 def test_a_killed_making_is_made_again(
