@@ -46,7 +46,7 @@ def answered(address: str, sent: Any = None) -> tuple[int, str]:
 
 
 def judged(server: PairsServer) -> list[dict[str, Any]]:
-    return judgements(server.study)
+    return [one.as_data() for one in judgements(server.study)]
 
 
 def test_a_judgement_is_kept_at_once_and_once(server: PairsServer) -> None:

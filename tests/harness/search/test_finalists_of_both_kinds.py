@@ -26,8 +26,10 @@ from reports.export import best_config
 from reports.html import render
 from reports.places import mark_of_warm_start
 from reports.record import beats
+from reports.study_record import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
+from tests.synthetic_studies import empty_study
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
 
@@ -218,9 +220,10 @@ def test_as_it_is_can_be_exported_by_its_number(tmp_path: Path) -> None:
 def test_a_copy_with_our_model_file_continues_from_the_moving_kind_s_warm_start() -> None:
     """The names are those that the worker writes."""
     params = {"n_layers_D": 4, "gan_mode": "lsgan"}
-    warm_start, noted = WarmStartPaths(Path("/w")), {"train": {"netG": "unet_128"}}
+    warm_start, setup = WarmStartPaths(Path("/w")), StudyRecord.of(empty_study()).setup
+    assert setup.train.netG == "unet_128"
     for netG, paths in (("unet_128", warm_start), ("warp_unet_128", warm_start.of_other)):
-        mark = mark_of_warm_start(noted, {"netG": netG})
+        mark = mark_of_warm_start(setup, {"netG": netG})
         _, generator, discriminator = continue_from("/w", params, "mine", mark)
         assert Path(generator[1]) == paths.generator
         assert Path(discriminator[1]) == paths.discriminator(4, "lsgan")
@@ -258,4 +261,4 @@ def test_what_is_best_as_it_is_may_be_the_recommendation_itself() -> None:
     assert not shown.as_is.better
     without = conclude([moving, finalist("recommended", 0.25)], "recommended", 1, True)
     assert without is not None
-    assert without["as_is"] is None
+    assert without.as_is is None
