@@ -117,7 +117,10 @@ class Part:
         union = masks.any(0)[0]
         spans = (union.any(1).nonzero(), union.any(0).nonzero())
         return cls(
-            *(span_of(found, margin, side) for found, side in zip(spans, union.shape, strict=True))
+            *(
+                span_of(indices, margin, side)
+                for indices, side in zip(spans, union.shape, strict=True)
+            )
         )
 
     def of(self, maps: Tensor) -> Tensor:
@@ -125,13 +128,13 @@ class Part:
         return maps[..., self.rows, self.columns]
 
 
-def span_of(found: Tensor, margin: int, side: int) -> slice:
-    """The span of the indices `found`, widened by `margin` and to a multiple of `PART_STEP`,
+def span_of(indices: Tensor, margin: int, side: int) -> slice:
+    """The span of `indices`, widened by `margin` and to a multiple of `PART_STEP`,
     within `side`."""
-    if not len(found):
+    if not len(indices):
         return slice(0, side)
-    first = max(0, int(found.min()) - margin)
-    length = int(found.max()) + margin + 1 - first
+    first = max(0, int(indices.min()) - margin)
+    length = int(indices.max()) + margin + 1 - first
     length = min(side, PART_STEP * math.ceil(length / PART_STEP))
     first = min(first, side - length)
     return slice(first, first + length)
@@ -209,14 +212,14 @@ class Prepared:
         variance = self.window(laplacians(y))
         r = (variance + self.floors).log() - self.detail
         lpips = self.perceptual(restored)
-        found: dict[str, Tensor] = {}
+        components: dict[str, Tensor] = {}
         for place, where in (("mask", self.where), ("ring", self.rim)):
             deficit = masked_mean((-r).clamp_min(0), where).mean(1)
             excess = masked_mean(r.clamp_min(0), where).mean(1)
             relative = lpips[place] / self.noop[place].clamp_min(LPIPS_FLOOR)
             score = torch.exp(-(deficit + excess + relative))
             prefix = "" if place == "mask" else "ring_"
-            found |= {
+            components |= {
                 f"{prefix}score": score,
                 f"{prefix}D": deficit,
                 f"{prefix}E": excess,
@@ -225,8 +228,8 @@ class Prepared:
                 f"{prefix}lpips_noop": self.noop[place],
             }
         mean_r = masked_mean(r, self.where)
-        found |= {f"r_{s}": mean_r[:, k] for k, s in enumerate(SCALES)}
-        return found | self.logged_only(restored, y, variance)
+        components |= {f"r_{s}": mean_r[:, k] for k, s in enumerate(SCALES)}
+        return components | self.logged_only(restored, y, variance)
 
     def logged_only(self, restored: Tensor, y: Tensor, variance: Tensor) -> dict[str, Tensor]:
         """Components that are logged but not part of the score."""
@@ -276,11 +279,11 @@ class SetScorer:
                 f"{list(self.shape)}: they must match."
             )
         with torch.no_grad():
-            found = [
+            measured = [
                 part.measure(batch.to(part.targets.device, torch.float32))
                 for part, batch in zip(self.parts, torch.split(restored, self.batch), strict=True)
             ]
-        columns = {key: torch.cat([part[key] for part in found]).tolist() for key in found[0]}
+        columns = {key: torch.cat([part[key] for part in measured]).tolist() for key in measured[0]}
         scored = torch.cat([part.has_core for part in self.parts]).tolist()
         rows: list[dict[str, float | str]] = [
             {"name": name, **{key: column[k] for key, column in columns.items()}}

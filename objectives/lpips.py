@@ -164,11 +164,11 @@ class LpipsTarget:
     def units(self, pictures: Tensor) -> list[Tensor]:
         """The unit features of pictures `[n, 3, h, w]`, where they may differ from the targets."""
         x = torch.where(self.where, pictures[..., *self.place], self.targets)
-        maps, found = self.network.scaled(x), []
+        maps, units = self.network.scaled(x), []
         for step in self.steps:
             maps = step(maps)
-            found.append(unit_length(maps))
-        return found
+            units.append(unit_length(maps))
+        return units
 
     def __call__(self, pictures: Tensor) -> dict[str, Tensor]:
         """The mean distance `[n]` in each mask of pictures `[n, 3, h, w]` in [0, 1]; 0 if equal."""

@@ -98,14 +98,14 @@ def plan_steps(
     for reach, size in zip(reaches, sizes[1:], strict=True):
         rows, columns = places[-1]
         places.append((reach.touched(rows, size[0]), reach.touched(columns, size[1])))
-    seen: list[Place] = []
+    fields: list[Place] = []
     for k in reversed(range(len(parts))):
-        needed = read[k] if not seen else hull(read[k], seen[-1])
+        needed = read[k] if not fields else hull(read[k], fields[-1])
         places[k + 1] = common(places[k + 1], needed)
         rows, columns = places[k + 1]
-        seen.append((reaches[k].seen(rows, sizes[k][0]), reaches[k].seen(columns, sizes[k][1])))
+        fields.append((reaches[k].seen(rows, sizes[k][0]), reaches[k].seen(columns, sizes[k][1])))
     steps = []
-    for k, (part, field) in enumerate(zip(parts, reversed(seen), strict=True)):
+    for k, (part, field) in enumerate(zip(parts, reversed(fields), strict=True)):
         copied = common(places[k], field)
         rows, columns = (span.start // reaches[k].stride for span in field)
         steps.append(
@@ -147,6 +147,7 @@ def within(place: Place, other: Place) -> Place:
 def place_of(mask: Tensor) -> Place:
     """The bounding rectangle of a mask `[h, w]`; its first pixel if the mask is empty."""
     spans = []
-    for found in (mask.any(1).nonzero(), mask.any(0).nonzero()):
-        spans.append(slice(int(found.min()), int(found.max()) + 1) if len(found) else slice(0, 1))
+    for indices in (mask.any(1).nonzero(), mask.any(0).nonzero()):
+        first, last = (int(indices.min()), int(indices.max())) if len(indices) else (0, 0)
+        spans.append(slice(first, last + 1))
     return spans[0], spans[1]

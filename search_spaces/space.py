@@ -87,8 +87,8 @@ class Space:
     def kinds(self) -> tuple[GeneratorKind, ...]:
         """The kinds of generator to choose from; () if only the profile's netG is used."""
         entry = self.parameters.get(GENERATOR)
-        found: tuple[Any, ...] = entry.values() if entry is not None else ()
-        return found
+        kinds: tuple[Any, ...] = entry.values() if entry is not None else ()
+        return kinds
 
     def without(self, name: str) -> "Space":
         """A copy of the space without one setting."""

@@ -50,8 +50,8 @@ def located(uri: str, artifacts: Path) -> str:
         uri: as MLflow stored it; returned unchanged if it is not of a run folder.
         artifacts: the run folder's artifact folder.
     """
-    _, found, inside = uri.rpartition(f"/{artifacts.name}")
-    if not uri.startswith("file:") or not found or inside[:1] not in ("", "/"):
+    _, separator, inside = uri.rpartition(f"/{artifacts.name}")
+    if not uri.startswith("file:") or not separator or inside[:1] not in ("", "/"):
         return uri
     return artifacts.absolute().as_uri() + inside
 
@@ -63,9 +63,9 @@ def settle(file: Path, artifacts: Path) -> None:
         sqlite3.Error: it is damaged, or cannot be read or updated.
     """
     with closing(sqlite3.connect(file, timeout=60)) as database:
-        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(str(found).strip().splitlines()[-1])
+        (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(str(verdict).strip().splitlines()[-1])
         database.create_function("located", 1, partial(located, artifacts=artifacts))
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         for table, column in LOCATIONS:

@@ -116,22 +116,22 @@ class MlflowStore:
         """The id of our experiment. Creates a missing one, restores a deleted one."""
         from mlflow.exceptions import MlflowException
 
-        found = self.client.get_experiment_by_name(self.experiment_name)
-        if found is None:
+        experiment = self.client.get_experiment_by_name(self.experiment_name)
+        if experiment is None:
             try:
                 return str(self.client.create_experiment(self.experiment_name, self.location()))
             except MlflowException:
                 # Another process may have created it in the meantime.
-                found = self.client.get_experiment_by_name(self.experiment_name)
-                if found is None:
+                experiment = self.client.get_experiment_by_name(self.experiment_name)
+                if experiment is None:
                     raise
-        if found.lifecycle_stage != "active":
-            self.client.restore_experiment(found.experiment_id)
+        if experiment.lifecycle_stage != "active":
+            self.client.restore_experiment(experiment.experiment_id)
             self.say(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
                 "with its runs, since the study goes on in it."
             )
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
     def find_runs(self) -> None:
         """Find our runs in the experiment."""
@@ -282,7 +282,7 @@ class MlflowStore:
 
     def search(self, condition: str) -> list[Any]:
         """All runs of the experiment that meet a condition, oldest first."""
-        found: list[Any] = []
+        runs: list[Any] = []
         token = None
         while True:
             page = self.client.search_runs(
@@ -292,10 +292,10 @@ class MlflowStore:
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
-            found += page
+            runs += page
             token = page.token
             if not token:
-                return found
+                return runs
 
 
 def image_name(run_id: str, step: int, at: int) -> str:
