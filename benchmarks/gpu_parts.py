@@ -281,7 +281,8 @@ def plain(part: Part) -> None:
     """With the guide's recommended setting, its start-up included, as the loop has it each time."""
     from benchmarks.plain_loop import write_pictures
     from harness.paths import RunPaths
-    from search_spaces.recipes import RECOMMENDED, load_recipes
+    from reports.names import RECOMMENDED
+    from search_spaces.recipes import load_recipes
 
     runs = part.work / "runs"
     if not RunPaths(runs).study(STUDY).warm_start.folder.exists():

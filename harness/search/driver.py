@@ -126,8 +126,6 @@ class Driver:
         self.jobs.clear()
         self.again.clear()
 
-    # -- assigning trials -------------------------------------------------------------------
-
     def fill(self, stop: Callable[[], bool]) -> None:
         """Assign trials to idle workers. Checks `stop` for each, since many take a while."""
         if self.baseline is None:
@@ -165,8 +163,6 @@ class Driver:
         tags = {"recipe": job.recipe} if job.recipe else {}
         self.phase.tracker.begin(job.task, tags)
         self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
-
-    # -- handling messages ------------------------------------------------------------------
 
     def hear(self, worker: int, message: Message | Died) -> None:
         """Handle a worker's message.

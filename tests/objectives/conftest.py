@@ -54,10 +54,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def score(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
 ) -> Callable[..., Ran]:
-    """`harness score` with random weights, on the CPU, in a wide terminal."""
+    """`harness score` in a wide terminal, on the CPU, with random weights unless others are given."""
 
     def run(*words: str | Path) -> Ran:
-        fixed = ["--weights", "random", "--device", "cpu"]
+        fixed = ["--device", "cpu", *([] if "--weights" in words else ["--weights", "random"])]
         monkeypatch.setattr(sys, "argv", ["harness", "score", *fixed, *map(str, words)])
         monkeypatch.setenv("COLUMNS", "160")
         monkeypatch.setenv("HARNESS_CACHE", str(cache))

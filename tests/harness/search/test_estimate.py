@@ -120,7 +120,7 @@ def test_what_it_runs_on(jobs: int, devices: tuple[str, ...], launcher: str, wor
 
 @pytest.mark.usefixtures("unmirrored")
 def test_a_search_says_it_in_its_first_lines_and_records_it(tmp_path: Path) -> None:
-    plan, stop = make_plan(tmp_path, budget=3, jobs=2), StopSwitch(None)
+    plan, stop = make_plan(tmp_path, budget=3), StopSwitch(None)
     view = Heard(stop)
     harness.search.search.run_search(plan, view, stop, Instant)
     kinds = [type(event).__name__ for event in view.events]
