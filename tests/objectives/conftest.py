@@ -54,7 +54,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def score(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
 ) -> Callable[..., Ran]:
-    """`harness score` in a wide terminal, on the CPU, with random weights unless others are given."""
+    """`harness score` in a wide terminal, on the CPU, with random weights unless given."""
 
     def run(*words: str | Path) -> Ran:
         fixed = ["--device", "cpu", *([] if "--weights" in words else ["--weights", "random"])]
