@@ -23,11 +23,13 @@ from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.study.study import read_study
 from reports.html import write_report
-from reports.pictures import cells
-from reports.record import RECOMMENDED, recipe_trial
+from reports.names import RECOMMENDED
+from reports.pictures import cells, most_changed
+from reports.record import recipe_trial
 
 HERE = Path(__file__).parent
 COLOURS = 128
+SIDE = 288  # pixels of a picture of the strip
 SIDEBAR = 198  # pixels of MLflow's page
 PATIENCE = 180_000  # milliseconds
 
@@ -61,20 +63,21 @@ def keep(page: Any, name: str, left: int = 0, last: Any = None) -> None:
 
 
 def make_strip(recommended: Path, winner: Path) -> Image.Image:
-    """The first two pictures of two trials' panels, side by side under their names."""
-    rows = [
-        (retouched, old, new, original)
-        for (retouched, old, original, _), (_, new, _, _) in zip(
-            cells(recommended)[:2], cells(winner)[:2], strict=True
+    """Where the first two pictures of two trials' panels changed most, side by side, enlarged."""
+    rows = []
+    for old, new in zip(cells(recommended)[:2], cells(winner)[:2], strict=True):
+        box = most_changed(old)
+        views = (old[0], old[1], new[1], old[2])
+        rows.append(
+            [view.crop(box).resize((SIDE, SIDE), Image.Resampling.NEAREST) for view in views]
         )
-    ]
-    side, head = rows[0][0].width, 18
-    strip = Image.new("RGB", (4 * side, head + len(rows) * side), "white")
+    head = 18
+    strip = Image.new("RGB", (4 * SIDE, head + len(rows) * SIDE), "white")
     draw = ImageDraw.Draw(strip)
     for column, name in enumerate(("retouched", "guide's recommended", "winner", "original")):
-        draw.text((column * side + 4, 3), name, fill="black")
+        draw.text((column * SIDE + 4, 3), name, fill="black")
         for row, pictures in enumerate(rows):
-            strip.paste(pictures[column], (column * side, head + row * side))
+            strip.paste(pictures[column], (column * SIDE, head + row * SIDE))
     return strip
 
 
