@@ -131,7 +131,8 @@ def spread(runs: Runs) -> dict[str, dict[str, float]]:
 
 def lead(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float]:
     """The one's lead over the other on held-out pairs, over seeds and pictures."""
-    differences = [np.subtract(one[seed]["held_out"], other[seed]["held_out"]) for seed in one]
+    shared = [seed for seed in one if seed in other]
+    differences = [np.subtract(one[seed]["held_out"], other[seed]["held_out"]) for seed in shared]
     return asdict(paired_interval(np.array(differences)))
 
 

@@ -54,7 +54,7 @@ class Prototype(Pix2Pix):
         return torch.zeros(())
 
     def optimize(
-        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+        self, retouched: Tensor, original: Tensor, original_features: Features | None = None
     ) -> dict[str, Tensor]:
         restored = self.restore(retouched)
         real, fake = discriminator_losses(
@@ -67,7 +67,8 @@ class Prototype(Pix2Pix):
         losses = {
             "G_GAN": gan_loss(self.gan_mode, logits, real=True),
             "G_L1": self.distance(restored, original) * self.lambda_L1,
-            "G_Perceptual": self.perceptual(restored, original, wanted) * self.lambda_perceptual,
+            "G_Perceptual": self.perceptual(restored, original, original_features)
+            * self.lambda_perceptual,
         }
         further = self.further(retouched, restored, original)
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum() + further)

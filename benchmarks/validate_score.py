@@ -212,7 +212,7 @@ def page(
     """The whole of VALIDATION.md."""
     machine = describe_machine("cpu")
     titles = list(tables)
-    held = {title: claims(found) for title, found in tables.items()}
+    counts = {title: claims(found) for title, found in tables.items()}
     rank = {title: ranks(found) for title, found in tables.items()}
     of = [len(next(iter(found.values())).per_image) for found in tables.values()]
     columns = [f"{title} ({count})" for title, count in zip(titles, of, strict=True)]
@@ -224,14 +224,15 @@ def page(
         f"which are not part of this repository) in {minutes:.0f} minutes of one core. LPIPS's "
         f"trunk: random weights. {machine['device']}, torch {machine['torch']}, {machine['date']}.",
         "",
-        "Every picture is warped by the jaw brush; distortions are done to the original inside "
-        "the mask (the warped region dilated by 2 % of the side). In brackets: pictures.",
+        "Every picture is warped by the jaw brush; distortions are applied to the original inside "
+        "the mask (the warped region dilated by 2 % of the side). Numbers of pictures are in "
+        "brackets.",
         "",
         "- *jitter*: sharp, but warped by a smooth random field of 1.5 pixels; *ensemble*: the "
         "mean of 16 such, the blur that a model trained on L1 makes.",
-        "- *blur 2 + noise, checkerboard, unsharp*: blurred, then as strong as gives the "
-        "original's Laplacian variance back.",
-        "- *warmer*: another tone, every edge in its place.",
+        "- *blur 2 + noise, checkerboard, unsharp*: blurred, then distorted just enough to "
+        "restore the original's Laplacian variance.",
+        "- *warmer*: a change of tone that moves no edge.",
         "",
         "![the ladders](validation.png)",
         "",
@@ -248,11 +249,11 @@ def page(
             "",
             columns,
             {
-                claim: ["{} of {}".format(*held[title][claim]) for title in titles]
-                for claim in held[titles[0]]
+                claim: ["{} of {}".format(*counts[title][claim]) for title in titles]
+                for claim in counts[titles[0]]
             },
         ),
-        "Spearman's correlation of strength and score, of the set's means / of the worst picture:",
+        "Spearman correlation of strength and score, for the set's means / for the worst picture:",
         "",
         *table(
             "ladder",
@@ -262,23 +263,23 @@ def page(
                 for name, _ in ladders()
             },
         ),
-        "Where a claim does not hold for every picture, the score is weak: dirt on top of a strong "
-        "blur may gain a little over the clean blur, yet stays below a light one. E, the excess, "
-        "shows such dirt. The portraits are JPEG files themselves, so that compressing them is "
-        "no clean ladder.",
+        "Where a claim does not hold for every picture, the score has a weakness: artefacts on top "
+        "of a strong blur may score a little above the clean blur, but stay below a light one. E, "
+        "the excess, reveals such artefacts. The portraits are JPEG files themselves, so "
+        "compressing them is not a clean ladder.",
         "",
-        "Jitter is above ensemble on every set's mean, not on every picture: 1.5 pixels are much "
-        "at 128 px, and a picture without fine detail (the retina) loses little by blur. The "
-        "scores of jitter and ensemble where it is not:",
+        "Jitter scores above ensemble in every set's mean, but not on every picture: 1.5 pixels "
+        "are a lot at 128 px, and a picture without fine detail (the retina) loses little by blur. "
+        "The exceptions, with the scores of jitter and ensemble:",
         "",
         *(
-            f"- {title}: {', '.join(prefer_the_mean(found)) or 'on none'}"
+            f"- {title}: {', '.join(prefer_the_mean(found)) or 'none'}"
             for title, found in tables.items()
         ),
         "",
-        "Less weight on Lrel would mend those, and let more pictures take doing nothing for better "
-        "than a blurred restoration. Pictures with jitter above ensemble / ensemble above the "
-        "input, by that weight (1 is the score's):",
+        "A lower weight of Lrel would fix those, but on more pictures the unchanged input would "
+        "score above a blurred restoration. Number of pictures with jitter above ensemble / "
+        "ensemble above the input, by that weight (the score uses 1):",
         "",
         *table(
             "weight of Lrel",
@@ -290,8 +291,8 @@ def page(
         ),
         "## What the guards see",
         "",
-        "Logged beside the score and no part of it: mean CIEDE2000 and structure error in the "
-        f"mask, mean absolute error outside; {titles[-1]}.",
+        "Logged beside the score, but not part of it: mean CIEDE2000 and structure error in the "
+        f"mask, and mean absolute error outside, for {titles[-1]}.",
         "",
         *table(
             "",
@@ -307,7 +308,7 @@ def page(
         "## Masks found from a pair alone",
         "",
         f"Mean IoU with the true region (both dilated) over {pictures} pictures at 512 px, and "
-        "the processor's milliseconds a picture.",
+        "the CPU time per picture in milliseconds.",
         "",
         *mask_lines(masks),
     ]

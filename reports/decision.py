@@ -12,12 +12,12 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands import moves_pixels
+from reports.finalists_record import Difference, FinalistRow, Finalists
 from reports.names import RECOMMENDED
 from reports.next_command import NOWHERE, Where, status_command, training_command
 from reports.numbers import number, settings_in_short, signed, trial_name
 from reports.record import (
     as_is_trial,
-    finalists_noted,
     is_pareto,
     objectives_of,
     recipe_trial,
@@ -28,6 +28,7 @@ from reports.record import (
     trials_of,
     winning_trial,
 )
+from reports.study_record import StudyRecord
 from reports.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either"]
@@ -69,23 +70,24 @@ class Decision:
 
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     """What a study's record lets a person decide, whatever state the study is in."""
-    finals = finalists_noted(study)
-    if not (finals and finals["difference"]):
+    finals = StudyRecord.of(study).finalists
+    if not (finals and finals.difference):
         return with_as_is(study, searched(study, winning_trial(study), say, where), say, where)
     if compares(finals):
-        return compared(finals, say)
-    decision = confirmed(study, finals, finals, say, where)
+        return compared(finals, finals.difference, say)
+    decision = confirmed(study, finals, finals.difference, say, where)
     if is_pareto(study):
         decision = chosen(study, decision, say, where)
-    if not (finals.get("as_is") and finals["as_is"]["difference"]):
+    lead = finals.as_is.difference if finals.as_is else None
+    if lead is None:
         return decision
     if decision.verb == "keep":
         # A setting that moves pixels may be ahead, but not reliably, and hide one that repaints.
-        alone = confirmed(study, finals, finals["as_is"], say, where)
+        alone = confirmed(study, finals, lead, say, where, everyone=False)
         return alone if alone.verb == "use" else decision
     if not of_moves(study, decision):
         return decision
-    as_is = confirmed(study, finals, finals["as_is"], say, where, beside=True)
+    as_is = confirmed(study, finals, lead, say, where, everyone=False, beside=True)
     return replace(decision, as_is=for_train_py(as_is, say))
 
 
@@ -103,16 +105,15 @@ def for_train_py(decision: Decision, say: Translate) -> Decision:
     return replace(decision, sentence=say("as_is", said=said[0].lower() + said[1:]))
 
 
-def compares(finals: Mapping[str, Any]) -> bool:
+def compares(finals: Finalists) -> bool:
     """Whether the runs compared two configurations of the user's, and ended no search."""
-    return all(row["trial"] is None and not row["recipe"] for row in finals["rows"])
+    return all(row.trial is None and not row.recipe for row in finals.rows)
 
 
-def compared(finals: Mapping[str, Any], say: Translate) -> Decision:
+def compared(finals: Finalists, lead: Difference, say: Translate) -> Decision:
     """Which of two configurations is the better one."""
-    other = finals["baseline"]
-    one = next(row["name"] for row in finals["rows"] if row["name"] != other)
-    found, size = size_of_lead(finals["difference"])
+    one, other = finals.challenger.name, finals.baseline
+    found, size = size_of_lead(lead)
     verb: Verb = "either" if found == "undecided" else "use"
     return Decision(
         verb,
@@ -130,44 +131,41 @@ def of_moves(study: Study, decision: Decision) -> bool:
 
 def confirmed(
     study: Study,
-    finals: Mapping[str, Any],
-    judged: Mapping[str, Any],
+    finals: Finalists,
+    lead: Difference,
     say: Translate,
     where: Where,
+    everyone: bool = True,
     beside: bool = False,
 ) -> Decision:
     """What the finalists' runs showed of all of them, or of those that repaint.
 
     Args:
-        judged: `finals`, or the part of it about the settings that repaint.
+        lead: over the guide's setting, of the best of all, or of those that repaint.
+        everyone: also those that move pixels.
         beside: it stands beside the decision about all, which names the seeds and pairs.
     """
-    everyone = judged is finals
-    rows = [
-        row
-        for row in finals["rows"]
-        if row["mean"] is not None and (everyone or not moves_pixels(row["params"]))
-    ]
-    recommended = next(row for row in rows if row["name"] == finals["baseline"])
+    rows = [row for row in finals.rows if row.mean is not None and (everyone or not row.moves)]
+    recommended = next(row for row in rows if row.name == finals.baseline)
     challenger = next(row for row in rows if row is not recommended)
-    found, size = size_of_lead(judged["difference"])
+    found, size = size_of_lead(lead)
     better = found == "better"
     best = challenger if better else rows[0]
     decided = challenger if better else recommended
-    reach = reach_of(best, finals["noop"], sign_of(study))
+    reach = reach_of(best, finals.noop, sign_of(study))
     blur = measures_blur(study)
-    in_short = short_settings(decided["params"], say)
+    in_short = short_settings(decided.params, say)
     if better:
         kind = "removes" if blur and reach == "above" else reach if blur else f"own_{reach}"
-        sentence = say(f"decide_use_{kind}", one=challenger["name"])
+        sentence = say(f"decide_use_{kind}", one=challenger.name)
     else:
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
     level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
-    scores = {"score": number(best["mean"]), "noop": number(finals["noop"])}
+    scores = {"score": number(best.mean), "noop": number(finals.noop)}
     why = say(
         f"why_{found}",
-        one=challenger["name"],
+        one=challenger.name,
         level=say(f"{level}_{'it' if better else 'best'}", **scores) if level else "",
         remedy=say("no_remedy") if blur and reach == "below" and not better else "",
         sure="" if beside else say("sure", **how_confirmed(finals)),
@@ -175,11 +173,11 @@ def confirmed(
     )
     return Decision(
         "use" if better else "keep",
-        decided["trial"],
+        decided.trial,
         sentence,
-        described(in_short, decided["params"], say) if better else "",
+        described(in_short, decided.params, say) if better else "",
         why,
-        training_command(study, decided["trial"], where),
+        training_command(study, decided.trial, where),
     )
 
 
@@ -223,7 +221,7 @@ def searched(
     if not is_finished(study):
         verb, command = "wait", status_command(study, where)
         done = tried(study)
-        counts = {"done": done, "budget": study.user_attrs.get("budget") or done}
+        counts = {"done": done, "budget": budget_of(study) or done}
         sentence = say("decide_leads_as_is" if as_is else "decide_leads", one=one, **counts)
     elif own:
         verb = "keep"
@@ -248,7 +246,8 @@ def why_searched(
     study: Study, trial: FrozenTrial, recommended: FrozenTrial | None, say: Translate
 ) -> str:
     """The scores of single runs, and that they are just that."""
-    noop = (study.user_attrs.get("baseline") or {}).get("noop")
+    scores = StudyRecord.of(study).baseline
+    noop = scores.noop if scores else None
     others = []
     if recommended is not None:
         others.append(say("recommended_scores", score=number(score_of(recommended))))
@@ -269,47 +268,52 @@ def tried(study: Study) -> int:
 
 def is_finished(study: Study) -> bool:
     """Whether the search came to its end: its finalists were weighed, or its budget is used up."""
-    noted = study.user_attrs
-    running = trials_of(study, TrialState.RUNNING)
-    budget = noted.get("budget")
-    return "finalists" in noted or not (running or (budget and tried(study) < budget))
+    running, budget = trials_of(study, TrialState.RUNNING), budget_of(study)
+    weighed = "finalists" in StudyRecord.of(study).model_fields_set
+    return weighed or not (running or (budget and tried(study) < budget))
 
 
-def reach_of(row: Mapping[str, Any], noop: float | None, sign: int) -> str:
+def budget_of(study: Study) -> int | None:
+    setup = StudyRecord.of(study).ours
+    return setup.budget if setup else None
+
+
+def reach_of(row: FinalistRow, noop: float | None, sign: int) -> str:
     """How a finalist stands to the picture as it was: `above`, `perhaps` above, or `below`.
 
     It is above where the whole interval of its mean is.
     """
-    if noop is None:
+    if noop is None or row.mean is None:
         return "unknown"
-    if sign * row["mean"] <= sign * noop:
+    if sign * row.mean <= sign * noop:
         return "below"
-    nearest = min(sign * end for end in row["ci95"] or (row["mean"],))
+    nearest = min(sign * end for end in row.ci95 or (row.mean,))
     return "above" if nearest > sign * noop else "perhaps"
 
 
-def size_of_lead(lead: Mapping[str, float]) -> tuple[str, dict[str, str]]:
+def size_of_lead(lead: Difference) -> tuple[str, dict[str, str]]:
     """Whether a lead is for the better, undecided or for the worse, and its size with its ends."""
-    low, high = lead["low"], lead["high"]
+    low, high = lead.low, lead.high
     found = "better" if low > 0 else "worse" if high < 0 else "undecided"
     if found == "worse":
         low, high = -high, -low
-    size = signed(lead["mean"]) if found == "undecided" else number(abs(lead["mean"]))
+    size = signed(lead.mean) if found == "undecided" else number(abs(lead.mean))
     return found, {"difference": size, "low": number(low), "high": number(high)}
 
 
-def how_confirmed(finals: Mapping[str, Any]) -> dict[str, Any]:
+def how_confirmed(finals: Finalists) -> dict[str, Any]:
     """Steps, seeds, pairs and unchanged input of the confirmation, as its sentences name them."""
     return {
-        "steps": finals["steps"],
-        "seeds": len(finals["seeds"]),
-        "pairs": finals["pairs"],
-        "noop": number(finals["noop"]),
+        "steps": finals.steps,
+        "seeds": len(finals.seeds),
+        "pairs": finals.pairs,
+        "noop": number(finals.noop),
     }
 
 
 def measures_blur(study: Study) -> bool:
-    return bool(study.user_attrs.get("objective", OWN_OBJECTIVE) == OWN_OBJECTIVE)
+    setup = StudyRecord.of(study).ours
+    return setup is None or setup.objective == OWN_OBJECTIVE
 
 
 def short_settings(settings: Mapping[str, Any], say: Translate) -> str:

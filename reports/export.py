@@ -12,22 +12,23 @@ from optuna.trial import FrozenTrial, TrialState
 from reports.commands import PROGRESSIVE_STAGES
 from reports.decision import decide
 from reports.exported_commands import commands_of, is_progressive
+from reports.finalists_record import AsIs, Finalists
 from reports.names import RECOMMENDED
 from reports.places import program_of
 from reports.record import (
     as_is_trial,
     extras_of,
-    finalists_noted,
     objectives_of,
     params_of,
-    recipe_of,
     recipe_trial,
     score_of,
     sign_of,
     trials_by_score,
     winning_trial,
 )
+from reports.study_record import StudyRecord, StudySetup
 from reports.translations import Translate, translator
+from reports.trial_record import TrialRecord
 
 Config = dict[str, Any]
 
@@ -112,86 +113,84 @@ def config_of(
     say: Translate,
 ) -> Config:
     """One completed trial with all that made its number."""
-    noted = study.user_attrs
+    record, own = StudyRecord.of(study), TrialRecord.of(trial)
+    setup = record.setup
     finals, shown = finals_of(study, trial)
-    name = noted["name"]
+    name = setup.name
     params = params_of(trial)
-    train = {**noted["train"], **extras_of(trial), "warm_start": noted["warm_start"]}
-    data = noted["data"]
-    trainer = noted.get("trainer", "builtin")
-    program = program_of(noted, folder)
-    exported = commands_of(noted, trial, train, program, repository, folder, config_file, say)
+    train = {**setup.train.as_data(), **extras_of(trial), "warm_start": setup.warm_start}
+    data = setup.data
+    program = program_of(setup, folder)
+    exported = commands_of(setup, trial, train, program, repository, folder, config_file, say)
     baseline = recipe_trial(study, RECOMMENDED)
     return {
         "schema": 1,
         "study": name,
         "trial": trial.number,
-        "recipe": recipe_of(trial),
+        "recipe": own.recipe,
         "confirmed": finals is not None,
-        "verdict": shown["verdict"] if shown else verdict(trial, baseline, sign_of(study)),
+        "verdict": shown.verdict if shown else verdict(trial, baseline, sign_of(study)),
         "params": params,
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
-        "score": confirmed_score(finals, trial, noted) if finals else searched_score(trial, noted),
-        "searched": searched_score(trial, noted) if finals else None,
+        "score": confirmed_score(finals, trial, setup) if finals else searched_score(trial, record),
+        "searched": searched_score(trial, record) if finals else None,
         **pareto(study, trial),
         "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
-        "lead": shown["difference"] if shown else None,
+        "lead": shown.difference.as_data() if shown and shown.difference else None,
         "command": exported.of_trial,
         "full_command": exported.in_full,
         "needs": exported.needs,
         "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
-        "checkpoint": kept(
-            shown["checkpoint"] if shown else trial.user_attrs.get("checkpoint"), folder
-        ),
+        "checkpoint": kept(shown.checkpoint if shown else own.checkpoint, folder),
         "provenance": {
-            "data_digest": data["digest"],
-            "data": data["folder"] or data["source"],
-            "direction": data["direction"],
-            "n_train": data["n_train"],
-            "n_val": data["n_val"],
-            "profile": noted["profile"],
-            "objective": noted.get("objective", "boundary_sharpness"),
-            "trainer": trainer,
+            "data_digest": data.digest,
+            "data": data.folder or data.source,
+            "direction": data.direction,
+            "n_train": data.n_train,
+            "n_val": data.n_val,
+            "profile": setup.profile,
+            "objective": setup.objective,
+            "trainer": setup.trainer,
             "program": program and program["file"],
-            "space": noted["space_name"],
-            "seed": trial.user_attrs.get("seed", noted["seed"]),
-            "device": noted["device"],
-            "host": noted["host"],
-            "versions": noted["versions"],
+            "space": setup.space_name,
+            "seed": setup.seed if own.seed is None else own.seed,
+            "device": setup.device,
+            "host": setup.host,
+            "versions": setup.versions,
             "optuna_study": study.study_name,
-            "mlflow_run": trial.user_attrs.get("mlflow_run"),
-            "created": noted["created"],
+            "mlflow_run": own.mlflow_run,
+            "created": setup.created,
         },
     }
 
 
-def finals_of(study: Study, trial: FrozenTrial) -> tuple[Config | None, Config | None]:
+def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Finalists | AsIs | None]:
     """What the finalists showed, and what of it is said of this trial; None, None where nothing is.
 
     It is said of the winner, and of the best that an unchanged train.py can run.
     """
-    finals = finalists_noted(study)
+    finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
     if finals and winner and trial.number == winner.number:
         return finals, finals
-    if finals and finals.get("as_is") and as_is and trial.number == as_is.number:
-        return finals, finals["as_is"]
+    if finals and finals.as_is and as_is and trial.number == as_is.number:
+        return finals, finals.as_is
     return None, None
 
 
-def confirmed_score(finals: Config, trial: FrozenTrial, noted: Config) -> Config:
+def confirmed_score(finals: Finalists, trial: FrozenTrial, setup: StudySetup) -> Config:
     """A finalist's score over its repeats, on the pairs held out from the search."""
-    own = next(row for row in finals["rows"] if row["trial"] == trial.number)
+    own = next(row for row in finals.rows if row.trial == trial.number)
     return {
-        "mean": own["mean"],
-        "ci95": own["ci95"],
-        "repeats": own["repeats"],
-        "steps": finals["steps"],
-        "pairs": f"{finals['pairs']} held out from the search",
-        "components": own["components"],
-        "noop": finals["noop"],
-        "weights": noted["weights"],
+        "mean": own.mean,
+        "ci95": own.ci95,
+        "repeats": own.repeats,
+        "steps": finals.steps,
+        "pairs": f"{finals.pairs} held out from the search",
+        "components": own.components,
+        "noop": finals.noop,
+        "weights": setup.weights,
     }
 
 
@@ -205,24 +204,25 @@ def pareto(study: Study, trial: FrozenTrial) -> Config:
     return {"pareto": {**values, "on_the_front": trial.number in front, "front": front}}
 
 
-def searched_score(trial: FrozenTrial, noted: Config) -> Config:
+def searched_score(trial: FrozenTrial, record: StudyRecord) -> Config:
     """A trial's own score, of one short run on the validation pairs."""
+    setup, scores = record.setup, record.baseline
     return {
         "mean": score_of(trial),
         "ci95": None,
         "repeats": 1,
-        "steps": noted["train"]["steps"],
-        "pairs": f"{noted['data']['n_val']} to validate with",
-        "components": trial.user_attrs.get("components", {}),
-        "noop": noted["baseline"]["noop"],
-        "warm_start": noted["baseline"]["warm_start"],
-        "weights": noted["weights"],
+        "steps": setup.train.steps,
+        "pairs": f"{setup.data.n_val} to validate with",
+        "components": TrialRecord.of(trial).components,
+        "noop": scores.noop if scores else None,
+        "warm_start": scores.warm_start if scores else None,
+        "weights": setup.weights,
     }
 
 
-def confirmed_baseline(finals: Config) -> Config:
-    own = next(row for row in finals["rows"] if row["name"] == finals["baseline"])
-    return {"recipe": finals["baseline"], "mean": own["mean"], "ci95": own["ci95"]}
+def confirmed_baseline(finals: Finalists) -> Config:
+    own = finals.row(finals.baseline)
+    return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
 
 
 def searched_baseline(trial: FrozenTrial | None) -> Config | None:
@@ -237,9 +237,12 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
     Raises:
         ValueError: there is none; the sentence says why.
     """
-    name = study.user_attrs.get("name", study.study_name)
-    if "train" not in study.user_attrs:
-        raise ValueError(f"Study {name} was not made by harness search: it holds no settings.")
+    setup = StudyRecord.of(study).ours
+    if setup is None:
+        raise ValueError(
+            f"Study {study.study_name} was not made by harness search: it holds no settings."
+        )
+    name = setup.name
     if number is None:
         best = winning_trial(study)
         if best is None:

@@ -25,9 +25,11 @@ from reports.commands import (
 )
 from reports.places import mark_of_warm_start, warm_start_of
 from reports.programs import program_commands
-from reports.record import KIND, extras_of, params_of, recipe_of
+from reports.record import KIND, extras_of, params_of
 from reports.repositories import in_its_words
+from reports.study_record import StudySetup
 from reports.translations import Translate
+from reports.trial_record import TrialRecord
 
 Config = dict[str, Any]
 
@@ -50,7 +52,7 @@ class Exported:
 
 
 def commands_of(
-    noted: Config,
+    setup: StudySetup,
     trial: FrozenTrial,
     train: Config,
     program: Config | None,
@@ -62,7 +64,7 @@ def commands_of(
     """The commands of a completed trial.
 
     Args:
-        noted: the study's record.
+        setup: how the study's trials are run and scored.
         train: the trial's training settings.
         program: the user's program that ran the trials, see `program_of`; None: train.py did.
         repository: the copy of pix2pix that the commands are for; None: the one that ran the
@@ -74,39 +76,41 @@ def commands_of(
     Raises:
         ValueError: one sentence: the copy cannot train it.
     """
-    params, data, device = params_of(trial), noted["data"], kind_of_device(noted["device"])
-    name = folder_name(f"{noted['name']}-t{trial.number:03d}")
-    warm_start = warm_start_of(noted, folder)
+    params, data = params_of(trial), setup.data.as_data()
+    device = kind_of_device(setup.device)
+    name = folder_name(f"{setup.name}-t{trial.number:03d}")
+    warm_start = warm_start_of(setup, folder)
     if program:
         if repository:
             raise ValueError(
-                f"The trials of study {noted['name']} were run by the program that "
+                f"The trials of study {setup.name} were run by the program that "
                 f"{program['file']} describes, which is no train.py: leave --repo out."
             )
-        seed: int = {"seed": noted["seed"], **trial.user_attrs}["seed"]
+        own = TrialRecord.of(trial).seed
+        seed = setup.seed if own is None else own
         text = as_lines(
             program_commands(program, params, train, data, name, warm_start, seed, device)
         )
         return Exported(text, text, [say("note_program", file=program["file"])], [])
-    repository = repository or noted.get("repository")
+    if repository is None and setup.repository is not None:
+        repository = setup.repository.as_data()
     if moves_pixels(train) and not repository:
         epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
         of_trial = harness_train(config_file, data, name, epochs)
         in_full = harness_train(config_file, data, f"{name}-full", None)
         return Exported(as_lines(of_trial), as_lines(in_full), [say("note_harness")], [])
-    mark = mark_of_warm_start(noted, train)
+    mark = mark_of_warm_start(setup, train)
     of_trial = train_commands(params, train, data, name, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
-    in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, noted))
+    in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
     if repository:
         of_trial, in_full = (in_its_words(one, repository, device) for one in (of_trial, in_full))
     first = "" if repository or model_of(params, train) == "pix2pix" else f"{ADD_MODEL}\n"
-    trainer = noted.get("trainer", "builtin")
     return Exported(
         first + as_lines(of_trial),
         first + as_lines(in_full),
         before(params, data, device, repository, say),
-        notes(params, train, data, noted["weights"], trainer, say),
+        notes(params, train, data, setup.weights, setup.trainer, say),
     )
 
 
@@ -117,21 +121,21 @@ def kind_of_device(noted: str) -> str:
 
 def is_progressive(trial: FrozenTrial) -> bool:
     """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
-    return recipe_of(trial) == "progressive"
+    return TrialRecord.of(trial).recipe == "progressive"
 
 
-def settings_in_full(trial: FrozenTrial, train: Config, noted: Config) -> Config:
+def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Config:
     """The training settings of a full training that are not the guide's.
 
     They are those that the user pinned or whose value comes from the user's model, and, rounded,
     those that the search chose. Those of a recipe are the profile's, and are left to the guide; so
     is the network of a trial that was only given a kind of generator.
     """
-    chosen = {} if recipe_of(trial) else rounded(extras_of(trial))
+    chosen = {} if TrialRecord.of(trial).recipe else rounded(extras_of(trial))
     if KIND in trial.params:
         chosen.pop("netG", None)
     generator = {"netG": train["netG"]} if moves_pixels(train) else {}
-    return {**noted.get("pinned", {}), **chosen, **generator}
+    return {**setup.pinned, **chosen, **generator}
 
 
 def as_lines(commands: list[Command]) -> str:

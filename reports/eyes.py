@@ -7,11 +7,11 @@ optuna-dashboard): people compare well and rate badly.
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from optuna import Study
 from scipy.special import betaincinv  # scipy.stats takes most of a second to import
@@ -20,9 +20,9 @@ from reports.names import RECOMMENDED
 from reports.numbers import trial_name
 from reports.pictures import Cut, boundaries
 from reports.record import recipe_trial, sign_of, trials_by_score
+from reports.study_record import Judgement, StudyRecord
+from reports.trial_record import TrialRecord
 
-NOTED = "eyes"
-"""The study's attribute that holds the judgements, in the order they were made."""
 LEADERS = 3
 """How many of the best trials are judged before there are finalists."""
 Choice = Literal["left", "right", "same"]
@@ -62,9 +62,9 @@ class Agreement:
 
 def judged_trials(study: Study) -> list[int]:
     """The finalists' trials, or before there are any the leaders' and the recommended setting's."""
-    finals = study.user_attrs.get("finalists")
+    finals = StudyRecord.of(study).finalists
     if finals:
-        return [row["trial"] for row in finals["rows"] if row["trial"] is not None]
+        return [row.trial for row in finals.of_search if row.trial is not None]
     leaders = [trial.number for trial in trials_by_score(study)[:LEADERS]]
     recommended = recipe_trial(study, RECOMMENDED)
     return list(dict.fromkeys([*leaders, *([recommended.number] if recommended else [])]))
@@ -93,7 +93,7 @@ def pairs_to_judge(study: Study, trials: Sequence[int], pictures: int) -> list[P
     """
     chance = random.Random(f"{study.study_name} {trials}")
     twos = list(combinations(trials, 2))
-    done = {(row["picture"], frozenset((row["left"], row["right"]))) for row in judgements(study)}
+    done = {(row.picture, frozenset((row.left, row.right))) for row in judgements(study)}
     ordered = []
     for turn in range(pictures):
         for place, two in chance.sample(list(enumerate(twos)), len(twos)):
@@ -104,16 +104,15 @@ def pairs_to_judge(study: Study, trials: Sequence[int], pictures: int) -> list[P
     ]
 
 
-def judgements(study: Study) -> list[dict[str, Any]]:
+def judgements(study: Study) -> list[Judgement]:
     """What was judged so far, the oldest first."""
-    found: list[dict[str, Any]] = study.user_attrs.get(NOTED, [])
-    return found
+    return StudyRecord.of(study).eyes
 
 
 def note(study: Study, pair: Pair, choice: Choice) -> None:
     """Add a judgement to the study."""
-    row = {"picture": pair.picture, "left": pair.left, "right": pair.right, "choice": choice}
-    study.set_user_attr(NOTED, [*judgements(study), row])
+    row = Judgement(picture=pair.picture, left=pair.left, right=pair.right, choice=choice)
+    StudyRecord.note(study, eyes=[*judgements(study), row])
 
 
 def agreement(study: Study) -> Agreement | None:
@@ -126,16 +125,16 @@ def agreement(study: Study) -> Agreement | None:
     agreed = decided = undecided = 0
     counts: dict[int, tuple[int, int]] = {}
     for row in rows:
-        if row["choice"] == "same":
+        if row.choice == "same":
             undecided += 1
             continue
-        chosen = row[row["choice"]]
-        other = row["right" if row["choice"] == "left" else "left"]
+        left_first = row.choice == "left"
+        chosen, other = (row.left, row.right) if left_first else (row.right, row.left)
         for trial in (chosen, other):
             times, of = counts.get(trial, (0, 0))
             counts[trial] = (times + (trial == chosen), of + 1)
-        lead = picture_score(trials[chosen].user_attrs, row["picture"])
-        lead -= picture_score(trials[other].user_attrs, row["picture"])
+        lead = picture_score(TrialRecord.of(trials[chosen]), row.picture)
+        lead -= picture_score(TrialRecord.of(trials[other]), row.picture)
         if math.isnan(lead) or lead == 0:
             undecided += 1
         else:
@@ -146,10 +145,11 @@ def agreement(study: Study) -> Agreement | None:
     return Agreement(agreed, decided, undecided, low, high, preferred)
 
 
-def picture_score(noted: Mapping[str, Any], picture: int) -> float:
+def picture_score(record: TrialRecord, picture: int) -> float:
     """A trial's score on one validation picture; NaN where it has none."""
-    rows = noted.get("per_image", [])
-    return float(rows[picture].get("score", "nan")) if picture < len(rows) else float("nan")
+    rows = record.per_image
+    score = rows[picture].score if picture < len(rows) else None
+    return math.nan if score is None else score
 
 
 def interval(successes: int, of: int) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from reports.eyes import Agreement, agreement
 from reports.first_screen import setting_name
 from reports.record import score_of
 from reports.translations import Translate, translator
+from reports.trial_record import TrialRecord
 
 
 def result(study: Study, lang: str = "en") -> str:
@@ -52,7 +53,7 @@ def preferences(study: Study, found: Agreement, say: Translate) -> list[dict[str
     trials = study.get_trials(deepcopy=False)
     rows = []
     for number, (chosen, of) in found.preferred.items():
-        recipe = setting_name(trials[number].user_attrs.get("recipe"), say)
+        recipe = setting_name(TrialRecord.of(trials[number]).recipe, say)
         name = f"t{number:03d}" + (f" ({recipe})" if recipe else "")
         rows.append({"name": name, "chosen": chosen, "of": of, "score": score_of(trials[number])})
     return rows

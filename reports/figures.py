@@ -1,7 +1,6 @@
 """Every figure of the report."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -10,10 +9,11 @@ from reports.numbers import short
 from reports.plotting import Figure, Translate, axes, points, safe
 from reports.settings_figures import parallel, slice_of
 from reports.summary import Summary
+from reports.trial_record import RungRecord
 
 
 def all_figures(
-    frame: pd.DataFrame, summary: Summary, rungs: Sequence[Mapping[str, Any]], say: Translate
+    frame: pd.DataFrame, summary: Summary, rungs: Sequence[RungRecord], say: Translate
 ) -> dict[str, Figure]:
     """Every figure that the study has data for, by name."""
     done = frame[frame["score"].notna()]
@@ -82,12 +82,12 @@ def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
     return {"data": [others, ahead], "layout": layout}
 
 
-def losses(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
+def losses(rungs: Sequence[RungRecord], say: Translate) -> Figure:
     """The winner's losses, each as a part of its value at the first rung."""
     colours = {"G_L1": "accent", "G_Perceptual": "good", "G_GAN": "warn"}
     data = []
     for name in ("G_L1", "G_Perceptual", "G_GAN", "D_real", "D_fake"):
-        rows = [(rung["step"], rung["losses"][name]) for rung in rungs if name in rung["losses"]]
+        rows = [(rung.step, rung.losses[name]) for rung in rungs if name in rung.losses]
         if len(rows) < 2 or not rows[0][1]:
             continue
         data.append(
@@ -109,7 +109,7 @@ def losses(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
     return {"data": data, "layout": axes(say("step"), say("losses_axis")) | {"showlegend": True}}
 
 
-def course(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
+def course(rungs: Sequence[RungRecord], say: Translate) -> Figure:
     """The winner's score on the validation pictures, rung by rung."""
     return {
         "data": [
@@ -117,8 +117,8 @@ def course(rungs: Sequence[Mapping[str, Any]], say: Translate) -> Figure:
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": say("score"),
-                "x": [rung["step"] for rung in rungs],
-                "y": [rung["value"] for rung in rungs],
+                "x": [rung.step for rung in rungs],
+                "y": [rung.value for rung in rungs],
                 "hovertemplate": "%{y:.4f}<extra></extra>",
                 "line": {"color": "accent", "width": 2},
             }

@@ -1,10 +1,8 @@
 """What stands on the report's first screen beside the decision: progress, remarks and scores."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from reports.decision import Decision
 from reports.dots import Dot, Dots, dots
+from reports.finalists_record import FinalistRow
 from reports.names import BLURRING, RECOMMENDED
 from reports.numbers import number, trial_name
 from reports.summary import Standing, Summary
@@ -58,11 +56,9 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
     """
     if summary.finals is not None:
         rows = [
-            finalist_dot(row, decision, say)
-            for row in summary.finals["rows"]
-            if row["mean"] is not None
+            finalist_dot(row, decision, say) for row in summary.finals.rows if row.mean is not None
         ]
-        noop = summary.finals["noop"]
+        noop = summary.finals.noop
     else:
         rows = [
             Dot(name, standing.score, chosen=standing.trial == decision.trial)
@@ -75,10 +71,11 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
     return dots(rows, noop, number)
 
 
-def finalist_dot(row: Mapping[str, Any], decision: Decision, say: Translate) -> Dot:
-    low, high = row["ci95"] or (None, None)
-    chosen = row["trial"] is not None and row["trial"] == decision.trial
-    return Dot(setting_name(row["name"], say), row["mean"], low, high, chosen=chosen)
+def finalist_dot(row: FinalistRow, decision: Decision, say: Translate) -> Dot:
+    assert row.mean is not None
+    low, high = row.ci95 or (None, None)
+    chosen = row.trial is not None and row.trial == decision.trial
+    return Dot(setting_name(row.name, say), row.mean, low, high, chosen=chosen)
 
 
 def single_runs(summary: Summary, decision: Decision, say: Translate) -> list[tuple[str, Standing]]:

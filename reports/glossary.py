@@ -18,6 +18,9 @@ WORDS = (
     "score",
 )
 
+OF_THE_SCORE = ("D", "E", "Lrel", "score")
+"""The words that explain boundary_sharpness, and no objective of the user's own."""
+
 ENGLISH = {
     "glossary": "Words",
     "word_guide": "the guide",

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,24 @@ from markupsafe import Markup
 from optuna import Study
 
 from reports.commands import PLACEHOLDER_DATA
-from reports.decision import decide, how_confirmed
+from reports.decision import decide, how_confirmed, measures_blur
 from reports.dots import Dot, Dots, dots
 from reports.export import best_config
 from reports.eyes_section import result as judged_by_eyes
 from reports.figures import all_figures
 from reports.first_screen import progress, remarks, scores, setting_name
-from reports.glossary import WORDS
+from reports.glossary import OF_THE_SCORE, WORDS
 from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, needs_pictures
 from reports.numbers import number, signed, value
 from reports.record import winning_trial
 from reports.strip import shown_pictures
+from reports.study_record import StudyRecord
 from reports.summary import KindEffects, summarise
 from reports.table import trials_frame
 from reports.translations import Translate, translator
+from reports.trial_record import TrialRecord
 
 
 def write_report(
@@ -74,9 +75,9 @@ def render(
     say = translator(lang)
     frame, summary = trials_frame(study), summarise(study)
     winner = winning_trial(study)
-    rungs = winner.user_attrs.get("rungs", []) if winner else []
+    record = StudyRecord.of(study)
+    rungs = TrialRecord.of(winner).rungs if winner else []
     folder = panels and panels.parent
-    named = winner and "train" in study.user_attrs
     environment = Environment(
         loader=PackageLoader("reports", "."),
         autoescape=True,
@@ -86,15 +87,16 @@ def render(
     )
     environment.filters |= {"number": number, "signed": signed, "value": value}
     decision = decide(study, say, Where(folder, storage))
-    decided = named and decision.trial is not None
+    decided = winner and record.ours and decision.trial is not None
     config = best_config(study, decision.trial, folder=folder, lang=lang) if decided else None
+    blur = measures_blur(study)
     shown = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
     return environment.get_template("live.html.j2" if live else "report.html.j2").render(
         live=live,
         say=say,
         lang=lang,
-        words=WORDS,
+        words=[word for word in WORDS if blur or word not in OF_THE_SCORE],
         s=summary,
         progress=progress(summary, say),
         decision=decision,
@@ -109,8 +111,8 @@ def render(
         setting_name=partial(setting_name, say=say),
         params=PARAMS + (("netG",) if summary.both else ()),
         config=config,
-        noted=study.user_attrs,
-        provenance=provenance(study.user_attrs, say),
+        setup=record.ours,
+        provenance=provenance(record, say),
         eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
         front=frame[frame["front"]].to_dict("records") if summary.front else [],
@@ -147,19 +149,22 @@ def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def provenance(noted: Mapping[str, Any], say: Translate) -> list[tuple[str, str]]:
+def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
     """Names and values of everything that made the numbers."""
-    data = noted.get("data") or {}
+    setup = record.ours
+    if setup is None:
+        return []
     of_search = [
         *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
-        *("warm_start", "objective", "mlflow_run"),
+        *("warm_start", "objective"),
     ]
     of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
     rows = [
-        *((say(f"from_{key}"), noted.get(key)) for key in of_search),
-        *((say(f"from_data_{key}"), data.get(key)) for key in of_data),
-        *(noted.get("versions") or {}).items(),
-        *((noted.get("train") or {}).items()),
+        *((say(f"from_{key}"), getattr(setup, key)) for key in of_search),
+        (say("from_mlflow_run"), record.mlflow_run),
+        *((say(f"from_data_{key}"), getattr(setup.data, key)) for key in of_data),
+        *setup.versions.items(),
+        *setup.train.as_data().items(),
     ]
     return [(key, value(entry)) for key, entry in rows if entry is not None]
 

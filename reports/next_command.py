@@ -8,6 +8,7 @@ from optuna import Study
 from reports.commands import PLACEHOLDER_DATA, folder_name, moves_pixels, quoted
 from reports.numbers import trial_name
 from reports.record import settings_of, winning_trial
+from reports.study_record import StudyRecord
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ NOWHERE = Where()
 def study_options(study: Study, where: Where) -> list[str]:
     """The options that name the study."""
     run_dir = where.folder.parent if where.folder else Path("runs")
-    options = ["--run-dir", str(run_dir), "--study", study.user_attrs.get("name", study.study_name)]
+    setup = StudyRecord.of(study).ours
+    options = ["--run-dir", str(run_dir), "--study", setup.name if setup else study.study_name]
     return options + (["--storage", where.storage] if where.storage else [])
 
 
 def status_command(study: Study, where: Where) -> str:
     """How a search stands; "" where the study was not made by one."""
-    if "name" not in study.user_attrs:
+    if StudyRecord.of(study).ours is None:
         return ""
     return line(["harness", "status", *study_options(study, where)])
 
@@ -46,24 +48,24 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
     Args:
         trial: None where the decided setting has no trial: then how the search stands.
     """
-    noted = study.user_attrs
-    if trial is None or "train" not in noted:
+    setup = StudyRecord.of(study).ours
+    if trial is None or setup is None:
         return status_command(study, where)
     settings = settings_of(study.get_trials(deepcopy=False)[trial])
     winner = winning_trial(study)
     exported = [] if winner and winner.number == trial else ["--trial", f"{trial}"]
     options = study_options(study, where)
-    only_here = moves_pixels({**noted["train"], **settings})
-    if not only_here or noted.get("repository") or noted.get("program"):
+    only_here = moves_pixels({**setup.train.as_data(), **settings})
+    if not only_here or setup.repository or setup.program:
         return line(["harness", "export", "--format", "command", *options, *exported])
-    name = folder_name(f"{noted['name']}-{trial_name(trial)}")
+    name = folder_name(f"{setup.name}-{trial_name(trial)}")
     file = str((where.folder or Path("runs") / study.study_name) / "best.yaml")
     export = []
     if exported:
         file = f"{name}.yaml"
         export = ["harness", "export", *options, *exported, "-o", file]
-    train = ["harness", "train", file, "--data", noted["data"]["folder"] or PLACEHOLDER_DATA]
-    train += ["--direction", noted["data"]["direction"], "--out", name]
+    train = ["harness", "train", file, "--data", setup.data.folder or PLACEHOLDER_DATA]
+    train += ["--direction", setup.data.direction, "--out", name]
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
     return f"{line(export)} && {line(train)}" if export else line(train)
 

@@ -5,10 +5,13 @@ from typing import Any
 
 from optuna import Study
 from optuna.study import StudyDirection
-from optuna.trial import BaseTrial, FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands import moves_pixels
-from reports.names import RECOMMENDED, renamed
+from reports.finalists_record import FinalistRow
+from reports.names import RECOMMENDED
+from reports.study_record import StudyRecord
+from reports.trial_record import TrialRecord
 
 KIND = "generator"
 """The parameter that says a trial's kind of generator, in a study that tries both."""
@@ -30,12 +33,13 @@ def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[in
     A trial that ended before the guide's recommendation carries no constraint: it is read against
     that one's components here.
     """
-    margins: dict[str, float] = study.user_attrs.get("guards", {})
+    setup = StudyRecord.of(study).ours
+    margins = setup.guards if setup else {}
     recommended = recipe_trial(study, RECOMMENDED)
-    allowed = recommended.user_attrs.get("components", {}) if recommended else {}
+    allowed = TrialRecord.of(recommended).components if recommended else {}
 
     def beyond(trial: FrozenTrial) -> bool:
-        own = trial.user_attrs.get("components", {})
+        own = TrialRecord.of(trial).components
         held = [name for name in margins if name in own and name in allowed]
         return any(own[name] > allowed[name] + margins[name] for name in held)
 
@@ -61,14 +65,14 @@ def objectives_of(study: Study) -> tuple[str, ...]:
 
 def score_of(trial: FrozenTrial) -> float:
     """The headline score of a completed trial, which with several objectives is none of them."""
-    score: float = trial.user_attrs.get("score", trial.values[0])
-    return score
+    noted = TrialRecord.of(trial).score
+    return trial.values[0] if noted is None else noted
 
 
 def rungs_of(trial: FrozenTrial) -> dict[int, float]:
     """The headline score at each rung; Optuna itself takes none of several objectives."""
-    noted = {rung["step"]: rung["value"] for rung in trial.user_attrs.get("rungs", ())}
-    return trial.intermediate_values or noted
+    noted = TrialRecord.of(trial).rungs
+    return trial.intermediate_values or {rung.step: rung.value for rung in noted}
 
 
 def trials_by_score(study: Study, among: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
@@ -123,17 +127,22 @@ def best_trial(study: Study) -> FrozenTrial | None:
 
 def sign_of(study: Study) -> int:
     """1 where a higher headline score is better, -1 where a lower one is."""
-    first = study.directions[0].name.lower()
-    return -1 if study.user_attrs.get("direction", first) == "minimize" else 1
+    setup = StudyRecord.of(study).ours
+    direction = setup.direction if setup else study.directions[0].name.lower()
+    return -1 if direction == "minimize" else 1
 
 
 def winning_trial(study: Study) -> FrozenTrial | None:
     """The confirmed winner, of those that the search tried; before that the best trial."""
-    finals = finalists_noted(study)
-    confirmed = (
-        [row["trial"] for row in finals["rows"] if row["trial"] is not None] if finals else []
-    )
-    return study.get_trials(deepcopy=False)[confirmed[0]] if confirmed else best_trial(study)
+    finals = StudyRecord.of(study).finalists
+    confirmed = next(iter(finals.of_search), None) if finals else None
+    return trial_of_row(study, confirmed) if confirmed else best_trial(study)
+
+
+def trial_of_row(study: Study, row: FinalistRow) -> FrozenTrial:
+    """The trial of a finalist that the search tried."""
+    assert row.trial is not None
+    return study.get_trials(deepcopy=False)[row.trial]
 
 
 def tries_both_kinds(study: Study) -> bool:
@@ -153,46 +162,28 @@ def as_is_trial(study: Study) -> FrozenTrial | None:
     """
     if not tries_both_kinds(study):
         return None
-    finals = finalists_noted(study)
-    confirmed: list[int] = [
-        row["trial"]
-        for row in (finals["rows"] if finals and finals.get("as_is") else [])
-        if row["trial"] is not None and not moves_pixels(row["params"])
-    ]
-    if confirmed:
-        return study.get_trials(deepcopy=False)[confirmed[0]]
+    finals = StudyRecord.of(study).finalists
+    confirmed = finals.of_search if finals and finals.as_is else []
+    if repainting := next((row for row in confirmed if not row.moves), None):
+        return trial_of_row(study, repainting)
     return next(iter(repainting_by_score(study)), None)
-
-
-def recipe_of(trial: BaseTrial) -> str | None:
-    """The name of the recipe that a trial runs, or ran; None: the sampler chose its settings."""
-    name: str | None = renamed(trial.user_attrs.get("recipe"))
-    return name
-
-
-def finalists_noted(study: Study) -> dict[str, Any] | None:
-    """What the finalists' runs showed, see `harness.evaluation.verdict`; None: nothing yet."""
-    finals: dict[str, Any] | None = study.user_attrs.get("finalists")
-    ours = finals and any(row["recipe"] for row in finals["rows"])
-    return renamed(finals) if ours else finals
 
 
 def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:
     """The last completed trial of one of the guide's recipes."""
-    named = [trial for trial in completed(study) if recipe_of(trial) == recipe]
+    named = [trial for trial in completed(study) if TrialRecord.of(trial).recipe == recipe]
     return named[-1] if named else None
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:
     """All five settings of a trial, also those that the space keeps fixed."""
-    params: dict[str, Any] = trial.user_attrs.get("params", trial.params)
-    return params
+    noted = TrialRecord.of(trial).params
+    return trial.params if noted is None else noted
 
 
 def extras_of(trial: FrozenTrial) -> dict[str, Any]:
     """The training settings that the space varies beside the five."""
-    extras: dict[str, Any] = trial.user_attrs.get("extras", {})
-    return extras
+    return TrialRecord.of(trial).extras
 
 
 def settings_of(trial: FrozenTrial) -> dict[str, Any]:

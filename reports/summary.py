@@ -10,15 +10,14 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.claims import Effect, effects
+from reports.finalists_record import Finalists
 from reports.names import BLURRING, RECOMMENDED
 from reports.record import (
     as_is_trial,
     completed,
-    finalists_noted,
     is_pareto,
     moves,
     objectives_of,
-    recipe_of,
     recipe_trial,
     rungs_of,
     score_of,
@@ -29,6 +28,8 @@ from reports.record import (
     tries_both_kinds,
     winning_trial,
 )
+from reports.study_record import StudyRecord
+from reports.trial_record import TrialRecord
 
 STEADY = 0.25
 """A loss is steady while its last value is within this fraction of its first."""
@@ -139,15 +140,15 @@ class Summary:
     endings: tuple[Ending, ...]
     objectives: tuple[str, ...]
     front: tuple[int, ...]
-    finals: dict[str, Any] | None
+    finals: Finalists | None
     effects: tuple[KindEffects, ...]
 
 
 def summarise(study: Study) -> Summary:
     """The facts of a study, whatever state it is in."""
     trials = trials_of(study)
-    noted = study.user_attrs
-    scores = noted.get("baseline") or {}
+    record = StudyRecord.of(study)
+    setup, scores = record.ours, record.baseline
     best, as_is = winning_trial(study), as_is_trial(study)
     recommended, problem = recipe_trial(study, RECOMMENDED), recipe_trial(study, BLURRING)
     named = [trial for trial in (recommended, problem) if trial is not None]
@@ -156,10 +157,10 @@ def summarise(study: Study) -> Summary:
         counts[trial.state.name.lower()] += 1
     sign, both = sign_of(study), tries_both_kinds(study)
     return Summary(
-        name=noted.get("name", study.study_name),
+        name=setup.name if setup else study.study_name,
         sign=sign,
         counts=counts,
-        budget=noted.get("budget"),
+        budget=setup.budget if setup else None,
         running=counts["running"] > 0,
         outcome=outcome(best, recommended, counts),
         winner=standing(best) if best else None,
@@ -170,10 +171,10 @@ def summarise(study: Study) -> Summary:
         difference=sign * (score_of(best) - score_of(recommended))
         if best and recommended
         else None,
-        noop=scores.get("noop"),
-        warm_start=scores.get("warm_start"),
-        oracle=scores.get("oracle"),
-        recipes=tuple(standing(trial) for trial in trials if recipe_of(trial)),
+        noop=scores.noop if scores else None,
+        warm_start=scores.warm_start if scores else None,
+        oracle=scores.oracle if scores else None,
+        recipes=tuple(standing(trial) for trial in trials if TrialRecord.of(trial).recipe),
         both=both,
         alike=tuple(trial.number for trial in alike(study)),
         losses=loss_checks(best) if best else (),
@@ -181,7 +182,7 @@ def summarise(study: Study) -> Summary:
         endings=endings(trials, both),
         objectives=objectives_of(study),
         front=tuple(trial.number for trial in trials_by_score(study)) if is_pareto(study) else (),
-        finals=finalists_noted(study),
+        finals=record.finalists,
         effects=effects_by_kind(study, sign, both),
     )
 
@@ -199,14 +200,15 @@ def outcome(
 
 def standing(trial: FrozenTrial) -> Standing:
     """A trial's facts; the score only where it is final."""
+    record = TrialRecord.of(trial)
     return Standing(
         trial=trial.number,
         state=trial.state.name.lower(),
-        recipe=recipe_of(trial),
+        recipe=record.recipe,
         params=settings_of(trial),
         score=score_of(trial) if trial.state == TrialState.COMPLETE else None,
-        components=trial.user_attrs.get("components") or {},
-        seconds=trial.user_attrs.get("seconds"),
+        components=record.components,
+        seconds=record.seconds,
     )
 
 
@@ -231,7 +233,7 @@ def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, .
 
 def loss_checks(trial: FrozenTrial) -> tuple[LossCheck, ...]:
     """The guide's three expectations: G_L1 and G_Perceptual fall, G_GAN stays steady."""
-    rows = [rung["losses"] for rung in trial.user_attrs.get("rungs", [])]
+    rows = [rung.losses for rung in TrialRecord.of(trial).rungs]
     return (
         loss_check(rows, "G_L1", "falls"),
         loss_check(rows, "G_Perceptual", "falls"),
@@ -283,7 +285,7 @@ def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
 
 
 def reason_of(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get("reason") or "")
+    return TrialRecord.of(trial).reason
 
 
 def with_ranges(reasons: Sequence[str]) -> str:

@@ -14,12 +14,12 @@ from reports.record import (
     extras_of,
     objectives_of,
     params_of,
-    recipe_of,
     rungs_of,
     score_of,
     trials_by_score,
     trials_of,
 )
+from reports.trial_record import TrialRecord
 
 
 def trials_frame(study: Study) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def row_of(
     trial: FrozenTrial, objectives: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """A trial's row in three parts: its head, its components, its tail."""
-    noted = trial.user_attrs
+    noted = TrialRecord.of(trial)
     done = trial.state == TrialState.COMPLETE
     rungs = rungs_of(trial)
     step = max(rungs, default=None)
@@ -65,17 +65,17 @@ def row_of(
     head = {
         "trial": trial.number,
         "state": trial.state.name.lower(),
-        "recipe": recipe_of(trial),
+        "recipe": noted.recipe,
         "score": score_of(trial) if done else None,
         **dict(zip(objectives, trial.values if done else (), strict=False)),
         "last_value": None if step is None else rungs[step],
         "step": step,
         **{name: params.get(name) for name in PARAMS},
         **extras_of(trial),
-        "seconds": noted.get("seconds"),
+        "seconds": noted.seconds,
     }
-    tail = {name: noted.get(name) for name in ("reason", "seed", "mlflow_run")}
-    parts = {key: part for key, part in (noted.get("components") or {}).items() if key not in head}
+    tail = {"reason": noted.reason or None, "seed": noted.seed, "mlflow_run": noted.mlflow_run}
+    parts = {key: part for key, part in noted.components.items() if key not in head}
     return head, parts, tail
 
 

@@ -41,6 +41,7 @@ TRAIN = {
     "beta1": 0.5,
     "steps": 400,
     "rungs": list(RUNGS),
+    "precision": "float32",
     "ema_decay": 0.98,
     "ema_every": 4,
     "perceptual_layers": ["relu1_1", "relu2_1"],
@@ -242,18 +243,27 @@ def finals_of(
         rows[0]["params"]["netG"] = "warp_unet_128"
         rows.insert(1, row("t004", 4, 0.29 + sum(as_is) / 2, netG="unet_128"))
         found["as_is"] = {
+            "name": "t004" if sum(as_is) > 0 else "recommended",
+            "challenger": "t004",
             "difference": lead(as_is),
+            "better": as_is[0] > 0,
             "verdict": "of those that repaint",
             "checkpoint": None,
         }
     return {
         "rows": sorted(rows, key=lambda each: -each["mean"]),
         "baseline": "recommended",
+        "winner": "t003" if low + high > 0 else "recommended",
+        "runner_up": "recommended" if low + high > 0 else "t003",
         "difference": lead((low, high)),
+        "ahead_of_runner_up": lead((low, high)),
+        "level": 0.95,
+        "better": low > 0,
         "steps": 600,
         "seeds": [1, 2, 3],
         "pairs": 12,
         "noop": noop,
+        "runs": 6,
         "verdict": "as the driver says",
         "checkpoint": "checkpoints/f00_net_G.pth",
         **found,

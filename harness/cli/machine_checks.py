@@ -175,7 +175,7 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
         yield Finding("ok", "studies", f"none yet in {paths.root}")
         return
     from harness.study.database import OtherSchemaError
-    from harness.study.study import open_existing
+    from harness.study.study import NewerStudyError, open_existing
 
     fix = "move the file away and search again, or put a copy of it back."
     broken = damage(paths.optuna_db)
@@ -183,6 +183,8 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
         names = [] if broken else [each.study_name for each in open_existing(paths, None, None)]
     except OtherSchemaError as error:
         broken, fix = "it is intact, but of another version of Optuna", str(error)
+    except NewerStudyError as error:
+        broken, fix = "it is intact, but a newer version of harness wrote it", str(error)
     except HarnessError as error:
         broken = str(error)
     if broken:

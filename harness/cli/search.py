@@ -142,7 +142,7 @@ def study_there(plan: "SearchPlan") -> "Study | None":
     storage = open_to_read(plan.config.storage or reading_url(plan.run_paths.optuna_db))
     study = None
     if storage is not None:
-        check_name(storage, name, plan.facts, bool(plan.finalists or plan.compared))
+        check_name(storage, name, bool(plan.finalists or plan.compared))
         study = find_study(storage, name)
     check_folder(plan.paths, study)
     if study is not None:

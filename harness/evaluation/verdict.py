@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
 from reports.commands import moves_pixels
+from reports.finalists_record import AsIs, Difference, FinalistRow, Ranked
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Finalist:
 
 def conclude(
     finalists: Sequence[Finalist], baseline: str, sign: int = 1, of_both_kinds: bool = False
-) -> dict[str, Any] | None:
+) -> Ranked | None:
     """The ranking, the winner's lead over the baseline, and the verdict; None before any of it.
 
     A setting whose training diverged on a seed cannot win. The winner's interval allows for its
@@ -55,11 +56,6 @@ def conclude(
         sign: -1 where a lower score is the better one; leads are positive all the same.
         of_both_kinds: some move pixels, and what an unchanged train.py can do is a question too.
 
-    Returns:
-        JSON data: `rows` (the best first), `winner`, `runner_up`, `difference` (winner, or the
-        best challenger, less the baseline), `ahead_of_runner_up`, `better`, `verdict`; and `as_is`,
-        the same of those that repaint alone: `name` of the best, `difference`, `challenger`,
-        `better`, `verdict`; None where that is no question, or there are none.
     """
     judged = [one for one in finalists if len(one.scores) > 1]
     ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -sign * one.mean)
@@ -72,36 +68,34 @@ def conclude(
     better = lead is not None and lead.low > 0
     second = ranked[1] if len(ranked) > 1 else None
     ahead = difference(ranked[0], second, level, sign) if second else None
-    return {
-        "rows": [row(one) for one in [*ranked, *(o for o in finalists if o not in ranked)]],
-        "baseline": baseline,
-        "winner": ranked[0].name,
-        "runner_up": second.name if second else None,
-        "difference": as_data(lead),
-        "ahead_of_runner_up": as_data(ahead),
-        "level": level,
-        "better": better,
-        "verdict": sentence(challengers[0], judged_baseline, lead),
-        "as_is": as_is(ranked, judged_baseline, level, sign) if of_both_kinds else None,
-    }
+    return Ranked(
+        rows=[row(one) for one in [*ranked, *(o for o in finalists if o not in ranked)]],
+        baseline=baseline,
+        winner=ranked[0].name,
+        runner_up=second.name if second else None,
+        difference=as_difference(lead),
+        ahead_of_runner_up=as_difference(ahead),
+        level=level,
+        better=better,
+        verdict=sentence(challengers[0], judged_baseline, lead),
+        as_is=as_is(ranked, judged_baseline, level, sign) if of_both_kinds else None,
+    )
 
 
-def as_is(
-    ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: int
-) -> dict[str, Any] | None:
+def as_is(ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: int) -> AsIs | None:
     """What the settings that an unchanged train.py can run show, the baseline being one."""
     repainting = [one for one in ranked if not one.moves]
     challengers = [one for one in repainting if one.name != baseline.name]
     if not challengers:
         return None
     lead = difference(challengers[0], baseline, level, sign)
-    return {
-        "name": repainting[0].name,
-        "challenger": challengers[0].name,
-        "difference": as_data(lead),
-        "better": lead is not None and lead.low > 0,
-        "verdict": sentence(challengers[0], baseline, lead),
-    }
+    return AsIs(
+        name=repainting[0].name,
+        challenger=challengers[0].name,
+        difference=as_difference(lead),
+        better=lead is not None and lead.low > 0,
+        verdict=sentence(challengers[0], baseline, lead),
+    )
 
 
 def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Interval | None:
@@ -133,21 +127,21 @@ def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
     )
 
 
-def row(one: Finalist) -> dict[str, Any]:
-    """One finalist as JSON data; `ci95` is for these pictures and other seeds."""
+def row(one: Finalist) -> FinalistRow:
+    """A finalist in the ranking."""
     interval = mean_interval(np.array(list(one.scores.values()))) if len(one.scores) > 1 else None
-    return {
-        "name": one.name,
-        "trial": one.trial,
-        "recipe": one.recipe,
-        "params": dict(one.params),
-        "mean": interval and interval.mean,
-        "ci95": interval and [interval.low, interval.high],
-        "repeats": len(one.scores),
-        "components": dict(one.components),
-        "diverged": one.diverged,
-    }
+    return FinalistRow(
+        name=one.name,
+        trial=one.trial,
+        recipe=one.recipe,
+        params=dict(one.params),
+        mean=interval.mean if interval else None,
+        ci95=[interval.low, interval.high] if interval else None,
+        repeats=len(one.scores),
+        components=dict(one.components),
+        diverged=one.diverged,
+    )
 
 
-def as_data(interval: Interval | None) -> dict[str, float] | None:
-    return asdict(interval) if interval else None
+def as_difference(interval: Interval | None) -> Difference | None:
+    return Difference(**asdict(interval)) if interval else None

@@ -56,8 +56,10 @@ def conclude(
     ending: "Ending",
 ) -> None:
     """Write the report, and the ending and results of the search to MLflow."""
+    from reports.study_record import StudyRecord
+
     if parent := tracker.parent():
-        study.set_user_attr("mlflow_run", parent)
+        StudyRecord.note(study, mlflow_run=parent)
     finished = ending.status == "FINISHED"
     name = plan.config.register_model if finished else None
     if finished or plan.config.open:

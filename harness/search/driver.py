@@ -20,7 +20,7 @@ from harness.search.packing import Packing
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
-from harness.search.resume import OUT_OF_MEMORY, check_same_start
+from harness.search.resume import check_same_start
 from harness.study.pruners import WHY_PRUNED
 from harness.study.study import flush
 from harness.trials.launchers.launcher import Died, Launcher
@@ -37,7 +37,8 @@ from harness.trials.worker import (
     Ready,
     Stopped,
 )
-from reports.record import recipe_of
+from reports.study_record import StudyRecord
+from reports.trial_record import Cause, TrialRecord
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
@@ -153,7 +154,7 @@ class Driver:
             return None
         trial, task = self.phase.next()
         known = self.phase.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        return Job(trial, task, recipe_of(trial), set(known))
+        return Job(trial, task, TrialRecord.of(trial).recipe, set(known))
 
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
@@ -276,7 +277,7 @@ class Driver:
         check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
         self.takes_trials(worker)
-        self.phase.searched.set_user_attr("baseline", asdict(baseline))
+        StudyRecord.note(self.phase.searched, baseline=asdict(baseline))
         self.view.show(Prepared(**asdict(baseline)))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
@@ -339,7 +340,8 @@ class Driver:
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
         """Retry the trial once, alone and in a new process; if that fails too, it has failed."""
         if job.alone:
-            self.recorder.failed(job, f"{OUT_OF_MEMORY}: {reason}")
+            words = f"out of memory, also when run alone: {reason}"
+            self.recorder.failed(job, words, Cause.OUT_OF_MEMORY)
             return
         self.restart(worker)
         job.alone = True

@@ -12,10 +12,10 @@ from harness.config.settings import FINAL_TIMES
 from harness.console.events import Expected
 from harness.console.views import View
 from harness.search.plan import SearchPlan
-from harness.search.time_left import EXPECTED
 from harness.trials.launchers.local import LocalLauncher
 from harness.trials.messages import Pace
 from harness.trials.worker import Measure, Ready, trial_runner
+from reports.study_record import StudyRecord
 from search_spaces.generators import WARP, kind_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Forecast:
             return
         found = expected(self.plan, self.paces)
         if found is not None:
-            self.study.set_user_attr(EXPECTED, found.seconds)
+            StudyRecord.note(self.study, expected_seconds=found.seconds)
             self.view.show(found)
 
 

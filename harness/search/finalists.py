@@ -25,16 +25,17 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.commands import moves_pixels
-from reports.names import RECOMMENDED, renamed
+from reports.finalists_record import Finalists, Ranked
+from reports.names import RECOMMENDED
 from reports.record import (
-    recipe_of,
     recipe_trial,
     repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
 )
+from reports.study_record import StudyRecord
+from reports.trial_record import FinalistRun, TrialRecord
 from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE, TrialParams
 
@@ -59,7 +60,7 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
         for trial in trials:
             params = settings_of(trial)
             if len(found) < most and params not in [recommended, *(one.params for one in found)]:
-                recipe = recipe_of(trial)
+                recipe = TrialRecord.of(trial).recipe
                 found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
 
     ordered = trials_by_score(study)
@@ -132,7 +133,7 @@ class FinalPhase:
         for one, seed in wanted.values():
             noted = {"finalist": one.name, "params": dict(one.params), "seed": seed}
             recipe = {"recipe": one.recipe} if one.recipe else {}
-            self.study.enqueue_trial({}, user_attrs=noted | recipe)
+            self.study.enqueue_trial({}, FinalistRun.attributes(**noted, **recipe))
 
     def runs(self, *states: TrialState) -> list[FrozenTrial]:
         """The runs, in these states, of those who are finalists now."""
@@ -146,11 +147,11 @@ class FinalPhase:
     def next(self) -> tuple[Trial, TrialTask]:
         trial = self.study.ask()
         self.done += 1
-        noted = trial.user_attrs
-        settings = noted["params"]
-        params = TrialParams(**{name: settings[name] for name in FIVE})
+        run = FinalistRun.of(trial)
+        settings = run.params
+        params = TrialParams.model_validate({name: settings[name] for name in FIVE})
         extras = {name: value for name, value in settings.items() if name not in FIVE}
-        return trial, TrialTask(trial.number, params, noted["seed"], "final", extras)
+        return trial, TrialTask(trial.number, params, run.seed, "final", extras)
 
     def report(self, trial: Trial, step: int, value: float) -> None:
         trial.report(value, step)
@@ -176,30 +177,36 @@ class FinalPhase:
             sign_of(self.searched),
             self.of_both_kinds,
         )
-        if shown is not None:
-            shown |= {
-                "steps": self.train.steps,
-                "seeds": self.seeds,
-                "pairs": self.searched.user_attrs["data"]["n_test"],
-                "noop": self.searched.user_attrs["baseline"].get("held_out_noop"),
-                "runs": len(runs),
-            }
-            exported = [row["name"] for row in shown["rows"] if row["trial"] is not None]
-            kept = [[*exported, shown["winner"]][0]]
-            if shown["as_is"]:
-                known = {row["name"]: row for row in shown["rows"]}
-                repaint = [name for name in exported if not moves_pixels(known[name]["params"])]
-                kept.append([*repaint, shown["as_is"]["name"]][0])
-            shown["checkpoint"], *others = self.keep_weights(kept, runs)
-            if shown["as_is"]:
-                shown["as_is"]["checkpoint"] = others[0]
-        self.searched.set_user_attr("finalists", shown)
+        StudyRecord.note(self.searched, finalists=shown and self.confirmed(shown, runs))
+
+    def confirmed(self, shown: Ranked, runs: Sequence[FrozenTrial]) -> Finalists:
+        """The ranking, with how the finalists were run and the weights that are kept."""
+        record = StudyRecord.of(self.searched)
+        exported = [row for row in shown.rows if row.trial is not None]
+        kept = [next((row.name for row in exported), shown.winner)]
+        if shown.as_is:
+            kept.append(next((row.name for row in exported if not row.moves), shown.as_is.name))
+        checkpoint, *others = self.keep_weights(kept, runs)
+        return Finalists(
+            **dict(shown)
+            | {"as_is": shown.as_is and shown.as_is.model_copy(update={"checkpoint": others[0]})},
+            steps=self.train.steps,
+            seeds=self.seeds,
+            pairs=record.setup.data.n_test,
+            noop=record.baseline.held_out_noop if record.baseline else None,
+            runs=len(runs),
+            checkpoint=checkpoint,
+        )
 
     def keep_weights(self, names: Sequence[str], runs: Sequence[FrozenTrial]) -> list[str | None]:
         """Drop the weights of every run but the first of each finalist of these names."""
         kept = [
             min(
-                (trial for trial in runs if finalist_of(trial) == name and trial.values),
+                (
+                    trial
+                    for trial in runs
+                    if FinalistRun.of(trial).finalist == name and trial.values
+                ),
                 key=lambda trial: trial.number,
             )
             for name in names
@@ -208,26 +215,19 @@ class FinalPhase:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number not in numbers:
                 self.paths.final_checkpoint(trial.number).unlink(missing_ok=True)
-        return [trial.user_attrs.get("checkpoint") for trial in kept]
+        return [TrialRecord.of(trial).checkpoint for trial in kept]
 
 
 def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:
     """A finalist with what its runs showed."""
-    own = [trial for trial in runs if trial.user_attrs["params"] == one.params]
-    done = [trial.user_attrs for trial in own if trial.state == TrialState.COMPLETE]
+    own = [trial for trial in runs if FinalistRun.of(trial).params == one.params]
+    done = [FinalistRun.of(trial) for trial in own if trial.state == TrialState.COMPLETE]
     scores = {
-        noted["seed"]: [float(row["score"]) for row in noted["per_image"] if "score" in row]
-        for noted in done
+        run.seed: [row.score for row in run.per_image if row.score is not None] for run in done
     }
-    names = done[0]["components"] if done else ()
-    components = {name: fmean(noted["components"][name] for noted in done) for name in names}
+    names = done[0].components if done else ()
+    components = {name: fmean(run.components[name] for run in done) for name in names}
     return replace(one, scores=scores, components=components, diverged=len(done) < len(own))
-
-
-def finalist_of(trial: FrozenTrial) -> str:
-    """The name of the finalist whose run it is."""
-    name: str = renamed(trial.user_attrs["finalist"])
-    return name
 
 
 def run_key(params: Any, seed: int) -> str:
@@ -236,4 +236,5 @@ def run_key(params: Any, seed: int) -> str:
 
 
 def key_of(trial: FrozenTrial) -> str:
-    return run_key(trial.user_attrs["params"], trial.user_attrs["seed"])
+    run = FinalistRun.of(trial)
+    return run_key(run.params, run.seed)

@@ -159,11 +159,13 @@ def live_of(study: "Study", interval: float) -> "Live":
     from harness.study.study import finals_of
     from harness.trials.messages import trial_name
     from reports.live import Live
+    from reports.study_record import StudyRecord
 
     finals = finals_of(study)
     searched = study.get_trials(deepcopy=False)
     final = finals.get_trials(deepcopy=False) if finals else []
-    steps = study.user_attrs["train"]["steps"]
+    record = StudyRecord.of(study)
+    steps = record.setup.train.steps
     running = [
         running_trial(trial, trial_name(trial.number), steps)
         for trial in searched
@@ -178,9 +180,9 @@ def live_of(study: "Study", interval: float) -> "Live":
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     return Live(
         done=sum(trial.state in ended for trial in (*searched, *final)),
-        budget=study.user_attrs["budget"],
+        budget=record.setup.budget,
         left=f"about {rough(left)}" if left else "",
-        preparing="baseline" not in study.user_attrs,
+        preparing=record.baseline is None,
         running=tuple(running),
         written=time.time(),
         interval=interval,

@@ -24,7 +24,7 @@ def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
     with opening(plan):
         database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
     try:
-        check_name(database, name, plan.facts, bool(plan.finalists or plan.compared))
+        check_name(database, name, bool(plan.finalists or plan.compared))
         check_folder(plan.paths, find_study(database, name))
         yield database
     finally:

@@ -21,6 +21,7 @@ from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask, trial_name
 from reports.names import RECOMMENDED
 from reports.record import recipe_trial
+from reports.trial_record import TrialRecord
 from search_spaces.generators import GENERATOR, of_kind
 
 
@@ -112,10 +113,8 @@ class SearchPhase:
         params, extras = self.space.params(suggested), self.space.extras(suggested)
         if self.space.kinds:
             extras["netG"] = of_kind(self.train.netG, suggested[GENERATOR])
-        trial.set_user_attr("params", params.model_dump())
-        if extras:
-            trial.set_user_attr("extras", extras)
-        trial.set_user_attr("seed", self.seed)
+        noted = {"params": params.model_dump(), "seed": self.seed}
+        TrialRecord.note(trial, **noted, **({"extras": extras} if extras else {}))
         return trial, TrialTask(trial.number, params, self.seed, extras=extras)
 
     def report(self, trial: Trial, step: int, value: float) -> None:
@@ -133,7 +132,7 @@ class SearchPhase:
             self.recommended = recipe_trial(self.study, RECOMMENDED)
         if self.recommended is None:
             return ""
-        beyond = excess(rung.components, self.recommended.user_attrs["components"])
+        beyond = excess(rung.components, TrialRecord.of(self.recommended).components)
         for name, over in beyond.items():
             trial.set_constraint(name, over)
         return broken(beyond)

@@ -131,16 +131,16 @@ def plan_search(config: SearchConfig, remark: Remark = ignored) -> SearchPlan:
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
-    begun_in = begun["train"].get("precision", "float32") if begun else None
+    begun_in = begun.train.precision if begun else None
     train = train.but({"precision": choose_precision(config, places[0], begun_in)})
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
-    space, train, one_kind = choose_generators(config, space, train, begun.get("space"))
+    space, train, one_kind = choose_generators(config, space, train, begun.space if begun else None)
     check_space(space, train, config.from_scratch)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
     config = with_made_pairs(config, train, remark)
-    doubts = check_pairs(config, profile, bool(begun) and is_of(config, begun))
+    doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
     n_test = plan.facts["data"]["n_test"]

@@ -27,9 +27,10 @@ log = logging.getLogger(__name__)
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
     """The Markdown on the study's page in MLflow: how it ended, and all of the guide's settings."""
-    from reports.record import completed, params_of, recipe_of, score_of
+    from reports.record import completed, params_of, score_of
+    from reports.trial_record import TrialRecord
 
-    named = {recipe_of(trial): trial for trial in completed(study)}
+    named = {TrialRecord.of(trial).recipe: trial for trial in completed(study)}
     rows = [
         row_of(
             starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)
@@ -88,12 +89,12 @@ def finals_table(outcome: SearchOutcome) -> list[str]:
         return []
     rows = [
         row_of(
-            starred(outcome, row["trial"], NAMED_RECIPES.get(row["name"], row["name"])),
-            row["trial"],
-            row["mean"],
-            row["params"],
+            starred(outcome, row.trial, NAMED_RECIPES.get(row.name, row.name)),
+            row.trial,
+            row.mean,
+            row.params,
         )
-        for row in shown["rows"]
+        for row in shown.rows
     ]
     return ["", "### Finalists", "", confirmation(outcome)[0], "", *HEAD, *rows]
 

@@ -24,6 +24,8 @@ from harness.search.ranking import Standing
 from harness.study.study import requeue, running
 from harness.tracking import Ending
 from harness.trials.messages import PhaseName, Rung, TrialResult, TrialTask, trial_name
+from reports.study_record import StudyRecord
+from reports.trial_record import Cause, TrialRecord
 
 HUNG = 10  # time limit as a multiple of the median trial
 HUNG_AT_LEAST = 60.0  # seconds, minimum of that limit
@@ -143,22 +145,24 @@ class Recorder:
         if diverged:
             value = None
             missed = [s for s in self.phase.train.rungs if s not in job.known]
-            worst = self.phase.study.user_attrs.get("worst_score")
+            setup = StudyRecord.of(self.phase.study).ours
+            worst = setup.worst_score if setup else None
             if missed and worst is not None:
                 self.phase.report(job.trial, missed[0], worst)
         self.failures.clear()
         self.done += 1
-        self.tell(job, TrialState.PRUNED, {"reason": reason})
+        cause = Cause.DIVERGED if diverged else Cause.PRUNED
+        self.tell(job, TrialState.PRUNED, {"reason": reason, "cause": cause})
         self.call_back(job, Ending("KILLED", "pruned", reason), value)
 
-    def failed(self, job: Job, reason: str) -> None:
+    def failed(self, job: Job, reason: str, cause: Cause = Cause.FAILED) -> None:
         """Record a failed trial, which does not count towards the budget.
 
         Raises:
             SearchFailedError: too many trials failed in a row.
         """
         self.phase.done -= 1
-        self.tell(job, TrialState.FAIL, {"reason": reason})
+        self.tell(job, TrialState.FAIL, {"reason": reason, "cause": cause})
         self.call_back(job, Ending("FAILED", "failed", reason), None)
         self.failures.append(reason)
         if len(self.failures) >= self.plan.config.max_failures:
@@ -199,8 +203,7 @@ class Recorder:
             "mlflow_run": self.phase.tracker.run_id(job.task.name),
             **extra,
         }
-        for key, fact in facts.items():
-            job.trial.set_user_attr(key, fact)
+        TrialRecord.note(job.trial, **facts)
         self.phase.study.tell(job.trial, values, state)
 
     def call_back(
@@ -222,4 +225,5 @@ class Recorder:
 def seconds_of(study: Study) -> list[float]:
     """Durations of a study's completed trials, in seconds."""
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [trial.user_attrs["seconds"] for trial in completed]
+    noted = (TrialRecord.of(trial).seconds for trial in completed)
+    return [seconds for seconds in noted if seconds is not None]

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-StopReason = Literal["", "user", "timeout"]
+    from reports.finalists_record import Finalists
 
-TRACKING_URI = "tracking_uri"
-"""Attribute of a study: where its last search mirrored it; None: the run folder's own store."""
+StopReason = Literal["", "user", "timeout"]
 
 # Every outcome is read against what the guide recommends and what blurs today.
 NAMED_RECIPES = {RECOMMENDED: "the guide's recommendation", BLURRING: "the guide's problem"}
@@ -81,7 +80,7 @@ class SearchOutcome:
     oracle: float | None
     front: tuple[FrontPoint, ...]
     final_runs: int
-    finalists: dict[str, Any] | None
+    finalists: "Finalists | None"
     run_dir: Path
     paths: StudyPaths
     storage: str | None = None
@@ -117,11 +116,13 @@ def outcome_of(
     """
     from harness.search.finalists import finished_runs
     from harness.study.folder import owner_of
-    from harness.study.study import IDENTITY
     from reports.decision import decide
     from reports.next_command import Where
-    from reports.record import best_trial, finalists_noted, recipe_trial, winning_trial
+    from reports.record import best_trial, recipe_trial, winning_trial
+    from reports.study_record import StudyRecord
 
+    record = StudyRecord.of(study)
+    setup, scores = record.setup, record.baseline
     counts: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         state = trial.state.name.lower()
@@ -129,35 +130,29 @@ def outcome_of(
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
-        study=study.user_attrs["name"],
+        study=setup.name,
         stopped=stopped,
-        budget=study.user_attrs["budget"],
+        budget=setup.budget,
         counts=counts,
         best=standing("leader", best) if best else None,
         winner=winner.number if winner else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
-        noop=study.user_attrs.get("baseline", {}).get("noop"),
-        oracle=study.user_attrs.get("baseline", {}).get("oracle"),
+        noop=scores.noop if scores else None,
+        oracle=scores.oracle if scores else None,
         front=front_of(study),
         final_runs=finished_runs(study),
-        finalists=finalists_noted(study),
+        finalists=record.finalists,
         run_dir=run_dir,
         paths=paths,
         storage=storage and without_secrets(storage),
-        tracking_uri=shown_uri(study, tracking_uri),
-        files_here=owner_of(paths) in (None, study.user_attrs.get(IDENTITY)),
+        tracking_uri=without_secrets(tracking_uri) if tracking_uri else record.tracking_uri,
+        files_here=owner_of(paths) in (None, record.identity),
         decision=decide(
             study,
             translator("en"),
             Where(paths.folder, without_secrets(storage) if storage else None),
         ),
     )
-
-
-def shown_uri(study: "Study", tracking_uri: str | None) -> str | None:
-    """MLflow's address, of this search or of the last one; None: the run folder's own store."""
-    noted: str | None = study.user_attrs.get(TRACKING_URI)
-    return without_secrets(tracking_uri) if tracking_uri else noted
 
 
 def standing(label: str, trial: "FrozenTrial") -> Standing:
@@ -209,7 +204,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "oracle": outcome.oracle,
         "front": [asdict(point) for point in outcome.front],
         "final_runs": outcome.final_runs,
-        "finalists": outcome.finalists,
+        "finalists": outcome.finalists.as_data() if outcome.finalists else None,
         "answers": list(outcome.answers),
         "decision": asdict(outcome.decision) if outcome.decision else None,
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
@@ -285,17 +280,17 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
     shown = outcome.finalists
     if shown is None:
         return []
-    names = {row["name"]: NAMED_RECIPES.get(row["name"], row["name"]) for row in shown["rows"]}
+    names = {row.name: NAMED_RECIPES.get(row.name, row.name) for row in shown.rows}
     lines = [
-        f"Finalists: {shown['steps']} steps, {len(shown['seeds'])} fresh seeds, "
-        f"{shown['pairs']} held-out pairs."
+        f"Finalists: {shown.steps} steps, {len(shown.seeds)} fresh seeds, "
+        f"{shown.pairs} held-out pairs."
     ]
-    width = max(len(names[row["name"]]) for row in shown["rows"])
-    for row in shown["rows"]:
-        mean = "diverged" if row["mean"] is None else f"{row['mean']:.4f}"
-        lines.append(f"  {names[row['name']]:<{width}}  {mean}  {settings(row['params'])}")
-    if shown["noop"] is not None:
-        lines.append(f"  {'the input unchanged':<{width}}  {shown['noop']:.4f}")
+    width = max(len(names[row.name]) for row in shown.rows)
+    for row in shown.rows:
+        mean = "diverged" if row.mean is None else f"{row.mean:.4f}"
+        lines.append(f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}")
+    if shown.noop is not None:
+        lines.append(f"  {'the input unchanged':<{width}}  {shown.noop:.4f}")
     return lines
 
 

@@ -13,12 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.errors import HarnessError
 from harness.search.plan import SearchPlan
 from harness.trials.messages import Baseline
+from reports.study_record import StudyRecord
+from reports.trial_record import Cause, TrialRecord, enqueued_params
 
-OUT_OF_MEMORY = "out of memory, also when run alone"
-"""Start of the reason of a failure that the parameters themselves caused."""
-
-# Attributes of trials that the guide or the user requested by name.
-ASKED_FOR = ("recipe", "enqueued")
 SAY_SOMETHING = (TrialState.COMPLETE, TrialState.PRUNED)
 WARM_STARTS = ("warm_start", "other_warm_start")
 """Scores of a `Baseline` that identify a warm start."""
@@ -26,9 +23,9 @@ WARM_STARTS = ("warm_start", "other_warm_start")
 
 def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
     """The baseline of an earlier driver's preparation, if its warm start still exists."""
-    found = study.user_attrs.get("baseline")
+    found = StudyRecord.of(study).baseline
     usable = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
-    return Baseline(**found) if found and usable else None
+    return Baseline(**found.as_data()) if found and usable else None
 
 
 def set_damaged_aside(plan: SearchPlan) -> str:
@@ -71,11 +68,11 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     Raises:
         HarnessError: it differs; its files are removed.
     """
-    before = study.user_attrs.get("baseline")
+    before = StudyRecord.of(study).baseline
     if before is None:
         return
-    made_now = asdict(made)
-    names = [name for name in WARM_STARTS if before.get(name) != made_now[name]]
+    made_then, made_now = before.as_data(), asdict(made)
+    names = [name for name in WARM_STARTS if made_then[name] != made_now[name]]
     if not names:
         return
     if not study.get_trials(deepcopy=False, states=SAY_SOMETHING):
@@ -84,7 +81,7 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     raise HarnessError(
         f"The warm start of study {plan.config.study} was lost, and the one made in its place is "
-        f"different (it scores {made_now[names[0]]}, not {before.get(names[0])}), so new trials "
+        f"different (it scores {made_now[names[0]]}, not {made_then[names[0]]}), so new trials "
         f"would not compare with the earlier ones: restore {folder} from a copy, or begin anew "
         f"with --study NAME --enqueue {plan.paths.best_yaml}."
     )
@@ -97,11 +94,12 @@ def requeue_failed(study: Study) -> None:
     """
     runs: dict[tuple[str, str], list[FrozenTrial]] = defaultdict(list)
     for trial in study.get_trials(deepcopy=False):
-        for label in ASKED_FOR:
-            if label in trial.user_attrs:
-                runs[label, trial.user_attrs[label]].append(trial)
+        record = TrialRecord.of(trial)
+        for label, name in (("recipe", record.recipe), ("enqueued", record.enqueued)):
+            if name is not None:
+                runs[label, name].append(trial)
     for (label, name), attempts in runs.items():
         last = attempts[-1]
         only_failed = all(trial.state == TrialState.FAIL for trial in attempts)
-        if only_failed and not last.user_attrs.get("reason", "").startswith(OUT_OF_MEMORY):
-            study.enqueue_trial(last.system_attrs["fixed_params"], {label: name})
+        if only_failed and TrialRecord.of(last).cause != Cause.OUT_OF_MEMORY:
+            study.enqueue_trial(enqueued_params(last), TrialRecord.attributes(**{label: name}))

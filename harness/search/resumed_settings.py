@@ -1,9 +1,7 @@
 """Settings that a resumed study keeps from its start, whatever the defaults of this version."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from harness.config.options import BUILT_IN_STUDY
 from harness.config.settings import (
@@ -14,30 +12,31 @@ from harness.config.settings import (
 from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
-from harness.study.study import find_study
+from harness.study.study import checked, find_study
+from reports.study_record import StudyRecord, StudySetup
 
 LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
 """Training settings that only the profile can set."""
 
 
-def facts_at_beginning(config: SearchConfig) -> dict[str, Any]:
-    """The metadata of the study that a search resumes; {} for a new study.
+def facts_at_beginning(config: SearchConfig) -> StudySetup | None:
+    """The metadata of the study that a search resumes; None for a new study.
 
     Raises:
-        UserInputError: the database cannot be opened.
+        UserInputError: the database cannot be opened, or the study's record is damaged.
     """
     (facts,) = facts_of_studies(config, config.study)
     return facts
 
 
-def facts_of_studies(config: SearchConfig, *names: str) -> list[dict[str, Any]]:
-    """The metadata of each of these studies in the search's database; {} if there is none."""
+def facts_of_studies(config: SearchConfig, *names: str) -> list[StudySetup | None]:
+    """The metadata of each of these studies in the search's database; None if there is none."""
     storage = open_to_read(config.storage or reading_url(RunPaths(config.run_dir).optuna_db))
     if storage is None:
-        return [{} for _ in names]
+        return [None for _ in names]
     try:
         found = [find_study(storage, name) for name in names]
-        return [dict(study.user_attrs) if study is not None else {} for study in found]
+        return [StudyRecord.of(checked(study)).setup if study else None for study in found]
     finally:
         storage.engine.dispose()
 
@@ -56,25 +55,25 @@ def named_as_begun(config: SearchConfig) -> SearchConfig:
     return config.model_copy(update={"study": BUILT_IN_STUDY})
 
 
-def is_of(config: SearchConfig, begun: Mapping[str, Any]) -> bool:
+def is_of(config: SearchConfig, begun: StudySetup) -> bool:
     """Whether a study was begun on this data: the same folder, or the same content elsewhere."""
-    data = begun["data"]
-    if config.data is None or data["folder"] is None:
+    data = begun.data
+    if config.data is None or data.folder is None:
         return False
-    if Path(data["folder"]) == config.data.absolute():
+    if Path(data.folder) == config.data.absolute():
         return True
     from harness.data.pairs.cache import writable_cache
     from harness.data.pairs.prepare import prepare_data
 
-    train = TrainSettings.model_validate(without_half_size(begun["train"]))
-    wish = (config.data, data["direction"], train, writable_cache(), config.skip_bad, config.seed)
+    train = TrainSettings.model_validate(without_half_size(begun.train.as_data()))
+    wish = (config.data, data.direction, train, writable_cache(), config.skip_bad, config.seed)
     with suppress(UserInputError):  # pairs that these settings cannot use are not the study's
-        return bool(prepare_data(*wish).digest == data["digest"])
+        return bool(prepare_data(*wish).digest == data.digest)
     return False
 
 
-def with_lengths_of(begun: Mapping[str, Any], profile: str, train: TrainSettings) -> TrainSettings:
+def with_lengths_of(begun: StudySetup | None, profile: str, train: TrainSettings) -> TrainSettings:
     """A profile's training settings, with the profile's lengths at the start of the study."""
-    if begun.get("profile") != profile:
+    if begun is None or begun.profile != profile:
         return train
-    return train.but({name: begun["train"][name] for name in LENGTHS})
+    return train.but({name: getattr(begun.train, name) for name in LENGTHS})

@@ -6,6 +6,7 @@ from harness.paths import StudyPaths, write_aside
 from harness.search.callbacks import TrialEnd
 from harness.search.ranking import Ranking
 from reports.export import as_yaml, best_config
+from reports.trial_record import TrialRecord
 
 
 class Retention:
@@ -44,7 +45,7 @@ class Retention:
     def remove_files(self, number: int) -> None:
         """Remove the files of a trial that is not among the leaders."""
         self.paths.checkpoint(number).unlink(missing_ok=True)
-        if "recipe" not in self.study.get_trials(deepcopy=False)[number].user_attrs:
+        if TrialRecord.of(self.study.get_trials(deepcopy=False)[number]).recipe is None:
             self.paths.panel(number).unlink(missing_ok=True)
 
     def write_best(self) -> None:

@@ -14,7 +14,7 @@ from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
-from harness.search.result import TRACKING_URI, SearchOutcome
+from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
@@ -62,6 +62,7 @@ def run_search(
     from harness.study.folder import check_folder, claim, set_aside
     from harness.study.locks import only_driver, only_driver_anywhere, sign
     from harness.study.storage import OnlyWriter
+    from reports.study_record import StudyRecord
 
     paths, name = plan.paths, plan.config.study
     with (
@@ -77,16 +78,21 @@ def run_search(
         if study is None:
             moved = set_aside(paths)
             study = record.create_study(storage, name, plan.facts, plan.recipes)
+        record.checked(study)
         check_folder(paths, study)
         record.check_same(study, plan.facts)
         claim(paths, study)
+        StudyRecord.bring_up_to_date(study)
         record.note_places(study, plan.facts)
         sign(study)
         record.enqueue_earlier(study, plan.earlier)
-        study.set_user_attr("budget", plan.config.budget)
         note_undertaken(study, plan)
         mirror = plan.config.tracking_uri
-        study.set_user_attr(TRACKING_URI, without_secrets(mirror) if mirror else None)
+        StudyRecord.note(
+            study,
+            budget=plan.config.budget,
+            tracking_uri=without_secrets(mirror) if mirror else None,
+        )
         for trial in record.running(study):
             record.requeue(study, trial)
         requeue_failed(study)
@@ -222,6 +228,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
+    from reports.study_record import StudyRecord
 
     uri = plan.config.tracking_uri
     store = StudyStore(
@@ -231,7 +238,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         opening=lambda: one_at_a_time(plan.run_paths),
         identity=identity_of(study),
         recorded=recorded_runs(study),
-        created=1000 * int(datetime.fromisoformat(study.user_attrs["created"]).timestamp()),
+        created=1000 * int(datetime.fromisoformat(StudyRecord.of(study).setup.created).timestamp()),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )
@@ -243,10 +250,12 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
 def recorded_runs(study: "Study") -> frozenset[str]:
     """MLflow's ids of the runs in a study's record."""
     from harness.search.finalists import final_trials
+    from reports.study_record import StudyRecord
+    from reports.trial_record import TrialRecord
 
-    attrs = [study.user_attrs, *(t.user_attrs for t in study.get_trials(deepcopy=False))]
-    attrs += [trial.user_attrs for trial in final_trials(study)]
-    return frozenset(run for each in attrs if (run := each.get("mlflow_run")))
+    trials = [*study.get_trials(deepcopy=False), *final_trials(study)]
+    runs = [StudyRecord.of(study).mlflow_run, *(TrialRecord.of(t).mlflow_run for t in trials)]
+    return frozenset(run for run in runs if run)
 
 
 def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending"]:
@@ -254,6 +263,7 @@ def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending
     from optuna.trial import TrialState
 
     from harness.search.recorder import REQUEUED
+    from reports.trial_record import TrialRecord
 
     def ending(state: TrialState, reason: str) -> "Ending":
         return {
@@ -263,7 +273,7 @@ def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending
         }.get(state, REQUEUED)
 
     return {
-        trial_name(trial.number, phase): ending(trial.state, trial.user_attrs.get("reason", ""))
+        trial_name(trial.number, phase): ending(trial.state, TrialRecord.of(trial).reason)
         for trial in study.get_trials(deepcopy=False)
     }
 

@@ -2,7 +2,6 @@
 
 import time
 from datetime import datetime
-from typing import Any
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -10,24 +9,18 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.console.time_left import Durations, Work, seconds_left
 from harness.search.plan import SearchPlan
 from harness.study.study import finals_of
-
-# Attributes of a study: what its last search set out to do, and how long that was to take.
-UNDERTAKEN = "undertaken"
-EXPECTED = "expected_seconds"
+from reports.study_record import StudyRecord, Undertaken
+from reports.trial_record import TrialRecord
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def note_undertaken(study: Study, plan: SearchPlan) -> None:
     """Record what this search sets out to do; an estimate of an earlier one no longer holds."""
-    noted = {
-        "trials": plan.search_budget,
-        "runs": plan.final_runs,
-        "jobs": plan.jobs,
-        "began": time.time(),
-    }
-    study.set_user_attr(UNDERTAKEN, noted)
-    study.set_user_attr(EXPECTED, None)
+    noted = Undertaken(
+        trials=plan.search_budget, runs=plan.final_runs, jobs=plan.jobs, began=time.time()
+    )
+    StudyRecord.note(study, undertaken=noted, expected_seconds=None)
 
 
 def time_left(study: Study, now: float | None = None) -> float | None:
@@ -36,14 +29,14 @@ def time_left(study: Study, now: float | None = None) -> float | None:
     Args:
         now: seconds since the epoch; None: the present.
     """
-    noted: dict[str, Any] | None = study.user_attrs.get(UNDERTAKEN)
+    record = StudyRecord.of(study)
+    noted, expected = record.undertaken, record.expected_seconds
     if noted is None:  # of an earlier version
         return None
     now = time.time() if now is None else now
-    left = left_after(study, noted["trials"], noted["runs"], noted["jobs"], now)
-    expected: float | None = study.user_attrs.get(EXPECTED)
+    left = left_after(study, noted.trials, noted.runs, noted.jobs, now)
     if left is None and expected is not None:
-        left = max(0.0, expected - (now - noted["began"]))
+        left = max(0.0, expected - (now - noted.began))
     return left
 
 
@@ -80,4 +73,5 @@ def seconds_of(trials: list[FrozenTrial], *states: TrialState) -> list[float]:
     """Durations of the trials in these states, in the order of their ends."""
     found = [trial for trial in trials if trial.state in states and trial.datetime_complete]
     found.sort(key=lambda trial: trial.datetime_complete or datetime.min)
-    return [trial.user_attrs["seconds"] for trial in found if "seconds" in trial.user_attrs]
+    noted = (TrialRecord.of(trial).seconds for trial in found)
+    return [seconds for seconds in noted if seconds is not None]

@@ -11,7 +11,8 @@ from optuna import Study
 
 from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_aside
-from harness.study.study import IDENTITY, identity_of
+from harness.study.study import identity_of
+from reports.study_record import StudyRecord
 
 
 def check_folder(paths: StudyPaths, study: Study | None) -> None:
@@ -25,7 +26,7 @@ def check_folder(paths: StudyPaths, study: Study | None) -> None:
     """
     if study is not None:
         owner = owner_of(paths)
-        if owner is not None and owner != study.user_attrs.get(IDENTITY):
+        if owner is not None and owner != StudyRecord.of(study).identity:
             raise UserInputError(
                 f"The folder {paths.folder} holds the files of another study named "
                 f"{study.study_name}, whose record is elsewhere: name its database with --storage "

@@ -18,9 +18,7 @@ from harness.paths import RunPaths, StudyPaths, lock_beside, write_aside
 from harness.study.storage import PatientStorage
 from harness.study.study import find_study
 from harness.study.urls import sqlite_file
-
-DRIVER = "driver"
-DRIVER_BEGAN = "driver_began"
+from reports.study_record import StudyRecord
 
 
 @contextmanager
@@ -100,8 +98,11 @@ def searched_already(name: str, by: str) -> UserInputError:
 
 def sign(study: Study) -> None:
     """Record this process as the study's driver, for its status and for other drivers' errors."""
-    study.set_user_attr(DRIVER, f"process {os.getpid()} on {socket.gethostname()}")
-    study.set_user_attr(DRIVER_BEGAN, psutil.Process().create_time())
+    StudyRecord.note(
+        study,
+        driver=f"process {os.getpid()} on {socket.gethostname()}",
+        driver_began=psutil.Process().create_time(),
+    )
 
 
 def driven_by(study: Study) -> str:
@@ -109,8 +110,8 @@ def driven_by(study: Study) -> str:
 
     Does not try the lock, which could make a search fail that starts at this moment.
     """
-    driver = re.fullmatch(r"process (\d+) on (.+)", study.user_attrs.get(DRIVER, ""))
-    began = study.user_attrs.get(DRIVER_BEGAN)
+    record = StudyRecord.of(study)
+    driver, began = re.fullmatch(r"process (\d+) on (.+)", record.driver or ""), record.driver_began
     if driver is None or began is None or driver[2] != socket.gethostname():
         return ""
     try:
@@ -124,7 +125,7 @@ def driven_by(study: Study) -> str:
 def signer(database: PatientStorage, name: str) -> str:
     """The driver of the study, according to its record."""
     study = find_study(database, name)
-    by: str | None = study.user_attrs.get(DRIVER) if study else None
+    by = StudyRecord.of(study).driver if study else None
     return by or "another process"
 
 

@@ -51,6 +51,7 @@ def facts_of(
             "n_val": data.n_val,
             "n_test": data.n_test,
         },
+        "pinned": {},
         "weights": weights,
         "seed": config.seed,
         "sampler": config.sampler,

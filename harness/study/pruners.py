@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from harness.config.settings import PrunerName
 from harness.study.one_kind import of_one_kind
+from reports.trial_record import TrialRecord
 from search_spaces.generators import GENERATOR
 
 KEEP_ONE_IN = 2
@@ -71,4 +72,4 @@ def hopeless(trial: Trial, step: int, last: int) -> bool:
 
     The guide's recipes, which are the baseline, always run to their end.
     """
-    return "recipe" not in trial.user_attrs and step < last and trial.should_prune()
+    return TrialRecord.of(trial).recipe is None and step < last and trial.should_prune()

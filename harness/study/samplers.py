@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.config.settings import SamplerName
 from harness.study.one_kind import of_one_kind
+from reports.trial_record import enqueued_params
 from search_spaces.generators import GENERATOR, REPAINT, WARP, GeneratorKind
 
 
@@ -67,8 +68,7 @@ class SamplerOfKinds(BaseSampler):
 
     def kind(self, trial: FrozenTrial) -> str:
         """The kind of an enqueued, requeued or new trial."""
-        fixed = trial.system_attrs.get("fixed_params", {})
-        kind: str = {**fixed, **trial.params}.get(GENERATOR, kind_at(trial.number))
+        kind: str = {**enqueued_params(trial), **trial.params}.get(GENERATOR, kind_at(trial.number))
         return kind
 
     def of(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:

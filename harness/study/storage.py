@@ -108,7 +108,7 @@ class PatientStorage(RDBStorage):
 
     @patient
     def create_marked_study(
-        self, name: str, directions: Sequence[str], marks: Mapping[str, str]
+        self, name: str, directions: Sequence[str], marks: Mapping[str, Any]
     ) -> None:
         """Create a study with attributes in one transaction; idempotent, so it can be retried.
 

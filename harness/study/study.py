@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import optuna
@@ -25,6 +25,20 @@ from harness.study.database import open_to_read, reading_url
 from harness.study.samplers import make_sampler
 from harness.study.storage import OnlyWriter, PatientStorage
 from harness.study.urls import without_secrets
+from reports.record_format import VERSION, RecordError
+from reports.record_migrations import NewerRecordError
+from reports.study_record import (
+    FINISHED_MAKING,
+    Direction,
+    RunsRecord,
+    StudyRecord,
+    check_record,
+    check_runs,
+    is_half_made,
+    is_of_runs,
+    is_ours,
+)
+from reports.trial_record import TrialRecord
 from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -50,22 +64,12 @@ FIXED_FACTS = {
     "pruner": "pruner",
 }
 
-# Unique, unlike names, which recur in other databases and after a deletion. A study of ours has it
-# from its creation.
-IDENTITY = "identity"
-
-# Written last: a study of ours without it was not completely created, and no trial of it ran.
-FINISHED_MAKING = "created"
-
-# Suffix of the name of the finalists' record, and its attribute with the identity of the study.
+# Suffix of the name of the finalists' record.
 FINALISTS = " (finalists)"
-FINALISTS_OF = "finalists_of"
 
 
-Direction = Literal["minimize", "maximize"]
-
-# The minimal attributes of a study of ours.
-OURS = {FINISHED_MAKING, "name", "data", "train"}
+class NewerStudyError(UserInputError):
+    """The record of a study is intact, but a newer version of this program wrote it."""
 
 
 def load_study(storage: BaseStorage, name: str) -> Study | None:
@@ -80,7 +84,26 @@ def load_study(storage: BaseStorage, name: str) -> Study | None:
 def find_study(storage: BaseStorage, name: str) -> Study | None:
     """The study of that name, if it is one of ours and completely created; else None."""
     study = load_study(storage, name)
-    return study if study is not None and study.user_attrs.keys() >= OURS else None
+    return study if study is not None and is_ours(study) else None
+
+
+def checked(study: Study) -> Study:
+    """A study whose whole record is valid, also that of its finalists' runs.
+
+    Raises:
+        NewerStudyError: a newer version wrote the record.
+        UserInputError: names what is wrong.
+    """
+    try:
+        check_record(study)
+        finals = finals_of(study)
+        if finals is not None:
+            check_runs(finals)
+    except NewerRecordError as error:
+        raise NewerStudyError(str(error)) from error
+    except RecordError as error:
+        raise UserInputError(str(error)) from error
+    return study
 
 
 def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
@@ -100,7 +123,7 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
             "search first."
         )
     names = optuna.get_all_study_names(storage) if name is None else [name]
-    found = [study for each in names if (study := find_study(storage, each)) is not None]
+    found = [checked(study) for each in names if (study := find_study(storage, each))]
     if name is not None and not found:
         names = optuna.get_all_study_names(storage)
         listed = ", ".join(each for each in names if find_study(storage, each)) or "none"
@@ -130,11 +153,10 @@ def read_study(
     return studies[0]
 
 
-def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finalists: bool) -> None:
+def check_name(storage: BaseStorage, name: str, finalists: bool) -> None:
     """Reject a name that another program's study has.
 
     Args:
-        facts: the metadata that the study has or will have.
         finalists: the study will also have a record of its finalists.
 
     Raises:
@@ -146,8 +168,8 @@ def check_name(storage: BaseStorage, name: str, facts: Mapping[str, Any], finali
             f"The study name {name} is reserved: names that end in {FINALISTS.strip()} are for the "
             "records of finalists; choose another with --study NAME."
         )
-    ours = study is None or study.user_attrs.keys() >= OURS
-    if study is not None and not ours and not is_half_made(study, facts):
+    ours = study is None or is_ours(study)
+    if study is not None and not ours and not is_half_made(study):
         raise stranger(name)
     own_finals = finals_of(study) if study is not None and ours else None
     if finalists and own_finals is None and load_study(storage, name + FINALISTS) is not None:
@@ -159,14 +181,6 @@ def stranger(name: str) -> UserInputError:
         f"The database has a study {name} that this search did not make; it is left "
         "unchanged: choose another name with --study NAME, or another database with --storage URL."
     )
-
-
-def is_half_made(study: Study, facts: Mapping[str, Any]) -> bool:
-    """Whether a study is one of ours whose creation was interrupted; no trial of it has run."""
-    keys = study.user_attrs.keys()
-    ours = IDENTITY in keys and FINISHED_MAKING not in keys and keys <= {IDENTITY, *facts}
-    trials = study.get_trials(deepcopy=False)
-    return ours and all(trial.state == TrialState.WAITING for trial in trials)
 
 
 def create_study(
@@ -186,11 +200,12 @@ def create_study(
     """
     existing = load_study(storage, name)
     if existing is not None:
-        if not is_half_made(existing, facts):
+        if not is_half_made(existing):
             raise stranger(name)
         optuna.delete_study(study_name=name, storage=storage)
     objectives = facts.get("objectives") or {"score": facts["direction"]}
-    study = create_marked(storage, name, list(objectives.values()), {IDENTITY: uuid4().hex})
+    marks = StudyRecord.attributes(identity=uuid4().hex, record_version=VERSION)
+    study = create_marked(storage, name, list(objectives.values()), marks)
     if len(objectives) > 1:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -199,13 +214,13 @@ def create_study(
         if key != FINISHED_MAKING:
             study.set_user_attr(key, value)
     for recipe, values in recipes.items():
-        study.enqueue_trial(dict(values), user_attrs={"recipe": recipe})
+        study.enqueue_trial(dict(values), user_attrs=TrialRecord.attributes(recipe=recipe))
     study.set_user_attr(FINISHED_MAKING, facts[FINISHED_MAKING])
     return study
 
 
 def create_marked(
-    storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, str]
+    storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, Any]
 ) -> Study:
     """Create a study with attributes in one step, so that an incomplete one is known to be ours.
 
@@ -228,16 +243,16 @@ def create_marked(
 
 def identity_of(study: Study) -> str:
     """The study's unique id, 32 hex digits. A study of an old version without one gets it now."""
-    if IDENTITY not in study.user_attrs:
-        finals = finals_of(study)
-        # A process that ended between the next two writes has left it there.
-        known = finals and finals.user_attrs.get(FINALISTS_OF)
-        identity = known or uuid4().hex
-        if finals is not None:
-            finals.set_user_attr(FINALISTS_OF, identity)
-        study.set_user_attr(IDENTITY, identity)
-    stored: str = study.user_attrs[IDENTITY]
-    return stored
+    if stored := StudyRecord.of(study).identity:
+        return stored
+    finals = finals_of(study)
+    # A process that ended between the next two writes has left it there.
+    known = RunsRecord.of(finals).finalists_of if finals else None
+    identity = known or uuid4().hex
+    if finals is not None:
+        RunsRecord.note(finals, finalists_of=identity)
+    StudyRecord.note(study, identity=identity)
+    return identity
 
 
 def finals_of(study: Study) -> Study | None:
@@ -246,12 +261,10 @@ def finals_of(study: Study) -> Study | None:
     Earlier versions gave an identity to neither the study nor the record.
     """
     found = load_study(study._storage, study.study_name + FINALISTS)
-    if found is None or not found.user_attrs.keys() <= {FINALISTS_OF}:
+    if found is None or not is_of_runs(found):
         return None
-    identity, owner = study.user_attrs.get(IDENTITY), found.user_attrs.get(FINALISTS_OF)
-    trials = found.get_trials(deepcopy=False)
-    ours = bool(trials or owner) and all("finalist" in trial.user_attrs for trial in trials)
-    return found if ours and identity in (None, owner) else None
+    identity, owner = StudyRecord.of(study).identity, RunsRecord.of(found).finalists_of
+    return found if identity in (None, owner) else None
 
 
 def final_study(study: Study) -> Study:
@@ -264,7 +277,7 @@ def final_study(study: Study) -> Study:
         study._storage,
         study.study_name + FINALISTS,
         ["maximize"],
-        {FINALISTS_OF: identity_of(study)},
+        RunsRecord.attributes(finalists_of=identity_of(study)),
     )
 
 
@@ -275,7 +288,9 @@ def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> N
         earlier: parameters by the name of their source.
     """
     for name, values in earlier.items():
-        study.enqueue_trial(dict(values), {"enqueued": name}, skip_if_exists=True)
+        study.enqueue_trial(
+            dict(values), TrialRecord.attributes(enqueued=name), skip_if_exists=True
+        )
 
 
 def check_same(study: Study, facts: Mapping[str, Any]) -> None:
@@ -284,13 +299,14 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
     Raises:
         UserInputError: names all differences.
     """
-    if study.user_attrs["train"].get("half_size_steps"):
+    setup = StudyRecord.of(study).setup
+    if setup.train.as_data().get("half_size_steps"):
         raise UserInputError(
             f"Study {study.study_name} was begun with --half-size-first, which no longer exists, "
             "so new trials would not compare with its own: begin anew with --study NAME, and "
             "--enqueue its best.yaml."
         )
-    made, given = fixed_facts(study.user_attrs), fixed_facts(facts)
+    made, given = fixed_facts(setup.as_data()), fixed_facts(facts)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(given[key])})"
         for key, words in FIXED_FACTS.items()
@@ -305,9 +321,10 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
 
 def note_places(study: Study, facts: Mapping[str, Any]) -> None:
     """Update the paths in the metadata: the run folder may have been moved."""
+    setup = StudyRecord.of(study).setup.as_data()
     for key in ("warm_start_folder", "program"):
-        if key in facts and study.user_attrs.get(key) != facts[key]:
-            study.set_user_attr(key, facts[key])
+        if key in facts and setup[key] != facts[key]:
+            StudyRecord.note(study, **{key: facts[key]})
 
 
 def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What MLflow gets of a score: a dozen metrics to compare runs by, and a table of the rest."""
+"""The form of a score in MLflow: a dozen metrics for comparing runs, and a table of the rest."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 SCORE, HELD_OUT = "score", "score_held_out"
 """A trial's score on the validation pairs; a finalist's on pairs held out from the search.
 
-MLflow sorts names: all that belongs to the score comes before the losses.
+MLflow sorts metrics by name: these names put the score before the losses.
 """
 LOSSES = "train_loss/"
 
@@ -22,11 +22,11 @@ COMPARED = ("D", "E", "Lrel", "lpips", "laplacian_ratio", "mae")
 def metrics_of(
     score: str, value: float, components: Mapping[str, float], losses: Mapping[str, float]
 ) -> dict[str, float]:
-    """Metrics of one rung. MLflow opens a comparison on the first one that was recorded: the score.
+    """The metrics of one rung, the score first: MLflow opens a comparison on the first one.
 
     Args:
         score: `SCORE` or `HELD_OUT`.
-        components: those of another objective than `boundary_sharpness` are all metrics.
+        components: all become metrics if the objective is not `boundary_sharpness`.
     """
     chosen = COMPARED if components.keys() >= set(COMPARED) else components
     return {
@@ -37,7 +37,7 @@ def metrics_of(
 
 
 def table_of(step: int, scores: Mapping[str, float]) -> str:
-    """A score and all its components as CSV, which MLflow's pages show as a table."""
+    """A score and its components as CSV, which MLflow's pages show as a table."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("name", "value"))

@@ -1,7 +1,8 @@
-"""MLflow's server with its pages opened for training runs, and its assistant's panel closed.
+"""MLflow's server, with pages that open for training runs and with the assistant's panel closed.
 
-`mlflow server --app-name harness` runs `app`: see "mlflow.app" in setup.cfg, MLflow's entry point
-for servers of one's own. MLflow has no option for either; both are the browser's local storage.
+`mlflow server --app-name harness` runs `app`, registered as "mlflow.app" in setup.cfg, MLflow's
+entry point for custom servers. MLflow has no options for these two: they are values in the
+browser's local storage.
 """
 
 import json
@@ -10,11 +11,11 @@ from flask import Response, request
 from mlflow.server import app as flask_app
 from mlflow.server.fastapi_app import app as app
 
-# Written only where nothing is stored yet, so that what a person chooses stays.
+# Written only if nothing is stored yet, so that a person's own choice stays.
 DEFAULTS = {
-    # Else the first visit opens the assistant over a third of the page.
+    # Otherwise the first visit opens the assistant over a third of the page.
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
-    # Else pages of single runs, and of compared ones, are those of language models.
+    # Otherwise pages of single and of compared runs are laid out for language models.
     "mlflow.workflowType_v1": "machine_learning",
 }
 SCRIPT = (
@@ -31,7 +32,7 @@ def set_defaults(response: Response) -> Response:
         response.direct_passthrough = False
         page = response.get_data(as_text=True)
         response.set_data(page.replace("<head>", f"<head>{SCRIPT}", 1))
-        # MLflow's page has not changed, but this one may with the next version.
+        # They belong to MLflow's unmodified page; this one may change with any version.
         response.headers.pop("ETag", None)
         response.headers.pop("Last-Modified", None)
     return response

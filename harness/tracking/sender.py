@@ -61,10 +61,10 @@ class Deliveries:
         self.store = store
         self.outbox = Outbox(outbox)
         self.warn = warn
-        self.said: deque[str] = deque()
+        self.messages: deque[str] = deque()
         for file in self.outbox.strangers():
             self.set_aside(file, "it was not put there by the harness")
-        self.open: Call = partial(store.open, self.said.append)
+        self.open: Call = partial(store.open, self.messages.append)
         self.queue: deque[Path | Call] = deque([self.open, *self.outbox.waiting()])
         self.changed = threading.Condition()
         self.ending = False
@@ -82,8 +82,8 @@ class Deliveries:
         with self.changed:
             self.queue.append(item)
             self.changed.notify()
-        while self.said:
-            self.warn(self.said.popleft())
+        while self.messages:
+            self.warn(self.messages.popleft())
 
     def finish(self) -> None:
         """Deliver what can be delivered and end the thread; warn if anything is left."""
@@ -94,8 +94,8 @@ class Deliveries:
             self.changed.notify()
         self.thread.join()
         self.store.close()
-        while self.said:
-            self.warn(self.said.popleft())
+        while self.messages:
+            self.warn(self.messages.popleft())
         self.outbox.tidy()
         if self.queue:
             left = len(self.outbox.waiting())
@@ -164,7 +164,7 @@ class Deliveries:
         except Exception as error:
             if call is self.open:
                 raise
-            self.said.append(f"MLflow lacks a part of the study: {reason_of(error)}.")
+            self.messages.append(f"MLflow lacks a part of the study: {reason_of(error)}.")
 
     def write(self, files: Sequence[Path]) -> None:
         """Deliver files and remove them. An earlier try may have removed some already."""
@@ -190,14 +190,14 @@ class Deliveries:
         """Move an entry that cannot be delivered out of the queue, so that others can follow."""
         message = f"{self.outbox.refuse(file)} was not delivered to MLflow: {reason}."
         log.info(message)
-        self.said.append(message)
+        self.messages.append(message)
 
     def say_waiting(self, error: Exception) -> None:
         """Report an unavailable store, once per outage."""
         if not self.away:
             reason = reason_of(error)
             log.info("MLflow takes nothing now: %s", reason)
-            self.said.append(
+            self.messages.append(
                 f"MLflow takes nothing now ({reason}). What waits for it is kept in "
                 f"{self.outbox.folder} and delivered later."
             )

@@ -90,7 +90,7 @@ def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
 
 def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
     store = sqlite_address(database)
-    # Missing only where the harness runs without having been installed, or as an earlier version.
+    # Missing only if the harness is not installed, or an earlier version of it is.
     pages = entry_points(group="mlflow.app", name=APP)
     return [
         *(sys.executable, "-m", "mlflow", "server"),
@@ -166,7 +166,7 @@ def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str
     Raises:
         UserInputError: no experiment has that name.
     """
-    answer = asked(base, "experiments/search", max_results=1000)
+    answer = api_response(base, "experiments/search", max_results=1000)
     experiments: dict[str, dict[str, Any]] = {
         each["experiment_id"]: each for each in answer.get("experiments", [])
     }
@@ -175,7 +175,7 @@ def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str
             if each["name"] == study:
                 return each
         raise UserInputError(f"MLflow has no study {study} in {paths.root}: see harness status.")
-    youngest = asked(
+    youngest = api_response(
         base,
         "runs/search",
         experiment_ids=list(experiments),
@@ -196,7 +196,7 @@ def page_of(experiment: dict[str, Any] | None) -> str:
     return f"/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"
 
 
-def asked(base: str, endpoint: str, **body: Any) -> dict[str, Any]:
+def api_response(base: str, endpoint: str, **body: Any) -> dict[str, Any]:
     """The response of an endpoint of MLflow's REST API.
 
     Raises:

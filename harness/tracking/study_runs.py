@@ -17,7 +17,7 @@ from harness.tracking.model_registry import Left, keep_weights, register
 from harness.tracking.outbox import Entry
 from harness.tracking.sender import Deliveries, RefusedError
 from harness.tracking.store import RUNNING, Ending, MlflowStore
-from harness.trials.messages import PhaseName, Rung, TrialTask, trial_name
+from harness.trials.messages import PhaseName, Rung, TrialTask, phase_of, trial_name
 from search_spaces.trial_params import TrialParams
 
 SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load
@@ -289,7 +289,7 @@ class MlflowTracker(Deliveries):
 
         A finalist is scored on other pairs than a trial, so its score has another name.
         """
-        score = HELD_OUT if trial.startswith("f") else SCORE  # see trial_name
+        score = HELD_OUT if phase_of(trial) == "final" else SCORE
         self.put(
             Entry(
                 trial,

@@ -17,12 +17,12 @@ class Batch(NamedTuple):
     """Retouched pictures and their originals, float `[n, 3, h, w]` in [-1, 1].
 
     Attributes:
-        wanted: the perceptual term's deep features of `original`, if cached.
+        original_features: the perceptual term's deep features of `original`, if cached.
     """
 
     retouched: Tensor
     original: Tensor
-    wanted: Features | None = None
+    original_features: Features | None = None
 
 
 # Larger data sets stay in host memory, and each batch is copied to the device.

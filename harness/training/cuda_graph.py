@@ -97,19 +97,27 @@ class CapturedStep:
     graph: torch.cuda.CUDAGraph
     retouched: Tensor
     original: Tensor
-    wanted: Features | None
+    original_features: Features | None
     losses: dict[str, Tensor]
     steps: int = 0
 
     @classmethod
     def capture(
-        cls, model: Pix2Pix, retouched: Tensor, original: Tensor, wanted: Features | None = None
+        cls,
+        model: Pix2Pix,
+        retouched: Tensor,
+        original: Tensor,
+        original_features: Features | None = None,
     ) -> "CapturedStep":
         """Capture `model.optimize` for batches of this shape; the model stays as it is."""
         retouched, original = retouched.clone(), original.clone()
-        wanted = wanted and tuple(layer.clone() for layer in wanted)
-        graph, losses = record(lambda: model.optimize(retouched, original, wanted), model.changed())
-        return cls(model, graph, retouched, original, wanted, losses)
+        original_features = original_features and tuple(
+            layer.clone() for layer in original_features
+        )
+        graph, losses = record(
+            lambda: model.optimize(retouched, original, original_features), model.changed()
+        )
+        return cls(model, graph, retouched, original, original_features, losses)
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
@@ -119,18 +127,20 @@ class CapturedStep:
         self.steps = 0
 
     def step(
-        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+        self, retouched: Tensor, original: Tensor, original_features: Features | None = None
     ) -> dict[str, Tensor]:
         """Like `Pix2Pix.step`; the next step overwrites the returned losses.
 
-        `wanted` must be given exactly if it was given to `capture`.
+        `original_features` must be given exactly if it was given to `capture`.
 
         Raises:
             DivergedError: a loss was not finite, at most `CHECK_EVERY` steps ago.
         """
         self.retouched.copy_(retouched)
         self.original.copy_(original)
-        for target, layer in zip(self.wanted or (), wanted or (), strict=True):
+        for target, layer in zip(
+            self.original_features or (), original_features or (), strict=True
+        ):
             target.copy_(layer)
         self.graph.replay()
         self.steps += 1
@@ -182,7 +192,7 @@ class CapturedSteps:
     """
 
     def __init__(self) -> None:
-        self.held: dict[object, CapturedStep] = {}
+        self.cached: dict[object, CapturedStep] = {}
         self.refused = ""
 
     def begin(
@@ -199,7 +209,7 @@ class CapturedSteps:
         """
         if self.refused:
             return start()
-        step = self.held.pop(structure, None)
+        step = self.cached.pop(structure, None)
         if step is None:
             self.make_room()
             model = start()
@@ -211,16 +221,16 @@ class CapturedSteps:
                     raise
                 model.restart(*weights, params)
                 return model
-        self.held[structure] = step
+        self.cached[structure] = step
         step.restart(*weights, params)
         return step
 
     def growth(self) -> float:
         """The factor by which the cache still grows until it has `COUNTED` steps."""
-        return max(1.0, COUNTED / len(self.held)) if self.held else 1.0
+        return max(1.0, COUNTED / len(self.cached)) if self.cached else 1.0
 
     def make_room(self) -> None:
         """Evict the least recently used steps while memory is low."""
-        while self.held and crowded():
-            self.held.pop(next(iter(self.held)))
+        while self.cached and crowded():
+            self.cached.pop(next(iter(self.cached)))
             torch.cuda.empty_cache()

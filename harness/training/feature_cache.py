@@ -30,7 +30,7 @@ class TargetFeatures:
         self.perceptual = perceptual
         self.precision = precision
         self.room = room
-        self.held: dict[View, Features] = {}
+        self.cached: dict[View, Features] = {}
 
     def __call__(self, views: Sequence[View], originals: Tensor) -> Features:
         found = [self.of(*each) for each in zip(views, torch.split(originals, 1), strict=True)]
@@ -38,8 +38,8 @@ class TargetFeatures:
 
     def of(self, view: View, original: Tensor) -> Features:
         """One picture's features, cached or computed."""
-        if view in self.held:
-            return self.held[view]
+        if view in self.cached:
+            return self.cached[view]
         device = original.device
         with (
             torch.no_grad(),
@@ -49,7 +49,7 @@ class TargetFeatures:
             features = self.perceptual.deep_features(original)
         needed = sum(layer.nbytes for layer in features)
         if needed <= self.room:
-            self.held[view] = features
+            self.cached[view] = features
             self.room -= needed
         return features
 

@@ -32,8 +32,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class PerceptualLoss(nn.Module):
     """`(restored, original)`, both `[n, 3, h, w]` in [-1, 1] -> a scalar, 0 for equal pictures.
 
-    `wanted`, if given, are cached `deep_features` of `original`: the same loss without most of a
-    forward pass. They must be of the whole picture.
+    `original_features`, if given, are cached `deep_features` of `original`, which give the same
+    loss without most of a forward pass. They must be of the whole picture.
 
     Args:
         layers: the VGG19 activations to compare; for fewer than all five, the weights are scaled to
@@ -64,13 +64,15 @@ class PerceptualLoss(nn.Module):
         if weights == "random":
             self.even_out()
 
-    def forward(self, restored: Tensor, original: Tensor, wanted: Features | None = None) -> Tensor:
+    def forward(
+        self, restored: Tensor, original: Tensor, original_features: Features | None = None
+    ) -> Tensor:
         restored, original = self.looked_at(restored, original)
         with torch.no_grad():
-            if wanted is None:
+            if original_features is None:
                 goal = self.features(original)
             else:
-                goal = (*self.features(original, most=1), *wanted)
+                goal = (*self.features(original, most=1), *original_features)
         found = self.features(restored)
         terms = [
             weight * distance(as_losses_are(a), as_losses_are(b))

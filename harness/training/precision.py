@@ -1,8 +1,8 @@
-"""In which precision a GPU computes: as asked for in training, always float32 for a score.
+"""The precision of a GPU's computations: chosen by the user for training, float32 for scores.
 
 A GPU's tensor cores multiply float32 numbers rounded to TF32 (10 bits of mantissa), several times
-as fast. Training bears that. A score does not: products rounded so break its blur and variance.
-torch's switches are those of the process, so they are set around the work and restored after it.
+as fast. Training tolerates this, but scores do not: it distorts their blur and variance. torch's
+switches apply to the whole process, so they are set for the work and restored after it.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ products: Any = torch.backends.cuda.matmul
 def training_precision(
     device: torch.device, precision: Precision, same_shapes: bool = True
 ) -> Iterator[None]:
-    """Compute a training step inside, backward pass included. Without effect on a CPU.
+    """A context for training steps, backward pass included. No effect on a CPU.
 
     Args:
-        same_shapes: the steps' pictures have one size, so that it pays to try which of cuDNN's
-            algorithms is the fastest for each shape.
+        same_shapes: all steps' pictures have the same size, so that it pays to time cuDNN's
+            algorithms for each shape.
     """
     if device.type != "cuda":
         yield
@@ -40,16 +40,16 @@ def training_precision(
 
 
 def full_float32() -> AbstractContextManager[None]:
-    """Compute convolutions and products of float32 in float32 inside."""
+    """A context in which float32 convolutions and products are computed in float32."""
     return tf32(False)
 
 
 @contextmanager
 def tf32(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 for convolutions and products inside.
+    """A context in which TF32 is allowed or forbidden for convolutions and products.
 
-    torch has each switch twice, and raises where a reader of the one finds that they differ: both
-    are set.
+    torch has an old and a new form of each switch, and reading one raises if they disagree: set
+    both.
     """
     conv, rnn = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision
     multiplied = products.fp32_precision
@@ -65,7 +65,7 @@ def tf32(allowed: bool) -> Iterator[None]:
 
 
 def mixed(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
-    """A context in which convolutions run in bfloat16 if asked for; weights stay float32.
+    """A context in which convolutions run in bfloat16 if `precision` is; weights stay float32.
 
     Enter it anew for each network: it caches cast weights, which an update makes stale.
     """

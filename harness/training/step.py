@@ -129,19 +129,19 @@ class Pix2Pix:
         ]
 
     def step(
-        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+        self, retouched: Tensor, original: Tensor, original_features: Features | None = None
     ) -> dict[str, Tensor]:
         """One step on a batch of `[n, 3, h, w]` in [-1, 1]; returns each loss, detached.
 
         As in pix2pix's own log, `G_L1` and `G_Perceptual` carry their lambda.
 
         Args:
-            wanted: the perceptual term's deep features of `original`, if cached.
+            original_features: the perceptual term's deep features of `original`, if cached.
 
         Raises:
             DivergedError: a loss is not finite; that network has not been updated.
         """
-        losses = self.optimize(retouched, original, wanted)
+        losses = self.optimize(retouched, original, original_features)
         self.check()
         return losses
 
@@ -157,14 +157,14 @@ class Pix2Pix:
             raise DivergedError(f"a loss is no longer finite ({listed})")
 
     def optimize(
-        self, retouched: Tensor, original: Tensor, wanted: Features | None = None
+        self, retouched: Tensor, original: Tensor, original_features: Features | None = None
     ) -> dict[str, Tensor]:
         """`step` without `check`, which synchronises with the device."""
         with training_precision(self.failed.device, self.precision, self.same_shapes):
-            return self.descend(retouched, original, wanted)
+            return self.descend(retouched, original, original_features)
 
     def descend(
-        self, retouched: Tensor, original: Tensor, wanted: Features | None
+        self, retouched: Tensor, original: Tensor, original_features: Features | None
     ) -> dict[str, Tensor]:
         """Update the discriminator, then the generator."""
         failed_before = self.failed.clone()
@@ -187,7 +187,7 @@ class Pix2Pix:
                 "G_L1": F.l1_loss(restored, original) * self.lambda_L1,
             }
             if self.perceptual is not None:
-                term = self.perceptual(restored, original, wanted)
+                term = self.perceptual(restored, original, original_features)
                 losses["G_Perceptual"] = term * self.lambda_perceptual
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum())
         self.optimizer_D.freeze(False)

@@ -16,6 +16,11 @@ def trial_name(number: int, phase: PhaseName = "search") -> str:
     return f"t{number:03d}" if phase == "search" else f"f{number:02d}"
 
 
+def phase_of(name: str) -> PhaseName:
+    """The phase of a trial of this name, see `trial_name`."""
+    return "final" if name.startswith("f") else "search"
+
+
 @dataclass(frozen=True)
 class TrialTask:
     """One trial to run: its number within its phase, its parameters, its seed.

@@ -156,14 +156,14 @@ def test_a_moving_leader_without_a_reliable_lead_does_not_hide_what_repaints_bet
 def test_one_decision_where_the_winner_runs_in_train_py() -> None:
     finals = finals_of(0.1, 0.2, as_is=(0.1, 0.2))
     repainting = [row for row in finals["rows"] if row["name"] != "t003"]
-    found = decided(study_of_both_kinds(finalists=finals | {"rows": repainting}))
+    found = decided(study_of_both_kinds(finalists=finals | {"rows": repainting, "winner": "t004"}))
     assert (found.trial, found.as_is) == (4, None)
 
 
-@pytest.mark.parametrize("finals", [None, {"rows": [], "difference": None}])
-def test_without_a_confirmation_a_leader_is_to_be_tried(finals: Any) -> None:
+@pytest.mark.parametrize("too_few", [False, True])
+def test_without_a_confirmation_a_leader_is_to_be_tried(too_few: bool) -> None:
     """Finalists that were too few to be compared, and a search without any."""
-    found = decided(make_study(50, budget=40, finalists=finals) if finals else finished())
+    found = decided(make_study(50, budget=60, finalists=None) if too_few else finished())
     best = make_study(50).best_trial.number
     assert (found.verb, found.trial) == ("try", best)
     assert found.sentence == f"Try t{best:03d}: it leads, but nothing has confirmed it yet"
@@ -253,7 +253,9 @@ def test_two_files_that_were_compared(ends: tuple[float, float], said: str) -> N
     rows = [
         row | {"name": names[row["name"]], "trial": None, "recipe": None} for row in finals["rows"]
     ]
-    study = empty_study(finalists=finals | {"rows": rows, "baseline": "b.yaml"})
+    study = empty_study(
+        finalists=finals | {"rows": rows, "baseline": "b.yaml", "winner": rows[0]["name"]}
+    )
     assert decided(study).sentence == said
     assert "3 fresh seeds and 12 held-out pairs" in decided(study).why
 
@@ -300,7 +302,9 @@ def test_a_moving_setting_that_best_yaml_does_not_hold_is_written_first() -> Non
 def test_a_moving_setting_of_the_users_own_copy_is_trained_there() -> None:
     """Its trials ran in that copy, which has our model file, and the export knows it."""
     finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.01))
-    study = study_of_both_kinds(finalists=finals, repository={"folder": "/copy"})
+    study = study_of_both_kinds(
+        finalists=finals, repository={"folder": "/copy", "python": "python", "options": []}
+    )
     assert words(decided(study).command)[:4] == ["harness", "export", "--format", "command"]
 
 

@@ -12,6 +12,7 @@ from reports.guide import BANDS
 from reports.settings_figures import scale
 from reports.summary import summarise
 from reports.table import trials_frame
+from reports.trial_record import RungRecord
 from tests.synthetic_studies import make_study
 
 
@@ -25,8 +26,8 @@ def figures_of(study: Study) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 RUNGS = [
-    {"step": 100, "value": 0.2, "losses": {"G_L1": 4.0, "G_GAN": 0.5, "D_real": 0.6}},
-    {"step": 200, "value": 0.3, "losses": {"G_L1": 2.0, "G_GAN": 0.6, "D_real": 0.3}},
+    RungRecord(step=100, value=0.2, losses={"G_L1": 4.0, "G_GAN": 0.5, "D_real": 0.6}),
+    RungRecord(step=200, value=0.3, losses={"G_L1": 2.0, "G_GAN": 0.6, "D_real": 0.3}),
 ]
 
 

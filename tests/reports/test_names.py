@@ -9,7 +9,8 @@ from reports.decision import decide
 from reports.export import best_config
 from reports.html import render
 from reports.names import BLURRING, PARAMS, RECOMMENDED, renamed
-from reports.record import finalists_noted, recipe_trial
+from reports.record import recipe_trial
+from reports.study_record import StudyRecord
 from reports.summary import summarise
 from reports.table import trials_frame
 from reports.translations import translator
@@ -34,9 +35,11 @@ FINALISTS = {
     "winner": "t002",
     "runner_up": "best",
     "difference": {"mean": 0.02, "low": 0.01, "high": 0.03},
+    "ahead_of_runner_up": None, "level": 0.95, "better": True, "runs": 6,
     "verdict": "better than best-recipe by 0.0200 [0.0100, 0.0300]",
     "as_is": {"name": "best", "challenger": "t002", "difference": None, "better": False,
-              "verdict": "not compared with best-recipe: too few runs or held-out pictures"},
+              "verdict": "not compared with best-recipe: too few runs or held-out pictures",
+              "checkpoint": None},
     "steps": 600, "seeds": [1, 2, 3], "pairs": 12, "noop": 0.3, "checkpoint": None,
 }  # fmt: skip
 
@@ -66,17 +69,21 @@ def test_a_study_of_version_0_1_is_read_under_the_names_of_today(lang: str) -> N
     assert "best-recipe" not in render(study, lang)
     decision = decide(study, translator(lang))
     assert (decision.verb, decision.trial) == ("use", 2)
-    finals = finalists_noted(study)
+    finals = StudyRecord.of(study).finalists
     assert finals is not None
-    assert (finals["runner_up"], finals["as_is"]["name"]) == ("recommended", "recommended")
-    assert '"best"' not in json.dumps(finals)
+    assert (finals.runner_up, finals.as_is.name) == ("recommended", "recommended")
+    assert '"best"' not in json.dumps(finals.as_data())
 
 
 def test_a_comparison_of_a_file_called_best_keeps_its_name() -> None:
     rows = [row("mine.yaml", 2, None, 0.31), row("best", 0, None, 0.29)]
-    noted = FINALISTS | {"rows": rows, "verdict": "better than best by 0.0200"}
-    finals = finalists_noted(empty_study(finalists=noted))
-    assert finals == noted
+    noted = FINALISTS | {
+        "rows": rows, "winner": "mine.yaml", "as_is": None,
+        "verdict": "better than best by 0.0200",
+    }  # fmt: skip
+    finals = StudyRecord.of(empty_study(finalists=noted)).finalists
+    assert finals is not None
+    assert finals.as_data() == noted
 
 
 def test_renaming_leaves_everything_else() -> None:

@@ -1,1 +1,1 @@
-"""Pairs made from originals: the face found, liquified, and the displacement kept."""
+"""Pairs made from originals: liquified faces, stored with their displacement fields."""

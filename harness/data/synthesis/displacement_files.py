@@ -1,4 +1,4 @@
-"""Displacement fields kept beside made pairs: what was done to a picture, and what undoes it."""
+"""The displacement fields stored beside made pairs: the warp of a picture, and its inverse."""
 
 from pathlib import Path
 from typing import Literal
@@ -20,8 +20,8 @@ def save_fields(file: Path, field: Field, inverse: Field) -> None:
 def save_flo(file: Path, displacement: NDArray[np.float32]) -> None:
     """A displacement `[h, w, 2]` in pixels, x first, in the Middlebury format of optical flow.
 
-    "PIEH", width and height as int32, then the values row by row as float32, little-endian:
-    `cv2.readOpticalFlow` and most programs of that field read it.
+    "PIEH", width and height as int32, then the values row by row as float32, little-endian.
+    `cv2.readOpticalFlow` and most programs in that field read it.
     """
     height, width = displacement.shape[:2]
     with file.open("wb") as out:
@@ -34,16 +34,16 @@ def read_field(file: Path, kind: Literal["field", "inverse"], height: int, width
     """One of the two fields of `save_fields`, `[2, h, w]`.
 
     Raises:
-        UserInputError: `file` does not hold the fields of a picture of this size.
+        UserInputError: `file` does not contain the fields of a picture of this size.
     """
     try:
         refuse_special(file)
-        with np.load(file) as held:
-            # Before it is unpacked: two planes of at most 8 bytes a value, and a head.
-            if held.zip.getinfo(f"{kind}.npy").file_size > 16 * height * width + 4096:
+        with np.load(file) as archive:
+            # Checked before unpacking: two planes of at most 8 bytes per value, and a header.
+            if archive.zip.getinfo(f"{kind}.npy").file_size > 16 * height * width + 4096:
                 raise ValueError("larger than the fields of its pair")
-            field = np.asarray(held[kind], np.float32)
-    except Exception as error:  # numpy and zipfile raise many kinds on damaged bytes
+            field = np.asarray(archive[kind], np.float32)
+    except Exception as error:  # numpy and zipfile raise many types for damaged files
         raise UserInputError(
             f"{inline(file)} is not a file of displacement fields as `harness data make` keeps "
             "them: remove it."
@@ -59,7 +59,8 @@ def read_field(file: Path, kind: Literal["field", "inverse"], height: int, width
 def warped_back(retouched: Picture, file: Path, direction: Direction) -> Picture:
     """The oracle: the retouched picture `[h, w, 3]` with its known warp undone.
 
-    Made pairs have the retouched picture at A; where B is taken for it, A is what undoes it.
+    In made pairs A is the retouched picture. With the direction BtoA, B is the input instead, and
+    the forward field maps it to A.
 
     Raises:
         UserInputError: as `read_field`.

@@ -1,4 +1,4 @@
-"""Where the face is, by the cascade inside scikit-image; no download."""
+"""Detect faces with the cascade that scikit-image contains, so that nothing is downloaded."""
 
 import numpy as np
 from PIL import Image
@@ -13,7 +13,7 @@ CASCADE = "lbpcascade_frontalface_opencv.xml"
 
 
 def find_face(picture: Picture) -> Face | None:
-    """The largest frontal face, its oval in pixels; None where none is found."""
+    """The oval of the largest frontal face, in pixels; None if there is none."""
     scale = SIDE / min(picture.shape[:2])
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     small = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
@@ -22,7 +22,7 @@ def find_face(picture: Picture) -> Face | None:
     )
     if not boxes:
         return None
-    box = max(boxes, key=lambda found: found["width"])
+    box = max(boxes, key=lambda candidate: candidate["width"])
     side = box["width"] / scale
     # The cascade's box runs from the brows to the chin, a little wider than the face.
     return Face(

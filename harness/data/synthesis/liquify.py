@@ -1,8 +1,8 @@
-"""Liquify: a few smooth local displacements, as a retoucher's brush makes them.
+"""Liquify: a few smooth local displacements, like those of a retoucher's brush.
 
-A field `u` `[2, h, w]` (x first, pixels) says where each retouched pixel comes from:
-`retouched(p) = original(p + u(p))`. Strokes are known as formulas, so the field of several
-strokes and its inverse are exact, not interpolated.
+A field `u` `[2, h, w]` (x first, pixels) gives the origin of each retouched pixel:
+`retouched(p) = original(p + u(p))`. Strokes are formulas, so the field of several strokes and its
+inverse are exact, not interpolated.
 """
 
 import math
@@ -17,8 +17,8 @@ Field = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float64]
 
-# A quintic spline keeps the spectrum nearly up to Nyquist; a cubic or bilinear warp would itself
-# blur the region whose blur is to be judged.
+# A quintic spline preserves the spectrum nearly up to Nyquist; a cubic or bilinear warp would
+# itself blur the region whose blur is scored.
 SPLINE_ORDER = 5
 SPLINE_REACH = 16
 STEEPEST_FALLOFF = 8 / (3 * math.sqrt(3))
@@ -26,16 +26,16 @@ STEEPEST_FALLOFF = 8 / (3 * math.sqrt(3))
 
 @dataclass(frozen=True)
 class Stroke:
-    """One dab of the brush: moves what lies within an ellipse, most in its middle.
+    """One dab of the brush: moves the pixels within an ellipse, most in its centre.
 
     Attributes:
         centre: (x, y) in pixels.
         radius: half axes (x, y) in pixels; nothing moves outside.
-        push: (x, y) in pixels, how far the middle is pushed.
-        pinch: (x, y) shares by which the middle is drawn together; negative spreads it (bloat).
+        push: displacement (x, y) of the centre in pixels.
+        pinch: shares (x, y) by which the centre is contracted; negative expands it (bloat).
 
     Raises:
-        ValueError: the stroke is so strong for its radius that it might fold the picture.
+        ValueError: the stroke is too strong for its radius and might fold the picture.
     """
 
     centre: tuple[float, float]
@@ -56,7 +56,7 @@ class Stroke:
             )
 
     def shift(self, points: Points) -> Points:
-        """Where the retouched `points` `[2, ...]` come from, relative to themselves."""
+        """The origins of the retouched `points` `[2, ...]`, relative to the points."""
         x = points[0] - self.centre[0]
         y = points[1] - self.centre[1]
         squared = (x / self.radius[0]) ** 2 + (y / self.radius[1]) ** 2
@@ -70,7 +70,7 @@ class Stroke:
 
 
 def displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
-    """The field of `strokes` done one after another: retouched from original."""
+    """The field of consecutive `strokes`, which maps the original to the retouched picture."""
 
     def pull(points: Points) -> Points:
         for stroke in reversed(strokes):
@@ -81,7 +81,7 @@ def displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
 
 
 def inverse_displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
-    """The field that undoes `strokes`: original from retouched, exact to 1e-4 pixels."""
+    """The field that undoes `strokes`, exact to 1e-4 pixels."""
 
     def push_back(points: Points) -> Points:
         for stroke in strokes:
@@ -92,8 +92,8 @@ def inverse_displacement(strokes: Sequence[Stroke], height: int, width: int) -> 
 
 
 def solve(stroke: Stroke, target: Points) -> Points:
-    """The points p with p + shift(p) = target; a contraction, as no stroke folds."""
-    # A stroke moves what it reaches within its own ellipse, and nothing else.
+    """The points p with p + shift(p) = target, by iterating a contraction: no stroke folds."""
+    # A stroke maps its ellipse to itself and moves nothing outside.
     x, y = ((target[axis] - stroke.centre[axis]) / stroke.radius[axis] for axis in (0, 1))
     reached = x * x + y * y < 1
     aims = target[:, reached]
@@ -111,7 +111,7 @@ def solve(stroke: Stroke, target: Points) -> Points:
 def on_reach(
     strokes: Sequence[Stroke], height: int, width: int, move: Callable[[Points], Points]
 ) -> Field:
-    """`move` minus identity, worked out only where some stroke reaches; 0 elsewhere."""
+    """`move` minus the identity, computed only within reach of the strokes; 0 elsewhere."""
     field = np.zeros((2, height, width), np.float32)
     left, top, right, bottom = reach(strokes, height, width)
     if left >= right or top >= bottom:
@@ -123,7 +123,7 @@ def on_reach(
 
 
 def reach(strokes: Sequence[Stroke], height: int, width: int) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of the smallest box that holds every stroke, in the picture."""
+    """(left, top, right, bottom) of the strokes' bounding box, within the picture."""
     if not strokes:
         return 0, 0, 0, 0
     low = [min(s.centre[axis] - s.radius[axis] for s in strokes) for axis in (0, 1)]
@@ -137,9 +137,9 @@ def reach(strokes: Sequence[Stroke], height: int, width: int) -> tuple[int, int,
 
 
 def resample(picture: Picture, field: Field) -> Picture:
-    """`picture` `[h, w, c]` sampled at each pixel's place plus `field`; mirrored at the border.
+    """Sample `picture` `[h, w, c]` at each pixel's position plus `field`; mirrored at the border.
 
-    Pixels that the field does not move keep their bytes.
+    Pixels that the field does not move keep their values.
     """
     moved = (field != 0).any(axis=0)
     if not moved.any():

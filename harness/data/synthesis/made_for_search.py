@@ -1,4 +1,4 @@
-"""Pairs for a search, made of portraits without retouched versions, once for the same portraits."""
+"""Pairs for a search from portraits that have no retouched version, made once per set."""
 
 import hashlib
 import math
@@ -16,51 +16,51 @@ from harness.data.pairs.built_in import MAX_ENLARGEMENT
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
 from harness.errors import UserInputError, inline
 
-# Part of a folder's name: increase when the same portraits give other pairs.
+# Part of the folder's name: increase it when the same portraits give different pairs.
 RECIPE = 1
 FEWEST_PAIRS = 100
 MOST_PAIRS = 1000
-# As `harness data make` has it; of smaller portraits smaller pairs are made.
+# The default of `harness data make`; smaller portraits give smaller pairs.
 SIZE = 512
 
 
 def made_for_search(originals: Path, place: Path, least: int, remark: Remark = ignored) -> Path:
-    """A data folder of pairs (A = retouched) made of the portraits in `originals`.
+    """A data folder of pairs (A = retouched) made from the portraits in `originals`.
 
-    It is made in `place` under a name that is derived from the portraits' content, so that it is
-    found there the next time; a folder of that name is always complete.
+    Its name in `place` is derived from the portraits' content, so that the next search reuses it.
+    A folder of that name is always complete.
 
     Args:
         least: the smallest side of a pair in pixels that the search does not enlarge.
-        remark: takes a sentence as the pairs are begun, which takes a while.
+        remark: receives a sentence before pairs are made, which takes a while.
 
     Raises:
         UserInputError: there are fewer than two portraits, two are the same file, or one is too
             small or cannot be read.
     """
-    found, _ = find_originals(originals)
-    if len(found) < 2:
+    portraits, _ = find_originals(originals)
+    if len(portraits) < 2:
         raise UserInputError(
             f"{inline(originals)} holds one picture: give at least two, one of which is not "
             "trained on but validates."
         )
-    size = size_for(found, least)
-    pairs = min(max(FEWEST_PAIRS, len(found)), MOST_PAIRS)
-    folder = place / f"{size}px-{digest(found, size, pairs)}"
+    size = size_for(portraits, least)
+    pairs = min(max(FEWEST_PAIRS, len(portraits)), MOST_PAIRS)
+    folder = place / f"{size}px-{digest(portraits, size, pairs)}"
     place.mkdir(parents=True, exist_ok=True)
     remove_begun(place)
     lock = place / f".{folder.name}.lock"
     try:
-        with FileLock(lock):  # another search on the same portraits waits until they are made
+        with FileLock(lock):  # another search on the same portraits waits for the pairs
             if not folder.is_dir():
                 remark(
-                    f"Making {pairs} pairs of {size} pixels of the {len(found)} pictures in "
+                    f"Making {pairs} pairs of {size} pixels of the {len(portraits)} pictures in "
                     f"{inline(originals)}, kept in {folder}."
                 )
                 plan = MakePlan(folder, size, seed=0)
                 make_pairs(originals, pairs, plan, processes_for(pairs), remark)
     except UserInputError:
-        with suppress(OSError):  # folders that hold something else stay
+        with suppress(OSError):  # folders with other content stay
             lock.unlink()
             place.rmdir()
             place.parent.rmdir()
@@ -76,14 +76,14 @@ def remove_begun(place: Path) -> None:
             shutil.rmtree(begun, ignore_errors=True)
 
 
-def size_for(found: Mapping[str, Path], least: int) -> int:
-    """The side of the pairs: 512 pixels, or less where the smallest portrait is not that large.
+def size_for(portraits: Mapping[str, Path], least: int) -> int:
+    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller.
 
     Raises:
         UserInputError: a portrait is too small for pairs of `least` pixels, or cannot be read.
     """
     size = SIZE
-    for file in found.values():
+    for file in portraits.values():
         with opened_picture(file) as opened:
             width, height = opened.size
         side = min(width, height)
@@ -96,7 +96,7 @@ def size_for(found: Mapping[str, Path], least: int) -> int:
     return size
 
 
-def digest(found: Mapping[str, Path], size: int, pairs: int) -> str:
+def digest(portraits: Mapping[str, Path], size: int, pairs: int) -> str:
     """A digest of the portraits, their names and how pairs are made of them; 12 hex digits.
 
     Raises:
@@ -105,7 +105,7 @@ def digest(found: Mapping[str, Path], size: int, pairs: int) -> str:
     """
     known: dict[bytes, Path] = {}
     total = hashlib.sha256(f"{RECIPE} {size} {pairs}".encode())
-    for name, file in found.items():
+    for name, file in portraits.items():
         with file.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").digest()
         if (other := known.setdefault(content, file)) is not file:

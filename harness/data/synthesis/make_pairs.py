@@ -1,4 +1,4 @@
-"""Pairs from originals alone: the faces liquified, everything needed to undo it kept."""
+"""Make pairs from originals alone: liquify the faces, and store all that is needed to undo it."""
 
 import json
 import math
@@ -39,9 +39,9 @@ RECORD = "made.jsonl"
 OURS = (frozenset({RECORD}), frozenset({"study.json", "driver.lock"}), frozenset({"training.yaml"}))
 ARTIFACTS, BESIDE = "mlflow-artifacts", "mlflow.db"
 VAL_EVERY = 5
-# Packing a picture well takes as long as all else about it.
+# Stronger compression would take as long as the rest of making a pair.
 QUICK_PNG = 3
-# A portrait's frame beside its face's height.
+# The side of a portrait's frame, in heights of the face.
 FRAMING = (1.5, 2.1)
 
 
@@ -52,10 +52,10 @@ class MakePlan:
     Attributes:
         out: the new folder.
         size: side of each half in pixels.
-        seed: of everything drawn.
-        jpeg: quality at which every retouched half is recompressed, None for a quality of its
-            own for half of them.
-        bits: how many of 16 the originals use, where they have 16.
+        seed: of all random choices.
+        jpeg: quality at which every retouched half is recompressed; None: about half of them, each
+            at a random quality.
+        bits: how many bits 16-bit originals use.
     """
 
     out: Path
@@ -67,8 +67,7 @@ class MakePlan:
 
 @dataclass(frozen=True)
 class MadePair:
-    """A pair just made: pictures as bytes `[h, w, 3]`, the field and what undoes it, and what the
-    tool left besides."""
+    """A pair: pictures as bytes `[h, w, 3]`, the field and its inverse, and other traces."""
 
     original: Picture
     retouched: Picture
@@ -82,32 +81,32 @@ class MadePair:
 def make_pairs(
     originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = ignored
 ) -> Path:
-    """Make `pairs` pairs from the pictures in `originals`, each in turn, as a data folder:
+    """Make `pairs` pairs from the pictures in `originals`, in turn, as a data folder:
     `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
     stroke and seed. Every fifth original is kept for validation.
 
     Args:
-        remark: takes a sentence about pictures that are passed over or read by a guess.
+        remark: receives sentences about ignored files and about a guessed bit depth.
 
     Raises:
-        UserInputError: no usable originals, or the output folder is not new. Nothing is left.
+        UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
     """
-    found, passed_over = find_originals(originals)
+    files, passed_over = find_originals(originals)
     check_new(plan.out, "--out", here=False)
-    plan = replace(plan, bits=bits_of(list(found.values())))
+    plan = replace(plan, bits=bits_of(list(files.values())))
     for sentence in (account_of(passed_over), depth_remark(plan.bits)):
         if sentence:
             remark(sentence)
-    names = list(found)
+    names = list(files)
     sources = [names[number % len(names)] for number in range(pairs)]
     aside = plan.out.with_name(f".{plan.out.name}.making")
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
+    shutil.rmtree(aside, ignore_errors=True)  # left by a killed process
     try:
         (aside / "fields").mkdir(parents=True)
         with (aside / RECORD).open("w", encoding="utf-8") as record:
             splits = split_of(names)
             entries = (
-                (found[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
+                (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
             )
             for line in each(make_one, entries, processes):
                 record.write(line + "\n")
@@ -124,8 +123,8 @@ def make_pairs(
 
 
 def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The pictures below a folder by the names to record, without those that this program wrote
-    there (pairs, panels), and the names of what was passed over.
+    """The pictures below a folder by name, without those that this program wrote there (pairs,
+    panels), and the names of ignored files.
 
     Raises:
         UserInputError: there are none.
@@ -141,21 +140,21 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
         return not made.isdisjoint(PurePosixPath(name).parents)
 
     named = {name_of(file, folder): file for file in listing.pictures}
-    found = {name: file for name, file in named.items() if not ours(name)}
+    originals = {name: file for name, file in named.items() if not ours(name)}
     passed_over = tuple(name for name in listing.passed_over if not ours(name))
     passed_over += tuple(f"{place}/" for place in sorted(made) if (folder / place).is_dir())
-    if not found:
+    if not originals:
         lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
         account = account_of(passed_over)
         raise UserInputError(
             f"{inline(folder)} {lacking}{account and f' ({account})'}: name a folder of portraits "
             "with --originals."
         )
-    return found, passed_over
+    return originals, passed_over
 
 
 def split_of(names: Sequence[str]) -> dict[str, Split]:
-    """Whole originals to each split, so that no picture is on both sides."""
+    """The split of each original: all its pairs go to the same one."""
     return {
         name: "val"
         if number % VAL_EVERY == VAL_EVERY - 1 or number == len(names) - 1 > 0
@@ -165,8 +164,8 @@ def split_of(names: Sequence[str]) -> dict[str, Split]:
 
 
 def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
-    """Make one pair, write its files, return its record. Given: the original, its name, its split,
-    the pair's number, the plan, the folder to write under."""
+    """Make one pair, write its files, and return its record. `entry`: the original's file, name and
+    split, the pair's number, the plan, and the folder to write to."""
     source, original, split, number, plan, root = entry
     made = made_pair(read_picture(source, plan.bits), source, number, plan)
     name = f"{number:05d}"
@@ -191,7 +190,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
 
 
 def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> MadePair:
-    """Frame the face, scale to the plan's size, liquify.
+    """Crop to the face, scale to the plan's size, and liquify.
 
     Raises:
         UserInputError: the picture is too small to be sharp at that size.
@@ -204,20 +203,20 @@ def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> Ma
             "less, or leave it out."
         )
     random = np.random.default_rng([plan.seed, number])
-    found = find_face(picture)
-    left, top, side = frame(picture, found, smallest, random)
+    detected = find_face(picture)
+    left, top, side = frame(picture, detected, smallest, random)
     box = (left, top, left + side, top + side)
     sized = Image.fromarray(picture).resize(
         (plan.size, plan.size), Image.Resampling.LANCZOS, box=box
     )
     scale = plan.size / side
     face = middle_face(plan.size)
-    if found is not None:
+    if detected is not None:
         face = Face(
-            (found.x - left) * scale,
-            (found.y - top) * scale,
-            found.half_width * scale,
-            found.half_height * scale,
+            (detected.x - left) * scale,
+            (detected.y - top) * scale,
+            detected.half_width * scale,
+            detected.half_height * scale,
         )
     original = np.array(sized)
     strokes = retouch(face, random)
@@ -225,13 +224,13 @@ def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> Ma
     traces = draw_traces(plan.size, random, plan.jpeg)
     retouched = leave(traces, resample(original, field), field)
     inverse = inverse_displacement(strokes, plan.size, plan.size)
-    return MadePair(original, retouched, strokes, field, inverse, traces, found is not None)
+    return MadePair(original, retouched, strokes, field, inverse, traces, detected is not None)
 
 
 def frame(
     picture: Picture, face: Face | None, smallest: int, random: np.random.Generator
 ) -> tuple[int, int, int]:
-    """(left, top, side) of a square about the face, or about the picture's middle."""
+    """(left, top, side) of a square around the face, or around the picture's centre."""
     height, width = picture.shape[:2]
     largest = min(height, width)
     if face is None:
@@ -249,5 +248,5 @@ def frame(
 
 
 def undone(made: MadePair) -> Picture:
-    """The oracle: the retouched picture warped back, the best any restoration could be."""
+    """The oracle: the retouched picture warped back, an upper bound for restorations."""
     return resample(made.retouched, made.inverse)

@@ -1,4 +1,4 @@
-"""What a portrait retoucher does with liquify, as strokes placed on a face."""
+"""Liquify strokes of a typical portrait retouching, placed on a face."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from harness.data.synthesis.liquify import Stroke
 
 @dataclass(frozen=True)
 class Face:
-    """A face's oval in pixels: its middle, half its width, and half its height to the chin."""
+    """A face's oval in pixels: centre, half width, and half height (to the chin)."""
 
     x: float
     y: float
@@ -25,11 +25,11 @@ class Face:
 def slim_jaw(
     face: Face, random: np.random.Generator, strength: float = 1.0, spread: float = 0.2
 ) -> tuple[Stroke, ...]:
-    """Jaw slimming and a shorter chin, as one retoucher would: the same kind, never quite the same.
+    """Jaw slimming and a shorter chin, with random variation.
 
-    Two pushes inward at the jaw, one upward at the chin. Each is jittered by up to `spread` in
-    strength and 2% of the face's height in place. At strength 1 the largest displacement is about
-    a tenth of the face's width.
+    Two pushes inward at the jaw, one upward at the chin. Each varies by up to `spread` in strength
+    and by 2% of the face's height in position. At strength 1 the largest displacement is about a
+    tenth of the face's width.
     """
     return (
         dab(face, (-0.95, 0.52), (1.0, 1.1), (0.19, -0.02), random, strength, spread),
@@ -39,17 +39,17 @@ def slim_jaw(
 
 
 def turned(stroke: Stroke, angle: float) -> Stroke:
-    """The same stroke, its push turned by `angle` in radians."""
+    """The stroke with its push rotated by `angle` in radians."""
     cosine, sine = math.cos(angle), math.sin(angle)
     x, y = stroke.push
     return replace(stroke, push=(cosine * x - sine * y, sine * x + cosine * y))
 
 
 def retouch(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
-    """A whole portrait retouching, no two alike.
+    """A random retouching of a whole portrait.
 
-    The jaw always, made narrower by a push a side and scaling, now and then on one side only; face
-    length (both ways), nose and eyes as chance has it.
+    The jaw is always made narrower, by a push on each side (sometimes on one side only) and
+    sometimes by scaling; face length (either way), nose and eyes are changed at random.
     """
     strokes = slim_jaw(face, random, random.uniform(0.3, 0.95), spread=0.35)
     if random.uniform() < 0.15:
@@ -76,7 +76,7 @@ def squeeze(
     radius: tuple[float, float],
     pinch: tuple[float, float],
 ) -> Stroke:
-    """A pinch (or bloat) given relative to the face, as in `dab`."""
+    """A pinch (or bloat) in units relative to the face, as in `dab`."""
     return Stroke(
         centre=(face.x + place[0] * face.half_width, face.y + place[1] * face.half_height),
         radius=(radius[0] * face.half_width, radius[1] * face.half_width),
@@ -93,7 +93,7 @@ def dab(
     strength: float,
     spread: float,
 ) -> Stroke:
-    """A push given relative to the face: `place` in half axes, the rest in half widths."""
+    """A push in units relative to the face: `place` in half axes, the rest in half widths."""
     jitter = random.uniform(-0.04, 0.04, 2) * face.half_height
     force = strength * random.uniform(1 - spread, 1 + spread) * face.half_width
     return Stroke(

@@ -1,4 +1,4 @@
-"""What a tool leaves on a picture besides moving pixels: softness, and its file's compression."""
+"""Traces of a retouching tool other than moved pixels: softening, and JPEG compression."""
 
 import io
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from scipy.ndimage import gaussian_filter
 
 from harness.data.synthesis.liquify import Field, Picture
 
-# Of the side: what moves by this or more is softened in full, less by its share.
+# Share of the side: pixels that move this far are fully softened, others in proportion.
 SOFT_FROM = 0.005
 
 
 @dataclass(frozen=True)
 class Traces:
     """Attributes:
-    soft_moved: sigma in pixels of the blur of what is moved.
-    soft_everywhere: of the blur of all else; what is moved has at least this.
-    jpeg: quality of the file that the tool writes, None for no loss.
+    soft_moved: sigma in pixels of the blur of moved pixels.
+    soft_everywhere: sigma of the blur of all others; `soft_moved` is at least this.
+    jpeg: quality of the file that the tool writes; None: lossless.
     """
 
     soft_moved: float
@@ -27,8 +27,8 @@ class Traces:
 
 
 def draw_traces(size: int, random: np.random.Generator, jpeg: int | None) -> Traces:
-    """What some tool leaves on a picture of `size` x `size` pixels: every other one resamples all
-    of it, and every other one writes a JPEG, unless `jpeg` names a quality for all."""
+    """Random traces for a picture of `size` x `size` pixels: half of the tools resample all of it,
+    and half write a JPEG, unless `jpeg` is the quality for all."""
     everywhere, moved = (float(sigma) for sigma in random.uniform(0.0, (0.0025, 0.0035)) * size)
     quality = int(random.integers(75, 98))
     resamples, compresses = random.uniform(size=2) < 0.5
@@ -40,15 +40,14 @@ def draw_traces(size: int, random: np.random.Generator, jpeg: int | None) -> Tra
 
 
 def leave(traces: Traces, picture: Picture, field: Field) -> Picture:
-    """`picture` `[h, w, 3]`, moved by `field` already, as the tool's file shows it."""
+    """`picture` `[h, w, 3]`, already moved by `field`, with the traces applied."""
     soft = softened(picture, field, traces.soft_moved, traces.soft_everywhere)
     return recompressed(soft, traces.jpeg)
 
 
 def softened(picture: Picture, field: Field, moved: float, everywhere: float = 0.0) -> Picture:
-    """The picture blurred by Gaussians: of sigma `moved` in pixels where `field` moves it, and
-    `everywhere` else.
-    """
+    """The picture blurred by Gaussians: sigma in pixels is `moved` where `field` moves it, and
+    `everywhere` elsewhere."""
     length = np.hypot(*field) / (SOFT_FROM * min(picture.shape[:2]))
     share = np.minimum(length, 1.0)[:, :, None]
     exact = picture.astype(np.float64)
@@ -57,7 +56,7 @@ def softened(picture: Picture, field: Field, moved: float, everywhere: float = 0
 
 
 def recompressed(picture: Picture, quality: int | None) -> Picture:
-    """The picture as JPEG of that quality shows it."""
+    """The picture after JPEG compression with that quality; unchanged if None."""
     if quality is None:
         return picture
     buffer = io.BytesIO()

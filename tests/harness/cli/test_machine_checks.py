@@ -12,7 +12,7 @@ from harness.cli import machine_checks as doctor
 from harness.cli.app import main
 from harness.cli.machine_checks import GIB, Finding
 from harness.paths import RunPaths
-from harness.study.study import OURS
+from tests.synthetic_studies import study_attrs
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -28,8 +28,8 @@ def searched(tmp_path: Path) -> RunPaths:
     paths = RunPaths(tmp_path / "빈 칸")
     paths.root.mkdir()
     study = optuna.create_study(study_name="마침", storage=f"sqlite:///{paths.optuna_db}")
-    for name in OURS:  # by which a study is the harness's own
-        study.set_user_attr(name, "now")
+    for key, value in study_attrs("마침").items():
+        study.set_user_attr(key, value)
     return paths
 
 
@@ -117,6 +117,16 @@ def test_whole_databases_are_well_and_damaged_ones_are_not(searched: RunPaths) -
             list(doctor.stores(searched)), "mlflow" if "ml" in file.name else "studies"
         ).fix
         file.write_bytes(whole)
+
+
+def test_a_study_of_a_newer_version_stays_where_it_is(searched: RunPaths) -> None:
+    study = optuna.load_study(study_name="마침", storage=f"sqlite:///{searched.optuna_db}")
+    study.set_user_attr("record_version", 99)
+    found = named(list(doctor.stores(searched)), "studies")
+    assert found.level == "problem"
+    assert "it is intact" in found.said
+    assert "update it with pip install --upgrade" in found.fix
+    assert "move" not in found.fix
 
 
 def test_the_command_ends_with_2_only_where_a_search_cannot_run(

@@ -16,7 +16,7 @@ from harness.console.events import Note, Opened, Prepared, RungReached, TrialBeg
 from harness.console.lines import leading, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
 from harness.paths import RunPaths
-from harness.search.result import TRACKING_URI, as_data, as_lines, outcome_of
+from harness.search.result import as_data, as_lines, outcome_of
 from harness.search.status import standing_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
@@ -200,5 +200,5 @@ def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Pa
 
 def test_status_names_the_mlflow_of_the_last_search(tmp_path: Path) -> None:
     study, paths = make_study(3), RunPaths(tmp_path).study("boundary-sharpness")
-    study.set_user_attr(TRACKING_URI, "http://***@tracking:5000")
+    study.set_user_attr("tracking_uri", "http://***@tracking:5000")
     assert as_lines(outcome_of(study, tmp_path, paths))[-1].endswith("http://***@tracking:5000")

@@ -24,13 +24,13 @@ def test_a_clear_winner_is_called_better() -> None:
         [finalist("t3", 0.3), finalist("t4", 0.28), finalist("recommended", 0.25)], "recommended"
     )
     assert shown is not None
-    assert shown["winner"] == "t3"
-    assert shown["runner_up"] == "t4"
-    assert shown["better"]
-    assert shown["verdict"].startswith("better than the guide's recommended setting by 0.0")
-    assert shown["difference"]["low"] > 0.04
-    assert shown["ahead_of_runner_up"]["low"] > 0
-    assert [row["name"] for row in shown["rows"]] == ["t3", "t4", "recommended"]
+    assert shown.winner == "t3"
+    assert shown.runner_up == "t4"
+    assert shown.better
+    assert shown.verdict.startswith("better than the guide's recommended setting by 0.0")
+    assert shown.difference.low > 0.04
+    assert shown.ahead_of_runner_up.low > 0
+    assert [row.name for row in shown.rows] == ["t3", "t4", "recommended"]
 
 
 @pytest.mark.parametrize("challengers", [1, 2, 3])
@@ -40,18 +40,20 @@ def test_the_winner_s_lead_allows_for_its_having_been_chosen(challengers: int) -
     baseline = finalist("recommended", 0.25)
     found = conclude([*others, baseline], "recommended")
     assert found is not None
-    assert found["level"] == pytest.approx(1 - 0.05 / challengers)
+    assert found.level == pytest.approx(1 - 0.05 / challengers)
     cells = [np.subtract(others[0].scores[seed], baseline.scores[seed]) for seed in SEEDS]
     mean, low, high = crossed_interval(np.array(cells), 1 - 0.05 / challengers)
-    assert found["difference"] == pytest.approx({"mean": mean, "low": low, "high": high})
+    assert found.difference.as_data() == pytest.approx({"mean": mean, "low": low, "high": high})
     second = others[1] if challengers > 1 else baseline
     cells = [np.subtract(others[0].scores[seed], second.scores[seed]) for seed in SEEDS]
     mean, low, high = crossed_interval(np.array(cells), 1 - 0.05 / challengers)
-    assert found["ahead_of_runner_up"] == pytest.approx({"mean": mean, "low": low, "high": high})
+    assert found.ahead_of_runner_up.as_data() == pytest.approx(
+        {"mean": mean, "low": low, "high": high}
+    )
     means = [np.mean(list(others[0].scores[seed])) for seed in SEEDS]
-    assert found["rows"][0]["mean"] == pytest.approx(np.mean(means))
+    assert found.rows[0].mean == pytest.approx(np.mean(means))
     half = 4.302652729911275 * np.std(means, ddof=1) / 3**0.5  # Student's t of two degrees
-    assert found["rows"][0]["ci95"] == pytest.approx([np.mean(means) - half, np.mean(means) + half])
+    assert found.rows[0].ci95 == pytest.approx([np.mean(means) - half, np.mean(means) + half])
 
 
 def test_a_lead_that_chance_may_have_made_is_none_though_one_interval_would_say_so() -> None:
@@ -68,10 +70,10 @@ def test_a_lead_that_chance_may_have_made_is_none_though_one_interval_would_say_
     many = conclude([first, finalist("t4", 0.1), finalist("t5", 0.1), baseline], "recommended")
     assert few is not None
     assert many is not None
-    assert few["better"]
-    assert few["verdict"].startswith(f"better than the guide's recommended setting by {lead:.4f}")
-    assert not many["better"]
-    assert many["verdict"].startswith(
+    assert few.better
+    assert few.verdict.startswith(f"better than the guide's recommended setting by {lead:.4f}")
+    assert not many.better
+    assert many.verdict.startswith(
         "no difference between t3 and the guide's recommended setting shown"
     )
 
@@ -86,29 +88,29 @@ def test_noise_is_no_difference() -> None:
         "recommended",
     )
     assert shown is not None
-    assert not shown["better"]
-    assert shown["verdict"].startswith("no difference between t")
+    assert not shown.better
+    assert shown.verdict.startswith("no difference between t")
 
 
 def test_the_guide_may_be_right() -> None:
     shown = conclude([finalist("t3", 0.2), finalist("recommended", 0.25)], "recommended")
     assert shown is not None
-    assert shown["winner"] == "recommended"
-    assert not shown["better"]
-    assert shown["verdict"].startswith(
+    assert shown.winner == "recommended"
+    assert not shown.better
+    assert shown.verdict.startswith(
         "the guide's recommended setting is the best: t3, the best of the others, is"
     )
-    assert shown["difference"]["mean"] == pytest.approx(-shown["ahead_of_runner_up"]["mean"])
-    assert shown["ahead_of_runner_up"]["low"] > 0.04
+    assert shown.difference.mean == pytest.approx(-shown.ahead_of_runner_up.mean)
+    assert shown.ahead_of_runner_up.low > 0.04
 
 
 def test_who_diverges_once_cannot_win() -> None:
     wild = finalist("t3", 0.9, diverged=True)
     shown = conclude([wild, finalist("t4", 0.26), finalist("recommended", 0.25)], "recommended")
     assert shown is not None
-    assert shown["winner"] == "t4"
-    assert shown["rows"][-1]["name"] == "t3"
-    assert shown["rows"][-1]["diverged"]
+    assert shown.winner == "t4"
+    assert shown.rows[-1].name == "t3"
+    assert shown.rows[-1].diverged
 
 
 @pytest.mark.parametrize("missing", ["t3", "recommended"])
@@ -126,7 +128,7 @@ def test_only_seeds_that_both_ran_are_compared() -> None:
     early = finalist("recommended", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})
     shown = conclude([late, early], "recommended")
     assert shown is not None
-    assert shown["difference"]["mean"] == pytest.approx(0.1)
+    assert shown.difference.mean == pytest.approx(0.1)
 
 
 def test_where_less_is_better_the_least_leads() -> None:
@@ -134,5 +136,5 @@ def test_where_less_is_better_the_least_leads() -> None:
         [finalist("t3", 0.2), finalist("t4", 0.3), finalist("recommended", 0.25)], "recommended", -1
     )
     assert shown is not None
-    assert shown["winner"] == "t3"
-    assert shown["difference"]["low"] > 0.04
+    assert shown.winner == "t3"
+    assert shown.difference.low > 0.04

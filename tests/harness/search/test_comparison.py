@@ -55,9 +55,9 @@ def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     outcome = run(plan, Instant)
     assert outcome.final_runs == 6
     assert outcome.finalists is not None
-    assert outcome.finalists["winner"] == str(one)
-    assert outcome.finalists["verdict"].startswith(f"better than {other} by 0.")
-    assert outcome.finalists["level"] == pytest.approx(0.95)
+    assert outcome.finalists.winner == str(one)
+    assert outcome.finalists.verdict.startswith(f"better than {other} by 0.")
+    assert outcome.finalists.level == pytest.approx(0.95)
     said = "\n".join(confirmation(outcome))
     assert str(one) in said
     decision = " ".join(" ".join(decision_lines(outcome)).split())

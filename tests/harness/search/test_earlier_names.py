@@ -12,7 +12,8 @@ from searching import run, trials
 from harness.search.result import as_lines
 from harness.study.study import read_study
 from reports.names import RECOMMENDED
-from reports.record import finalists_noted, recipe_trial
+from reports.record import recipe_trial
+from reports.study_record import StudyRecord
 
 
 def as_version_0_1_had_it(folder: Path) -> None:
@@ -41,13 +42,13 @@ def test_it_goes_on(tmp_path: Path, stopped_after: int | None) -> None:
     assert (named["best"], named["recommended"]) == (1, 0)
     assert len(found) == 15
     study = read_study(tmp_path, "fake")
-    baseline, finals = recipe_trial(study, RECOMMENDED), finalists_noted(study)
+    baseline, finals = recipe_trial(study, RECOMMENDED), StudyRecord.of(study).finalists
     assert baseline is not None
     assert finals is not None
-    assert finals["baseline"] == RECOMMENDED
-    (row,) = [row for row in finals["rows"] if row["name"] == RECOMMENDED]
-    assert row["trial"] == baseline.number
-    assert row["repeats"] == 3
+    assert finals.baseline == RECOMMENDED
+    (row,) = [row for row in finals.rows if row.name == RECOMMENDED]
+    assert row.trial == baseline.number
+    assert row.repeats == 3
     best = yaml.safe_load((tmp_path / "fake" / "best.yaml").read_text())
     assert best["baseline"]["recipe"] == RECOMMENDED
     assert best["verdict"].startswith("better than the guide's recommended setting")

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from searching import Heard
 
 import harness.search.search
-from harness.console.events import Event, Expected
+from harness.console.events import Expected
 from harness.search.estimate import Forecast, expected, where
 from harness.search.plan import SearchPlan
 from harness.search.stop_signals import StopSwitch
-from harness.search.time_left import EXPECTED, UNDERTAKEN
 from harness.trials.messages import Pace
+from reports.study_record import StudyRecord
+from tests.synthetic_studies import make_study
 
 REPAINTS, MOVES = "unet_128", "warp_unet_128"
 
@@ -127,8 +128,10 @@ def test_a_search_says_it_in_its_first_lines_and_records_it(tmp_path: Path) -> N
     assert kinds.index("Opened") < kinds.index("Expected") < kinds.index("TrialBegan")
     [said] = [event for event in view.events if isinstance(event, Expected)]
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
-    assert study.user_attrs[EXPECTED] == said.seconds > 0
-    assert study.user_attrs[UNDERTAKEN]["trials"] == 3
+    record = StudyRecord.of(study)
+    assert record.expected_seconds == said.seconds > 0
+    assert record.undertaken is not None
+    assert record.undertaken.trials == 3
 
 
 class Unmeasured(Instant):
@@ -146,17 +149,15 @@ def test_a_pace_that_cannot_be_measured_ends_no_search(tmp_path: Path) -> None:
 
 
 def test_only_all_workers_together_say_it() -> None:
-    said: list[Event] = []
-
-    class Study:
-        def set_user_attr(self, key: str, value: object) -> None:
-            assert key == EXPECTED
+    said: list[Expected] = []
+    study = make_study(0)
 
     class View:
         show = staticmethod(said.append)
 
-    forecast = Forecast(planned(jobs=2), Study(), View())  # type: ignore[arg-type]
+    forecast = Forecast(planned(jobs=2), study, View())  # type: ignore[arg-type]
     forecast.note(Pace({REPAINTS: 1.0}))
     assert said == []
     forecast.note(Pace({REPAINTS: 1.0}))
     assert len(said) == 1
+    assert StudyRecord.of(study).expected_seconds == said[0].seconds

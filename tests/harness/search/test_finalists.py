@@ -160,7 +160,7 @@ def test_a_larger_budget_confirms_whoever_leads_then(tmp_path: Path, unmirrored:
     assert first.best is not None
     assert second.best is not None
     assert second.best.value > first.best.value
-    assert second.finalists["winner"] == f"t{second.best.number:03d}"
+    assert second.finalists.winner == f"t{second.best.number:03d}"
     # The recommendation had run on these seeds already.
     assert len(final_runs(tmp_path)) == 4 + 2
 
@@ -181,10 +181,10 @@ def test_a_winner_that_diverges_is_not_exported(tmp_path: Path, unmirrored: None
     outcome = run(make_plan(tmp_path, budget=24, finalists=2, repeats=2), WildWinner)
     assert outcome.finalists is not None
     assert outcome.best is not None
-    wild = outcome.finalists["rows"][-1]
-    assert wild["trial"] == outcome.best.number
-    assert wild["diverged"]
-    assert best_yaml(tmp_path)["trial"] != wild["trial"]
+    wild = outcome.finalists.rows[-1]
+    assert wild.trial == outcome.best.number
+    assert wild.diverged
+    assert best_yaml(tmp_path)["trial"] != wild.trial
 
 
 def test_the_recommendation_is_compared_with_where_the_space_has_no_place_for_it(
@@ -194,10 +194,10 @@ def test_the_recommendation_is_compared_with_where_the_space_has_no_place_for_it
     assert not plan.recipes
     outcome = run(plan)
     assert outcome.finalists is not None
-    assert outcome.finalists["rows"][-1]["trial"] is None
-    assert outcome.finalists["rows"][-1]["params"]["lambda_L1"] == 100
+    assert outcome.finalists.rows[-1].trial is None
+    assert outcome.finalists.rows[-1].params["lambda_L1"] == 100
     assert best_yaml(tmp_path)["params"]["lambda_L1"] == 42
-    json.dumps(outcome.finalists)
+    json.dumps(outcome.finalists.as_data())
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_what_breaks_a_guard_is_shown_and_never_the_best(tmp_path: Path, unmirro
     assert outcome.best is not None
     assert outcome.best.number not in out
     assert outcome.finalists is not None
-    assert not out & {row["trial"] for row in outcome.finalists["rows"]}
+    assert not out & {row.trial for row in outcome.finalists.rows}
     assert best_yaml(tmp_path)["trial"] not in out
 
 

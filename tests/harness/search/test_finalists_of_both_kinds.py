@@ -252,10 +252,10 @@ def test_what_is_best_as_it_is_may_be_the_recommendation_itself() -> None:
         [moving, finalist("t3", 0.2), finalist("recommended", 0.25)], "recommended", 1, True
     )
     assert shown is not None
-    assert shown["winner"] == "t9"
-    assert (shown["as_is"]["name"], shown["as_is"]["challenger"]) == ("recommended", "t3")
-    assert shown["as_is"]["verdict"].startswith("the guide's recommended setting is the best: t3")
-    assert not shown["as_is"]["better"]
+    assert shown.winner == "t9"
+    assert (shown.as_is.name, shown.as_is.challenger) == ("recommended", "t3")
+    assert shown.as_is.verdict.startswith("the guide's recommended setting is the best: t3")
+    assert not shown.as_is.better
     without = conclude([moving, finalist("recommended", 0.25)], "recommended", 1, True)
     assert without is not None
     assert without["as_is"] is None

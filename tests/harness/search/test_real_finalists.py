@@ -147,7 +147,7 @@ def test_every_run_is_of_its_own_seed_on_the_pictures_held_out(confirmed: Confir
         assert sorted(trial.intermediate_values) == [4, 6]
     seeds = {trial.user_attrs["seed"] for trial in finals}
     assert len(seeds) == 2
-    assert seeds == set(outcome.finalists["seeds"])
+    assert seeds == set(outcome.finalists.seeds)
     for name in {trial.user_attrs["finalist"] for trial in finals}:
         one, other = scores_of(finals, name)
         assert (one != other).all()  # another seed, another training
@@ -157,7 +157,7 @@ def test_the_verdict_is_what_the_runs_scores_come_to(confirmed: Confirmed) -> No
     _, outcome, finals = confirmed
     found = outcome.finalists
     assert found is not None
-    means = {row["name"]: row["mean"] for row in found["rows"]}
+    means = {row.name: row.mean for row in found.rows}
     assert len(means) == 3
     assert means == pytest.approx({name: scores_of(finals, name).mean() for name in means})
     challenger = max(
@@ -165,17 +165,18 @@ def test_the_verdict_is_what_the_runs_scores_come_to(confirmed: Confirmed) -> No
     )
     differences = scores_of(finals, challenger) - scores_of(finals, "recommended")
     mean, low, high = crossed_interval(differences, 1 - 0.05 / 2)
-    assert found["difference"] == pytest.approx({"mean": mean, "low": low, "high": high})
-    assert found["better"] == (low > 0)
-    assert found["winner"] == max(means, key=lambda name: means[name])
+    assert found.difference is not None
+    assert found.difference.as_data() == pytest.approx({"mean": mean, "low": low, "high": high})
+    assert found.better == (low > 0)
+    assert found.winner == max(means, key=lambda name: means[name])
 
 
 def test_best_yaml_says_what_was_measured_on_them(confirmed: Confirmed) -> None:
     plan, outcome, finals = confirmed
     held = yaml.safe_load(plan.paths.best_yaml.read_text())
     assert outcome.finalists is not None
-    row = next(row for row in outcome.finalists["rows"] if row["trial"] == held["trial"])
-    scores = scores_of(finals, row["name"])
+    row = next(row for row in outcome.finalists.rows if row.trial == held["trial"])
+    scores = scores_of(finals, row.name)
     score = held["score"]
     assert score["mean"] == pytest.approx(scores.mean())
     assert (score["repeats"], score["steps"]) == (2, 6)
@@ -183,7 +184,7 @@ def test_best_yaml_says_what_was_measured_on_them(confirmed: Confirmed) -> None:
     unchanged = torch.stack(SPLITS.test.retouched).float() / 255
     assert score["noop"] == pytest.approx(by_hand.scored(SPLITS.test, unchanged).value, rel=1e-5)
     assert held["baseline"]["mean"] == pytest.approx(scores_of(finals, "recommended").mean())
-    own = [t.user_attrs for t in finals if t.user_attrs["finalist"] == row["name"]]
+    own = [t.user_attrs for t in finals if t.user_attrs["finalist"] == row.name]
     for name in ("D", "E", "Lrel", "ciede2000"):
         assert score["components"][name] == pytest.approx(
             np.mean([noted["components"][name] for noted in own])

@@ -15,9 +15,10 @@ from searching import Heard, run, trials
 import harness.search.search
 from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
-from harness.search.resume import OUT_OF_MEMORY, is_whole
+from harness.search.resume import is_whole
 from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
+from reports.trial_record import Cause
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
 
@@ -183,6 +184,6 @@ class TooLarge(Instant):
 
 def test_a_recipe_that_is_too_large_for_the_memory_is_not_queued_again(tmp_path: Path) -> None:
     run(make_plan(tmp_path, budget=3), TooLarge)
-    assert trials(tmp_path)[1].user_attrs["reason"].startswith(OUT_OF_MEMORY)
+    assert trials(tmp_path)[1].user_attrs["cause"] == Cause.OUT_OF_MEMORY
     assert run(make_plan(tmp_path, budget=8)).counts == {"fail": 1, "complete": 8}
     assert runs_of(tmp_path / "fake", 1) == 2

@@ -1,5 +1,6 @@
 """Whole searches with runners that answer at once: the budget, the faults, what is left."""
 
+import re
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -197,14 +198,14 @@ def test_the_mirror_hears_of_every_new_lead_while_the_search_goes_on(
     assert leading[-1] == outcome.winner
     for ended, name, note in tracker.leads:
         assert name == f"t{ended:03d}"  # one worker: told before the next trial ends
-        assert f"| ★ best | {name} |" in note
+        assert re.search(rf"^\| ★ \w+ \| {name} \|", note, re.MULTILINE)
         assert f"{ended + 1} of 16 trials are done" in note
 
 
 def test_a_search_that_reached_its_end_leaves_its_report(faulty: Study) -> None:
     page = faulty.plan.paths.report_html.read_text(encoding="utf-8")
     assert faulty.outcome.best is not None
-    assert f"Trial {faulty.outcome.best.number}" in page
+    assert f"t{faulty.outcome.best.number:03d}" in page
 
 
 def test_databases_are_whole_and_write_ahead(faulty: Study) -> None:

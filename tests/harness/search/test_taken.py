@@ -97,7 +97,7 @@ def test_a_study_of_an_earlier_version_keeps_its_finalists(tmp_path: Path) -> No
     url = f"sqlite:///{tmp_path}/optuna.db"
     storage = optuna.storages.RDBStorage(url)
     with storage.engine.begin() as connection:
-        for key in (record.IDENTITY, record.FINALISTS_OF):
+        for key in ("identity", "finalists_of"):
             connection.exec_driver_sql(f"DELETE FROM study_user_attributes WHERE key = '{key}'")
     (tmp_path / "fake" / "study.json").unlink()
     again = run(make_plan(tmp_path, budget=21, finalists=1, repeats=2))
@@ -105,7 +105,7 @@ def test_a_study_of_an_earlier_version_keeps_its_finalists(tmp_path: Path) -> No
     searched = record.read_study(tmp_path)
     finals = record.finals_of(searched)
     assert finals is not None
-    assert finals.user_attrs == {record.FINALISTS_OF: searched.user_attrs[record.IDENTITY]}
+    assert finals.user_attrs == {"finalists_of": searched.user_attrs["identity"]}
 
 
 def test_the_files_of_a_deleted_study_are_moved_and_never_mixed(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_the_folder_knows_its_study(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, budget=1)
     run(plan)
     study = record.read_study(tmp_path)
-    assert owner_of(plan.paths) == study.user_attrs[record.IDENTITY]
+    assert owner_of(plan.paths) == study.user_attrs["identity"]
     plan.paths.owner.write_text("half a fi")
     run(make_plan(tmp_path, budget=2))
     assert json.loads(plan.paths.owner.read_text())["identity"] == record.identity_of(study)

@@ -15,8 +15,9 @@ from harness.console.time_left import Durations, Work, seconds_left
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.search.status import standing_lines
-from harness.search.time_left import EXPECTED, UNDERTAKEN, note_undertaken, time_left
+from harness.search.time_left import note_undertaken, time_left
 from harness.study.locks import sign
+from reports.study_record import StudyRecord
 from tests.synthetic_studies import make_study
 
 durations = st.lists(st.floats(0.1, 1000), max_size=30)
@@ -57,7 +58,9 @@ def searched(*seconds: float) -> Study:
     """A study whose trials took so long, beside one that began five seconds ago."""
     study = make_study(0)
     note_undertaken(study, make_plan(Path("nowhere"), jobs=2, budget=10))
-    study.set_user_attr(UNDERTAKEN, study.user_attrs[UNDERTAKEN] | {"began": NOW - 60})
+    noted = StudyRecord.of(study).undertaken
+    assert noted is not None
+    StudyRecord.note(study, undertaken=noted.model_copy(update={"began": NOW - 60}))
     for took in seconds:
         study.add_trial(create_trial(value=0.3, user_attrs={"seconds": took}))
     if seconds:
@@ -70,14 +73,14 @@ def searched(*seconds: float) -> Study:
 def test_before_a_trial_has_ended_it_is_what_was_expected() -> None:
     study = searched()
     assert time_left(study, NOW) is None
-    study.set_user_attr(EXPECTED, 300.0)
+    StudyRecord.note(study, expected_seconds=300.0)
     assert time_left(study, NOW) == 240
     assert time_left(study, NOW + 1000) == 0
 
 
 def test_then_it_is_by_the_trials_so_far() -> None:
     study = searched(10, 20)
-    study.set_user_attr(EXPECTED, 300.0)
+    StudyRecord.note(study, expected_seconds=300.0)
     assert time_left(study, NOW) == pytest.approx((8 * 15 - 5) / 2)
 
 
@@ -96,6 +99,6 @@ def test_the_status_of_a_running_search_says_it(tmp_path: Path) -> None:
 
 def test_another_search_of_the_study_does_not_keep_an_old_estimate(tmp_path: Path) -> None:
     study = make_study(0)
-    study.set_user_attr(EXPECTED, 1e6)
+    StudyRecord.note(study, expected_seconds=1e6)
     note_undertaken(study, make_plan(tmp_path))
     assert time_left(study, time.time()) is None

@@ -24,6 +24,7 @@ from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
 from reports.record import score_of, trials_by_score
 from reports.table import trials_frame
+from tests.synthetic_studies import study_attrs
 
 
 class Torn(Instant):
@@ -110,7 +111,7 @@ def test_the_whole_front_is_kept_and_exported_by_number(found: Found) -> None:
 def test_the_finalists_are_of_the_front(found: Found) -> None:
     _, outcome = found
     assert outcome.finalists is not None
-    tried = {row["trial"] for row in outcome.finalists["rows"] if row["recipe"] is None}
+    tried = {row.trial for row in outcome.finalists.rows if row.recipe is None}
     assert tried <= {point.number for point in outcome.front}
     held = yaml.safe_load(outcome.paths.best_yaml.read_text())
     assert held["confirmed"]
@@ -119,7 +120,8 @@ def test_the_finalists_are_of_the_front(found: Found) -> None:
 
 def test_a_broken_guard_keeps_a_trial_off_the_front() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"])
-    study.set_user_attr("guards", {"ciede2000": 1.0})
+    for key, value in study_attrs(guards={"ciede2000": 1.0}).items():
+        study.set_user_attr(key, value)
     for values, shift, recipe in (([0.5, 0.5], 5.0, "recommended"), ([0.9, 0.1], 6.5, None)):
         noted = {"components": {"ciede2000": shift}, "score": values[0]}
         named = {"recipe": recipe} if recipe else {}

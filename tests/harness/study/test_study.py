@@ -74,7 +74,7 @@ def test_a_failed_trial_is_not_counted(tmp_path: Path) -> None:
 
 def test_a_half_made_study_is_made_anew(tmp_path: Path) -> None:
     storage = new_study(tmp_path)._storage
-    half = record.create_marked(storage, "half", ["maximize"], {record.IDENTITY: "a" * 32})
+    half = record.create_marked(storage, "half", ["maximize"], {"identity": "a" * 32})
     half.set_user_attr("name", "half")
     half.enqueue_trial({})
     assert record.find_study(storage, "half") is None

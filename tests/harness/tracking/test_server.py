@@ -28,7 +28,7 @@ from harness.tracking.outbox import Entry
 from harness.tracking.server import (
     APP,
     DIRECTLY,
-    asked,
+    api_response,
     chosen_experiment,
     free_port,
     page_of,
@@ -147,9 +147,9 @@ def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[
 
 def picture_of(base: str, experiment: str) -> bytes:
     """A picture of the best run, as MLflow's page loads it."""
-    (best,) = asked(base, "runs/search", experiment_ids=[experiment], filter="tags.best = 'true'")[
-        "runs"
-    ]
+    (best,) = api_response(
+        base, "runs/search", experiment_ids=[experiment], filter="tags.best = 'true'"
+    )["runs"]
     run = best["info"]["run_id"]
     with DIRECTLY.open(
         f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=images"

@@ -217,14 +217,14 @@ def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
         name: steps.begin(name, lambda: model, batch(1), weights, FIRST)
         for name in ("a", "b", "c", "d", "b", "e")
     }
-    assert list(steps.held) == ["a", "c", "d", "b", "e"]
+    assert list(steps.cached) == ["a", "c", "d", "b", "e"]
     assert steps.growth() == 1.0
     assert steps.begin("a", lambda: model, batch(1), weights, FIRST) is met["a"]
     short = True
     steps.begin("f", lambda: model, batch(1), weights, FIRST)
-    assert list(steps.held) == ["f"]
+    assert list(steps.cached) == ["f"]
     steps.make_room()
-    assert not steps.held
+    assert not steps.cached
 
 
 def on_gpu(number: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -85,10 +85,10 @@ def test_every_view_is_looked_at_once(vgg: PerceptualLoss, looks: list[int]) -> 
     targets = TargetFeatures(vgg, "float32", PLENTY)
     settings = WHOLE.but({"batch_size": 2})
     for batch in islice(batches(some_pairs(2), settings, CPU, 0, targets), 20):
-        assert batch.wanted is not None
-        assert all(len(layer) == 2 for layer in batch.wanted)
+        assert batch.original_features is not None
+        assert all(len(layer) == 2 for layer in batch.original_features)
     assert looks == [1] * 4
-    assert set(targets.held) == {(0, False), (0, True), (1, False), (1, True)}
+    assert set(targets.cached) == {(0, False), (0, True), (1, False), (1, True)}
 
 
 def test_no_more_is_held_than_there_is_room_for(vgg: PerceptualLoss, looks: list[int]) -> None:
@@ -98,7 +98,7 @@ def test_no_more_is_held_than_there_is_room_for(vgg: PerceptualLoss, looks: list
     settings = WHOLE.but({"flip": False})
     for _ in range(3):
         list(epoch_batches(some_pairs(3), settings, CPU, torch.Generator(), targets))
-    assert len(targets.held) == 2
+    assert len(targets.cached) == 2
     assert len(looks) == 3 + 1 + 1
 
 

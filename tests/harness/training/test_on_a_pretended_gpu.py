@@ -89,7 +89,7 @@ def test_trials_score_as_on_the_cpu(
     with PretendedGpu() as gpu:
         trials = make_trials(dataset, tmp_path / "gpu", device="cuda:0", **made)
         assert scores_of(trials, tasks) == pytest.approx(wanted, rel=1e-4)
-        assert len(trials.captured.held) == structures
+        assert len(trials.captured.cached) == structures
         assert not trials.captured.refused
     assert len(set(wanted)) == len(tasks) + 2
     assert not gpu.constants
@@ -302,7 +302,7 @@ def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
     with PretendedGpu():
         trials = make_trials(dataset, tmp_path, train=SETTINGS, device="cuda:0")
         monkeypatch.setattr(trials.captured, "make_room", lambda: None)
-        trials.captured.held = dict.fromkeys(range(held))  # type: ignore[arg-type]
+        trials.captured.cached = dict.fromkeys(range(held))  # type: ignore[arg-type]
         monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: held << 30)
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (60 << 30, 80 << 30))

@@ -99,6 +99,6 @@ def test_on_a_gpu_the_replayed_step_is_timed(
     with PretendedGpu():
         trials = Trials(on_gpu)
         found = trials.measure()
-        assert not trials.captured.held  # nothing is left of it
+        assert not trials.captured.cached  # nothing is left of it
     assert len(found.steps) == len(set(map(id, replayed))) == 2
     assert len(replayed) == 4
