@@ -175,6 +175,18 @@ def test_a_person_judges_with_the_keyboard(server: PairsServer, chromium: Any) -
 
 
 @pytest.mark.browser
+def test_on_a_phone_each_picture_has_the_full_width_and_no_keys(
+    server: PairsServer, chromium: Any
+) -> None:
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
+    page.goto(server.address)
+    width = page.locator(".pair").bounding_box()["width"]
+    figures = page.locator(".pair figure").all()
+    assert [figure.bounding_box()["width"] for figure in figures] == [width] * 3
+    assert not any(key.is_visible() for key in page.locator("kbd").all())
+
+
+@pytest.mark.browser
 def test_a_person_reloads_the_page(server: PairsServer, chromium: Any) -> None:
     page = chromium.new_page()
     page.goto(server.address)
