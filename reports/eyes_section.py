@@ -57,7 +57,7 @@ def agreement_sentence(found: Agreement, say: Translate) -> str:
 
 
 def preferences(study: Study, found: Agreement, say: Translate) -> list[dict[str, Any]]:
-    """A row a setting: its name in the report, how often it was chosen, and its score in the search."""
+    """A row a setting: its name, how often it was chosen, and its score in the search."""
     trials = study.get_trials(deepcopy=False)
     finals = StudyRecord.of(study).finalists
     rows = []
