@@ -93,12 +93,17 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
 def explain(config: "SearchConfig", in_full: bool) -> None:
     """`--dry-run`: print what would be done; with `--debug` also the whole plan as YAML."""
     from harness.search import explained
-    from harness.search.plan import plan_search
+    from harness.search.plan import PairsToMakeError, plan_search
     from harness.trials.launchers.local import import_for_workers
 
     if config.launcher == "local" and config.trainer == "builtin":
         import_for_workers()  # they measure how long the search takes
-    plan = plan_search(config, typer.echo)
+    try:
+        plan = plan_search(config, typer.echo, False)
+    except PairsToMakeError as error:
+        lines = explained.labelled("Pictures", str(error))
+        print(printable("\n".join([*lines, "The rest is known once they are made."])))
+        return
     done = trials_there(plan)
     duration = how_long(plan) if done < plan.config.budget else ""
     lines = explained.explained(plan, done, duration)

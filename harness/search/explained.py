@@ -26,10 +26,14 @@ def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
     """
     lines = []
     for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
-        lines += wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
+        lines += labelled(label, text)
     for remark in plan.remarks:
         lines += wrapped(remark, "  ")
     return lines
+
+
+def labelled(label: str, text: str) -> list[str]:
+    return wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
 
 
 def wrapped(text: str, indent: str) -> list[str]:

@@ -86,7 +86,7 @@ def make_pairs(
     stroke and seed. Every fifth original is kept for validation.
 
     Args:
-        remark: receives sentences about ignored files and about a guessed bit depth.
+        remark: receives sentences about ignored files, a guessed bit depth, and how far it is.
 
     Raises:
         UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
@@ -108,8 +108,10 @@ def make_pairs(
             entries = (
                 (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
             )
-            for line in each(make_one, entries, processes):
+            for done, line in enumerate(each(make_one, entries, processes), 1):
                 record.write(line + "\n")
+                if done < pairs and done % max(10, pairs // 10) == 0:
+                    remark(f"{done} of {pairs} pairs are made.")
         if plan.out.exists():
             plan.out.rmdir()
         aside.rename(plan.out)
