@@ -146,6 +146,10 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     passed_over = tuple(name for name in listing.passed_over if not ours(name))
     passed_over += tuple(f"{place}/" for place in sorted(made) if (folder / place).is_dir())
     if not originals:
+        if not folder.exists():
+            raise UserInputError(
+                f"There is no folder {inline(folder)}: name a folder of portraits with --originals."
+            )
         lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
         account = account_of(passed_over)
         raise UserInputError(
