@@ -86,10 +86,11 @@ TEXTS = {
     " {pairs} held-out pairs. There the input unchanged scores {noop}.",
     "eyes": "Judged by eyes",
     "eyes_agree": "Eyes and score agree in {agreed} of {decided} blind pairs ({share}; 95 %"
-    " interval {low} to {high}, as if the pairs were independent). In {undecided} others the"
-    " eyes saw no difference, or the scores have none.",
-    "eyes_undecided": "In all {undecided} blind pairs the eyes saw no difference, or the scores are"
-    " equal.",
+    " interval {low} to {high}, as if the pairs were independent).",
+    "eyes_few": "Eyes and score agree in {agreed} of {decided} blind pairs ({share}, but of too few"
+    " for an interval).",
+    "eyes_undecided": "Pairs in which the eyes saw no difference, or the scores have none:"
+    " {undecided}.",
     "eyes_chosen": "Chosen as the sharper one",
     "eyes_of": "{chosen} of {of}",
     "finding_supported": "supported",

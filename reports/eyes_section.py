@@ -7,9 +7,14 @@ from optuna import Study
 
 from reports.eyes import Agreement, agreement
 from reports.first_screen import setting_name
+from reports.numbers import trial_name
 from reports.record import score_of
+from reports.study_record import StudyRecord
 from reports.translations import Translate, translator
 from reports.trial_record import TrialRecord
+
+FEWEST = 5
+"""Decided pairs from which an interval is given."""
 
 
 def result(study: Study, lang: str = "en") -> str:
@@ -35,25 +40,32 @@ def result(study: Study, lang: str = "en") -> str:
 
 def agreement_sentence(found: Agreement, say: Translate) -> str:
     """How often the person chose the crop that scores better."""
-    if not found.decided:
-        return say("eyes_undecided", undecided=found.undecided)
-    return say(
-        "eyes_agree",
-        agreed=found.agreed,
-        decided=found.decided,
-        share=f"{found.agreed / found.decided:.0%}",
-        low=f"{found.low:.0%}",
-        high=f"{found.high:.0%}",
-        undecided=found.undecided,
-    )
+    sentences = []
+    if found.decided:
+        agree = say(
+            "eyes_few" if found.decided < FEWEST else "eyes_agree",
+            agreed=found.agreed,
+            decided=found.decided,
+            share=f"{found.agreed / found.decided:.0%}",
+            low=f"{found.low:.0%}",
+            high=f"{found.high:.0%}",
+        )
+        sentences.append(agree)
+    if found.undecided:
+        sentences.append(say("eyes_undecided", undecided=found.undecided))
+    return " ".join(sentences)
 
 
 def preferences(study: Study, found: Agreement, say: Translate) -> list[dict[str, Any]]:
     """A row a setting: its name, how often it was chosen, and its score in the search."""
     trials = study.get_trials(deepcopy=False)
+    finals = StudyRecord.of(study).finalists
     rows = []
     for number, (chosen, of) in found.preferred.items():
-        recipe = setting_name(TrialRecord.of(trials[number]).recipe, say)
-        name = f"t{number:03d}" + (f" ({recipe})" if recipe else "")
+        trial = trial_name(number)
+        finalist = finals.row_of_trial(number) if finals else None
+        known = finalist.name if finalist else TrialRecord.of(trials[number]).recipe
+        setting = setting_name(known, say) or trial
+        name = setting if setting == trial else f"{setting} ({trial})"
         rows.append({"name": name, "chosen": chosen, "of": of, "score": score_of(trials[number])})
     return rows

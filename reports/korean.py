@@ -88,9 +88,10 @@ TEXTS = {
     " 따로 남겨 둔 {pairs}쌍. 입력을 그대로 두면 {noop}점입니다.",
     "eyes": "눈으로 한 비교",
     "eyes_agree": "가려 놓고 비교한 {decided}쌍 가운데 {agreed}쌍에서 눈과 점수가 일치했습니다"
-    "({share}, 쌍이 서로 독립이라고 볼 때 95 % 구간 {low}~{high})."
-    " 차이가 보이지 않거나 점수가 같은 쌍은 {undecided}개입니다.",
-    "eyes_undecided": "비교한 {undecided}쌍 모두에서 차이가 보이지 않았거나 점수가 같았습니다.",
+    "({share}, 쌍이 서로 독립이라고 볼 때 95 % 구간 {low}~{high}).",
+    "eyes_few": "가려 놓고 비교한 {decided}쌍 가운데 {agreed}쌍에서 눈과 점수가 일치했습니다"
+    "({share}, 구간을 구하기에는 너무 적습니다).",
+    "eyes_undecided": "차이가 보이지 않거나 점수가 같은 쌍은 {undecided}개입니다.",
     "eyes_chosen": "더 선명하다고 고른 횟수",
     "eyes_of": "{of}번 중 {chosen}번",
     "finding_supported": "뒷받침됨",

@@ -12,8 +12,14 @@ from reports.numbers import trial_name
 from reports.pictures import Cut
 
 
-def page(study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: Sequence[Pair]) -> str:
-    """The page's HTML: the crops in the order of their pairs, and no trial's number or score."""
+def page(
+    study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: Sequence[Pair], begin: int = 0
+) -> str:
+    """The page's HTML: the crops in the order of their pairs, and no trial's number or score.
+
+    Args:
+        begin: the place of the first pair to show; the number of pairs where all are judged.
+    """
     crops: dict[str, int] = {}
 
     def place_of(uri: str) -> int:
@@ -27,7 +33,7 @@ def page(study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: Sequence[
         }
         for pair in pairs
     ]
-    data = Markup(script_json({"crops": list(crops), "pairs": rows}))
+    data = Markup(script_json({"crops": list(crops), "pairs": rows, "begin": begin}))
     environment = Environment(
         loader=PackageLoader("reports", "."), autoescape=True, undefined=StrictUndefined
     )

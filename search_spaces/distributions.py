@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from search_spaces.generators import GENERATOR
+from search_spaces.reasons import remedy
 from search_spaces.trial_params import EXTRAS, SETTINGS, USED, Value, type_of
 
 if TYPE_CHECKING:
@@ -273,8 +274,7 @@ def checked(name: str, value: Any, where: str) -> Any:
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise ValueError(f"{where} cannot be {value!r}: {reason[0].lower()}{reason[1:]}.") from None
+        raise ValueError(f"{where} cannot be {value!r}: {remedy(error.errors())}.") from None
 
 
 def number(kind: Literal["float", "int"], value: Any, where: str) -> float | int:

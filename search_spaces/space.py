@@ -16,6 +16,7 @@ import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,7 +256,7 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
     for key in entries:
         if key not in SETTINGS:
             raise ValueError(
-                f"{where}: {key} is no setting that can be searched; these can: "
+                f"{where}: {key} is no setting that can be searched{did_you_mean(key)} these can: "
                 f"{', '.join(SETTINGS)}."
             )
     missing = [key for key in FIVE if key not in entries]
@@ -336,3 +337,10 @@ def check_use(parameters: Mapping[str, Parameter], where: str) -> None:
         raise ValueError(f"{where}: else must be 0, which is what {USED} false means.")
     if entry.chosen.holds(0):
         raise ValueError(f"{where}: it must stay above 0, for {USED} says whether it is used.")
+
+
+def did_you_mean(key: object) -> str:
+    """The setting whose name is nearest, as part of a sentence."""
+    near = get_close_matches(str(key).lower(), [name.lower() for name in SETTINGS], 1)
+    names = [name for name in SETTINGS if name.lower() in near]
+    return f" (did you mean {names[0]}?);" if names else ";"

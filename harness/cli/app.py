@@ -5,6 +5,7 @@ Commands import their heavy dependencies when they run.
 
 import errno
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -35,6 +36,10 @@ MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 
 # Errors about a path that the user chose, rather than bugs.
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+
+# The parser's words for what users get wrong most.
+NOT_A_CHOICE = re.compile(r"Invalid value for '(--?[\w-]+)[^']*': '(.*)' is not one of (.*)")
+BELONGS_NOWHERE = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 
 DEFERRED = (search.search, compare.compare, training.train)
 
@@ -121,7 +126,18 @@ def correction(error: Any) -> str:
     if message.startswith("Usage:"):
         return message
     command = error.ctx.command_path if error.ctx else "harness"
-    return f"harness: {inline(' '.join(message.split())).rstrip('.')}: see {command} --help."
+    said = inline(" ".join(message.split())).rstrip(".").replace("Value error, ", "")
+    if found := NOT_A_CHOICE.fullmatch(said):
+        option, value, choices = found.groups()
+        said = f"{option} {value} cannot be used: write one of {choices.replace(chr(39), '')}"
+    elif found := BELONGS_NOWHERE.fullmatch(said):
+        words = found[1]
+        options = [name for each in error.ctx.command.params for name in each.opts]
+        budget = words.isdecimal() and "--budget" in options
+        meant = f"--budget {words}" if budget else "an option's value, after its name"
+        said = f"{words} belongs to no option: did you mean {meant}?"
+        return f"harness: {said} See {command} --help."
+    return f"harness: {said}: see {command} --help."
 
 
 def unusable_place(error: Exception) -> str:

@@ -52,14 +52,14 @@ class PairsServer(ThreadingHTTPServer):
         self.pairs = pairs
         self.path = f"/{secrets.token_urlsafe(16)}/"
         self.address = f"http://{HOST}:{self.server_port}{self.path}"
-        self.page = page(study, pictures, pairs)
+        self.pictures = pictures
         self.judged: set[int] = set()
         self.lock = Lock()
 
     def answer(self, place: int, choice: Any) -> bool:
         """Note the judgement of a pair; False where there is no such pair or choice.
 
-        A repeated answer, as of a page that was reloaded, changes nothing.
+        A repeated answer, as of a second page, changes nothing.
         """
         if choice not in CHOICES or not 0 <= place < len(self.pairs):
             return False
@@ -68,6 +68,13 @@ class PairsServer(ThreadingHTTPServer):
                 note(self.study, self.pairs[place], choice)
                 self.judged.add(place)
         return True
+
+    def page(self) -> str:
+        """The page, which begins at the first pair that is not judged: it may be reloaded."""
+        with self.lock:
+            places = (place for place in range(len(self.pairs)) if place not in self.judged)
+            begin = next(places, len(self.pairs))
+        return page(self.study, self.pictures, self.pairs, begin)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print a line about a failed request, but not of a browser that left: it shows why."""
@@ -83,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == self.server.path:
-            self.send(self.server.page.encode(), "text/html; charset=utf-8")
+            self.send(self.server.page().encode(), "text/html; charset=utf-8")
         else:
             self.send_error(404)
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from harness.errors import UserInputError
+from search_spaces.reasons import remedy
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -195,12 +196,14 @@ def refusal(model: "type[BaseModel]", error: "ValidationError") -> str:
     """A message about the first invalid option, from pydantic's errors."""
     first, *others = error.errors()
     reasons = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
-    text = ", or ".join(reason["msg"].removeprefix("Value error, ") for reason in reasons)
-    text = text.replace(", or Input should be ", ", or ")
+    text = remedy(reasons)
     if not first["loc"]:
         return f"{text}."
     field = str(first["loc"][0])
     option = option_of(model.model_fields[field])
+    default = model.model_fields[field].default
+    if option and "_parsing" in first["type"] and type(default) in (int, float):
+        text += f", for example {option.name(field)} {default}"
     value = first["input"]
     printed = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
     return f"{option.name(field) if option else field} {printed} cannot be used: {text}."

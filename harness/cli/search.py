@@ -93,13 +93,20 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
 def explain(config: "SearchConfig", in_full: bool) -> None:
     """`--dry-run`: print what would be done; with `--debug` also the whole plan as YAML."""
     from harness.search import explained
-    from harness.search.plan import plan_search
+    from harness.search.plan import PairsToMakeError, plan_search
     from harness.trials.launchers.local import import_for_workers
 
     if config.launcher == "local" and config.trainer == "builtin":
         import_for_workers()  # they measure how long the search takes
-    plan = plan_search(config, typer.echo)
-    lines = explained.explained(plan, trials_there(plan), how_long(plan))
+    try:
+        plan = plan_search(config, typer.echo, False)
+    except PairsToMakeError as error:
+        lines = explained.labelled("Pictures", str(error))
+        print(printable("\n".join([*lines, "The rest is known once they are made."])))
+        return
+    done = trials_there(plan)
+    duration = how_long(plan) if done < plan.config.budget else ""
+    lines = explained.explained(plan, done, duration)
     if in_full:
         lines += ["", explained.in_full(plan)]
     print(printable("\n".join(lines)))
@@ -120,11 +127,12 @@ def how_long(plan: "SearchPlan") -> str:
 
 
 def trials_there(plan: "SearchPlan") -> int:
-    """The number of trials of the budget that the study already has. Reads only."""
+    """The trials of the budget that the study already has, finalists' runs too. Reads only."""
+    from harness.search.finalists import finished_runs
     from harness.study.study import counted
 
     study = study_there(plan)
-    return 0 if study is None else counted(study)
+    return 0 if study is None else counted(study) + finished_runs(study)
 
 
 def study_there(plan: "SearchPlan") -> "Study | None":

@@ -21,15 +21,19 @@ def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
     Long lines are wrapped.
 
     Args:
-        done: trials of the budget that the study already has.
+        done: trials of the budget that the study already has, finalists' runs too.
         duration: how long it would take, if one can tell.
     """
     lines = []
     for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
-        lines += wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
+        lines += labelled(label, text)
     for remark in plan.remarks:
         lines += wrapped(remark, "  ")
     return lines
+
+
+def labelled(label: str, text: str) -> list[str]:
+    return wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
 
 
 def wrapped(text: str, indent: str) -> list[str]:
@@ -40,12 +44,7 @@ def wrapped(text: str, indent: str) -> list[str]:
 
 def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
     facts, config = plan.facts, plan.config
-    yield (
-        "Study",
-        f"{config.study}: goes on, {done} of {config.budget} trials are done"
-        if done
-        else f"{config.study}: {config.budget} trials",
-    )
+    yield "Study", f"{config.study}: {progress(done, config.budget)}"
     yield "Pictures", pictures(facts["data"])
     yield "Profile", profile(plan)
     yield "Generator", generators(plan)
@@ -55,6 +54,12 @@ def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
     yield "Finalists", finalists(plan)
     yield "Score", f"{config.objective}, weights {facts['weights']}"
     yield "Results", f"{plan.paths.folder}, MLflow in {mlflow(plan)}"
+
+
+def progress(done: int, budget: int) -> str:
+    if done >= budget:
+        return f"finished: all {budget} trials are done; a larger --budget goes on"
+    return f"goes on, {done} of {budget} trials are done" if done else f"{budget} trials"
 
 
 def pictures(data: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.data.files.listing import Remark, ignored
+from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
 from harness.search.resolve import (
@@ -104,16 +105,24 @@ class SearchPlan:
         return self.run_paths.study(self.config.study)
 
 
-def plan_search(config: SearchConfig, remark: Remark = ignored) -> SearchPlan:
+class PairsToMakeError(Exception):
+    """There is no plan before pairs are made of the portraits; says what would be made."""
+
+
+def plan_search(
+    config: SearchConfig, remark: Remark = ignored, make_pairs: bool = True
+) -> SearchPlan:
     """Validate all options and resolve `auto` ones.
 
     Writes nothing but the cache of prepared pairs, and pairs that are made of `--originals`.
 
     Args:
-        remark: takes a sentence before pairs are made, which takes a while.
+        remark: takes sentences while pairs are made, which takes a while.
+        make_pairs: whether pairs may be made.
 
     Raises:
         UserInputError: an option is invalid.
+        PairsToMakeError: pairs may not be made, and the search needs them.
     """
     space = read_space(config)
     if config.pareto:
@@ -139,7 +148,7 @@ def plan_search(config: SearchConfig, remark: Remark = ignored) -> SearchPlan:
     check_space(space, train, config.from_scratch)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
-    config = with_made_pairs(config, train, remark)
+    config = with_made_pairs(config, train, remark, make_pairs)
     doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = choose_recipes(space, train)
@@ -211,18 +220,30 @@ def assemble(
     )
 
 
-def with_made_pairs(config: SearchConfig, train: TrainSettings, remark: Remark) -> SearchConfig:
+def with_made_pairs(
+    config: SearchConfig, train: TrainSettings, remark: Remark, make: bool
+) -> SearchConfig:
     """The search with the pairs that are made of the user's portraits as its data, if it has any.
 
     Raises:
         UserInputError: pairs cannot be made of them.
+        PairsToMakeError: they are not made yet, and `make` is false.
     """
     if config.originals is None:
         return config
-    from harness.data.synthesis.made_for_search import made_for_search
+    from harness.data.synthesis.made_for_search import made_for_search, planned_pairs
 
     least = min(train.load_size, train.crop_size)
-    made = made_for_search(config.originals, RunPaths(config.run_dir).made_pairs, least, remark)
+    place = RunPaths(config.run_dir).made_pairs
+    if not make:
+        making = planned_pairs(config.originals, place, least)
+        if not making.made:
+            raise PairsToMakeError(
+                f"would make {making.pairs} pairs of {making.size} pixels from the "
+                f"{making.portraits} portraits in {inline(config.originals)}, kept in "
+                f"{making.folder}"
+            )
+    made = made_for_search(config.originals, place, least, remark)
     return config.model_copy(update={"data": made})
 
 

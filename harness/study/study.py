@@ -19,7 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.config.settings import SamplerName, without_half_size
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
 from harness.study.samplers import make_sampler
@@ -113,6 +113,11 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
         UserInputError: there is no such folder or database, or no such study in it.
     """
     where = without_secrets(storage_url) if storage_url else str(paths.root)
+    if not storage_url and not paths.root.exists():
+        raise UserInputError(
+            f"There is no folder {inline(paths.root)}: name the folder of a search with --run-dir "
+            "DIR, or run harness search first."
+        )
     storage = open_to_read(storage_url or reading_url(paths.optuna_db))
     if storage is None:
         place = (

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from reports.eyes import (
+    Agreement,
     Pair,
     agreement,
     crops,
@@ -20,10 +21,12 @@ from reports.eyes import (
     pairs_to_judge,
     picture_score,
 )
-from reports.eyes_section import result
+from reports.eyes_section import agreement_sentence, result
 from reports.html import render
 from reports.look_page import page
+from reports.names import RECOMMENDED
 from reports.pictures import HEADING
+from reports.translations import translator
 from reports.trial_record import TrialRecord
 from tests.panels import write_panel
 from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study
@@ -154,3 +157,44 @@ def test_the_report_compares_eyes_and_score(study: optuna.Study, lang: str) -> N
     assert 'id="eyes-title"' in html
     assert "100%" in html
     assert "t003" in result(study, lang)
+
+
+def test_the_guides_setting_has_the_reports_name_also_in_an_earlier_study(
+    study: optuna.Study,
+) -> None:
+    note(study, Pair(0, left=6, right=3), "left")
+    assert ">Guide&#39;s recommended (t006)<" in result(study)
+    earlier = empty_study()
+    row = [{"name": "p0", "score": 0.2}]
+    for recipe in ("best", "lsgan"):
+        values = RECIPES[RECOMMENDED if recipe == "best" else recipe]
+        add_trial(earlier, dict(zip(SPACE, values, strict=True)), recipe=recipe, per_image=row)
+    note(earlier, Pair(0, left=0, right=1), "left")
+    assert ">Guide&#39;s recommended (t000)<" in result(earlier)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "decided", "undecided", "sentence"),
+    [
+        (
+            4,
+            4,
+            0,
+            "Eyes and score agree in 4 of 4 blind pairs (100%, but of too few for an interval).",
+        ),
+        (
+            3,
+            5,
+            1,
+            "Eyes and score agree in 3 of 5 blind pairs (60%; 95 % interval 15% to 95%, as if the "
+            "pairs were independent). Pairs in which the eyes saw no difference, or the scores "
+            "have none: 1.",
+        ),
+        (0, 0, 1, "Pairs in which the eyes saw no difference, or the scores have none: 1."),
+    ],
+)
+def test_the_sentence_gives_an_interval_from_five_pairs_on(
+    agreed: int, decided: int, undecided: int, sentence: str
+) -> None:
+    found = Agreement(agreed, decided, undecided, *interval(agreed, decided), {})
+    assert agreement_sentence(found, translator("en")) == sentence

@@ -162,11 +162,11 @@ BAD = {
     ),
     "layers without end": (
         space_text(n_layers_D={"type": "int", "low": 2, "high": 1_000_000_000}),
-        "n_layers_D: high cannot be 1000000000: input should be less than or equal to 12",
+        "n_layers_D: high cannot be 1000000000: write a number of at most 12",
     ),
     "filters without end": (
         space_text(ngf={"type": "categorical", "choices": [64, 10**9]}),
-        "ngf: choices cannot be 1000000000: input should be less than or equal to 256",
+        "ngf: choices cannot be 1000000000: write a number of at most 256",
     ),
     "step is a word": (
         space_text(lr={"type": "float", "low": 1, "high": 2, "step": "x"}),

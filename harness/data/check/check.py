@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 from statistics import median
 
 from harness.config.profiles import PROFILES
@@ -65,8 +66,12 @@ class CheckResult:
         widths = [pair.width for pair in self.pairs]
         heights = [pair.height for pair in self.pairs]
         warps = [pair.warp_largest for pair in self.pairs]
+        single = self.single_pictures
         suggestion = (
-            f"suggested: --direction {self.direction}, the original being the sharper half"
+            "these are single pictures, not pairs: harness search --originals "
+            f"{quote(str(self.folder.root))} makes pairs of them"
+            if single
+            else f"suggested: --direction {self.direction}, the original being the sharper half"
             if self.direction
             else "direction: unclear from the pictures"
         )
@@ -78,6 +83,12 @@ class CheckResult:
             f"largest displacement {min(warps):.1%} to {max(warps):.1%} of the side, median "
             f"{median(warps):.1%}: {distribution(warps)}\n{suggestion}"
         )
+
+    @property
+    def single_pictures(self) -> bool:
+        """Whether the halves of most files do not show one picture, so that they are no pairs."""
+        unlike = sum(finding.kind == "unlike" for finding in self.findings)
+        return self.folder.layout == "aligned" and 2 * unlike > len(self.pairs)
 
     def lines(self, level: Level) -> Iterator[str]:
         """One line per finding; of each kind, only the first few files are listed."""

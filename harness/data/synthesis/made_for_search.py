@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,15 +25,23 @@ MOST_PAIRS = 1000
 SIZE = 512
 
 
-def made_for_search(originals: Path, place: Path, least: int, remark: Remark = ignored) -> Path:
-    """A data folder of pairs (A = retouched) made from the portraits in `originals`.
+@dataclass(frozen=True)
+class Making:
+    """The pairs of a search: how many of how many portraits, their side in pixels, their folder."""
 
-    Its name in `place` is derived from the portraits' content, so that the next search reuses it.
-    A folder of that name is always complete.
+    portraits: int
+    pairs: int
+    size: int
+    folder: Path
 
-    Args:
-        least: the smallest side of a pair in pixels that the search does not enlarge.
-        remark: receives a sentence before pairs are made, which takes a while.
+    @property
+    def made(self) -> bool:
+        """A folder of this name is always complete."""
+        return self.folder.is_dir()
+
+
+def planned_pairs(originals: Path, place: Path, least: int) -> Making:
+    """What `made_for_search` would make. Writes nothing.
 
     Raises:
         UserInputError: there are fewer than two portraits, two are the same file, or one is too
@@ -47,14 +56,31 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = i
     size = size_for(portraits, least)
     pairs = min(max(FEWEST_PAIRS, len(portraits)), MOST_PAIRS)
     folder = place / f"{size}px-{digest(portraits, size, pairs)}"
+    return Making(len(portraits), pairs, size, folder)
+
+
+def made_for_search(originals: Path, place: Path, least: int, remark: Remark = ignored) -> Path:
+    """A data folder of pairs (A = retouched) made from the portraits in `originals`.
+
+    Its name in `place` is derived from the portraits' content, so that the next search reuses it.
+
+    Args:
+        least: the smallest side of a pair in pixels that the search does not enlarge.
+        remark: receives a sentence before pairs are made, which takes a while, and how many are.
+
+    Raises:
+        UserInputError: they cannot be made, as in `planned_pairs`.
+    """
+    making = planned_pairs(originals, place, least)
+    folder, pairs, size = making.folder, making.pairs, making.size
     place.mkdir(parents=True, exist_ok=True)
     remove_begun(place)
     lock = place / f".{folder.name}.lock"
     try:
         with FileLock(lock):  # another search on the same portraits waits for the pairs
-            if not folder.is_dir():
+            if not making.made:
                 remark(
-                    f"Making {pairs} pairs of {size} pixels of the {len(portraits)} pictures in "
+                    f"Making {pairs} pairs of {size} pixels of the {making.portraits} pictures in "
                     f"{inline(originals)}, kept in {folder}."
                 )
                 plan = MakePlan(folder, size, seed=0)

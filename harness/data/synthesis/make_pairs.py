@@ -86,7 +86,7 @@ def make_pairs(
     stroke and seed. Every fifth original is kept for validation.
 
     Args:
-        remark: receives sentences about ignored files and about a guessed bit depth.
+        remark: receives sentences about ignored files, a guessed bit depth, and how far it is.
 
     Raises:
         UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
@@ -108,8 +108,10 @@ def make_pairs(
             entries = (
                 (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
             )
-            for line in each(make_one, entries, processes):
+            for done, line in enumerate(each(make_one, entries, processes), 1):
                 record.write(line + "\n")
+                if done < pairs and done % max(10, pairs // 10) == 0:
+                    remark(f"{done} of {pairs} pairs are made.")
         if plan.out.exists():
             plan.out.rmdir()
         aside.rename(plan.out)
@@ -144,6 +146,10 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     passed_over = tuple(name for name in listing.passed_over if not ours(name))
     passed_over += tuple(f"{place}/" for place in sorted(made) if (folder / place).is_dir())
     if not originals:
+        if not folder.exists():
+            raise UserInputError(
+                f"There is no folder {inline(folder)}: name a folder of portraits with --originals."
+            )
         lacking = "holds no pictures to make pairs from" if folder.is_dir() else "is no folder"
         account = account_of(passed_over)
         raise UserInputError(

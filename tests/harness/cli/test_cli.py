@@ -80,10 +80,12 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--budget", "0"], "--budget 0 cannot be used"),
-        (["--budget", "many"], "--budget many cannot be used: Input should be a valid integer"),
-        (["--direction", "CtoD"], "--direction CtoD cannot be used"),
-        (["--jobs", "many"], "unable to parse string as an integer, or 'auto'."),
+        (["--budget", "0"], "--budget 0 cannot be used: write a number of at least 1."),
+        (["--budget", "many"], "used: write a whole number, for example --budget 50."),
+        (["--set", "lr=abc"], "lr cannot be 'abc': write a number."),
+        (["--set", "lambda_l1=100"], "searched (did you mean lambda_L1?); these can: "),
+        (["--direction", "CtoD"], "--direction CtoD cannot be used: write AtoB or BtoA."),
+        (["--jobs", "many"], "--jobs many cannot be used: write a whole number, or auto."),
         (["--sampler", "magic"], "--sampler magic cannot be used"),
         (["--pruner", "shears"], "--pruner shears cannot be used"),
         (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
@@ -98,7 +100,7 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
         (["--profile", "huge"], "--profile huge is no profile"),
         (["--device", "cuda:99"], "--device cuda:99"),
         (["--data", "nowhere"], "nowhere"),
-        (["--originals", "nowhere"], "nowhere is no folder"),
+        (["--originals", "nowhere"], "There is no folder nowhere: name"),
         (["--originals", ".", "--data", "."], "--originals and --data exclude one another"),
         (["--originals", ".", "--direction", "BtoA"], "cannot be used with --originals"),
         (["--init-from", "missing.pth"], "missing.pth"),
@@ -127,8 +129,10 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     [
         (["search", "--bugdet", "5"], "--bugdet"),
         (["search", "--budget"], "--budget"),
-        (["search", "here"], "here"),
-        (["export", "--format", "toml"], "'toml' is not one of 'yaml', 'command', 'script'"),
+        (["search", "here"], "here belongs to no option: did you mean an option's value"),
+        (["search", "50"], "50 belongs to no option: did you mean --budget 50?"),
+        (["export", "--format", "comand"], "--format comand cannot be used: write one of yaml, "),
+        (["report", "--lang", "de"], "--lang de cannot be used: write one of en, ko: see"),
         (["ui", "--port", "70000"], "--port"),
         (["train"], "Missing argument"),
         (["data", "check"], "Missing argument"),
@@ -144,8 +148,16 @@ def test_what_cannot_be_parsed_is_one_sentence_too(
     assert refusal.startswith("harness: ")
     assert refusal.count("\n") == 1
     assert said in refusal
-    assert re.search(r": see harness( search| export| ui| train| data \w+)? --help\.\n$", refusal)
+    assert re.search(
+        r"(:|\?) [sS]ee harness( search| export| report| ui| train| data \w+)? --help\.\n$", refusal
+    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_status_of_a_folder_that_does_not_exist_says_so(in_process: InProcess) -> None:
+    code, out, refusal = in_process("status", "--run-dir", "nofolder")
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: There is no folder nofolder: name the folder of a search")
 
 
 @pytest.mark.parametrize(("words", "shown"), [([], "search"), (["data"], "check")])

@@ -1,6 +1,7 @@
 """`harness look`: the server keeps what is judged, and answers only its own page."""
 
 import json
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ import pytest
 
 from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
 from reports.eyes import crops, judged_trials, judgements, pairs_to_judge
+from reports.study_record import Judgement
 from tests.panels import write_panel
 from tests.synthetic_studies import make_study
 
@@ -45,16 +47,37 @@ def answered(address: str, sent: Any = None) -> tuple[int, str]:
         return error.code, ""
 
 
-def judged(server: PairsServer) -> list[dict[str, Any]]:
-    return [one.as_data() for one in judgements(server.study)]
+def judged(server: PairsServer) -> list[Judgement]:
+    return judgements(server.study)
 
 
 def test_a_judgement_is_kept_at_once_and_once(server: PairsServer) -> None:
     for choice in ("left", "right"):  # the second is a repetition
         assert answered(f"{server.address}judge", {"pair": 1, "choice": choice})[0] == 200
     pair = server.pairs[1]
-    expected = {"picture": pair.picture, "left": pair.left, "right": pair.right}
-    assert judged(server) == [expected | {"choice": "left"}]
+    assert judged(server) == [
+        Judgement(picture=pair.picture, left=pair.left, right=pair.right, choice="left")
+    ]
+
+
+def begin(server: PairsServer) -> int:
+    """The place of the pair at which the page begins."""
+    _, html = answered(server.address)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html)
+    assert found is not None
+    place = json.loads(found[1])["begin"]
+    assert isinstance(place, int)
+    return place
+
+
+def test_a_reloaded_page_goes_on_at_the_first_pair_not_judged(server: PairsServer) -> None:
+    assert begin(server) == 0
+    for place in range(2):
+        answered(f"{server.address}judge", {"pair": place, "choice": "left"})
+    assert begin(server) == 2
+    for place in range(2, len(server.pairs)):
+        answered(f"{server.address}judge", {"pair": place, "choice": "same"})
+    assert begin(server) == len(server.pairs)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +167,37 @@ def test_a_person_judges_with_the_keyboard(server: PairsServer, chromium: Any) -
         page.keyboard.press(keys[place % 3])
     page.wait_for_selector("#result:not([hidden]) table")
     names = {"left": 0, "right": 1, "same": 2}
-    assert [names[row["choice"]] for row in judged(server)] == [
+    assert [names[row.choice] for row in judged(server)] == [
         place % 3 for place in range(len(server.pairs))
     ]
     assert not errors
     assert not page.locator("#judging").is_visible()
+
+
+@pytest.mark.browser
+def test_on_a_phone_each_picture_has_the_full_width_and_no_keys(
+    server: PairsServer, chromium: Any
+) -> None:
+    page = chromium.new_page(viewport={"width": 390, "height": 800})
+    page.goto(server.address)
+    width = page.locator(".pair").bounding_box()["width"]
+    figures = page.locator(".pair figure").all()
+    assert [figure.bounding_box()["width"] for figure in figures] == [width] * 3
+    assert not any(key.is_visible() for key in page.locator("kbd").all())
+
+
+@pytest.mark.browser
+def test_a_person_reloads_the_page(server: PairsServer, chromium: Any) -> None:
+    page = chromium.new_page()
+    page.goto(server.address)
+    page.keyboard.press("ArrowLeft")
+    counted = "document.getElementById('count').textContent.startsWith('Pair 2 ')"
+    page.wait_for_function(counted)
+    page.reload()
+    page.wait_for_function(counted)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(counted.replace("2", "3"))
+    assert [row.choice for row in judged(server)] == ["left", "right"]
 
 
 def test_a_study_without_pictures_is_refused_in_one_sentence(

@@ -84,9 +84,11 @@ def test_a_field_of_a_model_is_an_option_of_the_command() -> None:
     assert (wish, dry) == (Wish(size=4, tone="cold", names=(Path("a"), Path("b"))), True)
     assert wish.model_fields_set == {"size", "tone", "names"}
     assert wished("--loud")[0].loud
-    with pytest.raises(UserInputError, match=r"^--size 10 cannot be used: .*less than or equal"):
+    with pytest.raises(
+        UserInputError, match=r"^--size 10 cannot be used: write a number of at most 9"
+    ):
         wished("--size", "10")
-    with pytest.raises(UserInputError, match=r"^--hue red cannot be used: .*'warm' or 'cold'"):
+    with pytest.raises(UserInputError, match=r"^--hue red cannot be used: write warm or cold"):
         wished("--hue", "red")
 
 

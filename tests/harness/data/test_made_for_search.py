@@ -7,11 +7,15 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from harness.cli.app import main
+from harness.config.settings import SearchConfig
 from harness.data.check.at_start import check_at_start
 from harness.data.files.pair_folders import find_pairs
 from harness.data.synthesis import made_for_search as module
 from harness.data.synthesis.made_for_search import made_for_search
 from harness.errors import UserInputError
+from harness.search.plan import with_made_pairs
+from harness.search.resolve import choose_train
 
 
 @pytest.fixture
@@ -43,6 +47,37 @@ def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: P
     other = made_for_search(portraits, place, 128)
     assert other != made
     assert made.is_dir()
+
+
+def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
+    portraits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = tmp_path / "runs"
+    words = ["--originals", str(portraits), "--run-dir", str(runs), "--device", "cpu"]
+    monkeypatch.setattr("sys.argv", ["harness", "search", *words, "--dry-run"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"would make 6 pairs of 128 pixels from the 3 portraits in {portraits}" in printed
+    assert not runs.exists()
+    made = made_for_search(portraits, runs / "made-pairs", 128)
+    config = SearchConfig(originals=portraits, run_dir=runs)
+    _, train = choose_train("quick", "cpu")
+    assert with_made_pairs(config, train, print, make=False).data == made
+
+
+def test_the_making_of_many_pairs_says_how_far_it_is(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FEWEST_PAIRS", 25)
+    monkeypatch.setattr("harness.data.synthesis.make_pairs.each", lambda *_: ["{}"] * 25)
+    said: list[str] = []
+    made_for_search(portraits, tmp_path / "made", 128, said.append)
+    assert said[1:] == ["10 of 25 pairs are made.", "20 of 25 pairs are made."]
 
 
 def test_what_the_search_wrote_among_the_portraits_is_no_portrait(

@@ -12,6 +12,7 @@ from searching import run, trials
 from harness.cli.search import trials_there
 from harness.errors import UserInputError
 from harness.paths import RunPaths, begun_aside
+from harness.search.explained import explained
 from harness.study import study as record
 from harness.study.database import open_storage
 from harness.study.folder import owner_of
@@ -78,6 +79,16 @@ def test_the_name_of_a_record_of_finalists_is_reserved(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match=r"finalists\)"):
             trials_there(make_plan(tmp_path, study=taken))
     assert len(optuna.load_study(study_name=name, storage=url).trials) == known == 4
+
+
+def test_a_dry_run_counts_the_finalists_runs_as_the_search_does(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=20, finalists=1, repeats=2)
+    outcome = run(plan)
+    assert trials_there(plan) == outcome.done == 20
+    assert explained(plan, 20)[0].endswith(
+        "fake: finished: all 20 trials are done; a larger --budget goes on"
+    )
+    assert explained(plan, 19)[0].endswith("fake: goes on, 19 of 20 trials are done")
 
 
 def test_anothers_record_of_finalists_is_neither_counted_nor_used(tmp_path: Path) -> None:
