@@ -71,6 +71,7 @@ TEXTS = {
     "recommended_scores": ", the recommended setting {score}",
     "unchanged_scores": ", the picture returned unchanged {noop}",
     "next": "Next",
+    "its_command": "Its command",
     "next_with_yours": "Put your own folder of pairs in place of {folder}.",
     "random_weights": "Scored through random networks: compare these scores with no others",
     "random_weights_note": "The score and the perceptual term look at pictures through networks"

@@ -72,6 +72,7 @@ TEXTS = {
     "recommended_scores": ", 권장 설정은 {score}",
     "unchanged_scores": ", 사진을 그대로 돌려줄 때는 {noop}",
     "next": "다음",
+    "its_command": "그 명령",
     "next_with_yours": "{folder} 자리에 자신의 사진 쌍 폴더를 넣으십시오.",
     "random_weights": "무작위 신경망으로 평가했습니다: 다른 점수와 비교하지 마십시오",
     "random_weights_note": "점수와 지각 손실은 ImageNet으로 학습한 신경망을 통해 사진을 봅니다. 그"

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -308,8 +309,19 @@ def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> No
 
 def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
-    text = Page(render(study)).text
-    assert "With train.py as it is: keep the recommended setting" in text
+    html = render(study)
+    assert "With train.py as it is: keep the recommended setting" in Page(html).text
+    as_is = decide(study, translator("en")).as_is
+    assert as_is is not None
+    (shown,) = re.findall('<pre id="as-is".*?>(.*?)</pre>', html)
+    assert unescape(shown) == as_is.command
+    assert html.count('data-copy="as-is"') == 1
+
+
+def test_a_command_that_both_answers_have_stands_once() -> None:
+    html = render(study_of_both_kinds(9))  # it goes on: how it stands is all there is to ask
+    assert "With train.py as it is" in html
+    assert 'id="as-is"' not in html
 
 
 def test_a_finalist_that_diverged_is_named_and_has_no_dot() -> None:
