@@ -231,6 +231,8 @@ TEXTS = {
     "full_recommended": "Train the recommended setting in full",
     "repeat": "Repeat the winning trial's short training",
     "full": "Train the winning settings in full",
+    "first_command": "the first command",
+    "second_command": "the second command",
     "copy": "Copy",
     "copied": "Copied",
     "space": "Search space",

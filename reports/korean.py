@@ -231,6 +231,8 @@ TEXTS = {
     "full_recommended": "권장 설정으로 끝까지 학습하기",
     "repeat": "가장 좋은 시도의 짧은 학습 반복하기",
     "full": "가장 좋은 설정으로 끝까지 학습하기",
+    "first_command": "첫 번째 명령",
+    "second_command": "두 번째 명령",
     "copy": "복사",
     "copied": "복사됨",
     "space": "탐색 공간",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optuna import Study
 
-from reports.commands import PLACEHOLDER_DATA, folder_name, moves_pixels, quoted
+from reports.commands import PLACEHOLDER_DATA, folder_name, harness_train, moves_pixels, quoted
 from reports.numbers import trial_name
 from reports.record import settings_of, winning_trial
 from reports.study_record import StudyRecord
@@ -58,16 +58,24 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
     only_here = moves_pixels({**setup.train.as_data(), **settings})
     if not only_here or setup.repository or setup.program:
         return line(["harness", "export", "--format", "command", *options, *exported])
+    file, export = file_to_train(study, trial, where)
     name = folder_name(f"{setup.name}-{trial_name(trial)}")
-    file = str((where.folder or Path("runs") / study.study_name) / "best.yaml")
-    export = []
-    if exported:
-        file = f"{name}.yaml"
-        export = ["harness", "export", *options, *exported, "-o", file]
-    train = ["harness", "train", file, "--data", setup.data.folder or PLACEHOLDER_DATA]
-    train += ["--direction", setup.data.direction, "--out", name]
+    train = harness_train(file, setup.data.as_data(), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
-    return f"{line(export)} && {line(train)}" if export else line(train)
+    return f"{export} && {line(train)}" if export else line(train)
+
+
+def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
+    """The file that has a trial's setting, and the command that writes it first.
+
+    The study's best.yaml has the winner's, and then that command is "".
+    """
+    winner = winning_trial(study)
+    if winner and winner.number == trial:
+        return str((where.folder or Path("runs") / study.study_name) / "best.yaml"), ""
+    file = folder_name(f"{StudyRecord.of(study).setup.name}-{trial_name(trial)}") + ".yaml"
+    options = [*study_options(study, where), "--trial", f"{trial}"]
+    return file, line(["harness", "export", *options, "-o", file])
 
 
 def needs_pictures(command: str) -> bool:

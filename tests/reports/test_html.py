@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -296,6 +297,28 @@ def test_the_commands_are_those_of_the_decided_setting() -> None:
         text = html.partition(f'<pre id="{command}"')[2].partition("</pre>")[0]
         assert "boundary-sharpness-t006" in text
     assert "Train the recommended setting in full" in html
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_commands_train_what_next_trains_and_the_short_one_elsewhere(
+    language: str,
+) -> None:
+    """The full training is Next's own; the short one cannot take its folder from it."""
+    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.02))
+    html = render(study_of_both_kinds(finalists=finals), language, Path("my runs/faces/panels"))
+    next_, short, full = (
+        unescape(html.partition(f'<pre id="{key}"')[2].partition(">")[2].partition("</pre>")[0])
+        for key in ("next", "repeat", "full")
+    )
+    words = shlex.split(full.replace("\\\n", ""))
+    assert shlex.split(next_)[: len(words)] == words
+    assert words[2] == "my runs/faces/best.yaml"
+    assert words[-2:] == ["--out", "boundary-sharpness-t003"]
+    assert "--out boundary-sharpness-t003-short" in short
+    assert "--data ./pairs" in short
+    notes = html.partition('id="reproduce-title"')[2].partition("</section>")[0]
+    assert "full_command" not in notes
+    assert translator(language)("second_command") in notes
 
 
 def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> None:
