@@ -71,6 +71,10 @@ TEXTS = {
     "recommended_scores": ", the recommended setting {score}",
     "unchanged_scores": ", the picture returned unchanged {noop}",
     "next": "Next",
+    "trains_here": "This trains at {size} px for {epochs} epochs. harness restore then applies the"
+    " model to pictures of any size.",
+    "trains_there": "This prints the train.py command of the full training: {size} px, {epochs}"
+    " epochs.",
     "its_command": "Its command",
     "next_with_yours": "Put your own folder of pairs in place of {folder}.",
     "random_weights": "Scored through random networks: compare these scores with no others",

@@ -72,6 +72,9 @@ TEXTS = {
     "recommended_scores": ", 권장 설정은 {score}",
     "unchanged_scores": ", 사진을 그대로 돌려줄 때는 {noop}",
     "next": "다음",
+    "trains_here": "{size} px에서 {epochs} 에폭 동안 학습합니다. 학습한 모델은 harness restore로"
+    " 어떤 크기의 사진에도 쓸 수 있습니다.",
+    "trains_there": "전체 학습({size} px, {epochs} 에폭)의 train.py 명령을 출력합니다.",
     "its_command": "그 명령",
     "next_with_yours": "{folder} 자리에 자신의 사진 쌍 폴더를 넣으십시오.",
     "random_weights": "무작위 신경망으로 평가했습니다: 다른 점수와 비교하지 마십시오",

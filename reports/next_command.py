@@ -5,10 +5,21 @@ from pathlib import Path
 
 from optuna import Study
 
-from reports.commands import PLACEHOLDER_DATA, folder_name, harness_train, moves_pixels, quoted
+from reports.commands import (
+    FULL_TRAINING,
+    GUIDE_EPOCHS,
+    PLACEHOLDER_DATA,
+    STAGE_EPOCHS,
+    folder_name,
+    harness_train,
+    moves_pixels,
+    quoted,
+)
+from reports.exported_commands import is_progressive, settings_in_full
 from reports.numbers import trial_name
-from reports.record import settings_of, winning_trial
+from reports.record import extras_of, settings_of, winning_trial
 from reports.study_record import StudyRecord
+from reports.translations import Translate
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,23 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
     train = harness_train(file, setup.data.as_data(), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
     return f"{export} && {line(train)}" if export else line(train)
+
+
+def length_of_training(study: Study, trial: int, say: Translate) -> str:
+    """At what size and how long the training of `training_command` is; "" where it is not known."""
+    setup = StudyRecord.of(study).ours
+    if setup is None or setup.program:
+        return ""
+    found = study.get_trials(deepcopy=False)[trial]
+    train = {**setup.train.as_data(), **extras_of(found)}
+    epochs, stages = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS}", is_progressive(found)
+    if stages:
+        epochs = f"2 x ({STAGE_EPOCHS} + {STAGE_EPOCHS})"
+    if moves_pixels(train) and not setup.repository:
+        size = (FULL_TRAINING if stages else train)["crop_size"]
+        return say("trains_here", size=size, epochs=epochs)
+    size = {**FULL_TRAINING, **settings_in_full(found, train, setup)}["crop_size"]
+    return say("trains_there", size=size, epochs=epochs)
 
 
 def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:

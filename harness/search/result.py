@@ -311,6 +311,7 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
         yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
         lines += [f"Next{yours if needs_pictures(decision.command) else ''}:"]
         lines += command_lines(decision.command, "  ")
+        lines += [wrapped(f"  {decision.trains}", "  ")] if decision.trains else []
     return lines
 
 

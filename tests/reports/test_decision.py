@@ -272,6 +272,10 @@ def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: P
         *("harness", "export", "--format", "command", "--run-dir", str(folder.parent)),
         *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
     ]
+    said = "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs."
+    assert decided(study, where).trains == said.format(1024)
+    study.set_user_attr("pinned", {"crop_size": 512})
+    assert decided(study, where).trains == said.format(512)
 
 
 def test_a_setting_that_moves_pixels_is_trained_here() -> None:
@@ -288,6 +292,10 @@ def test_a_setting_that_moves_pixels_is_trained_here() -> None:
     builtin = decided(study_of_both_kinds(finalists=finals))
     assert "--data ./pairs " in builtin.command
     assert "--run-dir" not in builtin.command
+    assert builtin.trains == (
+        "This trains at 128 px for 1000 + 1000 epochs. harness restore then applies the model to "
+        "pictures of any size."
+    )
     assert needs_pictures(builtin.command)
 
 

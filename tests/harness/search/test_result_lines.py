@@ -30,7 +30,7 @@ def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> Non
     assert decision is not None
     assert decision.as_is is not None
     for part in (decision, decision.as_is):
-        for said in (part.sentence, part.settings, part.why, part.command):
+        for said in (part.sentence, part.settings, part.why, part.command, part.trains):
             assert said in text
     assert "Next, with your own pairs in place of ./pairs:" in text
     data = as_data(outcome)
