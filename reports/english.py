@@ -116,7 +116,11 @@ TEXTS = {
     "strip": "One crop, as each setting restores it",
     "strip_note": "A validation picture that no trial was trained on, where retouching changed it"
     " most. Click a picture to compare it; hold it (or the space bar) to see the original there."
-    " Each score is the mean over the validation pictures of the run that made the picture.",
+    " {scores}",
+    "strip_scores": "Each score is the mean over the validation pictures of the run that made the"
+    " picture.",
+    "strip_without_scores": "The pictures come from the search's runs; the finalists' scores"
+    " below, from longer runs on other pictures, decide.",
     "compare": "Compare",
     "close": "Close",
     "pictures": "All pictures, side by side",
