@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from reports.decision import decide
 from reports.dots import Dots
 from reports.export import best_config
-from reports.first_screen import scores
+from reports.first_screen import progress, scores
 from reports.html import render, write_report
 from reports.summary import standing, summarise
 from reports.translations import LANGUAGES, translator
@@ -257,7 +257,7 @@ def test_the_numbers_on_the_page_are_the_studys() -> None:
     study = make_study(50)
     page = Page(render(study))
     assert f"t{study.best_trial.number:03d} scores {study.best_value:.4f} in one run" in page.text
-    for name in ("Guide's blurring setting", "Lower L1", "LSGAN", "Guide's recommended"):
+    for name in ("Guide's blurring", "Lower L1", "LSGAN", "Guide's recommended"):
         assert name in page.text
     scatter = page.figures["history"]["data"][0]
     done = [t for t in study.trials if t.state == TrialState.COMPLETE]
@@ -382,6 +382,13 @@ def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None
     assert "Input unchanged 0.3170" in text
 
 
+def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
+    study = make_study(12, finalists=finals_of(0.01, 0.03))
+    add_trial(study, BEST, TrialState.PRUNED, (100,), reason="pruned at step 100")
+    found = progress(summarise(study), translator("en"))
+    assert found == "12 completed, 1 stopped early, 6 runs of finalists of 50 trials"
+
+
 def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:
     summary = summarise(make_study(8))
     assert summary.winner == summary.baseline
@@ -389,7 +396,7 @@ def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs()
     assert rows[0].chosen
     assert [row.label for row in rows] == [
         "Leader: Guide's recommended",
-        "Guide's blurring setting",
+        "Guide's blurring",
         "Warm start",
     ]
     assert summary.problem is not None

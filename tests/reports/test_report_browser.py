@@ -100,7 +100,7 @@ def test_the_strip_is_one_crop_of_every_setting(
     chief = page.locator(".strip").first.locator(".cell")
     names = [" ".join(text.split()) for text in chief.all_text_contents()]
     assert names == [
-        "Retouched (input)", "Guide's blurring setting", "Guide's recommended",
+        "Retouched (input)", "Guide's blurring", "Guide's recommended",
         "Winner: Deeper discriminator", "Original",
     ]  # fmt: skip
     assert page.locator(".cell.chosen").get_attribute("data-view") == "t003"

@@ -41,7 +41,7 @@ def test_settings_stand_in_the_order_of_the_story(tmp_path: Path) -> None:
     ]
     assert [cell.view.key for cell in strip if cell.chosen] == ["t003"]
     named = {cell.view.key: (cell.view.name, cell.score) for cell in strip}
-    assert named["t000"] == ("Guide's blurring setting", "")
+    assert named["t000"] == ("Guide's blurring", "")
     assert named["t004"][0] == "Best for train.py as it is: LSGAN"
     assert named["original"] == ("Original", "")
 
@@ -64,7 +64,7 @@ def test_a_setting_that_is_kept_is_marked_and_what_led_is_no_winner(tmp_path: Pa
     assert [cell.view.key for cell in strip if cell.chosen] == ["t006"]
     assert [cell.view.name for cell in strip] == [
         "Retouched (input)",
-        "Guide's blurring setting",
+        "Guide's blurring",
         "Guide's recommended",
         "Leader: Deeper discriminator",
         "Original",
