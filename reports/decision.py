@@ -179,12 +179,15 @@ def confirmed(
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
     level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
+    level = level and f"{level}_{'it' if better else 'best'}"
+    if level == "level_below_best" and blur:
+        level = "level_stays"
     scores = {"score": number(best.mean), "noop": number(finals.noop)}
     why = say(
         f"why_{found}",
         one=challenger.name,
-        level=say(f"{level}_{'it' if better else 'best'}", **scores) if level else "",
-        remedy=say("no_remedy") if blur and reach == "below" and not better else "",
+        level=say(level, **scores) if level else "",
+        more=say("more_sharp" if blur else "more_good"),
         sure="" if beside else say("sure", **how_confirmed(finals)),
         **size,
     )

@@ -47,26 +47,30 @@ TEXTS = {
     "layers": "{count} layers",
     "moves_pixels": "its generator moves pixels instead of repainting them",
     "why_better": "It leads the recommended setting by {difference} (95 % interval {low} to"
-    " {high}){sure}{level}{remedy}.",
-    "why_undecided": "{one}, the best of the others, differs from it by {difference} (95 % interval"
-    " {low} to {high}){sure}{level}{remedy}.",
-    "why_worse": "{one}, the best of the others, is behind it by {difference} (95 % interval {low}"
-    " to {high}){sure}{level}{remedy}.",
-    "sure": " over {seeds} fresh seeds and {pairs} pairs that the search never saw",
+    " {high}{sure}).{level}",
+    "why_undecided": "The best of the others, {one}, is not reliably {more} ({difference}, 95 %"
+    " interval {low} to {high}{sure}).{level}",
+    "why_worse": "The best of the others, {one}, is behind it by {difference} (95 % interval {low}"
+    " to {high}{sure}).{level}",
+    "sure": ", over {seeds} fresh seeds and {pairs} pairs that the search never saw",
     "why_compared_better": "It leads by {difference} (95 % interval {low} to {high}) over {seeds}"
     " fresh seeds and {pairs} held-out pairs.",
     "why_compared_worse": "It leads by {difference} (95 % interval {low} to {high}) over {seeds}"
     " fresh seeds and {pairs} held-out pairs.",
     "why_compared_undecided": "The difference is {difference} (95 % interval {low} to {high}) over"
     " {seeds} fresh seeds and {pairs} held-out pairs.",
-    "level_above_it": ", and scores {score} where the picture returned unchanged scores {noop}",
-    "level_below_it": ", but scores {score}, no better than the picture returned unchanged"
-    " ({noop})",
-    "level_above_best": "; the better of them scores {score}, the picture returned unchanged"
-    " {noop}",
-    "level_below_best": "; the better of them scores {score}, no better than the picture returned"
-    " unchanged ({noop})",
-    "no_remedy": ": no remedy for the blur",
+    "level_above_it": " It scores {score}, the picture returned unchanged {noop}.",
+    "level_below_it": " It scores {score}, no better than the {noop} of the picture returned"
+    " unchanged.",
+    "level_above_best": " The better of the two scores {score}, the picture returned unchanged"
+    " {noop}.",
+    "level_below_best": " The better of the two scores {score}, no better than the {noop} of the"
+    " picture returned unchanged.",
+    "level_stays": " Either way the blur stays: {score}, no better than the {noop} of the picture"
+    " returned unchanged.",
+    "more_sharp": "sharper",
+    "more_good": "better",
+    "scale": "Scores: 1 is the original itself.",
     "why_searched": "{one} scores {score} in one run{others}; a difference of single runs may be"
     " luck.",
     "recommended_scores": ", the recommended setting {score}",

@@ -102,6 +102,7 @@ def render(
         s=summary,
         progress=progress(summary, say),
         decision=decision,
+        blur=blur,
         placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
         remarks=remarks(summary, say),
         scores=scores(summary, decision, say),

@@ -48,13 +48,11 @@ TEXTS = {
     "as_is": "train.py를 그대로 쓸 때: {said}",
     "layers": "판별자 {count}층",
     "moves_pixels": "생성기가 픽셀을 다시 그리지 않고 옮깁니다",
-    "why_better": "{sure}권장 설정보다 {difference} 앞섭니다(95 % 구간 {low} ~"
-    " {high}){level}{remedy}.",
-    "why_undecided": "{sure}나머지 중 최고인 {one} 설정과의 차이는 {difference}입니다(95 % 구간"
-    " {low} ~"
-    " {high}){level}{remedy}.",
+    "why_better": "{sure}권장 설정보다 {difference} 앞섭니다(95 % 구간 {low} ~ {high}).{level}",
+    "why_undecided": "{sure}나머지 중 최고인 {one} 설정이 확실히 {more} 않습니다(차이"
+    " {difference}, 95 % 구간 {low} ~ {high}).{level}",
     "why_worse": "{sure}나머지 중 최고인 {one} 설정은 {difference} 뒤집니다(95 % 구간 {low} ~"
-    " {high}){level}{remedy}.",
+    " {high}).{level}",
     "sure": "탐색에 쓰지 않은 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과, ",
     "why_compared_better": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과"
     " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
@@ -62,12 +60,16 @@ TEXTS = {
     " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
     "why_compared_undecided": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 차이는"
     " {difference}입니다(95 % 구간 {low} ~ {high}).",
-    "level_above_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 좋습니다",
-    "level_below_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다",
-    "level_above_best": "; 둘 중 나은 쪽은 {score}, 사진을 그대로 돌려줄 때는 {noop}입니다",
-    "level_below_best": "; 둘 중 나은 쪽({score})도 사진을 그대로 돌려줄 때({noop})보다 낫지"
-    " 않습니다",
-    "no_remedy": ". 흐림은 해결되지 않았습니다",
+    "level_above_it": " 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 좋습니다.",
+    "level_below_it": " 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다.",
+    "level_above_best": " 둘 중 나은 쪽은 {score}, 사진을 그대로 돌려줄 때는 {noop}입니다.",
+    "level_below_best": " 둘 중 나은 쪽({score})도 사진을 그대로 돌려줄 때({noop})보다 낫지"
+    " 않습니다.",
+    "level_stays": " 어느 쪽이든 흐림은 남습니다: 점수({score})가 사진을 그대로 돌려줄"
+    " 때({noop})보다 낫지 않습니다.",
+    "more_sharp": "더 선명하지는",
+    "more_good": "더 좋지는",
+    "scale": "점수: 원본 자체가 1입니다.",
     "why_searched": "한 번의 실행에서 {one}의 점수는 {score}{others}입니다. 한 번씩만 실행한 차이는"
     " 우연일 수 있습니다.",
     "recommended_scores": ", 권장 설정은 {score}",

@@ -284,6 +284,7 @@ def test_the_decision_is_the_headline_with_its_reason_and_one_command(language: 
     page = Page(html)
     assert re.findall("<h1>(.*?)</h1>", html) == [decision.sentence]
     assert decision.why in page.text
+    assert page.text.count(translator(language)("scale")) == 1
     assert re.findall('<pre id="next".*?>(.*?)</pre>', html) == [decision.command]
     assert html.count('data-copy="next"') == 1
     assert "0.3000 … 0.3200" in page.text
