@@ -40,6 +40,11 @@ def length_of(config: Config, repeat_trial: bool) -> str:
     )
 
 
+def own_pictures(data: Config, say: Translate) -> list[str]:
+    """What stands for the user's own folder, where the study used built-in pictures."""
+    return [say("note_built_in", folder=PLACEHOLDER_DATA)] if data["folder"] is None else []
+
+
 def before(
     params: Config,
     data: Config,
@@ -48,11 +53,8 @@ def before(
     say: Translate,
 ) -> list[str]:
     """What must be there, or put in, before the commands can run."""
-    needs = []
-    folder = data["folder"]
-    if folder is None:
-        needs.append(say("note_built_in", folder=PLACEHOLDER_DATA))
-    elif Path(folder).exists() and not Path(folder, "train").is_dir():
+    folder, needs = data["folder"], own_pictures(data, say)
+    if folder is not None and Path(folder).exists() and not Path(folder, "train").is_dir():
         needs.append(say("note_layout", folder=quoted(folder)))
     if repository is None:
         without_gpu = say("note_without_gpu") if device == "cpu" else ""

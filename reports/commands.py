@@ -82,20 +82,21 @@ def model_of(params: Mapping[str, Any], train: Mapping[str, Any]) -> str:
 
 
 def harness_train(
-    file: str, data: Mapping[str, Any], name: str, epochs: int | None
-) -> list[Command]:
+    file: str, data: Mapping[str, Any], name: str, epochs: int | None = None
+) -> Command:
     """The command that trains what a `best.yaml` contains with this program.
 
     Args:
         file: the `best.yaml`.
+        data: `folder` (None: built-in pictures, for which the user's own are to be put in),
+            `direction`.
         epochs: at the constant rate; None: as long as the guide trains, the rate falling.
     """
-    command = ["harness", "train", file, "--out", folder_name(name)]
-    if data["folder"] is not None:
-        command += ["--data", data["folder"], "--direction", data["direction"]]
+    command = ["harness", "train", file, "--data", data["folder"] or PLACEHOLDER_DATA]
+    command += ["--direction", data["direction"], "--out", folder_name(name)]
     if epochs is not None:
         command += ["--epochs", f"{epochs}", "--epochs-decay", "0"]
-    return [command]
+    return command
 
 
 def train_commands(

@@ -14,7 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 from reports.commands import moves_pixels
 from reports.finalists_record import Difference, FinalistRow, Finalists
 from reports.names import RECOMMENDED
-from reports.next_command import NOWHERE, Where, status_command, training_command
+from reports.next_command import (
+    NOWHERE,
+    Where,
+    length_of_training,
+    status_command,
+    training_command,
+)
 from reports.numbers import number, settings_in_short, signed, trial_name
 from reports.record import (
     as_is_trial,
@@ -49,6 +55,8 @@ class Decision:
         settings: the trial's settings in short; "" where the sentence names them.
         why: by how much and how sure, in one sentence; "" where nothing was measured.
         command: the next command; "" where there is none.
+        trains: what that trains: picture size, epochs; "" where it trains nothing, or as the user's
+            own program does.
         as_is: of a study of both kinds of generator whose decision moves pixels: the decision for
             an unchanged train.py.
     """
@@ -59,6 +67,7 @@ class Decision:
     settings: str = ""
     why: str = ""
     command: str = ""
+    trains: str = ""
     as_is: "Decision | None" = None
 
     @property
@@ -70,6 +79,14 @@ class Decision:
 
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     """What a study's record lets a person decide, whatever state the study is in."""
+    found = decided(study, say, where)
+    if found.trial is None or found.verb == "wait":
+        return found
+    return replace(found, trains=length_of_training(study, found.trial, say))
+
+
+def decided(study: Study, say: Translate, where: Where) -> Decision:
+    """The decision without what its command trains."""
     finals = StudyRecord.of(study).finalists
     if not (finals and finals.difference):
         return with_as_is(study, searched(study, winning_trial(study), say, where), say, where)
@@ -151,10 +168,10 @@ def confirmed(
     found, size = size_of_lead(lead)
     better = found == "better"
     best = challenger if better else rows[0]
-    decided = challenger if better else recommended
+    setting = challenger if better else recommended
     reach = reach_of(best, finals.noop, sign_of(study))
     blur = measures_blur(study)
-    in_short = short_settings(decided.params, say)
+    in_short = short_settings(setting.params, say)
     if better:
         kind = "removes" if blur and reach == "above" else reach if blur else f"own_{reach}"
         sentence = say(f"decide_use_{kind}", one=challenger.name)
@@ -162,22 +179,25 @@ def confirmed(
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
     level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
+    level = level and f"{level}_{'it' if better else 'best'}"
+    if level == "level_below_best" and blur:
+        level = "level_stays"
     scores = {"score": number(best.mean), "noop": number(finals.noop)}
     why = say(
         f"why_{found}",
         one=challenger.name,
-        level=say(f"{level}_{'it' if better else 'best'}", **scores) if level else "",
-        remedy=say("no_remedy") if blur and reach == "below" and not better else "",
+        level=say(level, **scores) if level else "",
+        more=say("more_sharp" if blur else "more_good"),
         sure="" if beside else say("sure", **how_confirmed(finals)),
         **size,
     )
     return Decision(
         "use" if better else "keep",
-        decided.trial,
+        setting.trial,
         sentence,
-        described(in_short, decided.params, say) if better else "",
+        described(in_short, setting.params, say) if better else "",
         why,
-        training_command(study, decided.trial, where),
+        training_command(study, setting.trial, where),
     )
 
 

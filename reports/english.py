@@ -6,6 +6,7 @@ TEXTS = {
     "so_far": "The search is running: this is how it stands so far.",
     "progress": "{count} {state}",
     "progress_none": "no trials yet",
+    "progress_finals": "{count} runs of finalists",
     "progress_of": "of {budget} trials",
     "decide_wait": "Not decided yet: no trial has been completed",
     "decide_failed": "No decision: every trial failed or was stopped",
@@ -46,31 +47,40 @@ TEXTS = {
     "layers": "{count} layers",
     "moves_pixels": "its generator moves pixels instead of repainting them",
     "why_better": "It leads the recommended setting by {difference} (95 % interval {low} to"
-    " {high}){sure}{level}{remedy}.",
-    "why_undecided": "{one}, the best of the others, differs from it by {difference} (95 % interval"
-    " {low} to {high}){sure}{level}{remedy}.",
-    "why_worse": "{one}, the best of the others, is behind it by {difference} (95 % interval {low}"
-    " to {high}){sure}{level}{remedy}.",
-    "sure": " over {seeds} fresh seeds and {pairs} pairs that the search never saw",
+    " {high}{sure}).{level}",
+    "why_undecided": "The best of the others, {one}, is not reliably {more} ({difference}, 95 %"
+    " interval {low} to {high}{sure}).{level}",
+    "why_worse": "The best of the others, {one}, is behind it by {difference} (95 % interval {low}"
+    " to {high}{sure}).{level}",
+    "sure": ", over {seeds} fresh seeds and {pairs} pairs that the search never saw",
     "why_compared_better": "It leads by {difference} (95 % interval {low} to {high}) over {seeds}"
     " fresh seeds and {pairs} held-out pairs.",
     "why_compared_worse": "It leads by {difference} (95 % interval {low} to {high}) over {seeds}"
     " fresh seeds and {pairs} held-out pairs.",
     "why_compared_undecided": "The difference is {difference} (95 % interval {low} to {high}) over"
     " {seeds} fresh seeds and {pairs} held-out pairs.",
-    "level_above_it": ", and scores {score} where the picture returned unchanged scores {noop}",
-    "level_below_it": ", but scores {score}, no better than the picture returned unchanged"
-    " ({noop})",
-    "level_above_best": "; the better of them scores {score}, the picture returned unchanged"
-    " {noop}",
-    "level_below_best": "; the better of them scores {score}, no better than the picture returned"
-    " unchanged ({noop})",
-    "no_remedy": ": no remedy for the blur",
+    "level_above_it": " It scores {score}, the picture returned unchanged {noop}.",
+    "level_below_it": " It scores {score}, no better than the {noop} of the picture returned"
+    " unchanged.",
+    "level_above_best": " The better of the two scores {score}, the picture returned unchanged"
+    " {noop}.",
+    "level_below_best": " The better of the two scores {score}, no better than the {noop} of the"
+    " picture returned unchanged.",
+    "level_stays": " Either way the blur stays: {score}, no better than the {noop} of the picture"
+    " returned unchanged.",
+    "more_sharp": "sharper",
+    "more_good": "better",
+    "scale": "Scores: 1 is the original itself.",
     "why_searched": "{one} scores {score} in one run{others}; a difference of single runs may be"
     " luck.",
     "recommended_scores": ", the recommended setting {score}",
     "unchanged_scores": ", the picture returned unchanged {noop}",
     "next": "Next",
+    "trains_here": "This trains at {size} px for {epochs} epochs. harness restore then applies the"
+    " model to pictures of any size.",
+    "trains_there": "This prints the train.py command of the full training: {size} px, {epochs}"
+    " epochs.",
+    "its_command": "Its command",
     "next_with_yours": "Put your own folder of pairs in place of {folder}.",
     "random_weights": "Scored through random networks: compare these scores with no others",
     "random_weights_note": "The score and the perceptual term look at pictures through networks"
@@ -106,13 +116,17 @@ TEXTS = {
     "winner": "Winner",
     "leader": "Leader",
     "recommended_short": "Guide's recommended",
-    "problem_short": "Guide's blurring setting",
+    "problem_short": "Guide's blurring",
     "noop_short": "Input unchanged",
     "warm_start_short": "Warm start",
     "strip": "One crop, as each setting restores it",
     "strip_note": "A validation picture that no trial was trained on, where retouching changed it"
     " most. Click a picture to compare it; hold it (or the space bar) to see the original there."
-    " Each score is the mean over the validation pictures of the run that made the picture.",
+    " {scores}",
+    "strip_scores": "Each score is the mean over the validation pictures of the run that made the"
+    " picture.",
+    "strip_without_scores": "The pictures come from the search's runs; the finalists' scores"
+    " below, from longer runs on other pictures, decide.",
     "compare": "Compare",
     "close": "Close",
     "pictures": "All pictures, side by side",
@@ -124,8 +138,8 @@ TEXTS = {
     "recipe_stronger_D": "Deeper discriminator",
     "recipe_lsgan": "LSGAN",
     "recipe_progressive": "Progressive, first stage",
-    "recipe_alternative": "Without a perceptual term",
-    "recipe_warp": "Moves pixels",
+    "recipe_alternative": "Guide's choice without a perceptual term",
+    "recipe_warp": "Recommended, moving pixels",
     "scores": "How they score",
     "scores_note": "Means over {seeds} fresh seeds and {pairs} held-out pairs, with 95 % intervals"
     " for other seeds. The line: the picture returned unchanged.",
@@ -169,7 +183,7 @@ TEXTS = {
     "state": "State",
     "history": "Every trial",
     "completed": "Completed",
-    "pruned_at_last": "Pruned, at its last rung",
+    "pruned_at_last": "Stopped early, at its last rung",
     "best_so_far": "Best so far",
     "settings": "What each setting does",
     "slices_note": "Every completed trial by one setting at a time. The star is the winner, and"
@@ -210,7 +224,7 @@ TEXTS = {
     "how_many": "Trials",
     "no_reason": "not recorded",
     "state_complete": "completed",
-    "state_pruned": "pruned",
+    "state_pruned": "stopped early",
     "state_fail": "failed",
     "state_running": "running",
     "state_waiting": "waiting",
@@ -231,6 +245,8 @@ TEXTS = {
     "full_recommended": "Train the recommended setting in full",
     "repeat": "Repeat the winning trial's short training",
     "full": "Train the winning settings in full",
+    "first_command": "the first command",
+    "second_command": "the second command",
     "copy": "Copy",
     "copied": "Copied",
     "space": "Search space",

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def best_config(
     folder: Path | None = None,
     config_file: str = "best.yaml",
     lang: str = "en",
+    by_key: bool = True,
 ) -> Config:
     """The best trial of a study, or the one named, with all that made its number (schema 1).
 
@@ -52,12 +54,18 @@ def best_config(
         folder: the study's folder as it lies now; None: where the last search had it.
         config_file: where this configuration will be, for a command that reads it.
         lang: the language of its sentences.
+        by_key: the notes call the two commands by their keys here, else the first and the second.
 
     Raises:
         ValueError: one sentence: there is no such trial, or none with a final score, or the copy
             cannot train it.
     """
     say = translator(lang)
+    say = partial(
+        say,
+        short="command" if by_key else say("first_command"),
+        full="full_command" if by_key else say("second_command"),
+    )
     config = config_of(
         study, chosen_trial(study, trial_number), repository, folder, config_file, say
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from reports.command_notes import before, notes
+from reports.command_notes import before, notes, own_pictures
 from reports.commands import (
     ADD_MODEL,
     Command,
@@ -79,6 +79,7 @@ def commands_of(
     params, data = params_of(trial), setup.data.as_data()
     device = kind_of_device(setup.device)
     name = folder_name(f"{setup.name}-t{trial.number:03d}")
+    short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
     warm_start = warm_start_of(setup, folder)
     if program:
         if repository:
@@ -96,11 +97,12 @@ def commands_of(
         repository = setup.repository.as_data()
     if moves_pixels(train) and not repository:
         epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
-        of_trial = harness_train(config_file, data, name, epochs)
-        in_full = harness_train(config_file, data, f"{name}-full", None)
-        return Exported(as_lines(of_trial), as_lines(in_full), [say("note_harness")], [])
+        of_trial = [harness_train(config_file, data, short, epochs)]
+        in_full = [harness_train(config_file, data, name)]  # as the decision's own command has it
+        needs = [say("note_harness"), *own_pictures(data, say)]
+        return Exported(as_lines(of_trial), as_lines(in_full), needs, [])
     mark = mark_of_warm_start(setup, train)
-    of_trial = train_commands(params, train, data, name, warm_start, mark)
+    of_trial = train_commands(params, train, data, short, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
     in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
     if repository:

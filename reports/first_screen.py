@@ -18,12 +18,14 @@ NAMED = {
 
 
 def progress(summary: Summary, say: Translate) -> str:
-    """How many trials stand how: `40 completed, 8 pruned of 50 trials`."""
+    """How many trials stand how: `23 completed, 12 stopped early of 50 trials`."""
     counts = [
         say("progress", count=count, state=say(f"state_{state}"))
         for state, count in summary.counts.items()
         if count
     ]
+    if summary.finals is not None:
+        counts.append(say("progress_finals", count=summary.finals.runs))
     said = ", ".join(counts) or say("progress_none")
     return f"{said} " + say("progress_of", budget=summary.budget) if summary.budget else said
 

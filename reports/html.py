@@ -21,7 +21,7 @@ from reports.first_screen import progress, remarks, scores, setting_name
 from reports.glossary import OF_THE_SCORE, WORDS
 from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
-from reports.next_command import Where, needs_pictures
+from reports.next_command import Where, file_to_train, needs_pictures
 from reports.numbers import number, signed, value
 from reports.record import winning_trial
 from reports.strip import shown_pictures
@@ -86,9 +86,11 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "signed": signed, "value": value}
-    decision = decide(study, say, Where(folder, storage))
-    decided = winner and record.ours and decision.trial is not None
-    config = best_config(study, decision.trial, folder=folder, lang=lang) if decided else None
+    where = Where(folder, storage)
+    decision = decide(study, say, where)
+    config = None
+    if winner and record.ours and decision.trial is not None:
+        config = commands_on_page(study, decision.trial, where, lang)
     blur = measures_blur(study)
     shown = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
@@ -100,6 +102,7 @@ def render(
         s=summary,
         progress=progress(summary, say),
         decision=decision,
+        blur=blur,
         placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
         remarks=remarks(summary, say),
         scores=scores(summary, decision, say),
@@ -120,6 +123,18 @@ def render(
         figures=Markup(script_json(figures)),
         drawn=set(figures),
     )
+
+
+def commands_on_page(study: Study, trial: int, where: Where, lang: str) -> dict[str, Any]:
+    """A trial's two commands and their remarks, from wherever the page's own commands are run."""
+    file, written_first = file_to_train(study, trial, where)
+    config = best_config(
+        study, trial, folder=where.folder, config_file=file, lang=lang, by_key=False
+    )
+    for key in ("command", "full_command"):
+        if written_first and config[key].startswith("harness train"):
+            config[key] = f"{written_first}\n{config[key]}"
+    return config
 
 
 def effect_dots(kind: KindEffects, say: Translate) -> Dots:

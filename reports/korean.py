@@ -6,6 +6,7 @@ TEXTS = {
     "so_far": "탐색이 진행 중입니다. 지금까지의 결과입니다.",
     "progress": "{state} {count}",
     "progress_none": "아직 시도 없음",
+    "progress_finals": "최종 후보 실행 {count}",
     "progress_of": "/ 전체 {budget}회",
     "decide_wait": "아직 결정할 수 없습니다: 완료된 시도가 없습니다",
     "decide_failed": "결정할 수 없습니다: 모든 시도가 실패했거나 중단되었습니다",
@@ -47,13 +48,11 @@ TEXTS = {
     "as_is": "train.py를 그대로 쓸 때: {said}",
     "layers": "판별자 {count}층",
     "moves_pixels": "생성기가 픽셀을 다시 그리지 않고 옮깁니다",
-    "why_better": "{sure}권장 설정보다 {difference} 앞섭니다(95 % 구간 {low} ~"
-    " {high}){level}{remedy}.",
-    "why_undecided": "{sure}나머지 중 최고인 {one} 설정과의 차이는 {difference}입니다(95 % 구간"
-    " {low} ~"
-    " {high}){level}{remedy}.",
+    "why_better": "{sure}권장 설정보다 {difference} 앞섭니다(95 % 구간 {low} ~ {high}).{level}",
+    "why_undecided": "{sure}나머지 중 최고인 {one} 설정이 확실히 {more} 않습니다(차이"
+    " {difference}, 95 % 구간 {low} ~ {high}).{level}",
     "why_worse": "{sure}나머지 중 최고인 {one} 설정은 {difference} 뒤집니다(95 % 구간 {low} ~"
-    " {high}){level}{remedy}.",
+    " {high}).{level}",
     "sure": "탐색에 쓰지 않은 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과, ",
     "why_compared_better": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 결과"
     " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
@@ -61,17 +60,25 @@ TEXTS = {
     " {difference} 앞섭니다(95 % 구간 {low} ~ {high}).",
     "why_compared_undecided": "따로 남겨 둔 {pairs}쌍에서 새로운 시드 {seeds}개로 확인한 차이는"
     " {difference}입니다(95 % 구간 {low} ~ {high}).",
-    "level_above_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 좋습니다",
-    "level_below_it": "; 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다",
-    "level_above_best": "; 둘 중 나은 쪽은 {score}, 사진을 그대로 돌려줄 때는 {noop}입니다",
-    "level_below_best": "; 둘 중 나은 쪽({score})도 사진을 그대로 돌려줄 때({noop})보다 낫지"
-    " 않습니다",
-    "no_remedy": ". 흐림은 해결되지 않았습니다",
+    "level_above_it": " 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 좋습니다.",
+    "level_below_it": " 점수({score})는 사진을 그대로 돌려줄 때({noop})보다 낫지 않습니다.",
+    "level_above_best": " 둘 중 나은 쪽은 {score}, 사진을 그대로 돌려줄 때는 {noop}입니다.",
+    "level_below_best": " 둘 중 나은 쪽({score})도 사진을 그대로 돌려줄 때({noop})보다 낫지"
+    " 않습니다.",
+    "level_stays": " 어느 쪽이든 흐림은 남습니다: 점수({score})가 사진을 그대로 돌려줄"
+    " 때({noop})보다 낫지 않습니다.",
+    "more_sharp": "더 선명하지는",
+    "more_good": "더 좋지는",
+    "scale": "점수: 원본 자체가 1입니다.",
     "why_searched": "한 번의 실행에서 {one}의 점수는 {score}{others}입니다. 한 번씩만 실행한 차이는"
     " 우연일 수 있습니다.",
     "recommended_scores": ", 권장 설정은 {score}",
     "unchanged_scores": ", 사진을 그대로 돌려줄 때는 {noop}",
     "next": "다음",
+    "trains_here": "{size} px에서 {epochs} 에폭 동안 학습합니다. 학습한 모델은 harness restore로"
+    " 어떤 크기의 사진에도 쓸 수 있습니다.",
+    "trains_there": "전체 학습({size} px, {epochs} 에폭)의 train.py 명령을 출력합니다.",
+    "its_command": "그 명령",
     "next_with_yours": "{folder} 자리에 자신의 사진 쌍 폴더를 넣으십시오.",
     "random_weights": "무작위 신경망으로 평가했습니다: 다른 점수와 비교하지 마십시오",
     "random_weights_note": "점수와 지각 손실은 ImageNet으로 학습한 신경망을 통해 사진을 봅니다. 그"
@@ -112,7 +119,10 @@ TEXTS = {
     "strip": "같은 부분을 설정마다 복원한 모습",
     "strip_note": "어떤 시도도 학습하지 않은 검증용 사진에서 보정으로 가장 많이 바뀐 부분입니다."
     " 사진을 누르면 비교할 수 있고, 길게 누르면(또는 스페이스 바를 누르고 있으면) 그 자리에 원본이"
-    " 보입니다. 점수는 그 사진을 만든 실행의 검증용 사진 평균입니다.",
+    " 보입니다. {scores}",
+    "strip_scores": "점수는 그 사진을 만든 실행의 검증용 사진 평균입니다.",
+    "strip_without_scores": "이 사진들은 탐색의 실행에서 나온 것입니다. 결정은 다른 사진에서 더"
+    " 오래 학습한 최종 후보의 점수(아래)를 따릅니다.",
     "compare": "비교",
     "close": "닫기",
     "pictures": "모든 사진을 나란히 보기",
@@ -124,8 +134,8 @@ TEXTS = {
     "recipe_stronger_D": "깊은 판별자",
     "recipe_lsgan": "LSGAN",
     "recipe_progressive": "단계적 학습의 첫 단계",
-    "recipe_alternative": "지각 손실 없는 대안",
-    "recipe_warp": "픽셀 이동",
+    "recipe_alternative": "지각 손실 없는 가이드의 선택",
+    "recipe_warp": "권장 설정, 픽셀 이동",
     "scores": "점수",
     "scores_note": "새로운 시드 {seeds}개와 따로 남겨 둔 {pairs}쌍의 평균, 그리고 다른 시드에 대한"
     " 95 % 구간입니다. 세로선은 사진을 그대로 돌려줄 때의 점수입니다.",
@@ -170,7 +180,7 @@ TEXTS = {
     "state": "상태",
     "history": "모든 시도",
     "completed": "완료",
-    "pruned_at_last": "중단(마지막 평가 값)",
+    "pruned_at_last": "조기 중단(마지막 평가 값)",
     "best_so_far": "그때까지의 최고",
     "settings": "각 설정의 영향",
     "slices_note": "완료된 모든 시도를 설정 하나씩 기준으로 그렸습니다. 별은 가장 좋은 시도, 색칠한"
@@ -211,7 +221,7 @@ TEXTS = {
     "how_many": "시도",
     "no_reason": "기록 없음",
     "state_complete": "완료",
-    "state_pruned": "중단",
+    "state_pruned": "조기 중단",
     "state_fail": "실패",
     "state_running": "실행 중",
     "state_waiting": "대기",
@@ -231,6 +241,8 @@ TEXTS = {
     "full_recommended": "권장 설정으로 끝까지 학습하기",
     "repeat": "가장 좋은 시도의 짧은 학습 반복하기",
     "full": "가장 좋은 설정으로 끝까지 학습하기",
+    "first_command": "첫 번째 명령",
+    "second_command": "두 번째 명령",
     "copy": "복사",
     "copied": "복사됨",
     "space": "탐색 공간",

@@ -5,10 +5,21 @@ from pathlib import Path
 
 from optuna import Study
 
-from reports.commands import PLACEHOLDER_DATA, folder_name, moves_pixels, quoted
+from reports.commands import (
+    FULL_TRAINING,
+    GUIDE_EPOCHS,
+    PLACEHOLDER_DATA,
+    STAGE_EPOCHS,
+    folder_name,
+    harness_train,
+    moves_pixels,
+    quoted,
+)
+from reports.exported_commands import is_progressive, settings_in_full
 from reports.numbers import trial_name
-from reports.record import settings_of, winning_trial
+from reports.record import extras_of, settings_of, winning_trial
 from reports.study_record import StudyRecord
+from reports.translations import Translate
 
 
 @dataclass(frozen=True)
@@ -58,16 +69,41 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
     only_here = moves_pixels({**setup.train.as_data(), **settings})
     if not only_here or setup.repository or setup.program:
         return line(["harness", "export", "--format", "command", *options, *exported])
+    file, export = file_to_train(study, trial, where)
     name = folder_name(f"{setup.name}-{trial_name(trial)}")
-    file = str((where.folder or Path("runs") / study.study_name) / "best.yaml")
-    export = []
-    if exported:
-        file = f"{name}.yaml"
-        export = ["harness", "export", *options, *exported, "-o", file]
-    train = ["harness", "train", file, "--data", setup.data.folder or PLACEHOLDER_DATA]
-    train += ["--direction", setup.data.direction, "--out", name]
+    train = harness_train(file, setup.data.as_data(), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
-    return f"{line(export)} && {line(train)}" if export else line(train)
+    return f"{export} && {line(train)}" if export else line(train)
+
+
+def length_of_training(study: Study, trial: int, say: Translate) -> str:
+    """At what size and how long the training of `training_command` is; "" where it is not known."""
+    setup = StudyRecord.of(study).ours
+    if setup is None or setup.program:
+        return ""
+    found = study.get_trials(deepcopy=False)[trial]
+    train = {**setup.train.as_data(), **extras_of(found)}
+    epochs, stages = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS}", is_progressive(found)
+    if stages:
+        epochs = f"2 x ({STAGE_EPOCHS} + {STAGE_EPOCHS})"
+    if moves_pixels(train) and not setup.repository:
+        size = (FULL_TRAINING if stages else train)["crop_size"]
+        return say("trains_here", size=size, epochs=epochs)
+    size = {**FULL_TRAINING, **settings_in_full(found, train, setup)}["crop_size"]
+    return say("trains_there", size=size, epochs=epochs)
+
+
+def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
+    """The file that has a trial's setting, and the command that writes it first.
+
+    The study's best.yaml has the winner's, and then that command is "".
+    """
+    winner = winning_trial(study)
+    if winner and winner.number == trial:
+        return str((where.folder or Path("runs") / study.study_name) / "best.yaml"), ""
+    file = folder_name(f"{StudyRecord.of(study).setup.name}-{trial_name(trial)}") + ".yaml"
+    options = [*study_options(study, where), "--trial", f"{trial}"]
+    return file, line(["harness", "export", *options, "-o", file])
 
 
 def needs_pictures(command: str) -> bool:

@@ -1,12 +1,12 @@
 """The texts of exported commands' notes and of the provenance, in English and Korean."""
 
 ENGLISH = {
-    "note_harness": "The generator moves pixels: the commands train it with this program, from this"
-    " best.yaml and with its exact settings. full_command trains as long as the guide, with a"
-    " falling learning rate; command about as long as the trial, from nothing and at a constant"
-    " rate. To train it in a copy of pytorch-CycleGAN-and-pix2pix instead, add our model file with"
-    " harness export --format plugin --repo DIR; harness export --format command --repo DIR then"
-    " gives its train.py command.",
+    "note_harness": "The generator moves pixels: the commands train it with this program, from its"
+    " best.yaml and with its exact settings. The full training ({full}) is as long as the guide's,"
+    " with a falling learning rate; the short one ({short}) about as long as the trial, from"
+    " nothing and at a constant rate. To train it in a copy of pytorch-CycleGAN-and-pix2pix"
+    " instead, add our model file with harness export --format plugin --repo DIR; harness export"
+    " --format command --repo DIR then gives its train.py command.",
     "note_built_in": "The study used built-in pictures: put your own folder of side-by-side pairs"
     " in place of {folder}.",
     "note_layout": "train.py reads side-by-side pairs in a folder train/, and yours have another"
@@ -20,27 +20,27 @@ ENGLISH = {
     "note_model": "pix2pix_with_perceptual is the guide's own model file, not part of the public"
     " repository: the first line of the commands writes one of ours into the models/ of a copy that"
     " lacks it.",
-    "note_lengths": "command repeats the trial with its exact settings: {steps} steps, whole epochs"
-    " of {epoch} each, at a constant learning rate. full_command trains as the guide does, with the"
-    " searched settings rounded to three significant digits: 1024 px, 1000 + 1000 epochs (method 5:"
-    " 500 + 500 twice).",
+    "note_lengths": "The short training ({short}) repeats the trial with its exact settings:"
+    " {steps} steps, whole epochs of {epoch} each, at a constant learning rate. The full training"
+    " ({full}) is as long as the guide's, with the searched settings rounded to three significant"
+    " digits: 1024 px, 1000 + 1000 epochs (method 5: 500 + 500 twice).",
     "note_shared_moving": "The trial continued from the study's shared warm start ({steps} steps"
-    " that learn to find what was moved), and so does the command; full_command starts from"
+    " that learn to find what was moved), and so does the short training; the full one starts from"
     " nothing.",
     "note_shared": "The trial continued from the study's shared warm start ({steps} steps with the"
-    " guide's blurring recipe), and so does the command; full_command starts from nothing.",
+    " guide's blurring setting), and so does the short training; the full one starts from nothing.",
     "note_init_from": "The trial continued from your own model, with a discriminator trained beside"
-    " it, and so does the command; full_command starts from nothing.",
+    " it, and so does the short training; the full one starts from nothing.",
     "note_half_size": "The trial trained its first {steps} steps at half the picture size; the"
-    " command trains all of them at full size.",
+    " short training does all of them at full size.",
     "note_average": "The score is that of a running average of the generator's weights (decay"
     " {decay}); train.py keeps the last weights.",
     "note_layers": "The trial's perceptual term compared VGG19's {layers}.",
     "note_random": "The perceptual term and LPIPS used random networks, since the pretrained"
     " weights were not available: search again with them before you rely on it.",
-    "note_program": "The trial was run by the program that {file} describes, and command runs it"
-    " again, on the pairs as they were prepared for the study. full_command is the same: only you"
-    " know what makes a full training of it.",
+    "note_program": "The trial was run by the program that {file} describes. The short training"
+    " ({short}) runs it again, on the pairs as they were prepared for the study. The full one"
+    " ({full}) is the same: only you know what makes a full training of it.",
     "note_front": "The search weighed sharpness against LPIPS. best.yaml has, of the settings that"
     " no other beats in both, the one with the best score; harness export --trial N gives any"
     " other.",
@@ -65,12 +65,12 @@ ENGLISH = {
 }
 
 KOREAN = {
-    "note_harness": "이 생성기는 픽셀을 옮깁니다. 아래 명령은 이 best.yaml의 설정을 그대로 써서 이"
-    " 프로그램으로 학습합니다. full_command는 가이드와 같은 길이로 학습률을 낮추어 가며 학습하고,"
-    " command는 시도와 비슷한 길이로 처음부터 일정한 학습률로 학습합니다."
+    "note_harness": "이 생성기는 픽셀을 옮깁니다. 아래 명령은 best.yaml의 설정을 그대로 써서 이"
+    " 프로그램으로 학습합니다. 전체 학습({full})은 가이드와 같은 길이로 학습률을 낮추어 가며"
+    " 학습하고, 짧은 학습({short})은 시도와 비슷한 길이로 처음부터 일정한 학습률로 학습합니다."
     " pytorch-CycleGAN-and-pix2pix 사본에서 학습하려면 harness export --format plugin --repo DIR로"
-    " 모델 파일을 추가하십시오. 그다음 harness export --format command --repo DIR이 train.py 명령을"
-    " 알려 줍니다.",
+    " 모델 파일을 추가하십시오. 그다음 harness export --format command --repo DIR이 train.py"
+    " 명령을 알려 줍니다.",
     "note_built_in": "이 탐색은 내장 사진을 썼습니다. {folder} 자리에 자신의 사진 쌍 폴더를"
     " 넣으십시오.",
     "note_layout": "train.py는 train/ 폴더에서 나란히 붙은 쌍을 읽지만, 이 폴더는 구성이 다릅니다."
@@ -81,25 +81,26 @@ KOREAN = {
     "note_without_gpu": "(GPU가 없으면 --gpu_ids -1도)",
     "note_model": "pix2pix_with_perceptual은 가이드에 딸린 모델 파일로, 공개 저장소에는 없습니다."
     " 명령의 첫 줄은 그 파일이 없는 사본의 models/에 대신할 파일을 넣습니다.",
-    "note_lengths": "command는 시도를 똑같은 설정으로 반복합니다: 일정한 학습률로 {steps}단계, 한"
-    " 에폭은 {epoch}단계입니다. full_command는 가이드처럼 1024 px에서 1000 + 1000 에폭(방법 5는"
-    " 500 + 500 에폭을 두 번) 학습하며, 탐색한 설정은 유효숫자 세 자리로 반올림합니다.",
-    "note_shared_moving": "이 시도와 command는 공통 시작 모델(옮겨진 곳을 찾도록 {steps}단계"
-    " 학습)에서 이어서 학습합니다. full_command는 처음부터 학습합니다.",
-    "note_shared": "이 시도와 command는 공통 시작 모델(가이드의 흐린 설정으로 {steps}단계"
-    " 학습)에서 이어서 학습합니다. full_command는 처음부터 학습합니다.",
-    "note_init_from": "이 시도와 command는 사용자의 모델과, 그 옆에서 학습한 판별자에서 이어서"
-    " 학습합니다. full_command는 처음부터 학습합니다.",
-    "note_half_size": "이 시도는 처음 {steps}단계를 절반 크기의 사진으로 학습했습니다. command는"
+    "note_lengths": "짧은 학습({short})은 시도를 똑같은 설정으로 반복합니다: 일정한 학습률로"
+    " {steps}단계, 한 에폭은 {epoch}단계입니다. 전체 학습({full})은 가이드처럼 1024 px에서 1000 +"
+    " 1000 에폭(방법 5는 500 + 500 에폭을 두 번) 학습하며, 탐색한 설정은 유효숫자 세 자리로"
+    " 반올림합니다.",
+    "note_shared_moving": "이 시도와 짧은 학습은 공통 시작 모델(옮겨진 곳을 찾도록 {steps}단계"
+    " 학습)에서 이어서 학습합니다. 전체 학습은 처음부터 학습합니다.",
+    "note_shared": "이 시도와 짧은 학습은 공통 시작 모델(가이드의 흐린 설정으로 {steps}단계"
+    " 학습)에서 이어서 학습합니다. 전체 학습은 처음부터 학습합니다.",
+    "note_init_from": "이 시도와 짧은 학습은 사용자의 모델과, 그 옆에서 학습한 판별자에서 이어서"
+    " 학습합니다. 전체 학습은 처음부터 학습합니다.",
+    "note_half_size": "이 시도는 처음 {steps}단계를 절반 크기의 사진으로 학습했습니다. 짧은 학습은"
     " 모두 원래 크기로 학습합니다.",
     "note_average": "점수는 생성기 가중치의 이동 평균(감쇠율 {decay})으로 계산했습니다. train.py는"
     " 마지막 가중치를 저장합니다.",
     "note_layers": "이 시도의 지각 손실은 VGG19의 {layers} 층을 비교했습니다.",
     "note_random": "사전 학습된 가중치가 없어 지각 손실과 LPIPS가 무작위 신경망을 썼습니다. 결과를"
     " 믿기 전에 가중치를 갖추어 다시 탐색하십시오.",
-    "note_program": "이 시도는 {file}에 적힌 프로그램이 실행했으며, command는 탐색을 위해 준비된"
-    " 쌍으로 그것을 다시 실행합니다. full_command도 같습니다. 전체 학습을 어떻게 하는지는 사용자만"
-    " 알 수 있습니다.",
+    "note_program": "이 시도는 {file}에 적힌 프로그램이 실행했으며, 짧은 학습({short})은 탐색을"
+    " 위해 준비된 쌍으로 그것을 다시 실행합니다. 전체 학습({full})도 같습니다. 전체 학습을 어떻게"
+    " 하는지는 사용자만 알 수 있습니다.",
     "note_front": "선명도와 LPIPS를 함께 본 탐색입니다. best.yaml에는 두 가지 모두에서 뒤지지 않는"
     " 설정 중 점수가 가장 좋은 것이 있습니다. 다른 설정은 harness export --trial N으로 얻습니다.",
     "from_created": "만든 때",

@@ -63,8 +63,10 @@ def shown_pictures(
     if close is None:
         return Shown((), ())
     chosen = "" if decision.trial is None else trial_name(decision.trial)
-    scores = {trial_name(one.trial): number(one.score) for one in settings}
-    scores |= {RETOUCHED: number(summary.noop)} if summary.noop is not None else {}
+    scores = {}
+    if summary.finals is None:  # else the page's numbers are the finalists', of other pictures
+        scores = {trial_name(one.trial): number(one.score) for one in settings}
+        scores |= {RETOUCHED: number(summary.noop)} if summary.noop is not None else {}
     strip = tuple(
         Cell(
             view,

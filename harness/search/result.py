@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 StopReason = Literal["", "user", "timeout"]
 
 # Every outcome is read against what the guide recommends and what blurs today.
-NAMED_RECIPES = {RECOMMENDED: "the guide's recommendation", BLURRING: "the guide's problem"}
+NAMED_RECIPES = {RECOMMENDED: "Guide's recommended", BLURRING: "Guide's blurring"}
+
+IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"}
+"""Optuna's states as a reader knows them."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +216,10 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
 
 
 def headline(outcome: SearchOutcome) -> str:
-    said = [f"{count} {state}" for state, count in sorted(outcome.counts.items())]
-    said += [f"{outcome.final_runs} of finalists"] if outcome.final_runs else []
+    said = [
+        f"{count} {IN_WORDS.get(state, state)}" for state, count in sorted(outcome.counts.items())
+    ]
+    said += [f"{outcome.final_runs} runs of finalists"] if outcome.final_runs else []
     counts = ", ".join(said)
     ended = {
         "": f"{outcome.done} of {outcome.budget} trials are done",
@@ -311,6 +316,7 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
         yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
         lines += [f"Next{yours if needs_pictures(decision.command) else ''}:"]
         lines += command_lines(decision.command, "  ")
+        lines += [wrapped(f"  {decision.trains}", "  ")] if decision.trains else []
     return lines
 
 

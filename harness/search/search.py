@@ -214,7 +214,7 @@ def open_finals(
         view.show(
             Note(
                 f"The finalists (the best {len(finalists) - 1 - both}{others} and the guide's "
-                f"recommendation) are trained again: longer, on {plan.config.repeats} fresh "
+                f"recommended setting) are trained again: longer, on {plan.config.repeats} fresh "
                 "seeds, and scored on pairs held out from the search. Their runs are f00, f01, ..."
             )
         )

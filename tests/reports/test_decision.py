@@ -46,9 +46,9 @@ def test_a_winner_that_is_better_and_above_the_unchanged_input_removes_the_blur(
     assert found.sentence == "Use t003: it removes the blur"
     assert found.settings == "L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4"
     assert found.why == (
-        "It leads the recommended setting by 0.1500 (95 % interval 0.1000 to 0.2000) over 3 fresh "
-        "seeds and 12 pairs that the search never saw, and scores 0.4400 where the picture returned"
-        " unchanged scores 0.3000."
+        "It leads the recommended setting by 0.1500 (95 % interval 0.1000 to 0.2000, over 3 fresh "
+        "seeds and 12 pairs that the search never saw). It scores 0.4400, the picture returned "
+        "unchanged 0.3000."
     )
     assert found.as_is is None
     assert found.answers == (f"{found.sentence}. {found.why}",)
@@ -70,14 +70,14 @@ def test_a_winner_below_the_unchanged_input_removes_no_blur(noop: float | None, 
     assert found.sentence.endswith(said)
     assert "removes the blur" not in found.sentence.replace("whether it removes the blur", "")
     no_better = noop is not None and noop >= 0.44
-    assert ("no better than the picture returned unchanged" in found.why) == no_better
+    assert ("no better than the 0." in found.why) == no_better
 
 
 @pytest.mark.parametrize(
     ("low", "high", "why"),
     [
-        (-0.01, 0.03, "t003, the best of the others, differs from it by +0.0100 (95 % interval -0"),
-        (-0.03, -0.01, "t003, the best of the others, is behind it by 0.0200 (95 % interval 0.01"),
+        (-0.01, 0.03, "The best of the others, t003, is not reliably sharper (+0.0100, 95 % inter"),
+        (-0.03, -0.01, "The best of the others, t003, is behind it by 0.0200 (95 % interval 0.01"),
     ],
 )
 def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
@@ -86,8 +86,8 @@ def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
     found = with_finals(low, high, noop=0.5)
     assert (found.verb, found.trial, found.sentence) == ("keep", 6, KEEP)
     assert found.why.startswith(why)
-    assert found.why.endswith("no better than the picture returned unchanged (0.5000): no remedy "
-                              "for the blur.")  # fmt: skip
+    assert " Either way the blur stays: 0." in found.why
+    assert found.why.endswith(", no better than the 0.5000 of the picture returned unchanged.")
     # Where another setting has the highest mean, best.yaml holds that one.
     assert ("--trial 6" in found.command) == (high > 0)
 
@@ -112,7 +112,8 @@ def test_an_objective_of_the_users_own_says_nothing_of_blur() -> None:
         assert said in decided(study).sentence
     kept = decided(make_study(12, objective="mine:score", finalists=finals_of(-0.1, 0.1, noop=0.5)))
     assert kept.sentence.endswith("nothing tried was reliably better")
-    assert "remedy" not in kept.why
+    assert "is not reliably better (" in kept.why
+    assert "blur" not in kept.why
 
 
 def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
@@ -123,9 +124,9 @@ def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
     assert found.as_is is not None
     assert (found.as_is.verb, found.as_is.trial, found.as_is.sentence) == ("keep", 6, AS_IS)
     assert found.as_is.why == (
-        "t004, the best of the others, differs from it by +0.0050 (95 % interval -0.0100 to 0.0200)"
-        "; the better of them scores 0.2950, no better than the picture returned unchanged "
-        "(0.3500): no remedy for the blur."
+        "The best of the others, t004, is not reliably sharper (+0.0050, 95 % interval -0.0100 to "
+        "0.0200). Either way the blur stays: 0.2950, no better than the 0.3500 of the picture "
+        "returned unchanged."
     )
     assert found.answers == (
         f"{found.sentence}. {found.why}",
@@ -272,6 +273,10 @@ def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: P
         *("harness", "export", "--format", "command", "--run-dir", str(folder.parent)),
         *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
     ]
+    said = "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs."
+    assert decided(study, where).trains == said.format(1024)
+    study.set_user_attr("pinned", {"crop_size": 512})
+    assert decided(study, where).trains == said.format(512)
 
 
 def test_a_setting_that_moves_pixels_is_trained_here() -> None:
@@ -288,6 +293,10 @@ def test_a_setting_that_moves_pixels_is_trained_here() -> None:
     builtin = decided(study_of_both_kinds(finalists=finals))
     assert "--data ./pairs " in builtin.command
     assert "--run-dir" not in builtin.command
+    assert builtin.trains == (
+        "This trains at 128 px for 1000 + 1000 epochs. harness restore then applies the model to "
+        "pictures of any size."
+    )
     assert needs_pictures(builtin.command)
 
 

@@ -327,7 +327,7 @@ def test_a_full_training_has_settings_of_three_digits_and_the_trial_its_own() ->
         assert f"--{option} {exact} " in config["command"]
         assert f"--{option} {short} " in config["full_command"]
     assert (
-        "full_command trains as the guide does, with the searched settings rounded to"
+        "(full_command) is as long as the guide's, with the searched settings rounded"
         in " ".join(config["notes"])
     )
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from optuna.trial import TrialState
 from reports.decision import decide
 from reports.dots import Dots
 from reports.export import best_config
-from reports.first_screen import scores
+from reports.first_screen import progress, scores
 from reports.html import render, write_report
 from reports.summary import standing, summarise
 from reports.translations import LANGUAGES, translator
@@ -255,7 +257,7 @@ def test_the_numbers_on_the_page_are_the_studys() -> None:
     study = make_study(50)
     page = Page(render(study))
     assert f"t{study.best_trial.number:03d} scores {study.best_value:.4f} in one run" in page.text
-    for name in ("Guide's blurring setting", "Lower L1", "LSGAN", "Guide's recommended"):
+    for name in ("Guide's blurring", "Lower L1", "LSGAN", "Guide's recommended"):
         assert name in page.text
     scatter = page.figures["history"]["data"][0]
     done = [t for t in study.trials if t.state == TrialState.COMPLETE]
@@ -282,6 +284,7 @@ def test_the_decision_is_the_headline_with_its_reason_and_one_command(language: 
     page = Page(html)
     assert re.findall("<h1>(.*?)</h1>", html) == [decision.sentence]
     assert decision.why in page.text
+    assert page.text.count(translator(language)("scale")) == 1
     assert re.findall('<pre id="next".*?>(.*?)</pre>', html) == [decision.command]
     assert html.count('data-copy="next"') == 1
     assert "0.3000 … 0.3200" in page.text
@@ -297,6 +300,28 @@ def test_the_commands_are_those_of_the_decided_setting() -> None:
     assert "Train the recommended setting in full" in html
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_commands_train_what_next_trains_and_the_short_one_elsewhere(
+    language: str,
+) -> None:
+    """The full training is Next's own; the short one cannot take its folder from it."""
+    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.02))
+    html = render(study_of_both_kinds(finalists=finals), language, Path("my runs/faces/panels"))
+    next_, short, full = (
+        unescape(html.partition(f'<pre id="{key}"')[2].partition(">")[2].partition("</pre>")[0])
+        for key in ("next", "repeat", "full")
+    )
+    words = shlex.split(full.replace("\\\n", ""))
+    assert shlex.split(next_)[: len(words)] == words
+    assert words[2] == "my runs/faces/best.yaml"
+    assert words[-2:] == ["--out", "boundary-sharpness-t003"]
+    assert "--out boundary-sharpness-t003-short" in short
+    assert "--data ./pairs" in short
+    notes = html.partition('id="reproduce-title"')[2].partition("</section>")[0]
+    assert "full_command" not in notes
+    assert translator(language)("second_command") in notes
+
+
 def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> None:
     study, file = make_study(12, finalists=finals_of(0.01, 0.03)), tmp_path / "report.html"
     panels = Path("my runs") / "boundary-sharpness" / "panels"
@@ -308,8 +333,19 @@ def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> No
 
 def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
-    text = Page(render(study)).text
-    assert "With train.py as it is: keep the recommended setting" in text
+    html = render(study)
+    assert "With train.py as it is: keep the recommended setting" in Page(html).text
+    as_is = decide(study, translator("en")).as_is
+    assert as_is is not None
+    (shown,) = re.findall('<pre id="as-is".*?>(.*?)</pre>', html)
+    assert unescape(shown) == as_is.command
+    assert html.count('data-copy="as-is"') == 1
+
+
+def test_a_command_that_both_answers_have_stands_once() -> None:
+    html = render(study_of_both_kinds(9))  # it goes on: how it stands is all there is to ask
+    assert "With train.py as it is" in html
+    assert 'id="as-is"' not in html
 
 
 def test_a_finalist_that_diverged_is_named_and_has_no_dot() -> None:
@@ -347,6 +383,13 @@ def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None
     assert "Input unchanged 0.3170" in text
 
 
+def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
+    study = make_study(12, finalists=finals_of(0.01, 0.03))
+    add_trial(study, BEST, TrialState.PRUNED, (100,), reason="pruned at step 100")
+    found = progress(summarise(study), translator("en"))
+    assert found == "12 completed, 1 stopped early, 6 runs of finalists of 50 trials"
+
+
 def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:
     summary = summarise(make_study(8))
     assert summary.winner == summary.baseline
@@ -354,7 +397,7 @@ def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs()
     assert rows[0].chosen
     assert [row.label for row in rows] == [
         "Leader: Guide's recommended",
-        "Guide's blurring setting",
+        "Guide's blurring",
         "Warm start",
     ]
     assert summary.problem is not None

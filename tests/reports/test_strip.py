@@ -1,5 +1,6 @@
 """The strip shows what is there: every notable setting with a panel, the winner last."""
 
+from html import unescape
 from pathlib import Path
 
 import optuna
@@ -40,10 +41,21 @@ def test_settings_stand_in_the_order_of_the_story(tmp_path: Path) -> None:
     ]
     assert [cell.view.key for cell in strip if cell.chosen] == ["t003"]
     named = {cell.view.key: (cell.view.name, cell.score) for cell in strip}
-    assert named["t000"] == ("Guide's blurring setting", f"{study.trials[0].value:.4f}")
+    assert named["t000"] == ("Guide's blurring", "")
     assert named["t004"][0] == "Best for train.py as it is: LSGAN"
-    assert named["retouched"] == ("Retouched (input)", "0.2200")
     assert named["original"] == ("Original", "")
+
+
+def test_scores_stand_in_the_strip_unless_the_finalists_have_others(tmp_path: Path) -> None:
+    """Beside the finalists' scores, those of the search, on other pictures, only confuse."""
+    panels = panels_of(tmp_path, *range(8))
+    study = make_study(8)
+    scored = {cell.view.key: cell.score for cell in shown_of(study, panels).strip}
+    assert scored["t000"] == f"{study.trials[0].value:.4f}"
+    assert scored["retouched"] == "0.2200"
+    confirmed = make_study(12, finalists=finals_of(0.1, 0.2))
+    assert {cell.score for cell in shown_of(confirmed, panels).strip} == {""}
+    assert "finalists' scores below" in unescape(render(confirmed, panels=panels))
 
 
 def test_a_setting_that_is_kept_is_marked_and_what_led_is_no_winner(tmp_path: Path) -> None:
@@ -52,7 +64,7 @@ def test_a_setting_that_is_kept_is_marked_and_what_led_is_no_winner(tmp_path: Pa
     assert [cell.view.key for cell in strip if cell.chosen] == ["t006"]
     assert [cell.view.name for cell in strip] == [
         "Retouched (input)",
-        "Guide's blurring setting",
+        "Guide's blurring",
         "Guide's recommended",
         "Leader: Deeper discriminator",
         "Original",

@@ -1,5 +1,6 @@
 """The generator that moves pixels, in a trial, in `harness restore`, and in what is exported."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,13 @@ def test_what_is_exported_trains_it_here_and_is_read_back(tmp_path: Path) -> Non
     for key in ("command", "full_command"):
         assert "train.py" not in config[key]
         assert "plugin" not in config[key]
-        assert config[key].startswith("harness train best.yaml --out ")
+        assert shlex.split(config[key].replace("\\\n", ""))[:5] == [
+            "harness",
+            "train",
+            "best.yaml",
+            "--data",
+            "./pairs",
+        ]
     assert "harness export --format plugin --repo DIR" in " ".join(config["needs"])
     assert "train.py" not in as_script(config).split("set -euo pipefail")[1]
     file = tmp_path / "best.yaml"

@@ -52,4 +52,4 @@ def test_it_goes_on(tmp_path: Path, stopped_after: int | None) -> None:
     best = yaml.safe_load((tmp_path / "fake" / "best.yaml").read_text())
     assert best["baseline"]["recipe"] == RECOMMENDED
     assert best["verdict"].startswith("better than the guide's recommended setting")
-    assert "the guide's recommendation" in "\n".join(as_lines(outcome))
+    assert "Guide's recommended" in "\n".join(as_lines(outcome))

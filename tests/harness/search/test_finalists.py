@@ -101,7 +101,7 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
         f"| ★ t{held['trial']:03d} | t{held['trial']:03d} | {held['score']['mean']:.4f}"
         in finalists
     )
-    assert "| the guide's recommendation |" in finalists
+    assert "| Guide's recommended |" in finalists
     assert {run.info.status for run in found} <= {"FINISHED", "KILLED"}
 
 

@@ -1,13 +1,22 @@
 """The last lines of a search: a decision that fits a terminal, and commands to be copied."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 
 from harness.paths import RunPaths
-from harness.search.result import SearchOutcome, as_data, command_lines, decision_lines, outcome_of
+from harness.search.result import (
+    SearchOutcome,
+    as_data,
+    as_lines,
+    command_lines,
+    decision_lines,
+    outcome_of,
+)
+from reports.translations import translator
 from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
 
@@ -30,12 +39,21 @@ def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> Non
     assert decision is not None
     assert decision.as_is is not None
     for part in (decision, decision.as_is):
-        for said in (part.sentence, part.settings, part.why, part.command):
+        for said in (part.sentence, part.settings, part.why, part.command, part.trains):
             assert said in text
     assert "Next, with your own pairs in place of ./pairs:" in text
     data = as_data(outcome)
     assert data["decision"]["command"] == decision.command
     assert data["answers"] == list(outcome.answers) == list(decision.answers)
+
+
+def test_the_head_says_stopped_early_and_the_table_the_reports_short_names() -> None:
+    outcome = replace(read(both_kinds()), counts={"complete": 23, "pruned": 12}, final_runs=15)
+    first, *rest = as_lines(outcome)
+    assert first.endswith(": 23 completed, 12 stopped early, 15 runs of finalists.")
+    rows = [line for line in rest if translator("en")("recommended_short") in line]
+    assert len(rows) == 2  # of the search, and of the finalists
+    assert translator("en")("problem_short") in "\n".join(rest)
 
 
 def test_the_commands_name_the_database_without_its_secrets() -> None:

@@ -122,8 +122,8 @@ def test_best_yaml_is_the_best_trial(faulty: Study) -> None:
     assert best["trial"] == faulty.outcome.best.number
     assert best["score"]["mean"] == faulty.outcome.best.value
     assert {row.label for row in faulty.outcome.recipes} == {
-        "the guide's recommendation",
-        "the guide's problem",
+        "Guide's recommended",
+        "Guide's blurring",
     }
 
 
