@@ -155,8 +155,8 @@ def test_an_absurd_value_is_one_sentence_and_nothing_is_written(
 
 
 def test_too_many_layers_are_refused_with_the_range(run: Run) -> None:
-    assert "less than or equal to 12" in run("search", "--set", "n_layers_D=1000000000")[2]
-    assert "less than or equal to 256" in run("search", "--set", "ngf=1000000000")[2]
+    assert "write a number of at most 12" in run("search", "--set", "n_layers_D=1000000000")[2]
+    assert "a number of at most 256" in run("search", "--set", "ngf=1000000000")[2]
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENAMETOOLONG])
