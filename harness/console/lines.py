@@ -71,6 +71,7 @@ def ended(event: TrialEnded, budget: int) -> str:
 def settings(params: Mapping[str, Any]) -> str:
     """The five parameters, and further settings that the space varies, in one line.
 
+    `nD` are the discriminator's layers: D alone is a part of the score.
     A study has at most one generator that moves pixels: it is called `warp`.
     """
     extras = "".join(
@@ -79,8 +80,8 @@ def settings(params: Mapping[str, Any]) -> str:
         if name not in FIVE
     )
     return (
-        f"L1={params['lambda_L1']:<6.4g} perc={params['lambda_perceptual']:<5.3g} "
-        f"D{params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:<7.2g}{extras}"
+        f"L1={params['lambda_L1']:<5.4g} perc={params['lambda_perceptual']:<4.3g} "
+        f"nD={params['n_layers_D']} {params['gan_mode']:<7} lr={params['lr']:<7.2g}{extras}"
     ).rstrip()
 
 

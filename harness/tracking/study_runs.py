@@ -60,9 +60,9 @@ class Tracker(Protocol):
 
 
 def run_name(name: str, params: TrialParams) -> str:
-    """The title of a run, to tell rows of the UI apart: `t037 L1=82 perc=11 D4 lsgan`."""
+    """The title of a run, to tell rows of the UI apart: `t037 L1=82 perc=11 nD=4 lsgan`."""
     perceptual = f" perc={params.lambda_perceptual:.3g}" if params.lambda_perceptual else ""
-    return f"{name} L1={params.lambda_L1:.3g}{perceptual} D{params.n_layers_D} {params.gan_mode}"
+    return f"{name} L1={params.lambda_L1:.3g}{perceptual} nD={params.n_layers_D} {params.gan_mode}"
 
 
 def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:

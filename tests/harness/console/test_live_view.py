@@ -80,7 +80,7 @@ def test_running_trials_stand_whole_in_the_terminal(width: int, clock: Clock) ->
     assert lines[-3].split() == ["trial", "step", "score", "settings"]
     assert lines[-2].split() == [
         "t001", "1850/2500", "0.3361",
-        "L1=104.3", "perc=17.5", "D4", "vanilla", "lr=0.00032", "warp",
+        "L1=104.3", "perc=17.5", "nD=4", "vanilla", "lr=0.00032", "warp",
     ]  # fmt: skip
     assert lines[-1].split()[:3] == ["f13", "-", "-"]
     assert lines[-1].endswith("lr=7.9e-05 unet_128")
@@ -155,7 +155,7 @@ def test_plain_lines_fit_a_hundred_columns(clock: Clock) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert lines[2] == "Everything goes to runs/boundary-sharpness"
     assert "Takes about 5 min on 2 workers of this CPU: warm start 1 min, trials 2 min" in text
-    assert " 7/50 t006 leads    0.3496  123 s L1=404.1  perc=2.5   D4 vanilla" in text
+    assert " 7/50 t006 leads    0.3496  123 s L1=404.1 perc=2.5  nD=4 vanilla" in text
     assert any(line.endswith("unet_128 [progressive]") for line in lines)
     assert any(line.endswith("warp at step 1375") for line in lines)
 

@@ -64,7 +64,7 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     assert "2 complete, 1 failed, 1 pruned" in text
     assert sparkline([0.21, 0.25]) in text
     assert "leader 0.2500  t003" in text
-    assert text.split()[-8:] == ["t004", "-", "-", "L1=82", "perc=11", "D4", "lsgan", "lr=0.0002"]
+    assert text.split()[-8:] == ["t004", "-", "-", "L1=82", "perc=11", "nD=4", "lsgan", "lr=0.0002"]
     printed = out.getvalue()
     for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
         assert words in printed, words

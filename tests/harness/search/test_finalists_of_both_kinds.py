@@ -145,8 +145,8 @@ def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> No
     assert decision is not None
     assert decision.as_is is not None
     assert (decision.trial, decision.verb) == (held["trial"], "use")
-    assert decision.why.endswith("where the picture returned unchanged scores 0.2100.")
-    assert "the picture returned unchanged (0.2100)" in decision.as_is.why
+    assert decision.why.endswith("the picture returned unchanged 0.2100.")
+    assert "0.2100 of the picture returned unchanged" in decision.as_is.why
     one, other = decision.answers
     assert (held["decision"], held["as_is"]["decision"]) == (one, other)
     lines = as_lines(outcome)

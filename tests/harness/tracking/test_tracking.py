@@ -189,7 +189,7 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
     held.append(contents(store))
     assert held[0] == held[1] == held[2]
     name, status, params, tags, scores, files = held[0]["t001"]
-    assert name == "t001 L1=82.1 perc=11.3 D4 lsgan"
+    assert name == "t001 L1=82.1 perc=11.3 nD=4 lsgan"
     assert (status, tags["state"], tags["reason"]) == ("KILLED", "pruned", "why")
     assert (params["lambda_L1"], tags["trial"], tags["recipe"]) == ("82.13", "1", "recommended")
     assert scores == [(10, 0.1), (20, 0.2)]
@@ -247,8 +247,8 @@ def test_what_mlflow_refuses_is_told_from_its_absence(runs: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({}, "t037 L1=82.1 perc=11.3 D4 lsgan"),
-        ({"lambda_perceptual": 0, "lambda_L1": 500}, "t037 L1=500 D4 lsgan"),
+        ({}, "t037 L1=82.1 perc=11.3 nD=4 lsgan"),
+        ({"lambda_perceptual": 0, "lambda_L1": 500}, "t037 L1=500 nD=4 lsgan"),
     ],
 )
 def test_a_run_is_named_by_its_settings(change: Mapping[str, Any], name: str) -> None:
