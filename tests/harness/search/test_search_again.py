@@ -106,7 +106,7 @@ def test_a_recipe_that_leads_has_one_row(tmp_path: Path) -> None:
     """The guide's recommendation runs first, alone: it is the best so far as well."""
     said = as_lines(run(make_plan(tmp_path, budget=1)))
     (row,) = (line for line in said if "  t000  " in line)
-    assert row.split("t000")[0].strip() == "best, Guide's recommended"
+    assert row.split("t000")[0].strip() == "leader, Guide's recommended"
 
 
 def test_a_reached_budget_runs_nothing(tmp_path: Path) -> None:
