@@ -107,7 +107,7 @@ def test_the_lines_of_the_readme_run(capsys: pytest.CaptureFixture[str]) -> None
     exec(compile(block, "README.md", "exec"), names)
     best = names["outcome"].best
     assert f"number={best.number}" in capsys.readouterr().out
-    assert f"Trial {best.number}" in Path("portraits.html").read_text(encoding="utf-8")
+    assert f"t{best.number:03d}" in Path("portraits.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

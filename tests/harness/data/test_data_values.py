@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.config.profiles import QUICK
+from harness.config.profiles import PROFILES, QUICK
 from harness.data.check.facts import PairFacts
 from harness.data.check.findings import (
     across_splits,
@@ -104,7 +104,7 @@ def test_few_means_under_twenty_training_and_four_validation_pictures(
     ("side", "profile"), [(127, "quick"), (128, "standard"), (256, "full"), (512, None)]
 )
 def test_small_means_under_the_size_of_a_profile(side: int, profile: str | None) -> None:
-    found = list(judge_sizes([replace(SOUND, height=side)]))
+    found = list(judge_sizes([replace(SOUND, height=side)], PROFILES))
     assert [f"profile {profile} enlarges" in finding.what for finding in found] == (
         [True] if profile else []
     )
