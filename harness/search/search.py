@@ -170,6 +170,7 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     """Show the plan, and the state of a resumed study, before the search starts."""
     from harness.search.estimate import where
+    from harness.search.finalists import finished_runs
     from harness.search.time_left import left_of_plan
     from harness.study.study import counted
     from reports.record import best_trial, completed, score_of, settings_of
@@ -180,7 +181,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
         Opened(
             study=plan.config.study,
             budget=plan.config.budget,
-            done=counted(study),
+            done=counted(study) + finished_runs(study),
             profile=facts["profile"],
             device=facts["device"],
             jobs=plan.jobs,
@@ -194,7 +195,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     )
     for sentence in plan.remarks:
         view.show(Note(sentence))
-    if (left := left_of_plan(study, plan)) is not None:
+    if left := left_of_plan(study, plan):
         view.show(Note(rest(left, where(plan))))
 
 
@@ -209,7 +210,10 @@ def open_finals(
     finalists = plan.compared or choose(
         study, plan.finalists, plan.trial_plan.train.netG if both else None
     )
-    if not plan.compared:
+    record = final_study(study)
+    tracker.reconcile(endings_of(record, "final"))
+    phase = FinalPhase(plan, study, record, finalists, tracker, searched)
+    if not (plan.compared or phase.exhausted()):
         others = ", the best that repaints" if both else ""
         view.show(
             Note(
@@ -218,9 +222,7 @@ def open_finals(
                 "seeds, and scored on pairs held out from the search. Their runs are f00, f01, ..."
             )
         )
-    record = final_study(study)
-    tracker.reconcile(endings_of(record, "final"))
-    return FinalPhase(plan, study, record, finalists, tracker, searched)
+    return phase
 
 
 def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":

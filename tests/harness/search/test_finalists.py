@@ -11,13 +11,16 @@ import pytest
 import yaml
 from driving import Instant, make_plan
 from optuna.trial import FrozenTrial, TrialState
-from searching import run, trials
+from searching import Heard, run, trials
 
+import harness.search.search
 from harness.config.settings import TrialPlan
+from harness.console.events import Note, Opened
 from harness.errors import DivergedError, UserInputError
 from harness.search.finalists import choose
 from harness.search.resolve import choose_finalists
 from harness.search.result import as_lines
+from harness.search.stop_signals import StopSwitch
 from harness.study.constraints import broken, excess
 from harness.study.study import FINALISTS, read_study
 from harness.tracking import quiet_client
@@ -150,6 +153,19 @@ def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored:
     again = run(plan)
     assert len((plan.paths.folder / "finals.txt").read_text().splitlines()) == len(ran)
     assert again.finalists == outcome.finalists
+
+
+def test_a_finished_search_is_opened_without_announcing_runs(
+    tmp_path: Path, unmirrored: None
+) -> None:
+    plan = make_plan(tmp_path, budget=24, finalists=2, repeats=3)
+    run(plan)
+    stop = StopSwitch(None)
+    view = Heard(stop)
+    harness.search.search.run_search(plan, view, stop, Instant)
+    assert [event.done for event in view.events if isinstance(event, Opened)] == [24]
+    notes = [event.text for event in view.events if isinstance(event, Note)]
+    assert not [text for text in notes if "trained again" in text or "takes about" in text]
 
 
 def test_a_larger_budget_confirms_whoever_leads_then(tmp_path: Path, unmirrored: None) -> None:
