@@ -36,8 +36,9 @@ def is_damage(error: BaseException) -> bool:
         return code_of(cause).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or any(
             words in str(cause.orig) for words in lost
         )
-    # Text that is not JSON, or an unknown trial state.
-    return isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
+    # Text that is not JSON, a time that is none, or an unknown trial state.
+    no_time = isinstance(cause, ValueError) and "isoformat" in str(cause)
+    return no_time or isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
 
 
 def damaged(url: str, error: Exception) -> UserInputError:

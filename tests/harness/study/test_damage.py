@@ -106,6 +106,16 @@ def test_damaged_pages_of_every_kind(
     assert not seen["unnamed"]
 
 
+def test_a_time_that_is_none_is_damage(whole: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "optuna.db"
+    file.write_bytes(whole)
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("UPDATE trials SET datetime_start = '202Y-11-27 12:20:55.810484'")
+        database.commit()
+    with pytest.raises(UserInputError, match="is damaged"):
+        read_all(tmp_path)
+
+
 @pytest.fixture
 def broken(whole: bytes, tmp_path: Path) -> Path:
     """A run folder whose studies are listed and whose trials cannot be read."""
