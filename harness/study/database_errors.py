@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import traceback
 
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -37,8 +38,9 @@ def is_damage(error: BaseException) -> bool:
             words in str(cause.orig) for words in lost
         )
     # Text that is not JSON, a time that is none, or an unknown trial state.
-    no_time = isinstance(cause, ValueError) and "isoformat" in str(cause)
-    return no_time or isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
+    frames = traceback.extract_tb(cause.__traceback__) if cause else None
+    no_time = type(cause) is ValueError and frames and "sqlalchemy" in frames[-1].filename
+    return bool(no_time) or isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
 
 
 def damaged(url: str, error: Exception) -> UserInputError:

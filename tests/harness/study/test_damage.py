@@ -106,11 +106,12 @@ def test_damaged_pages_of_every_kind(
     assert not seen["unnamed"]
 
 
-def test_a_time_that_is_none_is_damage(whole: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("time", ["202Y-11-27 12:20:55.810484", "2026-13-27 12:20:55.810484"])
+def test_a_time_that_is_none_is_damage(whole: bytes, tmp_path: Path, time: str) -> None:
     file = tmp_path / "optuna.db"
     file.write_bytes(whole)
     with closing(sqlite3.connect(file)) as database:
-        database.execute("UPDATE trials SET datetime_start = '202Y-11-27 12:20:55.810484'")
+        database.execute("UPDATE trials SET datetime_start = ?", (time,))
         database.commit()
     with pytest.raises(UserInputError, match="is damaged"):
         read_all(tmp_path)
