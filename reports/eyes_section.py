@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from optuna import Study
 
 from reports.eyes import Agreement, agreement
@@ -10,6 +9,7 @@ from reports.first_screen import setting_name
 from reports.numbers import trial_name
 from reports.record import score_of
 from reports.study_record import StudyRecord
+from reports.templates import template
 from reports.translations import Translate, translator
 from reports.trial_record import TrialRecord
 
@@ -26,14 +26,7 @@ def result(study: Study, lang: str = "en") -> str:
     if found is None:
         return ""
     say = translator(lang)
-    environment = Environment(
-        loader=PackageLoader("reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("eyes.html.j2").render(
+    return template("eyes.html.j2").render(
         say=say, sentence=agreement_sentence(found, say), rows=preferences(study, found, say)
     )
 

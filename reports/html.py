@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from optuna import Study
 
@@ -22,12 +21,13 @@ from reports.glossary import OF_THE_SCORE, WORDS
 from reports.live import Live
 from reports.names import PARAMS, RECOMMENDED
 from reports.next_command import Where, file_to_train, needs_pictures
-from reports.numbers import number, signed, value
+from reports.numbers import signed, value
 from reports.record import winning_trial
 from reports.strip import shown_pictures
 from reports.study_record import StudyRecord
 from reports.summary import KindEffects, summarise
 from reports.table import trials_frame
+from reports.templates import template
 from reports.translations import Translate, translator
 from reports.trial_record import TrialRecord
 
@@ -78,14 +78,6 @@ def render(
     record = StudyRecord.of(study)
     rungs = TrialRecord.of(winner).rungs if winner else []
     folder = panels and panels.parent
-    environment = Environment(
-        loader=PackageLoader("reports", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "signed": signed, "value": value}
     where = Where(folder, storage)
     decision = decide(study, say, where)
     config = None
@@ -94,7 +86,7 @@ def render(
     blur = measures_blur(study)
     shown = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
-    return environment.get_template("live.html.j2" if live else "report.html.j2").render(
+    return template("live.html.j2" if live else "report.html.j2").render(
         live=live,
         say=say,
         lang=lang,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from optuna import Study
 
@@ -10,6 +9,7 @@ from reports.eyes import Pair
 from reports.html import script_json
 from reports.numbers import trial_name
 from reports.pictures import Cut
+from reports.templates import template
 
 
 def page(
@@ -34,12 +34,7 @@ def page(
         for pair in pairs
     ]
     data = Markup(script_json({"crops": list(crops), "pairs": rows, "begin": begin}))
-    environment = Environment(
-        loader=PackageLoader("reports", "."), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("look.html.j2").render(
-        study=study.study_name, data=data, pairs=len(pairs)
-    )
+    return template("look.html.j2").render(study=study.study_name, data=data, pairs=len(pairs))
 
 
 def restored(pictures: Mapping[int, tuple[Cut, ...]], trial: int, picture: int) -> str:
