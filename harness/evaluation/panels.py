@@ -10,13 +10,10 @@ from torch.nn import functional as F
 
 from objectives.masks import dilate
 from objectives.score import Reference
+from reports.pictures import GAP, HEADING, MARGIN, OUTLINE
 
 COLUMNS = ("retouched", "restored", "original", "scored region")
-OUTLINE = (255, 64, 64)
-HEADER = 16
-GAP = 2
 CROP = 512  # pixels: about the side of an enlarged crop
-MARGIN = 0.03  # around the scored region in a crop, as a part of the picture's shorter side
 
 
 def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
@@ -36,7 +33,7 @@ def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
     height, width = cells[0].shape[1:3]
     sheet = Image.new(
         "RGB",
-        (len(cells) * (width + GAP) - GAP, HEADER + len(originals) * (height + GAP) - GAP),
+        (len(cells) * (width + GAP) - GAP, HEADING + len(originals) * (height + GAP) - GAP),
         "white",
     )
     draw = ImageDraw.Draw(sheet)
@@ -44,7 +41,7 @@ def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
         left = place * (width + GAP)
         draw.text((left + 4, 2), name, fill="black")
         for row, cell in enumerate(column):
-            sheet.paste(Image.fromarray(cell), (left, HEADER + row * (height + GAP)))
+            sheet.paste(Image.fromarray(cell), (left, HEADING + row * (height + GAP)))
     file = io.BytesIO()
     sheet.save(file, "PNG", compress_level=1)
     return file.getvalue()
