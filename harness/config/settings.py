@@ -183,6 +183,19 @@ class TrialPlan(Frozen):
         return (self.train.netG, *([self.other_netG] if self.other_netG else []))
 
 
+# Options that `harness search` and `harness train` share.
+InitFrom = Annotated[
+    tuple[Path, ...],
+    Field(
+        max_length=2,
+        description="Continue from your latest_net_G.pth; give it twice to add net_D.",
+    ),
+]
+WishedWeights = Annotated[
+    Literal["auto", "pretrained", "random"],
+    Field(description="Weights of the networks of LPIPS and of the perceptual term."),
+]
+
 # Groups of options in the help.
 DATA = Option("Pictures")
 TRIED = Option("What is tried")
@@ -293,11 +306,7 @@ class SearchConfig(Frozen):
         replace(MACHINE, metavar="URL"),
     ] = None
     seed: Annotated[Seed, Field(description="Seed of sampler, networks and batches."), START] = 0
-    weights: Annotated[
-        Literal["auto", "pretrained", "random"],
-        Field(description="Weights of the networks of LPIPS and of the perceptual term."),
-        START,
-    ] = "auto"
+    weights: Annotated[WishedWeights, START] = "auto"
     objective: Annotated[
         str,
         Field(
@@ -306,14 +315,7 @@ class SearchConfig(Frozen):
         ),
         replace(TRIED, metavar="NAME"),
     ] = "boundary_sharpness"
-    init_from: Annotated[
-        tuple[Path, ...],
-        Field(
-            max_length=2,
-            description="Continue from your latest_net_G.pth; give it twice to add net_D.",
-        ),
-        replace(START, basic=True, metavar="FILE"),
-    ] = ()
+    init_from: Annotated[InitFrom, replace(START, basic=True, metavar="FILE")] = ()
     from_scratch: Annotated[bool, Field(description="Train every trial from nothing."), START] = (
         False
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -14,9 +14,11 @@ from harness.config.settings import (
     Direction,
     Epochs,
     Frozen,
+    InitFrom,
     LrPolicy,
     Seed,
     Side,
+    WishedWeights,
 )
 
 TRAINING = Option("Training")
@@ -63,14 +65,7 @@ class TrainConfig(Frozen):
     lr_decay_iters: Annotated[
         Epochs, Field(ge=1, description="Epochs between steps of the policy step."), TRAINING
     ] = 50
-    init_from: Annotated[
-        tuple[Path, ...],
-        Field(
-            max_length=2,
-            description="Continue from your latest_net_G.pth; give it twice to add net_D.",
-        ),
-        replace(TRAINING, basic=True, metavar="FILE"),
-    ] = ()
+    init_from: Annotated[InitFrom, replace(TRAINING, basic=True, metavar="FILE")] = ()
     check_every: Annotated[
         Epochs | None,
         Field(ge=1, description="Epochs between scores; else a hundredth of all."),
@@ -90,11 +85,7 @@ class TrainConfig(Frozen):
         str, Field(description="auto, cpu, cuda or cuda:N."), replace(MACHINE, metavar="DEVICE")
     ] = "auto"
     seed: Annotated[Seed, Field(description="Seed of networks, order and crops."), TRAINING] = 0
-    weights: Annotated[
-        Literal["auto", "pretrained", "random"],
-        Field(description="Weights of the networks of LPIPS and of the perceptual term."),
-        TRAINING,
-    ] = "auto"
+    weights: Annotated[WishedWeights, TRAINING] = "auto"
     objective: Annotated[
         str | None,
         Field(
