@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
+from reports.names import trial_name
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,13 @@ class StudyPaths:
         return WarmStartPaths(self.checkpoints / "warm_start")
 
     def checkpoint(self, trial: int) -> Path:
-        return self.checkpoints / f"t{trial:03d}_net_G.pth"
+        return self.checkpoints / f"{trial_name(trial)}_net_G.pth"
 
     def final_checkpoint(self, run: int) -> Path:
         return self.checkpoints / f"f{run:02d}_net_G.pth"
 
     def panel(self, trial: int) -> Path:
-        return self.panels / f"t{trial:03d}.png"
+        return self.panels / f"{trial_name(trial)}.png"
 
     @property
     def outbox(self) -> Path:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands import moves_pixels
 from reports.finalists_record import Difference, FinalistRow, Finalists
-from reports.names import RECOMMENDED
+from reports.names import RECOMMENDED, trial_name
 from reports.next_command import (
     NOWHERE,
     Where,
@@ -21,7 +21,7 @@ from reports.next_command import (
     status_command,
     training_command,
 )
-from reports.numbers import number, settings_in_short, signed, trial_name
+from reports.numbers import number, settings_in_short, signed
 from reports.record import (
     as_is_trial,
     is_pareto,

@@ -23,6 +23,7 @@ from reports.commands import (
     steps_per_epoch,
     train_commands,
 )
+from reports.names import trial_name
 from reports.places import mark_of_warm_start, warm_start_of
 from reports.programs import program_commands
 from reports.record import KIND, extras_of, params_of
@@ -78,7 +79,7 @@ def commands_of(
     """
     params, data = params_of(trial), setup.data.as_data()
     device = kind_of_device(setup.device)
-    name = folder_name(f"{setup.name}-t{trial.number:03d}")
+    name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
     warm_start = warm_start_of(setup, folder)
     if program:

@@ -16,8 +16,7 @@ from typing import Literal, get_args
 from optuna import Study
 from scipy.special import betaincinv  # scipy.stats takes most of a second to import
 
-from reports.names import RECOMMENDED
-from reports.numbers import trial_name
+from reports.names import RECOMMENDED, trial_name
 from reports.pictures import Cut, boundaries
 from reports.record import recipe_trial, sign_of, trials_by_score
 from reports.study_record import Judgement, StudyRecord

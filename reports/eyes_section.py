@@ -6,7 +6,7 @@ from optuna import Study
 
 from reports.eyes import Agreement, agreement
 from reports.first_screen import setting_name
-from reports.numbers import trial_name
+from reports.names import trial_name
 from reports.record import score_of
 from reports.study_record import StudyRecord
 from reports.templates import template

@@ -3,8 +3,8 @@
 from reports.decision import Decision
 from reports.dots import Dot, Dots, dots
 from reports.finalists_record import FinalistRow
-from reports.names import BLURRING, RECOMMENDED
-from reports.numbers import number, trial_name
+from reports.names import BLURRING, RECOMMENDED, trial_name
+from reports.numbers import number
 from reports.summary import Standing, Summary
 from reports.translations import Translate
 

@@ -7,7 +7,7 @@ from optuna import Study
 
 from reports.eyes import Pair
 from reports.html import script_json
-from reports.numbers import trial_name
+from reports.names import trial_name
 from reports.pictures import Cut
 from reports.templates import template
 

@@ -1,6 +1,9 @@
-"""The names of recipes and searched settings in a study's record, and their earlier names."""
+"""The names of trials, recipes and searched settings, and the earlier ones in a study's record."""
 
-from typing import Any
+from typing import Any, Literal
+
+PhaseName = Literal["search", "final"]
+"""The search, scored on the validation pairs; or its finalists, longer and on the test pairs."""
 
 RECOMMENDED = "recommended"
 """The recipe that the guide recommends: the baseline of every comparison."""
@@ -27,3 +30,13 @@ def renamed(noted: Any) -> Any:
         spelled_out = noted.replace(f"{EARLIER_NAME}-recipe", f"the guide's {RECOMMENDED} setting")
         return RECOMMENDED if noted == EARLIER_NAME else spelled_out
     return noted
+
+
+def trial_name(number: int, phase: PhaseName = "search") -> str:
+    """`t037`, or `f03` for a run of a finalist."""
+    return f"t{number:03d}" if phase == "search" else f"f{number:02d}"
+
+
+def phase_of(name: str) -> PhaseName:
+    """The phase of a trial of this name, see `trial_name`."""
+    return "final" if name.startswith("f") else "search"

@@ -16,7 +16,7 @@ from reports.commands import (
     quoted,
 )
 from reports.exported_commands import is_progressive, settings_in_full
-from reports.numbers import trial_name
+from reports.names import trial_name
 from reports.record import extras_of, settings_of, winning_trial
 from reports.study_record import StudyRecord
 from reports.translations import Translate

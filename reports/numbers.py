@@ -33,10 +33,6 @@ def value(entry: object) -> str:
     return short(entry) if isinstance(entry, float) else str(entry)
 
 
-def trial_name(trial: int) -> str:
-    return f"t{trial:03d}"
-
-
 def settings_in_short(settings: Mapping[str, Any], layers: str) -> str:
     """The five settings in a line, `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`.
 

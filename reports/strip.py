@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from reports.decision import Decision
 from reports.first_screen import leader_name, setting_name
-from reports.numbers import number, trial_name
+from reports.names import trial_name
+from reports.numbers import number
 from reports.pictures import Cut, boundaries, close_up
 from reports.summary import Standing, Summary
 from reports.translations import Translate

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.errors import UserInputError, as_user_input_error
+from reports.names import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -103,7 +104,7 @@ def file_to_train(
     best_yaml = folder.absolute() / "best.yaml"
     if trial is None and best_yaml.exists():
         return str(best_yaml), ""
-    chosen = "best" if trial is None else f"t{trial:03d}"
+    chosen = "best" if trial is None else trial_name(trial)
     file = folder_name(f"{study.study_name}-{chosen}.yaml")
     where = Where(folder.absolute(), without_secrets(storage) if storage else None)
     options = study_options(study, where) + ([] if trial is None else ["--trial", f"{trial}"])

@@ -101,8 +101,11 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
     try:
         plan = plan_search(config, typer.echo, False)
     except PairsToMakeError as error:
-        lines = explained.labelled("Pictures", str(error))
-        print(printable("\n".join([*lines, "The rest is known once they are made."])))
+        lines = [
+            explained.labelled("Pictures", str(error)),
+            "The rest is known once they are made.",
+        ]
+        print(printable("\n".join(lines)))
         return
     done = trials_there(plan)
     duration = how_long(plan) if done < plan.config.budget else ""

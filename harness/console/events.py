@@ -94,7 +94,13 @@ class RungReached:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial is complete, pruned or failed. `best`: new best; `done`: trials of the budget."""
+    """A trial is complete, pruned or failed.
+
+    Attributes:
+        best: it is the new best.
+        done: trials of the budget that have ended.
+        final: it is a finalist's run.
+    """
 
     name: str
     state: str
@@ -105,6 +111,7 @@ class TrialEnded:
     seconds: float
     best: bool
     done: int
+    final: bool
 
 
 Event = Opened | Note | Expected | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded

@@ -213,7 +213,7 @@ class LiveView:
 
 def with_end(took: Durations, event: TrialEnded) -> Durations:
     """The durations with those of a trial that has ended."""
-    if event.name.startswith("f"):
+    if event.final:
         return Durations(took.ended, took.complete, [*took.runs, event.seconds])
     complete = [*took.complete, event.seconds] if event.state == "complete" else took.complete
     return Durations([*took.ended, event.seconds], complete, took.runs)

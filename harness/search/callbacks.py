@@ -91,5 +91,6 @@ class EndToConsole:
                 seconds=end.seconds,
                 best=end.leads,
                 done=end.done,
+                final=end.task.phase == "final",
             )
         )

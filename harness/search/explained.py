@@ -1,16 +1,15 @@
 """What a planned search would do, in about ten lines, for `--dry-run`."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
 from harness.config.settings import Program
+from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
 from search_spaces.generators import REPAINT, WARP, kind_of
 
-WIDTH = 100
 LABEL = 12
 KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
 
@@ -26,20 +25,12 @@ def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
     """
     lines = []
     for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
-        lines += labelled(label, text)
-    for remark in plan.remarks:
-        lines += wrapped(remark, "  ")
-    return lines
+        lines.append(labelled(label, text))
+    return [*lines, *(wrapped(remark, "  ") for remark in plan.remarks)]
 
 
-def labelled(label: str, text: str) -> list[str]:
+def labelled(label: str, text: str) -> str:
     return wrapped(f"{label:<{LABEL}}{text}", " " * LABEL)
-
-
-def wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
 
 
 def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ from harness.study.study import finals_of, requeue
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
 from reports.finalists_record import Finalists, Ranked
-from reports.names import RECOMMENDED
+from reports.names import RECOMMENDED, trial_name
 from reports.record import (
     recipe_trial,
     repainting_by_score,
@@ -61,7 +61,7 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
             params = settings_of(trial)
             if len(found) < most and params not in [recommended, *(one.params for one in found)]:
                 recipe = TrialRecord.of(trial).recipe
-                found.append(Finalist(f"t{trial.number:03d}", trial.number, recipe, params))
+                found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
     ordered = trials_by_score(study)
     take(ordered, count)

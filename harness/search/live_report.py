@@ -157,8 +157,8 @@ def live_of(study: "Study", interval: float) -> "Live":
 
     from harness.search.time_left import time_left
     from harness.study.study import finals_of
-    from harness.trials.messages import trial_name
     from reports.live import Live
+    from reports.names import trial_name
     from reports.study_record import StudyRecord
 
     finals = finals_of(study)

@@ -18,8 +18,8 @@ from harness.study.pareto import values_of
 from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
 from harness.tracking import Tracker
-from harness.trials.messages import Rung, TrialTask, trial_name
-from reports.names import RECOMMENDED
+from harness.trials.messages import Rung, TrialTask
+from reports.names import RECOMMENDED, trial_name
 from reports.record import recipe_trial
 from reports.trial_record import TrialRecord
 from search_spaces.generators import GENERATOR, of_kind

@@ -16,6 +16,7 @@ from harness.search.result import (
     standings,
 )
 from harness.tracking.model_registry import Left, Model
+from reports.names import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -73,7 +74,7 @@ def front_table(outcome: SearchOutcome) -> list[str]:
         return []
     names = list(outcome.front[0].values)
     rows = [
-        f"| {starred(outcome, point.number, f't{point.number:03d}')} | "
+        f"| {starred(outcome, point.number, trial_name(point.number))} | "
         + " | ".join(f"{value:.4f}" for value in (*point.values.values(), point.score))
         + f" | {' '.join(settings(point.params).split())} |"
         for point in outcome.front
@@ -100,7 +101,7 @@ def finals_table(outcome: SearchOutcome) -> list[str]:
 
 
 def row_of(label: str, trial: int | None, value: float | None, params: dict[str, Any]) -> str:
-    number = "" if trial is None else f"t{trial:03d}"
+    number = "" if trial is None else trial_name(trial)
     score = "diverged" if value is None else f"{value:.4f}"
     return f"| {label} | {number} | {score} | {' '.join(settings(params).split())} |"
 

@@ -23,7 +23,8 @@ from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.study import requeue, running
 from harness.tracking import Ending
-from harness.trials.messages import PhaseName, Rung, TrialResult, TrialTask, trial_name
+from harness.trials.messages import Rung, TrialResult, TrialTask
+from reports.names import PhaseName, trial_name
 from reports.study_record import StudyRecord
 from reports.trial_record import Cause, TrialRecord
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, as_user_input_error
-from reports.names import RECOMMENDED
+from reports.names import RECOMMENDED, trial_name
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
 from search_spaces.recipes import (
     generator_for,
@@ -330,7 +330,7 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
     found: dict[str, dict[str, Any]] = {}
     for file in files:
         best = read_best_config(file)
-        name = best.study if best.trial is None else f"{best.study} t{best.trial:03d}"
+        name = best.study if best.trial is None else f"{best.study} {trial_name(best.trial)}"
         try:
             values = space.suggestion(best.params, best.train.model_dump())
         except ValueError as error:

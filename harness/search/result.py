@@ -9,7 +9,7 @@ from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.commands import PLACEHOLDER_DATA, quoted
 from reports.decision import Decision
-from reports.names import BLURRING, RECOMMENDED
+from reports.names import BLURRING, RECOMMENDED, trial_name
 from reports.next_command import needs_pictures
 from reports.translations import translator
 
@@ -255,7 +255,7 @@ def table(outcome: SearchOutcome) -> list[str]:
             return []
         return ["No trial has completed: there is no best configuration yet."]
     rows = [
-        (row.label, f"t{row.number:03d}", f"{row.value:.4f}", settings(row.params))
+        (row.label, trial_name(row.number), f"{row.value:.4f}", settings(row.params))
         for row in standings(outcome)
     ]
     rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
@@ -275,7 +275,8 @@ def front_lines(outcome: SearchOutcome) -> list[str]:
     for point in sorted(outcome.front, key=lambda point: -point.values[names[0]]):
         said = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
         lines.append(
-            f"  t{point.number:03d}  {said}  score {point.score:.4f}  {settings(point.params)}"
+            f"  {trial_name(point.number)}  {said}  score {point.score:.4f}  "
+            f"{settings(point.params)}"
         )
     return lines
 

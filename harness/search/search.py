@@ -18,8 +18,8 @@ from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
-from harness.trials.messages import PhaseName, trial_name
 from harness.trials.worker import RunnerFactory, trial_runner
+from reports.names import PhaseName, trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -176,7 +176,9 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     from reports.record import best_trial, completed, score_of, settings_of
 
     facts, best = plan.facts, best_trial(study)
-    data = facts["data"]
+    data, leader = facts["data"], ""
+    if best:
+        leader = leading(score_of(best), trial_name(best.number), settings_of(best))
     view.show(
         Opened(
             study=plan.config.study,
@@ -188,7 +190,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
             weights=facts["weights"],
             data=f"{data['n_train']} + {data['n_val']} pairs of {data['source']}",
             folder=str(plan.paths.folder),
-            best=leading(score_of(best), f"t{best.number:03d}", settings_of(best)) if best else "",
+            best=leader,
             scores=tuple(score_of(trial) for trial in completed(study)),
             final_runs=plan.final_runs,
         )

@@ -3,22 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from reports.names import PhaseName, trial_name
 from search_spaces.trial_params import TrialParams, Value
-
-PhaseName = Literal["search", "final"]
-"""The search, scored on the validation pairs; or its finalists, longer and on the test pairs."""
-
-
-def trial_name(number: int, phase: PhaseName = "search") -> str:
-    """`t037`, or `f03` for a run of a finalist."""
-    return f"t{number:03d}" if phase == "search" else f"f{number:02d}"
-
-
-def phase_of(name: str) -> PhaseName:
-    """The phase of a trial of this name, see `trial_name`."""
-    return "final" if name.startswith("f") else "search"
 
 
 @dataclass(frozen=True)

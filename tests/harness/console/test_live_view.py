@@ -20,6 +20,7 @@ from harness.console.events import (
 from harness.console.lines import WIDTH, rough
 from harness.console.live_view import MOST_ROWS, LiveView
 from harness.console.views import PlainView
+from reports.names import phase_of
 
 WARP = {
     "lambda_L1": 104.3, "lambda_perceptual": 17.5, "n_layers_D": 4, "gan_mode": "vanilla",
@@ -45,6 +46,7 @@ class Clock:
 
 def ended(name: str, done: int, seconds: float, state: str = "complete", **more: object) -> Event:
     fields = {"value": 0.3496, "params": WARP, "recipe": None, "reason": "", "best": False}
+    fields["final"] = phase_of(name) == "final"
     return TrialEnded(name, state, seconds=seconds, done=done, **fields | more)  # type: ignore[arg-type]
 
 

@@ -34,6 +34,7 @@ def ended(number: int, state: str, value: float | None, **changed: object) -> Tr
     fields = {
         "name": f"t{number:03d}", "state": state, "value": value, "params": PARAMS,
         "recipe": None, "reason": "", "seconds": 20.0, "best": False, "done": number + 1,
+        "final": False,
     }  # fmt: skip
     return TrialEnded(**{**fields, **changed})  # type: ignore[arg-type]
 
