@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from driving import make_plan
 
-from harness.cli.app import main
 from harness.config.options import pins, seconds
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.study import study as record
@@ -41,24 +40,6 @@ def harness(
 
 
 InProcess = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def in_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> InProcess:
-    """The command in this process, which is quicker: exit code, stdout and stderr."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code or 0
-        assert isinstance(code, int)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
