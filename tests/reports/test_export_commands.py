@@ -21,7 +21,7 @@ from harness.errors import UserInputError
 from harness.study.database import open_storage, sqlite_url
 from tests.harness.trials.external.test_plugin import copy_of_pix2pix
 from tests.reports.test_commands import SHARED, SWITCHES
-from tests.synthetic_studies import RECIPES, SPACE, TRAIN, add_trial, empty_study, make_study
+from tests.synthetic_studies import RECIPES, TRAIN, add_trial, empty_study, make_study
 
 Run = Callable[..., Result]
 
@@ -32,8 +32,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run folder")
     study = empty_study()
     for recipe in ("problem", "lower_L1", "recommended"):
-        params = dict(zip(SPACE, RECIPES[recipe], strict=True))
-        add_trial(study, params, rungs=(160, 400), recipe=recipe)
+        add_trial(study, RECIPES[recipe], rungs=(160, 400), recipe=recipe)
     keep(study, folder, "얼굴")
     return folder
 

@@ -19,7 +19,7 @@ from reports.html import render, write_report
 from reports.summary import standing, summarise
 from reports.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
-    RECIPES,
+    BEST,
     SPACE,
     add_trial,
     empty_study,
@@ -29,7 +29,6 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
-BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 HOSTILE = (
     "</script><script>alert(1)</script> \"'><img src=x onerror=alert(2)> 얼굴 & {{ 7*7 }} ${x}"
 )
