@@ -20,10 +20,12 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from harness.errors import UserInputError
 from harness.study.study import finals_of, read_study
+from reports.decision import decide
 from reports.export import as_yaml, best_config
 from reports.html import render
 from reports.record_format import VERSION
 from reports.study_record import StudyRecord
+from reports.translations import translator
 from reports.trial_record import Cause, FinalistRun, TrialRecord
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -97,7 +99,7 @@ def test_a_study_of_version_1_is_read(tmp_path: Path) -> None:
     assert runs is not None
     names = {FinalistRun.of(trial).finalist for trial in runs.trials}
     assert names == {row.name for row in record.finalists.rows}
-    assert "recommended" in render(study)
+    assert decide(study, translator("en")).sentence in render(study)
 
 
 def test_best_yaml_of_version_1_is_what_that_version_wrote(tmp_path: Path) -> None:
