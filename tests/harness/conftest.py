@@ -2,14 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from searching import without_mlflow
 
-import harness.search.search
 from harness.cli.app import main
-from harness.tracking import NullTracker
 from harness.tracking.database import make_database
 
 
@@ -32,9 +31,10 @@ def in_process(
 
 
 @pytest.fixture
-def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without MLflow, whose import and first database take seconds."""
-    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
+def unmirrored() -> Iterator[None]:
+    """Without MLflow."""
+    with without_mlflow():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -94,14 +94,18 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(
-    tmp_path: Path, words: list[str], said: str
+    tmp_path: Path,
+    in_process: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
 ) -> None:
-    done = harness("search", *words, folder=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("harness: ")
-    assert done.stderr.count("\n") == 1
-    assert said in done.stderr
-    assert done.stdout == ""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    code, out, refusal = in_process("search", *words)
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: ")
+    assert refusal.count("\n") == 1
+    assert said in refusal
     assert list(tmp_path.iterdir()) == []
 
 

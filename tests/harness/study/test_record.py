@@ -14,7 +14,7 @@ import yaml
 from driving import make_plan
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from searching import run
+from searching import run, without_mlflow
 from typer.testing import CliRunner
 
 from harness.cli.app import app
@@ -149,10 +149,7 @@ def change(folder: Path, table: str, key: str, value: str) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        from harness.tracking import NullTracker
-
-        patch.setattr("harness.search.search.open_tracker", lambda *_: NullTracker())
+    with without_mlflow():
         run(make_plan(folder, budget=3))
     return folder / "optuna.db"
 
