@@ -52,14 +52,21 @@ def plant_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     return plant
 
 
+# The browser's own requests and first-run pages are switched off.
+CHROMIUM_SWITCHES = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless browser."""
+    """A headless browser. Tests that keep state in it open a context of their own."""
     api = pytest.importorskip("playwright.sync_api")
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     if binary is None:
         pytest.skip("needs Chromium")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=binary, args=CHROMIUM_SWITCHES)
         yield browser
         browser.close()

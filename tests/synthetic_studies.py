@@ -16,16 +16,20 @@ SPACE = {
     "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
     "lr": FloatDistribution(5e-5, 4e-4, log=True),
 }
-RECIPES = {
-    "problem": (500.0, 0.0, 3, "vanilla", 1e-4),
-    "perceptual": (100.0, 10.0, 3, "vanilla", 1e-4),
-    "lower_L1": (50.0, 0.0, 3, "vanilla", 1e-4),
-    "stronger_D": (100.0, 0.0, 4, "vanilla", 1e-4),
-    "lsgan": (100.0, 0.0, 3, "lsgan", 1e-4),
-    "progressive": (100.0, 0.0, 3, "vanilla", 2e-4),
-    "recommended": (100.0, 10.0, 3, "lsgan", 1e-4),
-    "alternative": (50.0, 0.0, 4, "lsgan", 1e-4),
+RECIPES: dict[str, dict[str, Any]] = {
+    name: dict(zip(SPACE, values, strict=True))
+    for name, *values in (
+        ("problem", 500.0, 0.0, 3, "vanilla", 1e-4),
+        ("perceptual", 100.0, 10.0, 3, "vanilla", 1e-4),
+        ("lower_L1", 50.0, 0.0, 3, "vanilla", 1e-4),
+        ("stronger_D", 100.0, 0.0, 4, "vanilla", 1e-4),
+        ("lsgan", 100.0, 0.0, 3, "lsgan", 1e-4),
+        ("progressive", 100.0, 0.0, 3, "vanilla", 2e-4),
+        ("recommended", 100.0, 10.0, 3, "lsgan", 1e-4),
+        ("alternative", 50.0, 0.0, 4, "lsgan", 1e-4),
+    )
 }
+BEST = RECIPES["recommended"]
 RUNGS = (160, 220, 280, 340, 400)
 TRAIN = {
     "netG": "unet_128",
@@ -176,8 +180,7 @@ def make_study(
     """The guide's recipes first, then random settings; some pruned, a few failed or diverged."""
     study = empty_study(name, **changed)
     rng = random.Random(seed)
-    for recipe, values in list(RECIPES.items())[:trials]:
-        params = dict(zip(SPACE, values, strict=True))
+    for recipe, params in list(RECIPES.items())[:trials]:
         add_trial(study, params, noise=rng.gauss(0, 0.002), recipe=recipe)
     for number in range(len(RECIPES), trials):
         params = {
@@ -219,14 +222,13 @@ def finals_of(
         as_is: the ends of the lead of trial 4, which repaints; then trial 3 moves pixels.
         half: half of each mean's interval.
     """
-    best = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 
     def row(name: str, trial: int, mean: float, **extras: Any) -> dict[str, Any]:
         return {
             "name": name,
             "trial": trial,
             "recipe": "recommended" if name == "recommended" else None,
-            "params": best | extras,
+            "params": BEST | extras,
             "mean": mean,
             "ci95": [mean - half, mean + half],
             "repeats": 3,

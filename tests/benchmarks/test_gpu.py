@@ -18,7 +18,7 @@ from harness.config.profiles import QUICK
 ROOT = Path(gpu.__file__).parent.parent
 TINY = QUICK.but({"ngf": 4, "ndf": 4, "dropout": False, "perceptual_layers": ("relu1_1",)})
 
-# Parts that do what their names say, and one that leaves a process behind.
+# One part waits and leaves a process behind, one crashes, one prints without end.
 PARTS = """
 import json, os, subprocess, sys, time
 for each in sys.argv[1:]:
@@ -43,7 +43,7 @@ for each in sys.argv[1:]:
 def test_a_part_that_hangs_or_crashes_costs_the_others_nothing(tmp_path: Path) -> None:
     began = time.time()
     ends = dict.fromkeys(("machine", "tests", "search", "rates", "loop", "plain"), began + 60)
-    ends["search"] = ends["loop"] = began + 1.5
+    ends["search"], ends["loop"] = began + 2, began + 3  # the latter still has time to print
     results = gpu.Results(tmp_path)
     gpu.run([sys.executable, "-c", PARTS], ends, results)
     assert time.time() - began < 30
@@ -53,6 +53,7 @@ def test_a_part_that_hangs_or_crashes_costs_the_others_nothing(tmp_path: Path) -
         "rates": "the process ended with code 7",
         "loop": "its time was over",
     }
+    assert any(row.get("what") == "again" for row in results.rows)
     ended = [row["part"] for row in results.rows if "seconds" in row]
     assert ended == ["machine", "tests", "plain"]
     assert {"part": "tests", "output": "a warning"}.items() <= results.rows[2].items()

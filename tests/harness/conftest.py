@@ -1,19 +1,40 @@
-"""What tests of searches share."""
+"""What tests of searches and of commands share."""
 
 import shutil
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from searching import without_mlflow
 
-import harness.search.search
-from harness.tracking import NullTracker
+from harness.cli.app import main
 from harness.tracking.database import make_database
 
 
 @pytest.fixture
-def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without MLflow, whose import and first database take seconds."""
-    monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
+def in_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """A command in this process, which is quicker: exit code, stdout and stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code or 0
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def unmirrored() -> Iterator[None]:
+    """Without MLflow."""
+    with without_mlflow():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -157,19 +157,19 @@ class PretendedGpu(TorchDispatchMode):
         self.graph: Graph | None = None
         self.current = Stream()
         self.alive: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
-        self.requeue = contextlib.ExitStack()
+        self.undo = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self.requeue.enter_context(no_lifting())
+        self.undo.enter_context(no_lifting())
         for module, name, value in self.replaced():
-            self.requeue.callback(setattr, module, name, getattr(module, name, None))
+            self.undo.callback(setattr, module, name, getattr(module, name, None))
             setattr(module, name, value)
         super().__enter__()
         return self
 
     def __exit__(self, *args: object) -> None:
         super().__exit__(*args)
-        self.requeue.close()
+        self.undo.close()
 
     def replaced(self) -> Iterator[tuple[Any, str, Any]]:
         """What of torch asks the driver, and what it is here."""

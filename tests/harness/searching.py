@@ -1,9 +1,12 @@
 """Whole searches with runners that answer at once, for tests of what they leave."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from driving import Instant
 from optuna import Study
 from optuna.storages import InMemoryStorage
@@ -15,6 +18,7 @@ from harness.console.views import View
 from harness.search.plan import SearchPlan
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
+from harness.tracking import NullTracker
 from harness.trials.worker import RunnerFactory
 
 
@@ -34,6 +38,14 @@ class Heard(View):
 
     def close(self) -> None:
         pass
+
+
+@contextmanager
+def without_mlflow() -> Iterator[None]:
+    """Its import and its first database take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
+        yield
 
 
 def run(

@@ -3,17 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from harness.cli.app import main
 from harness.cli.machine_checks import cache
 from harness.data.pairs.cache import default_cache, writable_cache
 from harness.errors import UserInputError
 from harness.paths import RunPaths, TrainingPaths, write_aside
 
+InProcess = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 
 
@@ -79,18 +80,12 @@ class TestWithoutAHome:
         monkeypatch.setattr(Path, "home", homeless)
 
     def test_a_search_names_the_variable_to_set(
-        self,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
+        self, tmp_path: Path, in_process: InProcess
     ) -> None:
-        monkeypatch.chdir(tmp_path)
         words = ["search", "--dry-run", "--weights", "random", "--device", "cpu"]
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 2
-        assert "no home folder" in (said := capsys.readouterr().err)
+        code, _, said = in_process(*words)
+        assert code == 2
+        assert "no home folder" in said
         assert "HARNESS_CACHE" in said
         assert list(tmp_path.iterdir()) == []
 
@@ -103,17 +98,10 @@ class TestWithoutAHome:
         monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
         assert default_cache() == writable_cache() == tmp_path
 
-    def test_a_space_named_by_the_home_folder_is_not_found(
-        self,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        monkeypatch.setattr(sys, "argv", ["harness", "spaces", "~nobody-of-that-name/mine.yaml"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert ended.value.code == 2
-        assert "is neither a file" in capsys.readouterr().err
+    def test_a_space_named_by_the_home_folder_is_not_found(self, in_process: InProcess) -> None:
+        code, _, said = in_process("spaces", "~nobody-of-that-name/mine.yaml")
+        assert code == 2
+        assert "is neither a file" in said
 
 
 @pytest.mark.usefixtures("no_cache_named")

@@ -15,7 +15,7 @@ from reports.commands import (
     shell,
     train_commands,
 )
-from tests.synthetic_studies import RECIPES, SPACE, TRAIN, study_attrs
+from tests.synthetic_studies import RECIPES, TRAIN, study_attrs
 
 DATA = study_attrs()["data"]
 TRIAL = TRAIN
@@ -32,7 +32,7 @@ SWITCHES = {"use_perceptual", "no_flip", "no_dropout", "continue_train"}
 
 
 def params_of(recipe: str, **changed: Any) -> dict[str, Any]:
-    return dict(zip(SPACE, RECIPES[recipe], strict=True)) | changed
+    return RECIPES[recipe] | changed
 
 
 def parsed(command: list[str]) -> dict[str, str | None]:
@@ -58,13 +58,13 @@ def trial_options(recipe: str = "recommended", **train: Any) -> dict[str, str | 
 def test_trap_n_layers_needs_net_d_n_layers(recipe: str) -> None:
     options = trial_options(recipe)
     assert options["netD"] == "n_layers"
-    assert options["n_layers_D"] == str(RECIPES[recipe][2])
+    assert options["n_layers_D"] == str(RECIPES[recipe]["n_layers_D"])
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_trap_perceptual_model_only_where_the_term_is_used(recipe: str) -> None:
     options = trial_options(recipe)
-    used = RECIPES[recipe][1] > 0
+    used = RECIPES[recipe]["lambda_perceptual"] > 0
     assert options["model"] == ("pix2pix_with_perceptual" if used else "pix2pix")
     assert options.keys() >= USERS_OWN if used else not USERS_OWN & options.keys()
 
@@ -86,7 +86,7 @@ def test_no_dropout_is_a_switch() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_trap_gan_mode_in_full(recipe: str) -> None:
-    assert trial_options(recipe)["gan_mode"] == RECIPES[recipe][3]
+    assert trial_options(recipe)["gan_mode"] == RECIPES[recipe]["gan_mode"]
 
 
 def test_trap_no_load_pretrain_but_continue_train_for_the_users_own_model() -> None:

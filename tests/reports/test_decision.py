@@ -12,7 +12,7 @@ from reports.decision import Decision, decide
 from reports.next_command import Where, needs_pictures
 from reports.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
-    RECIPES,
+    BEST,
     SPACE,
     TRAIN,
     add_trial,
@@ -23,7 +23,6 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
-BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 RECOMMENDED = "(L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)"
 KEEP = f"Keep the recommended setting {RECOMMENDED}: nothing tried was reliably sharper"
 AS_IS = (

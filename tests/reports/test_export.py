@@ -14,15 +14,13 @@ from optuna.trial import TrialState, create_trial
 
 from reports.export import as_command, as_script, as_yaml, best_config
 from tests.synthetic_studies import (
-    RECIPES,
+    BEST,
     SPACE,
     add_trial,
     empty_study,
     make_study,
     study_attrs,
 )
-
-BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
 
 
 def test_the_winner_with_all_that_made_it() -> None:

@@ -6,7 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import optuna
@@ -21,7 +21,7 @@ from harness.errors import UserInputError
 from harness.study.database import open_storage, sqlite_url
 from tests.harness.trials.external.test_plugin import copy_of_pix2pix
 from tests.reports.test_commands import SHARED, SWITCHES
-from tests.synthetic_studies import RECIPES, SPACE, TRAIN, add_trial, empty_study, make_study
+from tests.synthetic_studies import RECIPES, TRAIN, add_trial, empty_study, make_study
 
 Run = Callable[..., Result]
 
@@ -32,8 +32,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run folder")
     study = empty_study()
     for recipe in ("problem", "lower_L1", "recommended"):
-        params = dict(zip(SPACE, RECIPES[recipe], strict=True))
-        add_trial(study, params, rungs=(160, 400), recipe=recipe)
+        add_trial(study, RECIPES[recipe], rungs=(160, 400), recipe=recipe)
     keep(study, folder, "얼굴")
     return folder
 
@@ -82,16 +81,27 @@ def test_export_prints_the_best(run: Run, run_dir: Path) -> None:
     assert script.endswith(config["full_command"])
 
 
-# A copy of before August 2025 on a machine without a GPU and without visdom.
-OLD_COPY = """
-import argparse
+# The options that the train.py of every copy has.
+OPTIONS = """
+import argparse, json
 from pathlib import Path
 
 parser = argparse.ArgumentParser()
-for name in OPTIONS:
+for name in NAMES:
     parser.add_argument(f"--{name}")
 for name in ("no_flip", "no_dropout", "continue_train"):
     parser.add_argument(f"--{name}", action="store_true")
+"""
+
+
+def write_train_py(copy: Path, names: Iterable[str], rest: str) -> None:
+    """A train.py with options of these names, and what else it has and does."""
+    program = OPTIONS.replace("NAMES", repr(sorted(names))) + rest
+    (copy / "train.py").write_text(program, encoding="utf-8")
+
+
+# A copy of before August 2025 on a machine without a GPU and without visdom.
+OLD_COPY = """
 parser.add_argument("--gpu_ids", default="0")
 parser.add_argument("--display_id", type=int, default=1)
 opt = parser.parse_args()
@@ -110,7 +120,7 @@ def test_what_is_exported_for_a_copy_runs_there_as_printed(
     copy = tmp_path / "my copy"
     copy.mkdir()
     names = [name.replace("n_epochs", "niter") for name in SHARED - SWITCHES]
-    (copy / "train.py").write_text(OLD_COPY.replace("OPTIONS", repr(names)))
+    write_train_py(copy, names, OLD_COPY)
     words = ("export", "--run-dir", run_dir, "--trial", 1, "--format", "script")
     exported = run(*words, "--repo", copy)
     assert exported.exit_code == 0, exported.exception
@@ -124,14 +134,6 @@ def test_what_is_exported_for_a_copy_runs_there_as_printed(
 
 # A clone of today, which finds models by the names of their files; it only notes its options.
 CLONE = """
-import argparse, json
-from pathlib import Path
-
-parser = argparse.ArgumentParser()
-for name in OPTIONS:
-    parser.add_argument(f"--{name}")
-for name in ("no_flip", "no_dropout", "continue_train"):
-    parser.add_argument(f"--{name}", action="store_true")
 model = parser.parse_known_args()[0].model
 assert Path("models", f"{model}_model.py").exists(), f"no model {model}"
 if "perceptual" in model:
@@ -146,7 +148,7 @@ def test_the_full_training_runs_in_a_fresh_clone_as_printed(
 ) -> None:
     """Twice: the model that no public copy has is added once."""
     clone = copy_of_pix2pix(tmp_path / "clone")
-    (clone / "train.py").write_text(CLONE.replace("OPTIONS", repr(SHARED - SWITCHES)))
+    write_train_py(clone, SHARED - SWITCHES, CLONE)
     exported = run("export", "--run-dir", run_dir, "--format", "command")
     assert "1024 px, 1000 + 1000 epochs" in exported.stderr
     assert "--repeat-trial" in exported.stderr

@@ -29,11 +29,9 @@ from reports.pictures import HEADING
 from reports.translations import translator
 from reports.trial_record import TrialRecord
 from tests.panels import write_panel
-from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study
+from tests.synthetic_studies import RECIPES, add_trial, empty_study
 
 TRIALS = [7, 3, 6]
-
-
 SCORES = {7: (0.30, 0.20), 3: (0.35, 0.25), 6: (0.10, 0.20)}
 
 
@@ -41,9 +39,9 @@ SCORES = {7: (0.30, 0.20), 3: (0.35, 0.25), 6: (0.10, 0.20)}
 def study() -> optuna.Study:
     """The guide's eight recipes; three have scores on two pictures, 3 the best ones."""
     made = empty_study()
-    for number, (recipe, values) in enumerate(RECIPES.items()):
+    for number, (recipe, params) in enumerate(RECIPES.items()):
         rows = [{"name": f"p{i}", "score": score} for i, score in enumerate(SCORES.get(number, ()))]
-        add_trial(made, dict(zip(SPACE, values, strict=True)), recipe=recipe, per_image=rows)
+        add_trial(made, params, recipe=recipe, per_image=rows)
     return made
 
 
@@ -167,8 +165,8 @@ def test_the_guides_setting_has_the_reports_name_also_in_an_earlier_study(
     earlier = empty_study()
     row = [{"name": "p0", "score": 0.2}]
     for recipe in ("best", "lsgan"):
-        values = RECIPES[RECOMMENDED if recipe == "best" else recipe]
-        add_trial(earlier, dict(zip(SPACE, values, strict=True)), recipe=recipe, per_image=row)
+        params = RECIPES[RECOMMENDED if recipe == "best" else recipe]
+        add_trial(earlier, params, recipe=recipe, per_image=row)
     note(earlier, Pair(0, left=0, right=1), "left")
     assert ">Guide&#39;s recommended (t000)<" in result(earlier)
 

@@ -1,6 +1,5 @@
 """The report of a search that runs, in a real browser."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,22 +25,10 @@ def live(done: int, interval: float = 600, written: float | None = None) -> Live
     return Live(done, 50, "about 3 min", False, (running,), written, interval)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("needs Chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
     page = chromium.new_context(offline=True, viewport={"width": 1280, "height": 900}).new_page()
-    page.clock.install()  # the tests say how time passes
+    page.clock.install()  # the tests move the time forward
     page.complaints = []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))

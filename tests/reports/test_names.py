@@ -16,14 +16,12 @@ from reports.table import trials_frame
 from reports.translations import translator
 from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE
-from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study
-
-SETTINGS = {name: dict(zip(SPACE, values, strict=True)) for name, values in RECIPES.items()}
+from tests.synthetic_studies import RECIPES, add_trial, empty_study
 
 
 def row(name: str, trial: int, recipe: str | None, mean: float) -> dict[str, Any]:
     return {
-        "name": name, "trial": trial, "recipe": recipe, "params": SETTINGS["lower_L1"],
+        "name": name, "trial": trial, "recipe": recipe, "params": RECIPES["lower_L1"],
         "mean": mean, "ci95": [mean - 0.01, mean + 0.01], "repeats": 3, "components": {"D": 0.3},
         "diverged": False,
     }  # fmt: skip
@@ -52,9 +50,9 @@ def test_they_are_those_of_the_search_space_and_of_its_recipes() -> None:
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_study_of_version_0_1_is_read_under_the_names_of_today(lang: str) -> None:
     study = empty_study(finalists=FINALISTS)
-    add_trial(study, SETTINGS["recommended"], recipe="best")
-    add_trial(study, SETTINGS["problem"], recipe="problem")
-    add_trial(study, SETTINGS["lower_L1"])
+    add_trial(study, RECIPES["recommended"], recipe="best")
+    add_trial(study, RECIPES["problem"], recipe="problem")
+    add_trial(study, RECIPES["lower_L1"])
 
     recommended = recipe_trial(study, RECOMMENDED)
     assert recommended is not None

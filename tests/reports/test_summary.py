@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from reports.record import recipe_trial
 from reports.summary import summarise
 from tests.synthetic_studies import (
+    BEST,
     RECIPES,
     SPACE,
     add_trial,
@@ -17,8 +18,7 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
-BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
-PROBLEM = dict(zip(SPACE, RECIPES["problem"], strict=True))
+PROBLEM = RECIPES["problem"]
 
 
 def test_outcomes() -> None:
@@ -209,12 +209,7 @@ def test_of_a_recipe_that_ran_twice_the_later_run_counts() -> None:
     """It ran again since something outside of its setting was wrong with the first."""
     study = empty_study()
     for noise in (0.0, 0.05):
-        add_trial(
-            study,
-            dict(zip(SPACE, RECIPES["recommended"], strict=True)),
-            noise=noise,
-            recipe="recommended",
-        )
+        add_trial(study, BEST, noise=noise, recipe="recommended")
     first, second = study.get_trials(deepcopy=False)
     assert first.value != second.value
     assert summarise(study).baseline is not None

@@ -9,9 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.table import as_csv, as_json, as_markdown, trials_frame
-from tests.synthetic_studies import RECIPES, SPACE, add_trial, empty_study, make_study
-
-BEST = dict(zip(SPACE, RECIPES["recommended"], strict=True))
+from tests.synthetic_studies import BEST, SPACE, add_trial, empty_study, make_study
 
 
 def test_a_row_a_trial_with_its_own_facts() -> None:

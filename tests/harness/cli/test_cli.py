@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from driving import make_plan
 
-from harness.cli.app import main
 from harness.config.options import pins, seconds
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.study import study as record
@@ -41,24 +40,6 @@ def harness(
 
 
 InProcess = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def in_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> InProcess:
-    """The command in this process, which is quicker: exit code, stdout and stderr."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code or 0
-        assert isinstance(code, int)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -113,14 +94,18 @@ def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(
-    tmp_path: Path, words: list[str], said: str
+    tmp_path: Path,
+    in_process: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
 ) -> None:
-    done = harness("search", *words, folder=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("harness: ")
-    assert done.stderr.count("\n") == 1
-    assert said in done.stderr
-    assert done.stdout == ""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    code, out, refusal = in_process("search", *words)
+    assert (code, out) == (2, "")
+    assert refusal.startswith("harness: ")
+    assert refusal.count("\n") == 1
+    assert said in refusal
     assert list(tmp_path.iterdir()) == []
 
 

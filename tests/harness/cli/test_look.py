@@ -5,7 +5,7 @@ import re
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,6 +14,7 @@ import optuna
 import pytest
 
 from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
+from harness.paths import RunPaths
 from reports.eyes import crops, judged_trials, judgements, pairs_to_judge
 from reports.study_record import Judgement
 from tests.panels import write_panel
@@ -201,19 +202,13 @@ def test_a_person_reloads_the_page(server: PairsServer, chromium: Any) -> None:
 
 
 def test_a_study_without_pictures_is_refused_in_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
-    from harness.cli.app import main
-    from harness.paths import RunPaths
-
     storage = f"sqlite:///{RunPaths(tmp_path).optuna_db}"
     study = optuna.create_study(study_name="empty", storage=storage)
     for key, value in make_study(0).user_attrs.items():
         study.set_user_attr(key, value)
-    monkeypatch.setattr("sys.argv", ["harness", "look", "--run-dir", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    said = capsys.readouterr().err
+    code, _, said = in_process("look", "--run-dir", str(tmp_path))
+    assert code == 2
     assert "no two trials with pictures" in said
     assert said.count("\n") == 1

@@ -1,19 +1,19 @@
 """What is well is said to be, and what is not has its fix."""
 
 import sqlite3
-import sys
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
 import pytest
 
 from harness.cli import machine_checks as doctor
-from harness.cli.app import main
 from harness.cli.machine_checks import GIB, Finding
 from harness.paths import RunPaths
 from tests.synthetic_studies import study_attrs
 
+InProcess = Callable[..., tuple[int, str, str]]
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -130,18 +130,15 @@ def test_a_study_of_a_newer_version_stays_where_it_is(searched: RunPaths) -> Non
 
 
 def test_the_command_ends_with_2_only_where_a_search_cannot_run(
-    searched: RunPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    searched: RunPaths, monkeypatch: pytest.MonkeyPatch, in_process: InProcess
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["harness", "doctor", "--run-dir", str(searched.root)])
+    words = ("doctor", "--run-dir", str(searched.root))
     monkeypatch.setattr(doctor, "memory", lambda: Finding("warning", "memory", "little", "mend"))
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    said = capsys.readouterr().out
+    code, said, _ = in_process(*words)
+    assert code == 0
     assert "warning  memory      little\n" in said
     assert "fix: mend\n" in said
     searched.optuna_db.write_bytes(b"no database at all, " * 400)
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    assert "problem  studies" in capsys.readouterr().out
+    code, said, _ = in_process(*words)
+    assert code == 2
+    assert "problem  studies" in said

@@ -1,7 +1,6 @@
 """Options are the fields of the settings models, each stated once, and given once."""
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +9,7 @@ import pytest
 import typer
 from pydantic import BaseModel, Field
 
-from harness.cli.app import app, main
+from harness.cli.app import app
 from harness.cli.options import Command, Deferred, command_of
 from harness.config.options import Option
 from harness.config.settings import SearchConfig
@@ -19,21 +18,7 @@ from harness.errors import UserInputError
 
 BASIC = {"budget", "data", "direction", "study", "profile", "init-from", "set", "run-dir"}
 
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code or 0
-        assert isinstance(code, int)
-        return code, *capsys.readouterr()
-
-    return command
+InProcess = Callable[..., tuple[int, str, str]]
 
 
 def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -116,11 +101,13 @@ def options_in(text: str) -> set[str]:
     return set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
 
 
-def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(run: Run) -> None:
-    code, short, _ = run("search", "--help")
+def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(
+    in_process: InProcess,
+) -> None:
+    code, short, _ = in_process("search", "--help")
     assert code == 0
     assert options_in(short) - {"help-all"} == BASIC | {"dry-run"}
-    code, full, _ = run("search", "--help-all")
+    code, full, _ = in_process("search", "--help-all")
     assert code == 0
     others = options_in(full) - options_in(short)
     assert others >= {"sampler", "finalists", "storage", "quiet", "json", "timeout"}
@@ -130,11 +117,11 @@ def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(ru
     assert max(map(len, (short + full).splitlines())) <= 80
 
 
-def test_every_command_that_leaves_options_out_can_show_them(run: Run) -> None:
+def test_every_command_that_leaves_options_out_can_show_them(in_process: InProcess) -> None:
     hiding = [words for words, one in COMMANDS.items() if any(o.hidden for o in one.params)]
     assert ("train",) in hiding
     for words in hiding:
-        code, full, _ = run(*words, "--help-all")
+        code, full, _ = in_process(*words, "--help-all")
         assert code == 0
         names = {
             option.opts[-1].removeprefix("--")
@@ -148,10 +135,10 @@ def test_every_command_that_leaves_options_out_can_show_them(run: Run) -> None:
     ("words", "option"), SINGLE, ids=[f"{' '.join(w)} {o.opts[-1]}" for w, o in SINGLE]
 )
 def test_an_option_with_one_value_is_given_once(
-    words: tuple[str, ...], option: Any, run: Run, tmp_path: Path
+    words: tuple[str, ...], option: Any, in_process: InProcess, tmp_path: Path
 ) -> None:
     name = option.opts[-1]
-    code, out, refusal = run(*words, name, "5", f"{name}=7")
+    code, out, refusal = in_process(*words, name, "5", f"{name}=7")
     called = " ".join(words)
     assert (code, out) == (2, "")
     assert refusal == (

@@ -1,5 +1,6 @@
 """Pairs made of portraits for a search: complete, made once, or refused with nothing left."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from harness.cli.app import main
 from harness.config.settings import SearchConfig
 from harness.data.check.at_start import check_at_start
 from harness.data.files.pair_folders import find_pairs
@@ -50,18 +50,13 @@ def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: P
 
 
 def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
-    portraits: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    portraits: Path, tmp_path: Path, in_process: Callable[..., tuple[int, str, str]]
 ) -> None:
     runs = tmp_path / "runs"
     words = ["--originals", str(portraits), "--run-dir", str(runs), "--device", "cpu"]
-    monkeypatch.setattr("sys.argv", ["harness", "search", *words, "--dry-run"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    printed = " ".join(capsys.readouterr().out.split())
+    code, out, _ = in_process("search", *words, "--dry-run")
+    assert code == 0
+    printed = " ".join(out.split())
     assert f"would make 6 pairs of 128 pixels from the 3 portraits in {portraits}" in printed
     assert not runs.exists()
     made = made_for_search(portraits, runs / "made-pairs", 128)

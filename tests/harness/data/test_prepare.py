@@ -2,33 +2,27 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from planting import WritePairs
+from planting import WritePairs, prepared
 
 from harness.config.profiles import QUICK
-from harness.config.settings import TrainSettings
 from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
 from harness.data.pairs.cache import default_cache, digest_of, fingerprints
 from harness.data.pairs.memory_map import spilled
-from harness.data.pairs.pair_set import load_dataset, save_dataset
+from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.sizing import TrainingPair
 from harness.data.pairs.splits import most_train
 from harness.errors import UserInputError
 
 WIDE = QUICK.model_copy(update={"load_size": 144})
-
-
-def prepared(data: Path | None, cache: Path, train: TrainSettings = QUICK, **rest: object):
-    return prepare_data(data, "AtoB", train, cache, **rest)
 
 
 def test_built_in(tmp_path: Path) -> None:
@@ -242,139 +236,6 @@ def test_more_pairs_than_can_be_used_are_drawn_by_seed(
     assert made[0].digest == made[1].digest
     assert len({one.digest for one in made}) > 1
     assert "val 2 of 5" in made[0].source
-
-
-def plant_truncated(folder: Path) -> None:
-    file = folder / "train" / "train1.png"
-    file.write_bytes(file.read_bytes()[:900])
-
-
-def plant_odd(folder: Path) -> None:
-    Image.new("RGB", (255, 128)).save(folder / "train" / "train1.png")
-
-
-def plant_small(folder: Path) -> None:
-    Image.new("RGB", (40, 20)).save(folder / "train" / "train1.png")
-
-
-def plant_text(folder: Path) -> None:
-    (folder / "train" / "train1.png").write_text("not a picture")
-
-
-@pytest.mark.parametrize(
-    ("plant", "sentence"),
-    [
-        (plant_truncated, "truncated"),
-        (plant_odd, "odd number"),
-        (plant_small, "too small"),
-        (plant_text, "is no picture"),
-    ],
-)
-def test_a_bad_file_is_named_and_skipped_only_on_request(
-    tmp_path: Path, write_pairs: WritePairs, plant, sentence: str
-) -> None:
-    folder = write_pairs(tmp_path / "data")
-    plant(folder)
-    with pytest.raises(UserInputError, match=sentence) as caught:
-        prepared(folder, tmp_path / "c")
-    assert "train1.png" in str(caught.value)
-    assert not (tmp_path / "c" / "pairs").exists()
-    assert prepared(folder, tmp_path / "c", skip_bad=True).n_train == 3
-
-
-def test_too_small_for_a_preprocess_that_does_not_scale(
-    tmp_path: Path, write_pairs: WritePairs
-) -> None:
-    train = QUICK.model_copy(update={"preprocess": "crop", "crop_size": 256, "load_size": 256})
-    with pytest.raises(UserInputError, match="smaller than crop_size"):
-        prepared(write_pairs(tmp_path / "data"), tmp_path / "c", train)
-
-
-def test_load_size_under_crop_size(tmp_path: Path) -> None:
-    with pytest.raises(UserInputError, match="load_size"):
-        prepared(None, tmp_path, QUICK.model_copy(update={"load_size": 100}))
-
-
-def test_missing_empty_and_single(tmp_path: Path, write_pairs: WritePairs) -> None:
-    with pytest.raises(UserInputError, match="no data folder"):
-        prepared(tmp_path / "nowhere", tmp_path / "c")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserInputError, match="holds no pairs"):
-        prepared(tmp_path / "empty", tmp_path / "c")
-    with pytest.raises(UserInputError, match="one pair only"):
-        prepared(write_pairs(tmp_path / "single", train=1), tmp_path / "c")
-    with pytest.raises(UserInputError, match="no training pairs"):
-        prepared(write_pairs(tmp_path / "valonly", val=2), tmp_path / "c")
-
-
-def test_one_picture_only_cannot_be_split(tmp_path: Path, halves) -> None:
-    (tmp_path / "data").mkdir()
-    for number in range(3):
-        Image.fromarray(np.hstack(halves[0])).save(tmp_path / "data" / f"{number}.png")
-    with pytest.raises(UserInputError, match="one picture"):
-        prepared(tmp_path / "data", tmp_path / "c")
-
-
-def test_nothing_warped_in_validation(tmp_path: Path, write_pairs: WritePairs, halves) -> None:
-    folder = write_pairs(tmp_path / "data", train=2)
-    (folder / "val").mkdir()
-    Image.fromarray(np.hstack([halves[5][1], halves[5][1]])).save(folder / "val" / "same.png")
-    with pytest.raises(UserInputError, match="nothing to restore"):
-        prepared(folder, tmp_path / "c")
-
-
-@pytest.mark.parametrize(
-    ("white", "message"),
-    [(0, "0.000%"), (1, "0.006%")],
-    ids=["black", "one pixel"],
-)
-def test_almost_black_masks_are_refused_with_name_and_rule(
-    tmp_path: Path, write_pairs: WritePairs, white: int, message: str
-) -> None:
-    folder = write_pairs(tmp_path / "data", train=2, val=2)
-    mask = np.zeros((128, 128), np.uint8)
-    mask[64, 64 : 64 + white] = 255
-    (folder / "masks" / "val").mkdir(parents=True)
-    for number in range(2):
-        Image.fromarray(mask).save(folder / "masks" / "val" / f"val{number}.png")
-    with pytest.raises(UserInputError) as caught:
-        prepared(folder, tmp_path / "c")
-    for part in (
-        "a warped region of at least 0.05% of its area",
-        message,
-        "masks/val/val0.png, has ",
-    ):
-        assert part in str(caught.value)
-    assert "same picture" not in str(caught.value)
-    # One scorable pair is enough.
-    mask[40:80, 40:80] = 255
-    Image.fromarray(mask).save(folder / "masks" / "val" / "val1.png")
-    assert prepared(folder, tmp_path / "c").n_val == 2
-
-
-def test_cached_pairs_that_cannot_be_scored_are_refused_too(
-    tmp_path: Path, write_pairs: WritePairs
-) -> None:
-    folder = write_pairs(tmp_path / "data", train=2, val=1)
-    data = prepared(folder, tmp_path / "c")
-    dataset = load_dataset(data.file)
-    empty = tuple(torch.zeros_like(mask) for mask in dataset.val.masks)
-    save_dataset(replace(dataset, val=replace(dataset.val, masks=empty)), data.file)
-    with pytest.raises(UserInputError, match="nothing to restore or score"):
-        prepared(folder, tmp_path / "c")
-
-
-def test_halves_of_one_tone_are_not_grouped_as_crops(
-    tmp_path: Path, write_pairs: WritePairs
-) -> None:
-    folder = write_pairs(tmp_path / "data", train=6)
-    for number, file in enumerate(sorted((folder / "train").iterdir())):
-        pair = np.asarray(Image.open(file)).copy()
-        pair[:, :128] = 10 * number
-        Image.fromarray(pair).save(file)
-    with pytest.raises(UserInputError, match="nothing has moved") as caught:
-        prepared(folder, tmp_path / "c")
-    assert "show one picture" not in str(caught.value)
 
 
 def test_unwritable_cache(tmp_path: Path) -> None:

@@ -2,201 +2,46 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import get_args
 
-import optuna
 import pytest
-from driving import make_plan
+from driver_scenes import (
+    BASELINE,
+    RUNG,
+    STATES,
+    Scene,
+    idle,
+    judged,
+    never,
+    preparing,
+    scene,
+    working,
+)
 from optuna.trial import TrialState
-from searching import remembered
 
 from harness.console.events import Note
-from harness.console.views import QuietView
 from harness.errors import HarnessError
-from harness.search.driver import TICK, Driver
-from harness.search.finalists import FinalPhase, choose
-from harness.search.phases import SearchPhase
-from harness.search.plan import SearchPlan
-from harness.search.recorder import HUNG_UNMEASURED
-from harness.search.worker_startup import MOST_STARTS, SILENT
-from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Baseline, Pace, Rung, TrialResult, TrialTask
+from harness.trials.messages import Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
     DiskFull,
     Diverged,
     Failed,
     GpuFailed,
-    Measure,
     Message,
     OutOfMemory,
-    Prepare,
     Preparing,
     Ready,
     Stopped,
 )
 
-BASELINE = Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
-
-
-class Mute:
-    """A launcher whose workers say nothing: the test tells the driver what they say."""
-
-    def __init__(self) -> None:
-        self.alive = {0, 1}
-        self.orders: list[tuple[int, TrialTask | Measure | Prepare | bool]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def start(self, number: int) -> None:
-        assert number not in self.alive
-        self.alive.add(number)
-
-    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
-        assert number in self.alive
-        self.orders.append((number, order))
-
-    def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
-        return []
-
-    def kill(self, number: int) -> None:
-        self.alive.discard(number)
-
-    def close(self) -> None:
-        self.alive.clear()
-
-
-@dataclass
-class Scene:
-    """A driver of two workers, and the one of them that speaks next."""
-
-    driver: Driver
-    launcher: Mute
-    speaker: int = 0
-
-    def hear(self, message: Message | Died) -> None:
-        if isinstance(message, Died):
-            self.launcher.kill(self.speaker)
-        self.driver.hear(self.speaker, message)
-
-    @property
-    def states(self) -> list[TrialState]:
-        """Of the stage's trials that were begun."""
-        trials = self.driver.phase.study.get_trials(deepcopy=False)
-        return [trial.state for trial in trials if trial.datetime_start is not None]
-
-
-def planned(folder: Path, **options: Any) -> SearchPlan:
-    return make_plan(folder, jobs=2, budget=8, finalists=1, repeats=2, max_failures=99, **options)
-
-
-def scene(folder: Path, baseline: Baseline | None, measures: bool = False, **options: Any) -> Scene:
-    plan = planned(folder, **options)
-    study = remembered(plan)
-    if baseline is not None:
-        study.set_user_attr("baseline", asdict(baseline))
-    stage = SearchPhase(plan, study, NullTracker(), plan.search_budget)
-    launcher = Mute()
-    return Scene(Driver(plan, stage, launcher, QuietView(), baseline, measures), launcher)
-
-
-def never() -> bool:
-    return False
-
-
-def starting(folder: Path) -> Scene:
-    return scene(folder, BASELINE)
-
-
-def preparing(folder: Path) -> Scene:
-    made = scene(folder, None)
-    made.hear(Ready())
-    return made
-
-
-def idle(folder: Path) -> Scene:
-    made = scene(folder, BASELINE)
-    made.hear(Ready())
-    return made
-
-
-def working(folder: Path) -> Scene:
-    made = idle(folder)
-    made.driver.fill(never)
-    return made
-
-
-def judged(folder: Path) -> Scene:
-    """Told to stop, because its score is not finite."""
-    made = working(folder)
-    made.hear(Rung(10, math.nan, {}, {}, b""))
-    return made
-
-
-def alone(folder: Path) -> Scene:
-    """Run again after it found too little memory."""
-    made = working(folder)
-    made.hear(OutOfMemory("16 GiB"))
-    made.hear(Ready())
-    made.driver.fill(never)
-    assert made.driver.jobs[0].alone
-    return made
-
-
-def turned(made: Scene) -> Scene:
-    driver = made.driver
-    study = driver.phase.study
-    record = optuna.create_study(storage=study._storage, direction="maximize")
-    driver.turn_to(
-        FinalPhase(driver.plan, study, record, choose(study, 1), driver.phase.tracker, 0)
-    )
-    return made
-
-
-def final(folder: Path) -> Scene:
-    made = turned(idle(folder))
-    made.driver.fill(never)
-    return made
-
-
-def final_preparing(folder: Path) -> Scene:
-    """As `harness compare`, which searches for nothing before."""
-    return turned(preparing(folder))
-
-
-def measuring(folder: Path) -> Scene:
-    """The other worker than the one that prepares what all share."""
-    made = scene(folder, None, measures=True)
-    made.speaker = 1
-    made.hear(Ready())
-    return made
-
-
-STATES: tuple[Callable[[Path], Scene], ...] = (
-    starting, preparing, idle, working, judged, alone, final, final_preparing, measuring,
-)  # fmt: skip
-
 # What follows: an error's name; a trial's state; that it is run again; or where the worker is.
 FAULT, FULL, START, AGAIN = "HarnessError", "OSError", "starting", "again"
 WHAT_FOLLOWS: dict[type, tuple[str, ...]] = {
     # starting, preparing, idle, working, judged, alone, final, final_preparing, measuring
-    Died: (
-        START,
-        START,
-        START,
-        AGAIN,
-        AGAIN,
-        AGAIN,
-        AGAIN,
-        START,
-        START,
-    ),
+    Died: (START, START, START, AGAIN, AGAIN, AGAIN, AGAIN, START, START),
     Ready: ("idle", START, FAULT, FAULT, FAULT, FAULT, FAULT, START, START),
     Pace: (FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, FAULT, "idle"),
     Preparing: (FAULT, START, FAULT, FAULT, FAULT, FAULT, FAULT, START, FAULT),
@@ -206,26 +51,14 @@ WHAT_FOLLOWS: dict[type, tuple[str, ...]] = {
     Stopped: (FAULT, FAULT, FAULT, "FAIL", "PRUNED", "FAIL", "FAIL", FAULT, FAULT),
     Diverged: (FAULT, FAULT, FAULT, "PRUNED", "PRUNED", "PRUNED", "PRUNED", FAULT, FAULT),
     OutOfMemory: ("gone", FAULT, FAULT, AGAIN, AGAIN, "FAIL", AGAIN, FAULT, "gone"),
-    GpuFailed: (
-        START,
-        START,
-        FAULT,
-        AGAIN,
-        AGAIN,
-        AGAIN,
-        AGAIN,
-        START,
-        START,
-    ),
+    GpuFailed: (START, START, FAULT, AGAIN, AGAIN, AGAIN, AGAIN, START, START),
     DiskFull: (FULL, FULL, FAULT, FULL, FULL, FULL, FULL, FULL, FULL),
     Failed: (FAULT, FAULT, FAULT, "FAIL", "FAIL", "FAIL", "FAIL", FAULT, FAULT),
 }
-PACE = Pace({"unet_128": 0.1}, 0.01)
-RUNG = Rung(10, 0.3, {"D": 0.1}, {"G_L1": 0.1}, b"")
 SAID: dict[type, Message | Died] = {
     Died: Died("killed by signal 9"),
     Ready: Ready(),
-    Pace: PACE,
+    Pace: Pace({"unet_128": 0.1}, 0.01),
     Preparing: Preparing(1, 6),
     Baseline: BASELINE,
     Rung: RUNG,
@@ -373,97 +206,3 @@ def test_the_result_of_a_trial_that_was_told_to_stop_leaves_no_weights(tmp_path:
     (trial,) = made.driver.phase.study.get_trials(states=(TrialState.PRUNED,))
     assert trial.user_attrs["reason"] == "diverged: the score at step 10 is nan"
     assert not weights.exists()
-
-
-@pytest.mark.parametrize(
-    ("state", "options", "limit"),
-    [
-        (starting, {}, SILENT),
-        (preparing, {}, SILENT),
-        (preparing, {"trial_timeout": 600.0}, 600.0),
-    ],
-)
-def test_a_worker_that_is_silent_before_it_takes_trials_is_replaced_and_then_given_up(
-    tmp_path: Path, state: Callable[[Path], Scene], options: dict[str, float], limit: float
-) -> None:
-    made = state(tmp_path)
-    config = made.driver.plan.config.model_copy(update=options)
-    object.__setattr__(made.driver.plan, "config", config)
-    ready = made.driver.starting[0].ready
-    for attempt in range(1, MOST_STARTS + 1):
-        start = made.driver.starting[0]
-        listen(made.driver, limit)
-        made.driver.end_hung()
-        assert made.driver.starting[0] is start
-        if ready:
-            made.hear(Preparing(attempt, 6))  # a sign of life
-            listen(made.driver, limit)
-            made.driver.end_hung()
-            assert made.driver.starting[0] is start
-        listen(made.driver, TICK)
-        if attempt == MOST_STARTS:
-            with pytest.raises(HarnessError, match=rf"hung: no message for {limit:.0f} s"):
-                made.driver.end_hung()
-        else:
-            made.driver.starting.pop(1, None)  # the other one, which starts as well
-            made.driver.end_hung()
-            assert made.driver.starting[0] is not start
-            if ready:
-                assert made.launcher.orders[-1] == (0, Prepare())
-                made.hear(Ready())
-
-
-def listen(driver: Driver, seconds: float) -> None:
-    """As the driver's loop does, for so long."""
-    for _ in range(round(seconds / TICK)):
-        driver.note_waiting(TICK)
-
-
-def test_a_first_trial_that_never_says_anything_fails_in_the_end(tmp_path: Path) -> None:
-    made = working(tmp_path)
-    made.driver.jobs[0].listened = HUNG_UNMEASURED
-    made.driver.end_hung()
-    assert 0 in made.driver.jobs
-    listen(made.driver, TICK)
-    made.driver.end_hung()
-    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.FAIL,))
-    assert trial.user_attrs["reason"] == f"hung: no end after {HUNG_UNMEASURED:.0f} s"
-
-
-def test_the_pace_of_the_warm_start_says_how_long_a_first_trial_may_take(tmp_path: Path) -> None:
-    """30 steps of 40 s each, shared by two workers: ten times 2400 s are too long, not one."""
-    made = preparing(tmp_path)
-    for step in range(1, 5):
-        made.hear(Preparing(step, 6))
-        listen(made.driver, 40.0)
-    made.hear(Preparing(5, 6))
-    assert made.driver.recorder.time_limit() == pytest.approx(10 * 30 * 40 * 2)
-
-
-def test_time_in_which_the_driver_did_not_run_is_no_trial_s_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-Z and fg, a laptop's sleep, a paused container: one wait takes 70 s instead of 0.25."""
-    now = 1000.0
-    made = working(tmp_path)
-    config = made.driver.plan.config.model_copy(update={"trial_timeout": 60.0})
-    object.__setattr__(made.driver.plan, "config", config)
-    script: list[tuple[float, list[tuple[int, Message | Died]]]] = [
-        (70.0, []),
-        (0.25, [(0, RUNG)]),
-        (0.25, [(0, TrialResult(RUNG, (), None))]),
-    ]
-
-    def wait(timeout: float) -> list[tuple[int, Message | Died]]:
-        nonlocal now
-        seconds, said = script.pop(0)
-        now += seconds
-        return said
-
-    made.driver.jobs[0].began = now
-    monkeypatch.setattr("harness.search.driver.time.monotonic", lambda: now)
-    monkeypatch.setattr(made.launcher, "wait", wait)
-    made.driver.run(lambda: not script)
-    (trial,) = made.driver.phase.study.get_trials(states=(TrialState.COMPLETE,))
-    assert trial.user_attrs["seconds"] == pytest.approx(0.75)
-    assert made.driver.starting[1].silent == pytest.approx(0.75)

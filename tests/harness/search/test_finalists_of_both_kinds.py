@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from driving import Instant, make_plan
 from optuna.trial import FrozenTrial, TrialState
-from searching import run, trials
+from searching import run, trials, without_mlflow
 
 from harness.config.best_config import read_best_config
 from harness.evaluation.verdict import conclude
@@ -68,6 +69,20 @@ def searched(folder: Path, runner: type[Instant] = OfKinds, **settings: Any) -> 
     return run(make_plan(folder, both=True, **asked), runner)
 
 
+@dataclass(frozen=True)
+class Searched:
+    folder: Path
+    outcome: SearchOutcome
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Searched:
+    """A search with finalists of both kinds, which tests only read."""
+    folder = tmp_path_factory.mktemp("both")
+    with without_mlflow():
+        return Searched(folder, searched(folder))
+
+
 def best_yaml(folder: Path) -> dict[str, Any]:
     held: dict[str, Any] = yaml.safe_load((folder / "fake" / "best.yaml").read_text())
     return held
@@ -82,18 +97,18 @@ def ranked(folder: Path) -> list[FrozenTrial]:
     return sorted(done, key=lambda trial: -(trial.value or 0))
 
 
-def test_the_best_three_the_best_that_repaints_and_the_recommendation(tmp_path: Path) -> None:
-    outcome = searched(tmp_path)
-    assert len(trials(tmp_path)) == 36 - 5 * 3
-    assert outcome.final_runs == 15
-    best = ranked(tmp_path)
+def test_the_best_three_the_best_that_repaints_and_the_recommendation(usual: Searched) -> None:
+    folder = usual.folder
+    assert len(trials(folder)) == 36 - 5 * 3
+    assert usual.outcome.final_runs == 15
+    best = ranked(folder)
     three = best[:3]
     assert all(moves(trial) for trial in three)
     repaints = next(trial for trial in best if not moves(trial))
     assert repaints.user_attrs.get("recipe") != "recommended"
-    names = {trial.user_attrs["finalist"] for trial in final_runs(tmp_path)}
+    names = {trial.user_attrs["finalist"] for trial in final_runs(folder)}
     assert names == {*(f"t{trial.number:03d}" for trial in (*three, repaints)), "recommended"}
-    netGs = {t.user_attrs["finalist"]: t.user_attrs["params"]["netG"] for t in final_runs(tmp_path)}
+    netGs = {t.user_attrs["finalist"]: t.user_attrs["params"]["netG"] for t in final_runs(folder)}
     assert netGs.pop("recommended") == netGs.pop(f"t{repaints.number:03d}") == "unet_128"
     assert set(netGs.values()) == {"warp_unet_128"}
 
@@ -111,9 +126,8 @@ def test_where_the_best_repaint_the_next_best_has_the_place(tmp_path: Path) -> N
     assert best_yaml(tmp_path)["as_is"]["trial"] == best_yaml(tmp_path)["trial"]
 
 
-def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) -> None:
-    searched(tmp_path)
-    held = best_yaml(tmp_path)
+def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -> None:
+    held = best_yaml(usual.folder)
     assert held["schema"] == 1
     assert held["train"]["netG"] == "warp_unet_128"
     assert held["verdict"].startswith("better than the guide's recommended setting by 0.")
@@ -124,23 +138,23 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(tmp_path: Path) ->
     assert as_is["netG"] == as_is["train"]["netG"] == "unet_128"
     assert as_is["train"] == held["train"] | {"netG": "unet_128"}
     assert as_is["confirmed"] is True
-    assert as_is["trial"] == next(t for t in ranked(tmp_path) if not moves(t)).number
+    assert as_is["trial"] == next(t for t in ranked(usual.folder) if not moves(t)).number
     assert as_is["command"].startswith("mkdir") or as_is["command"].startswith("python train.py")
     assert "--netG unet_128" in as_is["command"]
     assert as_is["score"]["repeats"] == 3
     assert as_is["score"]["mean"] < NOOP < held["score"]["mean"]
     assert as_is["lead"]["mean"] == pytest.approx(as_is["score"]["mean"] - held["baseline"]["mean"])
     assert as_is["verdict"] != held["verdict"]
-    folder = tmp_path / "fake"
+    folder = usual.folder / "fake"
     assert {(folder / each["checkpoint"]).exists() for each in (held, as_is)} == {True}
     assert held["checkpoint"] != as_is["checkpoint"]
     assert len(list((folder / "checkpoints").glob("f*.pth"))) == 2
     assert read_best_config(folder / "best.yaml").train.netG == "warp_unet_128"
 
 
-def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> None:
-    outcome = searched(tmp_path)
-    held, study = best_yaml(tmp_path), read_study(tmp_path, "fake")
+def test_both_answers_in_terminal_record_mlflow_and_report(usual: Searched) -> None:
+    outcome = usual.outcome
+    held, study = best_yaml(usual.folder), read_study(usual.folder, "fake")
     decision = outcome.decision
     assert decision is not None
     assert decision.as_is is not None
@@ -163,7 +177,7 @@ def test_both_answers_in_terminal_record_mlflow_and_report(tmp_path: Path) -> No
     note = study_note(study, outcome)
     assert note.startswith(f"**{decision.sentence}.** {decision.settings}. {decision.why}")
     assert f"**{decision.as_is.sentence}.** {decision.as_is.settings}"[:60] in note
-    page = render(study, panels=tmp_path / "fake" / "panels").replace("&#39;", "'")
+    page = render(study, panels=usual.folder / "fake" / "panels").replace("&#39;", "'")
     for text in (f"<h1>{decision.sentence}</h1>", decision.why, decision.as_is.why):
         assert text in page
     assert f">{html.escape(decision.command)}</pre>" in page
@@ -197,21 +211,22 @@ def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
     as_is = best_yaml(tmp_path)["as_is"]
     assert as_is["netG"] == "unet_128"
     assert as_is["confirmed"] is True
+    study = read_study(tmp_path, "fake")
     repaints = [trial for trial in done if not moves(trial)]
     unbeaten = [
         trial
         for trial in repaints
-        if not any(beats(read_study(tmp_path, "fake"), o.values, trial.values) for o in repaints)
+        if not any(beats(study, other.values, trial.values) for other in repaints)
     ]
+    assert unbeaten
     assert as_is["trial"] in {trial.number for trial in unbeaten}
     kept = {path.name for path in (tmp_path / "fake" / "checkpoints").glob("t*.pth")}
     assert {f"t{trial.number:03d}_net_G.pth" for trial in unbeaten} <= kept
 
 
-def test_as_it_is_can_be_exported_by_its_number(tmp_path: Path) -> None:
-    searched(tmp_path)
-    held = best_yaml(tmp_path)
-    own = best_config(read_study(tmp_path, "fake"), held["as_is"]["trial"])
+def test_as_it_is_can_be_exported_by_its_number(usual: Searched) -> None:
+    held = best_yaml(usual.folder)
+    own = best_config(read_study(usual.folder, "fake"), held["as_is"]["trial"])
     assert own["verdict"] == held["as_is"]["verdict"]
     assert own["train"]["netG"] == "unet_128"
     assert "as_is" not in own

@@ -10,7 +10,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from harness.cli.app import main
 from harness.cli.score import print_table
 from harness.config.settings import SearchConfig
 from harness.console.events import Note, Opened
@@ -40,17 +39,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*words: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(sys, "argv", ["harness", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, *capsys.readouterr()
-
-    return command
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_process: Run) -> Run:
+    """A command with a cache of its own."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    return in_process
 
 
 # Of each command, what it takes besides and the values of its options that it must refuse.

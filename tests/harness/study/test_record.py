@@ -14,16 +14,18 @@ import yaml
 from driving import make_plan
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from searching import run
+from searching import run, without_mlflow
 from typer.testing import CliRunner
 
 from harness.cli.app import app
 from harness.errors import UserInputError
 from harness.study.study import finals_of, read_study
+from reports.decision import decide
 from reports.export import as_yaml, best_config
 from reports.html import render
 from reports.record_format import VERSION
 from reports.study_record import StudyRecord
+from reports.translations import translator
 from reports.trial_record import Cause, FinalistRun, TrialRecord
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -97,7 +99,7 @@ def test_a_study_of_version_1_is_read(tmp_path: Path) -> None:
     assert runs is not None
     names = {FinalistRun.of(trial).finalist for trial in runs.trials}
     assert names == {row.name for row in record.finalists.rows}
-    assert "recommended" in render(study)
+    assert decide(study, translator("en")).sentence in render(study)
 
 
 def test_best_yaml_of_version_1_is_what_that_version_wrote(tmp_path: Path) -> None:
@@ -147,10 +149,7 @@ def change(folder: Path, table: str, key: str, value: str) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    with pytest.MonkeyPatch.context() as patch:
-        from harness.tracking import NullTracker
-
-        patch.setattr("harness.search.search.open_tracker", lambda *_: NullTracker())
+    with without_mlflow():
         run(make_plan(folder, budget=3))
     return folder / "optuna.db"
 

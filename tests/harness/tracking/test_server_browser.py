@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +21,6 @@ from harness.search.stop_signals import StopSwitch
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[3]
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 PATIENCE = 60_000  # milliseconds
 
 
@@ -69,18 +64,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def page(served: Served) -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("needs Chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=QUIET)
-        context = browser.new_context(viewport={"width": 1600, "height": 1000})
-        found = context.new_page()
-        found.set_default_timeout(PATIENCE)
-        yield found
-        browser.close()
+def page(chromium: Any) -> Iterator[Any]:
+    """A page in a context of its own: MLflow keeps what a person chose in the browser."""
+    context = chromium.new_context(viewport={"width": 1600, "height": 1000})
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
 
 
 def test_the_printed_address_shows_the_trials_best_first_with_their_settings(
