@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import numpy as np
@@ -34,6 +34,7 @@ from harness.data.pairs.prepare import pair_set
 from harness.data.pairs.sizing import centred_crop, sized_pair, to_tensor
 from harness.data.pairs.splits import picture_groups
 from harness.data.synthesis import make_pairs
+from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import Stroke
 from harness.data.synthesis.make_pairs import MakePlan, made_pair
 from harness.data.synthesis.retouch import Face, retouch
@@ -49,6 +50,7 @@ from objectives.loading import load_objective
 from objectives.masks import region_from_field
 from search_spaces.generators import WARP, of_kind
 
+T = TypeVar("T")
 Way = Callable[[Face, np.random.Generator], tuple[Stroke, ...]]
 
 
@@ -87,7 +89,7 @@ def made_from(originals: Path, count: int, way: Way) -> PairSet:
     files = list_pictures(originals).pictures
     plan = MakePlan(Path(), QUICK.load_size, seed=0)
     pictures = [read_picture(file) for file in files]
-    faces = {id(picture): make_pairs.find_face(picture) for picture in pictures}
+    faces = {id(picture): find_face(picture) for picture in pictures}
     made = []
     with (
         patch.object(make_pairs, "retouch", way),
@@ -113,8 +115,12 @@ def real_pairs(folder: Path, direction: Any) -> tuple[PairSet, list[list[int]]]:
 
 
 def part(pairs: PairSet, indices: Sequence[int]) -> PairSet:
-    kinds = (pairs.names, pairs.retouched, pairs.originals, pairs.masks)
-    return PairSet(*(tuple(kind[index] for index in indices) for kind in kinds))
+    def chosen(entries: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(entries[index] for index in indices)
+
+    return PairSet(
+        chosen(pairs.names), chosen(pairs.retouched), chosen(pairs.originals), chosen(pairs.masks)
+    )
 
 
 def trained(pairs: PairSet, steps: int, seed: int, start: NetWeights | None = None) -> NetWeights:
