@@ -12,7 +12,7 @@ kept in the results file at once; the same command goes on where it stopped.
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.scaffold import RESULTS, describe_machine
+from benchmarks.scaffold import lead, resume_result, save_result
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings
 from harness.data.files.listing import list_pictures
@@ -39,7 +39,6 @@ from harness.data.synthesis.liquify import Stroke
 from harness.data.synthesis.make_pairs import MakePlan, made_pair
 from harness.data.synthesis.retouch import Face, retouch
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.paired_comparison import paired_interval
 from harness.training.batches import batches, to_unit
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.loop import train
@@ -157,15 +156,6 @@ class Scores:
         return self.of(to_unit(self.judge.retouched))
 
 
-def lead(runs: Any, over: Any) -> dict[str, float]:
-    """Of runs by seed over others, or over the same scores for every seed."""
-    found = [
-        np.subtract(run, over[seed] if isinstance(over, dict) else over)
-        for seed, run in runs.items()
-    ]
-    return asdict(paired_interval(np.array(found)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--originals", type=Path, required=True)
@@ -181,10 +171,9 @@ def main() -> None:
 
     real, pictures = real_pairs(asked.pairs, asked.direction)
     scores = Scores(real)
-    file = RESULTS / "transfer.json"
-    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"runs": {}}
+    kept = resume_result("transfer", {}, parser.error)
+    runs = kept.setdefault("runs", {})
     kept |= {
-        "machine": describe_machine("cpu"),
         "pairs": f"{len(real)} real, {asked.made} made from "
         f"{len(list_pictures(asked.originals).pictures)} portraits, {asked.steps} steps",
         "names": list(real.names),
@@ -193,12 +182,12 @@ def main() -> None:
     print("unchanged", np.mean(kept["unchanged"]), flush=True)
 
     def keep(name: str, seed: int, found: list[float]) -> None:
-        kept["runs"].setdefault(name, {})[str(seed)] = found
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        runs.setdefault(name, {})[str(seed)] = found
+        save_result("transfer", kept)
         print(f"{name:<28} seed {seed}  {np.mean(found):.4f}", flush=True)
 
     def lacks(name: str, seed: int) -> bool:
-        return str(seed) not in kept["runs"].get(name, {})
+        return str(seed) not in runs.get(name, {})
 
     folds = [list(chain(*pictures[fold :: asked.folds])) for fold in range(asked.folds)]
     for name, way in WAYS.items():
@@ -212,10 +201,12 @@ def main() -> None:
             for arm in arms[1:]:
                 start = None if arm == ALONE else weights
                 keep(arm, seed, crossed(real, folds, asked.steps, seed, start, scores))
-    runs = kept["runs"]
-    kept["lead"] = {name: lead(by, kept["unchanged"]) for name, by in runs.items()}
+    kept["lead"] = {
+        name: lead(by_seed, dict.fromkeys(by_seed, kept["unchanged"]))
+        for name, by_seed in runs.items()
+    }
     kept["lead_over_real_alone"] = lead(runs[AFTER_MADE], runs[ALONE])
-    file.write_text(json.dumps(kept, indent=1) + "\n")
+    save_result("transfer", kept)
     print(json.dumps({key: kept[key] for key in ("lead", "lead_over_real_alone")}, indent=1))
 
 
