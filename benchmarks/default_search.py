@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scaffold import RESULTS, describe_machine
+from benchmarks.scaffold import describe_machine, result_file, save_result
 
 COMMAND = "harness search --budget 50 --seed {seed}"
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     asked = parser.parse_args()
-    file = RESULTS / "default_search.json"
+    file = result_file("default_search")
     kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     found = {each["seed"]: each for each in kept.get("searches", ())}
     for seed in asked.seeds:
@@ -83,7 +83,7 @@ def main() -> None:
             "command": COMMAND.format(seed="N"),
             "searches": [found[each] for each in sorted(found)],
         }
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        save_result("default_search", kept)
 
 
 if __name__ == "__main__":

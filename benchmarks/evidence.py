@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.scaffold import RESULTS, describe_machine
+from benchmarks.scaffold import resume_result, save_result
 from harness.config.profiles import choose_profile
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -214,12 +214,10 @@ def main() -> None:
         seed=asked.seed,
     )
 
-    file = RESULTS / f"evidence_{profile}_seed{asked.seed}{asked.name}.json"
-    kept = json.loads(file.read_text()) if file.exists() else {"runs": {}}
+    result = f"evidence_{profile}_seed{asked.seed}{asked.name}"
     made = {"profile": profile, "train": long.model_dump(mode="json"), "data_digest": data.digest}
-    if kept["runs"] and {key: kept.get(key) for key in made} != made:
-        parser.error(f"{file} holds runs made otherwise: move it away, or give another --name")
-    kept |= {"machine": describe_machine(device), **made}
+    kept = resume_result(result, made, parser.error, device)
+    kept.setdefault("runs", {})
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.jobs, mp_context=context, max_tasks_per_child=1) as pool:
         kept["baseline"] = pool.submit(warm_up, plan).result()
@@ -232,13 +230,12 @@ def main() -> None:
         for done in as_completed(waiting):
             name, run = done.result()
             kept["runs"][name] = run
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(json.dumps(kept, indent=1))
+            save_result(result, kept)
             values = " ".join(f"{rung['step']}:{rung['value']:.3f}" for rung in run["rungs"])
             print(f"{name:<20} {run['seconds']:>6} s  {values}", flush=True)
     kept["agreement"] = agreement(kept["runs"])
     kept["pruned"] = pruned(kept["runs"], train.rungs)
-    file.write_text(json.dumps(kept, indent=1))
+    save_result(result, kept)
     for row in kept["agreement"]:
         print(
             "step {step:>6}  Spearman {single:5.2f}, smoothed {smoothed:5.2f} [{low:.2f}, "

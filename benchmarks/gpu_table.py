@@ -61,9 +61,8 @@ def steps(rows: list[Row]) -> Iterator[str]:
     counted = {kind(row): row for row in of(rows, "rates", "counted")}
     reference = {kind(row): row["ms"] for row in found if row["way"] == "reference"}
     for row in found:
-        netG, perceptual = kind(row)
-        name = f"{row['way']}, {netG}{', perceptual' if perceptual else ''}"
-        times = share(reference.get(kind(row)), row["ms"], "{:.2f}")
+        name = f"{row['way']}, {row['netG']}{with_term(row)}"
+        times = times_as_fast(reference.get(kind(row)), row["ms"])
         work = counted.get(kind(row), {})
         product = most.get("bfloat16" if row["way"] == "bfloat16" else "tf32", {})
         yield (
@@ -79,8 +78,12 @@ def kind(row: Row) -> tuple[str, bool]:
     return row["netG"], row["perceptual"]
 
 
-def share(whole: float | None, part: float, form: str) -> str:
-    return "" if whole is None else form.format(whole / part)
+def with_term(row: Row) -> str:
+    return ", perceptual" if row["perceptual"] else ""
+
+
+def times_as_fast(reference: float | None, ms: float) -> str:
+    return "" if reference is None else f"{reference / ms:.2f}"
 
 
 def reached(amount: float | None, ms: float, ceiling: Row) -> str:
@@ -93,14 +96,11 @@ def reached(amount: float | None, ms: float, ceiling: Row) -> str:
 def others(rows: list[Row]) -> Iterator[str]:
     for row in of(rows, "loop", "loop"):
         yield (
-            f"loop of a trial, {row['precision']}{', perceptual' if row['perceptual'] else ''}: "
+            f"loop of a trial, {row['precision']}{with_term(row)}: "
             f"{row['ms']:.3f} ms a step, its graph alone {row['replay_ms']:.3f}"
         )
     for row in of(rows, "kernels", "kernels"):
-        yield (
-            f"kernels of a replay{', perceptual' if row['perceptual'] else ''}: {row['count']}, "
-            f"busy {row['busy_ms']} ms"
-        )
+        yield f"kernels of a replay{with_term(row)}: {row['count']}, busy {row['busy_ms']} ms"
     for part in ("streams", "processes", "mps"):
         for row in of(rows, part, "trials"):
             yield f"{row['count']} at a time, {part}: {row['steps_a_second']} steps/s together"

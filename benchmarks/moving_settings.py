@@ -20,7 +20,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,11 @@ import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
-from benchmarks.scaffold import RESULTS, describe_machine
+from benchmarks.scaffold import RESULTS, lead, resume_result, save_result
 from harness.config.profiles import QUICK
 from harness.config.settings import TrialPlan
 from harness.data.pairs.cache import default_cache
 from harness.data.pairs.prepare import PreparedData, prepare_data
-from harness.evaluation.paired_comparison import paired_interval
 from harness.search.finalists import FIRST_SEED
 from harness.study.samplers import derived_seed
 from harness.training.networks import build_generator
@@ -95,8 +93,8 @@ def train(trials: Trials, params: TrialParams, seed: int) -> dict[str, list[floa
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
     _, on_val = trials.val(generator)
     return {
-        "val": [row["score"] for row in on_val.per_image],
-        "held_out": [row["score"] for row in result.per_image],
+        "val": [float(row["score"]) for row in on_val.per_image],
+        "held_out": [float(row["score"]) for row in result.per_image],
     }
 
 
@@ -129,11 +127,8 @@ def spread(runs: Runs) -> dict[str, dict[str, float]]:
     return found
 
 
-def lead(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float]:
-    """The one's lead over the other on held-out pairs, over seeds and pictures."""
-    shared = [seed for seed in one if seed in other]
-    differences = [np.subtract(one[seed]["held_out"], other[seed]["held_out"]) for seed in shared]
-    return asdict(paired_interval(np.array(differences)))
+def held_out(by_seed: Mapping[str, Mapping[str, list[float]]]) -> dict[str, list[float]]:
+    return {seed: run["held_out"] for seed, run in by_seed.items()}
 
 
 def main() -> None:
@@ -150,12 +145,9 @@ def main() -> None:
 
     space = load_space("default")
     data = prepare_data(asked.data, asked.direction, TRAIN, default_cache())
-    file = RESULTS / f"moving_settings{asked.name}.json"
+    result = f"moving_settings{asked.name}"
     made = {"profile": "quick", "data_digest": data.digest}
-    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {**made}
-    if {key: kept[key] for key in made} != made:
-        parser.error(f"{file} holds runs made otherwise: move it away, or give another --name")
-    kept["machine"] = describe_machine("cpu")
+    kept = resume_result(result, made, parser.error)
 
     def run_all(
         place: Any, settings: Mapping[str, TrialParams], seeds: Mapping[str, int], search: int
@@ -169,7 +161,7 @@ def main() -> None:
         for name, seed in wanted:
             run = train(trials, settings[name], seeds[seed])
             place.setdefault(name, {})[seed] = run
-            file.write_text(json.dumps(kept, indent=1) + "\n")
+            save_result(result, kept)
             shown = "  ".join(f"{split} {np.mean(run[split]):.4f}" for split in SPLITS)
             print(f"search {search}  {name:<10} seed {seed}  {shown}", flush=True)
 
@@ -191,9 +183,9 @@ def main() -> None:
             one["runs"].setdefault(OURS, own)
         run_all(one["runs"], both, seeds, search["seed"])
         one |= {"name": best["name"], "params": winner.model_dump(), "in_search": best["mean"]}
-        one["lead"] = lead(one["runs"]["winner"], one["runs"][OURS])
+        one["lead"] = lead(held_out(one["runs"]["winner"]), held_out(one["runs"][OURS]))
         print(f"search {search['seed']}", json.dumps(one["lead"]), flush=True)
-    file.write_text(json.dumps(kept, indent=1) + "\n")
+    save_result(result, kept)
     print(json.dumps(grid["spread"], indent=1))
 
 

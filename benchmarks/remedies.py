@@ -17,16 +17,14 @@ the results file at once; the same command goes on where it stopped.
 
 import argparse
 import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -41,7 +39,7 @@ from benchmarks.remedy_steps import (
     Remedy,
     built_as,
 )
-from benchmarks.scaffold import RESULTS, describe_machine
+from benchmarks.scaffold import lead, resume_result, save_result
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.check.flow import estimated_displacement
@@ -49,7 +47,6 @@ from harness.data.pairs.cache import default_cache
 from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.data.pairs.prepare import prepare_data
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.paired_comparison import paired_interval
 from harness.evaluation.restore import load_generator, restore
 from harness.training.batches import Batch, batches
 from harness.training.loop import Progress, train
@@ -175,12 +172,12 @@ def at_larger_sizes(checkpoint: Path, pairs_at: dict[int, PairSet]) -> dict[str,
     return found
 
 
-def lead(remedy: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, float]:
+def lead_of(remedy: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, float]:
     """How far a remedy lies above another, over seeds and pictures."""
-    shared = [seed for seed in remedy["runs"] if seed in over["runs"]]
-    pictures = [[each["runs"][seed]["pictures"] for seed in shared] for each in (remedy, over)]
-    found = asdict(paired_interval(np.subtract(*pictures)))
-    return {key: round(value, 4) for key, value in found.items()}
+    one, other = (
+        {seed: run["pictures"] for seed, run in each["runs"].items()} for each in (remedy, over)
+    )
+    return {key: round(value, 4) for key, value in lead(one, other).items()}
 
 
 def strip(pairs: PairSet, restored: Sequence[Tensor]) -> Image.Image:
@@ -215,16 +212,13 @@ def main() -> None:
     data = prepared.pop(QUICK.crop_size)
     larger = {size: load_dataset(one.file).test for size, one in prepared.items()}
     shown = load_dataset(data.file).val  # nothing is chosen by them here
-    file = RESULTS / f"remedies{asked.name}.json"
-    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-    if kept.get("data_digest", data.digest) != data.digest:
-        parser.error(f"{file} holds runs on other pairs: move it away, or give another --name")
-    kept |= {
-        "machine": describe_machine("cpu"),
+    result = f"remedies{asked.name}"
+    made = {
         "profile": "quick",
         "pairs": f"{data.n_train} to train, {data.n_test} held out",
         "data_digest": data.digest,
     }
+    kept = resume_result(result, made, parser.error)
     known = kept.setdefault("remedies", {})
     restored: dict[str, Tensor] = {}
     # Its warm starts are of these settings and pairs.
@@ -245,13 +239,13 @@ def main() -> None:
             if seed == 1 and name in (BASELINE, PLAIN_MOVING):
                 restored[name] = restored_by(checkpoint, shown)
             entry["runs"][f"{seed}"] = run
-            file.write_text(json.dumps(kept, indent=1) + "\n")
+            save_result(result, kept)
             print(f"{name:<42} seed {seed}  {run['score']:.4f}", flush=True)
         for key, other in (("lead", BASELINE), ("lead_over_moving", PLAIN_MOVING)):
             if name != other and (other == BASELINE or remedy.netG == MOVING):
-                entry[key] = lead(entry, known[other])
+                entry[key] = lead_of(entry, known[other])
                 print(f"{name:<42} {key} {entry[key]}", flush=True)
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        save_result(result, kept)
     if asked.strip is not None and len(restored) == 2:
         strip(shown, list(restored.values())).save(asked.strip)
 

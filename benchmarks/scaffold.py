@@ -4,12 +4,16 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+import numpy as np
 import torch
+
+from harness.evaluation.paired_comparison import paired_interval
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -27,10 +31,50 @@ def in_turns(acts: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list
 
 def write_result(name: str, found: Mapping[str, Any], device: str = "cpu") -> None:
     """Write `results/NAME.json`, headed by the machine; printed too."""
-    text = json.dumps({"machine": describe_machine(device), **found}, indent=1)
+    print(save_result(name, {"machine": describe_machine(device), **found}), end="")
+
+
+def save_result(name: str, found: Mapping[str, Any]) -> str:
+    """Write `results/NAME.json` as it is; returns the text."""
+    text = json.dumps(found, indent=1) + "\n"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    result_file(name).write_text(text, encoding="utf-8")
+    return text
+
+
+def resume_result(
+    name: str,
+    made: Mapping[str, Any],
+    refuse: Callable[[str], NoReturn],
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """The runs of `results/NAME.json`, to which a benchmark adds, headed by this machine.
+
+    Args:
+        made: how the runs are made; entries of the file.
+        refuse: called with a sentence if the file's runs were made otherwise.
+    """
+    file = result_file(name)
+    kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if kept and {key: kept.get(key) for key in made} != made:
+        refuse(f"{file} holds runs made otherwise: move it away, or give another --name")
+    return {"machine": None} | kept | {"machine": describe_machine(device), **made}
+
+
+def result_file(name: str) -> Path:
+    return RESULTS / f"{name}.json"
+
+
+def lead(
+    scores: Mapping[str, Sequence[float]], over: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """The lead of one way over another: an interval for new seeds and new pictures.
+
+    Args:
+        scores: by seed, of the same pictures each; seeds that `over` lacks do not count.
+    """
+    differences = [np.subtract(scores[seed], over[seed]) for seed in scores if seed in over]
+    return asdict(paired_interval(np.array(differences)))
 
 
 def describe_machine(device: str) -> dict[str, str | int]:

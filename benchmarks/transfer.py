@@ -12,17 +12,17 @@ kept in the results file at once; the same command goes on where it stopped.
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.scaffold import RESULTS, describe_machine
+from benchmarks.scaffold import lead, resume_result, save_result
 from harness.config.profiles import QUICK
 from harness.config.settings import TrainSettings
 from harness.data.files.listing import list_pictures
@@ -34,11 +34,11 @@ from harness.data.pairs.prepare import pair_set
 from harness.data.pairs.sizing import centred_crop, sized_pair, to_tensor
 from harness.data.pairs.splits import picture_groups
 from harness.data.synthesis import make_pairs
+from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import Stroke
 from harness.data.synthesis.make_pairs import MakePlan, made_pair
 from harness.data.synthesis.retouch import Face, retouch
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.paired_comparison import paired_interval
 from harness.training.batches import batches, to_unit
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.loop import train
@@ -49,6 +49,7 @@ from objectives.loading import load_objective
 from objectives.masks import region_from_field
 from search_spaces.generators import WARP, of_kind
 
+T = TypeVar("T")
 Way = Callable[[Face, np.random.Generator], tuple[Stroke, ...]]
 
 
@@ -87,7 +88,7 @@ def made_from(originals: Path, count: int, way: Way) -> PairSet:
     files = list_pictures(originals).pictures
     plan = MakePlan(Path(), QUICK.load_size, seed=0)
     pictures = [read_picture(file) for file in files]
-    faces = {id(picture): make_pairs.find_face(picture) for picture in pictures}
+    faces = {id(picture): find_face(picture) for picture in pictures}
     made = []
     with (
         patch.object(make_pairs, "retouch", way),
@@ -113,8 +114,12 @@ def real_pairs(folder: Path, direction: Any) -> tuple[PairSet, list[list[int]]]:
 
 
 def part(pairs: PairSet, indices: Sequence[int]) -> PairSet:
-    kinds = (pairs.names, pairs.retouched, pairs.originals, pairs.masks)
-    return PairSet(*(tuple(kind[index] for index in indices) for kind in kinds))
+    def chosen(entries: tuple[T, ...]) -> tuple[T, ...]:
+        return tuple(entries[index] for index in indices)
+
+    return PairSet(
+        chosen(pairs.names), chosen(pairs.retouched), chosen(pairs.originals), chosen(pairs.masks)
+    )
 
 
 def trained(pairs: PairSet, steps: int, seed: int, start: NetWeights | None = None) -> NetWeights:
@@ -151,15 +156,6 @@ class Scores:
         return self.of(to_unit(self.judge.retouched))
 
 
-def lead(runs: Any, over: Any) -> dict[str, float]:
-    """Of runs by seed over others, or over the same scores for every seed."""
-    found = [
-        np.subtract(run, over[seed] if isinstance(over, dict) else over)
-        for seed, run in runs.items()
-    ]
-    return asdict(paired_interval(np.array(found)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--originals", type=Path, required=True)
@@ -175,10 +171,9 @@ def main() -> None:
 
     real, pictures = real_pairs(asked.pairs, asked.direction)
     scores = Scores(real)
-    file = RESULTS / "transfer.json"
-    kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"runs": {}}
+    kept = resume_result("transfer", {}, parser.error)
+    runs = kept.setdefault("runs", {})
     kept |= {
-        "machine": describe_machine("cpu"),
         "pairs": f"{len(real)} real, {asked.made} made from "
         f"{len(list_pictures(asked.originals).pictures)} portraits, {asked.steps} steps",
         "names": list(real.names),
@@ -187,12 +182,12 @@ def main() -> None:
     print("unchanged", np.mean(kept["unchanged"]), flush=True)
 
     def keep(name: str, seed: int, found: list[float]) -> None:
-        kept["runs"].setdefault(name, {})[str(seed)] = found
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        runs.setdefault(name, {})[str(seed)] = found
+        save_result("transfer", kept)
         print(f"{name:<28} seed {seed}  {np.mean(found):.4f}", flush=True)
 
     def lacks(name: str, seed: int) -> bool:
-        return str(seed) not in kept["runs"].get(name, {})
+        return str(seed) not in runs.get(name, {})
 
     folds = [list(chain(*pictures[fold :: asked.folds])) for fold in range(asked.folds)]
     for name, way in WAYS.items():
@@ -206,10 +201,12 @@ def main() -> None:
             for arm in arms[1:]:
                 start = None if arm == ALONE else weights
                 keep(arm, seed, crossed(real, folds, asked.steps, seed, start, scores))
-    runs = kept["runs"]
-    kept["lead"] = {name: lead(by, kept["unchanged"]) for name, by in runs.items()}
+    kept["lead"] = {
+        name: lead(by_seed, dict.fromkeys(by_seed, kept["unchanged"]))
+        for name, by_seed in runs.items()
+    }
     kept["lead_over_real_alone"] = lead(runs[AFTER_MADE], runs[ALONE])
-    file.write_text(json.dumps(kept, indent=1) + "\n")
+    save_result("transfer", kept)
     print(json.dumps({key: kept[key] for key in ("lead", "lead_over_real_alone")}, indent=1))
 
 

@@ -1,4 +1,9 @@
-"""One trial, from its parameters to its score. Read this file first."""
+"""One trial, from its parameters to its score. Read this file first.
+
+A worker process calls `make_runner` once; the runner's `prepare` makes what all trials of the study
+share, and `run` runs one trial after another. A trial trains with its parameters and is scored at
+every rung; the driver, in another process, decides there whether it goes on.
+"""
 
 import gc
 from collections.abc import Generator
@@ -128,6 +133,7 @@ class Trials:
         return make_warm_start(*shared)
 
     def score_of_warm_start(self, netG: str) -> float:
+        """Its mean score on the validation pairs, before any trial."""
         generator = build_generator(self.plan.train.but({"netG": netG}), self.plan.seed)
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
         _, score = self.val(generator)
@@ -206,7 +212,7 @@ class Trials:
         return TrialResult(rung, score.per_image, checkpoint)
 
     def remark(self) -> str:
-        """What the user is told of how this process trains."""
+        """For the user: that steps cannot be captured here, and why; otherwise empty."""
         if not self.captured.refused:
             return ""
         return (
