@@ -27,7 +27,13 @@ import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
-from benchmarks.scaffold import RESULTS, lead, resume_result, save_result
+from benchmarks.scaffold import (
+    RESULTS,
+    lead,
+    resume_result,
+    save_result,
+    with_random_settings,
+)
 from harness.config.profiles import QUICK
 from harness.config.settings import TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -39,7 +45,7 @@ from harness.trials.messages import TrialTask
 from harness.trials.trial import Trials
 from search_spaces.generators import WARP, of_kind
 from search_spaces.recipes import read_recipes
-from search_spaces.space import Space, load_space
+from search_spaces.space import load_space
 from search_spaces.trial_params import FIVE, TrialParams
 
 TRAIN = QUICK.but({"netG": of_kind(QUICK.netG, WARP)})
@@ -47,20 +53,6 @@ OURS = "warp"
 SPLITS = ("val", "held_out")
 Runs = dict[str, dict[str, dict[str, list[float]]]]
 """By setting, seed and split: the score of every picture."""
-
-
-def random_settings(space: Space, count: int) -> dict[str, TrialParams]:
-    """The recipe for generators that move pixels, then points of the space (fixed seed)."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    chosen = {OURS: read_recipes()[OURS].params}
-    while len(chosen) < count:
-        trial = study.ask()
-        space.suggest(trial)
-        chosen[f"random {trial.number}"] = space.params(trial.params)
-    return chosen
 
 
 def started(data: PreparedData, settings: Iterable[TrialParams], seed: int) -> Trials:
@@ -165,7 +157,8 @@ def main() -> None:
             shown = "  ".join(f"{split} {np.mean(run[split]):.4f}" for split in SPLITS)
             print(f"search {search}  {name:<10} seed {seed}  {shown}", flush=True)
 
-    settings = random_settings(space, asked.settings)
+    ours = {OURS: read_recipes()[OURS].params}
+    settings = with_random_settings(ours, space, asked.settings)
     grid = kept.setdefault("grid", {"settings": {}, "runs": {}})
     grid["settings"] = {name: params.model_dump() for name, params in settings.items()}
     run_all(grid["runs"], settings, seeds_of(0, asked.seeds), 0)

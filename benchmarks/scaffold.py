@@ -1,4 +1,4 @@
-"""What the benchmarks share: peers measured in turns, results with the machine that made them."""
+"""Shared by the benchmarks: peers measured in turns, results headed by the machine."""
 
 import datetime
 import json
@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+import optuna
 import torch
 
 from harness.evaluation.paired_comparison import paired_interval
+from search_spaces.space import Space
+from search_spaces.trial_params import TrialParams
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,7 +24,7 @@ T = TypeVar("T")
 
 
 def in_turns(acts: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Each act's returns, one a round: the acts alternate, so that a slow minute slows them all."""
+    """The results of each act, one per round. Acts alternate, so a slow minute slows them all."""
     found: dict[str, list[T]] = {name: [] for name in acts}
     for _ in range(rounds):
         for name, act in acts.items():
@@ -48,11 +51,11 @@ def resume_result(
     refuse: Callable[[str], NoReturn],
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """The runs of `results/NAME.json`, to which a benchmark adds, headed by this machine.
+    """The content of `results/NAME.json`, to which a benchmark adds runs, headed by this machine.
 
     Args:
-        made: how the runs are made; entries of the file.
-        refuse: called with a sentence if the file's runs were made otherwise.
+        made: conditions of the runs, which are entries of the file.
+        refuse: called with a sentence if the existing runs have other conditions.
     """
     file = result_file(name)
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -63,6 +66,20 @@ def resume_result(
 
 def result_file(name: str) -> Path:
     return RESULTS / f"{name}.json"
+
+
+def with_random_settings(
+    settings: Mapping[str, TrialParams], space: Space, count: int
+) -> dict[str, TrialParams]:
+    """Named settings, filled up to `count` with random points of the space (fixed seed)."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    chosen = dict(list(settings.items())[:count])
+    while len(chosen) < count:
+        trial = study.ask()
+        space.suggest(trial)
+        chosen[f"random {trial.number}"] = space.params(trial.params)
+    return chosen
 
 
 def lead(
