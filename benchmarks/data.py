@@ -31,7 +31,8 @@ from harness.data.check.oracle import bounds, made_bounds
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.picture_reading import Picture, read_picture
 from harness.data.files.processes import each, processes_for
-from harness.data.pairs.built_in import built_in_pairs, middle_face, photograph_file
+from harness.data.files.scikit_image import scikit_image_file
+from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.duplicates import same_picture_groups, signature
 from harness.data.pairs.overlapping_crops import FEWEST_ALIKE
 from harness.data.synthesis.face_detection import find_face
@@ -43,7 +44,7 @@ from harness.data.synthesis.liquify import (
     resample,
 )
 from harness.data.synthesis.make_pairs import MakePlan, make_one, make_pairs
-from harness.data.synthesis.retouch import slim_jaw
+from harness.data.synthesis.retouch import middle_face, slim_jaw
 
 # Colour photographs that are large or sharp enough to be enlarged without looking made up.
 SOURCES = ("astronaut.png", "retina.jpg", "hubble_deep_field.jpg", "motorcycle_left.png")
@@ -83,7 +84,7 @@ def making(root: Path, size: int) -> dict[str, float]:
     originals = root / "originals"
     originals.mkdir()
     for name in SOURCES:
-        picture = Image.open(photograph_file(name)).convert("RGB")
+        picture = Image.open(scikit_image_file(name)).convert("RGB")
         scale = max(1.0, 1.5 * size / min(picture.size))
         larger = (round(picture.width * scale), round(picture.height * scale))
         picture.resize(larger, Image.Resampling.LANCZOS).save(originals / f"{Path(name).stem}.png")
@@ -251,7 +252,7 @@ def peak_mib() -> float:
 def crops() -> dict[str, object]:
     """How many crops are put with their photograph, by the share of its short side that they
     show; and how many pairs of different photographs are put together."""
-    pictures = [read_picture(photograph_file(name)) for name in PHOTOGRAPHS]
+    pictures = [read_picture(scikit_image_file(name)) for name in PHOTOGRAPHS]
     known = [signature(picture, picture) for picture in pictures]
     random = np.random.default_rng(0)
     found = {}

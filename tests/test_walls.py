@@ -34,6 +34,8 @@ FLOORS = (
     "full_training",
     "cli",
 )
+# The same of the packages in harness/data/: made pairs are files first, then prepared and checked.
+DATA_FLOORS = ("files", "synthesis", "pairs", "check")
 
 
 def imports(file: Path) -> set[str]:
@@ -63,27 +65,33 @@ def test_imports_run_one_way(package: str) -> None:
     assert crossed == {}
 
 
-def test_what_stands_in_the_house() -> None:
-    entries = {path.name for path in (ROOT / "harness").iterdir() if path.name[0] != "_"}
-    assert entries - {"py.typed"} == set(FLOORS)
+@pytest.mark.parametrize(
+    ("package", "floors"), [("harness", FLOORS), ("harness/data", DATA_FLOORS)]
+)
+def test_what_stands_in_the_house(package: str, floors: tuple[str, ...]) -> None:
+    entries = {path.name for path in (ROOT / package).iterdir() if path.name[0] != "_"}
+    assert entries - {"py.typed"} == set(floors)
 
 
-@pytest.mark.parametrize("floor", FLOORS)
-def test_no_floor_imports_one_above_it(floor: str) -> None:
-    place = ROOT / "harness" / floor
-    above = tuple(
-        f"harness.{name.removesuffix('.py')}" for name in FLOORS[FLOORS.index(floor) + 1 :]
+def above(floor: str, floors: tuple[str, ...], package: str) -> tuple[str, ...]:
+    """The modules that a floor may not import, each followed by a dot."""
+    return tuple(
+        f"{package}.{name.removesuffix('.py')}." for name in floors[floors.index(floor) + 1 :]
     )
+
+
+@pytest.mark.parametrize(
+    ("package", "floors", "floor"),
+    [("harness", FLOORS, floor) for floor in FLOORS]
+    + [("harness/data", DATA_FLOORS, floor) for floor in DATA_FLOORS],
+)
+def test_no_floor_imports_one_above_it(package: str, floors: tuple[str, ...], floor: str) -> None:
+    place = ROOT / package / floor
+    forbidden = above(floor, floors, package.replace("/", "."))
     crossed = {
         str(file.relative_to(ROOT)): upward
-        for file in ([place] if place.is_file() else files(f"harness/{floor}"))
-        if (
-            upward := sorted(
-                name
-                for name in imports(file)
-                if f"{name}.".startswith(tuple(f"{a}." for a in above))
-            )
-        )
+        for file in ([place] if place.is_file() else files(f"{package}/{floor}"))
+        if (upward := sorted(name for name in imports(file) if f"{name}.".startswith(forbidden)))
     }
     assert crossed == {}
 
