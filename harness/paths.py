@@ -264,7 +264,7 @@ def safe_name(name: str, reserved: Collection[str]) -> str:
 
 def begun_aside(folder: Path) -> list[Path]:
     """Temporary files of `write_aside` below a folder, but not other programs' .tmp files."""
-    ours = re.compile(r"\..+\.(\d+|[0-9a-f]{32})\.tmp")  # \d+: names of an earlier version
+    ours = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
     return [
         file
         for file in folder.rglob(".*.tmp")

@@ -16,7 +16,7 @@ from harness.paths import (
     check_run_dir,
 )
 from harness.search.resolve import choose_objective, choose_weights, weights_remark
-from harness.tracking import check_tracking_uri, ignored_variable
+from harness.tracking.client import check_tracking_uri, ignored_variable
 from reports.commands import GUIDE_EPOCHS
 from search_spaces.checks import check_combination
 from search_spaces.trial_params import TrialParams

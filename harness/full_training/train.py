@@ -16,7 +16,8 @@ from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.paths import sole_writer
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
-from harness.tracking import Ending, TrainingStore, TrainingTracker
+from harness.tracking.store import Ending
+from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
 from reports.commands import quoted
 

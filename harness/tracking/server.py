@@ -20,8 +20,9 @@ from urllib.parse import urlencode
 from harness.errors import HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.study.urls import sqlite_address
-from harness.tracking import ended_with_parent, served
+from harness.tracking import ended_with_parent
 from harness.tracking.columns import VIEW, VIEW_TAG
+from harness.tracking.database import served
 
 APP = "harness"
 """The entry point of `harness.tracking.pages`."""

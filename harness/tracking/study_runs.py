@@ -1,10 +1,9 @@
 """A study's trials in MLflow, a mirror of Optuna's study, which is the record."""
 
 import json
-import math
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -93,8 +92,7 @@ class StudyStore(MlflowStore):
 
     Attributes:
         identity: unique id of the study.
-        recorded: run ids in the study's record; an old version without identities created some.
-        created: creation time of the study, in milliseconds since 1970; inf if unknown.
+        recorded: run ids in the study's record.
         tags: tags of every run.
         space: text of the search space.
         parent: MLflow's id of the parent run.
@@ -102,7 +100,6 @@ class StudyStore(MlflowStore):
 
     identity: str
     recorded: Collection[str] = ()
-    created: float = math.inf
     tags: Mapping[str, str]
     space: str
     parent: str | None = None
@@ -112,11 +109,6 @@ class StudyStore(MlflowStore):
         """Find or create the parent run, and find the runs of earlier drivers."""
         self.learn()
         parents = self.search("tags.role = 'study'")
-        missing = set(self.recorded) - {*self.runs.values(), *(run.info.run_id for run in parents)}
-        if missing or (not parents and self.artifacts is not None):
-            self.adopt(missing)
-            self.learn()
-            parents = self.search("tags.role = 'study'")
         if parents:
             self.parent = parents[0].info.run_id
             self.client.update_run(self.parent, RUNNING)
@@ -134,28 +126,6 @@ class StudyStore(MlflowStore):
     def search(self, condition: str) -> list[Any]:
         """All runs of this study that meet a condition, oldest first."""
         return super().search(f"{condition} and tags.{IDENTITY_TAG} = '{self.identity}'")
-
-    def adopt(self, recorded: Set[str]) -> None:
-        """Tag runs that an old version, without identities, created for this study.
-
-        Those are the runs whose ids are in the record, and their parent. In the run folder's own
-        store they are also the parent runs started after the study was created (a search stopped
-        within seconds has recorded no id), and all their child runs.
-        """
-        found = super().search("attributes.status != ''")
-        unmarked = [run for run in found if IDENTITY_TAG not in run.data.tags]
-        parents = {run.info.run_id: run.data.tags.get(PARENT_TAG) for run in unmarked}
-        own = recorded & parents.keys()
-        own |= {parents[run] for run in own} & parents.keys()
-        if self.artifacts is not None:
-            own |= {
-                run.info.run_id
-                for run in unmarked
-                if run.data.tags.get("role") == "study" and run.info.start_time >= self.created
-            }
-            own |= {run for run, parent in parents.items() if parent in own}
-        for run in own:
-            self.client.set_tag(run, IDENTITY_TAG, self.identity)
 
     def learn(self) -> None:
         """Find our runs. If a trial has two, prefer the recorded one, then one with metrics, then
@@ -319,34 +289,3 @@ class MlflowTracker(Deliveries):
 
     def conclude(self, ending: Ending, left: Left) -> None:
         self.add(partial(self.store.conclude, ending, left))
-
-
-class NullTracker:
-    """Records nothing."""
-
-    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
-        pass
-
-    def rung(self, trial: str, rung: Rung) -> None:
-        pass
-
-    def end(self, trial: str, ending: Ending) -> None:
-        pass
-
-    def lead(self, trial: str, note: str) -> None:
-        pass
-
-    def run_id(self, trial: str) -> str | None:
-        return None
-
-    def parent(self) -> str | None:
-        return None
-
-    def reconcile(self, endings: Mapping[str, Ending]) -> None:
-        pass
-
-    def conclude(self, ending: Ending, left: Left) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass

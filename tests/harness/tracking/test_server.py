@@ -19,9 +19,9 @@ from mirroring import PARAMS, study_store
 
 from harness.errors import UserInputError
 from harness.paths import RunPaths
-from harness.tracking import Ending, MlflowTracker, quiet_client
 from harness.tracking import sender as deliveries
 from harness.tracking import study_runs as study
+from harness.tracking.client import quiet_client
 from harness.tracking.columns import VIEW
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry
@@ -33,6 +33,8 @@ from harness.tracking.server import (
     free_port,
     page_of,
 )
+from harness.tracking.store import Ending
+from harness.tracking.study_runs import MlflowTracker
 from harness.trials.messages import Rung, TrialTask
 
 ROOT = Path(__file__).parents[3]

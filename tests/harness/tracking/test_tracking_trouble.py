@@ -15,10 +15,10 @@ import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import Ending
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import AwayError, Deliveries, RefusedError, Say
+from harness.tracking.store import Ending
 
 OVER = Ending("FINISHED", "complete")
 
