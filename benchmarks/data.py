@@ -4,9 +4,9 @@
 
 Makes pairs from photographs inside scikit-image, perturbs them to the wanted number of files in a
 temporary folder, and checks a tenth of them and all of them, each in a fresh process, so that the
-peaks of memory can be compared. Makes pairs beside the plain scikit-image way of doing so, scores
-doing nothing and warping back, and measures what the warp alone takes of fine detail. Looks for
-crops of every photograph, and for photographs taken for crops of each other.
+peaks of memory can be compared. Makes pairs beside the plain scikit-image way of doing so, and
+measures what the warp alone takes of fine detail. Looks for crops of every photograph, and for
+photographs taken for crops of each other.
 """
 
 import argparse
@@ -27,12 +27,10 @@ from skimage.transform import resize, warp
 from benchmarks.scaffold import write_result
 from harness.data.check.check import check
 from harness.data.check.facts import PairFacts, Unreadable, measure
-from harness.data.check.oracle import bounds, made_bounds
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.picture_reading import Picture, read_picture
 from harness.data.files.processes import each, processes_for
 from harness.data.files.scikit_image import scikit_image_file
-from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.duplicates import same_picture_groups, signature
 from harness.data.pairs.overlapping_crops import FEWEST_ALIKE
 from harness.data.synthesis.face_detection import find_face
@@ -68,7 +66,6 @@ def main() -> None:
         facts = {
             "size": asked.size,
             "make": making(root, asked.size),
-            "oracle": oracles(root / "made", asked.size),
             "warp": warp_loss(),
             "check": checking(root, asked.pairs),
             "crops": crops(),
@@ -130,21 +127,6 @@ def plain_pair(picture: Picture, size: int, file: Path) -> None:
     np.savez_compressed(file.with_suffix(".npz"), field=field, inverse=inverse)
     mask = (np.hypot(*field) > 0.001 * size).astype(np.uint8) * 255
     Image.fromarray(mask).save(file.with_name("mask.png"))
-
-
-# -- how well a warp can be undone ----------------------------------------------------------
-
-
-def oracles(made: Path, size: int) -> dict[str, dict[str, float]]:
-    """`boundary_sharpness` (random weights) of doing nothing and of warping back: of pairs just
-    made, and of the built-in ones that a search validates with."""
-    found = {f"made_{size}": made_bounds(made, "random")}
-    for side in (128, 256):
-        found[f"built_in_{side}"] = bounds(built_in_pairs(side)["val"], "random")
-    return {
-        name: {"nothing": round(of.identity, 3), "warped_back": round(of.oracle, 3)}
-        for name, of in found.items()
-    }
 
 
 def warp_loss(side: int = 256) -> dict[str, float]:

@@ -4,19 +4,12 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
-import optuna
 import torch
-
-from harness.evaluation.paired_comparison import paired_interval
-from search_spaces.space import Space
-from search_spaces.trial_params import TrialParams
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -66,32 +59,6 @@ def resume_result(
 
 def result_file(name: str) -> Path:
     return RESULTS / f"{name}.json"
-
-
-def with_random_settings(
-    settings: Mapping[str, TrialParams], space: Space, count: int
-) -> dict[str, TrialParams]:
-    """Named settings, filled up to `count` with random points of the space (fixed seed)."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    chosen = dict(list(settings.items())[:count])
-    while len(chosen) < count:
-        trial = study.ask()
-        space.suggest(trial)
-        chosen[f"random {trial.number}"] = space.params(trial.params)
-    return chosen
-
-
-def lead(
-    scores: Mapping[str, Sequence[float]], over: Mapping[str, Sequence[float]]
-) -> dict[str, float]:
-    """The lead of one way over another: an interval for new seeds and new pictures.
-
-    Args:
-        scores: by seed, of the same pictures each; seeds that `over` lacks do not count.
-    """
-    differences = [np.subtract(scores[seed], over[seed]) for seed in scores if seed in over]
-    return asdict(paired_interval(np.array(differences)))
 
 
 def describe_machine(device: str) -> dict[str, str | int]:
