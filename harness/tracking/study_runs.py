@@ -2,9 +2,7 @@
 
 import json
 import tempfile
-import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,15 +12,12 @@ from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
 from harness.tracking.model_registry import Left, keep_weights, register
 from harness.tracking.outbox import Entry
-from harness.tracking.sender import Deliveries, RefusedError
+from harness.tracking.sender import Deliveries
 from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trials.messages import Rung, TrialTask
 from reports.names import PhaseName, phase_of, trial_name
 from search_spaces.trial_params import TrialParams
 
-SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load
-# Prefix of the metrics on MLflow's page of system metrics.
-MACHINE = "system/"
 IDENTITY_TAG = "study_identity"
 PARENT_TAG = "mlflow.parentRunId"
 # The tag with a run's number, per phase.
@@ -103,7 +98,6 @@ class StudyStore(MlflowStore):
     tags: Mapping[str, str]
     space: str
     parent: str | None = None
-    sample_at: float = 0.0
 
     def find_runs(self) -> None:
         """Find or create the parent run, and find the runs of earlier drivers."""
@@ -168,29 +162,6 @@ class StudyStore(MlflowStore):
     def tags_of_new(self) -> Mapping[str, str]:
         own = {**self.tags, IDENTITY_TAG: self.identity}
         return {**own, PARENT_TAG: self.parent} if self.parent else own
-
-    def write(self, entries: Sequence[Entry]) -> None:
-        super().write(entries)
-        with suppress(RefusedError):  # the parent run was deleted: the trials matter more
-            self.attempt(self.sample_machine)
-
-    def sample_machine(self) -> None:
-        """Log the load of the driver's machine on the parent run, from time to time."""
-        import psutil
-
-        if self.parent is None or time.monotonic() < self.sample_at:
-            return
-        busy, memory = psutil.cpu_percent(), psutil.virtual_memory()
-        began, self.sample_at = self.sample_at, time.monotonic() + SAMPLED_EVERY
-        if not began:
-            return  # the load is measured since the previous sample: the first has none
-        values = {
-            f"{MACHINE}cpu_utilization_percentage": busy,
-            f"{MACHINE}system_memory_usage_megabytes": memory.used / 1e6,
-            f"{MACHINE}system_memory_usage_percentage": memory.percent,
-        }
-        # The step is the time in seconds since 1970, so that a resumed search extends the curve.
-        self.log(self.parent, [Entry("", metrics=values, step=int(time.time()))])
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         """End runs that MLflow shows as running, of trials that have ended in the record."""
