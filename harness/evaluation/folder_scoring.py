@@ -147,11 +147,7 @@ def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
 
 
 def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
-    """The pictures of a folder by their path in it without ending.
-
-    Raises:
-        UserInputError: there is no such folder, or nothing in it, or a name twice.
-    """
+    """The pictures of a folder by their path in it without ending."""
     if not is_folder(folder):
         raise UserInputError(f"{flag} {inline(folder)} is no folder.")
     listing = list_pictures(folder, deep=deep)
@@ -230,11 +226,7 @@ def score_files(
 
 
 def picture_size(files: PictureFiles) -> tuple[int, int]:
-    """(width, height) of the original as its file holds it, from the head of the file.
-
-    Raises:
-        UserInputError: it is no picture.
-    """
+    """(width, height) of the original as its file holds it, from the head of the file."""
     with opened_picture(files.original) as opened:
         return opened.size
 

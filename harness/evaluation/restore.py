@@ -156,12 +156,7 @@ def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputEr
 def targets_of(
     pictures: Sequence[Path], out: Path, save_field: bool = False
 ) -> tuple[dict[Path, Path], list[str]]:
-    """The file to write for each picture, folders opened, and what these hold besides.
-
-    Raises:
-        UserInputError: there are none, one that is named is not there, two would be written under
-            one name, or one would be written over.
-    """
+    """The file to write for each picture, folders opened, and what these hold besides."""
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed_over: list[str] = []
@@ -195,11 +190,7 @@ def targets_of(
 
 
 def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The pictures of a folder, without those of an `out` inside it; and what was passed over.
-
-    Raises:
-        UserInputError: there are none.
-    """
+    """The pictures of a folder, without those of an `out` inside it; and what was passed over."""
     listing = list_pictures(folder)
     above, place = (os.path.realpath(path) + os.sep for path in (folder, out))
     inside = place.startswith(above) and place != above

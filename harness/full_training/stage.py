@@ -222,11 +222,7 @@ def start_training(
 
 
 def next_or_none(epochs: Iterator[EpochDone], paths: TrainingStagePaths) -> EpochDone | None:
-    """The next epoch; None at the end.
-
-    Raises:
-        HarnessError: the training diverged.
-    """
+    """The next epoch; None at the end."""
     try:
         return next(epochs, None)
     except DivergedError as error:

@@ -242,11 +242,7 @@ def with_made_pairs(
 
 
 def check_pairs(config: SearchConfig, profile: str, resumed: bool) -> tuple[str, ...]:
-    """Remarks on the user's pairs.
-
-    Raises:
-        UserInputError: they are not fit to be trained on.
-    """
+    """Remarks on the user's pairs."""
     if config.data is None:
         return ()
     from harness.data.check.at_start import check_at_start

@@ -227,11 +227,7 @@ def create_study(
 def create_marked(
     storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, Any]
 ) -> Study:
-    """Create a study with attributes in one step, so that an incomplete one is known to be ours.
-
-    Raises:
-        UserInputError: another study has that name.
-    """
+    """Create a study with attributes in one step, so that an incomplete one is known to be ours."""
     database = storage._backend if isinstance(storage, _CachedStorage) else storage
     try:
         if isinstance(database, PatientStorage):

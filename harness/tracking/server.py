@@ -120,11 +120,7 @@ def quiet_environment() -> dict[str, str]:
 
 
 def free_port(preferred: int) -> int:
-    """`preferred`, or the next port that is free.
-
-    Raises:
-        UserInputError: no port in the range is free.
-    """
+    """`preferred`, or the next port that is free."""
     limit = min(preferred + TRIED_PORTS, 65536)
     for port in range(preferred, limit):
         with socket.socket() as probe:
@@ -140,11 +136,7 @@ def free_port(preferred: int) -> int:
 
 
 def wait_until_it_answers(server: "subprocess.Popen[bytes]", base: str, log: Path) -> None:
-    """Return once the server answers.
-
-    Raises:
-        HarnessError: it exited, or took too long.
-    """
+    """Return once the server answers."""
     deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -162,11 +154,7 @@ def died(server: "subprocess.Popen[bytes]", log: Path) -> str:
 
 
 def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str, Any] | None:
-    """MLflow's experiment of `study`, or of the latest run; None if there is no run yet.
-
-    Raises:
-        UserInputError: no experiment has that name.
-    """
+    """MLflow's experiment of `study`, or of the latest run; None if there is no run yet."""
     answer = api_response(base, "experiments/search", max_results=1000)
     experiments: dict[str, dict[str, Any]] = {
         each["experiment_id"]: each for each in answer.get("experiments", [])
@@ -198,11 +186,7 @@ def page_of(experiment: dict[str, Any] | None) -> str:
 
 
 def api_response(base: str, endpoint: str, **body: Any) -> dict[str, Any]:
-    """The response of an endpoint of MLflow's REST API.
-
-    Raises:
-        HarnessError: the server answers with an error.
-    """
+    """The response of an endpoint of MLflow's REST API."""
     request = urllib.request.Request(
         f"{base}/api/2.0/mlflow/{endpoint}",
         json.dumps(body).encode(),

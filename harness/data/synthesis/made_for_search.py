@@ -102,11 +102,7 @@ def remove_begun(place: Path) -> None:
 
 
 def size_for(portraits: Mapping[str, Path], least: int) -> int:
-    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller.
-
-    Raises:
-        UserInputError: a portrait is too small for pairs of `least` pixels, or cannot be read.
-    """
+    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller."""
     size = SIZE
     for file in portraits.values():
         with opened_picture(file) as opened:

@@ -195,11 +195,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
 
 
 def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> MadePair:
-    """Crop to the face, scale to the plan's size, and liquify.
-
-    Raises:
-        UserInputError: the picture is too small to be sharp at that size.
-    """
+    """Crop to the face, scale to the plan's size, and liquify."""
     smallest = math.ceil(plan.size / MAX_ENLARGEMENT)
     if min(picture.shape[:2]) < smallest:
         raise UserInputError(
