@@ -9,6 +9,8 @@ RECOMMENDED = "recommended"
 """The recipe that the guide recommends: the baseline of every comparison."""
 BLURRING = "problem"
 """The guide's recipe for what blurs today."""
+MOVING = "warp"
+"""Our own recipe: the recommended weights on a generator that moves pixels."""
 
 PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 """The five searched settings, in the order of the record, the tables and the figures."""

@@ -216,12 +216,14 @@ def open_finals(
     tracker.reconcile(endings_of(record, "final"))
     phase = FinalPhase(plan, study, record, finalists, tracker, searched)
     if not (plan.compared or phase.exhausted()):
-        others = ", the best that repaints" if both else ""
+        names = ", ".join(
+            f"{one.name} ({one.recipe})" if one.recipe else one.name for one in finalists[:-1]
+        )
         view.show(
             Note(
-                f"The finalists (the best {len(finalists) - 1 - both}{others} and the guide's "
-                f"recommended setting) are trained again: longer, on {plan.config.repeats} fresh "
-                "seeds, and scored on pairs held out from the search. Their runs are f00, f01, ..."
+                f"The finalists ({names} and the guide's recommended setting) are trained again: "
+                f"longer, on {plan.config.repeats} fresh seeds, and scored on pairs held out from "
+                "the search. Their runs are f00, f01, ..."
             )
         )
     return phase
