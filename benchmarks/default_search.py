@@ -25,8 +25,8 @@ from optuna.trial import TrialState
 from benchmarks.scaffold import describe_machine, lead, result_file, save_result
 from harness.search.finalists import final_trials
 from harness.study.study import read_study
-from reports.names import MOVING
-from reports.trial_record import FinalistRun
+from reports.record.names import MOVING
+from reports.record.trial import FinalistRun
 
 COMMAND = "harness search --budget 50 --seed {seed}"
 

@@ -32,7 +32,7 @@ from harness.study.samplers import derived_seed
 from harness.training.networks import build_generator
 from harness.trials.messages import TrialTask
 from harness.trials.trial import Trials
-from reports.names import MOVING
+from reports.record.names import MOVING
 from search_spaces.generators import WARP, of_kind
 from search_spaces.recipes import read_recipes
 from search_spaces.space import Space, load_space

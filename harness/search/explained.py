@@ -8,7 +8,7 @@ import yaml
 from harness.config.settings import Program
 from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
-from reports.names import MOVING
+from reports.record.names import MOVING
 from search_spaces.generators import REPAINT, WARP, kind_of
 
 LABEL = 12

@@ -25,17 +25,17 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.finalists_record import Finalists, Ranked
-from reports.names import MOVING, RECOMMENDED, trial_name
-from reports.record import (
+from reports.record.finalists import Finalists, Ranked
+from reports.record.names import MOVING, RECOMMENDED, trial_name
+from reports.record.queries import (
     recipe_trial,
     repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
 )
-from reports.study_record import StudyRecord
-from reports.trial_record import FinalistRun, TrialRecord
+from reports.record.study import StudyRecord
+from reports.record.trial import FinalistRun, TrialRecord
 from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE, TrialParams
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.moving_settings import SPLITS, Runs, spread
-from reports.names import MOVING
+from reports.record.names import MOVING
 
 
 def runs(means: np.ndarray) -> Runs:

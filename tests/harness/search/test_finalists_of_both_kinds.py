@@ -25,12 +25,12 @@ from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
-from reports.commands import continue_from
-from reports.export import best_config
-from reports.html import render
-from reports.places import mark_of_warm_start
-from reports.record import beats
-from reports.study_record import StudyRecord
+from reports.commands.recorded_paths import mark_of_warm_start
+from reports.commands.train_py import continue_from
+from reports.export.best_yaml import best_config
+from reports.page.report import render
+from reports.record.queries import beats
+from reports.record.study import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
 from tests.synthetic_studies import empty_study
