@@ -37,6 +37,11 @@ FLOORS = (
 # The same of the packages in harness/data/: made pairs are files first, then prepared and checked.
 DATA_FLOORS = ("files", "synthesis", "pairs", "check")
 
+# The same for reports/.
+REPORTS_FLOORS = ("record", "texts", "commands", "analysis", "export", "page")
+HOUSES = {"harness": FLOORS, "harness/data": DATA_FLOORS, "reports": REPORTS_FLOORS}
+ROOMS = [(house, floor) for house, floors in HOUSES.items() for floor in floors]
+
 
 def imports(file: Path) -> set[str]:
     """Every module that a file imports, whole names, also inside its functions."""
@@ -65,33 +70,29 @@ def test_imports_run_one_way(package: str) -> None:
     assert crossed == {}
 
 
-@pytest.mark.parametrize(
-    ("package", "floors"), [("harness", FLOORS), ("harness/data", DATA_FLOORS)]
-)
-def test_what_stands_in_the_house(package: str, floors: tuple[str, ...]) -> None:
-    entries = {path.name for path in (ROOT / package).iterdir() if path.name[0] != "_"}
-    assert entries - {"py.typed"} == set(floors)
+@pytest.mark.parametrize("house", HOUSES)
+def test_what_stands_in_the_house(house: str) -> None:
+    entries = {path.name for path in (ROOT / house).iterdir() if path.name[0] != "_"}
+    assert entries - {"py.typed"} == set(HOUSES[house])
 
 
-def above(floor: str, floors: tuple[str, ...], package: str) -> tuple[str, ...]:
-    """The modules that a floor may not import, each followed by a dot."""
-    return tuple(
-        f"{package}.{name.removesuffix('.py')}." for name in floors[floors.index(floor) + 1 :]
+@pytest.mark.parametrize(("house", "floor"), ROOMS)
+def test_no_floor_imports_one_above_it(house: str, floor: str) -> None:
+    place, floors = ROOT / house / floor, HOUSES[house]
+    above = tuple(
+        f"{house.replace('/', '.')}.{name.removesuffix('.py')}"
+        for name in floors[floors.index(floor) + 1 :]
     )
-
-
-@pytest.mark.parametrize(
-    ("package", "floors", "floor"),
-    [("harness", FLOORS, floor) for floor in FLOORS]
-    + [("harness/data", DATA_FLOORS, floor) for floor in DATA_FLOORS],
-)
-def test_no_floor_imports_one_above_it(package: str, floors: tuple[str, ...], floor: str) -> None:
-    place = ROOT / package / floor
-    forbidden = above(floor, floors, package.replace("/", "."))
     crossed = {
         str(file.relative_to(ROOT)): upward
-        for file in ([place] if place.is_file() else files(f"{package}/{floor}"))
-        if (upward := sorted(name for name in imports(file) if f"{name}.".startswith(forbidden)))
+        for file in ([place] if place.is_file() else files(f"{house}/{floor}"))
+        if (
+            upward := sorted(
+                name
+                for name in imports(file)
+                if f"{name}.".startswith(tuple(f"{a}." for a in above))
+            )
+        )
     }
     assert crossed == {}
 

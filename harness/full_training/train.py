@@ -19,7 +19,7 @@ from harness.study.urls import sqlite_address
 from harness.tracking.store import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
-from reports.commands import quoted
+from reports.commands.train_py import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:

@@ -24,17 +24,17 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.finalists_record import Finalists, Ranked
-from reports.names import RECOMMENDED, trial_name
-from reports.record import (
+from reports.record.finalists import Finalists, Ranked
+from reports.record.names import MOVING, RECOMMENDED, trial_name
+from reports.record.queries import (
     recipe_trial,
     repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
 )
-from reports.study_record import StudyRecord
-from reports.trial_record import FinalistRun, TrialRecord
+from reports.record.study import StudyRecord
+from reports.record.trial import FinalistRun, TrialRecord
 from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE, TrialParams
 
@@ -46,8 +46,9 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
     """The `count` best different settings of the search, then the guide's recommendation.
 
     Args:
-        netG: the generator that repaints, if the study has both kinds. Then the best setting with
-            it is also a finalist, or the next best setting if it is among the best.
+        netG: the generator that repaints, if the study has both kinds. Then the last place is that
+            of the recipe `warp` if it does not lead, since a short trial says too little about it,
+            and the best setting that repaints is also a finalist, or else the next best setting.
     """
     baseline = recipe_trial(study, RECOMMENDED)
     recommended = load_recipes()[RECOMMENDED].model_dump() | ({"netG": netG} if netG else {})
@@ -63,6 +64,9 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
                 found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
     ordered = trials_by_score(study)
+    if netG and count > 1 and (ours := moving_recipe(study)):
+        take(ordered, count - 1)
+        take([ours], count)
     take(ordered, count)
     if netG:
         if all(one.moves for one in found):
@@ -70,6 +74,12 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
         take(ordered, count + 1)
     own = baseline.number if baseline else None
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
+
+
+def moving_recipe(study: Study) -> FrozenTrial | None:
+    """The trial of the recipe `warp`, unless an earlier version confirmed the study without it."""
+    runs = [FinalistRun.of(run).recipe for run in final_trials(study)]
+    return recipe_trial(study, MOVING) if MOVING in runs or not runs else None
 
 
 def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
