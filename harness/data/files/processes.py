@@ -3,11 +3,9 @@
 import multiprocessing
 import os
 import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
 from typing import TypeVar
 
 from harness.errors import HarnessError
@@ -29,7 +27,7 @@ def processes_for(items: int) -> int:
 
 
 def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """Yield `work(item)` for every item, in order, with a bounded number of items in memory.
+    """Yield `work(item)` for every item, in order.
 
     The processes are spawned, so `work` must be a module-level function.
 
@@ -40,24 +38,14 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) 
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")
-    remaining = iter(items)
-    pending: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(processes, context, leave_ctrl_c_to_the_parent) as pool:
         try:
-            while True:
-                for item in islice(remaining, 4 * processes - len(pending)):
-                    pending.append(pool.submit(work, item))
-                if not pending:
-                    return
-                yield pending.popleft().result()
+            yield from pool.map(work, items)
         except BrokenProcessPool as error:
             raise HarnessError(
                 "A process that read pictures was ended from outside, most likely because memory "
                 "ran out: close other programs, or scale the largest pictures down."
             ) from error
-        finally:
-            for future in pending:
-                future.cancel()
 
 
 def leave_ctrl_c_to_the_parent() -> None:
