@@ -39,11 +39,7 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
 
 @contextmanager
 def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
-    """Like `only_driver`, for a database that several run folders or machines share.
-
-    Raises:
-        UserInputError: another driver holds the lock; the message names its host and process id.
-    """
+    """Like `only_driver`, for a database that several run folders or machines share."""
     file = sqlite_file(database.url)
     if database.engine.name == "postgresql":
         # PostgreSQL releases an advisory lock when its session ends, for whatever reason.
@@ -140,11 +136,7 @@ def holder(paths: StudyPaths) -> str:
 
 @contextmanager
 def one_at_a_time(paths: RunPaths) -> Iterator[None]:
-    """Let one process at a time create or migrate the databases of a folder.
-
-    Raises:
-        UserInputError: the folder cannot be written.
-    """
+    """Let one process at a time create or migrate the databases of a folder."""
     lock = FileLock(paths.opening_lock)
     with named_refusals(paths.root):
         paths.root.mkdir(parents=True, exist_ok=True)

@@ -124,11 +124,7 @@ def cached(file: Path) -> Dataset | None:
 
 
 def written(make: Callable[[], Dataset], file: Path) -> Dataset:
-    """Call `make` and save its result as `file`.
-
-    Raises:
-        UserInputError: the cache folder cannot be written.
-    """
+    """Call `make` and save its result as `file`."""
     try:
         dataset = make()
         save_dataset(dataset, file)
