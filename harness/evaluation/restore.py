@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, ignored, is_folder, list_pictures
+from harness.data.files.listing import Remark, account_of, is_folder, list_pictures, no_remark
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
 from harness.data.files.picture_reading import Picture, opened_picture, read_picture
 from harness.data.files.picture_writing import write_like
@@ -75,7 +75,7 @@ def restore_pictures(
     pictures: Sequence[Path],
     out: Path,
     device: str,
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
     save_field: bool = False,
 ) -> Iterator[Path]:
     """Restore pictures and folders of them into `out`, with their names, formats and subfolders;

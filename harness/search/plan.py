@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
-from harness.data.files.listing import Remark, ignored
+from harness.data.files.listing import Remark, no_remark
 from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
@@ -105,7 +105,7 @@ class PairsToMakeError(Exception):
 
 
 def plan_search(
-    config: SearchConfig, remark: Remark = ignored, make_pairs: bool = True
+    config: SearchConfig, remark: Remark = no_remark, make_pairs: bool = True
 ) -> SearchPlan:
     """Validate all options and resolve `auto` ones.
 

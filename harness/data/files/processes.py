@@ -26,7 +26,9 @@ def processes_for(items: int) -> int:
     return max(1, min(usable, items // WORTH_A_PROCESS))
 
 
-def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
+def parallel_map(
+    work: Callable[[Item], Result], items: Iterable[Item], processes: int
+) -> Iterator[Result]:
     """Yield `work(item)` for every item, in order.
 
     The processes are spawned, so `work` must be a module-level function.

@@ -21,7 +21,7 @@ Layout = tuple[str, dict[str, tuple[torch.dtype, tuple[int, ...]]]]
 TENSORS = [field.name for field in fields(TrainingPair) if field.name != "name"]
 
 
-def spilled(pairs: Iterable[TrainingPair], folder: Path) -> list[TrainingPair]:
+def memory_mapped(pairs: Iterable[TrainingPair], folder: Path) -> list[TrainingPair]:
     """The same pairs, with their tensors mapped from files in `folder`.
 
     Only one pair at a time is in memory. The files have no names, so the system frees them with

@@ -12,7 +12,7 @@ from harness.data.files.listing import account_of
 from harness.data.files.pair_folders import SIDES, PairFiles, PairFolder, Split, find_pairs
 from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.cache import digest_of, fingerprints
-from harness.data.pairs.memory_map import spilled
+from harness.data.pairs.memory_map import memory_mapped
 from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset, save_dataset
 from harness.data.pairs.sizing import TrainingPair, centred_crop, sized_pair
 from harness.data.pairs.splits import limit, most_train, with_held_out
@@ -183,7 +183,7 @@ def read_all(
             yield pair if split == "train" else centred_crop(pair, train.crop_size)
 
     def read(split: Split) -> PairSet:
-        pairs = spilled(pairs_of(split), place) if split == "train" else list(pairs_of(split))
+        pairs = memory_mapped(pairs_of(split), place) if split == "train" else list(pairs_of(split))
         if not pairs and split in ("train", "val"):
             raise UserInputError(f"{inline(folder.root)} has no readable pair left for {split}.")
         return pair_set(pairs)

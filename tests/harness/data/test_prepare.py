@@ -15,7 +15,7 @@ from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
 from harness.data.pairs.cache import default_cache, digest_of, fingerprints
-from harness.data.pairs.memory_map import spilled
+from harness.data.pairs.memory_map import memory_mapped
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.sizing import TrainingPair
@@ -260,7 +260,7 @@ def test_pairs_are_mapped_from_files_that_end_with_them(tmp_path: Path, halves) 
             undone = original if number else None
             yield TrainingPair(f"{number}", retouched, original, mask, undone)
 
-    mapped = spilled(pairs(), tmp_path / "cache")
+    mapped = memory_mapped(pairs(), tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
     for pair, expected in zip(mapped, pairs(), strict=True):
         assert pair.name == expected.name
@@ -269,7 +269,7 @@ def test_pairs_are_mapped_from_files_that_end_with_them(tmp_path: Path, halves) 
         assert (pair.undone is None) == (expected.undone is None)
     # One mapping for all pictures: none has memory of its own.
     assert len({pair.retouched.untyped_storage().data_ptr() for pair in mapped}) == 1
-    assert spilled(iter(()), tmp_path) == []
+    assert memory_mapped(iter(()), tmp_path) == []
 
 
 def test_a_full_training_uses_every_pair_and_a_trial_a_few(
