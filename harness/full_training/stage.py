@@ -237,12 +237,7 @@ def evaluator_of_train_pairs(
     chosen = [index for index in found if index is not None]
     if not chosen:
         return None
-    few = PairSet(
-        tuple(pairs.names[index] for index in chosen),
-        tuple(pairs.retouched[index] for index in chosen),
-        tuple(pairs.originals[index] for index in chosen),
-        tuple(pairs.masks[index] for index in chosen),
-    )
+    few = PairSet.of([pairs[index] for index in chosen])
     try:
         return Evaluator(cut_all(few, crop_size), objective, device)
     except NothingToScoreError:
