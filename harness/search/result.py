@@ -29,8 +29,8 @@ IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One trial of the final table."""
+class ScoredTrial:
+    """A trial of the final table, with a label."""
 
     label: str
     number: int
@@ -74,9 +74,9 @@ class SearchOutcome:
     stopped: StopReason
     budget: int
     counts: dict[str, int]
-    best: Standing | None
+    best: ScoredTrial | None
     winner: int | None
-    recipes: tuple[Standing, ...]
+    recipes: tuple[ScoredTrial, ...]
     noop: float | None
     oracle: float | None
     front: tuple[FrontPoint, ...]
@@ -156,11 +156,11 @@ def outcome_of(
     )
 
 
-def standing(label: str, trial: "FrozenTrial") -> Standing:
+def standing(label: str, trial: "FrozenTrial") -> ScoredTrial:
     from reports.record.queries import score_of, settings_of
 
     assert trial.values is not None
-    return Standing(label, trial.number, score_of(trial), settings_of(trial))
+    return ScoredTrial(label, trial.number, score_of(trial), settings_of(trial))
 
 
 def front_of(study: "Study") -> tuple[FrontPoint, ...]:
@@ -227,9 +227,9 @@ def headline(outcome: SearchOutcome) -> str:
     return f"{ended}: {counts or 'none yet'}."
 
 
-def standings(outcome: SearchOutcome) -> list[Standing]:
+def standings(outcome: SearchOutcome) -> list[ScoredTrial]:
     """The best trial and the guide's settings, one row per trial, which may have several labels."""
-    rows: dict[int, Standing] = {}
+    rows: dict[int, ScoredTrial] = {}
     for row in (outcome.best, *outcome.recipes):
         if row is not None:
             known = rows.get(row.number)
