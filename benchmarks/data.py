@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 from skimage.transform import resize, warp
 
-from benchmarks.scaffold import write_result
+from benchmarks.scaffold import peak_mib, write_result
 from harness.data.check.check import check
 from harness.data.check.facts import PairFacts, Unreadable, measure
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
@@ -220,12 +220,6 @@ def processor_seconds() -> float:
     """Of this process and of those of its own that have ended."""
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def peak_mib() -> float:
-    """This process's own peak (Linux). Not ru_maxrss, which also counts what the parent held."""
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
 
 
 # -- crops ----------------------------------------------------------------------------------

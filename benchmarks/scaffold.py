@@ -65,6 +65,12 @@ def result_file(name: str) -> Path:
     return RESULTS / f"{name}.json"
 
 
+def peak_mib() -> int:
+    """The peak memory of this process (Linux). ru_maxrss would include that of its parent."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
+
+
 def lead(
     scores: Mapping[str, Sequence[float]], over: Mapping[str, Sequence[float]]
 ) -> dict[str, float]:

@@ -25,7 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.ladders import as_bytes, blur, inside
-from benchmarks.scaffold import in_turns, write_result
+from benchmarks.scaffold import in_turns, peak_mib, write_result
 from harness.data.pairs.built_in import built_in_pairs
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate
@@ -154,15 +154,13 @@ def write_folder(root: Path, count: int) -> None:
             Image.fromarray(pictures[number % PAIRS]).save(file, compress_level=1)
 
 
-def peak_memory(root: Path) -> float:
+def peak_memory(root: Path) -> int:
     """Peak memory of this process in MiB after scoring the folder."""
     from harness.evaluation.folder_scoring import match_folders, score_files
 
     files = match_folders(root / "pred", root / "target", root / "mask", None)
     score_files(files, BoundarySharpness("random"))
-    # Not ru_maxrss: that also counts what the parent held when this process was started.
-    status = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    return peak_mib()
 
 
 def memory() -> list[dict[str, int]]:
@@ -174,7 +172,7 @@ def memory() -> list[dict[str, int]]:
             with tempfile.TemporaryDirectory() as folder:
                 write_folder(Path(folder), count)
                 peak = pool.submit(peak_memory, Path(folder)).result()
-            rows.append({"pictures": count, "peak_mib": round(peak)})
+            rows.append({"pictures": count, "peak_mib": peak})
     return rows
 
 
