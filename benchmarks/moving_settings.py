@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
-from benchmarks.scaffold import resume_result, save_result
+from benchmarks.scaffold import resume_result, save_result, with_random_settings
 from harness.config.profiles import QUICK
 from harness.config.settings import TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -35,27 +35,13 @@ from harness.trials.trial import Trials
 from reports.record.names import MOVING
 from search_spaces.generators import WARP, of_kind
 from search_spaces.recipes import read_recipes
-from search_spaces.space import Space, load_space
+from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 
 TRAIN = QUICK.but({"netG": of_kind(QUICK.netG, WARP)})
 SPLITS = ("val", "held_out")
 Runs = dict[str, dict[str, dict[str, list[float]]]]
 """By setting, seed and split: the score of every picture."""
-
-
-def random_settings(space: Space, count: int) -> dict[str, TrialParams]:
-    """The recipe for generators that move pixels, then points of the space (fixed seed)."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    chosen = {MOVING: read_recipes()[MOVING].params}
-    while len(chosen) < count:
-        trial = study.ask()
-        space.suggest(trial)
-        chosen[f"random {trial.number}"] = space.params(trial.params)
-    return chosen
 
 
 def started(data: PreparedData, settings: Iterable[TrialParams]) -> Trials:
@@ -139,7 +125,8 @@ def main() -> None:
     made = {"profile": "quick", "data_digest": data.digest}
     kept = resume_result(result, made, parser.error)
 
-    settings = random_settings(space, asked.settings)
+    recipe = {MOVING: read_recipes()[MOVING].params}
+    settings = with_random_settings(recipe, space, asked.settings)
     kept["settings"] = {name: params.model_dump() for name, params in settings.items()}
     runs = kept.setdefault("runs", {})
     seeds = [derived_seed(0, FIRST_SEED + repeat) for repeat in range(asked.seeds)]
