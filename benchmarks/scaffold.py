@@ -4,16 +4,13 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import numpy as np
 import torch
 
-from harness.evaluation.paired_comparison import paired_interval
 from search_spaces.space import Space
 from search_spaces.trial_params import TrialParams
 
@@ -87,18 +84,6 @@ def peak_mib() -> int:
     """The peak memory of this process (Linux). ru_maxrss would include that of its parent."""
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) // 1024
-
-
-def lead(
-    scores: Mapping[str, Sequence[float]], over: Mapping[str, Sequence[float]]
-) -> dict[str, float]:
-    """The lead of one way over another: an interval for new seeds and new pictures.
-
-    Args:
-        scores: by seed, of the same pictures each; seeds that `over` lacks do not count.
-    """
-    differences = [np.subtract(scores[seed], over[seed]) for seed in scores if seed in over]
-    return asdict(paired_interval(np.array(differences)))
 
 
 def describe_machine(device: str) -> dict[str, str | int]:
