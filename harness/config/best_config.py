@@ -12,7 +12,6 @@ from harness.config.settings import (
     Side,
     StudyName,
     TrainSettings,
-    without_half_size,
 )
 from harness.errors import UserInputError
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -55,10 +54,10 @@ class BestConfig(BaseModel):
     @field_validator("train", mode="before")
     @classmethod
     def without_warm_start(cls, train: Any) -> Any:
-        """How the trial began (warm start, smaller pictures) is no part of another training."""
+        """The warm start of the trial is no part of another training."""
         if not isinstance(train, dict):
             return train
-        return without_half_size({key: held for key, held in train.items() if key != "warm_start"})
+        return {key: value for key, value in train.items() if key != "warm_start"}
 
 
 def read_best_config(file: Path) -> BestConfig:

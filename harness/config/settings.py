@@ -113,14 +113,6 @@ class TrainSettings(Frozen):
         return TrainSettings.model_validate({**self.model_dump(), **extras})
 
 
-def without_half_size(train: Mapping[str, Any]) -> dict[str, Any]:
-    """Training settings as a record or file has them, less the one that an earlier version had.
-
-    A record that used it (`--half-size-first`) has `half_size_steps` above zero.
-    """
-    return {name: value for name, value in train.items() if name != "half_size_steps"}
-
-
 class Repository(Frozen):
     """A user's copy of pix2pix whose train.py runs the trials."""
 

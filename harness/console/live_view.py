@@ -31,7 +31,6 @@ from harness.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
     from rich.table import Table
 
 MOST_ROWS = 12
@@ -69,16 +68,6 @@ class LiveState:
     done: int = 0
 
 
-def live_lines(render: "Callable[[], RenderableType]", console: "Console | None") -> "Live":
-    """Lines at the bottom of a terminal, redrawn four times a second after their start."""
-    from rich.console import Console
-    from rich.live import Live
-
-    return Live(
-        console=console or Console(), get_renderable=render, refresh_per_second=4, transient=True
-    )
-
-
 class LiveView:
     """A few lines at the bottom of the terminal that show the state of the search.
 
@@ -89,9 +78,13 @@ class LiveView:
     def __init__(
         self, console: "Console | None" = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        from rich.live import Live
+
         self.clock = clock
         self.now = LiveState(began=clock())
-        self.live = live_lines(self.render, console)
+        self.live = Live(
+            console=console, get_renderable=self.render, refresh_per_second=4, transient=True
+        )
         self.console = self.live.console
 
     def show(self, event: Event) -> None:

@@ -19,7 +19,8 @@ from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
 from harness.paths import TrainingStagePaths, write_aside
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import LOSSES, SCORE, TrainingTracker, metrics_of
+from harness.tracking.metrics import LOSSES, SCORE, metrics_of
+from harness.tracking.training_run import TrainingTracker
 from harness.training.batches import on_device
 from harness.training.checkpoints import (
     Network,
@@ -221,11 +222,7 @@ def start_training(
 
 
 def next_or_none(epochs: Iterator[EpochDone], paths: TrainingStagePaths) -> EpochDone | None:
-    """The next epoch; None at the end.
-
-    Raises:
-        HarnessError: the training diverged.
-    """
+    """The next epoch; None at the end."""
     try:
         return next(epochs, None)
     except DivergedError as error:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from harness.search.driver import Driver
     from harness.search.plan import SearchPlan
-    from harness.tracking import Ending, Tracker
+    from harness.tracking.store import Ending
+    from harness.tracking.study_runs import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,6 @@ def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> Sea
 
 def ended(status: str, state: str, reason: str = "") -> "Ending":
     """An `Ending`; imports MLflow's packages only when needed."""
-    from harness.tracking import Ending
+    from harness.tracking.store import Ending
 
     return Ending(status, state, reason)

@@ -23,7 +23,7 @@ from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
-from harness.tracking import Tracker
+from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
 from reports.record.finalists import Finalists, Ranked
 from reports.record.names import MOVING, RECOMMENDED, trial_name

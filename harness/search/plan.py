@@ -32,15 +32,10 @@ from harness.search.resolve import (
     threads_for,
     weights_remark,
 )
-from harness.search.resumed_settings import (
-    facts_at_beginning,
-    is_of,
-    named_as_begun,
-    with_lengths_of,
-)
+from harness.search.resumed_settings import facts_at_beginning, is_of, with_lengths_of
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.study.pareto import check_pareto
-from harness.tracking import check_tracking_uri, ignored_variable
+from harness.tracking.client import check_tracking_uri, ignored_variable
 from harness.trials.external.trainer import choose_trainer, start_of
 from search_spaces.space import Space
 
@@ -135,7 +130,6 @@ def plan_search(
         check_url(config.storage)
     if config.tracking_uri is not None:
         check_tracking_uri(config.tracking_uri)
-    config = named_as_begun(config)
     begun = facts_at_beginning(config)
     places = choose_places(config)
     profile, train = choose_train(config.profile, places[0])
@@ -144,7 +138,7 @@ def plan_search(
     train = train.but({"precision": choose_precision(config, places[0], begun_in)})
     pinned = choose_pinned(config, space)
     train = train.but(pinned)
-    space, train, one_kind = choose_generators(config, space, train, begun.space if begun else None)
+    space, train, one_kind = choose_generators(config, space, train)
     check_space(space, train, config.from_scratch)
     check_start(config, train)
     earlier = choose_earlier(config.enqueue, space)
@@ -248,11 +242,7 @@ def with_made_pairs(
 
 
 def check_pairs(config: SearchConfig, profile: str, resumed: bool) -> tuple[str, ...]:
-    """Remarks on the user's pairs.
-
-    Raises:
-        UserInputError: they are not fit to be trained on.
-    """
+    """Remarks on the user's pairs."""
     if config.data is None:
         return ()
     from harness.data.check.at_start import check_at_start

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     from harness.search.finalists import FinalPhase
     from harness.search.phases import SearchPhase
     from harness.search.plan import SearchPlan
-    from harness.tracking import Ending, Tracker
+    from harness.tracking.store import Ending
+    from harness.tracking.study_runs import Tracker
     from harness.trials.launchers.launcher import Launcher
 
 
@@ -233,8 +233,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's MLflow tracker; also ends runs that an earlier driver left open."""
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
-    from harness.tracking import MlflowTracker, StudyStore, tags_of
-    from reports.record.study import StudyRecord
+    from harness.tracking.study_runs import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
     store = StudyStore(
@@ -244,7 +243,6 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         opening=lambda: one_at_a_time(plan.run_paths),
         identity=identity_of(study),
         recorded=recorded_runs(study),
-        created=1000 * int(datetime.fromisoformat(StudyRecord.of(study).setup.created).timestamp()),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )

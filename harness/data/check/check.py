@@ -25,6 +25,7 @@ from harness.data.check.findings import (
     judge_pair,
     judge_passed_over,
     judge_sizes,
+    of_kind,
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
@@ -137,7 +138,7 @@ def check(
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
-        Finding("error", "unreadable", fact.name, fact.why.rstrip("."), "--fix DIR leaves it out")
+        of_kind("unreadable", fact.why.rstrip("."), fact.name)
         for fact in everything
         if isinstance(fact, Unreadable)
     ]

@@ -8,21 +8,21 @@ test are made from different photographs.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from harness.data.files.picture_reading import MAX_ENLARGEMENT
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.pair_set import PairSet
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
-from harness.data.synthesis.retouch import Face, slim_jaw, turned
+from harness.data.synthesis.retouch import Face, middle_face, slim_jaw, turned
 from harness.data.synthesis.traces import softened
 from objectives.masks import region_from_field
 
-MAX_ENLARGEMENT = 1.2
 # The widest window beside the narrowest that is sharp enough: pictures of varied scale.
 SCALE_RANGE = 2.5
 CANDIDATES = 48
@@ -101,7 +101,7 @@ def pairs_of(
     """Every window, scaled to `size`, warped and softened, and if asked for warped back."""
     names, retouched, originals, masks, undone = [], [], [], [], []
     for entry in photographs:
-        file = photograph_file(entry.file)
+        file = scikit_image_file(entry.file)
         photograph = Image.open(file, formats=("PNG", "JPEG")).convert("RGB")
         for number, window in enumerate(choose_windows(entry, photograph, size, random)):
             original = scaled(photograph, window, size)
@@ -116,19 +116,6 @@ def pairs_of(
                 back = inverse_displacement(strokes, size, size)
                 undone.append(to_tensor(resample(warped, back)))
     return PairSet(tuple(names), tuple(retouched), tuple(originals), tuple(masks), tuple(undone))
-
-
-def photograph_file(name: str) -> Path:
-    """A photograph inside the installed wheel: its path, without importing scikit-image."""
-    spec = find_spec("skimage")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "data" / name
-
-
-def middle_face(size: int) -> Face:
-    """Where every window is taken to have its face."""
-    return Face(x=0.5 * size, y=0.44 * size, half_width=0.2 * size, half_height=0.3 * size)
 
 
 def some_jaw(size: int, random: np.random.Generator) -> tuple[Stroke, ...]:

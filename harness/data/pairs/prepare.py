@@ -141,11 +141,7 @@ def written(make: Callable[[], Dataset], file: Path) -> Dataset:
 
 
 def built_in(train: TrainSettings, digest: str) -> Dataset:
-    """The built-in pairs at the size of `train`.
-
-    Raises:
-        UserInputError: they are too small for it.
-    """
+    """The built-in pairs at the size of `train`."""
     scaled = train.preprocess not in ("crop", "none")
     with as_user_input_error(ValueError):
         splits = built_in_pairs(train.load_size if scaled else train.crop_size)
@@ -178,11 +174,7 @@ def read_all(
     digest: str,
     place: Path,
 ) -> Dataset:
-    """Read every pair of `folder`; training pairs are mapped from files in `place`.
-
-    Raises:
-        UserInputError: a file cannot be used and `skip_bad` is not given, or none is left.
-    """
+    """Read every pair of `folder`; training pairs are mapped from files in `place`."""
 
     def pairs_of(split: Split) -> Iterator[TrainingPair]:
         for files in folder.splits.get(split, ()):
@@ -209,11 +201,7 @@ def read_all(
 
 
 def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
-    """Refuse validation pairs if none of them can be scored, before any trial is trained.
-
-    Raises:
-        UserInputError: none can be scored.
-    """
+    """Refuse validation pairs if none of them can be scored, before any trial is trained."""
     name, share = largest_region(val)
     if share < SMALLEST_CORE:
         pairs = folder.splits["val"]

@@ -11,9 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.data.files.listing import Remark, ignored
-from harness.data.files.picture_reading import opened_picture
+from harness.data.files.picture_reading import MAX_ENLARGEMENT, opened_picture
 from harness.data.files.processes import processes_for
-from harness.data.pairs.built_in import MAX_ENLARGEMENT
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
 from harness.errors import UserInputError, inline
 
@@ -103,11 +102,7 @@ def remove_begun(place: Path) -> None:
 
 
 def size_for(portraits: Mapping[str, Path], least: int) -> int:
-    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller.
-
-    Raises:
-        UserInputError: a portrait is too small for pairs of `least` pixels, or cannot be read.
-    """
+    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller."""
     size = SIZE
     for file in portraits.values():
         with opened_picture(file) as opened:

@@ -16,9 +16,8 @@ from harness.data.files.bit_depth import WIDEST
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, ignored, list_pictures, name_of
 from harness.data.files.pair_folders import Split, check_new
-from harness.data.files.picture_reading import Picture, read_picture
+from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
 from harness.data.files.processes import each
-from harness.data.pairs.built_in import MAX_ENLARGEMENT, middle_face
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import (
@@ -28,7 +27,7 @@ from harness.data.synthesis.liquify import (
     inverse_displacement,
     resample,
 )
-from harness.data.synthesis.retouch import Face, retouch
+from harness.data.synthesis.retouch import Face, middle_face, retouch
 from harness.data.synthesis.traces import Traces, draw_traces, leave
 from harness.errors import UserInputError, inline
 from objectives.masks import region_from_field
@@ -196,11 +195,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
 
 
 def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> MadePair:
-    """Crop to the face, scale to the plan's size, and liquify.
-
-    Raises:
-        UserInputError: the picture is too small to be sharp at that size.
-    """
+    """Crop to the face, scale to the plan's size, and liquify."""
     smallest = math.ceil(plan.size / MAX_ENLARGEMENT)
     if min(picture.shape[:2]) < smallest:
         raise UserInputError(
@@ -251,8 +246,3 @@ def frame(
         for centre, length in ((x, width), (y, height))
     )
     return left, top, side
-
-
-def undone(made: MadePair) -> Picture:
-    """The oracle: the retouched picture warped back, an upper bound for restorations."""
-    return resample(made.retouched, made.inverse)

@@ -158,11 +158,7 @@ def load_generator(file: Path, settings: TrainSettings, device: str) -> nn.Modul
 
 
 def load_restored(folder: Path, scored: PairSet) -> Tensor:
-    """Read the pictures that a program restored, in the order of its inputs.
-
-    Raises:
-        UserInputError: one is missing, partly written or of the wrong size.
-    """
+    """Read the pictures that a program restored, in the order of its inputs."""
     restored = []
     for number, retouched in enumerate(scored.retouched):
         file = folder / file_name(number)
@@ -175,11 +171,7 @@ def load_restored(folder: Path, scored: PairSet) -> Tensor:
 
 
 def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
-    """Copy the study's warm start to where `--continue_train` looks for it.
-
-    Raises:
-        SharedInputError: one of its files is missing.
-    """
+    """Copy the study's warm start to where `--continue_train` looks for it."""
     warm = paths.warm_start
     discriminator = warm.discriminator(params.n_layers_D, params.gan_mode)
     try:

@@ -179,11 +179,7 @@ def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
 
 
 def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
-    """Wait for the program to exit after its last result.
-
-    Raises:
-        ExternalError: it does not exit, or exits with an error.
-    """
+    """Wait for the program to exit after its last result."""
     silent = 0.0
     while (code := process.poll()) is None:
         if silent > program.silence:
@@ -208,12 +204,7 @@ def signs_of_life(run: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def losses_between(program: Followed, after: int, until: int) -> dict[str, float]:
-    """The mean of each loss over the log lines with `after` < mark <= `until`.
-
-    Raises:
-        DivergedError: a loss is not finite.
-        ExternalError: a loss is not a number.
-    """
+    """The mean of each loss over the log lines with `after` < mark <= `until`."""
     log = program.log
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     values: dict[str, list[float]] = {}
