@@ -204,6 +204,8 @@ def damage(file: Path) -> str:
     """The result of SQLite's integrity check, read-only; "" if the database is intact."""
     from harness.study.database import lies_still
 
+    if not file.stat().st_size:
+        return "it is empty (0 bytes)"
     query = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?{query}", uri=True, timeout=60)

@@ -62,6 +62,8 @@ def settle(file: Path, artifacts: Path) -> None:
     Raises:
         sqlite3.Error: it is damaged, or cannot be read or updated.
     """
+    if not file.stat().st_size:
+        raise sqlite3.DatabaseError("it is empty")  # MLflow would begin it anew
     with closing(sqlite3.connect(file, timeout=60)) as database:
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":

@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import connection
 from typing import TypeVar
 
 from harness.errors import HarnessError
@@ -42,7 +44,7 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) 
     context = multiprocessing.get_context("spawn")
     remaining = iter(items)
     pending: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(processes, context, leave_ctrl_c_to_the_parent) as pool:
+    with ProcessPoolExecutor(processes, context, depend_on_parent) as pool:
         try:
             while True:
                 for item in islice(remaining, 4 * processes - len(pending)):
@@ -60,5 +62,19 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) 
                 future.cancel()
 
 
-def leave_ctrl_c_to_the_parent() -> None:
+def depend_on_parent() -> None:
+    """Have the parent handle Ctrl-C, and end with it, also if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process whenever and however its parent ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
