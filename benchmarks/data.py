@@ -29,7 +29,7 @@ from harness.data.check.check import check
 from harness.data.check.facts import PairFacts, Unreadable, measure
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.picture_reading import Picture, read_picture
-from harness.data.files.processes import each, processes_for
+from harness.data.files.processes import parallel_map, processes_for
 from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.duplicates import same_picture_groups, signature
 from harness.data.pairs.overlapping_crops import FEWEST_ALIKE
@@ -192,7 +192,7 @@ def one_pass(folder: Path, count: int) -> dict[str, float]:
     def facts() -> Iterator[PairFacts | Unreadable]:
         nonlocal largest
         entries = ((pair, "train", found.root) for pair in files)
-        for fact, peak in each(measured, entries, processes_for(count)):
+        for fact, peak in parallel_map(measured, entries, processes_for(count)):
             largest = max(largest, peak)
             yield fact
 

@@ -4,12 +4,16 @@ import datetime
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
 import torch
+
+from harness.evaluation.paired_comparison import paired_interval
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -59,6 +63,18 @@ def resume_result(
 
 def result_file(name: str) -> Path:
     return RESULTS / f"{name}.json"
+
+
+def lead(
+    scores: Mapping[str, Sequence[float]], over: Mapping[str, Sequence[float]]
+) -> dict[str, float]:
+    """The lead of one way over another: an interval for new seeds and new pictures.
+
+    Args:
+        scores: by seed, of the same pictures each; seeds that `over` lacks do not count.
+    """
+    differences = [np.subtract(scores[seed], over[seed]) for seed in scores if seed in over]
+    return asdict(paired_interval(np.array(differences)))
 
 
 def describe_machine(device: str) -> dict[str, str | int]:

@@ -288,11 +288,7 @@ def aside_of(path: Path) -> Path:
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Refuse a folder that cannot be written, without creating it.
-
-    Raises:
-        UserInputError: it cannot be written; the message names the option for another folder.
-    """
+    """Refuse a folder that cannot be written, without creating it."""
     if why := why_not_writable(folder):
         raise UserInputError(
             f"The folder {folder} cannot be written ({why}): choose another with {option} DIR."
@@ -300,11 +296,7 @@ def check_writable(folder: Path, option: str) -> None:
 
 
 def check_run_dir(folder: Path) -> None:
-    """Refuse a run folder that cannot be written, or whose databases could not be addressed.
-
-    Raises:
-        UserInputError: it is unfit.
-    """
+    """Refuse a run folder that cannot be written, or whose databases could not be addressed."""
     if why := unfit_to_run_in(folder):
         raise UserInputError(f"{why}: choose another with --run-dir DIR.")
 
@@ -322,11 +314,7 @@ def unfit_to_run_in(folder: Path) -> str:
 
 
 def check_file(file: Path, option: str) -> None:
-    """Refuse a file that cannot be written, without creating it or its folder.
-
-    Raises:
-        UserInputError: it cannot be written; the message names the option for another file.
-    """
+    """Refuse a file that cannot be written, without creating it or its folder."""
     why = "it is a folder" if file.is_dir() else why_not_writable(file.absolute().parent)
     if why:
         raise UserInputError(

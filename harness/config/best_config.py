@@ -1,4 +1,4 @@
-"""A `best.yaml` read back: the settings that a search found, or that a person wrote down."""
+"""Read a `best.yaml`, which a search or a person has written."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +29,7 @@ class Stage(Frozen):
 
 
 class Provenance(BaseModel):
-    """Where the settings were found, as far as a training cares."""
+    """The conditions under which the settings were found, as far as a training needs them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -39,7 +39,7 @@ class Provenance(BaseModel):
 
 
 class BestConfig(BaseModel):
-    """Schema 1 of `best.yaml`; what is not listed here is there for people."""
+    """Schema 1 of `best.yaml`. Other entries are for people, and ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -67,16 +67,13 @@ def read_best_config(file: Path) -> BestConfig:
         UserInputError: it cannot be read, or an entry cannot be used; the sentence names it.
     """
     try:
-        held = read_mapping(read_bounded(file), str(file))
-        return BestConfig.model_validate(held)
-    except UnicodeDecodeError as error:
+        return BestConfig.model_validate(read_mapping(read_bounded(file), str(file)))
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = "is no text"
+        if isinstance(error, OSError):
+            wrong = f"cannot be read ({error.strerror})"
         raise UserInputError(
-            f"{file} is no text: name a best.yaml, as a search leaves it in its study's folder."
-        ) from error
-    except OSError as error:
-        raise UserInputError(
-            f"{file} cannot be read ({error.strerror}): name a best.yaml, as a search leaves it in "
-            "its study's folder."
+            f"{file} {wrong}: name a best.yaml, as a search leaves it in its study's folder."
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -14,10 +14,10 @@ from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import (
     Remark,
     account_of,
-    ignored,
     is_folder,
     list_pictures,
     name_of,
+    no_remark,
     readable,
     unique_stems,
 )
@@ -74,7 +74,7 @@ def match_folders(
     target: Path,
     mask: Path | None,
     retouched: Path | None,
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
 ) -> list[PictureFiles]:
     """Match the pictures of several folders by their relative paths without suffix.
 
@@ -110,7 +110,7 @@ def match_folders(
     ]
 
 
-def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
+def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles]:
     """The pictures that pix2pix's `test.py` wrote to a folder, or to `images/` in it.
 
     test.py applies its `--direction` itself: real_A is always the input.
@@ -194,7 +194,7 @@ def score_files(
     files: Sequence[PictureFiles],
     objective: Objective,
     region: Region = "flow",
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
 ) -> FolderScore:
     """Read and score all pictures, which may have different sizes.
 

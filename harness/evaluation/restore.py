@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, ignored, is_folder, list_pictures
+from harness.data.files.listing import Remark, account_of, is_folder, list_pictures, no_remark
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
 from harness.data.files.picture_reading import Picture, opened_picture, read_picture
 from harness.data.files.picture_writing import write_like
@@ -50,22 +50,14 @@ class Restorer:
     bits: int
 
     def check(self, file: Path) -> None:
-        """Reject a picture that `restored` cannot restore.
-
-        Raises:
-            UserInputError: it cannot be read, or not without loss where nothing moves.
-        """
+        """Reject a picture that `restored` cannot restore."""
         read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
             with opened_picture(file) as opened:
                 refuse_lossy(opened, file)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
-        """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
-
-        Raises:
-            UserInputError: the picture cannot be read.
-        """
+        """The restored picture, and the displacement `[h, w, 2]` if pixels are moved."""
         picture = read_picture(file, self.bits)
         if not isinstance(self.generator, WarpUnet):
             painted = repainted(self.generator, picture, self.multiple, self.device)
@@ -83,7 +75,7 @@ def restore_pictures(
     pictures: Sequence[Path],
     out: Path,
     device: str,
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
     save_field: bool = False,
 ) -> Iterator[Path]:
     """Restore pictures and folders of them into `out`, with their names, formats and subfolders;

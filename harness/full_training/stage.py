@@ -85,11 +85,7 @@ class StageRun:
             self.load_state()
 
     def load_state(self) -> None:
-        """Restore the saved state.
-
-        Raises:
-            UserInputError: the state is damaged, or its weights are not finite.
-        """
+        """Restore the saved state."""
         try:
             state = torch.load(self.paths.state, map_location="cpu", weights_only=True)
             if state["format"] != STATE_FORMAT:
@@ -108,11 +104,7 @@ class StageRun:
             ) from error
 
     def train(self, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch) -> StageOutcome:
-        """Train until the last epoch, until patience runs out, or until the user stops it.
-
-        Raises:
-            HarnessError: the training diverged.
-        """
+        """Train until the last epoch, until patience runs out, or until the user stops it."""
         stage, total = self.stage, self.stage.schedule.total
         noop = self.evaluator.noop()
         view.show(
@@ -245,12 +237,7 @@ def evaluator_of_train_pairs(
     chosen = [index for index in found if index is not None]
     if not chosen:
         return None
-    few = PairSet(
-        tuple(pairs.names[index] for index in chosen),
-        tuple(pairs.retouched[index] for index in chosen),
-        tuple(pairs.originals[index] for index in chosen),
-        tuple(pairs.masks[index] for index in chosen),
-    )
+    few = PairSet.of([pairs[index] for index in chosen])
     try:
         return Evaluator(cut_all(few, crop_size), objective, device)
     except NothingToScoreError:

@@ -12,7 +12,14 @@ from harness.console.events import Note, Opened
 from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
-from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
+from harness.search.conclusion import (
+    conclude,
+    ended,
+    finish,
+    logging_errors,
+    outcome,
+    requeueing_at_the_end,
+)
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
@@ -127,10 +134,10 @@ def drive(
         started.result()
         phase = SearchPhase(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, phase, launcher, view, baseline, measure)
-        with putting_in_order(driver, plan, study, view), live_report(plan, view):
+        with requeueing_at_the_end(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
         result = outcome(plan, study, stop.reason)
-        with tidying("writing the outcome to MLflow", plan, view):
+        with logging_errors("writing the outcome to MLflow", plan, view):
             ending = (
                 ended("FINISHED", "finished")
                 if finished

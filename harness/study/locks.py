@@ -31,7 +31,7 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
     """
     with named_refusals(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
-    with held(paths.lock, name, lambda: holder(paths)):
+    with file_lock(paths.lock, name, lambda: holder(paths)):
         with write_aside(paths.driver) as aside:
             aside.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
         yield
@@ -39,11 +39,7 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
 
 @contextmanager
 def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
-    """Like `only_driver`, for a database that several run folders or machines share.
-
-    Raises:
-        UserInputError: another driver holds the lock; the message names its host and process id.
-    """
+    """Like `only_driver`, for a database that several run folders or machines share."""
     file = sqlite_file(database.url)
     if database.engine.name == "postgresql":
         # PostgreSQL releases an advisory lock when its session ends, for whatever reason.
@@ -54,14 +50,14 @@ def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
                 raise searched_already(name, signer(database, name))
             yield
     elif file is not None:
-        with held(lock_beside(file, name), name, lambda: signer(database, name)):
+        with file_lock(lock_beside(file, name), name, lambda: signer(database, name)):
             yield
     else:
         yield
 
 
 @contextmanager
-def held(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
+def file_lock(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
     """Hold a lock file of a study. `by` returns the name of another holder, for the error."""
     file = FileLock(lock, timeout=0)
     try:
@@ -140,11 +136,7 @@ def holder(paths: StudyPaths) -> str:
 
 @contextmanager
 def one_at_a_time(paths: RunPaths) -> Iterator[None]:
-    """Let one process at a time create or migrate the databases of a folder.
-
-    Raises:
-        UserInputError: the folder cannot be written.
-    """
+    """Let one process at a time create or migrate the databases of a folder."""
     lock = FileLock(paths.opening_lock)
     with named_refusals(paths.root):
         paths.root.mkdir(parents=True, exist_ok=True)

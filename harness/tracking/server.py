@@ -189,14 +189,14 @@ def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server and its child processes; a second Ctrl-C does not interrupt this."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    tell(server, signal.SIGTERM)
+    signal_group(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         server.wait(timeout=ENDS_WITHIN)
-    tell(server, signal.SIGKILL)
+    signal_group(server, signal.SIGKILL)
     server.wait()
 
 
-def tell(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+def signal_group(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     """Send a signal to the server's process group, if it still exists."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, number)

@@ -168,11 +168,7 @@ class MlflowStore:
         self.attempt(write_all)
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Call, and retry once if it failed because the experiment was deleted.
-
-        Raises:
-            RefusedError, AwayError: it fails.
-        """
+        """Call, and retry once if it failed because the experiment was deleted."""
         from mlflow.exceptions import MlflowException
 
         with named_errors():

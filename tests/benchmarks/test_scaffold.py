@@ -48,3 +48,10 @@ def test_runs_made_alike_are_continued_and_others_refused(
     assert scaffold.resume_result("made_up", made, refuse)["runs"] == {"0": [0.5]}
     with pytest.raises(ValueError, match=r"made_up\.json holds runs made otherwise"):
         scaffold.resume_result("made_up", {"digest": "b"}, refuse)
+
+
+def test_a_lead_is_over_the_seeds_that_both_have() -> None:
+    scores = {"0": [0.5, 0.7], "1": [0.5, 0.7], "2": [9.0, 9.0]}
+    found = scaffold.lead(scores, {"1": [0.2, 0.2], "0": [0.4, 0.6]})
+    assert found["mean"] == pytest.approx(0.25)
+    assert found["low"] < 0.25 < found["high"]

@@ -29,7 +29,7 @@ from harness.data.check.findings import (
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
-from harness.data.files.processes import each
+from harness.data.files.processes import parallel_map
 from harness.data.pairs.duplicates import same_picture_groups
 from harness.errors import inline
 
@@ -120,7 +120,7 @@ def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unre
     """Measure every pair, in order; each picture is read once and then released."""
     splits = folder.splits.items()
     entries = ((files, split, folder.root) for split, pairs in splits for files in pairs)
-    return each(measure, entries, processes)
+    return parallel_map(measure, entries, processes)
 
 
 def check(

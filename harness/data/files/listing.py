@@ -19,7 +19,7 @@ Remark = Callable[[str], object]
 """Callback that shows the user one sentence."""
 
 
-def ignored(_: str) -> None:
+def no_remark(_: str) -> None:
     """A `Remark` that discards the sentence."""
 
 
@@ -117,11 +117,7 @@ def unreadable(error: OSError) -> UserInputError:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path` is a folder.
-
-    Raises:
-        UserInputError: permission denied.
-    """
+    """Whether `path` is a folder."""
     try:
         return path.is_dir()
     except PermissionError as error:
@@ -129,11 +125,7 @@ def is_folder(path: Path) -> bool:
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by `stem_of`; empty if the folder does not exist.
-
-    Raises:
-        UserInputError: two pictures differ in their suffix only.
-    """
+    """The pictures below a folder by `stem_of`; empty if the folder does not exist."""
     return unique_stems(list_pictures(folder).pictures, folder)
 
 

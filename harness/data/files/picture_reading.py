@@ -120,11 +120,7 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
 
 
 def refuse_several(opened: Image.Image, file: Path) -> None:
-    """Refuse a file with several pictures.
-
-    Raises:
-        UserInputError: it has several.
-    """
+    """Refuse a file with several pictures."""
     frames = frames_of(opened)
     if frames > 1:
         raise UserInputError(
@@ -212,11 +208,7 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
 
 
 def read_mask(file: Path, height: int, width: int) -> NDArray[np.bool_]:
-    """A mask at the size of its pair; True where its picture is white (warped region).
-
-    Raises:
-        UserInputError: see `drawn_mask`.
-    """
+    """A mask at the size of its pair; True where its picture is white (warped region)."""
     grey = drawn_mask(file)
     if grey.size != (width, height):
         grey = grey.resize((width, height), Image.Resampling.BILINEAR)

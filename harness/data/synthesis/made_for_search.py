@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.data.files.listing import Remark, ignored
+from harness.data.files.listing import Remark, no_remark
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, opened_picture
 from harness.data.files.processes import processes_for
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
@@ -58,7 +58,7 @@ def planned_pairs(originals: Path, place: Path, least: int) -> Making:
     return Making(len(portraits), pairs, size, folder)
 
 
-def made_for_search(originals: Path, place: Path, least: int, remark: Remark = ignored) -> Path:
+def made_for_search(originals: Path, place: Path, least: int, remark: Remark = no_remark) -> Path:
     """A data folder of pairs (A = retouched) made from the portraits in `originals`.
 
     Its name in `place` is derived from the portraits' content, so that the next search reuses it.
@@ -66,9 +66,6 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = i
     Args:
         least: the smallest side of a pair in pixels that the search does not enlarge.
         remark: receives a sentence before pairs are made, which takes a while, and how many are.
-
-    Raises:
-        UserInputError: they cannot be made, as in `planned_pairs`.
     """
     making = planned_pairs(originals, place, least)
     folder, pairs, size = making.folder, making.pairs, making.size
@@ -118,12 +115,7 @@ def size_for(portraits: Mapping[str, Path], least: int) -> int:
 
 
 def digest(portraits: Mapping[str, Path], size: int, pairs: int) -> str:
-    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits.
-
-    Raises:
-        UserInputError: two portraits have the same content, of which one might be trained on and
-            the other validate.
-    """
+    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits."""
     known: dict[bytes, Path] = {}
     total = hashlib.sha256(f"{RECIPE} {size} {pairs}".encode())
     for name, file in portraits.items():

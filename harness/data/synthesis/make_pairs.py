@@ -14,10 +14,10 @@ from PIL import Image
 
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, ignored, list_pictures, name_of
+from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
 from harness.data.files.pair_folders import Split, check_new
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
-from harness.data.files.processes import each
+from harness.data.files.processes import parallel_map
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import (
@@ -28,7 +28,7 @@ from harness.data.synthesis.liquify import (
     resample,
 )
 from harness.data.synthesis.retouch import Face, middle_face, retouch
-from harness.data.synthesis.traces import Traces, draw_traces, leave
+from harness.data.synthesis.traces import Traces, apply_traces, draw_traces
 from harness.errors import UserInputError, inline
 from objectives.masks import region_from_field
 
@@ -78,7 +78,7 @@ class MadePair:
 
 
 def make_pairs(
-    originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = ignored
+    originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = no_remark
 ) -> Path:
     """Make `pairs` pairs from the pictures in `originals`, in turn, as a data folder:
     `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
@@ -107,7 +107,7 @@ def make_pairs(
             entries = (
                 (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
             )
-            for done, line in enumerate(each(make_one, entries, processes), 1):
+            for done, line in enumerate(parallel_map(make_one, entries, processes), 1):
                 record.write(line + "\n")
                 if done < pairs and done % max(10, pairs // 10) == 0:
                     remark(f"{done} of {pairs} pairs are made.")
@@ -126,9 +126,6 @@ def make_pairs(
 def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The pictures below a folder by name, without those that this program wrote there (pairs,
     panels), and the names of ignored files.
-
-    Raises:
-        UserInputError: there are none.
     """
     listing = list_pictures(folder)
     others = defaultdict(set)
@@ -223,7 +220,7 @@ def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> Ma
     strokes = retouch(face, random)
     field = displacement(strokes, plan.size, plan.size)
     traces = draw_traces(plan.size, random, plan.jpeg)
-    retouched = leave(traces, resample(original, field), field)
+    retouched = apply_traces(traces, resample(original, field), field)
     inverse = inverse_displacement(strokes, plan.size, plan.size)
     return MadePair(original, retouched, strokes, field, inverse, traces, detected is not None)
 

@@ -50,11 +50,7 @@ def connect(address: str | None) -> None:
 
 
 def load() -> Any:
-    """The Ray module, imported only if it is used.
-
-    Raises:
-        UserInputError: Ray is not installed.
-    """
+    """The Ray module, imported only if it is used."""
     try:
         return importlib.import_module("ray")
     except ImportError:

@@ -27,7 +27,7 @@ from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import Stroke, displacement, resample
 from harness.data.synthesis.make_pairs import MakePlan, made_pair, make_pairs
 from harness.data.synthesis.retouch import Face, retouch
-from harness.data.synthesis.traces import Traces, draw_traces, leave, softened
+from harness.data.synthesis.traces import Traces, apply_traces, draw_traces, softened
 from harness.errors import UserInputError
 
 
@@ -73,7 +73,7 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
         strokes = [Stroke(**stroke) for stroke in record["strokes"]]
         field = displacement(strokes, 192, 192)
         traces = Traces(record["soft_moved"], record["soft_everywhere"], record["jpeg"])
-        assert np.array_equal(leave(traces, resample(original, field), field), retouched)
+        assert np.array_equal(apply_traces(traces, resample(original, field), field), retouched)
         stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
         assert np.abs(stored["field"] - field).max() < 0.02
         mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0

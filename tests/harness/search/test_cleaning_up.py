@@ -37,7 +37,7 @@ class OneByOne(SimulatedLauncher):
     """Hears one worker at a time: while its trial ends, the other's runs."""
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
-        number = max(self.said)
+        number = max(self.messages)
         return [(number, self.next_of(number))]
 
 
