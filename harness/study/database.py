@@ -97,7 +97,11 @@ def understood(url: str) -> str:
 
 
 def check_url(url: str) -> None:
-    """Reject a URL of an unknown kind of database. Opens nothing."""
+    """Reject a URL of an unknown kind of database. Opens nothing.
+
+    Raises:
+        UserInputError: it is not a database URL, or its driver package is missing.
+    """
     url = understood(url)
     try:
         make_url(url).get_dialect().import_dbapi()

@@ -163,6 +163,9 @@ def check_name(storage: BaseStorage, name: str, finalists: bool) -> None:
 
     Args:
         finalists: the study will also have a record of its finalists.
+
+    Raises:
+        UserInputError: another program's study has the name, or the name of the finalists' record.
     """
     study = load_study(storage, name)
     if study is None and name.endswith(FINALISTS):
@@ -266,7 +269,11 @@ def finals_of(study: Study) -> Study | None:
 
 
 def final_study(study: Study) -> Study:
-    """The record of a study's finalists, created if it does not exist."""
+    """The record of a study's finalists, created if it does not exist.
+
+    Raises:
+        UserInputError: another study has its name.
+    """
     return finals_of(study) or create_marked(
         study._storage,
         study.study_name + FINALISTS,
@@ -288,7 +295,11 @@ def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def check_same(study: Study, facts: Mapping[str, Any]) -> None:
-    """Reject a resume with other metadata than those of the study."""
+    """Reject a resume with other metadata than those of the study.
+
+    Raises:
+        UserInputError: names all differences.
+    """
     made, given = fixed_facts(StudyRecord.of(study).setup.as_data()), fixed_facts(facts)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(given[key])})"

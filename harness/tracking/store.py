@@ -168,7 +168,11 @@ class MlflowStore:
         self.attempt(write_all)
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Call, and retry once if it failed because the experiment was deleted."""
+        """Call, and retry once if it failed because the experiment was deleted.
+
+        Raises:
+            RefusedError, AwayError: it fails.
+        """
         from mlflow.exceptions import MlflowException
 
         with named_errors():

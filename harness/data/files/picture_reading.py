@@ -120,7 +120,11 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
 
 
 def refuse_several(opened: Image.Image, file: Path) -> None:
-    """Refuse a file with several pictures."""
+    """Refuse a file with several pictures.
+
+    Raises:
+        UserInputError: it has several.
+    """
     frames = frames_of(opened)
     if frames > 1:
         raise UserInputError(
@@ -208,7 +212,11 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
 
 
 def read_mask(file: Path, height: int, width: int) -> NDArray[np.bool_]:
-    """A mask at the size of its pair; True where its picture is white (warped region)."""
+    """A mask at the size of its pair; True where its picture is white (warped region).
+
+    Raises:
+        UserInputError: see `drawn_mask`.
+    """
     grey = drawn_mask(file)
     if grey.size != (width, height):
         grey = grey.resize((width, height), Image.Resampling.BILINEAR)
