@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 
-from reports.page.guide_bands import BANDS
+from reports.page.figures_by_setting import BANDS
 from reports.page.report import render
 from reports.texts import glossary
 from search_spaces.recipes import load_recipes
