@@ -38,8 +38,6 @@ FELL_BACK = 0.02
 NUMBER = re.compile(r"(?:(?<![\w.])-)?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 """A number within a reason."""
 
-Outcome = Literal["nothing", "only_failures", "no_baseline", "is_baseline", "ahead"]
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -107,28 +105,27 @@ class KindEffects:
 class Summary:
     """Everything the report says in words and tables.
 
-    `baseline` is the guide's recommended setting, `problem` the one that blurs, and `rival` that of
-    the two which the winner is shown beside; `as_is` is the best for an unchanged train.py, None
-    where that is no question of its own. `finals` is what the finalists showed (the study's
-    fact of that name), None before it is known.
-    `alike` are the completed trials of the winner's kind of generator; `both`: there are others.
-    `objectives` are a Pareto search's two, and `front` its trials that are beaten in neither.
-    `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
-    better than the baseline the winner is.
+    Attributes:
+        sign: 1 where a higher score is better, -1 where a lower one is.
+        winner: see `winning_trial`.
+        baseline: the guide's recommended setting.
+        problem: the guide's setting that blurs.
+        as_is: the best for an unchanged train.py; None where that is no question of its own.
+        alike: the completed trials of the winner's kind of generator.
+        both: whether the study tries both kinds.
+        objectives: of a Pareto search.
+        front: its trials that no other beats.
+        finals: None until the finalists are compared.
     """
 
     name: str
     sign: int
     counts: dict[str, int]
     budget: int | None
-    running: bool
-    outcome: Outcome
     winner: Standing | None
     baseline: Standing | None
     problem: Standing | None
     as_is: Standing | None
-    rival: Standing | None
-    difference: float | None
     noop: float | None
     warm_start: float | None
     oracle: float | None
@@ -151,7 +148,6 @@ def summarise(study: Study) -> Summary:
     setup, scores = record.ours, record.baseline
     best, as_is = winning_trial(study), as_is_trial(study)
     recommended, problem = recipe_trial(study, RECOMMENDED), recipe_trial(study, BLURRING)
-    named = [trial for trial in (recommended, problem) if trial is not None]
     counts = {state.name.lower(): 0 for state in TrialState}
     for trial in trials:
         counts[trial.state.name.lower()] += 1
@@ -161,16 +157,10 @@ def summarise(study: Study) -> Summary:
         sign=sign,
         counts=counts,
         budget=setup.budget if setup else None,
-        running=counts["running"] > 0,
-        outcome=outcome(best, recommended, counts),
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
         problem=standing(problem) if problem else None,
         as_is=standing(as_is) if as_is else None,
-        rival=next((standing(trial) for trial in named if best and trial != best), None),
-        difference=sign * (score_of(best) - score_of(recommended))
-        if best and recommended
-        else None,
         noop=scores.noop if scores else None,
         warm_start=scores.warm_start if scores else None,
         oracle=scores.oracle if scores else None,
@@ -185,17 +175,6 @@ def summarise(study: Study) -> Summary:
         finals=record.finalists,
         effects=effects_by_kind(study, sign, both),
     )
-
-
-def outcome(
-    best: FrozenTrial | None, recommended: FrozenTrial | None, counts: dict[str, int]
-) -> Outcome:
-    """What can be said first of all."""
-    if best is None:
-        return "only_failures" if counts["fail"] or counts["pruned"] else "nothing"
-    if recommended is None:
-        return "no_baseline"
-    return "is_baseline" if best.number == recommended.number else "ahead"
 
 
 def standing(trial: FrozenTrial) -> Standing:

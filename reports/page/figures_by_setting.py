@@ -152,10 +152,10 @@ def scale(
         at = {kind: i / (len(kinds) - 1) if len(kinds) > 1 else 0.5 for i, kind in enumerate(kinds)}
         return (lambda value: at[str(value)]), [(at[kind], kind) for kind in kinds]
     low, high = float(values.min()), float(values.max())
-    ends = [(0.0, short(low)), (1.0, short(high))]
+    start, end = (0.0, short(low)), (1.0, short(high))
     if low == high:
         return (lambda _: 0.5), [(0.5, short(low))]
     if log and low > 0:
-        ratio, label = math.log(high / low), short(math.sqrt(low * high))
-        return (lambda value: math.log(float(value) / low) / ratio), [*ends, (0.5, label)]
-    return (lambda value: (float(value) - low) / (high - low)), ends
+        ratio, middle = math.log(high / low), (0.5, short(math.sqrt(low * high)))
+        return (lambda value: math.log(float(value) / low) / ratio), [start, middle, end]
+    return (lambda value: (float(value) - low) / (high - low)), [start, end]

@@ -95,7 +95,7 @@ def render(
         decision=decision,
         blur=blur,
         placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
-        remarks=remarks(summary, say),
+        remarks=remarks(summary),
         scores=scores(summary, decision, say),
         effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
         recommended=RECOMMENDED,
