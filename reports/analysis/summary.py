@@ -201,8 +201,8 @@ def alike(study: Study) -> list[FrozenTrial]:
 
 
 def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, ...]:
-    """The settings' effects on the score: of each kind of generator for itself, as the scores of
-    the two lie far apart."""
+    """The settings' effects on the score, for each kind of generator by itself: the scores of the
+    two lie far apart."""
     done = completed(study)
     if not both:
         return (KindEffects(None, len(done), effects(done, sign)),)
@@ -211,26 +211,21 @@ def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, .
 
 
 def loss_checks(trial: FrozenTrial) -> tuple[LossCheck, ...]:
-    """The guide's three expectations: G_L1 and G_Perceptual fall, G_GAN stays steady."""
-    rows = [rung.losses for rung in TrialRecord.of(trial).rungs]
-    return (
-        loss_check(rows, "G_L1", "falls"),
-        loss_check(rows, "G_Perceptual", "falls"),
-        loss_check(rows, "G_GAN", "steady"),
-    )
+    """The guide's three expectations: G_L1 and G_Perceptual fall, G_GAN stays steady.
 
-
-def loss_check(
-    rows: Sequence[dict[str, float]], loss: str, expected: Literal["falls", "steady"]
-) -> LossCheck:
-    """Compare a loss's mean up to the first rung with its mean before the last."""
-    values = [row[loss] for row in rows if loss in row]
-    if len(values) < 2:
-        return LossCheck(loss, expected, None, None, None)
-    first, last = values[0], values[-1]
-    if expected == "falls":
-        return LossCheck(loss, expected, first, last, last < first)
-    return LossCheck(loss, expected, first, last, abs(last - first) <= STEADY * abs(first))
+    A loss's mean up to the first rung is compared with its mean before the last.
+    """
+    rungs = TrialRecord.of(trial).rungs
+    found = []
+    for loss in ("G_L1", "G_Perceptual", "G_GAN"):
+        values = [rung.losses[loss] for rung in rungs if loss in rung.losses]
+        steady = loss == "G_GAN"
+        first, last, holds = None, None, None
+        if len(values) > 1:
+            first, last = values[0], values[-1]
+            holds = abs(last - first) <= STEADY * abs(first) if steady else last < first
+        found.append(LossCheck(loss, "steady" if steady else "falls", first, last, holds))
+    return tuple(found)
 
 
 def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
@@ -244,27 +239,23 @@ def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
 
 
 def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
-    """Trials that failed or were stopped, gathered by reason (numbers in it aside)."""
-    gathered: dict[tuple[str, bool | None, str], list[FrozenTrial]] = defaultdict(list)
+    """Trials that failed or were stopped, grouped by reason (numbers in it aside)."""
+    groups: dict[tuple[str, bool | None, str], list[FrozenTrial]] = defaultdict(list)
     for trial in trials:
         if trial.state in (TrialState.FAIL, TrialState.PRUNED):
-            cause = NUMBER.sub("#", reason_of(trial))
             kind = moves(trial) if both else None
-            gathered[trial.state.name.lower(), kind, cause].append(trial)
+            pattern = NUMBER.sub("#", TrialRecord.of(trial).reason)
+            groups[trial.state.name.lower(), kind, pattern].append(trial)
     rows = [
         Ending(
             state,
-            with_ranges([reason_of(trial) for trial in together]),
-            tuple(trial.number for trial in together),
+            with_ranges([TrialRecord.of(trial).reason for trial in group]),
+            tuple(trial.number for trial in group),
             kind,
         )
-        for (state, kind, _), together in gathered.items()
+        for (state, kind, _), group in groups.items()
     ]
     return tuple(sorted(rows, key=lambda row: (row.state, -len(row.trials))))
-
-
-def reason_of(trial: FrozenTrial) -> str:
-    return TrialRecord.of(trial).reason
 
 
 def with_ranges(reasons: Sequence[str]) -> str:
