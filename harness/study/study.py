@@ -340,9 +340,9 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
 
 
 def note_places(study: Study, facts: Mapping[str, Any]) -> None:
-    """Update the paths in the metadata: the run folder may have been moved."""
+    """Update the paths in the metadata: the run folder, or the data, may have been moved."""
     setup = StudyRecord.of(study).setup.as_data()
-    for key in ("warm_start_folder", "program"):
+    for key in ("data", "warm_start_folder", "program"):
         if key in facts and setup[key] != facts[key]:
             StudyRecord.note(study, **{key: facts[key]})
 
