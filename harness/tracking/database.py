@@ -79,6 +79,18 @@ def settle(file: Path, artifacts: Path) -> None:
         database.commit()
 
 
+def not_utf8(file: Path) -> str:
+    """Why MLflow cannot use a database at this path; "" if it can.
+
+    In a path that is not UTF-8 it creates no tables, and writes artifacts to another path.
+    """
+    try:
+        str(file.absolute()).encode()
+    except UnicodeEncodeError:
+        return f"the path of its database {file} is not UTF-8: rename or move the run folder"
+    return ""
+
+
 def damaged(file: Path, error: sqlite3.Error) -> str:
     """The error message for a database that cannot be used."""
     return (
@@ -95,8 +107,10 @@ def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
     MLflow's pages are lost.
 
     Raises:
-        UserInputError: the database is damaged.
+        UserInputError: the database is damaged, or its path is not UTF-8.
     """
+    if why := not_utf8(paths.mlflow_db):
+        raise UserInputError(f"MLflow cannot be opened: {why}.")
     try:
         if not why_not_writable(paths.root) and os.access(paths.mlflow_db, os.W_OK):
             with FileLock(paths.opening_lock):
