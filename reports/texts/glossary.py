@@ -57,8 +57,8 @@ ENGLISH = {
     " you say otherwise)",
     "word_rung": "rung",
     "means_rung": "a step of a trial at which its pictures are scored; a hopeless trial is stopped"
-    " there (pruned)",
-    "word_pruned": "pruned",
+    " early there",
+    "word_pruned": "stopped early (pruned)",
     "means_pruned": "stopped at a rung because the score was too low to go on; not failed",
     "word_recipe": "recipe",
     "means_recipe": "a named setting that a search tries first: the guide's eight, recommended"
