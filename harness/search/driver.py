@@ -293,7 +293,7 @@ class Driver:
             # Prune at the furthest rung only: an earlier attempt has passed those before it.
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
-                job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
+                job.verdict = f"stopped at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
             self.phase.tracker.rung(job.task.name, rung)

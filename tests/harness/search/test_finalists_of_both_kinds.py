@@ -178,6 +178,8 @@ def test_a_study_confirmed_without_that_recipe_keeps_its_finalists(tmp_path: Pat
     assert third.number in [
         one.trial for one in choose(read_study(tmp_path, "fake"), 3, "unet_128")
     ]
+
+
 @pytest.mark.parametrize(
     ("kinds", "chosen"),
     [
