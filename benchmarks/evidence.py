@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.scaffold import resume_result, save_result, with_random_settings
+from benchmarks.scaffold import resume_result, save_result
 from harness.config.profiles import choose_profile
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -31,7 +31,7 @@ from harness.study.pruners import hopeless, make_pruner
 from harness.trials.devices import resolve_device
 from harness.trials.messages import Rung, TrialTask
 from search_spaces.recipes import load_recipes
-from search_spaces.space import load_space
+from search_spaces.space import Space, load_space
 from search_spaces.trial_params import TrialParams
 
 # A score and the two before it, as shares of its step.
@@ -39,6 +39,20 @@ BESIDE = (0.9, 0.95, 1.0)
 LAST = len(BESIDE)
 # Random orders in which the pruner meets the settings.
 ORDERS = 200
+
+
+def settings_to_try(space: Space, count: int) -> dict[str, TrialParams]:
+    """The guide's recipes, then random points of the default space (fixed seed)."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    chosen = dict(list(load_recipes().items())[:count])
+    while len(chosen) < count:
+        trial = study.ask()
+        space.suggest(trial)
+        chosen[f"random {trial.number}"] = space.params(trial.params)
+    return chosen
 
 
 def steps_to_look_at(train: TrainSettings, times: int) -> tuple[int, ...]:
@@ -203,7 +217,7 @@ def main() -> None:
     made = {"profile": profile, "train": long.model_dump(mode="json"), "data_digest": data.digest}
     kept = resume_result(result, made, parser.error, device)
     kept.setdefault("runs", {})
-    settings = with_random_settings(load_recipes(), space, asked.settings)
+    settings = settings_to_try(space, asked.settings)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(asked.jobs, mp_context=context, max_tasks_per_child=1) as pool:
         kept["baseline"] = pool.submit(warm_up, plan).result()

@@ -11,9 +11,6 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from search_spaces.space import Space
-from search_spaces.trial_params import TrialParams
-
 RESULTS = Path(__file__).parent / "results"
 
 T = TypeVar("T")
@@ -62,22 +59,6 @@ def resume_result(
 
 def result_file(name: str) -> Path:
     return RESULTS / f"{name}.json"
-
-
-def with_random_settings(
-    settings: Mapping[str, TrialParams], space: Space, count: int
-) -> dict[str, TrialParams]:
-    """The first `count` of some settings, then random points of the space (fixed seed)."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    chosen = dict(list(settings.items())[:count])
-    while len(chosen) < count:
-        trial = study.ask()
-        space.suggest(trial)
-        chosen[f"random {trial.number}"] = space.params(trial.params)
-    return chosen
 
 
 def peak_mib() -> int:

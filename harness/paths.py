@@ -288,7 +288,11 @@ def aside_of(path: Path) -> Path:
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Refuse a folder that cannot be written, without creating it."""
+    """Refuse a folder that cannot be written, without creating it.
+
+    Raises:
+        UserInputError: it cannot be written; the message names the option for another folder.
+    """
     if why := why_not_writable(folder):
         raise UserInputError(
             f"The folder {folder} cannot be written ({why}): choose another with {option} DIR."
@@ -296,7 +300,11 @@ def check_writable(folder: Path, option: str) -> None:
 
 
 def check_run_dir(folder: Path) -> None:
-    """Refuse a run folder that cannot be written, or whose databases could not be addressed."""
+    """Refuse a run folder that cannot be written, or whose databases could not be addressed.
+
+    Raises:
+        UserInputError: it is unfit.
+    """
     if why := unfit_to_run_in(folder):
         raise UserInputError(f"{why}: choose another with --run-dir DIR.")
 
@@ -314,7 +322,11 @@ def unfit_to_run_in(folder: Path) -> str:
 
 
 def check_file(file: Path, option: str) -> None:
-    """Refuse a file that cannot be written, without creating it or its folder."""
+    """Refuse a file that cannot be written, without creating it or its folder.
+
+    Raises:
+        UserInputError: it cannot be written; the message names the option for another file.
+    """
     why = "it is a folder" if file.is_dir() else why_not_writable(file.absolute().parent)
     if why:
         raise UserInputError(

@@ -10,6 +10,9 @@ from search_spaces.trial_params import FIVE
 
 WIDTH = 100
 
+IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"}
+"""Optuna's states as a reader knows them."""
+
 
 def wrapped(text: str, indent: str = "") -> str:
     """A text with long lines wrapped at spaces. `indent`: of the continuation lines."""
@@ -55,16 +58,17 @@ def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
 def ended(event: TrialEnded, budget: int) -> str:
     """One trial in one line, and a second line for an error."""
     value = f"{event.value:.4f}" if event.value is not None else "      "
-    state = "leads" if event.best else event.state
-    pruned = event.reason.startswith("pruned at ")
+    stopped = event.reason.startswith("stopped at ")
+    state = "stopped" if stopped else IN_WORDS.get(event.state, event.state)
+    state = "leads" if event.best else state
     marks = f" [{event.recipe}]" if event.recipe else ""
-    if pruned:
-        marks += f" {event.reason.partition(':')[0].removeprefix('pruned ')}"
+    if stopped:
+        marks += f" {event.reason.partition(':')[0].removeprefix('stopped ')}"
     line = (
-        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<8} {value} "
+        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<9} {value} "
         f"{event.seconds:4.0f} s {settings(event.params)}{marks}"
     )
-    why = f"\n      {event.reason}" if event.reason and not pruned else ""
+    why = f"\n      {event.reason}" if event.reason and not stopped else ""
     return wrapped(line.rstrip() + why, "      ")
 
 

@@ -17,6 +17,7 @@ from harness.console.events import (
     WarmStart,
 )
 from harness.console.lines import (
+    IN_WORDS,
     baseline,
     ended,
     forecast,
@@ -145,7 +146,9 @@ class LiveView:
             text = f"{done}/{total} trials"
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=done, width=30), Text(text + self.left()))
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
+        counts = ", ".join(
+            f"{count} {IN_WORDS.get(state, state)}" for state, count in sorted(now.counts.items())
+        )
         lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
         if now.best:
             lines.append(Text(f"leader {now.best}", no_wrap=True, overflow="ellipsis"))

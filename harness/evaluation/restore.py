@@ -50,14 +50,22 @@ class Restorer:
     bits: int
 
     def check(self, file: Path) -> None:
-        """Reject a picture that `restored` cannot restore."""
+        """Reject a picture that `restored` cannot restore.
+
+        Raises:
+            UserInputError: it cannot be read, or not without loss where nothing moves.
+        """
         read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
             with opened_picture(file) as opened:
                 refuse_lossy(opened, file)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
-        """The restored picture, and the displacement `[h, w, 2]` if pixels are moved."""
+        """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
+
+        Raises:
+            UserInputError: the picture cannot be read.
+        """
         picture = read_picture(file, self.bits)
         if not isinstance(self.generator, WarpUnet):
             painted = repainted(self.generator, picture, self.multiple, self.device)

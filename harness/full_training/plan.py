@@ -88,6 +88,9 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     """Validate all options and resolve those that are not given.
 
     Writes only the cache of prepared pairs.
+
+    Raises:
+        UserInputError: an option cannot be used.
     """
     best = read_best_config(config.config)
     stages = stages_of(config, best)

@@ -85,7 +85,11 @@ class StageRun:
             self.load_state()
 
     def load_state(self) -> None:
-        """Restore the saved state."""
+        """Restore the saved state.
+
+        Raises:
+            UserInputError: the state is damaged, or its weights are not finite.
+        """
         try:
             state = torch.load(self.paths.state, map_location="cpu", weights_only=True)
             if state["format"] != STATE_FORMAT:
@@ -104,7 +108,11 @@ class StageRun:
             ) from error
 
     def train(self, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch) -> StageOutcome:
-        """Train until the last epoch, until patience runs out, or until the user stops it."""
+        """Train until the last epoch, until patience runs out, or until the user stops it.
+
+        Raises:
+            HarnessError: the training diverged.
+        """
         stage, total = self.stage, self.stage.schedule.total
         noop = self.evaluator.noop()
         view.show(

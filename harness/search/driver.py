@@ -165,7 +165,11 @@ class Driver:
         self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
 
     def hear(self, worker: int, message: Message | Died) -> None:
-        """Handle a worker's message."""
+        """Handle a worker's message.
+
+        Raises:
+            HarnessError: the message is invalid in the worker's state, or the search cannot go on.
+        """
         if isinstance(message, Died):
             self.lost(worker, message.reason)
         elif worker in self.jobs:
@@ -256,7 +260,11 @@ class Driver:
         self.idle.add(worker)
 
     def prepared(self, worker: int, baseline: Baseline) -> None:
-        """Accept the result of the preparation, which all trials share."""
+        """Accept the result of the preparation, which all trials share.
+
+        Raises:
+            HarnessError: its scores are not finite, or differ from those of the study so far.
+        """
         worker_startup.check_scores(baseline, self.plan)
         check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
@@ -285,7 +293,7 @@ class Driver:
             # Prune at the furthest rung only: an earlier attempt has passed those before it.
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
-                job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
+                job.verdict = f"stopped at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
             self.phase.tracker.rung(job.task.name, rung)

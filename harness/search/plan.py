@@ -143,6 +143,9 @@ def assemble(
 ) -> SearchPlan:
     """A plan of trials in `space` with the training settings `train`, without recipes and
     finalists.
+
+    Raises:
+        UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
     """
     device, devices, slots = places
     train = resolve.on_device(train, device)

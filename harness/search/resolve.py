@@ -104,6 +104,9 @@ def choose_precision(config: SearchConfig, device: str, begun_in: Precision | No
 
     Args:
         begun_in: None for a new study.
+
+    Raises:
+        UserInputError: the device has no TF32, or another program trains.
     """
     if config.precision == "auto":
         if config.trainer == "external":
@@ -160,7 +163,11 @@ def weights_remark(weights: Weights, objective: str = "boundary_sharpness") -> t
 
 
 def check_start(config: SearchConfig, train: TrainSettings) -> None:
-    """Reject networks that do not support the shared start of trials."""
+    """Reject networks that do not support the shared start of trials.
+
+    Raises:
+        UserInputError: the user's model has another architecture, or the generator is too narrow.
+    """
     from harness.training.init_from import check_fits
     from harness.training.networks import COPY_CHANNELS, UNET_DOWNS
 
@@ -176,6 +183,9 @@ def check_start(config: SearchConfig, train: TrainSettings) -> None:
 def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
     """Training settings that override the profile's in every trial: the architecture of the user's
     model, and what the space or `--set` fixes.
+
+    Raises:
+        UserInputError: the user's model is invalid, or `--from-scratch` is given too.
     """
     if not config.init_from:
         return space.pinned
@@ -197,6 +207,9 @@ def choose_generators(
     Returns:
         The space, which contains the choice only if both are tried; the training settings with the
         netG of a single kind; and a message if a kind cannot be tried.
+
+    Raises:
+        UserInputError: there is no generator of the requested kind.
     """
     without = space.without(GENERATOR)
     if len(space.kinds) == 1:
@@ -269,6 +282,9 @@ def choose_finalists(
 
     Args:
         both: as in `final_runs`.
+
+    Raises:
+        UserInputError: the pairs or the budget do not suffice for the requested number.
     """
     finalists = FINALISTS if config.finalists == "auto" else config.finalists
     runs = final_runs(finalists, config.repeats, both)
@@ -299,7 +315,12 @@ def choose_finalists(
 
 
 def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str, Any]]:
-    """`--enqueue`: earlier results as parameters to enqueue, by the name of their source."""
+    """`--enqueue`: earlier results as parameters to enqueue, by the name of their source.
+
+    Raises:
+        UserInputError: a file cannot be read, or its settings are outside the space or those of
+            another file.
+    """
     from harness.config.best_config import read_best_config
 
     found: dict[str, dict[str, Any]] = {}

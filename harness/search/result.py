@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.console.lines import WIDTH, settings, wrapped
+from harness.console.lines import IN_WORDS, WIDTH, settings, wrapped
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.analysis.decision import Decision
@@ -23,9 +23,6 @@ StopReason = Literal["", "user", "timeout"]
 
 # Every outcome is compared with the setting that the guide recommends, and the one that blurs.
 NAMED_RECIPES = {RECOMMENDED: "Guide's recommended", BLURRING: "Guide's blurring"}
-
-IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"}
-"""Optuna's states in the words of the terminal."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,11 @@ LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
 
 
 def facts_at_beginning(config: SearchConfig) -> StudySetup | None:
-    """The metadata of the study that a search resumes; None for a new study."""
+    """The metadata of the study that a search resumes; None for a new study.
+
+    Raises:
+        UserInputError: the database cannot be opened, or the study's record is damaged.
+    """
     storage = open_to_read(config.storage or reading_url(RunPaths(config.run_dir).optuna_db))
     if storage is None:
         return None

@@ -70,6 +70,9 @@ def check_starts(lost: int, reason: str, plan: SearchPlan) -> None:
 
     Args:
         lost: how often in a row it has ended before it was ready.
+
+    Raises:
+        HarnessError: too often.
     """
     if lost >= MOST_STARTS:
         raise HarnessError(
@@ -79,7 +82,11 @@ def check_starts(lost: int, reason: str, plan: SearchPlan) -> None:
 
 
 def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
-    """Reject a preparation whose scores are not finite."""
+    """Reject a preparation whose scores are not finite.
+
+    Raises:
+        HarnessError: a score is not finite.
+    """
     for name, score in asdict(baseline).items():
         if score is not None and not math.isfinite(score):
             raise HarnessError(

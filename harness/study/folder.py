@@ -20,6 +20,9 @@ def check_folder(paths: StudyPaths, study: Study | None) -> None:
 
     Args:
         study: None if it does not exist yet.
+
+    Raises:
+        UserInputError: the files belong to another study of that name, or to no search.
     """
     if study is not None:
         owner = owner_of(paths)

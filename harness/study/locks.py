@@ -39,7 +39,11 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
 
 @contextmanager
 def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
-    """Like `only_driver`, for a database that several run folders or machines share."""
+    """Like `only_driver`, for a database that several run folders or machines share.
+
+    Raises:
+        UserInputError: another driver holds the lock; the message names its host and process id.
+    """
     file = sqlite_file(database.url)
     if database.engine.name == "postgresql":
         # PostgreSQL releases an advisory lock when its session ends, for whatever reason.
@@ -136,7 +140,11 @@ def holder(paths: StudyPaths) -> str:
 
 @contextmanager
 def one_at_a_time(paths: RunPaths) -> Iterator[None]:
-    """Let one process at a time create or migrate the databases of a folder."""
+    """Let one process at a time create or migrate the databases of a folder.
+
+    Raises:
+        UserInputError: the folder cannot be written.
+    """
     lock = FileLock(paths.opening_lock)
     with named_refusals(paths.root):
         paths.root.mkdir(parents=True, exist_ok=True)

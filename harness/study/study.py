@@ -106,8 +106,13 @@ def checked(study: Study) -> Study:
     return study
 
 
-def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
+def open_existing(
+    paths: RunPaths, storage_url: str | None, name: str | None = None
+) -> tuple[list[Study], dict[str, UserInputError]]:
     """The completely created studies of a run folder or database: all, or the one named.
+
+    Returns:
+        The studies, and the names of those whose records cannot be read, with the reasons.
 
     Raises:
         UserInputError: there is no such folder or database, or no such study in it.
@@ -127,13 +132,18 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
             f"There is no study in {where}: to read another search name {place}, or run harness "
             "search first."
         )
-    names = optuna.get_all_study_names(storage) if name is None else [name]
-    found = [checked(study) for each in names if (study := find_study(storage, each))]
-    if name is not None and not found:
+    found, unreadable = [], {}
+    for each in optuna.get_all_study_names(storage) if name is None else [name]:
+        try:
+            if study := find_study(storage, each):
+                found.append(checked(study))
+        except UserInputError as error:
+            unreadable[each] = error
+    if name is not None and not found and not unreadable:
         names = optuna.get_all_study_names(storage)
         listed = ", ".join(each for each in names if find_study(storage, each)) or "none"
         raise UserInputError(f"There is no study {name} in {where}; its studies are: {listed}.")
-    return found
+    return found, unreadable
 
 
 def read_study(
@@ -147,14 +157,19 @@ def read_study(
         storage: the URL of Optuna's database, if it is not in the run folder.
 
     Raises:
-        UserInputError: there is no such study, or there are several and `name` is None.
+        UserInputError: there is no such study, its record cannot be read, or there are several and
+            `name` is None.
     """
-    studies = open_existing(RunPaths(Path(run_dir)), storage, name)
-    if not studies:
+    studies, unreadable = open_existing(RunPaths(Path(run_dir)), storage, name)
+    names = [*(study.study_name for study in studies), *unreadable]
+    if not names:
         raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
-    if len(studies) > 1:
-        names = ", ".join(study.study_name for study in studies)
-        raise UserInputError(f"There are several studies ({names}): name one with --study NAME.")
+    if len(names) > 1:
+        raise UserInputError(
+            f"There are several studies ({', '.join(names)}): name one with --study NAME."
+        )
+    for error in unreadable.values():
+        raise error
     return studies[0]
 
 
@@ -163,6 +178,9 @@ def check_name(storage: BaseStorage, name: str, finalists: bool) -> None:
 
     Args:
         finalists: the study will also have a record of its finalists.
+
+    Raises:
+        UserInputError: another program's study has the name, or the name of the finalists' record.
     """
     study = load_study(storage, name)
     if study is None and name.endswith(FINALISTS):
@@ -266,7 +284,11 @@ def finals_of(study: Study) -> Study | None:
 
 
 def final_study(study: Study) -> Study:
-    """The record of a study's finalists, created if it does not exist."""
+    """The record of a study's finalists, created if it does not exist.
+
+    Raises:
+        UserInputError: another study has its name.
+    """
     return finals_of(study) or create_marked(
         study._storage,
         study.study_name + FINALISTS,
@@ -288,7 +310,11 @@ def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def check_same(study: Study, facts: Mapping[str, Any]) -> None:
-    """Reject a resume with other metadata than those of the study."""
+    """Reject a resume with other metadata than those of the study.
+
+    Raises:
+        UserInputError: names all differences.
+    """
     made, given = fixed_facts(StudyRecord.of(study).setup.as_data()), fixed_facts(facts)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(given[key])})"
@@ -303,9 +329,9 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
 
 
 def note_places(study: Study, facts: Mapping[str, Any]) -> None:
-    """Update the paths in the metadata: the run folder may have been moved."""
+    """Update the paths in the metadata: the run folder, or the data, may have been moved."""
     setup = StudyRecord.of(study).setup.as_data()
-    for key in ("warm_start_folder", "program"):
+    for key in ("data", "warm_start_folder", "program"):
         if key in facts and setup[key] != facts[key]:
             StudyRecord.note(study, **{key: facts[key]})
 

@@ -77,7 +77,8 @@ class Scene:
 
 
 def planned(folder: Path, **options: Any) -> SearchPlan:
-    return make_plan(folder, jobs=2, budget=8, finalists=1, repeats=2, max_failures=99, **options)
+    settings: dict[str, Any] = {"budget": 8, "finalists": 1, "repeats": 2, "max_failures": 99}
+    return make_plan(folder, jobs=2, **settings | options)
 
 
 def scene(folder: Path, baseline: Baseline | None, measures: bool = False, **options: Any) -> Scene:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.config.profiles import PROFILES
 from harness.config.settings import Direction
-from harness.data.check.check import check, measure_all
+from harness.data.check.check import check, measure_all, single_pictures
 from harness.data.check.findings import Finding, judge_direction
 from harness.data.files.folder_bit_depth import with_bits
 from harness.data.files.pair_folders import SIDES, PairFolder, find_pairs
@@ -94,11 +94,7 @@ def refusal(
     """A sentence about errors of one kind in a sample of so many pairs, with the remedy."""
     data, kind = inline(folder.root), found[0].kind
     if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:
-        return (
-            f"{data} holds single pictures, not pairs: the left and right halves of {len(found)} "
-            f"of {pairs} do not show one picture; let pairs be made of them with --originals "
-            f"{folder.root}, or put each beside its retouched version."
-        )
+        return f"{single_pictures(folder.root, len(found), pairs)}."
     if kind == "direction":
         return f"{data}: {sentence(found)} (then name --direction {direction})."
     remedy = f" (harness data check {folder.root} --fix NEW writes a copy without such files)"

@@ -53,7 +53,11 @@ def mend(result: CheckResult, out: Path) -> str:
 
 
 def check_place(out: Path) -> None:
-    """Refuse a folder that is not new, or that cannot be written."""
+    """Refuse a folder that is not new, or that cannot be written.
+
+    Raises:
+        UserInputError: it is refused.
+    """
     check_new(out, "--fix")
     check_writable(out, "--fix")
 

@@ -43,7 +43,11 @@ def spread(folder: PairFolder) -> list[PairFiles]:
 
 
 def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
-    """One row per pair, under its name: A | B | difference | displacement | mask outline."""
+    """One row per pair, under its name: A | B | difference | displacement | mask outline.
+
+    Raises:
+        UserInputError: a pair cannot be read.
+    """
     rows = [preview_row(files, direction) for files in pairs]
     sheet = Image.new(
         "RGB", (SIDE * len(COLUMNS), CAPTION + sum(CAPTION + len(row) for row in rows)), "white"

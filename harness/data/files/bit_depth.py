@@ -56,7 +56,11 @@ def wide_colour(opened: Image.Image) -> NDArray[np.uint16]:
 
 
 def narrow_colour(opened: Image.Image, bits: int) -> None:
-    """Load a 16-bit colour picture, scaled from `bits` to 8 bits; alpha by its own range."""
+    """Load a 16-bit colour picture, scaled from `bits` to 8 bits; alpha by its own range.
+
+    Raises:
+        OtherDepthError: see `scaled`.
+    """
     values = wide_colour(opened)
     parts = [scaled(values[..., :3], bits)]
     if values.shape[2] == 4:

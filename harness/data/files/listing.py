@@ -117,7 +117,11 @@ def unreadable(error: OSError) -> UserInputError:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether `path` is a folder."""
+    """Whether `path` is a folder.
+
+    Raises:
+        UserInputError: permission denied.
+    """
     try:
         return path.is_dir()
     except PermissionError as error:
@@ -125,7 +129,11 @@ def is_folder(path: Path) -> bool:
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by `stem_of`; empty if the folder does not exist."""
+    """The pictures below a folder by `stem_of`; empty if the folder does not exist.
+
+    Raises:
+        UserInputError: two pictures differ in their suffix only.
+    """
     return unique_stems(list_pictures(folder).pictures, folder)
 
 

@@ -222,7 +222,11 @@ def of_sides(folder: Path, sides: tuple[str, str]) -> PairFolder | None:
 def matched(
     folder: Path, left: str, right: str, name: str
 ) -> tuple[tuple[PairFiles, ...], tuple[str, ...]]:
-    """Pairs of files with the same name except the suffix, and the entries passed over."""
+    """Pairs of files with the same name except the suffix, and the entries passed over.
+
+    Raises:
+        UserInputError: a file has no counterpart.
+    """
     listings = [list_pictures(folder / side, folder) for side in (left, right)]
     a, b = (
         unique_stems(listing.pictures, folder / side)
@@ -265,6 +269,9 @@ def check_new(out: Path, option: str, here: bool = True) -> None:
     Args:
         here: whether an empty current folder is allowed. Not if the output is renamed into place
             as a whole, since the current folder cannot be replaced.
+
+    Raises:
+        UserInputError: it is refused; the message names the option that chooses another.
     """
     occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if occupied or (not here and out.resolve() == Path.cwd()):

@@ -120,7 +120,11 @@ def read_picture(file: Path, bits: int = depth.WIDEST) -> Picture:
 
 
 def refuse_several(opened: Image.Image, file: Path) -> None:
-    """Refuse a file with several pictures."""
+    """Refuse a file with several pictures.
+
+    Raises:
+        UserInputError: it has several.
+    """
     frames = frames_of(opened)
     if frames > 1:
         raise UserInputError(
@@ -197,7 +201,8 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
     if width % 2:
         raise UserInputError(
             f"{inline(file)} is {width} pixels wide, an odd number, so it is not two halves of one "
-            "size: put A and B side by side at the same width."
+            "size: put A and B side by side at the same width, or, if these are single pictures, "
+            "have pairs made of them with harness search --originals DIR."
         )
     if min(width // 2, height) < MIN_SIDE:
         raise UserInputError(
@@ -208,7 +213,11 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
 
 
 def read_mask(file: Path, height: int, width: int) -> NDArray[np.bool_]:
-    """A mask at the size of its pair; True where its picture is white (warped region)."""
+    """A mask at the size of its pair; True where its picture is white (warped region).
+
+    Raises:
+        UserInputError: see `drawn_mask`.
+    """
     grey = drawn_mask(file)
     if grey.size != (width, height):
         grey = grey.resize((width, height), Image.Resampling.BILINEAR)

@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from typing import TypeVar
 
 from harness.errors import HarnessError
@@ -40,7 +42,7 @@ def parallel_map(
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, leave_ctrl_c_to_the_parent) as pool:
+    with ProcessPoolExecutor(processes, context, depend_on_parent) as pool:
         try:
             yield from pool.map(work, items)
         except BrokenProcessPool as error:
@@ -50,5 +52,19 @@ def parallel_map(
             ) from error
 
 
-def leave_ctrl_c_to_the_parent() -> None:
+def depend_on_parent() -> None:
+    """Have the parent handle Ctrl-C, and end with it, also if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process whenever and however its parent ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

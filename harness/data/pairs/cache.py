@@ -31,7 +31,11 @@ def default_cache() -> Path:
 
 
 def writable_cache() -> Path:
-    """Like `default_cache`, but checks that it can be written."""
+    """Like `default_cache`, but checks that it can be written.
+
+    Raises:
+        UserInputError: it cannot be written, or does not exist.
+    """
     folder = default_cache()
     if why := why_not_writable(folder):
         raise UserInputError(

@@ -127,7 +127,11 @@ def cached(file: Path) -> Dataset | None:
 
 
 def written(make: Callable[[], Splits], digest: str, file: Path) -> Dataset:
-    """Write the pairs that `make` returns to `file`, and load them."""
+    """Write the pairs that `make` returns to `file`, and load them.
+
+    Raises:
+        UserInputError: the cache folder cannot be written.
+    """
     try:
         splits = make()
         with write_aside(file) as aside:

@@ -43,6 +43,9 @@ def sized_pair(
 
     `region` is the method: by optical flow (`fine`), for scoring, or by difference (`quick`). With
     `fine`, the pair is also warped back, if its field is known.
+
+    Raises:
+        UserInputError: the pair cannot be used.
     """
     a, b = read_halves(files)
     height, width = a.shape[:2]

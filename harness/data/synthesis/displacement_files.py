@@ -61,6 +61,9 @@ def warped_back(retouched: Picture, file: Path, direction: Direction) -> Picture
 
     In made pairs A is the retouched picture. With the direction BtoA, B is the input instead, and
     the forward field maps it to A.
+
+    Raises:
+        UserInputError: as `read_field`.
     """
     kind: Literal["field", "inverse"] = "inverse" if direction == "AtoB" else "field"
     return resample(retouched, read_field(file, kind, *retouched.shape[:2]))

@@ -66,6 +66,9 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = n
     Args:
         least: the smallest side of a pair in pixels that the search does not enlarge.
         remark: receives a sentence before pairs are made, which takes a while, and how many are.
+
+    Raises:
+        UserInputError: they cannot be made, as in `planned_pairs`.
     """
     making = planned_pairs(originals, place, least)
     folder, pairs, size = making.folder, making.pairs, making.size
@@ -115,7 +118,12 @@ def size_for(portraits: Mapping[str, Path], least: int) -> int:
 
 
 def digest(portraits: Mapping[str, Path], size: int, pairs: int) -> str:
-    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits."""
+    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits.
+
+    Raises:
+        UserInputError: two portraits have the same content, of which one might be trained on and
+            the other validate.
+    """
     known: dict[bytes, Path] = {}
     total = hashlib.sha256(f"{RECIPE} {size} {pairs}".encode())
     for name, file in portraits.items():

@@ -126,6 +126,9 @@ def make_pairs(
 def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The pictures below a folder by name, without those that this program wrote there (pairs,
     panels), and the names of ignored files.
+
+    Raises:
+        UserInputError: there are none.
     """
     listing = list_pictures(folder)
     others = defaultdict(set)

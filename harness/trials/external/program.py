@@ -126,7 +126,11 @@ def check_losses(pattern: str | None, mark: str | None) -> None:
 
 
 def check_program(program: Program, space: Space, from_scratch: bool, init_from: bool) -> None:
-    """Reject a search whose parameters or start do not match the placeholders of the command."""
+    """Reject a search whose parameters or start do not match the placeholders of the command.
+
+    Raises:
+        UserInputError: names the parameter or placeholder.
+    """
     named = named_in(" ".join(program.command))
     for name in space.parameters:
         if name not in (*space.fixed, *named, USED):

@@ -76,7 +76,11 @@ def python_of(folder: Path) -> str:
 
 
 def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:
-    """Reject a copy that does not support these settings."""
+    """Reject a copy that does not support these settings.
+
+    Raises:
+        UserInputError: names the missing option or model.
+    """
     data = {"folder": "pairs", "direction": "AtoB", "n_train": 1}
     command = train_commands(params.model_dump(), train.model_dump(), data, "check", "warm")[-1]
     if lacking := missing(options_of(command), repository.model_dump(mode="json")):

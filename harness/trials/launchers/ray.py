@@ -50,7 +50,11 @@ def connect(address: str | None) -> None:
 
 
 def load() -> Any:
-    """The Ray module, imported only if it is used."""
+    """The Ray module, imported only if it is used.
+
+    Raises:
+        UserInputError: Ray is not installed.
+    """
     try:
         return importlib.import_module("ray")
     except ImportError:

@@ -129,6 +129,24 @@ def test_a_broken_guard_keeps_a_trial_off_the_front() -> None:
     assert [trial.number for trial in trials_by_score(study)] == [0]
 
 
+@pytest.mark.parametrize("other", [[0.5, 0.6], [0.4, 0.5]])
+@pytest.mark.parametrize("first", [0, 1])
+def test_who_is_level_in_one_and_behind_in_the_other_is_beaten(
+    other: list[float], first: int
+) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for values in ([0.5, 0.5], other)[:: 1 - 2 * first]:
+        study.add_trial(optuna.trial.create_trial(values=values))
+    assert [trial.number for trial in trials_by_score(study)] == [first]
+
+
+def test_trials_that_are_level_in_both_share_the_front() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for _ in range(2):
+        study.add_trial(optuna.trial.create_trial(values=[0.5, 0.5]))
+    assert [trial.number for trial in trials_by_score(study)] == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -143,7 +143,7 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -
     file.mkdir() if held is None else file.write_text(held)
     for opening in (
         lambda: sqlite_url(file),
-        lambda: record.open_existing(RunPaths(tmp_path), None, None),
+        lambda: record.open_existing(RunPaths(tmp_path), None),
     ):
         with pytest.raises(UserInputError, match=r"optuna\.db cannot be opened .*harness doctor"):
             opening()
@@ -152,9 +152,10 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -
 def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
     new_study(tmp_path)
     paths = RunPaths(tmp_path)
-    assert [s.study_name for s in record.open_existing(paths, None, None)] == ["fake"]
+    studies, unreadable = record.open_existing(paths, None)
+    assert ([s.study_name for s in studies], unreadable) == (["fake"], {})
     with pytest.raises(UserInputError, match=r"no study other.*its studies are: fake"):
         record.open_existing(paths, None, "other")
     with pytest.raises(UserInputError, match="--run-dir"):
-        record.open_existing(RunPaths(tmp_path / "nowhere"), None, None)
+        record.open_existing(RunPaths(tmp_path / "nowhere"), None)
     assert not (tmp_path / "nowhere").exists()

@@ -245,7 +245,7 @@ def test_a_store_that_does_not_open_loses_nothing_and_its_reason_is_logged(
 def test_a_damaged_database_is_one_sentence_and_stays_as_it_is(runs: Path, tmp_path: Path) -> None:
     file = runs / "mlflow.db"
     whole = file.read_bytes()
-    for held in (b"no database at all" * 100, whole[: len(whole) // 2]):
+    for held in (b"no database at all" * 100, whole[: len(whole) // 2], b""):
         file.write_bytes(held)
         tracker, said = tracker_of(study_store(runs), tmp_path / "out")
         tracker.put(began(0))
