@@ -2,7 +2,7 @@
 
     python -m benchmarks.data    # 5 minutes on two quiet cores; results/data.json
 
-Makes pairs from photographs inside scikit-image, perturbs them to the wanted number of files in a
+Makes pairs from photographs inside scikit-image, perturbs them to the given number of files in a
 temporary folder, and checks a tenth of them and all of them, each in a fresh process, so that the
 peaks of memory can be compared. Makes pairs beside the plain scikit-image way of doing so, and
 measures what the warp alone takes of fine detail. Looks for crops of every photograph, and for
