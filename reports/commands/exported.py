@@ -10,7 +10,6 @@ from optuna.trial import FrozenTrial
 
 from reports.commands.notes import before, notes, own_pictures
 from reports.commands.program_template import program_commands
-from reports.commands.recorded_paths import mark_of_warm_start, warm_start_of
 from reports.commands.repository_options import in_its_words
 from reports.commands.train_py import (
     ADD_MODEL,
@@ -32,6 +31,10 @@ from reports.record.trial import TrialRecord
 from reports.texts.translations import Translate
 
 Config = dict[str, Any]
+
+# How many of a path's last parts lie in the study's folder: those of checkpoints/warm_start,
+# external/pairs and external/inputs/search.
+WARM_START, PAIRS, INPUTS = 2, 2, 3
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,10 @@ def commands_of(
         ValueError: one sentence: the copy cannot train it.
     """
     params, data = params_of(trial), setup.data.as_data()
-    device = kind_of_device(setup.device)
+    device = "cuda" if setup.device.startswith("cuda") else "cpu"  # of `cuda:0, cuda:1`
     name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
-    warm_start = warm_start_of(setup, folder)
+    warm_start = placed(setup.warm_start_folder, WARM_START, folder)
     if program:
         if repository:
             raise ValueError(
@@ -116,11 +119,6 @@ def commands_of(
     )
 
 
-def kind_of_device(noted: str) -> str:
-    """cpu or cuda, of a study's devices: `cpu`, `cuda:0, cuda:1`, `cpu on ray`."""
-    return "cuda" if noted.startswith("cuda") else "cpu"
-
-
 def is_progressive(trial: FrozenTrial) -> bool:
     """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
     return TrialRecord.of(trial).recipe == "progressive"
@@ -143,3 +141,31 @@ def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Co
 def as_lines(commands: list[Command]) -> str:
     """Commands for a shell, in order."""
     return "".join(f"{shell(command)}\n" for command in commands)
+
+
+def mark_of_warm_start(setup: StudySetup, train: Mapping[str, Any]) -> str:
+    """The suffix of the warm start's files for the trial's kind of generator, if there are two.
+
+    Args:
+        train: the trial's own settings; its generator may be of the other kind than the study's.
+    """
+    return "_warp" if moves_pixels(train) and not setup.train.moves else ""
+
+
+def program_of(setup: StudySetup, folder: Path | None) -> dict[str, Any] | None:
+    """The user's program that ran the trials, with its paths as they are now; None: none did."""
+    program = setup.program
+    if program is None:
+        return None
+    return {
+        **program.as_data(),
+        "pairs": placed(program.pairs, PAIRS, folder),
+        "inputs": placed(program.inputs, INPUTS, folder),
+    }
+
+
+def placed(path: str | None, parts: int, folder: Path | None) -> str | None:
+    """A recorded path, moved to the study's current folder: its last `parts` lie in that folder."""
+    if path is None or folder is None:
+        return path
+    return str(folder.absolute().joinpath(*Path(path).parts[-parts:]))

@@ -11,8 +11,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.analysis.decision import decide
-from reports.commands.exported import commands_of, is_progressive
-from reports.commands.recorded_paths import program_of
+from reports.commands.exported import commands_of, is_progressive, program_of
 from reports.commands.train_py import PROGRESSIVE_STAGES
 from reports.record.finalists import AsIs, Finalists
 from reports.record.names import RECOMMENDED

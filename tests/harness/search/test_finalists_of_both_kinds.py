@@ -25,7 +25,7 @@ from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
-from reports.commands.recorded_paths import mark_of_warm_start
+from reports.commands.exported import mark_of_warm_start
 from reports.commands.train_py import continue_from
 from reports.export.best_yaml import best_config
 from reports.page.report import render
