@@ -1,4 +1,4 @@
-"""The pictures of a rung: what a person looks at to judge a trial, and to compare it to others."""
+"""The pictures of a rung, for people: a panel of several pictures, and a crop to compare trials."""
 
 import io
 import json
@@ -20,14 +20,13 @@ CROP = 512  # pixels: about the side of an enlarged crop
 
 
 def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
-    """A PNG with a row a picture: retouched | restored | original | outline of the scored region.
+    """A PNG, one row per picture: retouched | restored | original | outline of the scored region.
 
     Its text `regions` has the box around each row's region, in pixels of a cell.
 
     Args:
-        reference: the validation pictures.
         restored: `[n, 3, h, w]` in [0, 1].
-        rows: how many pictures, the first ones.
+        rows: number of pictures, from the first.
     """
     originals = reference.targets[:rows]
     retouched = originals if reference.inputs is None else reference.inputs[:rows]
@@ -57,9 +56,7 @@ def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
 
 
 def crop_png(reference: Reference, restored: Tensor) -> bytes:
-    """A PNG of the first picture that has a scored region, restored: a square around that region.
-
-    Small ones are enlarged, so that they stay readable beside those of other trials.
+    """A PNG of the first scored region, restored: a square crop, enlarged if it is small.
 
     Args:
         restored: `[n, 3, h, w]` in [0, 1].
@@ -93,7 +90,7 @@ def square_around(region: Tensor) -> tuple[int, int, int]:
 
 
 def outline(pictures: Tensor, masks: Tensor) -> Tensor:
-    """The pictures with the border of each mask drawn in, one pixel wide."""
+    """The pictures with the border of each mask, one pixel wide."""
     eroded = -F.max_pool2d(-masks.float(), 3, 1, 1)
     border = masks & (eroded == 0)
     colour = torch.tensor(OUTLINE, device=pictures.device).view(1, 3, 1, 1) / 255

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from reports.commands.notes import before, notes, own_pictures
 from reports.commands.program_template import program_commands
+from reports.commands.recorded_paths import data_of, mark_of_warm_start, warm_start_of
 from reports.commands.repository_options import in_its_words
 from reports.commands.train_py import (
     ADD_MODEL,
@@ -31,10 +32,6 @@ from reports.record.trial import TrialRecord
 from reports.texts.translations import Translate
 
 Config = dict[str, Any]
-
-# How many of a path's last parts lie in the study's folder: those of checkpoints/warm_start,
-# external/pairs and external/inputs/search.
-WARM_START, PAIRS, INPUTS = 2, 2, 3
 
 
 @dataclass(frozen=True)
@@ -79,11 +76,11 @@ def commands_of(
     Raises:
         ValueError: one sentence: the copy cannot train it.
     """
-    params, data = params_of(trial), setup.data.as_data()
+    params, data = params_of(trial), data_of(setup, folder)
     device = "cuda" if setup.device.startswith("cuda") else "cpu"  # of `cuda:0, cuda:1`
     name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
-    warm_start = placed(setup.warm_start_folder, WARM_START, folder)
+    warm_start = warm_start_of(setup, folder)
     if program:
         if repository:
             raise ValueError(
@@ -141,31 +138,3 @@ def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Co
 def as_lines(commands: list[Command]) -> str:
     """Commands for a shell, in order."""
     return "".join(f"{shell(command)}\n" for command in commands)
-
-
-def mark_of_warm_start(setup: StudySetup, train: Mapping[str, Any]) -> str:
-    """The suffix of the warm start's files for the trial's kind of generator, if there are two.
-
-    Args:
-        train: the trial's own settings; its generator may be of the other kind than the study's.
-    """
-    return "_warp" if moves_pixels(train) and not setup.train.moves else ""
-
-
-def program_of(setup: StudySetup, folder: Path | None) -> dict[str, Any] | None:
-    """The user's program that ran the trials, with its paths as they are now; None: none did."""
-    program = setup.program
-    if program is None:
-        return None
-    return {
-        **program.as_data(),
-        "pairs": placed(program.pairs, PAIRS, folder),
-        "inputs": placed(program.inputs, INPUTS, folder),
-    }
-
-
-def placed(path: str | None, parts: int, folder: Path | None) -> str | None:
-    """A recorded path, moved to the study's current folder: its last `parts` lie in that folder."""
-    if path is None or folder is None:
-        return path
-    return str(folder.absolute().joinpath(*Path(path).parts[-parts:]))

@@ -124,7 +124,7 @@ def test_an_ending_has_its_count_and_the_range_of_its_own_numbers() -> None:
         add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason)
     found = [(row.reason, len(row.trials)) for row in summarise(study).endings]
     assert found == [
-        ("pruned at step 100 to 250: 0.1950 to 0.3360 is not in the better half there", 3),
+        ("stopped at step 100 to 250: 0.1950 to 0.3360 is not in the better half there", 3),
         ("diverged: G_L1 -2.5 to 1e-07 at step 9", 2),
     ]
 
