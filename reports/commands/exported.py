@@ -77,7 +77,7 @@ def commands_of(
         ValueError: one sentence: the copy cannot train it.
     """
     params, data = params_of(trial), data_of(setup, folder)
-    device = kind_of_device(setup.device)
+    device = "cuda" if setup.device.startswith("cuda") else "cpu"  # of `cuda:0, cuda:1`
     name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
     warm_start = warm_start_of(setup, folder)
@@ -114,11 +114,6 @@ def commands_of(
         before(params, data, device, repository, say),
         notes(params, train, data, setup.weights, setup.trainer, say),
     )
-
-
-def kind_of_device(noted: str) -> str:
-    """cpu or cuda, of a study's devices: `cpu`, `cuda:0, cuda:1`, `cpu on ray`."""
-    return "cuda" if noted.startswith("cuda") else "cpu"
 
 
 def is_progressive(trial: FrozenTrial) -> bool:

@@ -7,7 +7,6 @@ import pandas as pd
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.export.csv_cells import plain_cell
 from reports.record.names import PARAMS
 from reports.record.queries import (
     breaking,
@@ -20,6 +19,9 @@ from reports.record.queries import (
     trials_of,
 )
 from reports.record.trial import TrialRecord
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a formula in Excel, LibreOffice or Google Sheets."""
 
 
 def trials_frame(study: Study) -> pd.DataFrame:
@@ -83,6 +85,11 @@ def as_csv(frame: pd.DataFrame) -> str:
     """The table as CSV, an empty cell where there is no value, and none a formula."""
     cells = frame.astype(object)  # pandas 2 would write whole numbers beside gaps as 400.0
     return cells.map(plain_cell).to_csv(index=False, lineterminator="\n")
+
+
+def plain_cell(value: object) -> object:
+    """A value for CSV: text that could be taken for a formula gets an apostrophe before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def as_json(frame: pd.DataFrame) -> str:

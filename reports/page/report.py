@@ -1,6 +1,7 @@
 """The report as one HTML file that needs nothing beside it."""
 
 import os
+from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -143,15 +144,10 @@ def effect_dots(kind: KindEffects, say: Translate) -> Dots:
     return dots(rows, 0.0, signed)
 
 
-def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of the table of all trials, with only what a page shows."""
-    wanted = ["trial", "state", "recipe", "score", "last_value", *PARAMS, "seconds", "reason"]
-    wanted += [name for name in ("netG",) if name in frame]
-    rows = frame[wanted].astype(object)
-    return [
-        {str(key): entry for key, entry in row.items()}
-        for row in rows.where(rows.notna(), None).to_dict("records")
-    ]
+def table(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of the table of all trials; None where there is no value."""
+    rows = frame.astype(object)
+    return rows.where(rows.notna(), None).to_dict("records")
 
 
 def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
