@@ -74,6 +74,7 @@ class Prototype(Pix2Pix):
         self.optimizer_G.descend(torch.stack(list(losses.values())).sum() + further)
         self.optimizer_D.freeze(False)
         found = torch.stack([*losses.values(), real, fake]).detach()
+        self.sums += found
         return dict(zip(self.names, found.unbind(), strict=True))
 
 

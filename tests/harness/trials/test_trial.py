@@ -17,6 +17,7 @@ from harness.errors import DivergedError, UserInputError
 from harness.tracking import SCORE, metrics_of
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
+from harness.training.inputs import Inputs
 from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.training.step import Pix2Pix
 from harness.training.warm_start import WarmStart
@@ -305,13 +306,12 @@ def test_a_generator_initialised_as_a_copy_returns_nearly_its_input() -> None:
 class Replayed:
     """Replaces a CUDA graph: trains on the present content of the captured tensors."""
 
-    def __init__(self, model: Pix2Pix, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-        self.model, self.batch = model, batch
-        self.losses = {name: torch.zeros(()) for name in model.names}
+    def __init__(self, model: Pix2Pix, inputs: Inputs) -> None:
+        self.model, self.inputs = model, inputs
 
     def replay(self) -> None:
-        for name, loss in self.model.optimize(*self.batch).items():
-            self.losses[name].copy_(loss)
+        self.model.optimize(*self.inputs.batch())
+        self.model.averaged.move(self.model.generator)
 
 
 def test_trials_on_captured_steps_equal_those_on_eager_steps(
@@ -320,20 +320,19 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
     """So does the warm start; a second trial of the same structure reuses the captured tensors."""
     captures = []
 
-    def capture(
-        model: Pix2Pix, retouched: torch.Tensor, original: torch.Tensor, wanted: None = None
-    ) -> CapturedStep:
-        batch = (retouched.clone(), original.clone())
-        model.optimize(*batch)  # as a capture's warm-up does
-        captures.append(graph := Replayed(model, batch))
-        return CapturedStep(model, graph, *batch, wanted, graph.losses)  # type: ignore[arg-type]
+    def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
+        model.optimize(*inputs.batch())  # as a capture's warm-up does
+        captures.append(graph := Replayed(model, inputs))
+        return CapturedStep(model, inputs, graph, None, {})  # type: ignore[arg-type]
 
     found = {}
     for way in ("eager", "captured"):
         trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
         if way == "captured":
             monkeypatch.setattr(CapturedStep, "capture", capture)
-            monkeypatch.setattr("harness.training.warm_start.replayed", lambda run, *_: run)
+            monkeypatch.setattr(
+                "harness.training.warm_start.replayed", lambda run, _, fed: (run, fed)
+            )
             for module in ("harness.trials.trial", "harness.training.warm_start"):
                 monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)
         baseline = trials.prepare(lambda done, total: None)
