@@ -34,6 +34,7 @@ from harness.training.warm_start import WarmStart, from_user_model, make_warm_st
 from harness.trials.devices import with_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
+    Answer,
     Baseline,
     Pace,
     ProgressCallback,
@@ -199,12 +200,15 @@ class Trials:
                     score.value,
                     score.components,
                     progress.losses,
-                    panel_png(evaluator.reference, restored),
-                    crop_png(evaluator.reference, restored),
-                    self.remark(),
+                    crop=crop_png(evaluator.reference, restored),
+                    remark=self.remark(),
                 )
-                if not report(rung):
+                answer = report(rung)
+                if not answer:
                     return None
+        if answer == Answer.ONLY_SCORE:
+            return TrialResult(rung, score.per_image, None)
+        rung = replace(rung, panel=panel_png(evaluator.reference, restored))
         if not isinstance(progress.judged, nn.Module):
             return TrialResult(rung, score.per_image, None)
         with write_aside(checkpoint) as aside:

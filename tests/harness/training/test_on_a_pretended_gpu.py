@@ -72,12 +72,13 @@ def scores_of(trials: Trials, tasks: list[TrialParams]) -> list[float]:
     scores = [baseline.noop, baseline.warm_start]
 
     def report(rung: Rung) -> bool:
-        assert rung.panel.startswith(b"\x89PNG")
         scores.append(rung.value)
         return True
 
     for number, params in enumerate(tasks):
-        trials.run(TrialTask(number, params, 0), report)
+        result = trials.run(TrialTask(number, params, 0), report)
+        assert result is not None
+        assert result.rung.panel.startswith(b"\x89PNG")
     return scores
 
 
