@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from benchmarks.step import PARAMS, WITH_PERCEPTUAL, looked_through
 from harness.config.profiles import QUICK, STANDARD
 from harness.config.settings import TrainSettings
 from harness.data.pairs.pair_set import PairSet
-from harness.training.batches import Batch, batches
+from harness.training.batches import Batches, batches
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.feature_cache import TargetFeatures
+from harness.training.inputs import inputs_for
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.step import Pix2Pix
 
@@ -117,7 +118,7 @@ def random_pairs(settings: TrainSettings) -> PairSet:
 
 def build(
     scene: Scene, precision: str, perceptual: bool, seed: int = 0
-) -> tuple[Pix2Pix, tuple[NetWeights, NetWeights], Iterator[Batch]]:
+) -> tuple[Pix2Pix, tuple[NetWeights, NetWeights], Batches]:
     """A training on random pictures: its model, its initial weights, its batches."""
     settings = scene.trial.but({"precision": precision})
     params = WITH_PERCEPTUAL if perceptual else PARAMS
@@ -135,9 +136,9 @@ def build(
 
 def captured(
     scene: Scene, precision: str, perceptual: bool, seed: int = 0
-) -> tuple[CapturedStep, Iterator[Batch]]:
+) -> tuple[CapturedStep, Batches]:
     """The same, its step captured and at its start."""
     model, initial, stream = build(scene, precision, perceptual, seed)
-    step = CapturedStep.capture(model, *next(stream))
+    step = CapturedStep.capture(model, inputs_for(stream))
     step.restart(*initial, WITH_PERCEPTUAL if perceptual else PARAMS)
     return step, stream

@@ -4,7 +4,8 @@
 
 Batch 1, three layers. Views compute nothing and are left out. `captured`: of the step's graph,
 which the host starts as one, at 256 px and ngf 64. The others, in the tiny sizes of a rehearsal,
-are what the host starts itself: `beside` the graph at every step (crops, running average, sums);
+are what the host starts itself: `beside` the graph at every step (where its pictures are, and the
+perceptual term's features of them);
 in a step that trains a discriminator of each depth and loss of the default space against a finished
 generator (`warm_discriminators`); `from_host`, copies to the device when a second trial of a
 structure begins. Kernels are not counted: which operation takes several is known on a GPU alone.
@@ -28,7 +29,7 @@ from harness.config.profiles import STANDARD
 from harness.config.settings import TrialPlan
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.training import cuda_graph
-from harness.training.batches import Batch
+from harness.training.batches import Draw
 from harness.training.loop import train
 from harness.training.warm_start import train_discriminators
 from harness.trials.messages import TrialTask
@@ -76,12 +77,13 @@ def beside(scene: Scene, gpu: Any, perceptual: bool) -> int:
     settings = scene.trial.but({"steps": STEPS, "rungs": (STEPS,)})
     seen: list[int] = []
 
-    def watched() -> Iterator[Batch]:
-        for batch in stream:
+    def watched(draws: Iterator[Draw]) -> Iterator[Draw]:
+        for draw in draws:
             seen.append(computing(gpu.operations))
-            yield batch
+            yield draw
 
-    for _ in train(step, watched(), settings):
+    stream.draws = watched(stream.draws)
+    for _ in train(step, stream, settings):
         pass
     return seen[4] - seen[3]
 

@@ -21,7 +21,7 @@ from harness.data.pairs.prepare import PreparedData
 from harness.search.plan import SearchPlan
 from harness.search.resolve import choose_objective, choose_recipes, other_generator, read_space
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
-from harness.trials.messages import Baseline, Pace, Rung, TrialResult, TrialTask
+from harness.trials.messages import Answer, Baseline, Pace, Rung, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, Ready, Stopped
 from search_spaces.trial_params import TrialParams
 
@@ -100,7 +100,7 @@ class SimulatedLauncher:
     def start(self, number: int) -> None:
         self.messages[number] = [Ready()]
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
         messages = self.messages.setdefault(number, [])
         match order:
             case Measure():
@@ -110,14 +110,16 @@ class SimulatedLauncher:
             case TrialTask():
                 self.running[number] = order, 0
                 messages.append(self.rung(order, 0))
-            case True:
+            case Answer.STOP:
+                messages.append(Stopped())
+            case Answer():
                 task, rung = self.running[number]
                 self.running[number] = task, rung + 1
-                messages.append(self.rung(task, rung + 1))
-            case _:
-                messages.append(Stopped())
+                messages.append(self.rung(task, rung + 1, order))
 
-    def rung(self, task: TrialTask, index: int) -> Rung | TrialResult:
+    def rung(
+        self, task: TrialTask, index: int, answer: Answer = Answer.GO_ON
+    ) -> Rung | TrialResult:
         """The rung of that index; after the last, the end."""
         step = QUICK.rungs[min(index, len(QUICK.rungs) - 1)]
         value = quality(task.params, step)
@@ -133,7 +135,7 @@ class SimulatedLauncher:
             return rung
         per_image = tuple({"name": f"p{number}.png", "score": value} for number in range(12))
         checkpoint = self.folder / "checkpoints" / f"t{task.number:03d}_net_G.pth"
-        return TrialResult(rung, per_image, checkpoint)
+        return TrialResult(rung, per_image, None if answer == Answer.ONLY_SCORE else checkpoint)
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
         return [(number, self.next_of(number)) for number in sorted(self.messages)]

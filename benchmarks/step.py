@@ -28,10 +28,12 @@ from torch.nn import functional as F
 from benchmarks.scaffold import in_turns, write_result
 from harness.config.profiles import QUICK, STANDARD
 from harness.config.settings import TrainSettings
+from harness.training.batches import Batch
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.fast_convolutions import Conv2d, ConvTranspose2d, ToOneChannel
 from harness.training.feature_cache import MOST_BYTES, TargetFeatures
+from harness.training.inputs import Copied
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
@@ -137,7 +139,7 @@ def our_step(
     step: Pix2Pix | CapturedStep = model
     if captured:
         a, b = batch(settings, device)
-        step = CapturedStep.capture(model, a, b, wanted(b))
+        step = CapturedStep.capture(model, Copied(Batch(a, b, wanted(b))))
         step.restart(*initial, params)
     return lambda a, b: step.step(a, b, wanted(b))
 

@@ -66,7 +66,8 @@ def crop_png(reference: Reference, restored: Tensor) -> bytes:
     top, left, side = square_around(masks[first, 0])
     cut = restored[first : first + 1, :, top : top + side, left : left + side]
     file = io.BytesIO()
-    Image.fromarray(as_cells(cut, max(1, round(CROP / side)))[0]).save(file, "PNG")
+    cell = as_cells(cut, max(1, round(CROP / side)))[0]
+    Image.fromarray(cell).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 

@@ -17,14 +17,14 @@ from harness.errors import HarnessError, UserInputError, full_disk
 from harness.search import worker_startup
 from harness.search.estimate import Forecast
 from harness.search.packing import Packing
-from harness.search.phases import Phase
+from harness.search.phases import Phase, answer
 from harness.search.plan import SearchPlan
 from harness.search.recorder import Job, Recorder
 from harness.search.resume import check_same_start
 from harness.study.pruners import WHY_PRUNED
 from harness.study.study import flush
 from harness.trials.launchers.launcher import Died, Launcher
-from harness.trials.messages import Baseline, Pace, Rung, TrialResult
+from harness.trials.messages import Answer, Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
     DiskFull,
     Diverged,
@@ -275,7 +275,7 @@ class Driver:
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung, reply whether the trial continues, and update MLflow and the console."""
         if job.verdict:  # it was stopped, but sent another rung
-            self.launcher.send(worker, False)
+            self.launcher.send(worker, Answer.STOP)
             return
         if rung.remark not in self.remarks:
             self.remarks.add(rung.remark)
@@ -294,7 +294,9 @@ class Driver:
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
                 job.verdict = f"stopped at step {rung.step}: {rung.value:.4f} {why}"
-        self.launcher.send(worker, not job.verdict)
+        self.launcher.send(
+            worker, Answer.STOP if job.verdict else answer(self.phase, job.trial, rung)
+        )
         if math.isfinite(rung.value):
             self.phase.tracker.rung(job.task.name, rung)
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))

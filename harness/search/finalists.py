@@ -171,6 +171,9 @@ class FinalPhase:
     def values(self, rung: Rung) -> list[float]:
         return [rung.value]
 
+    def may_lead(self, trial: Trial, rung: Rung) -> bool:
+        return True
+
     def guard(self, trial: Trial, rung: Rung) -> str:
         return ""  # checked in the search
 

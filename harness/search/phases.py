@@ -18,7 +18,7 @@ from harness.study.pareto import values_of
 from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
 from harness.tracking.study_runs import Tracker
-from harness.trials.messages import Rung, TrialTask
+from harness.trials.messages import Answer, Rung, TrialTask
 from reports.record.names import RECOMMENDED, trial_name
 from reports.record.queries import recipe_trial
 from reports.record.trial import TrialRecord
@@ -64,6 +64,10 @@ class Phase(Protocol):
         """The objective values of a trial that ends with this rung."""
         ...
 
+    def may_lead(self, trial: Trial, rung: Rung) -> bool:
+        """Whether the files of a trial that ends with this rung may be kept."""
+        ...
+
     def guard(self, trial: Trial, rung: Rung) -> str:
         """Record the constraints of a completed trial; returns a message about violated ones."""
         ...
@@ -71,6 +75,12 @@ class Phase(Protocol):
     def rank(self, number: int, recipe: str | None) -> Standing | None:
         """Rank a completed trial; None if this phase ranks none."""
         ...
+
+
+def answer(phase: Phase, trial: Trial, rung: Rung) -> Answer:
+    """The answer to a trial that goes on: at its end, whether its files may be kept."""
+    at_its_end = rung.step == phase.train.steps
+    return Answer.ONLY_SCORE if at_its_end and not phase.may_lead(trial, rung) else Answer.GO_ON
 
 
 class SearchPhase:
@@ -126,6 +136,9 @@ class SearchPhase:
 
     def values(self, rung: Rung) -> list[float]:
         return values_of(rung.components) if self.pareto else [rung.value]
+
+    def may_lead(self, trial: Trial, rung: Rung) -> bool:
+        return self.ranking.may_lead(trial.number, self.values(rung), rung)
 
     def guard(self, trial: Trial, rung: Rung) -> str:
         if self.recommended is None:

@@ -1,13 +1,16 @@
 """Rank the trials of a study: decided once per completed trial, for all callbacks."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from optuna import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
+from harness.trials.messages import Rung
 from reports.record.names import RECOMMENDED
 from reports.record.queries import is_pareto, repainting_by_score, trials_by_score
+from reports.record.trial import TrialRecord
 
 KEPT = 3
 """Number of best trials whose files are kept, in a search with one objective."""
@@ -54,6 +57,23 @@ class Ranking:
         if self.both_kinds:
             found += repainting_by_score(self.study, candidates)[: None if pareto else 1]
         return list(dict.fromkeys(trial.number for trial in found))
+
+    def may_lead(self, number: int, values: list[float], rung: Rung) -> bool:
+        """Whether the files of a trial will be kept if it completes with this rung.
+
+        Trials that complete meanwhile can only displace it, except for the recommended recipe, to
+        which the guards are relative: while one of it runs or waits, any trial may lead.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        recipes = {TrialRecord.of(each).recipe for each in trials if not each.state.is_finished()}
+        if RECOMMENDED in recipes or TrialRecord.of(trials[number]).recipe is not None:
+            return True
+        completed = copy(trials[number])
+        completed.state, completed.values = TrialState.COMPLETE, values
+        completed.user_attrs = completed.user_attrs | TrialRecord.attributes(
+            components=rung.components, score=rung.value
+        )
+        return number in self.among([*(trials[each] for each in self.leaders), completed])
 
     def update(self, number: int, recipe: str | None) -> Standing:
         """Update the ranking after this trial completed."""

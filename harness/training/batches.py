@@ -1,8 +1,9 @@
 """Training batches: pairs are stored as bytes on the device, and cropped and flipped there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import accumulate, chain
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -29,26 +30,87 @@ class Batch(NamedTuple):
 MOST_DEVICE_BYTES = 8 << 30
 
 
+class Batches:
+    """Batches in the order of `draws`, cut when they are iterated over.
+
+    Attributes:
+        pairs: on `device` if they fit.
+        draws: what the batches consist of; a captured step cuts them itself.
+    """
+
+    def __init__(
+        self,
+        pairs: PairSet,
+        settings: TrainSettings,
+        device: torch.device,
+        draws: "Iterator[Draw]",
+        targets: TargetFeatures | None,
+    ) -> None:
+        self.pairs = on_device(pairs, device)
+        self.settings = settings
+        self.device = device
+        self.draws = draws
+        self.targets = targets
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        return self.cut(next(self.draws))
+
+    def peek(self) -> "Draw":
+        """The next draw, which stays the next."""
+        first = next(self.draws)
+        self.draws = chain([first], self.draws)
+        return first
+
+    def cut(self, draw: "Draw") -> Batch:
+        """A draw as a batch on the device."""
+        retouched, original = (
+            self.side(draw, pictures) for pictures in (self.pairs.retouched, self.pairs.originals)
+        )
+        return Batch(retouched, original, self.features(draw, original))
+
+    def side(self, draw: "Draw", pictures: tuple[Tensor, ...]) -> Tensor:
+        return to_signed(
+            torch.stack([cut(pictures[index]) for index, cut in draw]).to(
+                self.device, memory_format=torch.channels_last
+            )
+        )
+
+    def features(self, draw: "Draw", original: Tensor | None = None) -> Features | None:
+        """The features of a draw's originals, which are cut unless they are known or given."""
+        if self.targets is None:
+            return None
+        views = [(index, cut.flip) for index, cut in draw]
+        if original is None and not self.targets.knows(views):
+            original = self.side(draw, self.pairs.originals)
+        return self.targets(views, original)
+
+
 def batches(
     pairs: PairSet,
     settings: TrainSettings,
     device: torch.device,
     seed: int,
     targets: TargetFeatures | None = None,
-) -> Iterator[Batch]:
+) -> Batches:
     """Endless batches, float `[n, 3, crop, crop]`, with features from `targets` if given.
 
     Every epoch has each picture once, in a new random order; both halves of a pair get the same
     crop and flip. The same seed gives the same batches, whatever the trial's parameters.
     """
-    pairs = on_device(pairs, device)
     random = torch.Generator().manual_seed(seed)
-    waiting: list[int] = []
-    while True:
-        while len(waiting) < settings.batch_size:
-            waiting += torch.randperm(len(pairs), generator=random).tolist()
-        chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
-        yield cut_batch(pairs, chosen, settings, device, random, targets)
+
+    def draws() -> "Iterator[Draw]":
+        waiting: list[int] = []
+        while True:
+            while len(waiting) < settings.batch_size:
+                waiting += torch.randperm(len(pairs), generator=random).tolist()
+            chosen, waiting = waiting[: settings.batch_size], waiting[settings.batch_size :]
+            yield draw(pairs, chosen, settings, random)
+
+    return Batches(pairs, settings, device, draws(), targets)
 
 
 def epoch_batches(
@@ -57,49 +119,60 @@ def epoch_batches(
     device: torch.device,
     random: torch.Generator,
     targets: TargetFeatures | None = None,
-) -> Iterator[Batch]:
+) -> Batches:
     """The batches of one epoch, as in `batches`; the last one may be smaller.
 
     All randomness comes from `random`: with its state restored, the same epochs follow.
     """
-    order: list[int] = torch.randperm(len(pairs), generator=random).tolist()
-    for start in range(0, len(order), settings.batch_size):
-        chosen = order[start : start + settings.batch_size]
-        yield cut_batch(pairs, chosen, settings, device, random, targets)
+
+    def draws() -> "Iterator[Draw]":
+        order: list[int] = torch.randperm(len(pairs), generator=random).tolist()
+        for start in range(0, len(order), settings.batch_size):
+            yield draw(pairs, order[start : start + settings.batch_size], settings, random)
+
+    return Batches(pairs, settings, device, draws(), targets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicePairs(PairSet):
+    """Pairs on a GPU, whose pictures are views of one tensor.
+
+    Attributes:
+        both: uint8 `[2, bytes]`, the retouched pictures one after the other, and their originals.
+        starts: the first byte of each picture.
+    """
+
+    both: Tensor
+    starts: tuple[int, ...]
+
+    def place(self, index: int, cut: "Cut") -> tuple[int, int, int, int]:
+        """Where a cut begins: its first byte, and the distance to its next channel, row, column."""
+        _, height, width = self.retouched[index].shape
+        top, left, right = cut.rows.start, cut.columns.start, cut.columns.stop - 1
+        column = right if cut.flip else left
+        start = self.starts[index] + top * width + column
+        return start, height * width, width, -1 if cut.flip else 1
 
 
 def on_device(pairs: PairSet, device: torch.device) -> PairSet:
-    """Move the pairs, as bytes, to `device`, unless they are too large."""
-    size = sum(picture.numel() for picture in (*pairs.retouched, *pairs.originals))
-    if size > MOST_DEVICE_BYTES:
+    """Move the pairs, as bytes, to a GPU, unless they are too large or already there."""
+    sides = (pairs.retouched, pairs.originals)
+    sizes = [picture.numel() for picture in pairs.retouched]
+    too_large = 2 * sum(sizes) > MOST_DEVICE_BYTES
+    if device.type == "cpu" or isinstance(pairs, DevicePairs) or too_large:
         return pairs
-    return replace(
-        pairs,
-        retouched=tuple(picture.to(device) for picture in pairs.retouched),
-        originals=tuple(picture.to(device) for picture in pairs.originals),
-    )
-
-
-def cut_batch(
-    pairs: PairSet,
-    chosen: list[int],
-    settings: TrainSettings,
-    device: torch.device,
-    random: torch.Generator,
-    targets: TargetFeatures | None,
-) -> Batch:
-    """The chosen pairs, cropped and flipped, as a batch on `device`."""
-    cuts = [draw_cut(pairs.retouched[index].shape, settings, random) for index in chosen]
-    retouched, original = (
-        to_signed(
-            torch.stack([cut(side[k]) for k, cut in zip(chosen, cuts, strict=True)]).to(
-                device, memory_format=torch.channels_last
-            )
+    both = torch.empty(2, sum(sizes), dtype=torch.uint8, device=device)
+    starts = tuple(accumulate(sizes, initial=0))[:-1]
+    retouched, originals = (
+        tuple(
+            target[start : start + size].view(picture.shape).copy_(picture)
+            for start, size, picture in zip(starts, sizes, pictures, strict=True)
         )
-        for side in (pairs.retouched, pairs.originals)
+        for target, pictures in zip(both, sides, strict=True)
     )
-    views = [(index, cut.flip) for index, cut in zip(chosen, cuts, strict=True)]
-    return Batch(retouched, original, None if targets is None else targets(views, original))
+    return DevicePairs(
+        pairs.names, retouched, originals, pairs.masks, pairs.undone, both=both, starts=starts
+    )
 
 
 @dataclass(frozen=True)
@@ -113,6 +186,17 @@ class Cut:
     def __call__(self, picture: Tensor) -> Tensor:
         cut = picture[:, self.rows, self.columns]
         return cut.flip(-1) if self.flip else cut
+
+
+Draw = list[tuple[int, Cut]]
+"""The pairs of a batch by number, each with its cut."""
+
+
+def draw(
+    pairs: PairSet, chosen: list[int], settings: TrainSettings, random: torch.Generator
+) -> Draw:
+    """Draw a cut of each chosen pair."""
+    return [(index, draw_cut(pairs.retouched[index].shape, settings, random)) for index in chosen]
 
 
 def draw_cut(shape: torch.Size, settings: TrainSettings, random: torch.Generator) -> Cut:

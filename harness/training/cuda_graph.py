@@ -3,26 +3,25 @@
 A batch-1 step is about a thousand small kernels, which take longer to launch than to run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.config.settings import TrainSettings
 from harness.errors import causes, is_out_of_memory
-from harness.training.batches import Batch
+from harness.training.batches import Batch, Batches
 from harness.training.checkpoints import NetWeights
+from harness.training.inputs import Inputs, inputs_for
 from harness.training.perceptual import Features
+from harness.training.running_average import RunningAverage
 from harness.training.step import Pix2Pix
-from search_spaces.trial_params import TrialParams
+from search_spaces.trial_params import GanMode, TrialParams, Value
 
 # Eager steps before the capture, in which libraries choose algorithms and optimisers create state.
 WARM_UPS = 3
-# Steps between checks for a loss that is not finite, which synchronise with the device. Meanwhile
-# no harm is done, since nothing is updated after such a loss.
-CHECK_EVERY = 50
 # Captured steps are kept until less than this share of the device's memory is free: each occupies
 # memory for its networks, gradients and activations.
 LEAST_FREE = 0.25
@@ -30,131 +29,138 @@ LEAST_FREE = 0.25
 # room.
 COUNTED = 4
 
-R = TypeVar("R")
 
+def record(
+    runs: Sequence[Callable[[], object]], changed: Sequence[Tensor]
+) -> list[torch.cuda.CUDAGraph]:
+    """Capture what each of `runs` does on the device. They are never replayed at the same time.
 
-def record(run: Callable[[], R], changed: Sequence[Tensor]) -> tuple[torch.cuda.CUDAGraph, R]:
-    """Capture what `run` does on the device, and return it with what it returned.
-
-    It is run a few times, after which `changed` and the device's random numbers are as before.
+    The first, which does what any of them does, is run a few times, after which `changed` and the
+    device's random numbers are as before.
 
     Args:
-        changed: all tensors that outlive `run` and that it changes.
+        changed: all tensors that outlive `runs` and that they change.
     """
     before = [each.detach().clone() for each in changed]
     chance = torch.cuda.get_rng_state()
+    graphs: list[torch.cuda.CUDAGraph] = []
     try:
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
-                run()
+                runs[0]()
         torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        # If a capture fails, torch's own context does not restore the current stream; the outer
-        # one does.
-        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
-            made = run()
+        for run in runs:
+            graph = torch.cuda.CUDAGraph()
+            pool = graphs[0].pool() if graphs else None
+            # If a capture fails, torch's own context does not restore the current stream; the
+            # outer one does.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                torch.cuda.graph(graph, pool=pool),
+            ):
+                run()
+            graphs.append(graph)
     finally:
         with torch.no_grad():
             torch._foreach_copy_(list(changed), before)
         torch.cuda.set_rng_state(chance)
-    return graph, made
+    return graphs
 
 
 def replayed(
-    run: Callable[[Tensor, Tensor], object],
-    changed: Sequence[Tensor],
-    retouched: Tensor,
-    original: Tensor,
-) -> Callable[[Tensor, Tensor], object]:
-    """`run` as a captured graph, for batches of this shape; itself where capture is refused.
+    run: Callable[[Batch], object], changed: Sequence[Tensor], batches: Batches
+) -> tuple[Callable[[Batch], object], Iterator[Batch]]:
+    """`run` as a captured graph, and the batches for it; both themselves if capture is refused.
 
     Args:
         changed: as for `record`.
     """
-    inputs = (retouched.clone(), original.clone())
+    inputs = inputs_for(batches)
     try:
-        graph, _ = record(lambda: run(*inputs), changed)
+        (graph,) = record([lambda: run(inputs.batch())], changed)
     except RuntimeError as error:
         if refusal(error):
-            return run
+            return run, batches
         raise
 
-    def replay(retouched: Tensor, original: Tensor) -> None:
-        for mine, given in zip(inputs, (retouched, original), strict=True):
-            mine.copy_(given)
+    def replay(batch: Batch) -> None:
+        inputs.write(batch)
         graph.replay()
 
-    return replay
+    return replay, inputs.feed(batches)
 
 
 @dataclass
 class CapturedStep:
-    """A model whose step is replayed. All batches must have the same shape."""
+    """A model whose step is replayed. All batches must have the same shape.
+
+    Attributes:
+        graph: a step and an update of the running average.
+        plain: a step alone; None if every step updates the average.
+        losses: of the latest step, which the next one overwrites.
+    """
 
     model: Pix2Pix
+    inputs: Inputs
     graph: torch.cuda.CUDAGraph
-    retouched: Tensor
-    original: Tensor
-    original_features: Features | None
+    plain: torch.cuda.CUDAGraph | None
     losses: dict[str, Tensor]
-    steps: int = 0
 
     @classmethod
-    def capture(
-        cls,
-        model: Pix2Pix,
-        retouched: Tensor,
-        original: Tensor,
-        original_features: Features | None = None,
-    ) -> "CapturedStep":
-        """Capture `model.optimize` for batches of this shape; the model stays as it is."""
-        retouched, original = retouched.clone(), original.clone()
-        original_features = original_features and tuple(
-            layer.clone() for layer in original_features
-        )
-        graph, losses = record(
-            lambda: model.optimize(retouched, original, original_features), model.changed()
-        )
-        return cls(model, graph, retouched, original, original_features, losses)
+    def capture(cls, model: Pix2Pix, inputs: Inputs) -> "CapturedStep":
+        """Capture `model.optimize` for batches of these inputs; the model stays as it is."""
+
+        def step() -> None:
+            model.optimize(*inputs.batch())
+
+        def averaging() -> None:
+            step()
+            model.averaged.move(model.generator)
+
+        runs = [averaging, step] if model.average_every > 1 else [averaging]
+        graph, *plain = record(runs, model.changed())
+        losses = dict(zip(model.names, model.latest_losses.unbind(), strict=True))
+        return cls(model, inputs, graph, plain[0] if plain else None, losses)
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
     ) -> None:
         """Start another trial of the same structure, in place."""
         self.model.restart(generator, discriminator, params)
-        self.steps = 0
+
+    def feed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches for `step`, each of which must be taken before the next is drawn."""
+        return self.inputs.feed(batches)
 
     def step(
         self, retouched: Tensor, original: Tensor, original_features: Features | None = None
     ) -> dict[str, Tensor]:
-        """Like `Pix2Pix.step`; the next step overwrites the returned losses.
+        """Like `Pix2Pix.step`, but does not check the losses: `mean_losses` and `check` do.
 
-        `original_features` must be given exactly if it was given to `capture`.
-
-        Raises:
-            DivergedError: a loss was not finite, at most `CHECK_EVERY` steps ago.
+        The next step overwrites the returned losses. `original_features` must be given exactly if
+        the step was captured with them.
         """
-        self.retouched.copy_(retouched)
-        self.original.copy_(original)
-        for target, layer in zip(
-            self.original_features or (), original_features or (), strict=True
-        ):
-            target.copy_(layer)
-        self.graph.replay()
-        self.steps += 1
-        if self.steps % CHECK_EVERY == 0:
-            self.model.check()
+        self.inputs.write(Batch(retouched, original, original_features))
+        graph = self.graph if self.model.averages_next else self.plain
+        assert graph is not None
+        graph.replay()
+        if self.model.count():
+            self.averaged.count(self.model.generator)
         return self.losses
 
     @property
-    def generator(self) -> nn.Module:
-        return self.model.generator
+    def averaged(self) -> RunningAverage:
+        return self.model.averaged
 
     def check(self) -> None:
         """Like `Pix2Pix.check`."""
         self.model.check()
+
+    def mean_losses(self) -> dict[str, float]:
+        """Like `Pix2Pix.mean_losses`."""
+        return self.model.mean_losses()
 
 
 def capturable(settings: TrainSettings, device: torch.device) -> bool:
@@ -162,10 +168,18 @@ def capturable(settings: TrainSettings, device: torch.device) -> bool:
     return device.type == "cuda" and settings.preprocess != "none"
 
 
-def structure_of(params: TrialParams, extras: Mapping[str, Any]) -> object:
-    """A key for trials that can share one captured step."""
+class Structure(NamedTuple):
+    """Trials of the same one can share a captured step; with the same `extras`, a generator."""
+
+    n_layers_D: int
+    gan_mode: GanMode
+    perceptual: bool
+    extras: tuple[tuple[str, Value], ...]
+
+
+def structure_of(params: TrialParams, extras: Mapping[str, Value]) -> Structure:
     perceptual = params.lambda_perceptual > 0
-    return params.n_layers_D, params.gan_mode, perceptual, tuple(sorted(extras.items()))
+    return Structure(params.n_layers_D, params.gan_mode, perceptual, tuple(sorted(extras.items())))
 
 
 def crowded() -> bool:
@@ -192,14 +206,14 @@ class CapturedSteps:
     """
 
     def __init__(self) -> None:
-        self.cached: dict[object, CapturedStep] = {}
+        self.cached: dict[Structure, CapturedStep] = {}
         self.refused = ""
 
     def begin(
         self,
-        structure: object,
+        structure: Structure,
         start: Callable[[], Pix2Pix],
-        batch: Batch,
+        inputs: Callable[[], Inputs],
         weights: tuple[NetWeights, NetWeights],
         params: TrialParams,
     ) -> CapturedStep | Pix2Pix:
@@ -213,8 +227,12 @@ class CapturedSteps:
         if step is None:
             self.make_room()
             model = start()
+            for other, cached in self.cached.items():
+                if other.extras == structure.extras:
+                    model.share_generator(cached.model)
+                    break
             try:
-                step = CapturedStep.capture(model, *batch)
+                step = CapturedStep.capture(model, inputs())
             except RuntimeError as error:
                 self.refused = refusal(error)
                 if not self.refused:

@@ -1,21 +1,21 @@
 """A full training by epochs, with a state that can be saved and restored."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel
 
 from harness.config.settings import LrPolicy, TrainSettings
 from harness.data.pairs.pair_set import PairSet
-from harness.training.batches import Batch, epoch_batches
+from harness.training.batches import Batches, epoch_batches, on_device
 from harness.training.cuda_graph import CapturedStep, capturable, refusal
 from harness.training.feature_cache import target_features
-from harness.training.loop import LossSums, averaging
+from harness.training.inputs import inputs_for
 from harness.training.perceptual import PerceptualLoss
+from harness.training.running_average import RunningAverage
 from harness.training.schedule import next_epoch, schedule
 from harness.training.step import Pix2Pix
 from search_spaces.trial_params import TrialParams
@@ -54,18 +54,14 @@ class Training:
     """The complete state of a training, saved by `state` and restored by `load_state`.
 
     Attributes:
-        averaged: a running average of the generator's weights, used to restore pictures.
         random: draws the order, the crops and the flips; its state is the position in the data.
         epoch: epochs done.
-        steps: optimisation steps done.
     """
 
     model: Pix2Pix
-    averaged: AveragedModel
     schedulers: tuple[LRScheduler, LRScheduler]
     random: torch.Generator
     epoch: int = 0
-    steps: int = field(default=0)
 
     @classmethod
     def start(
@@ -84,10 +80,19 @@ class Training:
         course = (plan.policy, plan.epochs, plan.epochs_decay, plan.decay_iters)
         return cls(
             model,
-            averaging(generator, settings),
             (schedule(model.optimizer_G, *course), schedule(model.optimizer_D, *course)),
             torch.Generator().manual_seed(seed),
         )
+
+    @property
+    def averaged(self) -> RunningAverage:
+        """The running average of the generator's weights, used to restore pictures."""
+        return self.model.averaged
+
+    @property
+    def steps(self) -> int:
+        """Optimisation steps done."""
+        return self.model.steps
 
     def state(self) -> dict[str, Any]:
         """The complete state, for `torch.save`."""
@@ -105,7 +110,7 @@ class Training:
         """Restore a saved `state`, in a training that was started with the same settings."""
         for part, saved in zip(self.parts(), state["parts"], strict=True):
             part.load_state_dict(saved)
-        self.epoch, self.steps = state["epoch"], state["steps"]
+        self.epoch, self.model.steps = state["epoch"], state["steps"]
         self.random.set_state(state["order"])
         torch.set_rng_state(state["chance"])
         device = next(self.model.generator.parameters()).device
@@ -132,28 +137,26 @@ class Steps:
         self.captured: CapturedStep | None = None
         self.refused = ""
 
-    def take(self, batch: Batch) -> dict[str, Tensor]:
-        """Like `Pix2Pix.step`; a failure may be raised some steps later, at `check` at the latest.
+    def take(self, batches: Batches) -> None:
+        """Train on all batches of an epoch. The losses are checked by `Pix2Pix.mean_losses`."""
+        if self.captured is None and len(batches.peek()) == self.size:
+            self.capture(batches)
+        for batch in (self.captured or self.model).feed(batches):
+            if self.captured is not None and len(batch.retouched) == self.size:
+                self.captured.step(*batch)
+            else:
+                self.model.step(*batch)
 
-        The next step may overwrite the returned losses.
-        """
-        if len(batch.retouched) != self.size:
-            return self.model.step(*batch)
-        if self.captured is None:
-            try:
-                self.captured = CapturedStep.capture(self.model, *batch)
-            except RuntimeError as error:
-                self.refused = refusal(error)
-                if not self.refused:
-                    raise
-                self.size = 0
-                self.model.optimizer_D.freeze(False)  # the capture may have left it frozen
-                return self.model.step(*batch)
-        return self.captured.step(*batch)
-
-    def check(self) -> None:
-        """Like `Pix2Pix.check`."""
-        self.model.check()
+    def capture(self, batches: Batches) -> None:
+        """Capture the step, unless that is refused."""
+        try:
+            self.captured = CapturedStep.capture(self.model, inputs_for(batches))
+        except RuntimeError as error:
+            self.refused = refusal(error)
+            if not self.refused:
+                raise
+            self.size = 0
+            self.model.optimizer_D.freeze(False)  # the capture may have left it frozen
 
     def remark(self) -> str:
         """What the user is told, once."""
@@ -185,16 +188,11 @@ def train_epochs(
     if perceptual is not None:
         targets = target_features(perceptual, pairs, settings, device)
     steps = Steps(training.model, settings, device)
+    pairs = on_device(pairs, device)
     while training.epoch < total:
-        sums = LossSums()
-        for batch in epoch_batches(pairs, settings, device, training.random, targets):
-            sums.add(steps.take(batch))
-            training.steps += 1
-            if training.steps % settings.ema_every == 0:
-                training.averaged.update_parameters(training.model.generator)
-        steps.check()
+        steps.take(epoch_batches(pairs, settings, device, training.random, targets))
         training.epoch += 1
-        means = sums.means()
+        means = training.model.mean_losses()
         rate = float(training.model.optimizer_G.param_groups[0]["lr"])
         for scheduler in training.schedulers:
             next_epoch(scheduler, means["G_L1"])

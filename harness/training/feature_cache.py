@@ -32,8 +32,15 @@ class TargetFeatures:
         self.room = room
         self.cached: dict[View, Features] = {}
 
-    def __call__(self, views: Sequence[View], originals: Tensor) -> Features:
-        found = [self.of(*each) for each in zip(views, torch.split(originals, 1), strict=True)]
+    def knows(self, views: Sequence[View]) -> bool:
+        """Whether all are cached, so that `originals` may be None."""
+        return all(view in self.cached for view in views)
+
+    def __call__(self, views: Sequence[View], originals: Tensor | None) -> Features:
+        if originals is None:
+            found = [self.cached[view] for view in views]
+        else:
+            found = [self.of(*each) for each in zip(views, torch.split(originals, 1), strict=True)]
         return found[0] if len(found) == 1 else tuple(map(torch.cat, zip(*found, strict=True)))
 
     def of(self, view: View, original: Tensor) -> Features:

@@ -4,6 +4,7 @@ Values that differ between trials of one structure (lambdas, learning rate, weig
 the device, and a step reads nothing back, so one captured step works for all of them.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from harness.config.settings import Precision, TrainSettings
 from harness.errors import DivergedError
 from harness.training.adam import Adam
+from harness.training.batches import Batch
 from harness.training.checkpoints import NetWeights
 from harness.training.fast_convolutions import by_channel
 from harness.training.losses import as_losses_are, gan_loss
@@ -20,6 +22,7 @@ from harness.training.networks import ResnetGenerator
 from harness.training.normalization import counters_of
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.precision import mixed, training_precision
+from harness.training.running_average import RunningAverage, averaging
 from search_spaces.trial_params import GanMode, TrialParams
 
 LOSS_NAMES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
@@ -36,6 +39,9 @@ class Pix2Pix:
         perceptual: the VGG term; None if `lambda_perceptual` is 0.
         failed: 1 after a loss that was not finite; from then on nothing is updated.
         latest_losses: losses of the failing step, or of the latest one, in the order of `names`.
+        sums: sums of the losses since `mean_losses`, of `summed` steps.
+        averaged: the running average of the generator's weights, updated every `average_every`
+            steps.
         counters: the batch counts of all normalisations; `passes`: how much a step adds to each.
     """
 
@@ -52,8 +58,13 @@ class Pix2Pix:
     failed: Tensor
     names: tuple[str, ...]
     latest_losses: Tensor
+    sums: Tensor
+    averaged: RunningAverage
+    average_every: int
     counters: list[Tensor]
     passes: list[int]
+    steps: int = 0
+    summed: int = 0
 
     @classmethod
     def start(
@@ -90,9 +101,22 @@ class Pix2Pix:
             failed,
             names,
             torch.zeros(len(names), device=device),
+            torch.zeros(len(names), device=device),
+            averaging(generator, settings),
+            settings.ema_every,
             [*counters[0], *counters[1]],
             passes,
         )
+
+    def share_generator(self, other: "Pix2Pix") -> None:
+        """Take the generator of another model, its optimiser and average: most of the memory.
+
+        The two can be trained by turns, each after a `restart`.
+        """
+        self.generator, self.optimizer_G = other.generator, other.optimizer_G
+        self.averaged = other.averaged
+        self.failed = self.optimizer_D.failed = other.failed
+        self.counters = [*counters_of(self.generator), *counters_of(self.discriminator)]
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
@@ -107,6 +131,10 @@ class Pix2Pix:
         self.lambda_L1.fill_(params.lambda_L1)
         self.lambda_perceptual.fill_(params.lambda_perceptual)
         self.failed.zero_()
+        self.sums.zero_()
+        self.averaged.module.load_state_dict(generator)
+        self.averaged.n_averaged.zero_()
+        self.steps = self.summed = 0
         self.optimizer_D.freeze(False)  # a step that raised may have left it frozen
         for optimizer in (self.optimizer_G, self.optimizer_D):
             for group in optimizer.param_groups:
@@ -118,7 +146,7 @@ class Pix2Pix:
     def changed(self) -> list[Tensor]:
         """All tensors that a step changes."""
         nets, optimizers = (
-            (self.generator, self.discriminator),
+            (self.generator, self.discriminator, self.averaged.module),
             (self.optimizer_G, self.optimizer_D),
         )
         return [
@@ -126,7 +154,12 @@ class Pix2Pix:
             *(tensor for optimizer in optimizers for tensor in optimizer.tensors()),
             self.failed,
             self.latest_losses,
+            self.sums,
         ]
+
+    def feed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches for `step`: a captured step prepares them itself."""
+        return iter(batches)
 
     def step(
         self, retouched: Tensor, original: Tensor, original_features: Features | None = None
@@ -142,8 +175,22 @@ class Pix2Pix:
             DivergedError: a loss is not finite; that network has not been updated.
         """
         losses = self.optimize(retouched, original, original_features)
+        if self.count():
+            self.averaged.update_parameters(self.generator)
         self.check()
         return losses
+
+    @property
+    def averages_next(self) -> bool:
+        """Whether the next step ends with an update of the running average."""
+        return (self.steps + 1) % self.average_every == 0
+
+    def count(self) -> bool:
+        """Count a step; returns whether an update of the running average is due after it."""
+        due = self.averages_next
+        self.steps += 1
+        self.summed += 1
+        return due
 
     def check(self) -> None:
         """Check on the device whether a loss was not finite.
@@ -152,9 +199,30 @@ class Pix2Pix:
             DivergedError: one was not; the message has the losses of that step.
         """
         if self.failed:
-            losses = zip(self.names, self.latest_losses.tolist(), strict=True)
-            listed = ", ".join(f"{name} {loss:.4g}" for name, loss in losses)
-            raise DivergedError(f"a loss is no longer finite ({listed})")
+            raise self.diverged(self.latest_losses.tolist())
+
+    def diverged(self, losses: list[float]) -> DivergedError:
+        listed = ", ".join(
+            f"{name} {loss:.4g}" for name, loss in zip(self.names, losses, strict=True)
+        )
+        return DivergedError(f"a loss is no longer finite ({listed})")
+
+    def mean_losses(self) -> dict[str, float]:
+        """The mean of every loss over the steps since the last call; reads the device once.
+
+        Raises:
+            DivergedError: as `check`.
+        """
+        count = len(self.names)
+        read = torch.cat([self.sums, self.latest_losses, self.failed.view(1)]).tolist()
+        if read[-1]:
+            raise self.diverged(read[count:-1])
+        means = {
+            name: total / self.summed for name, total in zip(self.names, read[:count], strict=True)
+        }
+        self.sums.zero_()
+        self.summed = 0
+        return means
 
     def optimize(
         self, retouched: Tensor, original: Tensor, original_features: Features | None = None
@@ -195,7 +263,9 @@ class Pix2Pix:
         if self.counters:
             torch._foreach_add_(self.counters, self.passes)
         found = torch.stack([*losses.values(), real, fake]).detach()
-        self.latest_losses.copy_(torch.where(failed_before > 0, self.latest_losses, found))
+        self.sums += found
+        latest = self.latest_losses
+        torch.where(failed_before > 0, latest, found, out=latest)
         return dict(zip(self.names, found.unbind(), strict=True))
 
 

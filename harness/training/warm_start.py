@@ -8,23 +8,30 @@ they measure the effect of the searched parameters.
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.config.settings import TrainSettings
 from harness.data.pairs.pair_set import PairSet
 from harness.errors import DivergedError
 from harness.paths import WarmStartPaths
 from harness.training.adam import Adam
-from harness.training.batches import Batch, batches
+from harness.training.batches import Batch, Batches, batches
 from harness.training.checkpoint_networks import discriminator_shape
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
-from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, replayed
+from harness.training.cuda_graph import (
+    CapturedStep,
+    CapturedSteps,
+    capturable,
+    replayed,
+    structure_of,
+)
 from harness.training.fast_convolutions import by_channel
-from harness.training.loop import averaging
+from harness.training.inputs import inputs_for
 from harness.training.networks import (
     UnetGenerator,
     build_discriminator,
@@ -116,20 +123,17 @@ def make_warm_start(
     discriminator = build_discriminator(settings, params.n_layers_D, seed).to(device)
     model: Pix2Pix | CapturedStep
     model = started = Pix2Pix.start(generator, discriminator, params, settings, None)
-    averaged = averaging(generator, settings)
     stream = batches(pairs, settings, device, seed)
     if capturable(settings, device):
-        first = next(stream)
-        stream = chain([first], stream)
         initial = state_of(generator), state_of(discriminator)
-        model = CapturedSteps().begin("warm start", lambda: started, first, initial, params)
-    for done, batch in enumerate(islice(stream, settings.warm_start_steps), 1):
+        inputs = partial(inputs_for, stream)
+        structure = structure_of(params, {})
+        model = CapturedSteps().begin(structure, lambda: started, inputs, initial, params)
+    for done, batch in enumerate(islice(model.feed(stream), settings.warm_start_steps), 1):
         model.step(*batch)
-        if done % settings.ema_every == 0:
-            averaged.update_parameters(generator)
         tell(done, total)
     model.check()
-    generator.load_state_dict(averaged.module.state_dict())
+    generator.load_state_dict(model.averaged.module.state_dict())
 
     def tell_rest(done: int, total: int) -> None:
         tell(settings.warm_start_steps + done, settings.warm_start_steps + total)
@@ -178,7 +182,7 @@ def train_discriminators(
     generator: nn.Module,
     initial: Mapping[int, NetWeights],
     settings: TrainSettings,
-    stream: Iterator[Batch],
+    stream: Batches,
     kinds: tuple[Kind, ...],
     seed: int,
     tell: ProgressCallback,
@@ -200,7 +204,8 @@ def train_discriminators(
         params = BLURRING.model_copy(update={"n_layers_D": n_layers, "gan_mode": gan_mode})
         learners.append((by_channel(net), params, Adam(net, params.lr, settings, failed)))
 
-    def step(retouched: Tensor, original: Tensor) -> None:
+    def step(batch: Batch) -> None:
+        retouched, original, _ = batch
         with training_precision(device, settings.precision, settings.preprocess != "none"):
             with torch.no_grad():
                 restored = generator(retouched)
@@ -210,17 +215,18 @@ def train_discriminators(
                 )
                 optimizer.descend((real + fake) * 0.5)
 
-    run: Callable[[Tensor, Tensor], object] = step
-    for done, (retouched, original, _) in enumerate(islice(stream, steps), 1):
-        if done == 1 and capturable(settings, device):
-            nets = (generator, *(net for net, _, _ in learners))
-            changed = [
-                *(tensor for net in nets for tensor in (*net.parameters(), *net.buffers())),
-                *(tensor for _, _, optimizer in learners for tensor in optimizer.tensors()),
-                failed,
-            ]
-            run = replayed(step, changed, retouched, original)
-        run(retouched, original)
+    run: Callable[[Batch], object] = step
+    fed: Iterator[Batch] = stream
+    if steps and capturable(settings, device):
+        nets = (generator, *(net for net, _, _ in learners))
+        changed = [
+            *(tensor for net in nets for tensor in (*net.parameters(), *net.buffers())),
+            *(tensor for _, _, optimizer in learners for tensor in optimizer.tensors()),
+            failed,
+        ]
+        run, fed = replayed(step, changed, stream)
+    for done, batch in enumerate(islice(fed, steps), 1):
+        run(batch)
         tell(done, steps)
     if failed:
         raise DivergedError("the loss of a discriminator of the warm start is no longer finite")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,7 +43,8 @@ class Rung:
         value: the score that the search optimises.
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
-        panel: PNG bytes, one row per picture: retouched | restored | original | mask outline.
+        panel: PNG bytes, one row per picture: retouched | restored | original | mask outline;
+            only in the result of a trial whose files are kept.
         crop: PNG bytes, the first picture restored, cut to its scored region.
         remark: what the user is told of how the trial is trained; shown once.
     """
@@ -51,7 +53,7 @@ class Rung:
     value: float
     components: dict[str, float]
     losses: dict[str, float]
-    panel: bytes = field(repr=False)
+    panel: bytes = field(default=b"", repr=False)
     crop: bytes = field(default=b"", repr=False)
     remark: str = ""
 
@@ -74,7 +76,8 @@ class TrialResult:
     """The result of a trial that was not pruned.
 
     Attributes:
-        checkpoint: its generator's weights; None if an external program stores them.
+        checkpoint: its generator's weights; None if an external program stores them, or if they
+            are not kept.
     """
 
     rung: Rung
@@ -116,10 +119,21 @@ class Pace:
     scoring: float = 0.0
 
 
-class Report(Protocol):
-    """Callback for every rung; returns whether to continue (False: the trial is pruned)."""
+class Answer(IntEnum):
+    """The driver's answer to a rung.
 
-    def __call__(self, rung: Rung) -> bool: ...
+    A trial that goes on to its end leaves its weights and a panel, unless only its score counts.
+    """
+
+    STOP = 0
+    GO_ON = 1
+    ONLY_SCORE = 2
+
+
+class Report(Protocol):
+    """Callback for every rung; its answer as a bool: whether to go on."""
+
+    def __call__(self, rung: Rung) -> Answer | bool: ...
 
 
 class TrialRunner(Protocol):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -11,8 +12,9 @@ from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import panel_png
 from harness.training.batches import batches
 from harness.training.checkpoints import state_of
-from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable
+from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.feature_cache import TargetFeatures
+from harness.training.inputs import inputs_for
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
@@ -47,11 +49,14 @@ def measure_pace(
         generator = build_generator(settings, 0).to(device)
         discriminator = build_discriminator(settings, params.n_layers_D, 0).to(device)
         started = Pix2Pix.start(generator, discriminator, params, settings, perceptual)
-        batch = next(batches(pairs, settings, device, 0, targets))
+        stream = batches(pairs, settings, device, 0, targets)
         model: Pix2Pix | CapturedStep = started
         if capturable(settings, device):
             initial = state_of(generator), state_of(discriminator)
-            model = CapturedSteps().begin("pace", lambda: started, batch, initial, params)
+            inputs = partial(inputs_for, stream)
+            structure = structure_of(params, {})
+            model = CapturedSteps().begin(structure, lambda: started, inputs, initial, params)
+        batch = next(model.feed(stream))
         step = seconds_of(lambda: model.step(*batch), device)
 
         def score() -> None:

@@ -9,8 +9,7 @@ import gc
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
-from itertools import chain
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -22,10 +21,11 @@ from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
 from harness.paths import StudyPaths, write_aside
-from harness.training.batches import Batch, batches, on_device
+from harness.training.batches import Batches, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
 from harness.training.feature_cache import target_features
+from harness.training.inputs import inputs_for
 from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
@@ -34,6 +34,7 @@ from harness.training.warm_start import WarmStart, from_user_model, make_warm_st
 from harness.trials.devices import with_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
+    Answer,
     Baseline,
     Pace,
     ProgressCallback,
@@ -77,7 +78,7 @@ class Trials:
             return measure_pace(
                 self.plan.train,
                 self.plan.generators,
-                self.dataset.train,
+                self.pairs,
                 self.perceptual,
                 self.targets,
                 self.val,
@@ -199,12 +200,15 @@ class Trials:
                     score.value,
                     score.components,
                     progress.losses,
-                    panel_png(evaluator.reference, restored),
-                    crop_png(evaluator.reference, restored),
-                    self.remark(),
+                    crop=crop_png(evaluator.reference, restored),
+                    remark=self.remark(),
                 )
-                if not report(rung):
+                answer = report(rung)
+                if not answer:
                     return None
+        if answer == Answer.ONLY_SCORE:
+            return TrialResult(rung, score.per_image, None)
+        rung = replace(rung, panel=panel_png(evaluator.reference, restored))
         if not isinstance(progress.judged, nn.Module):
             return TrialResult(rung, score.per_image, None)
         with write_aside(checkpoint) as aside:
@@ -224,13 +228,12 @@ class Trials:
         """Train with this program's own training loop."""
         targets = self.targets if task.params.lambda_perceptual > 0 else None
         stream = batches(self.pairs, settings, self.device, task.seed, targets)
-        first = next(stream)
-        model = self.model(task, settings, first)
+        model = self.model(task, settings, stream)
         torch.manual_seed(task.seed)
-        yield from train(model, chain([first], stream), settings)
+        yield from train(model, stream, settings)
 
     def model(
-        self, task: TrialTask, settings: TrainSettings, batch: Batch
+        self, task: TrialTask, settings: TrainSettings, stream: Batches
     ) -> Pix2Pix | CapturedStep:
         """The networks and optimisers; on a GPU with the step as a CUDA graph, if possible."""
 
@@ -240,7 +243,8 @@ class Trials:
         if not capturable(settings, self.device):
             return start()
         structure = structure_of(task.params, task.extras)
-        return self.captured.begin(structure, start, batch, self.weights(task), task.params)
+        inputs = partial(inputs_for, stream)
+        return self.captured.begin(structure, start, inputs, self.weights(task), task.params)
 
     def train_external(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """Train with the user's own program, from the shared warm start if there is one."""

@@ -27,7 +27,15 @@ from harness.errors import (
     is_out_of_memory,
 )
 from harness.trials.devices import place_of
-from harness.trials.messages import Baseline, Pace, Rung, TrialResult, TrialRunner, TrialTask
+from harness.trials.messages import (
+    Answer,
+    Baseline,
+    Pace,
+    Rung,
+    TrialResult,
+    TrialRunner,
+    TrialTask,
+)
 
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a preparation
 
@@ -191,9 +199,9 @@ def execute(order: Measure | Prepare | TrialTask, runner: TrialRunner, pipe: Pip
             last_sent = time.monotonic()
             pipe.send(Preparing(done, total))
 
-    def report(rung: Rung) -> bool:
+    def report(rung: Rung) -> Answer:
         pipe.send(rung)
-        return bool(pipe.recv())
+        return Answer(pipe.recv())
 
     if isinstance(order, Measure):
         # Whatever is wrong shows in the preparation or a trial: no estimate is worth an error.

@@ -18,7 +18,7 @@ from harness.search.finalists import FinalPhase, choose
 from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Baseline, Rung, TrialTask
+from harness.trials.messages import Answer, Baseline, Rung, TrialTask
 from harness.trials.worker import Measure, Message, OutOfMemory, Prepare, Ready
 
 BASELINE = Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
@@ -30,7 +30,7 @@ class Mute:
 
     def __init__(self) -> None:
         self.alive = {0, 1}
-        self.orders: list[tuple[int, TrialTask | Measure | Prepare | bool]] = []
+        self.orders: list[tuple[int, TrialTask | Measure | Prepare | Answer]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +42,7 @@ class Mute:
         assert number not in self.alive
         self.alive.add(number)
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
         assert number in self.alive
         self.orders.append((number, order))
 

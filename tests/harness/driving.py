@@ -9,6 +9,7 @@ import os
 import signal
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from harness.search.resolve import (
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
 from harness.trials.messages import (
+    Answer,
     Baseline,
     Pace,
     ProgressCallback,
@@ -155,12 +157,16 @@ class Instant:
         note_run(self.plan, task)
         for step in self.plan.train.rungs:
             rung = self.rung(task, step)
-            if not report(rung):
+            answer = report(rung)
+            if not answer:
                 return None
+        images = ({"name": "p0", "score": rung.value},)
+        if answer == Answer.ONLY_SCORE:
+            return TrialResult(replace(rung, panel=b""), images, None)
         checkpoint = self.plan.folder / "checkpoints" / f"t{task.number:03d}_net_G.pth"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write_bytes(b"weights")
-        return TrialResult(rung, ({"name": "p0", "score": rung.value},), checkpoint)
+        return TrialResult(rung, images, checkpoint)
 
     def run_final(self, task: TrialTask, report: Report) -> TrialResult:
         """Two held-out pictures, each a little luckier with some seeds than with others."""

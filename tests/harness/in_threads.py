@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from harness.config.settings import TrialPlan
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import TrialTask
+from harness.trials.messages import Answer, TrialTask
 from harness.trials.worker import Message, Prepare, Preparing, RunnerFactory, run_orders
 
 
@@ -64,7 +64,7 @@ class ThreadLauncher:
         else:
             lane.messages.put(Died("exit code 0"))
 
-    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Prepare | Answer) -> None:
         if number in self.lanes:
             self.lanes[number].orders.put(order)
             self.lanes[number].owes += 1

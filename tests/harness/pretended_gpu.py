@@ -129,6 +129,9 @@ class Graph:
         self.names: list[str] = []
         self.invalid = False
 
+    def pool(self) -> None:
+        """The memory of its tensors, which another graph may use too; each has its own here."""
+
     def replay(self) -> None:
         """Run the operations again, each into the tensors that it made at first."""
         with torch._C._DisableTorchDispatch(), torch.no_grad():
@@ -178,6 +181,7 @@ class PretendedGpu(TorchDispatchMode):
             pass
 
         yield torch.Tensor, "cuda", lambda tensor, *_, **__: tensor.to(CUDA)
+        yield torch.Tensor, "pin_memory", pinned
         yield torch, "inference_mode", torch.no_grad  # a wrapper has no version there
         for name in (
             "_lazy_init",
@@ -299,7 +303,7 @@ class PretendedGpu(TorchDispatchMode):
         if func in WAITING:
             self.wait(func)
         if func in COPYING:
-            if off or theirs:
+            if off or (theirs and not (len(args) > 2 and args[2] and is_pinned(theirs))):
                 self.wait(
                     f"a copy {'to' if off or isinstance(tensors[-1], OnGpu) else 'from'} the host"
                 )
@@ -345,6 +349,17 @@ def no_lifting() -> Iterator[None]:
         yield
     finally:
         torch._C._set_only_lift_cpu_tensors(before)
+
+
+def pinned(tensor: Tensor) -> Tensor:
+    """In pinned memory, from which a copy to the device can be queued without waiting for it."""
+    made: Any = tensor.clone()
+    made.pinned = True
+    return made  # type: ignore[no-any-return]
+
+
+def is_pinned(tensors: list[Tensor]) -> bool:
+    return all(getattr(each, "pinned", False) for each in tensors)
 
 
 def same_storage(one: Tensor, other: Tensor) -> bool:

@@ -66,8 +66,9 @@ def essence(trial: FrozenTrial) -> tuple[Any, ...]:
 
 def remembered(plan: SearchPlan) -> Study:
     """The plan's study as `create_study` makes it, in memory, which is quicker."""
+    objectives = plan.facts["objectives"] or {"score": plan.facts["direction"]}
     study = optuna.create_study(
-        study_name="fake", storage=InMemoryStorage(), direction=plan.facts["direction"]
+        study_name="fake", storage=InMemoryStorage(), directions=list(objectives.values())
     )
     for key, fact in plan.facts.items():
         study.set_user_attr(key, fact)

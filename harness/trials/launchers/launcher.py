@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from harness.trials.messages import TrialTask
+from harness.trials.messages import Answer, TrialTask
 from harness.trials.worker import Measure, Message, Prepare
 
 
@@ -28,7 +28,7 @@ class Launcher(Protocol):
         """Start worker `number`, which is not running; its first message is `Ready`."""
         ...
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
         """Send an order, or the answer to a rung. If the worker has died, `wait` reports it."""
         ...
 

@@ -21,7 +21,7 @@ from typing import Any, Self
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import TrialTask
+from harness.trials.messages import Answer, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, serve
 
 FORKED = sys.platform == "linux"
@@ -104,7 +104,7 @@ class LocalLauncher:
         theirs.close()  # so that our end reads end-of-file when the worker dies
         self.workers[number] = Worker(number, process, ours)
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
         """Send an order or an answer. If the worker has died, `wait` reports it."""
         try:
             self.workers[number].pipe.send(order)

@@ -20,7 +20,7 @@ from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_aside
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Baseline, TrialResult, TrialTask
+from harness.trials.messages import Answer, Baseline, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, run_orders
 
 Files = Mapping[str, bytes]
@@ -110,7 +110,7 @@ class RayWorker:
             os._exit(1)
 
     def put_order(
-        self, order: TrialTask | Measure | Prepare | bool, names: tuple[str, ...], *files: bytes
+        self, order: TrialTask | Measure | Prepare | Answer, names: tuple[str, ...], *files: bytes
     ) -> None:
         """Store the files that an order needs, then queue the order."""
         unpack(self.folder, dict(zip(names, files, strict=True)))
@@ -194,9 +194,9 @@ class RayLauncher:
     def request_message(self, number: int) -> None:
         self.pending[self.workers[number].next_message.remote()] = number
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
         files: dict[str, Any] = {}
-        if not isinstance(order, bool) and number not in self.has_warm_start:
+        if not isinstance(order, Answer) and number not in self.has_warm_start:
             files = self.warm_start
             if files:
                 self.has_warm_start.add(number)

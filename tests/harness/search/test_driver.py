@@ -20,7 +20,7 @@ from harness.console.events import Event, TrialEnded
 from harness.search.phases import SearchPhase
 from harness.search.stop_signals import StopSwitch
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Report, Rung, TrialResult, TrialTask
+from harness.trials.messages import Answer, Report, Rung, TrialResult, TrialTask
 from harness.trials.worker import Message, Prepare, Ready
 
 
@@ -132,7 +132,7 @@ class Handing(SimulatedLauncher):
         super().__init__(folder, b"")
         self.stop = stop
 
-    def send(self, number: int, order: TrialTask | Prepare | bool) -> None:
+    def send(self, number: int, order: TrialTask | Prepare | Answer) -> None:
         super().send(number, order)
         if len(self.running) == 3:
             self.stop.reason = "user"

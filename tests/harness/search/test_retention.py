@@ -16,19 +16,25 @@ from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
 from harness.tracking.store import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
+from reports.names import RECOMMENDED
 from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
 
 
-def complete(study: optuna.Study, trial: optuna.Trial, chance: random.Random) -> None:
-    """Complete a trial with a random score and random guards."""
+def end_of(chance: random.Random) -> Rung:
+    """A random score and random guards."""
     score = chance.random()
-    components = {name: chance.uniform(0, 3 * margin) for name, margin in MARGINS.items()}
-    trial.set_user_attr("components", components)
-    trial.set_user_attr("score", score)
+    return Rung(
+        30, score, {name: chance.uniform(0, 3 * most) for name, most in MARGINS.items()}, {}
+    )
+
+
+def complete(study: optuna.Study, trial: optuna.Trial, rung: Rung, values: list[float]) -> None:
+    trial.set_user_attr("components", rung.components)
+    trial.set_user_attr("score", rung.value)
     trial.set_user_attr("params", trial.params)
-    study.tell(trial, [score, chance.random()] if len(study.directions) > 1 else [score])
+    study.tell(trial, values)
 
 
 @pytest.mark.parametrize("pareto", [False, True], ids=["one objective", "pareto"])
@@ -40,17 +46,26 @@ def test_the_leaders_are_those_of_all_trials(tmp_path: Path, pareto: bool, seed:
     ranking, chance = Ranking(study, both_kinds=False), random.Random(seed)
     waiting = [record.ask(study, plan.space, "random", seed) for _ in range(40)]
     chance.shuffle(waiting)  # the guide's recommendation, by which guards are judged, ends anywhere
-    led = 0
+    led = written = 0
+    judged = False  # against the guards, which need the guide's recommendation
     for trial in waiting:
         before = set(ranking.leaders)
-        complete(study, trial, chance)
+        rung = end_of(chance)
+        values = [rung.value, chance.random()] if pareto else [rung.value]
+        may_lead = ranking.may_lead(trial.number, values, rung)
+        complete(study, trial, rung, values)
         standing = ranking.update(trial.number, trial.user_attrs.get("recipe"))
         assert ranking.leaders == ranking.among(None)
         assert standing.kept == (trial.number in ranking.leaders)
         assert standing.leads == (ranking.leaders[:1] == [trial.number])
         assert set(standing.displaced) == (before | {trial.number}) - set(ranking.leaders)
+        if judged and "recipe" not in trial.user_attrs:
+            assert may_lead == standing.kept
+        assert may_lead or not standing.kept
+        judged |= trial.user_attrs.get("recipe") == RECOMMENDED
         led += standing.kept
-    assert KEPT <= led < 40
+        written += may_lead
+    assert KEPT <= led <= written < 40
 
 
 def test_the_best_that_repaints_is_kept_beside_better_ones_that_move_pixels(tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ def test_the_folder_keeps_the_best_three_and_the_recipes_pictures(faulty: Study)
     assert pictures == {paths.panel(number).name for number in wanted}
 
 
+def test_only_trials_that_may_lead_write_their_weights(faulty: Study) -> None:
+    """Before they are removed with the first better ones: the guide's are written in any case."""
+    done = [trial for trial in faulty.trials if trial.state == TrialState.COMPLETE]
+    written = {trial.number for trial in done if "checkpoint" in trial.user_attrs}
+    top = sorted(done, key=lambda trial: -(trial.value or 0))[:3]
+    assert {trial.number for trial in top} | set(range(8)) <= written
+    assert len(written) < len(done)
+
+
 def test_best_yaml_is_the_best_trial(faulty: Study) -> None:
     best = yaml.safe_load(faulty.plan.paths.best_yaml.read_text())
     assert faulty.outcome.best is not None

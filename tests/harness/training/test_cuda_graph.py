@@ -1,5 +1,6 @@
 """A step that reads its settings from tensors, begun anew in place, and captured on a GPU."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,17 +13,21 @@ from harness.config.settings import Precision
 from harness.errors import DivergedError
 from harness.training.batches import Batch
 from harness.training.checkpoints import state_of
-from harness.training.cuda_graph import CapturedStep, CapturedSteps
+from harness.training.cuda_graph import CapturedStep, CapturedSteps, Structure, structure_of
 from harness.training.feature_cache import TargetFeatures
+from harness.training.inputs import Copied, Inputs
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import Features, PerceptualLoss
 from harness.training.step import Pix2Pix, discriminator_losses
+from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 from tests.golden.pix2pix_case import SETTINGS, batch
 
 FIRST = TrialParams(lambda_L1=50, lambda_perceptual=5, n_layers_D=3, gan_mode="vanilla", lr=4e-4)
 SECOND = FIRST.model_copy(update={"lambda_L1": 200.0, "lambda_perceptual": 9.0, "lr": 1e-4})
+
+ONE = structure_of(FIRST, {})
 
 
 def fresh(
@@ -33,6 +38,10 @@ def fresh(
     generator, discriminator = (net.to(device) for net in nets)
     vgg = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None).to(device)
     return Pix2Pix.start(generator, discriminator, params, settings, vgg)
+
+
+def copies(number: int) -> Callable[[], Inputs]:
+    return lambda: Copied(Batch(*batch(number)))
 
 
 def down(optimizer: torch.optim.Adam, loss: torch.Tensor) -> None:
@@ -127,15 +136,15 @@ def test_bfloat16_stays_near_float32() -> None:
 def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
-        model.optimize(*pictures)  # as a capture does before it fails
+    def refuse(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
+        model.optimize(*inputs.batch())  # as a capture does before it fails
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(CapturedStep, "capture", refuse)
     steps, wanted = CapturedSteps(), fresh(SECOND)
     held = (state_of(wanted.generator), state_of(wanted.discriminator))
     for _ in range(2):  # found out once, then known
-        found = steps.begin("one", partial(fresh, SECOND), batch(9), held, SECOND)
+        found = steps.begin(ONE, partial(fresh, SECOND), copies(9), held, SECOND)
         assert isinstance(found, Pix2Pix)
         assert torch.equal(weights(found), weights(wanted))
         assert steps.refused
@@ -148,7 +157,7 @@ def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
 def begin_on(steps: CapturedSteps) -> CapturedStep | Pix2Pix:
     model = fresh(FIRST, "cuda", dropout=False)
     held = (state_of(model.generator), state_of(model.discriminator))
-    return steps.begin("one", lambda: model, Batch(*on_gpu(1)), held, FIRST)
+    return steps.begin(ONE, lambda: model, lambda: Copied(Batch(*on_gpu(1))), held, FIRST)
 
 
 def test_a_refused_capture_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +194,7 @@ def test_a_refused_capture_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch
 def test_only_an_error_of_the_capture_is_a_refusal(
     monkeypatch: pytest.MonkeyPatch, errors: list[str]
 ) -> None:
-    def fail(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
+    def fail(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
         try:
             raise RuntimeError(errors[0])
         finally:
@@ -196,7 +205,7 @@ def test_only_an_error_of_the_capture_is_a_refusal(
     steps, model = CapturedSteps(), fresh(FIRST)
     held = (state_of(model.generator), state_of(model.discriminator))
     with pytest.raises(RuntimeError, match=errors[-1]):
-        steps.begin("one", lambda: model, Batch(*batch(1)), held, FIRST)
+        steps.begin(ONE, lambda: model, copies(1), held, FIRST)
     assert not steps.refused
 
 
@@ -206,25 +215,65 @@ def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
     model = fresh(FIRST)
     weights = (state_of(model.generator), state_of(model.discriminator))
 
-    def capture(model: Pix2Pix, *pictures: torch.Tensor) -> CapturedStep:
-        return CapturedStep(model, None, *pictures, None, {})  # type: ignore[arg-type]
+    def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
+        return CapturedStep(model, inputs, None, None, {})  # type: ignore[arg-type]
 
     monkeypatch.setattr(CapturedStep, "capture", capture)
     short = False
     monkeypatch.setattr("harness.training.cuda_graph.crowded", lambda: short)
     steps = CapturedSteps()
-    met = {
-        name: steps.begin(name, lambda: model, batch(1), weights, FIRST)
-        for name in ("a", "b", "c", "d", "b", "e")
-    }
-    assert list(steps.cached) == ["a", "c", "d", "b", "e"]
+
+    def begin(structure: Structure) -> CapturedStep | Pix2Pix:
+        return steps.begin(structure, lambda: model, copies(1), weights, FIRST)
+
+    every = [
+        Structure(*kind, perceptual, (("netG", netG),))
+        for kind in load_space("default").discriminators
+        for perceptual in (False, True)
+        for netG in ("unet_256", "warp_unet_256")
+    ]
+    met = [begin(structure) for structure in every]
+    assert begin(every[1]) is met[1]
+    assert list(steps.cached) == [every[0], *every[2:], every[1]]
+    assert len(met) == 32
     assert steps.growth() == 1.0
-    assert steps.begin("a", lambda: model, batch(1), weights, FIRST) is met["a"]
     short = True
-    steps.begin("f", lambda: model, batch(1), weights, FIRST)
-    assert list(steps.cached) == ["f"]
+    begin(ONE)
+    assert list(steps.cached) == [ONE]
     steps.make_room()
     assert not steps.cached
+
+
+def test_steps_of_one_generator_share_it_and_train_by_turns(any_gpu: str) -> None:
+    """With its optimiser and average, so that another structure takes little memory."""
+    plain = FIRST.model_copy(update={"lambda_perceptual": 0.0, "gan_mode": "lsgan"})
+    steps = CapturedSteps()
+    captured, taken = [], []
+    for params in (FIRST, plain, FIRST):
+        make = partial(fresh, params, "cuda", dropout=False)
+        model = make()
+        held = (state_of(model.generator), state_of(model.discriminator))
+        wanted = [model.step(*on_gpu(number)) for number in (1, 2)]
+        average = torch.cat([each.flatten() for each in model.averaged.module.parameters()])
+        step = steps.begin(
+            structure_of(params, {}), make, lambda: Copied(Batch(*on_gpu(1))), held, params
+        )
+        for number, losses in zip((1, 2), wanted, strict=True):
+            found = step.step(*on_gpu(number))
+            for name, loss in losses.items():
+                assert float(found[name]) == pytest.approx(float(loss), rel=5e-3)
+        ours = torch.cat([each.flatten() for each in step.averaged.module.parameters()])
+        torch.testing.assert_close(ours.cpu(), average.cpu(), rtol=1e-3, atol=1e-4)
+        captured.append(step)
+        del model, make
+        torch.cuda.empty_cache()
+        taken.append(torch.cuda.memory_reserved())
+    assert captured[2] is captured[0]
+    first, second = (each.model for each in captured[:2] if isinstance(each, CapturedStep))
+    assert first.generator is second.generator
+    weights_alone = sum(weight.nbytes for weight in first.generator.parameters())
+    if any_gpu == "pretended":  # a real one reserves in blocks
+        assert taken[1] - taken[0] < taken[0] - 3 * weights_alone
 
 
 def on_gpu(number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -252,7 +301,7 @@ def test_a_captured_step_is_the_eager_one(any_gpu: str, precision: Precision, kn
     def features(number: int) -> Features | None:
         return targets([(number, False)], on_gpu(number)[1]) if known else None
 
-    captured = CapturedStep.capture(model, *on_gpu(9), features(9))
+    captured = CapturedStep.capture(model, Copied(Batch(*on_gpu(9), features(9))))
     captured.restart(held[0], held[1], SECOND)
     for number in (1, 2, 3, 1, 2):
         wanted = eager.step(*on_gpu(number))
@@ -267,7 +316,7 @@ def test_a_capture_leaves_the_model_as_it_is(any_gpu: str) -> None:
     model.step(*on_gpu(1))
     before = [each.clone() for each in model.changed()]
     chance = torch.cuda.get_rng_state()
-    CapturedStep.capture(model, *on_gpu(2))
+    CapturedStep.capture(model, Copied(Batch(*on_gpu(2))))
     assert torch.equal(torch.cuda.get_rng_state(), chance)
     for one, other in zip(model.changed(), before, strict=True):
         assert torch.equal(one.cpu(), other.cpu())
@@ -291,7 +340,7 @@ def test_what_a_step_changes_is_all_that_outlives_it(any_gpu: str) -> None:
 
 def test_a_captured_step_tells_a_failure(any_gpu: str) -> None:
     model = fresh(FIRST, "cuda")
-    captured = CapturedStep.capture(model, *on_gpu(1))
+    captured = CapturedStep.capture(model, Copied(Batch(*on_gpu(1))))
     retouched, original = on_gpu(1)
     captured.step(retouched, original * float("nan"))
     captured.step(retouched, original)
@@ -306,7 +355,11 @@ def test_trials_take_no_more_memory_than_one_of_each_structure(any_gpu: str) -> 
     for number in range(50 if any_gpu == "real" else 4):
         params = FIRST.model_copy(update={"lambda_L1": 50.0 + number})
         step = steps.begin(
-            "one", partial(fresh, params, "cuda"), on_gpu(1), (held[0], held[1]), params
+            ONE,
+            partial(fresh, params, "cuda"),
+            lambda: Copied(Batch(*on_gpu(1))),
+            (held[0], held[1]),
+            params,
         )
         for _ in range(3):
             step.step(*on_gpu(number))

@@ -7,8 +7,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from harness.config.settings import LrPolicy
 from harness.training.epochs import Schedule, Training, train_epochs
-from harness.training.loop import averaging
 from harness.training.networks import build_discriminator, build_generator
+from harness.training.running_average import averaging
 from search_spaces.trial_params import TrialParams
 from tests.harness.trials.test_trial import TRAIN, pairs
 
@@ -54,12 +54,12 @@ def test_plateau_looks_at_the_distance_to_the_originals(monkeypatch: pytest.Monk
     training = begin(Schedule(9, 0, "plateau"))
     losses = {"G_L1": 2.0, "G_GAN": 9.0, "D_real": 9.0, "D_fake": 9.0}
 
-    def step(*_: object) -> dict[str, torch.Tensor]:
+    def means() -> dict[str, float]:
         for name in ("G_GAN", "D_real", "D_fake"):
             losses[name] *= 0.9
-        return {name: torch.tensor(loss) for name, loss in losses.items()}
+        return losses
 
-    monkeypatch.setattr(training.model, "step", step)
+    monkeypatch.setattr(training.model, "mean_losses", means)
     rates = []
     for done in train_epochs(training, PAIRS, SETTINGS, 9, CPU):
         rates.append(done.lr)

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.training import step, warm_start
-from harness.training.batches import Batch, batches
+from harness.training.batches import Batch, Batches, Draw, batches, on_device
+from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.epochs import EpochDone, Schedule, Training, train_epochs
+from harness.training.inputs import Copied, inputs_for
 from harness.training.loop import train
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
@@ -41,15 +43,17 @@ SETTINGS = TRAIN.but(
 SMALL = SETTINGS.but({"ngf": 4, "ema_decay": 0.7})
 PERCEPTUAL = {"gan_mode": "lsgan", "lambda_perceptual": 5.0}
 KINDS = ((3, "vanilla"), (3, "lsgan"), (2, "wgangp"))
-# The second of a structure is begun in the place of the first, with other numbers.
+# The second of a structure is begun in the place of the first, with other numbers, and after others
+# of the same generator.
 FEW = [
     PARAMS.model_copy(update=update)
     for update in (PERCEPTUAL, PERCEPTUAL | {"lambda_perceptual": 50.0, "lr": 1e-3})
 ]
 ALL = [
     PARAMS,
+    FEW[0],
     PARAMS.model_copy(update={"lr": 5e-4, "lambda_L1": 20.0}),
-    *FEW,
+    FEW[1],
     PARAMS.model_copy(update={"gan_mode": "wgangp", "n_layers_D": 2}),
 ]
 
@@ -68,12 +72,13 @@ def scores_of(trials: Trials, tasks: list[TrialParams]) -> list[float]:
     scores = [baseline.noop, baseline.warm_start]
 
     def report(rung: Rung) -> bool:
-        assert rung.panel.startswith(b"\x89PNG")
         scores.append(rung.value)
         return True
 
     for number, params in enumerate(tasks):
-        trials.run(TrialTask(number, params, 0), report)
+        result = trials.run(TrialTask(number, params, 0), report)
+        assert result is not None
+        assert result.rung.panel.startswith(b"\x89PNG")
     return scores
 
 
@@ -111,25 +116,71 @@ def model_on_gpu(params: TrialParams) -> Pix2Pix:
 
 @pytest.mark.parametrize("params", [PARAMS, FEW[0]], ids=["plain", "perceptual"])
 def test_between_rungs_the_host_never_waits(params: TrialParams) -> None:
-    """From the third step to the rung: cropping, the step, the running average, the sums."""
-    settings = SMALL.but({"steps": 9, "rungs": (9,)})
+    """Nor starts it more than the graph: that crops, averages the weights, sums the losses."""
+    settings = SMALL.but({"steps": 9, "rungs": (9,), "ema_every": 2})
     with PretendedGpu() as gpu:
         stream = batches(pairs(3, 0), settings, CUDA, 0)
-        captured = CapturedStep.capture(model_on_gpu(params), *next(stream))
+        captured = CapturedStep.capture(model_on_gpu(params), inputs_for(stream))
 
-        def watched() -> Iterator[Batch]:
-            for number, batch in enumerate(stream, 1):
+        def watched(draws: Iterator[Draw]) -> Iterator[Draw]:
+            for number, draw in enumerate(draws, 1):
                 if number == 3:
                     gpu.waits.clear()
+                    gpu.operations.clear()
                 if number == 9:
                     waits.update(gpu.waits)
-                yield batch
+                    operations.update(gpu.operations)
+                yield draw
 
         waits: dict[str, int] = {}
-        (progress,) = train(captured, watched(), settings)
+        operations: dict[str, int] = {}
+        stream.draws = watched(stream.draws)
+        (progress,) = train(captured, stream, settings)
     assert progress.step == 9
     assert not waits
+    assert operations == {"aten.copy_.default": 6}  # each step's place of its pictures
     assert not gpu.constants
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_a_graph_s_running_average_and_losses_are_the_cpu_s(every: int) -> None:
+    """Also of the second trial on a captured step. At a rung the host reads the losses once."""
+    settings = SMALL.but({"steps": 7, "rungs": (2, 7), "ema_every": every})
+    data, cpu = pairs(3, 0), torch.device("cpu")
+
+    def trained(
+        model: Pix2Pix | CapturedStep, stream: Batches
+    ) -> tuple[list[dict[str, float]], list[NetWeights]]:
+        rows, averages = [], []
+        for progress in train(model, stream, settings):
+            rows.append(progress.losses)
+            assert isinstance(progress.judged, nn.Module)
+            averages.append(state_of(progress.judged))
+        return rows, averages
+
+    def start(device: torch.device) -> Pix2Pix:
+        nets = (build_generator(settings, 1), build_discriminator(settings, 3, 2))
+        generator, discriminator = (net.to(device) for net in nets)
+        return Pix2Pix.start(generator, discriminator, PARAMS, settings, None)
+
+    wanted = trained(start(cpu), batches(data, settings, cpu, 0))
+    with PretendedGpu() as gpu:
+        data = on_device(data, CUDA)
+        model = start(CUDA)
+        initial = state_of(model.generator), state_of(model.discriminator)
+        captured = CapturedStep.capture(model, inputs_for(batches(data, settings, CUDA, 0)))
+        for _ in range(2):
+            captured.restart(*initial, PARAMS)
+            gpu.waits.clear()
+            found = trained(captured, batches(data, settings, CUDA, 0))
+            of_losses = [what for what in gpu.waits if "checkpoints" not in what]
+            assert len(of_losses) == 1
+            assert gpu.waits[of_losses[0]] == 2  # one for each rung
+            for one, other in zip(found[0], wanted[0], strict=True):
+                assert one == pytest.approx(other, rel=1e-4)
+            for mine, theirs in zip(found[1], wanted[1], strict=True):
+                for name, value in theirs.items():
+                    torch.testing.assert_close(mine[name], value, rtol=1e-3, atol=1e-5)
 
 
 def reads_a_loss(loss: Tensor) -> Tensor:
@@ -152,7 +203,7 @@ def test_a_step_that_waits_or_mixes_devices_is_caught(
 ) -> None:
     monkeypatch.setattr(step, "gan_loss", lambda *a, **k: fault(gan_loss(*a, **k)))
     with PretendedGpu(), pytest.raises(RuntimeError) as raised:
-        CapturedStep.capture(model_on_gpu(PARAMS), *on_gpu(1))
+        CapturedStep.capture(model_on_gpu(PARAMS), Copied(Batch(*on_gpu(1))))
     assert told in str(raised.value.__context__ or raised.value)
 
 
@@ -162,7 +213,7 @@ def test_a_step_that_bakes_in_a_number_of_the_cpu_is_caught(
     weight = torch.tensor(2.0)
     monkeypatch.setattr(step, "gan_loss", lambda *a, **k: weight * gan_loss(*a, **k))
     with PretendedGpu() as gpu:
-        CapturedStep.capture(model_on_gpu(PARAMS), *on_gpu(1))
+        CapturedStep.capture(model_on_gpu(PARAMS), Copied(Batch(*on_gpu(1))))
     assert gpu.constants.total() == 6  # three losses, each forwards and backwards
 
 

@@ -4,7 +4,9 @@ import gc
 import io
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -17,10 +19,11 @@ from harness.errors import DivergedError, UserInputError
 from harness.tracking.metrics import SCORE, metrics_of
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
+from harness.training.inputs import Inputs
 from harness.training.networks import build_generator, init_as_copy, restoring
 from harness.training.step import Pix2Pix
 from harness.training.warm_start import WarmStart
-from harness.trials.messages import Rung, TrialTask
+from harness.trials.messages import Answer, Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials, make_runner
 from search_spaces.trial_params import EXTRAS, TrialParams, Value
 
@@ -100,13 +103,13 @@ def warm(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trials:
 
 
 def run(
-    trials: Trials, params: TrialParams, go_on: bool = True, **extras: Value
-) -> tuple[list[Rung], object]:
+    trials: Trials, params: TrialParams, answer: Answer = Answer.GO_ON, **extras: Value
+) -> tuple[list[Rung], TrialResult | None]:
     rungs: list[Rung] = []
 
-    def report(rung: Rung) -> bool:
+    def report(rung: Rung) -> Answer:
         rungs.append(rung)
-        return go_on
+        return answer
 
     return rungs, trials.run(TrialTask(7, params, 0, extras=extras), report)
 
@@ -117,7 +120,7 @@ def test_a_trial_reports_its_rungs_and_leaves_a_checkpoint_that_restores(warm: T
     assert all(0 < rung.value <= 1 for rung in rungs)
     assert set(rungs[0].losses) == {"G_GAN", "G_L1", "D_real", "D_fake"}
     assert result is not None
-    assert result.rung == rungs[-1]
+    assert replace(result.rung, panel=b"") == rungs[-1]
     assert len(result.per_image) == 3
     generator = build_generator(TRAIN, seed=1)
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
@@ -175,17 +178,26 @@ def test_extra_settings_of_a_space_have_the_types_of_training_settings() -> None
         assert TypeAdapter(kind).json_schema() == schema
 
 
-def test_a_pruned_trial_stops_there_and_leaves_nothing(dataset: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [Answer.STOP, Answer.ONLY_SCORE])
+def test_a_trial_that_will_not_lead_leaves_nothing(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer
+) -> None:
+    """Nor is a panel encoded, while the GPU would wait."""
+    encoded: list[object] = []
+    monkeypatch.setattr("harness.trials.trial.panel_png", lambda *args: encoded.append(args))
     trials = make_trials(dataset, tmp_path, warm_start="none")
-    rungs, result = run(trials, PARAMS, go_on=False)
-    assert [rung.step for rung in rungs] == [2]
-    assert result is None
+    rungs, result = run(trials, PARAMS, answer)
+    assert [rung.step for rung in rungs] == ([2] if answer == Answer.STOP else [2, 4])
+    assert result == (None if answer == Answer.STOP else TrialResult(rungs[-1], ANY, None))
+    assert not encoded
     assert not list(tmp_path.rglob("*.pth"))
 
 
 def test_the_panel_shows_each_picture_four_times(warm: Trials) -> None:
-    rungs, _ = run(warm, PARAMS)
-    with Image.open(io.BytesIO(rungs[-1].panel)) as panel:
+    rungs, result = run(warm, PARAMS)
+    assert not any(rung.panel for rung in rungs)  # encoded once, after the last answer
+    assert result is not None
+    with Image.open(io.BytesIO(result.rung.panel)) as panel:
         width, height = panel.size
     assert width >= 4 * 2 * SIZE
     assert height >= 3 * 2 * SIZE
@@ -305,13 +317,12 @@ def test_a_generator_initialised_as_a_copy_returns_nearly_its_input() -> None:
 class Replayed:
     """Replaces a CUDA graph: trains on the present content of the captured tensors."""
 
-    def __init__(self, model: Pix2Pix, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-        self.model, self.batch = model, batch
-        self.losses = {name: torch.zeros(()) for name in model.names}
+    def __init__(self, model: Pix2Pix, inputs: Inputs) -> None:
+        self.model, self.inputs = model, inputs
 
     def replay(self) -> None:
-        for name, loss in self.model.optimize(*self.batch).items():
-            self.losses[name].copy_(loss)
+        self.model.optimize(*self.inputs.batch())
+        self.model.averaged.move(self.model.generator)
 
 
 def test_trials_on_captured_steps_equal_those_on_eager_steps(
@@ -320,20 +331,19 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
     """So does the warm start; a second trial of the same structure reuses the captured tensors."""
     captures = []
 
-    def capture(
-        model: Pix2Pix, retouched: torch.Tensor, original: torch.Tensor, wanted: None = None
-    ) -> CapturedStep:
-        batch = (retouched.clone(), original.clone())
-        model.optimize(*batch)  # as a capture's warm-up does
-        captures.append(graph := Replayed(model, batch))
-        return CapturedStep(model, graph, *batch, wanted, graph.losses)  # type: ignore[arg-type]
+    def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
+        model.optimize(*inputs.batch())  # as a capture's warm-up does
+        captures.append(graph := Replayed(model, inputs))
+        return CapturedStep(model, inputs, graph, None, {})  # type: ignore[arg-type]
 
     found = {}
     for way in ("eager", "captured"):
         trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
         if way == "captured":
             monkeypatch.setattr(CapturedStep, "capture", capture)
-            monkeypatch.setattr("harness.training.warm_start.replayed", lambda run, *_: run)
+            monkeypatch.setattr(
+                "harness.training.warm_start.replayed", lambda run, _, fed: (run, fed)
+            )
             for module in ("harness.trials.trial", "harness.training.warm_start"):
                 monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)
         baseline = trials.prepare(lambda done, total: None)

@@ -1,0 +1,76 @@
+"""Where a captured step's batches come from: the same as are cut for any other step."""
+
+from itertools import islice
+
+import pytest
+import torch
+from pretended_gpu import CUDA, PretendedGpu
+
+from harness.config.profiles import QUICK
+from harness.data.pairs.pair_set import PairSet
+from harness.training import batches as of_batches
+from harness.training.batches import batches, epoch_batches
+from harness.training.inputs import Copied, Gathered, inputs_for
+
+SETTINGS = QUICK.but({"crop_size": 16, "load_size": 20, "batch_size": 2})
+SIZES = [(16, 16), (16, 31), (24, 20), (40, 17), (19, 19)]
+
+
+def pairs_of_all_sizes() -> PairSet:
+    random = torch.Generator().manual_seed(0)
+    sides = [
+        tuple(
+            torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=random) for size in SIZES
+        )
+        for _ in range(2)
+    ]
+    masks = tuple(torch.ones(1, *size, dtype=torch.bool) for size in SIZES)
+    return PairSet(tuple(map(str, SIZES)), *sides, masks)
+
+
+def test_a_graph_cuts_the_batches_that_are_cut_on_the_cpu() -> None:
+    """To the last bit, from pictures of all sizes, flipped or not."""
+    pairs, cpu = pairs_of_all_sizes(), torch.device("cpu")
+    wanted = list(islice(batches(pairs, SETTINGS, cpu, 3), 20))
+    with PretendedGpu() as gpu:
+        stream = batches(pairs, SETTINGS, CUDA, 3)
+        inputs = inputs_for(stream)
+        assert isinstance(inputs, Gathered)
+        inputs.batch()
+        gpu.waits.clear()
+        found = [inputs.batch() for _ in islice(inputs.feed(stream), 20)]
+        assert not gpu.waits
+        for one, other in zip(found, wanted, strict=True):
+            for mine, theirs in zip(one[:2], other[:2], strict=True):
+                assert torch.equal(mine.cpu(), theirs)
+                assert mine.stride() == theirs.stride()
+
+
+def test_the_rest_of_an_epoch_is_cut_beside_the_graph() -> None:
+    pairs, cpu = pairs_of_all_sizes(), torch.device("cpu")
+
+    def random() -> torch.Generator:
+        return torch.Generator().manual_seed(5)
+
+    *_, wanted = epoch_batches(pairs, SETTINGS, cpu, random())
+    with PretendedGpu():
+        stream = epoch_batches(pairs, SETTINGS, CUDA, random())
+        inputs = inputs_for(stream)
+        held = inputs.batch()
+        first, second, rest = inputs.feed(stream)
+        assert first.retouched is second.retouched is held.retouched
+        assert len(rest.retouched) == 1
+        assert torch.equal(rest.original.cpu(), wanted.original)
+
+
+def test_pairs_that_do_not_fit_are_copied_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, cpu = pairs_of_all_sizes(), torch.device("cpu")
+    wanted = list(islice(batches(pairs, SETTINGS, cpu, 3), 3))
+    monkeypatch.setattr(of_batches, "MOST_DEVICE_BYTES", 10_000)
+    with PretendedGpu():
+        stream = batches(pairs, SETTINGS, CUDA, 3)
+        inputs = inputs_for(stream)
+        assert isinstance(inputs, Copied)
+        for other, batch in zip(wanted, inputs.feed(stream), strict=False):
+            inputs.write(batch)
+            assert torch.equal(inputs.batch().retouched.cpu(), other.retouched)
