@@ -18,7 +18,7 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from harness.config.settings import SamplerName, without_half_size
+from harness.config.settings import SamplerName
 from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
@@ -242,11 +242,7 @@ def create_study(
 def create_marked(
     storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, Any]
 ) -> Study:
-    """Create a study with attributes in one step, so that an incomplete one is known to be ours.
-
-    Raises:
-        UserInputError: another study has that name.
-    """
+    """Create a study with attributes in one step, so that an incomplete one is known to be ours."""
     database = storage._backend if isinstance(storage, _CachedStorage) else storage
     try:
         if isinstance(database, PatientStorage):
@@ -319,14 +315,7 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
     Raises:
         UserInputError: names all differences.
     """
-    setup = StudyRecord.of(study).setup
-    if setup.train.as_data().get("half_size_steps"):
-        raise UserInputError(
-            f"Study {study.study_name} was begun with --half-size-first, which no longer exists, "
-            "so new trials would not compare with its own: begin anew with --study NAME, and "
-            "--enqueue its best.yaml."
-        )
-    made, given = fixed_facts(setup.as_data()), fixed_facts(facts)
+    made, given = fixed_facts(StudyRecord.of(study).setup.as_data()), fixed_facts(facts)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(given[key])})"
         for key, words in FIXED_FACTS.items()
@@ -351,7 +340,7 @@ def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of `FIXED_FACTS`, without paths in the run folder, which may be moved."""
     data, program = facts["data"], facts.get("program")
     flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
-    flat["train"] = without_half_size(facts["train"])
+    flat["train"] = dict(facts["train"])
     flat["precision"] = flat["train"].pop("precision", "float32")
     if program:
         flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from checking import check_finished, check_mirror, trials
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from PIL import Image
 from skimage.data import astronaut
@@ -22,7 +23,6 @@ from harness.data.synthesis.make_pairs import MakePlan, make_pairs
 from harness.errors import HarnessError, UserInputError
 from harness.search.plan import plan_search
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.messages import Report, TrialResult, TrialTask
 
 MEGABYTE = 1 << 20

@@ -114,20 +114,6 @@ def test_another_precision_is_refused_by_its_name(tmp_path: Path) -> None:
     assert "with another precision (float32, now bfloat16): go on" in str(refused.value)
 
 
-def test_a_study_of_the_version_with_half_size_first_goes_on_unless_it_used_it(
-    tmp_path: Path,
-) -> None:
-    study = new_study(tmp_path)
-    facts = dict(make_plan(tmp_path).facts)
-    study.set_user_attr("train", {**facts["train"], "half_size_steps": 0})
-    record.check_same(study, facts)
-    study.set_user_attr("train", {**facts["train"], "half_size_steps": 1000})
-    with pytest.raises(UserInputError) as refused:
-        record.check_same(study, facts)
-    assert "was begun with --half-size-first" in str(refused.value)
-    assert "--enqueue" in str(refused.value)
-
-
 @pytest.mark.parametrize(
     "url",
     ["postgresql+psycopg://me:s3cret@host:5432/db", "https://me:s3cret@mlflow.example/x"],

@@ -15,8 +15,8 @@ from searching import run
 import harness.tracking.database
 from harness.errors import UserInputError
 from harness.paths import RunPaths
-from harness.tracking import quiet_client, served
-from harness.tracking.database import located, settle
+from harness.tracking.client import quiet_client
+from harness.tracking.database import located, served, settle
 
 ARTIFACTS = Path("/now here/mlflow-artifacts")
 
