@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -42,7 +43,19 @@ def search(folder: Path, budget: int) -> Counting:
 
 
 def shared_memory() -> set[str]:
-    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
+    """The segments of shared memory that no process of another program uses."""
+    folder, ours = Path("/dev/shm"), {os.getpid(), *children()}
+    found = {file.name for file in folder.glob("*")}
+    for process in psutil.process_iter():
+        if process.pid not in ours:
+            with suppress(OSError):
+                used = Path(f"/proc/{process.pid}/maps").read_text()
+                found = {name for name in found if f"{folder}/{name}" not in used}
+    return {name for name in found if (folder / name).exists()}
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 @pytest.mark.slow
@@ -50,8 +63,7 @@ def shared_memory() -> set[str]:
 def test_200_instant_trials_leave_nothing_behind(tmp_path: Path) -> None:
     # What stays for good: MLflow's modules and its connection, Python's helper process.
     search(tmp_path / "runs", 3)
-    children = {child.pid for child in psutil.Process().children(recursive=True)}
-    segments = shared_memory()
+    processes, segments = children(), shared_memory()
     view = search(tmp_path / "runs", 200)
 
     record = trials(tmp_path / "runs")
@@ -61,7 +73,7 @@ def test_200_instant_trials_leave_nothing_behind(tmp_path: Path) -> None:
     assert Counter(int(line.split()[0]) for line in lines) == Counter(range(200))
     check_mirror(tmp_path / "runs")
 
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= children
+    assert children() <= processes
     assert shared_memory() <= segments
     # The mirror's thread has a file open now and then.
     assert median(view.driver[-20:]) <= median(view.driver[20:40])
