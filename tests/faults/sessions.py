@@ -50,7 +50,7 @@ PLACES = [
     "harness.search.recorder:Recorder.tell",
     "optuna:Study.tell",
     "harness.search.retention:Retention.write_best",
-    "reports.export:as_yaml",
+    "reports.export.best_yaml:as_yaml",
     "harness.search.driver:Driver.give_up",
 ]
 MIRROR_PLACES = [
@@ -70,7 +70,7 @@ IMPORTED_LATE = [
     "harness.search.driver",
     "harness.search.phases",
     "harness.study.folder",
-    "reports.export",
+    "reports.export.best_yaml",
 ]
 
 
