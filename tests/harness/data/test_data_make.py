@@ -81,6 +81,15 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
         assert 0.005 < np.hypot(*field).max() / 192 < 0.08
 
 
+def test_no_two_pairs_of_a_portrait_are_framed_or_warped_alike(made: Path) -> None:
+    records = [json.loads(line) for line in (made / "made.jsonl").read_text().splitlines()]
+    pushes = [json.dumps([stroke["push"] for stroke in record["strokes"]]) for record in records]
+    assert len(set(pushes)) == len(records) == 6
+    originals = [np.asarray(Image.open(made / record["pair"]))[:, 192:] for record in records]
+    for one, again in zip(originals[:3], originals[3:], strict=True):
+        assert not np.array_equal(one, again)
+
+
 def test_oracle_restores_nearly_everything(originals: Path) -> None:
     for number in range(4):
         source = originals / "astronaut.png"

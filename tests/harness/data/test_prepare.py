@@ -19,6 +19,7 @@ from harness.data.pairs.pair_set import TrainingPair, load_dataset, write_pairs
 from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.splits import most_train
 from harness.errors import UserInputError
+from objectives.masks import region_by_difference, region_from_pair
 
 WIDE = QUICK.model_copy(update={"load_size": 144})
 
@@ -89,6 +90,23 @@ def test_portrait_format_is_scaled_by_its_width(tmp_path: Path, halves) -> None:
         Image.fromarray(np.hstack(tall)).save(folder / f"{number}.png")
     dataset = load_dataset(prepared(folder, tmp_path / "c", WIDE).file)
     assert dataset.train.retouched[0].shape == (3, 216, 144)
+
+
+def test_what_is_scored_is_what_moved_of_validation_and_of_held_out_pairs(
+    tmp_path: Path, write_pairs: WritePairs
+) -> None:
+    """Training needs only a place to look at, found faster by the difference."""
+    dataset = load_dataset(
+        prepared(write_pairs(tmp_path / "d", train=1, val=1, test=1), tmp_path).file
+    )
+    for pairs, find, other in (
+        (dataset.train, region_by_difference, region_from_pair),
+        (dataset.val, region_from_pair, region_by_difference),
+        (dataset.test, region_from_pair, region_by_difference),
+    ):
+        halves = pairs.retouched[0], pairs.originals[0]
+        assert torch.equal(pairs.masks[0], find(*halves))
+        assert not torch.equal(pairs.masks[0], other(*halves))
 
 
 def test_own_masks_are_used(tmp_path: Path, write_pairs: WritePairs) -> None:
