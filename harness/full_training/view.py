@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.console.lines import rough, sparkline
+from harness.console.lines import rough, sparkline, wrapped
 from harness.console.live_view import live_lines
 from harness.errors import printable
 
@@ -89,7 +89,7 @@ class PlainTrainingView:
             self.last = event
             return
         for line in lines_of(event, self.last):
-            print(printable(line), file=self.out, flush=True)
+            print(wrapped(printable(line), "  "), file=self.out, flush=True)
 
     def close(self) -> None:
         pass
