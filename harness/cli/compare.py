@@ -16,7 +16,7 @@ OPTIONS = ("data", "direction", "repeats", "device", "jobs", "seed", "weights", 
 
 
 def compare() -> Callable[..., None]:
-    """Train two configurations on the same fresh seeds and compare them on held-out pairs.
+    """Compare two configurations on fresh seeds and held-out pairs.
 
     Example: harness compare runs/boundary-sharpness/best.yaml mine.yaml --data pairs
     """

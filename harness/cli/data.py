@@ -89,7 +89,9 @@ def make_command(
         ),
     ] = None,
 ) -> None:
-    """Make liquified pairs (A = retouched, B = original) with masks, fields and their inverse.
+    """Make liquified pairs of portraits, with masks and fields.
+
+    A is the retouched picture, B the original; each field comes with its inverse.
 
     Example: harness data make --originals portraits --out pairs --pairs 100 --size 512
     """
@@ -118,7 +120,7 @@ def preview_command(
         "preview.png"
     ),
 ) -> None:
-    """Draw up to eight pairs: A, B, difference, displacement arrows, mask outline.
+    """Draw up to eight pairs, their differences and displacements.
 
     Example: harness data preview photos --direction AtoB -o preview.png
     """

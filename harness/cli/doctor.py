@@ -11,7 +11,7 @@ from harness.errors import printable
 def doctor(
     run_dir: Annotated[Path, typer.Option(help="The run folder to check.")] = Path("runs"),
 ) -> None:
-    """Check what a search needs: packages, device, weights, disk, databases.
+    """Check what a search needs, and say how to mend what it lacks.
 
     Every warning comes with its fix. Exit code 2 if a search cannot run here, else 0.
 

@@ -47,7 +47,9 @@ def export(
         bool, typer.Option("--force", help="With plugin: replace model files of ours.")
     ] = False,
 ) -> None:
-    """Print or write a study's best configuration, or add our models to your copy of pix2pix.
+    """Print a study's best configuration, or what trains it.
+
+    With --format plugin: write our model files to your copy of pix2pix.
 
     Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
     """
@@ -161,7 +163,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write a study's results: one self-contained HTML page, or a table of its trials.
+    """Write a study's results: one page, or a table of its trials.
 
     Example: harness report --lang ko -o report.html
     """

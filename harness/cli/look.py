@@ -18,7 +18,7 @@ def look(
     storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
 ) -> None:
-    """Judge pairs of restored pictures with your own eyes, without knowing which setting is which.
+    """Judge blind pairs of restored pictures with your own eyes.
 
     The judgements are kept with the study, and `harness report` compares them with the score.
 

@@ -56,7 +56,9 @@ def ui(
     ] = 5000,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
 ) -> None:
-    """Open MLflow at a study's trials, on this machine only, until Ctrl-C.
+    """Open MLflow at a study's trials, on this machine only.
+
+    It runs until Ctrl-C.
 
     Example: harness ui --run-dir runs
     """

@@ -12,7 +12,9 @@ def spaces(
         str | None, typer.Argument(help="A space by name, or a YAML file: print and check it.")
     ] = None,
 ) -> None:
-    """List the spaces and the guide's settings, or print one space's YAML to copy and edit.
+    """List the spaces and the guide's settings, or print one space.
+
+    What it prints is YAML, to copy and edit.
 
     Example: harness spaces default > my_space.yaml
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def train() -> Callable[..., None]:
-    """Train a found configuration in full, or continue a training that was stopped.
+    """Train a found configuration in full, or continue its training.
 
     Example: harness train runs/boundary-sharpness/best.yaml --data pairs --out model
     """

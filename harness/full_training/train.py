@@ -20,6 +20,7 @@ from harness.tracking.store import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
 from reports.commands.train_py import quoted
+from reports.texts.numbers import settings_in_short
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
@@ -133,7 +134,7 @@ def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
 def opening(plan: TrainingPlan) -> tuple[str, ...]:
     """The first lines of output: what will be trained."""
     params = plan.best.params
-    settings = " ".join(f"{name}={value}" for name, value in params.model_dump().items())
+    settings = settings_in_short(params.model_dump(), f"{params.n_layers_D} layers")
     return (
         f"Training {plan.config.config}: {settings}; {plan.best.train.netG}, "
         f"ngf {plan.best.train.ngf}; on {plan.device}, weights {plan.weights}.",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.console.lines import sparkline
+from harness.console.lines import sparkline, wrapped
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class PlainTrainingView:
             self.last = event
             return
         for line in lines_of(event, self.last):
-            print(printable(line), file=self.out, flush=True)
+            print(wrapped(printable(line), "  "), file=self.out, flush=True)
 
     def close(self) -> None:
         pass

@@ -33,7 +33,7 @@ def write_plugin(folder: Path, force: bool) -> tuple[list[Path], Path | None]:
 
     Raises:
         UserInputError: `folder` is not a copy of pix2pix or cannot be written, or a file of ours
-            exists and `force` is false; nothing has been written.
+            exists, differs and `force` is false; nothing has been written.
     """
     check_copy(folder)
     models = folder / "models"
@@ -41,6 +41,8 @@ def write_plugin(folder: Path, force: bool) -> tuple[list[Path], Path | None]:
     kept = models / PERCEPTUAL if is_another(models / PERCEPTUAL) else None
     targets = [models / name for name in (WARP, PERCEPTUAL) if models / name != kept]
     for file in targets:
+        if is_same(file):
+            continue
         if os.path.lexists(file) and (file.is_dir() or not force):
             raise UserInputError(
                 f"{file} is there already: move it away, or replace it with --force."
@@ -59,6 +61,11 @@ def check_copy(folder: Path) -> None:
                 f"{folder} is no copy of pytorch-CycleGAN-and-pix2pix, since it has no {name}: "
                 "name yours with --repo DIR."
             )
+
+
+def is_same(file: Path) -> bool:
+    """Whether the file is one of ours, as this version writes it."""
+    return file.is_file() and file.read_bytes() == (SOURCES / file.name).read_bytes()
 
 
 def is_another(file: Path) -> bool:

@@ -160,6 +160,7 @@ def test_a_command_that_only_groups_others_shows_its_help(
     assert (code, out) == (2, "")
     assert said.startswith(f"Usage: {' '.join(['harness', *words])} ")
     assert shown in said
+    assert "..." not in said.partition("Commands:")[2]  # no sentence is cut off
 
 
 def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(

@@ -227,6 +227,8 @@ def test_plain_lines_contain_the_score_and_the_losses(
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("epoch ") for line in lines) == 4
     assert all("G_L1" in line and "score" in line for line in lines if line.startswith("epoch "))
+    assert "L1 100, perceptual 5, 2 layers, lsgan, lr 4e-4;" in " ".join(map(str.strip, lines))
+    assert max(len(line) for line in lines if "/" not in line) <= 100
 
 
 def test_the_best_yaml_of_a_search_is_read_back(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     assert "With train.py as it is: keep the recommended setting" in Page(html).text
     as_is = decide(study, translator("en")).as_is
     assert as_is is not None
+    assert html.index('<pre id="next"') < html.index(as_is.sentence) < html.index('<pre id="as-is"')
     (shown,) = re.findall('<pre id="as-is".*?>(.*?)</pre>', html)
     assert unescape(shown) == as_is.command
     assert html.count('data-copy="as-is"') == 1

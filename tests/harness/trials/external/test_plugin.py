@@ -287,7 +287,7 @@ def refused(result: Result) -> str:
     return str(result.exception)
 
 
-def test_export_writes_both_files_once(tmp_path: Path) -> None:
+def test_export_writes_both_files_and_may_be_repeated(tmp_path: Path) -> None:
     copy = copy_of_pix2pix(tmp_path / "pix2pix")
     written = [copy / "models" / name for name in (WARP, PERCEPTUAL)]
     done = run("--repo", copy)
@@ -295,7 +295,11 @@ def test_export_writes_both_files_once(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == list(map(str, written))
     for file in written:
         assert file.read_bytes() == (SOURCES / file.name).read_bytes()
-    assert f"{written[0]} is there already" in refused(run("--repo", copy))
+    assert run("--repo", copy).stdout == done.stdout
+    written[0].unlink()  # the exported commands look for the other one only
+    assert run("--repo", copy).exit_code == 0
+    written[1].write_text(f"# an earlier version of what {MARK} writes\n")
+    assert f"{written[1]} is there already" in refused(run("--repo", copy))
 
 
 @pytest.mark.parametrize("name", [WARP, PERCEPTUAL])
