@@ -12,9 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import pytest
 import striking
-from alembic.script import ScriptDirectory
 from driving import TRAIN, Instant, make_plan
 from forked import Forked, Killed
 from in_threads import ThreadLauncher, WorkerDies
@@ -186,21 +184,10 @@ def plan_of(folder: Path, budget: int, study: str = "fake", **settings: Any) -> 
     return replace(plan, config=config, facts=facts, trial_plan=own)
 
 
-def make_sessions_quick(patch: pytest.MonkeyPatch) -> None:
-    """What each session would do again, as its process is new, is done once before it is forked.
-
-    Optuna and MLflow read all their migrations whenever a database is opened.
-    """
+def import_for_sessions() -> None:
+    """What each session would import, as its process is new, is imported before it is forked."""
     for name in IMPORTED_LATE:
         importlib.import_module(name)
-    load, known = ScriptDirectory._load_revisions, {}
-
-    def once(directory: ScriptDirectory) -> Any:
-        if directory.dir not in known:
-            known[directory.dir] = list(load(directory))
-        return known[directory.dir]
-
-    patch.setattr(ScriptDirectory, "_load_revisions", once)
 
 
 def begin(plan: SearchPlan, twist: Twist = Twist()) -> Forked:
