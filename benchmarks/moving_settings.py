@@ -1,16 +1,12 @@
-"""Where pixels are moved, do the five settings matter more than seeds do? Do searches find better?
+"""Where pixels are moved, do the five settings matter more than seeds do?
 
     python -m benchmarks.moving_settings
     python -m benchmarks.moving_settings --data PAIRS --direction BtoA --name _mine
 
-Two questions about a generator that moves pixels, in the quick profile, trained as a finalist is:
-from the warm start of a search, 300 steps, scored on both held-out splits.
-
-`spread`: the recipe `warp` and random points of the default space, each on the same seeds. How far
-do the means of settings lie apart, and how far would they if settings made no difference?
-
-`winners`: the best setting of each search in `results/default_search.json` beside the recipe
-`warp`, from the warm start of that search and on its finalists' seeds. Only without --data.
+The recipe `warp` and random points of the default space in the quick profile, each trained as a
+finalist is, on the same seeds: from the warm start of the default search with seed 0, 300 steps,
+scored on both held-out splits. How far do the means of settings lie apart, and how far would they
+if settings made no difference?
 
 Every run is kept in the results file at once; the same command goes on where it stopped.
 """
@@ -19,15 +15,14 @@ import argparse
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
-from benchmarks.scaffold import RESULTS, lead, resume_result, save_result
+from benchmarks.scaffold import resume_result, save_result
 from harness.config.profiles import QUICK
 from harness.config.settings import TrialPlan
 from harness.data.pairs.cache import default_cache
@@ -37,13 +32,13 @@ from harness.study.samplers import derived_seed
 from harness.training.networks import build_generator
 from harness.trials.messages import TrialTask
 from harness.trials.trial import Trials
+from reports.record.names import MOVING
 from search_spaces.generators import WARP, of_kind
 from search_spaces.recipes import read_recipes
 from search_spaces.space import Space, load_space
-from search_spaces.trial_params import FIVE, TrialParams
+from search_spaces.trial_params import TrialParams
 
 TRAIN = QUICK.but({"netG": of_kind(QUICK.netG, WARP)})
-OURS = "warp"
 SPLITS = ("val", "held_out")
 Runs = dict[str, dict[str, dict[str, list[float]]]]
 """By setting, seed and split: the score of every picture."""
@@ -55,7 +50,7 @@ def random_settings(space: Space, count: int) -> dict[str, TrialParams]:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    chosen = {OURS: read_recipes()[OURS].params}
+    chosen = {MOVING: read_recipes()[MOVING].params}
     while len(chosen) < count:
         trial = study.ask()
         space.suggest(trial)
@@ -63,10 +58,10 @@ def random_settings(space: Space, count: int) -> dict[str, TrialParams]:
     return chosen
 
 
-def started(data: PreparedData, settings: Iterable[TrialParams], seed: int) -> Trials:
-    """The trials of a search with this seed, with its warm start of the moving generator."""
+def started(data: PreparedData, settings: Iterable[TrialParams]) -> Trials:
+    """The trials of the search with seed 0, with its warm start of the moving generator."""
     kinds = sorted({(params.n_layers_D, params.gan_mode) for params in settings})
-    made_of = hashlib.sha256(f"{TRAIN.model_dump_json()} {data.digest} {seed} {kinds}".encode())
+    made_of = hashlib.sha256(f"{TRAIN.model_dump_json()} {data.digest} {kinds}".encode())
     folder = Path(tempfile.gettempdir()) / f"moving-settings-{made_of.hexdigest()[:16]}"
     plan = TrialPlan(
         dataset=data.file,
@@ -77,7 +72,7 @@ def started(data: PreparedData, settings: Iterable[TrialParams], seed: int) -> T
         threads=1,
         warm_start_threads=1,
         discriminators=tuple(kinds),
-        seed=seed,
+        seed=0,
     )
     trials = Trials(plan)
     trials.prepare(lambda done, total: None)
@@ -106,7 +101,7 @@ def spread(runs: Runs) -> dict[str, dict[str, float]]:
     the settings themselves; `p`: how often seeds alone give such an F.
     """
     found = {}
-    shared = [seed for seed in runs[OURS] if all(seed in by for by in runs.values())]
+    shared = [seed for seed in runs[MOVING] if all(seed in by for by in runs.values())]
     for split in SPLITS:
         means = np.array([[np.mean(by[seed][split]) for seed in shared] for by in runs.values()])
         settings, seeds = means.shape
@@ -121,21 +116,16 @@ def spread(runs: Runs) -> dict[str, dict[str, float]]:
             "seeds": float(means.var(axis=1, ddof=1).mean()) ** 0.5,
             "by_seeds_alone": (chance / seeds) ** 0.5,
             "of_settings": max(0.0, between - chance / seeds) ** 0.5,
-            "best_less_recipe": float(of_setting.max() - means[list(runs).index(OURS)].mean()),
+            "best_less_recipe": float(of_setting.max() - means[list(runs).index(MOVING)].mean()),
             "p": float(f_distribution.sf(seeds * between / chance, settings - 1, free)),
         }
     return found
-
-
-def held_out(by_seed: Mapping[str, Mapping[str, list[float]]]) -> dict[str, list[float]]:
-    return {seed: run["held_out"] for seed, run in by_seed.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--settings", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3, help="at least 2")
-    parser.add_argument("--searches", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--data", type=Path, help="a folder of pairs; default: the built-in ones")
     parser.add_argument("--direction", default="AtoB")
     parser.add_argument("--name", default="", help="added to the results file's name")
@@ -149,50 +139,22 @@ def main() -> None:
     made = {"profile": "quick", "data_digest": data.digest}
     kept = resume_result(result, made, parser.error)
 
-    def run_all(
-        place: Any, settings: Mapping[str, TrialParams], seeds: Mapping[str, int], search: int
-    ) -> None:
-        """Train what `place` lacks, from the warm start of the search with that seed."""
-        wanted = [(name, seed) for seed in seeds for name in settings]
-        wanted = [(name, seed) for name, seed in wanted if seed not in place.get(name, {})]
-        if not wanted:
-            return
-        trials = started(data, settings.values(), search)
-        for name, seed in wanted:
-            run = train(trials, settings[name], seeds[seed])
-            place.setdefault(name, {})[seed] = run
-            save_result(result, kept)
-            shown = "  ".join(f"{split} {np.mean(run[split]):.4f}" for split in SPLITS)
-            print(f"search {search}  {name:<10} seed {seed}  {shown}", flush=True)
-
     settings = random_settings(space, asked.settings)
-    grid = kept.setdefault("grid", {"settings": {}, "runs": {}})
-    grid["settings"] = {name: params.model_dump() for name, params in settings.items()}
-    run_all(grid["runs"], settings, seeds_of(0, asked.seeds), 0)
-    grid["spread"] = spread(grid["runs"])
-
-    searches = json.loads((RESULTS / "default_search.json").read_text())["searches"]
-    for search in [] if asked.data else [s for s in searches if s["seed"] in asked.searches]:
-        best = search["finalists"][0]
-        winner = TrialParams(**{name: best["params"][name] for name in FIVE})
-        one = kept.setdefault("winners", {}).setdefault(f"search {search['seed']}", {"runs": {}})
-        both = {"winner": winner, OURS: settings[OURS]}
-        seeds = seeds_of(search["seed"], 3)
-        if search["seed"] == 0:  # the grid is of this search, too
-            own = {seed: run for seed, run in grid["runs"][OURS].items() if seed in seeds}
-            one["runs"].setdefault(OURS, own)
-        run_all(one["runs"], both, seeds, search["seed"])
-        one |= {"name": best["name"], "params": winner.model_dump(), "in_search": best["mean"]}
-        one["lead"] = lead(held_out(one["runs"]["winner"]), held_out(one["runs"][OURS]))
-        print(f"search {search['seed']}", json.dumps(one["lead"]), flush=True)
+    kept["settings"] = {name: params.model_dump() for name, params in settings.items()}
+    runs = kept.setdefault("runs", {})
+    seeds = [derived_seed(0, FIRST_SEED + repeat) for repeat in range(asked.seeds)]
+    wanted = [(name, seed) for seed in seeds for name in settings]
+    wanted = [(name, seed) for name, seed in wanted if str(seed) not in runs.get(name, {})]
+    trials = started(data, settings.values())
+    for name, seed in wanted:
+        run = train(trials, settings[name], seed)
+        runs.setdefault(name, {})[str(seed)] = run
+        save_result(result, kept)
+        shown = "  ".join(f"{split} {np.mean(run[split]):.4f}" for split in SPLITS)
+        print(f"{name:<10} seed {seed}  {shown}", flush=True)
+    kept["spread"] = spread(runs)
     save_result(result, kept)
-    print(json.dumps(grid["spread"], indent=1))
-
-
-def seeds_of(search: int, count: int) -> dict[str, int]:
-    """The finalists' seeds of the search with that seed."""
-    found = [derived_seed(search, FIRST_SEED + repeat) for repeat in range(count)]
-    return {str(seed): seed for seed in found}
+    print(json.dumps(kept["spread"], indent=1))
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def search(folder: Path, budget: int) -> None:
 def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
     """What the search tried, and how it scored; recipes past the budget still wait."""
     from harness import read_study
-    from reports.record import params_of
+    from reports.record.queries import params_of
 
     tried = [trial for trial in read_study(folder, STUDY).trials if trial.values]
     return [(params_of(trial), trial.values[0]) for trial in tried]

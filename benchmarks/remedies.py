@@ -54,7 +54,7 @@ from harness.trials.messages import TrialTask
 from harness.trials.trial import Trials
 from objectives.loading import load_objective
 from objectives.masks import dilate
-from reports.names import RECOMMENDED
+from reports.record.names import RECOMMENDED
 from search_spaces.recipes import load_recipes
 
 PARAMS = load_recipes()[RECOMMENDED]

@@ -22,10 +22,10 @@ from playwright.sync_api import sync_playwright
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.study.study import read_study
-from reports.html import write_report
-from reports.names import RECOMMENDED
-from reports.pictures import cells, most_changed
-from reports.record import recipe_trial
+from reports.page.panel_crops import cells, most_changed
+from reports.page.report import write_report
+from reports.record.names import RECOMMENDED
+from reports.record.queries import recipe_trial
 
 HERE = Path(__file__).parent
 COLOURS = 128

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
-from reports.names import trial_name
+from reports.record.names import trial_name
 
 
 @dataclass(frozen=True)

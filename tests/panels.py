@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from reports.pictures import GAP, HEADING, OUTLINE
+from reports.page.panel_crops import GAP, HEADING, OUTLINE
 
 
 def write_panel(file: Path, colour: tuple[int, int, int]) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 from optuna import Study
 
 from harness.errors import inline
-from reports.eyes import CHOICES, Pair, note, pairs_to_judge
-from reports.eyes_section import result
-from reports.look_page import page
-from reports.pictures import Cut
+from reports.analysis.judgements import CHOICES, Pair, note, pairs_to_judge
+from reports.page.look import page
+from reports.page.look_result import result
+from reports.page.panel_crops import Cut
 
 HOST = "127.0.0.1"
 LONGEST_BODY = 1000  # bytes

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from objectives.masks import dilate
 from objectives.score import Reference
-from reports.pictures import GAP, HEADING, MARGIN, OUTLINE
+from reports.page.panel_crops import GAP, HEADING, MARGIN, OUTLINE
 
 COLUMNS = ("retouched", "restored", "original", "scored region")
 CROP = 512  # pixels: about the side of an enlarged crop

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
-from reports.commands import moves_pixels
-from reports.finalists_record import AsIs, Difference, FinalistRow, Ranked
+from reports.record.finalists import AsIs, Difference, FinalistRow, Ranked
+from reports.record.names import moves_pixels
 
 
 @dataclass(frozen=True)

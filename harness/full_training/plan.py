@@ -17,7 +17,7 @@ from harness.paths import (
 )
 from harness.search.resolve import choose_objective, choose_weights, weights_remark
 from harness.tracking import check_tracking_uri, ignored_variable
-from reports.commands import GUIDE_EPOCHS
+from reports.commands.train_py import GUIDE_EPOCHS
 from search_spaces.checks import check_combination
 from search_spaces.trial_params import TrialParams
 

@@ -18,7 +18,7 @@ from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
 from harness.tracking import Ending, TrainingStore, TrainingTracker
 from objectives.loading import load_objective
-from reports.commands import quoted
+from reports.commands.train_py import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:

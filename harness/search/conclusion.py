@@ -56,7 +56,7 @@ def conclude(
     ending: "Ending",
 ) -> None:
     """Write the report, and the ending and results of the search to MLflow."""
-    from reports.study_record import StudyRecord
+    from reports.record.study import StudyRecord
 
     if parent := tracker.parent():
         StudyRecord.note(study, mlflow_run=parent)

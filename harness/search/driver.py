@@ -37,8 +37,8 @@ from harness.trials.worker import (
     Ready,
     Stopped,
 )
-from reports.study_record import StudyRecord
-from reports.trial_record import Cause, TrialRecord
+from reports.record.study import StudyRecord
+from reports.record.trial import Cause, TrialRecord
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies

@@ -15,7 +15,7 @@ from harness.search.plan import SearchPlan
 from harness.trials.launchers.local import LocalLauncher
 from harness.trials.messages import Pace
 from harness.trials.worker import Measure, Ready, trial_runner
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 from search_spaces.generators import WARP, kind_of
 
 if TYPE_CHECKING:

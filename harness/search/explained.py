@@ -8,6 +8,7 @@ import yaml
 from harness.config.settings import Program
 from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
+from reports.record.names import MOVING
 from search_spaces.generators import REPAINT, WARP, kind_of
 
 LABEL = 12
@@ -112,7 +113,8 @@ def finalists(plan: SearchPlan) -> str:
     runs = plan.config.budget - plan.search_budget
     if not runs:
         return "none"
-    repaints = ", the best that repaints" if plan.of_both_kinds else ""
+    ours = f" (with the recipe {MOVING})" if MOVING in plan.recipes else ""
+    repaints = f"{ours}, the best that repaints" if plan.of_both_kinds else ""
     return (
         f"{runs} runs: the best {plan.finalists}{repaints} and the recommended setting, on "
         f"{plan.config.repeats} fresh seeds"

@@ -25,17 +25,17 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.finalists_record import Finalists, Ranked
-from reports.names import RECOMMENDED, trial_name
-from reports.record import (
+from reports.record.finalists import Finalists, Ranked
+from reports.record.names import MOVING, RECOMMENDED, trial_name
+from reports.record.queries import (
     recipe_trial,
     repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
 )
-from reports.study_record import StudyRecord
-from reports.trial_record import FinalistRun, TrialRecord
+from reports.record.study import StudyRecord
+from reports.record.trial import FinalistRun, TrialRecord
 from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE, TrialParams
 
@@ -47,8 +47,10 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
     """The `count` best settings of the search that differ, then the guide's recommendation.
 
     Args:
-        netG: in a study of both kinds of generator, the one that repaints: then the best setting
-            that does is a finalist beside them, and where it is one of them, the next best.
+        netG: in a study of both kinds of generator, the one that repaints. Then the last place is
+            that of the recipe `warp` if it does not lead: a short trial says too little about it.
+            The best setting that repaints has a place beside them, and where it has one already,
+            the next best.
     """
     baseline = recipe_trial(study, RECOMMENDED)
     recommended = load_recipes()[RECOMMENDED].model_dump() | ({"netG": netG} if netG else {})
@@ -64,6 +66,9 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
                 found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
     ordered = trials_by_score(study)
+    if netG and count > 1 and (ours := moving_recipe(study)):
+        take(ordered, count - 1)
+        take([ours], count)
     take(ordered, count)
     if netG:
         if all(one.moves for one in found):
@@ -71,6 +76,12 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
         take(ordered, count + 1)
     own = baseline.number if baseline else None
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
+
+
+def moving_recipe(study: Study) -> FrozenTrial | None:
+    """The trial of the recipe `warp`, unless an earlier version confirmed the study without it."""
+    runs = [FinalistRun.of(run).recipe for run in final_trials(study)]
+    return recipe_trial(study, MOVING) if MOVING in runs or not runs else None
 
 
 def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from harness.search.plan import SearchPlan
-    from reports.live import Live, RunningTrial
+    from reports.page.live import Live, RunningTrial
 
 # Seconds between two pages, at least; and the share of a core's time that writing them may take.
 # A page takes 0.3 s of it with 50 trials and 0.5 s with 1,000.
@@ -137,7 +137,7 @@ def write_page(order: dict[str, Any], interval: float | None) -> bool:
     """
     from harness.study.study import read_study
     from harness.study.urls import without_secrets
-    from reports.html import write_report
+    from reports.page.report import write_report
 
     try:
         paths = RunPaths(Path(order["run_dir"])).study(order["study"])
@@ -157,9 +157,9 @@ def live_of(study: "Study", interval: float) -> "Live":
 
     from harness.search.time_left import time_left
     from harness.study.study import finals_of
-    from reports.live import Live
-    from reports.names import trial_name
-    from reports.study_record import StudyRecord
+    from reports.page.live import Live
+    from reports.record.names import trial_name
+    from reports.record.study import StudyRecord
 
     finals = finals_of(study)
     searched = study.get_trials(deepcopy=False)
@@ -191,8 +191,8 @@ def live_of(study: "Study", interval: float) -> "Live":
 
 def running_trial(trial: "FrozenTrial", name: str, steps: int) -> "RunningTrial":
     """A running trial, with its last score if it has one."""
-    from reports.live import RunningTrial
-    from reports.record import settings_of
+    from reports.page.live import RunningTrial
+    from reports.record.queries import settings_of
 
     scores = trial.intermediate_values
     step = max(scores, default=0)

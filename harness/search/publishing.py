@@ -16,7 +16,7 @@ from harness.search.result import (
     standings,
 )
 from harness.tracking.model_registry import Left, Model
-from reports.names import trial_name
+from reports.record.names import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
     """The Markdown on the study's page in MLflow: how it ended, and all of the guide's settings."""
-    from reports.record import completed, params_of, score_of
-    from reports.trial_record import TrialRecord
+    from reports.record.queries import completed, params_of, score_of
+    from reports.record.trial import TrialRecord
 
     named = {TrialRecord.of(trial).recipe: trial for trial in completed(study)}
     rows = [
@@ -116,8 +116,8 @@ def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
     Args:
         name: register the winner as a version of the model of this name; None: do not.
     """
-    from reports.export import best_config
-    from reports.record import trials_by_score
+    from reports.export.best_yaml import best_config
+    from reports.record.queries import trials_by_score
 
     paths = outcome.paths
     config = best_config(study, folder=paths.folder) if outcome.winner is not None else {}
@@ -170,7 +170,7 @@ def write_page(study: "Study", paths: StudyPaths, storage: str | None = None) ->
         storage: the database's URL without secrets, for the commands on the page; None: the run
             folder's.
     """
-    from reports.html import write_report
+    from reports.page.report import write_report
 
     try:
         write_report(study, paths.report_html, panels=paths.panels, storage=storage)

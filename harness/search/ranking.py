@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from optuna import Study
 from optuna.trial import FrozenTrial
 
-from reports.names import RECOMMENDED
-from reports.record import is_pareto, repainting_by_score, trials_by_score
+from reports.record.names import RECOMMENDED
+from reports.record.queries import is_pareto, repainting_by_score, trials_by_score
 
 KEPT = 3
 """Number of best trials whose files are kept, in a search with one objective."""

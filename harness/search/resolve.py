@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, as_user_input_error
-from reports.names import RECOMMENDED, trial_name
+from reports.record.names import RECOMMENDED, trial_name
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
 from search_spaces.recipes import (
     generator_for,

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from harness.console.lines import WIDTH, settings, wrapped
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
-from reports.commands import PLACEHOLDER_DATA, quoted
-from reports.decision import Decision
-from reports.names import BLURRING, RECOMMENDED, trial_name
-from reports.next_command import needs_pictures
-from reports.translations import translator
+from reports.analysis.decision import Decision
+from reports.commands.next_command import needs_pictures
+from reports.commands.train_py import PLACEHOLDER_DATA, quoted
+from reports.record.names import BLURRING, RECOMMENDED, trial_name
+from reports.texts.translations import translator
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from reports.finalists_record import Finalists
+    from reports.record.finalists import Finalists
 
 StopReason = Literal["", "user", "timeout"]
 
@@ -119,10 +119,10 @@ def outcome_of(
     """
     from harness.search.finalists import finished_runs
     from harness.study.folder import owner_of
-    from reports.decision import decide
-    from reports.next_command import Where
-    from reports.record import best_trial, recipe_trial, winning_trial
-    from reports.study_record import StudyRecord
+    from reports.analysis.decision import decide
+    from reports.commands.next_command import Where
+    from reports.record.queries import best_trial, recipe_trial, winning_trial
+    from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
     setup, scores = record.setup, record.baseline
@@ -159,7 +159,7 @@ def outcome_of(
 
 
 def standing(label: str, trial: "FrozenTrial") -> Standing:
-    from reports.record import score_of, settings_of
+    from reports.record.queries import score_of, settings_of
 
     assert trial.values is not None
     return Standing(label, trial.number, score_of(trial), settings_of(trial))
@@ -167,7 +167,7 @@ def standing(label: str, trial: "FrozenTrial") -> Standing:
 
 def front_of(study: "Study") -> tuple[FrontPoint, ...]:
     """A Pareto search's front; () of any other search."""
-    from reports.record import objectives_of, score_of, settings_of, trials_by_score
+    from reports.record.queries import objectives_of, score_of, settings_of, trials_by_score
 
     names = objectives_of(study)
     return tuple(

@@ -13,8 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.errors import HarnessError
 from harness.search.plan import SearchPlan
 from harness.trials.messages import Baseline
-from reports.study_record import StudyRecord
-from reports.trial_record import Cause, TrialRecord, enqueued_params
+from reports.record.study import StudyRecord
+from reports.record.trial import Cause, TrialRecord, enqueued_params
 
 SAY_SOMETHING = (TrialState.COMPLETE, TrialState.PRUNED)
 WARM_STARTS = ("warm_start", "other_warm_start")

@@ -13,7 +13,7 @@ from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
 from harness.study.study import checked, find_study
-from reports.study_record import StudyRecord, StudySetup
+from reports.record.study import StudyRecord, StudySetup
 
 LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
 """Training settings that only the profile can set."""

@@ -5,8 +5,8 @@ from optuna import Study
 from harness.paths import StudyPaths, write_aside
 from harness.search.callbacks import TrialEnd
 from harness.search.ranking import Ranking
-from reports.export import as_yaml, best_config
-from reports.trial_record import TrialRecord
+from reports.export.best_yaml import as_yaml, best_config
+from reports.record.trial import TrialRecord
 
 
 class Retention:

@@ -19,7 +19,7 @@ from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
 from harness.trials.worker import RunnerFactory, trial_runner
-from reports.names import PhaseName, trial_name
+from reports.record.names import PhaseName, trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -62,7 +62,7 @@ def run_search(
     from harness.study.folder import check_folder, claim, set_aside
     from harness.study.locks import only_driver, only_driver_anywhere, sign
     from harness.study.storage import OnlyWriter
-    from reports.study_record import StudyRecord
+    from reports.record.study import StudyRecord
 
     paths, name = plan.paths, plan.config.study
     with (
@@ -173,7 +173,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     from harness.search.finalists import finished_runs
     from harness.search.time_left import left_of_plan
     from harness.study.study import counted
-    from reports.record import best_trial, completed, score_of, settings_of
+    from reports.record.queries import best_trial, completed, score_of, settings_of
 
     facts, best = plan.facts, best_trial(study)
     data, leader = facts["data"], ""
@@ -216,12 +216,14 @@ def open_finals(
     tracker.reconcile(endings_of(record, "final"))
     phase = FinalPhase(plan, study, record, finalists, tracker, searched)
     if not (plan.compared or phase.exhausted()):
-        others = ", the best that repaints" if both else ""
+        names = ", ".join(
+            f"{one.name} ({one.recipe})" if one.recipe else one.name for one in finalists[:-1]
+        )
         view.show(
             Note(
-                f"The finalists (the best {len(finalists) - 1 - both}{others} and the guide's "
-                f"recommended setting) are trained again: longer, on {plan.config.repeats} fresh "
-                "seeds, and scored on pairs held out from the search. Their runs are f00, f01, ..."
+                f"The finalists ({names} and the guide's recommended setting) are trained again: "
+                f"longer, on {plan.config.repeats} fresh seeds, and scored on pairs held out from "
+                "the search. Their runs are f00, f01, ..."
             )
         )
     return phase
@@ -232,7 +234,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
     from harness.tracking import MlflowTracker, StudyStore, tags_of
-    from reports.study_record import StudyRecord
+    from reports.record.study import StudyRecord
 
     uri = plan.config.tracking_uri
     store = StudyStore(
@@ -254,8 +256,8 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
 def recorded_runs(study: "Study") -> frozenset[str]:
     """MLflow's ids of the runs in a study's record."""
     from harness.search.finalists import final_trials
-    from reports.study_record import StudyRecord
-    from reports.trial_record import TrialRecord
+    from reports.record.study import StudyRecord
+    from reports.record.trial import TrialRecord
 
     trials = [*study.get_trials(deepcopy=False), *final_trials(study)]
     runs = [StudyRecord.of(study).mlflow_run, *(TrialRecord.of(t).mlflow_run for t in trials)]
@@ -267,7 +269,7 @@ def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending
     from optuna.trial import TrialState
 
     from harness.search.recorder import REQUEUED
-    from reports.trial_record import TrialRecord
+    from reports.record.trial import TrialRecord
 
     def ending(state: TrialState, reason: str) -> "Ending":
         return {

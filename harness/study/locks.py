@@ -18,7 +18,7 @@ from harness.paths import RunPaths, StudyPaths, lock_beside, write_aside
 from harness.study.storage import PatientStorage
 from harness.study.study import find_study
 from harness.study.urls import sqlite_file
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 
 
 @contextmanager

@@ -25,9 +25,9 @@ from harness.study.database import open_to_read, reading_url
 from harness.study.samplers import make_sampler
 from harness.study.storage import OnlyWriter, PatientStorage
 from harness.study.urls import without_secrets
-from reports.record_format import VERSION, RecordError
-from reports.record_migrations import NewerRecordError
-from reports.study_record import (
+from reports.record.format import VERSION, RecordError
+from reports.record.migrations import NewerRecordError
+from reports.record.study import (
     FINISHED_MAKING,
     Direction,
     RunsRecord,
@@ -38,7 +38,7 @@ from reports.study_record import (
     is_of_runs,
     is_ours,
 )
-from reports.trial_record import TrialRecord
+from reports.record.trial import TrialRecord
 from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)

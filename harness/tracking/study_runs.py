@@ -18,7 +18,7 @@ from harness.tracking.outbox import Entry
 from harness.tracking.sender import Deliveries, RefusedError
 from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trials.messages import Rung, TrialTask
-from reports.names import PhaseName, phase_of, trial_name
+from reports.record.names import PhaseName, phase_of, trial_name
 from search_spaces.trial_params import TrialParams
 
 SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load

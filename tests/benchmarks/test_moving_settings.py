@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from benchmarks.moving_settings import OURS, SPLITS, Runs, held_out, spread
-from benchmarks.scaffold import lead
+from benchmarks.moving_settings import SPLITS, Runs, spread
+from reports.record.names import MOVING
 
 
 def runs(means: np.ndarray) -> Runs:
     """Runs `[setting, seed]` whose pictures score their mean."""
-    names = [OURS, *(f"random {number}" for number in range(len(means) - 1))]
+    names = [MOVING, *(f"random {number}" for number in range(len(means) - 1))]
     return {
         name: {
             str(seed): {split: [score - 0.01, score + 0.01] for split in SPLITS}
@@ -50,11 +50,3 @@ def test_seeds_that_not_all_settings_have_do_not_count() -> None:
     expected = spread({name: {k: by[k] for k in ("0", "1")} for name, by in full.items()})
     del full["random 0"]["2"]
     assert spread(full) == expected
-
-
-def test_a_lead_is_of_the_held_out_pairs() -> None:
-    ours, other = (runs(np.full((2, 3), mean))[OURS] for mean in (0.4, 0.3))
-    for run in ours.values():
-        run["val"] = [0.0, 0.0]
-    found = lead(held_out(ours), held_out(other))
-    assert found["mean"] == pytest.approx(0.1)

@@ -30,7 +30,7 @@ from harness.training.networks import (
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.training.warping import move
-from reports.names import RECOMMENDED
+from reports.record.names import RECOMMENDED
 from search_spaces.recipes import load_recipes
 
 PARAMS = load_recipes()[RECOMMENDED]

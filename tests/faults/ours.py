@@ -15,7 +15,7 @@ from others import looked_at, parts_of, their_study, tree
 from sessions import JOBS, Ended, Twist
 
 from harness.paths import RunPaths, StudyPaths
-from reports.record import trials_by_score
+from reports.record.queries import trials_by_score
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 NEVER_BEGUN = ("raises", "diverges")  # runs that go wrong before they are noted

@@ -49,7 +49,7 @@ PLACES = [
     "harness.search.recorder:Recorder.tell",
     "optuna:Study.tell",
     "harness.search.retention:Retention.write_best",
-    "reports.export:as_yaml",
+    "reports.export.best_yaml:as_yaml",
     "harness.search.driver:Driver.give_up",
 ]
 MIRROR_PLACES = [
@@ -72,7 +72,7 @@ IMPORTED_LATE = [
     "harness.search.time_left",
     "harness.study.folder",
     "harness.study.locks",
-    "reports.export",
+    "reports.export.best_yaml",
 ]
 
 

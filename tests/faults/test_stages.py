@@ -15,7 +15,7 @@ from harness.tracking import quiet_client
 # Where each stage is, and whose step that is. What writes best.yaml comes first, while every trial
 # is one of the guide's and has it written anew.
 STAGES = {
-    "writing best.yaml": ("driver", "reports.export:as_yaml:after:2"),
+    "writing best.yaml": ("driver", "reports.export.best_yaml:as_yaml:after:2"),
     "training": ("worker", "harness.training.step:Pix2Pix.step:after:15"),
     "scoring": ("worker", "harness.evaluation.evaluator:Evaluator.restored_by:after:2"),
     "recording a rung": ("driver", "optuna.trial:Trial.report:after:4"),

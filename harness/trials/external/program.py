@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.config.settings import Frozen, Program, TrainSettings
 from harness.errors import UserInputError
 from harness.trials.external.repository import python_of
-from reports.programs import PLACES, SETTINGS, filled, named_in
+from reports.commands.program_template import PLACES, SETTINGS, filled, named_in
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_bounded, read_mapping
 from search_spaces.trial_params import USED, TrialParams

@@ -237,7 +237,9 @@ def test_a_dry_run_says_in_ten_lines_what_would_be_done_and_in_full_where_asked(
     assert "warm start of 600 steps, for each generator" in found["Start"]
     assert found["Settings"].endswith("lr, generator; kept: ndf=6,")
     assert found["Trials"].startswith("35: first ")
-    assert found["Finalists"].startswith("15 runs: the best 3, the best that repaints and the")
+    assert found["Finalists"].startswith(
+        "15 runs: the best 3 (with the recipe warp), the best that"
+    )
     assert found["Score"] == "boundary_sharpness, weights random"
     assert found["Results"].startswith("runs/boundary-sharpness, MLflow in runs")
     assert any(line.startswith("WEIGHTS ARE RANDOM") for line in lines)

@@ -15,8 +15,9 @@ import pytest
 
 from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
 from harness.paths import RunPaths
-from reports.eyes import crops, judged_trials, judgements, pairs_to_judge
-from reports.study_record import Judgement
+from reports.analysis.judgements import judged_trials, judgements, pairs_to_judge
+from reports.page.look import crops
+from reports.record.study import Judgement
 from tests.panels import write_panel
 from tests.synthetic_studies import make_study
 

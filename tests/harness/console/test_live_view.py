@@ -20,7 +20,7 @@ from harness.console.events import (
 from harness.console.lines import WIDTH, rough
 from harness.console.live_view import MOST_ROWS, LiveView
 from harness.console.views import PlainView
-from reports.names import phase_of
+from reports.record.names import phase_of
 
 WARP = {
     "lambda_L1": 104.3, "lambda_perceptual": 17.5, "n_layers_D": 4, "gan_mode": "vanilla",

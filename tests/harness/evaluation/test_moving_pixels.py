@@ -15,7 +15,7 @@ from harness.evaluation.restore import load_generator, restore
 from harness.training.networks import WarpUnet, build_generator
 from harness.trials.external.trainer import choose_trainer
 from harness.trials.messages import TrialTask
-from reports.export import as_script, as_yaml, best_config
+from reports.export.best_yaml import as_script, as_yaml, best_config
 from search_spaces.space import load_space
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 from tests.synthetic_studies import make_study

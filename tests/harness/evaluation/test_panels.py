@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from harness.evaluation.panels import crop_png, panel_png
 from objectives.score import Reference
-from reports.pictures import cells
+from reports.page.panel_crops import cells
 
 
 def drawn(seed: int) -> torch.Tensor:

@@ -25,7 +25,7 @@ from harness.full_training.view import (
     StageBegan,
 )
 from harness.training.networks import build_discriminator, build_generator
-from reports.export import as_yaml, best_config
+from reports.export.best_yaml import as_yaml, best_config
 from tests.harness.full_training.helpers import (
     STAGES,
     RecordingView,

@@ -18,8 +18,8 @@ from harness.tracking import NullTracker
 from harness.trials.messages import TrialTask
 from objectives.loading import load_objective
 from objectives.score import Goal
-from reports.html import render
-from reports.summary import summarise
+from reports.analysis.summary import summarise
+from reports.page.report import render
 
 PAGE = Path(__file__).parents[3] / "docs" / "objectives.md"
 

@@ -19,8 +19,8 @@ from harness.search.result import outcome_of
 from harness.search.status import standing_lines
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
-from reports.export import best_config
-from reports.table import trials_frame
+from reports.export.best_yaml import best_config
+from reports.export.trials_table import trials_frame
 
 PAGE = 4096
 

@@ -22,8 +22,8 @@ from harness.study.pareto import check_pareto, values_of
 from harness.study.study import read_study
 from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
-from reports.record import score_of, trials_by_score
-from reports.table import trials_frame
+from reports.export.trials_table import trials_frame
+from reports.record.queries import score_of, trials_by_score
 from tests.synthetic_studies import study_attrs
 
 

@@ -20,13 +20,13 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from harness.errors import UserInputError
 from harness.study.study import finals_of, read_study
-from reports.decision import decide
-from reports.export import as_yaml, best_config
-from reports.html import render
-from reports.record_format import VERSION
-from reports.study_record import StudyRecord
-from reports.translations import translator
-from reports.trial_record import Cause, FinalistRun, TrialRecord
+from reports.analysis.decision import decide
+from reports.export.best_yaml import as_yaml, best_config
+from reports.page.report import render
+from reports.record.format import VERSION
+from reports.record.study import StudyRecord
+from reports.record.trial import Cause, FinalistRun, TrialRecord
+from reports.texts.translations import translator
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

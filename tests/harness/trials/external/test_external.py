@@ -29,8 +29,8 @@ from harness.trials.external.process import Followed, follow, losses_between
 from harness.trials.external.repository import check_options, read_repository, trial_command
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
-from reports.export import best_config
-from reports.repositories import spelt
+from reports.commands.repository_options import spelt
+from reports.export.best_yaml import best_config
 from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs

@@ -23,7 +23,7 @@ from harness.trials.external.program import check_program, parsed_line, read_pro
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials
 from harness.trials.worker import trial_runner
-from reports.export import as_script
+from reports.export.best_yaml import as_script
 from search_spaces.space import load_space
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import PARAMS, ignore, make_trials, pairs
