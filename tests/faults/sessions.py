@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pytest
 import striking
 from driving import TRAIN, Instant, make_plan
 from forked import Forked, Killed
@@ -203,14 +204,18 @@ def session(plan: SearchPlan, twist: Twist = Twist()) -> Ended:
 
 def run(plan: SearchPlan, twist: Twist, pipe: Connection) -> Ended:
     """In the forked process, whose modules are its own to change."""
-    harness.search.search.make_launcher = lambda plan, factory: ThreadLauncher(
-        factory, plan.trial_plan
+    patch = pytest.MonkeyPatch()  # unlike an assignment, it refuses a name that is not there
+    patch.setattr(
+        harness.search.search,
+        "make_launcher",
+        lambda plan, factory: ThreadLauncher(factory, plan.trial_plan),
     )
-    harness.search.conclusion.write_page = lambda *_: None  # reports are tested elsewhere
+    # Reports are tested elsewhere.
+    patch.setattr(harness.search.conclusion, "write_page", lambda *_: None)
     if not twist.mirrored:
-        harness.search.search.open_tracker = lambda *_: NullTracker()
+        patch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     if twist.mlflow_away:
-        harness.tracking.store.quiet_client = away
+        patch.setattr(harness.tracking.store, "quiet_client", away)
     if twist.kill:
         striking.strike_at(twist.kill, lambda: os._exit(9))
     if twist.lock:
