@@ -44,6 +44,23 @@ def fork_server() -> None:
     start_server()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def migrations_read_once() -> Iterator[None]:
+    """Optuna and MLflow execute the files of all their migrations whenever they open a database."""
+    from alembic.script import ScriptDirectory
+
+    load, known = ScriptDirectory._load_revisions, dict[str, list[Any]]()
+
+    def once(directory: ScriptDirectory) -> list[Any]:
+        if directory.dir not in known:
+            known[directory.dir] = list(load(directory))
+        return known[directory.dir]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "_load_revisions", once)
+        yield
+
+
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
 def any_gpu(request: pytest.FixtureRequest) -> Iterator[str]:
     """A GPU: a pretended one on any machine, a real one where the tests marked gpu are run."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import striking
-from alembic.script import ScriptDirectory
 from driving import TRAIN, Instant, make_plan
 from forked import Forked, Killed
 from in_threads import ThreadLauncher, WorkerDies
@@ -186,21 +185,10 @@ def plan_of(folder: Path, budget: int, study: str = "fake", **settings: Any) -> 
     return replace(plan, config=config, facts=facts, trial_plan=own)
 
 
-def make_sessions_quick(patch: pytest.MonkeyPatch) -> None:
-    """What each session would do again, as its process is new, is done once before it is forked.
-
-    Optuna and MLflow read all their migrations whenever a database is opened.
-    """
+def import_for_sessions() -> None:
+    """What each session would import, as its process is new, is imported before it is forked."""
     for name in IMPORTED_LATE:
         importlib.import_module(name)
-    load, known = ScriptDirectory._load_revisions, {}
-
-    def once(directory: ScriptDirectory) -> Any:
-        if directory.dir not in known:
-            known[directory.dir] = list(load(directory))
-        return known[directory.dir]
-
-    patch.setattr(ScriptDirectory, "_load_revisions", once)
 
 
 def begin(plan: SearchPlan, twist: Twist = Twist()) -> Forked:
@@ -216,14 +204,18 @@ def session(plan: SearchPlan, twist: Twist = Twist()) -> Ended:
 
 def run(plan: SearchPlan, twist: Twist, pipe: Connection) -> Ended:
     """In the forked process, whose modules are its own to change."""
-    harness.search.search.make_launcher = lambda plan, factory: ThreadLauncher(
-        factory, plan.trial_plan
+    patch = pytest.MonkeyPatch()  # unlike an assignment, it refuses a name that is not there
+    patch.setattr(
+        harness.search.search,
+        "make_launcher",
+        lambda plan, factory: ThreadLauncher(factory, plan.trial_plan),
     )
-    harness.search.conclusion.write_page = lambda *_: None  # reports are tested elsewhere
+    # Reports are tested elsewhere.
+    patch.setattr(harness.search.conclusion, "write_page", lambda *_: None)
     if not twist.mirrored:
-        harness.search.search.open_tracker = lambda *_: NullTracker()
+        patch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     if twist.mlflow_away:
-        harness.tracking.store.quiet_client = away
+        patch.setattr(harness.tracking.store, "quiet_client", away)
     if twist.kill:
         striking.strike_at(twist.kill, lambda: os._exit(9))
     if twist.lock:

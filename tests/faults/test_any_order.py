@@ -6,7 +6,6 @@ hypothesis chooses the order, and finds the shortest one that breaks what must h
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from others import THEIR_STUDY, make_optuna
 from ours import Record, RunFolder
-from sessions import PLACES, Ended, Twist, begin, make_sessions_quick, plan_of, session
+from sessions import PLACES, Ended, Twist, begin, import_for_sessions, plan_of, session
 
 MEMORY = Path("/dev/shm")  # to wait for a disk is most of what a session takes
 # Files of others in a run folder from the first, and what they put into a study's own folders.
@@ -290,11 +289,9 @@ def prepare(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        make_sessions_quick(patch)
-        prepare(tmp_path_factory.mktemp("theirs"))
-        yield
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    import_for_sessions()
+    prepare(tmp_path_factory.mktemp("theirs"))
 
 
 COMMON = {

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from hypothesis.stateful import initialize, precondition, rule
 from mirrored import EMPTY, Mirror, check_mirror, read_mirror
 from others import make_mlflow
 from ours import Record, RunFolder
-from sessions import MIRROR_PLACES, Ended, Twist, make_sessions_quick
+from sessions import MIRROR_PLACES, Ended, Twist, import_for_sessions
 from test_any_order import COMMON, MORE, AnyOrder, places
 
 from harness.paths import RunPaths
@@ -175,11 +174,9 @@ def prepare(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        make_sessions_quick(patch)
-        prepare(tmp_path_factory.mktemp("theirs"))
-        yield
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    import_for_sessions()
+    prepare(tmp_path_factory.mktemp("theirs"))
 
 
 AnyOrderMirrored.TestCase.settings = settings(max_examples=15, stateful_step_count=5, **COMMON)
