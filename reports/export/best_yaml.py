@@ -88,20 +88,8 @@ def best_config(
 
 
 AS_IS = (
-    "trial",
-    "recipe",
-    "confirmed",
-    "verdict",
-    "params",
-    "train",
-    "score",
-    "searched",
-    "lead",
-    "command",
-    "full_command",
-    "needs",
-    "notes",
-    "checkpoint",
+    *("trial", "recipe", "confirmed", "verdict", "params", "train", "score", "searched", "lead"),
+    *("command", "full_command", "needs", "notes", "checkpoint"),
 )
 """What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
 
@@ -144,7 +132,7 @@ def config_of(
         "score": confirmed_score(finals, trial, setup) if finals else searched_score(trial, record),
         "searched": searched_score(trial, record) if finals else None,
         **pareto(study, trial),
-        "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
+        "baseline": baseline_of(finals, baseline),
         "lead": shown.difference.as_data() if shown and shown.difference else None,
         "command": exported.of_trial,
         "full_command": exported.in_full,
@@ -228,15 +216,12 @@ def searched_score(trial: FrozenTrial, record: StudyRecord) -> Config:
     }
 
 
-def confirmed_baseline(finals: Finalists) -> Config:
-    own = finals.row(finals.baseline)
-    return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
-
-
-def searched_baseline(trial: FrozenTrial | None) -> Config | None:
-    if trial is None:
-        return None
-    return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None}
+def baseline_of(finals: Finalists | None, trial: FrozenTrial | None) -> Config | None:
+    """The guide's recommended setting as the finalists' runs showed it, else in its one run."""
+    if finals:
+        own = finals.row(finals.baseline)
+        return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
+    return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None} if trial else None
 
 
 def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
