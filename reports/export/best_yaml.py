@@ -111,7 +111,7 @@ def config_of(
     """One completed trial with all that made its number."""
     record, own = StudyRecord.of(study), TrialRecord.of(trial)
     setup = record.setup
-    finals, shown = finals_of(study, trial)
+    finals, found = finals_of(study, trial)
     name = setup.name
     params = params_of(trial)
     train = {**setup.train.as_data(), **extras_of(trial), "warm_start": setup.warm_start}
@@ -125,7 +125,7 @@ def config_of(
         "trial": trial.number,
         "recipe": own.recipe,
         "confirmed": finals is not None,
-        "verdict": shown.verdict if shown else verdict(trial, baseline, sign_of(study)),
+        "verdict": found.verdict if found else verdict(trial, baseline, sign_of(study)),
         "params": params,
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
@@ -133,12 +133,12 @@ def config_of(
         "searched": searched_score(trial, record) if finals else None,
         **pareto(study, trial),
         "baseline": baseline_of(finals, baseline),
-        "lead": shown.difference.as_data() if shown and shown.difference else None,
+        "lead": found.difference.as_data() if found and found.difference else None,
         "command": exported.of_trial,
         "full_command": exported.in_full,
         "needs": exported.needs,
         "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
-        "checkpoint": kept(shown.checkpoint if shown else own.checkpoint, folder),
+        "checkpoint": kept(found.checkpoint if found else own.checkpoint, folder),
         "provenance": {
             "data_digest": data.digest,
             "data": data_of(setup, folder)["folder"] or data.source,
@@ -162,9 +162,9 @@ def config_of(
 
 
 def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Finalists | AsIs | None]:
-    """What the finalists showed, and what of it is said of this trial; None, None where nothing is.
+    """What the finalists showed, and what concerns this trial; None, None if nothing does.
 
-    It is said of the winner, and of the best that an unchanged train.py can run.
+    It concerns the winner, and the best that an unchanged train.py can run.
     """
     finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
@@ -260,7 +260,7 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
 
 
 def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
-    """What may honestly be said of one run each; `sign` is -1 where less is better."""
+    """What one run each allows to conclude; `sign` is -1 where less is better."""
     if baseline is None:
         return "not compared: the study has no completed trial of the guide's recommended recipe"
     if baseline.number == trial.number:
@@ -302,8 +302,8 @@ def as_command(config: Config, repeat_trial: bool = False) -> str:
 def as_script(config: Config) -> str:
     """A bash script of the full training with the found settings, and what to know before it."""
     head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
-    said = [head, *config["needs"], *config["notes"]]
-    remarks = "".join(f"# {line}\n" for text in said for line in wrap(text))
+    texts = [head, *config["needs"], *config["notes"]]
+    remarks = "".join(f"# {line}\n" for text in texts for line in wrap(text))
     there = (
         ""
         if config["full_command"].startswith(("cd ", "harness "))
