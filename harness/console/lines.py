@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
+from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
 WIDTH = 100
 
-IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"}
+IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "fail")}
 """Optuna's states as a reader knows them."""
 
 

@@ -11,7 +11,7 @@ from reports.analysis.decision import Decision
 from reports.commands.next_command import needs_pictures
 from reports.commands.train_py import PLACEHOLDER_DATA, quoted
 from reports.record.names import BLURRING, RECOMMENDED, trial_name
-from reports.texts.translations import translator
+from reports.texts.translations import LANGUAGES, translator
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 StopReason = Literal["", "user", "timeout"]
 
 # Every outcome is compared with the setting that the guide recommends, and the one that blurs.
-NAMED_RECIPES = {RECOMMENDED: "Guide's recommended", BLURRING: "Guide's blurring"}
+NAMED_RECIPES = {
+    RECOMMENDED: LANGUAGES["en"]["recommended_short"],
+    BLURRING: LANGUAGES["en"]["problem_short"],
+}
 
 
 @dataclass(frozen=True)

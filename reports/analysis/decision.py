@@ -117,8 +117,8 @@ def with_as_is(study: Study, decision: Decision, say: Translate, where: Where) -
 
 
 def for_train_py(decision: Decision, say: Translate) -> Decision:
-    said = decision.sentence
-    return replace(decision, sentence=say("as_is", said=said[0].lower() + said[1:]))
+    own = decision.sentence
+    return replace(decision, sentence=say("as_is", said=own[0].lower() + own[1:]))
 
 
 def compares(finals: Finalists) -> bool:

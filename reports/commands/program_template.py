@@ -8,25 +8,9 @@ from typing import Any
 from reports.commands.train_py import Command, number, steps_per_epoch
 
 SETTINGS = (
-    "lambda_L1",
-    "lambda_perceptual",
-    "n_layers_D",
-    "gan_mode",
-    "lr",
-    "netG",
-    "ngf",
-    "ndf",
-    "norm",
-    "dropout",
-    "init_type",
-    "init_gain",
-    "preprocess",
-    "load_size",
-    "crop_size",
-    "flip",
-    "batch_size",
-    "beta1",
-    "steps",
+    *("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr", "netG", "ngf", "ndf"),
+    *("norm", "dropout", "init_type", "init_gain", "preprocess", "load_size", "crop_size", "flip"),
+    *("batch_size", "beta1", "steps"),
 )
 """Placeholders for a trial's settings, under pix2pix's names."""
 

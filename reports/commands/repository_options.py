@@ -37,31 +37,31 @@ def in_its_words(
         if command[:2] != ["python", "train.py"]:
             translated.append(command)
             continue
-        wanted = options_of(command)
-        if lacking := missing(wanted, repository):
+        required = options_of(command)
+        if lacking := missing(required, repository):
             raise ValueError(lacking)
-        wanted |= unattended(device, repository["options"])
+        required |= unattended(device, repository["options"])
         translated.append(
-            [repository["python"], "train.py", *words_of(wanted, repository["options"])]
+            [repository["python"], "train.py", *words_of(required, repository["options"])]
         )
     return translated
 
 
 def unattended(device: str, options: Collection[str]) -> Switches:
     """Options that turn off the picture server and, on a CPU, the GPU, if the copy has them."""
-    wanted: Switches = {"display_id": "-1"}
+    required: Switches = {"display_id": "-1"}
     if device == "cpu":
-        wanted["gpu_ids"] = "-1"
-    return {name: value for name, value in wanted.items() if name in options}
+        required["gpu_ids"] = "-1"
+    return {name: value for name, value in required.items() if name in options}
 
 
-def missing(wanted: Mapping[str, str | None], repository: Mapping[str, Any]) -> str | None:
+def missing(required: Mapping[str, str | None], repository: Mapping[str, Any]) -> str | None:
     """The first option or model that a copy lacks and the remedy, in one sentence; None: none."""
     train_py = f"{repository['folder']}/train.py"
     options, models = repository["options"], repository.get("models")
-    model = wanted.get("model")
+    model = required.get("model")
     no_model = model in PLUGINS and models is not None and model not in models
-    unknown = next((name for name in wanted if spelt(name, options) is None), None)
+    unknown = next((name for name in required if spelt(name, options) is None), None)
     if no_model or (model in PLUGINS and unknown is not None and "perceptual" in unknown):
         otherwise = (
             "search with --set lambda_perceptual=0"
@@ -90,10 +90,10 @@ def options_of(command: Command) -> Switches:
     return found
 
 
-def words_of(wanted: Mapping[str, str | None], options: Collection[str]) -> Command:
+def words_of(required: Mapping[str, str | None], options: Collection[str]) -> Command:
     """Options as words of a command line, under the names that the copy has for them."""
     words: Command = []
-    for name, value in wanted.items():
+    for name, value in required.items():
         words.append(f"--{spelt(name, options)}")
         words += [] if value is None else [value]
     return words

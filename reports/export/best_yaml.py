@@ -88,20 +88,8 @@ def best_config(
 
 
 AS_IS = (
-    "trial",
-    "recipe",
-    "confirmed",
-    "verdict",
-    "params",
-    "train",
-    "score",
-    "searched",
-    "lead",
-    "command",
-    "full_command",
-    "needs",
-    "notes",
-    "checkpoint",
+    *("trial", "recipe", "confirmed", "verdict", "params", "train", "score", "searched", "lead"),
+    *("command", "full_command", "needs", "notes", "checkpoint"),
 )
 """What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
 
@@ -123,7 +111,7 @@ def config_of(
     """One completed trial with all that made its number."""
     record, own = StudyRecord.of(study), TrialRecord.of(trial)
     setup = record.setup
-    finals, shown = finals_of(study, trial)
+    finals, found = finals_of(study, trial)
     name = setup.name
     params = params_of(trial)
     train = {**setup.train.as_data(), **extras_of(trial), "warm_start": setup.warm_start}
@@ -137,20 +125,20 @@ def config_of(
         "trial": trial.number,
         "recipe": own.recipe,
         "confirmed": finals is not None,
-        "verdict": shown.verdict if shown else verdict(trial, baseline, sign_of(study)),
+        "verdict": found.verdict if found else verdict(trial, baseline, sign_of(study)),
         "params": params,
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
         "score": confirmed_score(finals, trial, setup) if finals else searched_score(trial, record),
         "searched": searched_score(trial, record) if finals else None,
         **pareto(study, trial),
-        "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
-        "lead": shown.difference.as_data() if shown and shown.difference else None,
+        "baseline": baseline_of(finals, baseline),
+        "lead": found.difference.as_data() if found and found.difference else None,
         "command": exported.of_trial,
         "full_command": exported.in_full,
         "needs": exported.needs,
         "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
-        "checkpoint": kept(shown.checkpoint if shown else own.checkpoint, folder),
+        "checkpoint": kept(found.checkpoint if found else own.checkpoint, folder),
         "provenance": {
             "data_digest": data.digest,
             "data": data_of(setup, folder)["folder"] or data.source,
@@ -174,9 +162,9 @@ def config_of(
 
 
 def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Finalists | AsIs | None]:
-    """What the finalists showed, and what of it is said of this trial; None, None where nothing is.
+    """What the finalists showed, and what concerns this trial; None, None if nothing does.
 
-    It is said of the winner, and of the best that an unchanged train.py can run.
+    It concerns the winner, and the best that an unchanged train.py can run.
     """
     finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
@@ -228,15 +216,12 @@ def searched_score(trial: FrozenTrial, record: StudyRecord) -> Config:
     }
 
 
-def confirmed_baseline(finals: Finalists) -> Config:
-    own = finals.row(finals.baseline)
-    return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
-
-
-def searched_baseline(trial: FrozenTrial | None) -> Config | None:
-    if trial is None:
-        return None
-    return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None}
+def baseline_of(finals: Finalists | None, trial: FrozenTrial | None) -> Config | None:
+    """The guide's recommended setting as the finalists' runs showed it, else in its one run."""
+    if finals:
+        own = finals.row(finals.baseline)
+        return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
+    return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None} if trial else None
 
 
 def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
@@ -275,7 +260,7 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
 
 
 def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
-    """What may honestly be said of one run each; `sign` is -1 where less is better."""
+    """What one run each allows to conclude; `sign` is -1 where less is better."""
     if baseline is None:
         return "not compared: the study has no completed trial of the guide's recommended recipe"
     if baseline.number == trial.number:
@@ -317,8 +302,8 @@ def as_command(config: Config, repeat_trial: bool = False) -> str:
 def as_script(config: Config) -> str:
     """A bash script of the full training with the found settings, and what to know before it."""
     head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
-    said = [head, *config["needs"], *config["notes"]]
-    remarks = "".join(f"# {line}\n" for text in said for line in wrap(text))
+    texts = [head, *config["needs"], *config["notes"]]
+    remarks = "".join(f"# {line}\n" for text in texts for line in wrap(text))
     there = (
         ""
         if config["full_command"].startswith(("cd ", "harness "))

@@ -54,7 +54,7 @@ def write_report(
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        # A name that is no UTF-8 is shown escaped.
+        # A name that is not UTF-8 is written escaped.
         aside.write_text(page, encoding="utf-8", errors="backslashreplace")
         aside.replace(file)
     finally:
@@ -83,7 +83,7 @@ def render(
     if winner and record.ours and decision.trial is not None:
         config = commands_on_page(study, decision.trial, where, lang)
     blur = measures_blur(study)
-    shown = shown_pictures(summary, decision, panels, say)
+    pictures = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
     return template("live.html.j2" if live else "report.html.j2").render(
         live=live,
@@ -100,8 +100,8 @@ def render(
         effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
         recommended=RECOMMENDED,
         how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
-        strip=shown.strip,
-        pictures=shown.pictures,
+        strip=pictures.strip,
+        pictures=pictures.pictures,
         setting_name=partial(setting_name, say=say),
         params=PARAMS + (("netG",) if summary.both else ()),
         config=config,

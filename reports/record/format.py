@@ -66,9 +66,9 @@ def problem(error: ValidationError, place: str) -> str:
     if first["type"] == "missing":
         return f"{key} is missing"
     found = repr(first["input"])
-    shown = found if len(found) <= 40 else f"{found[:37]}..."
+    text = found if len(found) <= 40 else f"{found[:37]}..."
     wrong = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{key} is {shown} ({wrong})" if keys else f"{key}: {wrong}"
+    return f"{key} is {text} ({wrong})" if keys else f"{key}: {wrong}"
 
 
 def plain_setting(value: Any) -> bool | int | float | str:
