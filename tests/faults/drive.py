@@ -8,13 +8,13 @@ from pathlib import Path
 
 import driving
 import striking
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.console.views import PlainView
 from harness.search.result import as_lines
 from harness.search.search import run_search
 from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.launchers.ray import connect
 
 

@@ -17,6 +17,7 @@ import striking
 from driving import TRAIN, Instant, make_plan
 from forked import Forked, Killed
 from in_threads import ThreadLauncher, WorkerDies
+from null_tracker import NullTracker
 
 import harness.search.conclusion
 import harness.search.search
@@ -30,7 +31,6 @@ from harness.errors import DivergedError, HarnessError
 from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import SearchPlan
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.messages import Baseline, ProgressCallback, Report, TrialResult, TrialTask
 
 JOBS = 2

@@ -21,7 +21,7 @@ from sessions import MIRROR_PLACES, Ended, Twist, import_for_sessions
 from test_any_order import COMMON, MORE, AnyOrder, places
 
 from harness.paths import RunPaths
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 
 GARBAGE = b"it was a database" * 300
 made: dict[str, Path] = {}
