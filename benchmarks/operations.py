@@ -4,8 +4,8 @@
 
 Batch 1, three layers. Views compute nothing and are left out. `captured`: of the step's graph,
 which the host starts as one, at 256 px and ngf 64. The others, in the tiny sizes of a rehearsal,
-are what the host starts itself: `beside` the graph at every step (where its pictures are, and the
-perceptual term's features of them);
+are what the host starts itself: `beside` the graph at every step (where its pictures are, and their
+features for the perceptual term, once they are known);
 in a step that trains a discriminator of each depth and loss of the default space against a finished
 generator (`warm_discriminators`); `from_host`, copies to the device when a second trial of a
 structure begins. Kernels are not counted: which operation takes several is known on a GPU alone.
@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from harness.trials.trial import Trials
 from search_spaces.space import load_space
 
 STEPS = 6
+ENOUGH = 30  # steps, after which some batch's features are known
 
 
 def main() -> None:
@@ -74,7 +76,7 @@ def is_view(name: str) -> bool:
 
 def beside(scene: Scene, gpu: Any, perceptual: bool) -> int:
     step, stream = captured(scene, "float32", perceptual)
-    settings = scene.trial.but({"steps": STEPS, "rungs": (STEPS,)})
+    settings = scene.trial.but({"steps": ENOUGH, "rungs": (ENOUGH,)})
     seen: list[int] = []
 
     def watched(draws: Iterator[Draw]) -> Iterator[Draw]:
@@ -85,7 +87,7 @@ def beside(scene: Scene, gpu: Any, perceptual: bool) -> int:
     stream.draws = watched(stream.draws)
     for _ in train(step, stream, settings):
         pass
-    return seen[4] - seen[3]
+    return min(after - before for before, after in pairwise(seen))
 
 
 def of_warm_discriminators(scene: Scene, gpu: Any) -> dict[str, int]:

@@ -244,6 +244,7 @@ def test_a_resumed_training_s_epochs_are_the_cpu_s() -> None:
         for optimizer in (second.model.optimizer_G, second.model.optimizer_D):
             (group,) = optimizer.param_groups
             assert (group["lr"].device, group["lr"].dtype) == (CUDA, torch.float32)
+    assert not any(done.remark for done in found)  # no step was refused
     assert not gpu.constants
     for one, other in zip(found, wanted, strict=True):
         assert one.lr == pytest.approx(other.lr)
