@@ -8,10 +8,10 @@ import psutil
 
 COMMAND = """
 from time import sleep
-from harness.data.files.processes import each
+from harness.data.files.processes import parallel_map
 
 if __name__ == "__main__":
-    list(each(sleep, [0, 0, 600], 2))  # one is busy and one waits for work
+    list(parallel_map(sleep, [0, 0, 600], 2))  # one is busy and one waits for work
 """
 
 

@@ -98,6 +98,7 @@ def test_damaged_pages_are_named_and_nothing_waits_for_them(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_damaged_pages_of_every_kind(
     whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
