@@ -243,11 +243,7 @@ class Driver:
         return worker_startup.out_of_turn(message, doing, worker, self.plan)
 
     def without_room(self, worker: int, reason: str) -> None:
-        """Continue without a worker that has too little memory.
-
-        Raises:
-            HarnessError: there are no other workers, or they depend on its preparation.
-        """
+        """Continue without a worker that has too little memory."""
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
             raise worker_startup.no_room(reason)
@@ -297,7 +293,7 @@ class Driver:
             # Prune at the furthest rung only: an earlier attempt has passed those before it.
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
-                job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
+                job.verdict = f"stopped at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(worker, not job.verdict)
         if math.isfinite(rung.value):
             self.phase.tracker.rung(job.task.name, rung)

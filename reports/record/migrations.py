@@ -78,10 +78,11 @@ def earlier_finalists(finalists: Any) -> Any:
     return {"as_is": None} | (renamed(finalists) if recipes else finalists)
 
 
+EARLIER_STOP = "pruned at step"
 # How the reasons of version 1 begin.
 CAUSES = {
     "diverged": "diverged",
-    "pruned at step": "pruned",
+    EARLIER_STOP: "pruned",
     "out of memory, also when run alone": "out_of_memory",
 }
 
@@ -97,4 +98,6 @@ def migrated_trial(attributes: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(reason, str) and reason and "cause" not in migrated:
         found = (cause for begin, cause in CAUSES.items() if reason.startswith(begin))
         migrated["cause"] = next(found, "failed")
+    if isinstance(reason, str) and reason.startswith(EARLIER_STOP):
+        migrated["reason"] = f"stopped{reason.removeprefix('pruned')}"
     return migrated

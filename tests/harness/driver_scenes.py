@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import optuna
 from driving import make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import remembered
 
@@ -16,7 +17,6 @@ from harness.search.driver import Driver
 from harness.search.finalists import FinalPhase, choose
 from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
-from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, Rung, TrialTask
 from harness.trials.worker import Measure, Message, OutOfMemory, Prepare, Ready

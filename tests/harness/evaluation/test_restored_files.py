@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from harness.cli.app import main
 from harness.data.files.photograph import Photograph, read_photograph
 from harness.data.files.picture_writing import write_like
-from harness.data.pairs.built_in import photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement
 from harness.evaluation.restore import restore_pictures
 from harness.training.networks import WarpUnet, build_generator
@@ -51,7 +51,7 @@ def checkpoint(file: Path, **settings: Any) -> Path:
 
 
 def face(side: int) -> Image.Image:
-    with Image.open(photograph_file("astronaut.png"), formats=("PNG",)) as opened:
+    with Image.open(scikit_image_file("astronaut.png"), formats=("PNG",)) as opened:
         part = opened.convert("RGB").crop((130, 38, 316, 224))
     return part.resize((side, side), Image.Resampling.BICUBIC)
 

@@ -8,6 +8,7 @@ import optuna
 import pytest
 import yaml
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
@@ -20,7 +21,6 @@ from harness.search.result import SearchOutcome, as_data, as_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.pareto import check_pareto, values_of
 from harness.study.study import read_study
-from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
 from reports.export.trials_table import trials_frame
 from reports.record.queries import score_of, trials_by_score
