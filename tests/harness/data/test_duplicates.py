@@ -1,8 +1,6 @@
 """Crops of one photograph are recognised; different photographs are not grouped."""
 
 import io
-import random
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +11,7 @@ from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
 from harness.data.files.pair_folders import find_pairs
 from harness.data.files.scikit_image import scikit_image_file
-from harness.data.pairs.duplicates import (
-    Signature,
-    close_hashes,
-    same_picture_groups,
-    signature,
-)
+from harness.data.pairs.duplicates import Signature, same_picture_groups, signature
 from harness.data.pairs.overlapping_crops import (
     FEWEST_ALIKE,
     FOLLOWING,
@@ -131,23 +124,6 @@ def test_crops_of_one_portrait_are_never_in_two_splits(
 
     monkeypatch.setattr("harness.data.pairs.splits.read_signature", never)
     prepare_data(folder, "AtoB", QUICK, tmp_path / "cache")
-
-
-def test_hashes_that_differ_in_up_to_five_bits_are_found_wherever_these_are() -> None:
-    """As by comparing every two of them; the last differ at even distances."""
-    chance = random.Random(0)
-    hashes = []
-    for _ in range(20):
-        base = chance.getrandbits(64)
-        places = [chance.sample(range(64), bits) for bits in range(9)]
-        places += [[64 * k // bits + 3 for k in range(bits)] for bits in (4, 5, 6)]
-        hashes += [base ^ sum(1 << place for place in flipped) for flipped in places]
-    found = {frozenset(pair) for pair in close_hashes(hashes)}
-    assert found == {
-        frozenset((i, j))
-        for i, j in combinations(range(len(hashes)), 2)
-        if (hashes[i] ^ hashes[j]).bit_count() <= 5
-    }
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 900), (400, 3), (64, 64)])
