@@ -17,12 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from optuna.trial import TrialState
 
-from benchmarks.scaffold import describe_machine, lead, result_file, save_result
+from benchmarks.scaffold import describe_machine, result_file, save_result
+from harness.evaluation.paired_comparison import paired_interval
 from harness.search.finalists import final_trials
 from harness.study.study import read_study
 from reports.record.names import MOVING
@@ -58,7 +61,9 @@ def lead_over_warp(folder: Path, winner: str) -> dict[str, float]:
         run = FinalistRun.of(trial)
         for name in {run.finalist, run.recipe} & scores.keys():
             scores[name][str(run.seed)] = [one.score or 0.0 for one in run.per_image]
-    return lead(scores[winner], scores[MOVING])
+    ours = scores[MOVING]
+    differences = [np.subtract(run, ours[seed]) for seed, run in scores[winner].items()]
+    return asdict(paired_interval(np.array(differences)))
 
 
 def told(outcome: dict[str, Any]) -> dict[str, Any]:

@@ -243,11 +243,7 @@ class Driver:
         return worker_startup.out_of_turn(message, doing, worker, self.plan)
 
     def without_room(self, worker: int, reason: str) -> None:
-        """Continue without a worker that has too little memory.
-
-        Raises:
-            HarnessError: there are no other workers, or they depend on its preparation.
-        """
+        """Continue without a worker that has too little memory."""
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
             raise worker_startup.no_room(reason)

@@ -1,4 +1,4 @@
-"""What a planned search would do, in about ten lines, for `--dry-run`."""
+"""Describe a planned search in about ten lines, for `--dry-run`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,13 +16,11 @@ KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
 
 
 def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
-    """One entry a line: a label and what the search would do; then the plan's remarks.
-
-    Long lines are wrapped.
+    """One entry per line, a label and a text; then the plan's remarks. Long lines are wrapped.
 
     Args:
-        done: trials of the budget that the study already has, finalists' runs too.
-        duration: how long it would take, if one can tell.
+        done: trials of the budget that the study already has, with finalists' runs.
+        duration: the expected duration, if known.
     """
     lines = []
     for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:

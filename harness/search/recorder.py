@@ -22,7 +22,7 @@ from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.study import requeue, running
-from harness.tracking import Ending
+from harness.tracking.store import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from reports.record.names import PhaseName, trial_name
 from reports.record.study import StudyRecord

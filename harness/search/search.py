@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,14 @@ from harness.console.events import Note, Opened
 from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
-from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
+from harness.search.conclusion import (
+    conclude,
+    ended,
+    finish,
+    logging_errors,
+    outcome,
+    requeueing_at_the_end,
+)
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
@@ -28,7 +34,8 @@ if TYPE_CHECKING:
     from harness.search.finalists import FinalPhase
     from harness.search.phases import SearchPhase
     from harness.search.plan import SearchPlan
-    from harness.tracking import Ending, Tracker
+    from harness.tracking.store import Ending
+    from harness.tracking.study_runs import Tracker
     from harness.trials.launchers.launcher import Launcher
 
 
@@ -127,10 +134,10 @@ def drive(
         started.result()
         phase = SearchPhase(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, phase, launcher, view, baseline, measure)
-        with putting_in_order(driver, plan, study, view), live_report(plan, view):
+        with requeueing_at_the_end(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
         result = outcome(plan, study, stop.reason)
-        with tidying("writing the outcome to MLflow", plan, view):
+        with logging_errors("writing the outcome to MLflow", plan, view):
             ending = (
                 ended("FINISHED", "finished")
                 if finished
@@ -233,8 +240,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's MLflow tracker; also ends runs that an earlier driver left open."""
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
-    from harness.tracking import MlflowTracker, StudyStore, tags_of
-    from reports.record.study import StudyRecord
+    from harness.tracking.study_runs import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
     store = StudyStore(
@@ -244,7 +250,6 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         opening=lambda: one_at_a_time(plan.run_paths),
         identity=identity_of(study),
         recorded=recorded_runs(study),
-        created=1000 * int(datetime.fromisoformat(StudyRecord.of(study).setup.created).timestamp()),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )

@@ -31,7 +31,7 @@ def time_left(study: Study, now: float | None = None) -> float | None:
     """
     record = StudyRecord.of(study)
     noted, expected = record.undertaken, record.expected_seconds
-    if noted is None:  # of an earlier version
+    if noted is None:
         return None
     now = time.time() if now is None else now
     left = left_after(study, noted.trials, noted.runs, noted.jobs, now)

@@ -33,7 +33,7 @@ from reports.record.queries import (
     winning_trial,
 )
 from reports.record.study import StudyRecord
-from reports.texts.numbers import number, settings_in_short, signed
+from reports.texts.numbers import number, short, signed
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either"]
@@ -336,7 +336,10 @@ def measures_blur(study: Study) -> bool:
 
 
 def short_settings(settings: Mapping[str, Any], say: Translate) -> str:
-    return settings_in_short(settings, say("layers", count=settings["n_layers_D"]))
+    """The five settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`."""
+    l1, perceptual, lr = (short(settings[key]) for key in ("lambda_L1", "lambda_perceptual", "lr"))
+    layers = say("layers", count=settings["n_layers_D"])
+    return f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
 
 
 def described(in_short: str, settings: Mapping[str, Any], say: Translate) -> str:

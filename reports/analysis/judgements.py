@@ -74,15 +74,22 @@ def pairs_to_judge(study: Study, trials: Sequence[int], pictures: int) -> list[P
     """
     chance = random.Random(f"{study.study_name} {trials}")
     twos = list(combinations(trials, 2))
-    done = {(row.picture, frozenset((row.left, row.right))) for row in judgements(study)}
     ordered = []
     for turn in range(pictures):
         for place, two in chance.sample(list(enumerate(twos)), len(twos)):
             left, right = chance.sample(two, 2)
             ordered.append(Pair((place + turn) % pictures, left, right))
-    return [
-        pair for pair in ordered if (pair.picture, frozenset((pair.left, pair.right))) not in done
-    ]
+    return unjudged(study, ordered)
+
+
+def unjudged(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
+    """Those that nobody has judged yet, in whichever places their crops were displayed."""
+
+    def crops(row: Pair | Judgement) -> tuple[int, frozenset[int]]:
+        return row.picture, frozenset((row.left, row.right))
+
+    judged = {crops(row) for row in judgements(study)}
+    return [pair for pair in pairs if crops(pair) not in judged]
 
 
 def judgements(study: Study) -> list[Judgement]:

@@ -38,8 +38,6 @@ FELL_BACK = 0.02
 NUMBER = re.compile(r"(?:(?<![\w.])-)?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 """A number within a reason."""
 
-Outcome = Literal["nothing", "only_failures", "no_baseline", "is_baseline", "ahead"]
-
 
 @dataclass(frozen=True)
 class Standing:
@@ -107,28 +105,27 @@ class KindEffects:
 class Summary:
     """Everything the report says in words and tables.
 
-    `baseline` is the guide's recommended setting, `problem` the one that blurs, and `rival` that of
-    the two which the winner is shown beside; `as_is` is the best for an unchanged train.py, None
-    where that is no question of its own. `finals` is what the finalists showed (the study's
-    fact of that name), None before it is known.
-    `alike` are the completed trials of the winner's kind of generator; `both`: there are others.
-    `objectives` are a Pareto search's two, and `front` its trials that are beaten in neither.
-    `sign` is 1 where a higher score is better, -1 where a lower one is; `difference` is how much
-    better than the baseline the winner is.
+    Attributes:
+        sign: 1 where a higher score is better, -1 where a lower one is.
+        winner: see `winning_trial`.
+        baseline: the guide's recommended setting.
+        problem: the guide's setting that blurs.
+        as_is: the best for an unchanged train.py; None where that is no question of its own.
+        alike: the completed trials of the winner's kind of generator.
+        both: whether the study tries both kinds.
+        objectives: of a Pareto search.
+        front: its trials that no other beats.
+        finals: None until the finalists are compared.
     """
 
     name: str
     sign: int
     counts: dict[str, int]
     budget: int | None
-    running: bool
-    outcome: Outcome
     winner: Standing | None
     baseline: Standing | None
     problem: Standing | None
     as_is: Standing | None
-    rival: Standing | None
-    difference: float | None
     noop: float | None
     warm_start: float | None
     oracle: float | None
@@ -151,7 +148,6 @@ def summarise(study: Study) -> Summary:
     setup, scores = record.ours, record.baseline
     best, as_is = winning_trial(study), as_is_trial(study)
     recommended, problem = recipe_trial(study, RECOMMENDED), recipe_trial(study, BLURRING)
-    named = [trial for trial in (recommended, problem) if trial is not None]
     counts = {state.name.lower(): 0 for state in TrialState}
     for trial in trials:
         counts[trial.state.name.lower()] += 1
@@ -161,16 +157,10 @@ def summarise(study: Study) -> Summary:
         sign=sign,
         counts=counts,
         budget=setup.budget if setup else None,
-        running=counts["running"] > 0,
-        outcome=outcome(best, recommended, counts),
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
         problem=standing(problem) if problem else None,
         as_is=standing(as_is) if as_is else None,
-        rival=next((standing(trial) for trial in named if best and trial != best), None),
-        difference=sign * (score_of(best) - score_of(recommended))
-        if best and recommended
-        else None,
         noop=scores.noop if scores else None,
         warm_start=scores.warm_start if scores else None,
         oracle=scores.oracle if scores else None,
@@ -185,17 +175,6 @@ def summarise(study: Study) -> Summary:
         finals=record.finalists,
         effects=effects_by_kind(study, sign, both),
     )
-
-
-def outcome(
-    best: FrozenTrial | None, recommended: FrozenTrial | None, counts: dict[str, int]
-) -> Outcome:
-    """What can be said first of all."""
-    if best is None:
-        return "only_failures" if counts["fail"] or counts["pruned"] else "nothing"
-    if recommended is None:
-        return "no_baseline"
-    return "is_baseline" if best.number == recommended.number else "ahead"
 
 
 def standing(trial: FrozenTrial) -> Standing:
@@ -222,8 +201,8 @@ def alike(study: Study) -> list[FrozenTrial]:
 
 
 def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, ...]:
-    """The settings' effects on the score: of each kind of generator for itself, as the scores of
-    the two lie far apart."""
+    """The settings' effects on the score, for each kind of generator by itself: the scores of the
+    two lie far apart."""
     done = completed(study)
     if not both:
         return (KindEffects(None, len(done), effects(done, sign)),)
@@ -232,26 +211,21 @@ def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, .
 
 
 def loss_checks(trial: FrozenTrial) -> tuple[LossCheck, ...]:
-    """The guide's three expectations: G_L1 and G_Perceptual fall, G_GAN stays steady."""
-    rows = [rung.losses for rung in TrialRecord.of(trial).rungs]
-    return (
-        loss_check(rows, "G_L1", "falls"),
-        loss_check(rows, "G_Perceptual", "falls"),
-        loss_check(rows, "G_GAN", "steady"),
-    )
+    """The guide's three expectations: G_L1 and G_Perceptual fall, G_GAN stays steady.
 
-
-def loss_check(
-    rows: Sequence[dict[str, float]], loss: str, expected: Literal["falls", "steady"]
-) -> LossCheck:
-    """Compare a loss's mean up to the first rung with its mean before the last."""
-    values = [row[loss] for row in rows if loss in row]
-    if len(values) < 2:
-        return LossCheck(loss, expected, None, None, None)
-    first, last = values[0], values[-1]
-    if expected == "falls":
-        return LossCheck(loss, expected, first, last, last < first)
-    return LossCheck(loss, expected, first, last, abs(last - first) <= STEADY * abs(first))
+    A loss's mean up to the first rung is compared with its mean before the last.
+    """
+    rungs = TrialRecord.of(trial).rungs
+    found = []
+    for loss in ("G_L1", "G_Perceptual", "G_GAN"):
+        values = [rung.losses[loss] for rung in rungs if loss in rung.losses]
+        steady = loss == "G_GAN"
+        first, last, holds = None, None, None
+        if len(values) > 1:
+            first, last = values[0], values[-1]
+            holds = abs(last - first) <= STEADY * abs(first) if steady else last < first
+        found.append(LossCheck(loss, "steady" if steady else "falls", first, last, holds))
+    return tuple(found)
 
 
 def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
@@ -265,27 +239,23 @@ def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
 
 
 def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
-    """Trials that failed or were stopped, gathered by reason (numbers in it aside)."""
-    gathered: dict[tuple[str, bool | None, str], list[FrozenTrial]] = defaultdict(list)
+    """Trials that failed or were stopped, grouped by reason (numbers in it aside)."""
+    groups: dict[tuple[str, bool | None, str], list[FrozenTrial]] = defaultdict(list)
     for trial in trials:
         if trial.state in (TrialState.FAIL, TrialState.PRUNED):
-            cause = NUMBER.sub("#", reason_of(trial))
             kind = moves(trial) if both else None
-            gathered[trial.state.name.lower(), kind, cause].append(trial)
+            pattern = NUMBER.sub("#", TrialRecord.of(trial).reason)
+            groups[trial.state.name.lower(), kind, pattern].append(trial)
     rows = [
         Ending(
             state,
-            with_ranges([reason_of(trial) for trial in together]),
-            tuple(trial.number for trial in together),
+            with_ranges([TrialRecord.of(trial).reason for trial in group]),
+            tuple(trial.number for trial in group),
             kind,
         )
-        for (state, kind, _), together in gathered.items()
+        for (state, kind, _), group in groups.items()
     ]
     return tuple(sorted(rows, key=lambda row: (row.state, -len(row.trials))))
-
-
-def reason_of(trial: FrozenTrial) -> str:
-    return TrialRecord.of(trial).reason
 
 
 def with_ranges(reasons: Sequence[str]) -> str:

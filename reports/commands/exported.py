@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from reports.commands.notes import before, notes, own_pictures
 from reports.commands.program_template import program_commands
-from reports.commands.recorded_paths import mark_of_warm_start, warm_start_of
+from reports.commands.recorded_paths import data_of, mark_of_warm_start, warm_start_of
 from reports.commands.repository_options import in_its_words
 from reports.commands.train_py import (
     ADD_MODEL,
@@ -76,7 +76,7 @@ def commands_of(
     Raises:
         ValueError: one sentence: the copy cannot train it.
     """
-    params, data = params_of(trial), setup.data.as_data()
+    params, data = params_of(trial), data_of(setup, folder)
     device = kind_of_device(setup.device)
     name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes

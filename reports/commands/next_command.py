@@ -6,6 +6,7 @@ from pathlib import Path
 from optuna import Study
 
 from reports.commands.exported import is_progressive, settings_in_full
+from reports.commands.recorded_paths import data_of
 from reports.commands.train_py import (
     FULL_TRAINING,
     GUIDE_EPOCHS,
@@ -70,7 +71,7 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
         return line(["harness", "export", "--format", "command", *options, *exported])
     file, export = file_to_train(study, trial, where)
     name = folder_name(f"{setup.name}-{trial_name(trial)}")
-    train = harness_train(file, setup.data.as_data(), name)
+    train = harness_train(file, data_of(setup, where.folder), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
     return f"{export} && {line(train)}" if export else line(train)
 

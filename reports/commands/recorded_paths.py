@@ -8,8 +8,9 @@ from reports.record.names import moves_pixels
 from reports.record.study import StudySetup
 
 # How many of a path's last parts lie in the study's folder: those of checkpoints/warm_start,
-# external/pairs and external/inputs/search.
+# external/pairs and external/inputs/search; and how many in the run folder, of made-pairs/NAME.
 WARM_START, PAIRS, INPUTS = 2, 2, 3
+MADE_PAIRS = 2
 
 
 def warm_start_of(setup: StudySetup, folder: Path | None) -> str | None:
@@ -40,6 +41,19 @@ def program_of(setup: StudySetup, folder: Path | None) -> dict[str, Any] | None:
         "pairs": placed(program.pairs, PAIRS, folder),
         "inputs": placed(program.inputs, INPUTS, folder),
     }
+
+
+def data_of(setup: StudySetup, folder: Path | None) -> dict[str, Any]:
+    """The pairs, with the current path of those that a search made of portraits.
+
+    They lie in the run folder, under a name that is derived from their content.
+    """
+    data = setup.data.as_data()
+    if setup.data.folder is not None and folder is not None:
+        here = folder.absolute().parent.joinpath(*Path(setup.data.folder).parts[-MADE_PAIRS:])
+        if here.parent.name == "made-pairs" and here.is_dir():
+            data["folder"] = str(here)
+    return data
 
 
 def placed(path: str | None, parts: int, folder: Path | None) -> str | None:

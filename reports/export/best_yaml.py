@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reports.analysis.decision import decide
 from reports.commands.exported import commands_of, is_progressive
-from reports.commands.recorded_paths import program_of
+from reports.commands.recorded_paths import data_of, program_of
 from reports.commands.train_py import PROGRESSIVE_STAGES
 from reports.record.finalists import AsIs, Finalists
 from reports.record.names import RECOMMENDED
@@ -153,7 +153,7 @@ def config_of(
         "checkpoint": kept(shown.checkpoint if shown else own.checkpoint, folder),
         "provenance": {
             "data_digest": data.digest,
-            "data": data.folder or data.source,
+            "data": data_of(setup, folder)["folder"] or data.source,
             "direction": data.direction,
             "n_train": data.n_train,
             "n_val": data.n_val,

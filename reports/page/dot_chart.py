@@ -5,15 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MARGIN = 0.06
-"""How much of the axis stays free at either end, as a part of its length."""
+"""The free part of the axis at either end, as a fraction of its length."""
 TICKS = 4
 
 
 @dataclass(frozen=True)
 class Dot:
-    """One number and the ends of its interval, None where there is none; `note` stands beside.
+    """One number and the ends of its interval, None where there is none.
 
-    `chosen`: it is marked.
+    Attributes:
+        note: a remark beside it.
+        chosen: whether it is marked.
     """
 
     label: str
@@ -25,61 +27,44 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A dot with its places on the axis, in percent; `from_` and `to` are its interval's ends."""
-
-    label: str
-    text: str
-    note: str
-    chosen: bool
-    at: float
-    from_: float | None
-    to: float | None
-
-
-@dataclass(frozen=True)
 class Dots:
-    """Dots from top to bottom; the axis' ticks and the line that they are read against (or None),
-    each as its text and its place in percent."""
+    """Dots from top to bottom.
 
-    rows: tuple[Row, ...]
-    ticks: tuple[tuple[str, float], ...]
-    line: tuple[str, float] | None
+    Attributes:
+        low, high: the ends of the axis.
+        line: the value that they are compared with, None where there is none.
+        write: a number as text.
+    """
+
+    rows: tuple[Dot, ...]
+    low: float
+    high: float
+    line: float | None
+    write: Callable[[float], str]
+
+    def at(self, value: float) -> float:
+        """The place of a value on the axis, in percent."""
+        return round(100 * (value - self.low) / (self.high - self.low), 2)
+
+    def text(self, row: Dot) -> str:
+        """A number with its interval."""
+        ends = [self.write(end) for end in (row.low, row.high) if end is not None]
+        return self.write(row.value) + (f" [{', '.join(ends)}]" if ends else "")
+
+    def ticks(self) -> list[tuple[str, float]]:
+        """The text and the place of each tick."""
+        step = rounded((self.high - self.low) / TICKS)
+        digits = max(0, -math.floor(math.log10(step)))
+        values = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
+        return [(f"{step * each + 0:.{digits}f}", self.at(step * each)) for each in values]
 
 
 def dots(rows: Sequence[Dot], line: float | None, write: Callable[[float], str]) -> Dots:
-    """Lay numbers out on an axis that is as long as they and the line need.
-
-    Args:
-        write: the text of a number.
-    """
-    shown = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
-    shown += [line] if line is not None else []
-    if not rows:
-        return Dots((), (), None)
-    low, high = min(shown), max(shown)
+    """Lay numbers out on an axis that is as long as they and the line need."""
+    drawn = [end for row in rows for end in (row.value, row.low, row.high, line) if end is not None]
+    low, high = min(drawn, default=0.0), max(drawn, default=1.0)
     spare = MARGIN * (high - low) or 0.01
-    low, high = low - spare, high + spare
-
-    def place(value: float) -> float:
-        return round(100 * (value - low) / (high - low), 2)
-
-    def laid(row: Dot) -> Row:
-        text, ends = write(row.value), None
-        if row.low is not None and row.high is not None:
-            text += f" [{write(row.low)}, {write(row.high)}]"
-            ends = place(row.low), place(row.high)
-        return Row(row.label, text, row.note, row.chosen, place(row.value), *(ends or (None, None)))
-
-    step = rounded((high - low) / TICKS)
-    first = math.ceil(low / step)
-    values = [step * each for each in range(first, math.floor(high / step) + 1)]
-    digits = max(0, -math.floor(math.log10(step)))
-    return Dots(
-        tuple(map(laid, rows)),
-        tuple((f"{value + 0:.{digits}f}", place(value)) for value in values),
-        None if line is None else (write(line), place(line)),
-    )
+    return Dots(tuple(rows), low - spare, high + spare, line, write)
 
 
 def rounded(step: float) -> float:

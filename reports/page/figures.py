@@ -1,15 +1,16 @@
-"""Every figure of the report."""
+"""Every figure of the report: the search's course and front, the winner's training."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 from reports.analysis.summary import Summary
-from reports.page.figure_elements import Figure, Translate, axes, points, safe
+from reports.page.figure_elements import Figure, axes, points, safe, trace
 from reports.page.figures_by_setting import parallel, slice_of
 from reports.record.names import PARAMS
 from reports.record.trial import RungRecord
 from reports.texts.numbers import short
+from reports.texts.translations import Translate
 
 
 def all_figures(
@@ -33,95 +34,79 @@ def all_figures(
 
 
 def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
-    """Score by trial, the best so far, and the lines that every score is read against."""
+    """Score by trial, the best so far, and the levels that every score is compared with."""
     done = frame[frame["score"].notna()]
     stopped = frame[(frame["state"] == "pruned") & frame["last_value"].notna()]
-    data = [
-        points(done, "score", say("completed"), "accent", 8),
-        points(stopped, "last_value", say("pruned_at_last"), "muted", 5),
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": say("best_so_far"),
-            "x": done["trial"].tolist(),
-            "y": (summary.sign * (summary.sign * done["score"]).cummax()).tolist(),
-            "line": {"shape": "hv", "color": "good", "width": 2},
-            "hoverinfo": "skip",
-        },
-    ]
+    best = (summary.sign * (summary.sign * done["score"]).cummax()).tolist()
+    line = {"shape": "hv", "color": "good", "width": 2}
     levels = [
-        (summary.noop, say("noop_short")),
-        (summary.warm_start, say("warm_start_short")),
-        (summary.baseline.score if summary.baseline else None, say("recommended_short")),
+        (summary.noop, "noop_short", "dot"),
+        (summary.warm_start, "warm_start_short", "dash"),
+        (summary.baseline.score if summary.baseline else None, "recommended_short", "dashdot"),
+    ]
+    data = [
+        points(done, "trial", "score", say("completed"), "accent", 8),
+        points(stopped, "trial", "last_value", say("pruned_at_last"), "muted", 5),
+        trace("lines", say("best_so_far"), done["trial"], best, line=line, hoverinfo="skip"),
     ]
     data += [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "name": name,
-            "x": [0, max(1, len(frame) - 1)],
-            "y": [value, value],
-            "line": {"dash": dash, "color": "ink", "width": 1},
-            "hovertemplate": f"{safe(name)}: %{{y:.4f}}<extra></extra>",
-        }
-        for (value, name), dash in zip(levels, ("dot", "dash", "dashdot"), strict=True)
+        trace(
+            "lines",
+            say(name),
+            [0, max(1, len(frame) - 1)],
+            [value, value],
+            line={"dash": dash, "color": "ink", "width": 1},
+            hovertemplate=f"{safe(say(name))}: %{{y:.4f}}<extra></extra>",
+        )
+        for value, name, dash in levels
         if value is not None
     ]
-    return {"data": data, "layout": axes(say("trial"), say("score")) | {"showlegend": True}}
+    return {"data": data, "layout": axes(say("trial"), say("score"))}
 
 
 def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
-    """Two objectives against one another; the trials that nothing beats in both are marked."""
+    """Completed trials by two objectives; those that no other beats in both are marked."""
     one, other = summary.objectives
-    best = done[done["front"]].sort_values(one)
-    rest = done[~done["front"]]
-    ahead = points(best, other, say("front"), "good", 10) | {"x": best[one].tolist()}
-    others = points(rest, other, say("completed"), "accent", 7) | {"x": rest[one].tolist()}
-    ahead["mode"] = "lines+markers"
-    layout = axes(one, other) | {"showlegend": True}
-    return {"data": [others, ahead], "layout": layout}
+    ahead = done[done["front"]].sort_values(one)
+    data = [
+        points(done[~done["front"]], one, other, say("completed"), "accent", 7),
+        points(ahead, one, other, say("front"), "good", 10, "lines+markers"),
+    ]
+    return {"data": data, "layout": axes(one, other)}
 
 
 def losses(rungs: Sequence[RungRecord], say: Translate) -> Figure:
-    """The winner's losses, each as a part of its value at the first rung."""
+    """The winner's losses, each as a fraction of its value at the first rung."""
     colours = {"G_L1": "accent", "G_Perceptual": "good", "G_GAN": "warn"}
     data = []
     for name in ("G_L1", "G_Perceptual", "G_GAN", "D_real", "D_fake"):
         rows = [(rung.step, rung.losses[name]) for rung in rungs if name in rung.losses]
         if len(rows) < 2 or not rows[0][1]:
             continue
+        steps, values = zip(*rows, strict=True)
+        dash = "dot" if name == "D_fake" else "solid"
         data.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": name,
-                "x": [step for step, _ in rows],
-                "y": [value / rows[0][1] for _, value in rows],
-                "text": [short(value) for _, value in rows],
-                "hovertemplate": f"{name} %{{text}}<extra></extra>",
-                "line": {
-                    "color": colours.get(name, "muted"),
-                    "width": 2,
-                    "dash": "dot" if name == "D_fake" else "solid",
-                },
-            }
+            trace(
+                "lines+markers",
+                name,
+                steps,
+                [value / values[0] for value in values],
+                text=[short(value) for value in values],
+                hovertemplate=f"{name} %{{text}}<extra></extra>",
+                line={"color": colours.get(name, "muted"), "width": 2, "dash": dash},
+            )
         )
-    return {"data": data, "layout": axes(say("step"), say("losses_axis")) | {"showlegend": True}}
+    return {"data": data, "layout": axes(say("step"), say("losses_axis"))}
 
 
 def course(rungs: Sequence[RungRecord], say: Translate) -> Figure:
     """The winner's score on the validation pictures, rung by rung."""
-    return {
-        "data": [
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": say("score"),
-                "x": [rung.step for rung in rungs],
-                "y": [rung.value for rung in rungs],
-                "hovertemplate": "%{y:.4f}<extra></extra>",
-                "line": {"color": "accent", "width": 2},
-            }
-        ],
-        "layout": axes(say("step"), say("score")) | {"showlegend": False},
-    }
+    line = trace(
+        "lines+markers",
+        say("score"),
+        [rung.step for rung in rungs],
+        [rung.value for rung in rungs],
+        hovertemplate="%{y:.4f}<extra></extra>",
+        line={"color": "accent", "width": 2},
+    )
+    return {"data": [line], "layout": axes(say("step"), say("score"), legend=False)}

@@ -1,4 +1,4 @@
-"""What stands on the report's first screen beside the decision: progress, remarks and scores."""
+"""The report's first screen beside the decision: progress, remarks, scores, names of settings."""
 
 from reports.analysis.decision import Decision
 from reports.analysis.summary import Standing, Summary
@@ -18,7 +18,7 @@ NAMED = {
 
 
 def progress(summary: Summary, say: Translate) -> str:
-    """How many trials stand how: `23 completed, 12 stopped early of 50 trials`."""
+    """The trials by state: `23 completed, 12 stopped early of 50 trials`."""
     counts = [
         say("progress", count=count, state=say(f"state_{state}"))
         for state, count in summary.counts.items()
@@ -26,18 +26,18 @@ def progress(summary: Summary, say: Translate) -> str:
     ]
     if summary.finals is not None:
         counts.append(say("progress_finals", count=summary.finals.runs))
-    said = ", ".join(counts) or say("progress_none")
-    return f"{said} " + say("progress_of", budget=summary.budget) if summary.budget else said
+    done = ", ".join(counts) or say("progress_none")
+    return f"{done} " + say("progress_of", budget=summary.budget) if summary.budget else done
 
 
-def remarks(summary: Summary, say: Translate) -> list[str]:
-    """What a reader must know beside the decision."""
-    said = [say("so_far")] if summary.running else []
-    if summary.outcome == "only_failures":
-        said.append(say("failures_first"))
-    if summary.outcome == "no_baseline":
-        said.append(say("no_baseline_note"))
-    return said
+def remarks(summary: Summary) -> list[str]:
+    """Keys of the texts that a reader must know beside the decision."""
+    found = ["so_far"] if summary.counts["running"] else []
+    if summary.winner is None and (summary.counts["fail"] or summary.counts["pruned"]):
+        found.append("failures_first")
+    if summary.winner is not None and summary.baseline is None:
+        found.append("no_baseline_note")
+    return found
 
 
 def setting_name(name: str | None, say: Translate) -> str:
@@ -45,9 +45,19 @@ def setting_name(name: str | None, say: Translate) -> str:
     return say(NAMED[name]) if name in NAMED else name or ""
 
 
-def leader_name(decision: Decision, say: Translate) -> str:
-    """What the trial that leads is called: the winner once that is decided."""
-    return say("winner" if decision.verb in ("use", "choose") else "leader")
+def name_of(one: Standing, summary: Summary, decision: Decision, say: Translate) -> str:
+    """A trial as a reader knows it: its part in the study, and its recipe or number."""
+    own = setting_name(one.recipe or trial_name(one.trial), say)
+    if one == summary.winner:
+        part = say("winner" if decision.verb in ("use", "choose") else "leader")
+        return f"{part}: {own}"
+    return say("as_is_short") + f": {own}" if one == summary.as_is else own
+
+
+def chief_of(summary: Summary) -> list[Standing]:
+    """The trials of the first screen, the winner first, each once."""
+    candidates = (summary.winner, summary.as_is, summary.baseline, summary.problem)
+    return list({one.trial: one for one in candidates if one is not None}.values())
 
 
 def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
@@ -60,17 +70,15 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
         rows = [
             finalist_dot(row, decision, say) for row in summary.finals.rows if row.mean is not None
         ]
-        noop = summary.finals.noop
-    else:
-        rows = [
-            Dot(name, standing.score, chosen=standing.trial == decision.trial)
-            for name, standing in single_runs(summary, decision, say)
-            if standing.score is not None
-        ]
-        if summary.warm_start is not None:
-            rows.append(Dot(say("warm_start_short"), summary.warm_start))
-        noop = summary.noop
-    return dots(rows, noop, number)
+        return dots(rows, summary.finals.noop, number)
+    rows = [
+        Dot(name_of(one, summary, decision, say), one.score, chosen=one.trial == decision.trial)
+        for one in chief_of(summary)
+        if one.score is not None
+    ]
+    if summary.warm_start is not None:
+        rows.append(Dot(say("warm_start_short"), summary.warm_start))
+    return dots(rows, summary.noop, number)
 
 
 def finalist_dot(row: FinalistRow, decision: Decision, say: Translate) -> Dot:
@@ -78,23 +86,3 @@ def finalist_dot(row: FinalistRow, decision: Decision, say: Translate) -> Dot:
     low, high = row.ci95 or (None, None)
     chosen = row.trial is not None and row.trial == decision.trial
     return Dot(setting_name(row.name, say), row.mean, low, high, chosen=chosen)
-
-
-def single_runs(summary: Summary, decision: Decision, say: Translate) -> list[tuple[str, Standing]]:
-    """The trials of the first screen by what a reader calls them, each once."""
-    named = (
-        (leader_name(decision, say), summary.winner),
-        (say("as_is_short"), summary.as_is),
-        (say("recommended_short"), summary.baseline),
-        (say("problem_short"), summary.problem),
-    )
-    found: dict[int, tuple[str, Standing]] = {}
-    for name, standing in named:
-        if standing is None:
-            continue
-        before = found.get(standing.trial)
-        found[standing.trial] = (f"{before[0]}: {name}" if before else name, standing)
-    return [
-        (name if standing.recipe in NAMED else f"{name}, {trial_name(standing.trial)}", standing)
-        for name, standing in found.values()
-    ]

@@ -1,7 +1,9 @@
 """Pictures of the retouched boundary, cut from the panels that the trials left behind.
 
 A panel is a PNG with a heading and one row a validation picture: retouched | restored | original |
-original with the scored region outlined. Its cells are square and stand a small gap apart.
+original with the scored region outlined. Its cells are square with a small gap between them. Its
+text `regions` has the box around the scored region of each row; panels of earlier versions lack
+it, and are shown whole.
 """
 
 import base64
@@ -9,9 +11,11 @@ import io
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels."""
@@ -19,9 +23,9 @@ Box = tuple[int, int, int, int]
 HEADING = 16
 GAP = 2
 COLUMNS = 4
-OUTLINE = (255, 64, 64)
+REGIONS = TypeAdapter(list[Box])
 MARGIN = 0.03
-"""How much is shown around the scored region, as a part of the picture's side."""
+"""How much is shown around the scored region, as a fraction of the picture's side."""
 LONGEST = 1.6
 """A view's longer side is at most so many times the shorter one."""
 MOST_ROWS = 4
@@ -29,6 +33,15 @@ MOST_BYTES = 4_000_000
 """Further pictures are left out of a page once it has so many bytes of them."""
 CLOSE = 0.375
 """The side of a close-up, as a part of the picture's."""
+
+
+class Row(NamedTuple):
+    """The cells of a validation picture, and the box around its scored region."""
+
+    retouched: Image.Image
+    restored: Image.Image
+    original: Image.Image
+    region: Box
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ def boundaries(panels: Mapping[str, Path], further: Collection[str]) -> tuple[Cu
     sheets = sheets_of(panels)
     for place in range(min(MOST_ROWS, max(map(len, sheets.values()), default=0))):
         own = {name: rows for name, rows in sheets.items() if not place or name in further}
-        made = cut(own, place, lambda row: region(row[3]))
+        made = cut(own, place, lambda row: surroundings(row.region, row.original.width))
         if made is None:
             break
         found.append(made)
@@ -74,31 +87,31 @@ def close_up(panels: Mapping[str, Path]) -> Cut | None:
     return cut(sheets_of(panels), 0, most_changed)
 
 
-def sheets_of(panels: Mapping[str, Path]) -> dict[str, list[list[Image.Image]]]:
-    """The cells of every panel that is one."""
-    found = {name: cells(panel) for name, panel in panels.items()}
+def sheets_of(panels: Mapping[str, Path]) -> dict[str, list[Row]]:
+    """The rows of every panel that is one."""
+    found = {name: rows_of(panel) for name, panel in panels.items()}
     return {name: rows for name, rows in found.items() if rows}
 
 
 def cut(
-    sheets: Mapping[str, list[list[Image.Image]]],
+    sheets: Mapping[str, list[Row]],
     place: int,
-    choose: Callable[[list[Image.Image]], Box],
+    choose: Callable[[Row], Box],
 ) -> Cut | None:
     """The same rectangle of one row of every panel; None where none has that row."""
     rows = {name: sheet[place] for name, sheet in sheets.items() if place < len(sheet)}
     if not rows:
         return None
-    first = next(iter(rows.values()))
+    first = min(rows.values(), key=lambda row: area(row.region))  # whole where it is not recorded
     box = choose(first)
     return Cut(
-        retouched=data_uri(first[0].crop(box)),
+        retouched=data_uri(first.retouched.crop(box)),
         restored={
-            name: data_uri(row[1].crop(box))
+            name: data_uri(row.restored.crop(box))
             for name, row in rows.items()
-            if row[1].size == first[1].size
+            if row.restored.size == first.restored.size
         },
-        original=data_uri(first[2].crop(box)),
+        original=data_uri(first.original.crop(box)),
         width=box[2] - box[0],
         height=box[3] - box[1],
     )
@@ -109,9 +122,9 @@ def weight(made: Cut) -> int:
     return sum(map(len, (made.retouched, made.original, *made.restored.values())))
 
 
-def most_changed(row: list[Image.Image]) -> Box:
+def most_changed(row: Row) -> Box:
     """The square in which the retouched picture differs most from the original."""
-    retouched, original = (np.asarray(row[place], np.float64) for place in (0, 2))
+    retouched, original = (np.asarray(cell, np.float64) for cell in (row.retouched, row.original))
     side = retouched.shape[0]
     size = max(1, round(CLOSE * side))
     total = np.zeros((side + 1, side + 1))
@@ -122,39 +135,40 @@ def most_changed(row: list[Image.Image]) -> Box:
     return (left, top, left + size, top + size)
 
 
-def cells(panel: Path) -> list[list[Image.Image]]:
-    """A panel's cells, row by row; empty where it is missing or otherwise shaped."""
+def rows_of(panel: Path) -> list[Row]:
+    """A panel's rows; none where it is missing or otherwise shaped."""
     try:
         with Image.open(panel, formats=("PNG",)) as file:
             sheet = file.convert("RGB")
-    except (OSError, SyntaxError):  # Pillow says the latter of some damaged files
+            regions = REGIONS.validate_json(file.info.get("regions", "[]"))
+    except (OSError, SyntaxError, ValueError):  # Pillow says the second of some damaged files
         return []
-    side, odd = divmod(sheet.width + GAP, COLUMNS)
-    side -= GAP
-    rows, over = divmod(sheet.height - HEADING + GAP, side + GAP) if side > 0 else (0, 1)
+    step, odd = divmod(sheet.width + GAP, COLUMNS)
+    count, over = divmod(sheet.height - HEADING + GAP, step) if step > GAP else (0, 1)
     if odd or over:
         return []
-    return [
-        [
-            sheet.crop((left, top, left + side, top + side))
-            for left in range(0, sheet.width, side + GAP)
-        ]
-        for top in (HEADING + row * (side + GAP) for row in range(rows))
-    ]
+    side = step - GAP
+    regions = regions if len(regions) == count else [(0, 0, side, side)] * count
+
+    def cell(row: int, column: int) -> Image.Image:
+        left, top = column * step, HEADING + row * step
+        return sheet.crop((left, top, left + side, top + side))
+
+    return [Row(cell(at, 0), cell(at, 1), cell(at, 2), regions[at]) for at in range(count)]
 
 
-def region(outlined: Image.Image) -> Box:
-    """The rectangle around the outline drawn on a picture: left, top, right, bottom."""
-    side = outlined.width
-    drawn = (np.asarray(outlined) == np.array(OUTLINE)).all(axis=2)
-    ys, xs = np.nonzero(drawn)
-    if len(xs) == 0:
-        return (0, 0, side, side)
+def area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def surroundings(region: Box, side: int) -> Box:
+    """A region with a margin, not much longer than wide, within a picture."""
+    left, top, right, bottom = (clamp(at, side) for at in region)
     margin = round(MARGIN * side)
-    wide, high = (min(side, int(at.max() - at.min()) + 1 + 2 * margin) for at in (xs, ys))
+    wide, high = (min(side, max(1, at) + 2 * margin) for at in (right - left, bottom - top))
     width, height = max(wide, round(high / LONGEST)), max(high, round(wide / LONGEST))
-    left = clamp(int(xs.min() + xs.max() + 1 - width) // 2, side - width)
-    top = clamp(int(ys.min() + ys.max() + 1 - height) // 2, side - height)
+    left = clamp((left + right - width) // 2, side - width)
+    top = clamp((top + bottom - height) // 2, side - height)
     return (left, top, left + width, top + height)
 
 

@@ -26,9 +26,8 @@ from reports.record.names import PARAMS, RECOMMENDED
 from reports.record.queries import winning_trial
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
-from reports.texts.glossary import OF_THE_SCORE, WORDS
 from reports.texts.numbers import signed, value
-from reports.texts.translations import Translate, translator
+from reports.texts.translations import Translate, glossary_words, translator
 
 
 def write_report(
@@ -89,13 +88,13 @@ def render(
         live=live,
         say=say,
         lang=lang,
-        words=[word for word in WORDS if blur or word not in OF_THE_SCORE],
+        words=glossary_words(of_score=blur),
         s=summary,
         progress=progress(summary, say),
         decision=decision,
         blur=blur,
         placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
-        remarks=remarks(summary, say),
+        remarks=remarks(summary),
         scores=scores(summary, decision, say),
         effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
         recommended=RECOMMENDED,

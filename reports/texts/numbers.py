@@ -1,8 +1,6 @@
 """Scores and settings as a person reads them."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 
 def number(score: float | None) -> str:
@@ -31,21 +29,3 @@ def value(entry: object) -> str:
     if isinstance(entry, list | tuple):
         return ", ".join(map(value, entry))
     return short(entry) if isinstance(entry, float) else str(entry)
-
-
-def settings_in_short(settings: Mapping[str, Any], layers: str) -> str:
-    """The five settings in a line, `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`.
-
-    Args:
-        settings: at least the five.
-        layers: the discriminator's layers in words.
-    """
-    return ", ".join(
-        [
-            f"L1 {short(settings['lambda_L1'])}",
-            f"perceptual {short(settings['lambda_perceptual'])}",
-            layers,
-            str(settings["gan_mode"]),
-            f"lr {short(settings['lr'])}",
-        ]
-    )

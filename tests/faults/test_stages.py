@@ -10,7 +10,7 @@ from checking import check_finished, check_mirror, check_whole, started
 from optuna.trial import TrialState
 from striking import VICTIMS, Victims
 
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 
 # Where each stage is, and whose step that is. What writes best.yaml comes first, while every trial
 # is one of the guide's and has it written anew.

@@ -25,10 +25,11 @@ from harness.data.check.findings import (
     judge_pair,
     judge_passed_over,
     judge_sizes,
+    of_kind,
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
-from harness.data.files.processes import each
+from harness.data.files.processes import parallel_map
 from harness.data.pairs.duplicates import same_picture_groups
 from harness.errors import inline
 
@@ -135,7 +136,7 @@ def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unre
     """Measure every pair, in order; each picture is read once and then released."""
     splits = folder.splits.items()
     entries = ((files, split, folder.root) for split, pairs in splits for files in pairs)
-    return each(measure, entries, processes)
+    return parallel_map(measure, entries, processes)
 
 
 def check(
@@ -153,7 +154,7 @@ def check(
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
-        Finding("error", "unreadable", fact.name, fact.why.rstrip("."), "--fix DIR leaves it out")
+        of_kind("unreadable", fact.why.rstrip("."), fact.name)
         for fact in everything
         if isinstance(fact, Unreadable)
     ]

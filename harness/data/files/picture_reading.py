@@ -23,6 +23,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 # claims more is refused before it is unpacked.
 MAX_PIXELS = 120_000_000
 MIN_SIDE = 32
+# A picture that is enlarged more than this is no longer sharp.
+MAX_ENLARGEMENT = 1.2
 # TIFF's NewSubfileType tag: bit 0 is a reduced copy, bit 2 a transparency mask.
 SUBFILE_TYPE, AUXILIARY = 254, 0b101
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0

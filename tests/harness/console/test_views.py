@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from rich.console import Console
 
 import harness.search.search
@@ -21,7 +22,6 @@ from harness.search.status import standing_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
 from harness.study.locks import driven_by, sign
-from harness.tracking import NullTracker
 from tests.synthetic_studies import make_study
 
 ESCAPE = "\x1b"

@@ -13,8 +13,8 @@ import optuna
 import pytest
 import yaml
 from driving import Instant, make_plan
-from optuna.trial import FrozenTrial, TrialState
-from searching import run, trials, without_mlflow
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from searching import remembered, run, trials, without_mlflow
 
 from harness.config.best_config import read_best_config
 from harness.evaluation.verdict import conclude
@@ -33,7 +33,7 @@ from reports.record.queries import beats
 from reports.record.study import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
-from tests.synthetic_studies import empty_study
+from tests.synthetic_studies import RECIPES, empty_study
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
 
@@ -178,6 +178,28 @@ def test_a_study_confirmed_without_that_recipe_keeps_its_finalists(tmp_path: Pat
     assert third.number in [
         one.trial for one in choose(read_study(tmp_path, "fake"), 3, "unet_128")
     ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        ("warp repaint warp repaint", [0.9, 0.8, 0.7]),
+        ("repaint warp warp repaint", [0.9, 0.8, 0.7]),
+        ("warp warp warp repaint", [0.9, 0.8, 0.6]),
+        ("repaint repaint warp warp", [0.9, 0.8, 0.7]),
+    ],
+)
+def test_one_finalist_repaints_and_all_others_are_the_best(
+    tmp_path: Path, kinds: str, chosen: list[float]
+) -> None:
+    study = remembered(make_plan(tmp_path, both=True))
+    for kind, score in zip(kinds.split(), (0.9, 0.8, 0.7, 0.6), strict=True):
+        netG = {"warp": "warp_unet_128", "repaint": "unet_128"}[kind]
+        noted = {"params": {**RECIPES["recommended"], "lr": score}, "extras": {"netG": netG}}
+        study.add_trial(create_trial(value=score, user_attrs=noted))
+    *found, last = choose(study, 2, "unet_128")
+    assert [one.params["lr"] for one in found] == chosen
+    assert last.name == "recommended"
 
 
 def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -> None:

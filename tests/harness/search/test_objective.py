@@ -8,13 +8,13 @@ import optuna
 import pytest
 import yaml
 from driving import Faulty, Instant, make_plan
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.config.settings import SearchConfig
 from harness.console.views import QuietView
 from harness.search.plan import plan_search
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.messages import TrialTask
 from objectives.loading import load_objective
 from objectives.score import Goal

@@ -14,7 +14,7 @@ from harness.search.retention import Retention
 from harness.study import study as record
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
-from harness.tracking import Ending
+from harness.tracking.store import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from search_spaces.trial_params import TrialParams
 

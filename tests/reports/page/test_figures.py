@@ -10,8 +10,7 @@ from optuna import Study
 from reports.analysis.summary import summarise
 from reports.export.trials_table import trials_frame
 from reports.page.figures import all_figures, course, losses
-from reports.page.figures_by_setting import scale
-from reports.page.guide_bands import BANDS
+from reports.page.figures_by_setting import BANDS, scale
 from reports.record.trial import RungRecord
 from tests.synthetic_studies import make_study
 

@@ -13,13 +13,15 @@ from reports.analysis.decision import decide
 from reports.analysis.summary import standing, summarise
 from reports.export.best_yaml import best_config
 from reports.page.dot_chart import Dots
-from reports.page.first_screen import progress, scores
+from reports.page.first_screen import progress, remarks, scores
 from reports.page.report import render, write_report
 from reports.texts.translations import LANGUAGES, translator
 from tests.reports.page.parsed_page import HOSTILE, Page
 from tests.synthetic_studies import (
     BEST,
+    RECIPES,
     add_trial,
+    empty_study,
     finals_of,
     make_study,
     study_of_both_kinds,
@@ -127,14 +129,13 @@ def test_the_winner_shown_is_the_confirmed_one() -> None:
 def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None:
     finals = finals_of(0.01, 0.03)
     shown = scores_of(make_study(12, finalists=finals))
-    assert [(row.label, row.text, row.chosen) for row in shown.rows] == [
+    assert [(row.label, shown.text(row), row.chosen) for row in shown.rows] == [
         ("t003", "0.3100 [0.3000, 0.3200]", True),
         ("Guide's recommended", "0.2900 [0.2800, 0.3000]", False),
     ]
     kept = scores_of(make_study(12, finalists=finals_of(-0.01, 0.03)))
     assert [row.chosen for row in kept.rows] == [False, True]
-    assert shown.line is not None
-    assert shown.line[0] == "0.3170"
+    assert shown.line == 0.317
     text = Page(render(make_study(12, finalists=finals))).text
     assert "Input unchanged 0.3170" in text
 
@@ -149,7 +150,8 @@ def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
 def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:
     summary = summarise(make_study(8))
     assert summary.winner == summary.baseline
-    rows = scores_of(make_study(8, budget=8)).rows
+    shown = scores_of(make_study(8, budget=8))
+    rows = shown.rows
     assert rows[0].chosen
     assert [row.label for row in rows] == [
         "Leader: Guide's recommended",
@@ -157,7 +159,20 @@ def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs()
         "Warm start",
     ]
     assert summary.problem is not None
-    assert rows[1].text == f"{summary.problem.score:.4f}"
+    assert shown.text(rows[1]) == f"{summary.problem.score:.4f}"
+
+
+def test_what_a_reader_must_know_beside_the_decision() -> None:
+    study = empty_study()
+    assert remarks(summarise(study)) == []
+    add_trial(study, BEST, TrialState.FAIL, (), reason="x")
+    assert remarks(summarise(study)) == ["failures_first"]
+    add_trial(study, RECIPES["problem"], recipe="problem")
+    assert remarks(summarise(study)) == ["no_baseline_note"]
+    add_trial(study, BEST, recipe="recommended")
+    assert remarks(summarise(study)) == []
+    study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    assert remarks(summarise(study)) == ["so_far"]
 
 
 def test_random_weights_are_one_line_of_the_first_screen_that_unfolds() -> None:

@@ -2,21 +2,22 @@
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from reports.page.panel_crops import (
     GAP,
     HEADING,
     LONGEST,
     MARGIN,
-    OUTLINE,
     boundaries,
     close_up,
-    region,
+    surroundings,
     weight,
 )
 
@@ -25,18 +26,17 @@ COLOURS = [(200, 10, 10), (10, 200, 10), (10, 10, 200), (120, 120, 120)]
 
 
 def panel(file: Path, rows: int, restored: tuple[int, int, int] = COLOURS[1]) -> Path:
-    """A panel of plain cells with the outline of a square around x 20-39, y 30-49."""
+    """A panel of plain cells whose scored region is the square x 20-39, y 30-49."""
     step = SIDE + GAP
     sheet = Image.new("RGB", (4 * step - GAP, HEADING + rows * step - GAP), "white")
     for row in range(rows):
         for column, colour in enumerate([COLOURS[0], restored, *COLOURS[2:]]):
             cell = np.full((SIDE, SIDE, 3), colour, np.uint8)
             cell[40, 30] = (row, row, row)
-            if column == 3:
-                cell[30:50, 20:40] = OUTLINE
-                cell[31:49, 21:39] = colour
             sheet.paste(Image.fromarray(cell), (column * step, HEADING + row * step))
-    sheet.save(file)
+    info = PngInfo()
+    info.add_text("regions", json.dumps([(20, 30, 40, 50)] * rows))
+    sheet.save(file, pnginfo=info)
     return file
 
 
@@ -114,10 +114,8 @@ def test_the_cut_is_around_the_region_and_inside_the_picture(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 54), (54, 54)])
 def test_a_region_at_the_edge(corner: tuple[int, int]) -> None:
-    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
     y, x = corner
-    pixels[y : y + 10, x : x + 10] = OUTLINE
-    left, top, right, bottom = region(Image.fromarray(pixels))
+    left, top, right, bottom = surroundings((x, y, x + 10, y + 10), SIDE)
     assert 0 <= left <= x
     assert x + 10 <= right <= SIDE
     assert 0 <= top <= y
@@ -127,9 +125,7 @@ def test_a_region_at_the_edge(corner: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(50, 6), (6, 50), (40, 30)])
 def test_a_long_region_is_shown_as_large_as_a_page_can(width: int, height: int) -> None:
-    pixels = np.zeros((SIDE, SIDE, 3), np.uint8)
-    pixels[8 : 8 + height, 8 : 8 + width] = OUTLINE
-    left, top, right, bottom = region(Image.fromarray(pixels))
+    left, top, right, bottom = surroundings((8, 8, 8 + width, 8 + height), SIDE)
     assert left <= 8
     assert top <= 8
     assert 8 + width <= right
@@ -139,8 +135,26 @@ def test_a_long_region_is_shown_as_large_as_a_page_can(width: int, height: int) 
     assert max(across, down) / min(across, down) <= LONGEST * 1.02
 
 
-def test_no_outline_shows_the_whole_picture() -> None:
-    assert region(Image.new("RGB", (SIDE, SIDE))) == (0, 0, SIDE, SIDE)
+def test_a_region_that_is_not_recorded_shows_the_whole_picture(tmp_path: Path) -> None:
+    """Unless another trial's panel of the same pictures has it."""
+    earlier, later = tmp_path / "t001.png", panel(tmp_path / "t002.png", 1)
+    with Image.open(later) as sheet:
+        Image.fromarray(np.asarray(sheet)).save(earlier)
+    (row,) = boundaries({"t001": earlier}, ())
+    assert (row.width, row.height) == (SIDE, SIDE)
+    (row,) = boundaries({"t001": earlier, "t002": later}, ())
+    assert (row.width, row.height) == (24, 24)
+    assert row.restored.keys() == {"t001", "t002"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[[0]]", "[[900, 900, -5, -5]]"])
+def test_a_region_that_makes_no_sense_does_no_harm(tmp_path: Path, text: str) -> None:
+    file, info = tmp_path / "t001.png", PngInfo()
+    info.add_text("regions", text)
+    with Image.open(panel(file, 1)) as sheet:
+        sheet.save(file, pnginfo=info)
+    for row in boundaries({"t001": file}, ()):
+        assert 0 < row.width <= SIDE
 
 
 def test_missing_broken_and_foreign_panels_show_nothing(tmp_path: Path) -> None:

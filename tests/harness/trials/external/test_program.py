@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.console.views import QuietView
@@ -17,7 +18,6 @@ from harness.errors import DivergedError, UserInputError
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import check_program, parsed_line, read_program
 from harness.trials.messages import Rung, TrialTask
