@@ -19,8 +19,9 @@ from harness.study.urls import sqlite_address
 from harness.tracking.store import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
+from reports.analysis.decision import short_settings
 from reports.commands.train_py import quoted
-from reports.texts.numbers import settings_in_short
+from reports.texts.translations import translator
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
@@ -134,7 +135,7 @@ def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
 def opening(plan: TrainingPlan) -> tuple[str, ...]:
     """The first lines of output: what will be trained."""
     params = plan.best.params
-    settings = settings_in_short(params.model_dump(), f"{params.n_layers_D} layers")
+    settings = short_settings(params.model_dump(), translator("en"))
     return (
         f"Training {plan.config.config}: {settings}; {plan.best.train.netG}, "
         f"ngf {plan.best.train.ngf}; on {plan.device}, weights {plan.weights}.",
