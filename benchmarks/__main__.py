@@ -1,13 +1,13 @@
 """The benchmarks one after the other, and a table of what they found.
 
-    python -m benchmarks                  # those of this machine that have no result of today
-    python -m benchmarks step driver      # these, whatever there is
-    python -m benchmarks --table          # nothing is run: the table of the results there are
-    python -m benchmarks --list           # nor here: each benchmark, its minutes, what it measures
+    python -m benchmarks                  # those without a result of today from this machine
+    python -m benchmarks step driver      # these, in any case
+    python -m benchmarks --table          # run nothing: the table of the existing results
+    python -m benchmarks --list           # run nothing: each benchmark, its minutes, its subject
 
-Each is a command of its own, and writes `results/NAME.json` with machine, versions and date. What
-was interrupted is taken up by the same command: a result of today from this machine is not made
-again. Minutes are those of two quiet cores.
+Each is a command of its own, and writes `results/NAME.json` with machine, versions and date. After
+an interruption the same command goes on with the missing results. Minutes are those of two quiet
+cores.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from benchmarks.scaffold import RESULTS, describe_machine
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One command, what it takes, and its result in a line."""
+    """A command, its duration, and a one-line summary of its result."""
 
     result: str
     minutes: int
@@ -34,10 +34,10 @@ class Benchmark:
     module: str = ""
 
 
-def of_step(held: dict[str, Any]) -> str:
-    ratio, small = held["256 px, ngf 64"]["ratio"], held["128 px, ngf 12"]["ratio"]
-    told = [f"{name} {value}x ({small[name]}x)" for name, value in ratio.items()]
-    return f"against the reference's step, 256 px (quick): {', '.join(told[1:])}"
+def of_step(result: dict[str, Any]) -> str:
+    ratio, small = result["256 px, ngf 64"]["ratio"], result["128 px, ngf 12"]["ratio"]
+    ratios = [f"{name} {value}x ({small[name]}x)" for name, value in ratio.items()]
+    return f"against the reference's step, 256 px (quick): {', '.join(ratios[1:])}"
 
 
 CPU = {
@@ -45,20 +45,20 @@ CPU = {
     "plain_loop": Benchmark(
         "plain_loop",
         27,
-        lambda held: f"trials an hour against the plain loop: {held['ratio']}x",
+        lambda result: f"trials an hour against the plain loop: {result['ratio']}x",
     ),
     "score": Benchmark(
         "score",
         4,
-        lambda held: (
+        lambda result: (
             "against lpips and scikit-image: "
-            f"{held['beside_the_plain_way']['ratio']['seconds']['a_rung']}x"
+            f"{result['beside_the_plain_way']['ratio']['seconds']['a_rung']}x"
         ),
     ),
     "driver": Benchmark(
         "driver",
         6,
-        lambda held: f"milliseconds a trial, processor: {held['driver_ms']['1000']['cpu']}",
+        lambda result: f"milliseconds a trial, CPU: {result['driver_ms']['1000']['cpu']}",
     ),
 }
 GPU = {
@@ -74,40 +74,37 @@ ALONE = {
     "gpu": "9 min",
     "moving_settings": "20 min",
     "operations": "2 min",
-    "remedies": "6 min",
-    "transfer": "8 min",
     "verdict": "not timed",
     "wheels": "2 min",
 }
 
 
 def result_of(benchmark: Benchmark) -> dict[str, Any] | None:
-    """What its last run found; None before the first."""
+    """The result of its last run; None before the first."""
     file = RESULTS / f"{benchmark.result}.json"
     if not file.exists():
         return None
-    held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return held
+    result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return result
 
 
 def fresh(benchmark: Benchmark, device: str) -> bool:
     """Whether it was run today on this machine."""
-    held = result_of(benchmark)
+    result = result_of(benchmark)
     here = describe_machine(device)
-    return held is not None and all(
-        held["machine"][key] == here[key] for key in ("device", "cores", "torch", "date")
+    return result is not None and all(
+        result["machine"][key] == here[key] for key in ("device", "cores", "torch", "date")
     )
 
 
 def table(known: dict[str, Benchmark]) -> str:
-    """A line for each result there is."""
+    """A line for each existing result."""
     rows = []
     for name, benchmark in known.items():
-        held = result_of(benchmark)
-        if held is not None:
-            machine = held["machine"]
-            told = benchmark.headline(held)
-            rows.append(f"{name:<11} {machine['date']}  {machine['device']:<22.22}  {told}")
+        result = result_of(benchmark)
+        if result is not None:
+            machine, summary = result["machine"], benchmark.headline(result)
+            rows.append(f"{name:<11} {machine['date']}  {machine['device']:<22.22}  {summary}")
     return "\n".join(rows)
 
 
@@ -123,7 +120,7 @@ def listing() -> str:
 
 
 def first_line(module: str) -> str:
-    """What a benchmark's file says of itself."""
+    """The first line of a benchmark's own docstring."""
     tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
     return (ast.get_docstring(tree) or "").partition("\n")[0]
 
@@ -142,10 +139,10 @@ def main() -> None:
     known = {**CPU, **GPU}
     if unknown := [name for name in asked.names if name not in known]:
         parser.error(f"no benchmark is called {unknown[0]}: choose from {', '.join(known)}")
-    there = torch.cuda.is_available()
-    device = "cuda" if there else "cpu"
+    on_gpu = torch.cuda.is_available()
+    device = "cuda" if on_gpu else "cpu"
     todo = asked.names or [
-        n for n, one in (GPU if there else CPU).items() if not fresh(one, device)
+        n for n, one in (GPU if on_gpu else CPU).items() if not fresh(one, device)
     ]
     failed = []
     for name in [] if asked.table else todo:

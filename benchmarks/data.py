@@ -4,9 +4,9 @@
 
 Makes pairs from photographs inside scikit-image, perturbs them to the wanted number of files in a
 temporary folder, and checks a tenth of them and all of them, each in a fresh process, so that the
-peaks of memory can be compared. Makes pairs beside the plain scikit-image way of doing so, scores
-doing nothing and warping back, and measures what the warp alone takes of fine detail. Looks for
-crops of every photograph, and for photographs taken for crops of each other.
+peaks of memory can be compared. Makes pairs beside the plain scikit-image way of doing so, and
+measures what the warp alone takes of fine detail. Looks for crops of every photograph, and for
+photographs taken for crops of each other.
 """
 
 import argparse
@@ -27,11 +27,10 @@ from skimage.transform import resize, warp
 from benchmarks.scaffold import write_result
 from harness.data.check.check import check
 from harness.data.check.facts import PairFacts, Unreadable, measure
-from harness.data.check.oracle import bounds, made_bounds
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.picture_reading import Picture, read_picture
-from harness.data.files.processes import each, processes_for
-from harness.data.pairs.built_in import built_in_pairs, middle_face, photograph_file
+from harness.data.files.processes import parallel_map, processes_for
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.duplicates import same_picture_groups, signature
 from harness.data.pairs.overlapping_crops import FEWEST_ALIKE
 from harness.data.synthesis.face_detection import find_face
@@ -43,7 +42,7 @@ from harness.data.synthesis.liquify import (
     resample,
 )
 from harness.data.synthesis.make_pairs import MakePlan, make_one, make_pairs
-from harness.data.synthesis.retouch import slim_jaw
+from harness.data.synthesis.retouch import middle_face, slim_jaw
 
 # Colour photographs that are large or sharp enough to be enlarged without looking made up.
 SOURCES = ("astronaut.png", "retina.jpg", "hubble_deep_field.jpg", "motorcycle_left.png")
@@ -67,7 +66,6 @@ def main() -> None:
         facts = {
             "size": asked.size,
             "make": making(root, asked.size),
-            "oracle": oracles(root / "made", asked.size),
             "warp": warp_loss(),
             "check": checking(root, asked.pairs),
             "crops": crops(),
@@ -83,7 +81,7 @@ def making(root: Path, size: int) -> dict[str, float]:
     originals = root / "originals"
     originals.mkdir()
     for name in SOURCES:
-        picture = Image.open(photograph_file(name)).convert("RGB")
+        picture = Image.open(scikit_image_file(name)).convert("RGB")
         scale = max(1.0, 1.5 * size / min(picture.size))
         larger = (round(picture.width * scale), round(picture.height * scale))
         picture.resize(larger, Image.Resampling.LANCZOS).save(originals / f"{Path(name).stem}.png")
@@ -129,21 +127,6 @@ def plain_pair(picture: Picture, size: int, file: Path) -> None:
     np.savez_compressed(file.with_suffix(".npz"), field=field, inverse=inverse)
     mask = (np.hypot(*field) > 0.001 * size).astype(np.uint8) * 255
     Image.fromarray(mask).save(file.with_name("mask.png"))
-
-
-# -- how well a warp can be undone ----------------------------------------------------------
-
-
-def oracles(made: Path, size: int) -> dict[str, dict[str, float]]:
-    """`boundary_sharpness` (random weights) of doing nothing and of warping back: of pairs just
-    made, and of the built-in ones that a search validates with."""
-    found = {f"made_{size}": made_bounds(made, "random")}
-    for side in (128, 256):
-        found[f"built_in_{side}"] = bounds(built_in_pairs(side)["val"], "random")
-    return {
-        name: {"nothing": round(of.identity, 3), "warped_back": round(of.oracle, 3)}
-        for name, of in found.items()
-    }
 
 
 def warp_loss(side: int = 256) -> dict[str, float]:
@@ -209,7 +192,7 @@ def one_pass(folder: Path, count: int) -> dict[str, float]:
     def facts() -> Iterator[PairFacts | Unreadable]:
         nonlocal largest
         entries = ((pair, "train", found.root) for pair in files)
-        for fact, peak in each(measured, entries, processes_for(count)):
+        for fact, peak in parallel_map(measured, entries, processes_for(count)):
             largest = max(largest, peak)
             yield fact
 
@@ -251,7 +234,7 @@ def peak_mib() -> float:
 def crops() -> dict[str, object]:
     """How many crops are put with their photograph, by the share of its short side that they
     show; and how many pairs of different photographs are put together."""
-    pictures = [read_picture(photograph_file(name)) for name in PHOTOGRAPHS]
+    pictures = [read_picture(scikit_image_file(name)) for name in PHOTOGRAPHS]
     known = [signature(picture, picture) for picture in pictures]
     random = np.random.default_rng(0)
     found = {}

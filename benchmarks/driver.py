@@ -1,13 +1,12 @@
-"""What the driver costs: `python -m benchmarks.driver [--trials 1000]`.
+"""The driver's cost per trial: `python -m benchmarks.driver [--trials 1000]`.
 
-The time of one trial that takes no time itself: asked for, its five rungs reported and judged,
-told, mirrored in MLflow, its files kept. Medians of the trials around the 10th, 100th and 1,000th
-(and 10,000th, with `--trials 10000`). A thread of the driver tells MLflow: its CPU time is in the
-figures, and `mirror_behind_s` is what it still had to do at the end. Beside it the same trial
-written as people write it: one study in SQLite, `study.optimize`, a nested MLflow run with a call
-for every parameter and metric.
+The time of a trial that takes no time itself: ask, report five rungs and decide on pruning, tell,
+log to MLflow, keep its files. Medians of the trials around the 10th, 100th and 1,000th (and
+10,000th, with `--trials 10000`). A thread of the driver delivers to MLflow: its CPU time is
+included, and `mirror_behind_s` is its remaining work at the end. The peer is the usual loop: one
+study in SQLite, `study.optimize`, a nested MLflow run with a call per parameter and metric.
 
-With `--panels` every rung has a picture, as real ones have. Results: `results/driver.json`.
+With `--panels` every rung has a picture, as in a real search. Results: `results/driver.json`.
 """
 
 import argparse
@@ -30,7 +29,7 @@ MARKS = (10, 100, 1000, 10000)
 
 
 Moment = tuple[float, float]
-"""Seconds on the wall's clock, and of this process's CPU time."""
+"""Wall-clock seconds, and CPU seconds of this process."""
 
 
 def now() -> Moment:
@@ -38,9 +37,9 @@ def now() -> Moment:
 
 
 def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
-    """The beginning, then each trial's end, with one worker that answers at once.
+    """The start and the end of each trial, with one worker that answers at once.
 
-    Then the seconds by which the mirror, which is told in the background, was behind at the end.
+    Also the seconds by which MLflow, which is written in the background, lagged at the end.
     """
     from harness.search.driver import Driver
     from harness.search.phases import SearchPhase
@@ -67,7 +66,7 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
 
 
 def plain(folder: Path, trials: int, panel: bytes) -> list[Moment]:
-    """The same, by Optuna and MLflow as their own first pages show them."""
+    """The same, with Optuna and MLflow as in their own tutorials."""
     import io
 
     import mlflow

@@ -1,12 +1,11 @@
-"""Do short trials predict long ones? Settings trained `--times` longer, scored on the way.
+"""Do short trials predict long ones? Train settings `--times` as long, and score them on the way.
 
     python -m benchmarks.evidence --profile quick --settings 16 --times 8
 
-A trial's learning rate is constant, so the short trial is the beginning of the long one: a single
-long run gives the score at every step of interest. A score is read in two ways: alone, and as the
-mean of itself and the two before it. Where a setting truly stands is the mean of its last three
-scores, in the last tenth of the long run. Each finished setting is kept in the results file at
-once; the same command goes on where it stopped.
+A trial's learning rate is constant, so a short trial is the beginning of a long one: a single long
+run gives the score at every step of interest. Scores are used alone, and smoothed as the mean of
+three in a row. The final score of a setting is the mean of its last three, in the last tenth of the
+long run. Each finished setting is saved at once; the same command continues after an interruption.
 """
 
 import argparse
@@ -38,7 +37,7 @@ from search_spaces.trial_params import TrialParams
 # A score and the two before it, as shares of its step.
 BESIDE = (0.9, 0.95, 1.0)
 LAST = len(BESIDE)
-# In which the pruner meets the settings.
+# Random orders in which the pruner meets the settings.
 ORDERS = 200
 
 
@@ -100,11 +99,11 @@ def warm_up(plan: TrialPlan) -> dict[str, float | None]:
 
 
 def agreement(runs: dict[str, Any]) -> list[dict[str, float]]:
-    """Spearman's correlation of the scores at each step with where the settings truly stand.
+    """Spearman's correlation of the scores at each step with the final scores.
 
-    `single` reads the score alone; `smoothed` the mean with the two before it, of which `low` and
-    `high` are the ends of a 90% bootstrap interval over settings; `regret` is how far the setting
-    that leads by it ends behind the best, `spread` the range of the scores.
+    `single`: of the score alone; `smoothed`: of the mean with the two before it, with `low` and
+    `high`, a 90% bootstrap interval over settings; `regret`: how far the leader by the smoothed
+    score ends behind the best; `spread`: the range of the scores.
     """
     scores = np.array([[rung["value"] for rung in run["rungs"]] for run in runs.values()])
     steps = [rung["step"] for rung in next(iter(runs.values()))["rungs"]]
@@ -131,12 +130,12 @@ def agreement(runs: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def pruned(runs: dict[str, Any], rungs: tuple[int, ...]) -> dict[str, float]:
-    """What the default pruner would do to these settings as trials, over random orders of them.
+    """The effect of the default pruner on these settings as trials, over random orders.
 
-    Every setting is a trial like any other, scored at the profile's `rungs`; one runs at a time.
-    `saved`: share of the steps not trained. `regret`: by how much the leader of the trials left
-    ends behind that of all, by a trial's own last score, and `long_regret`: in the long run.
-    `best_survives`: how often the setting that is the best in the long run is not pruned.
+    Trials are scored at the profile's `rungs`, and run one at a time. `saved`: share of the steps
+    not trained. `regret`: how far the leader of the surviving trials is behind that of all, by the
+    last score of a trial, and `long_regret`: in the long run. `best_survives`: how often the best
+    setting of the long run is not pruned.
     """
     import optuna
 

@@ -281,7 +281,7 @@ def plain(part: Part) -> None:
     """With the guide's recommended setting, its start-up included, as the loop has it each time."""
     from benchmarks.plain_loop import write_pictures
     from harness.paths import RunPaths
-    from reports.names import RECOMMENDED
+    from reports.record.names import RECOMMENDED
     from search_spaces.recipes import load_recipes
 
     runs = part.work / "runs"

@@ -1,4 +1,4 @@
-"""Distortions of known kind and strength, done to a set of originals inside a mask.
+"""Distortions of known kind and strength, applied to originals inside a mask.
 
 Pictures are float `[n, 3, h, w]` in [0, 1], masks bool `[n, 1, h, w]`; each distortion returns
 whole pictures, to be composited by `inside`.
@@ -42,7 +42,7 @@ def noise(deviation: float) -> Distortion:
 
 
 def checkerboard(amplitude: float) -> Distortion:
-    """What a transposed convolution of stride 2 leaves: a pattern of period two."""
+    """The artefact of a transposed convolution of stride 2: a pattern of period two."""
 
     def distort(x: Tensor) -> Tensor:
         rows, columns = (torch.arange(side) for side in x.shape[-2:])
@@ -70,12 +70,12 @@ def jpeg(quality: int) -> Distortion:
 
 
 def shift(pixels: int) -> Distortion:
-    """All moved sideways."""
+    """Shifted sideways."""
     return lambda x: torch.roll(x, pixels, 3)
 
 
 def jitter(seed: int = 0) -> Distortion:
-    """Sharp, and a little misplaced: warped by a smooth random field of 1.5 pixels (rms)."""
+    """Sharp but slightly misplaced: warped by a smooth random field of 1.5 pixels (rms)."""
 
     def distort(x: Tensor) -> Tensor:
         random = np.random.default_rng(seed)
@@ -92,15 +92,14 @@ def jitter(seed: int = 0) -> Distortion:
 
 
 def ensemble(x: Tensor) -> Tensor:
-    """The mean of many such pictures: the blur that a model trained on L1 makes."""
+    """The mean of many jittered pictures: the blur of a model trained on L1."""
     return torch.stack([jitter(seed)(x) for seed in range(ENSEMBLE)]).mean(0)
 
 
 def disguised(sigma: float, kind: Callable[[float], Distortion], masks: Tensor) -> Distortion:
-    """Blur, then `kind` at the strength that gives back the original's Laplacian variance.
+    """Blur, then `kind` at the strength that restores the original's Laplacian variance.
 
-    The strength is found by bisection for every picture on its own; where no strength does, it is
-    the strongest.
+    The strength is found by bisection per picture; if none suffices, it is the maximum.
     """
 
     def distort(x: Tensor) -> Tensor:
@@ -118,11 +117,11 @@ def disguised(sigma: float, kind: Callable[[float], Distortion], masks: Tensor) 
 def match(
     blurred: Tensor, original: Tensor, mask: Tensor, kind: Callable[[float], Distortion]
 ) -> Tensor:
-    wanted = laplacian_variance(original, mask)
+    target = laplacian_variance(original, mask)
     low, high = 0.0, 64.0
     for _ in range(24):
         middle = (low + high) / 2
-        if laplacian_variance(kind(middle)(blurred), mask) < wanted:
+        if laplacian_variance(kind(middle)(blurred), mask) < target:
             low = middle
         else:
             high = middle

@@ -1,4 +1,4 @@
-"""How well the warped region is found from a pair alone, and how long that takes."""
+"""Accuracy and speed of finding the warped region from a pair alone."""
 
 import time
 from collections.abc import Callable

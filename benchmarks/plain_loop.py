@@ -2,14 +2,12 @@
 
     python -m benchmarks.plain_loop
 
-The peer: Optuna's `optimize`, a subprocess a trial that imports torch, builds the same networks
-from the same warm start, trains them eagerly in float32 as many steps with the usual data loader
-from PNG files, restores and saves the validation pictures at the same steps, and scores them with
-lpips, scipy and scikit-image; `mlflow.log_metric` one by one. The same settings on both sides, none
-pruned; both find the warm start ready. The times are of whole commands, start-up included; the two
-sides take turns, and medians of the rounds are told. About 27 minutes on two cores.
-
-Results: `results/plain_loop.json`.
+The peer: Optuna's `optimize`, one subprocess per trial that imports torch, builds the same networks
+from the same warm start, trains them eagerly in float32 for as many steps with the usual data
+loader from PNG files, restores and saves the validation pictures at the same steps, and scores them
+with lpips, scipy and scikit-image; `mlflow.log_metric` one by one. Both sides run the same settings
+without pruning, from an existing warm start, in alternation. Times are of whole commands with their
+start-up, medians of the rounds. About 27 minutes on two cores. Results: `results/plain_loop.json`.
 """
 
 import argparse
@@ -46,7 +44,7 @@ def main() -> None:
         write_pictures(folder, QUICK, "cpu")
         rounds = [one_round(folder, number, asked.trials) for number in range(asked.rounds)]
     ours, theirs = (statistics.median(one[side] for one in rounds) for side in ("ours", "plain"))
-    held = {
+    result = {
         "trials": asked.trials,
         "seconds": {"ours": ours, "plain": theirs},
         "trials_per_hour": {
@@ -56,11 +54,11 @@ def main() -> None:
         "ratio": round(statistics.median(one["ratio"] for one in rounds), 2),
         "rounds": rounds,
     }
-    write_result("plain_loop", held)
+    write_result("plain_loop", result)
 
 
 def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
-    """The search goes on by so many trials, then the plain loop runs the same settings."""
+    """Continue the search by `trials` trials, then run the same settings in the plain loop."""
     before = 1 + number * trials
     began = time.perf_counter()
     search(folder, before + trials)
@@ -81,7 +79,7 @@ def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
 
 
 def search(folder: Path, budget: int) -> None:
-    """`harness search`, as a user starts it; none of its trials is pruned."""
+    """`harness search` as a user starts it, without pruning."""
     command = [sys.executable, "-c", "from harness.cli.app import main; main()"]
     command += ["search", "--budget", str(budget), "--finalists", "0", "--weights", "random"]
     command += ["--device", "cpu", "--run-dir", str(folder), "--study", STUDY, "--quiet"]
@@ -90,16 +88,16 @@ def search(folder: Path, budget: int) -> None:
 
 
 def settings_of(folder: Path) -> list[tuple[dict[str, Any], float]]:
-    """What the search tried, and how it scored; recipes past the budget still wait."""
+    """The settings of the search's finished trials, with their scores."""
     from harness import read_study
-    from reports.record import params_of
+    from reports.record.queries import params_of
 
     tried = [trial for trial in read_study(folder, STUDY).trials if trial.values]
     return [(params_of(trial), trial.values[0]) for trial in tried]
 
 
 def write_pictures(folder: Path, train: TrainSettings, device: str) -> None:
-    """The study's pairs as files, A and B side by side; the masks and the settings as well."""
+    """Write the study's pairs as files, A and B side by side, with the masks and settings."""
     import torch
     from torchvision.io import write_png
 
@@ -124,7 +122,7 @@ def prepared(train: TrainSettings) -> Any:
 
 
 def plain_loop(folder: Path, settings: list[dict[str, Any]]) -> list[float]:
-    """The peer's study over these settings; their scores."""
+    """Run the peer's study over these settings; returns their scores."""
     import mlflow
     import optuna
 
@@ -139,10 +137,10 @@ def plain_loop(folder: Path, settings: list[dict[str, Any]]) -> list[float]:
             for name, value in params.items():
                 mlflow.log_param(name, value)
             done = subprocess.run(command, check=True, capture_output=True, text=True)
-            said = json.loads(done.stdout.splitlines()[-1])
-            for step, name, value in said["metrics"]:
+            result = json.loads(done.stdout.splitlines()[-1])
+            for step, name, value in result["metrics"]:
                 mlflow.log_metric(name, value, step=step)
-        return float(said["score"])
+        return float(result["score"])
 
     study.optimize(objective, n_trials=len(settings))
     return [trial.values[0] for trial in study.trials]
@@ -182,8 +180,8 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
             a, b = halves(self.files[index])
             return (hflip(a), hflip(b)) if torch.rand(()) < 0.5 else (a, b)
 
-    held = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
-    train, device = TrainSettings.model_validate(held["train"]), held["device"]
+    written = json.loads((folder / "plain.json").read_text(encoding="utf-8"))
+    train, device = TrainSettings.model_validate(written["train"]), written["device"]
     torch.manual_seed(0)
     warm = StudyPaths(folder / STUDY).warm_start
     mode, layers = params["gan_mode"], params["n_layers_D"]

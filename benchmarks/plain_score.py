@@ -1,7 +1,7 @@
-"""The score as one would write it from libraries: a picture at a time, nothing kept or shared.
+"""The score written with plain libraries, picture by picture, without caching.
 
-The `lpips` package, scipy's filters and scikit-image's colour difference. It is what the speed of
-`objectives` is measured against, and what its figures must equal.
+With the `lpips` package, scipy's filters and scikit-image's colour difference: the peer for the
+speed of `objectives`, and the reference for its values.
 """
 
 import warnings

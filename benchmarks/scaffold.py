@@ -1,4 +1,4 @@
-"""What the benchmarks share: peers measured in turns, results with the machine that made them."""
+"""Shared by the benchmarks: peers measured in turns, results headed by the machine."""
 
 import datetime
 import json
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def in_turns(acts: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """Each act's returns, one a round: the acts alternate, so that a slow minute slows them all."""
+    """The results of each act, one per round. Acts alternate, so a slow minute slows them all."""
     found: dict[str, list[T]] = {name: [] for name in acts}
     for _ in range(rounds):
         for name, act in acts.items():
@@ -48,11 +48,11 @@ def resume_result(
     refuse: Callable[[str], NoReturn],
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """The runs of `results/NAME.json`, to which a benchmark adds, headed by this machine.
+    """The content of `results/NAME.json`, to which a benchmark adds runs, headed by this machine.
 
     Args:
-        made: how the runs are made; entries of the file.
-        refuse: called with a sentence if the file's runs were made otherwise.
+        made: conditions of the runs, which are entries of the file.
+        refuse: called with a sentence if the existing runs have other conditions.
     """
     file = result_file(name)
     kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

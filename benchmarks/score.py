@@ -1,14 +1,13 @@
-"""The score's speed beside the plain way, how time grows with pictures, and memory with files.
+"""The score's speed against plain libraries, and its growth in time and memory.
 
     python -m benchmarks.score
 
-64 built-in pairs at 256 px, their originals blurred, are scored the plain way (`plain_score`) and
-by `objectives`, in turns, in one process: seconds of the wall and of the processor, medians of the
-rounds. The figures must agree, else there is no result. Three ratios: a rung of a search, where the
-plain way keeps nothing and the originals' side here is prepared already; the same, had the plain
-way kept the input's LPIPS; and one scoring from nothing, preparation included. Peak memory (Linux)
-is of a process that scores a folder of so many pictures, as `harness score` does. Results go to
-`results/score.json`.
+64 built-in pairs at 256 px, with their originals blurred, are scored with plain libraries
+(`plain_score`) and by `objectives`, in alternation, in one process: wall-clock and CPU seconds,
+medians of the rounds. Without equal results there is no result. Three ratios: a rung of a search,
+where the originals are prepared already and the peer caches nothing; the same if the peer cached
+the input's LPIPS; and a single scoring, preparation included. Peak memory (Linux) is that of a
+process that scores a folder, as `harness score` does. Results: `results/score.json`.
 """
 
 import argparse
@@ -59,7 +58,7 @@ def blurred(reference: Reference) -> Tensor:
 
 
 def timed(todo: dict[str, Callable[[], object]], rounds: int) -> dict[str, dict[str, float]]:
-    """Median seconds of each, done in turns after once for warming up."""
+    """Median seconds of each, in alternation, after a warm-up."""
 
     def clocked(act: Callable[[], object]) -> tuple[float, float]:
         wall, processor = time.perf_counter(), time.process_time()
@@ -156,7 +155,7 @@ def write_folder(root: Path, count: int) -> None:
 
 
 def peak_memory(root: Path) -> float:
-    """MiB that this process held at most, after it has scored the folder."""
+    """Peak memory of this process in MiB after scoring the folder."""
     from harness.evaluation.folder_scoring import match_folders, score_files
 
     files = match_folders(root / "pred", root / "target", root / "mask", None)

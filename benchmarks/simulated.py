@@ -1,6 +1,6 @@
-"""A search without training: a plan of pairs that nobody reads, and workers that answer at once.
+"""A search without training: a plan without pairs, and workers that answer at once.
 
-Everything on the driver's side is the real thing.
+Everything on the driver's side is real.
 """
 
 import io
@@ -64,14 +64,14 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
 
 
 def quality(params: TrialParams, step: int) -> float:
-    """A stand-in for a score, with noise: best at lambda_L1 60, lr 2e-4."""
+    """A synthetic score with noise, best at lambda_L1 60 and lr 2e-4."""
     far = math.log(params.lambda_L1 / 60) ** 2 + math.log(params.lr / 2e-4) ** 2
     noise = random.Random(f"{params}{step}").gauss(0, 0.01)
     return 0.2 + 0.2 * math.exp(-0.3 * far) * step / QUICK.steps + noise
 
 
 def picture() -> bytes:
-    """A PNG of the size that a quick trial sends to MLflow: a crop of 80 px, enlarged."""
+    """A PNG as large as those that a quick trial sends to MLflow: an enlarged crop of 80 px."""
     noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).resize((480, 480), Image.Resampling.NEAREST).save(buffer, format="PNG")
@@ -89,7 +89,7 @@ class SimulatedLauncher:
         self.folder = folder
         self.panel = panel
         self.running: dict[int, tuple[TrialTask, int]] = {}
-        self.said: dict[int, list[Message]] = {}
+        self.messages: dict[int, list[Message]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -98,24 +98,24 @@ class SimulatedLauncher:
         self.close()
 
     def start(self, number: int) -> None:
-        self.said[number] = [Ready()]
+        self.messages[number] = [Ready()]
 
     def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
-        said = self.said.setdefault(number, [])
+        messages = self.messages.setdefault(number, [])
         match order:
             case Measure():
-                said.append(Pace())
+                messages.append(Pace())
             case Prepare():
-                said.append(Baseline(noop=0.26, warm_start=0.2))
+                messages.append(Baseline(noop=0.26, warm_start=0.2))
             case TrialTask():
                 self.running[number] = order, 0
-                said.append(self.rung(order, 0))
+                messages.append(self.rung(order, 0))
             case Answer.STOP:
-                said.append(Stopped())
+                messages.append(Stopped())
             case Answer():
                 task, rung = self.running[number]
                 self.running[number] = task, rung + 1
-                said.append(self.rung(task, rung + 1, order))
+                messages.append(self.rung(task, rung + 1, order))
 
     def rung(
         self, task: TrialTask, index: int, answer: Answer = Answer.GO_ON
@@ -138,21 +138,21 @@ class SimulatedLauncher:
         return TrialResult(rung, per_image, None if answer == Answer.ONLY_SCORE else checkpoint)
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
-        return [(number, self.next_of(number)) for number in sorted(self.said)]
+        return [(number, self.next_of(number)) for number in sorted(self.messages)]
 
     def next_of(self, number: int) -> Message:
         """A worker's next message."""
-        said = self.said[number]
-        message = said.pop(0)
-        if not said:
-            del self.said[number]
+        messages = self.messages[number]
+        message = messages.pop(0)
+        if not messages:
+            del self.messages[number]
         return message
 
     def kill(self, number: int) -> None:
-        self.said.pop(number, None)
+        self.messages.pop(number, None)
 
     def close(self) -> None:
-        self.said.clear()
+        self.messages.clear()
 
 
 class Clock(View):

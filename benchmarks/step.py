@@ -129,7 +129,7 @@ def our_step(
     if vgg is not None and vgg.window is None:
         targets = TargetFeatures(vgg, settings.precision, MOST_BYTES)
     nets = (build_generator(settings, 0), build_discriminator(settings, 3, 1))
-    held = [state_of(net) for net in nets]
+    initial = [state_of(net) for net in nets]
     generator, critic = (net.to(device) for net in nets)
     model = Pix2Pix.start(generator, critic, params, settings, vgg)
 
@@ -140,7 +140,7 @@ def our_step(
     if captured:
         a, b = batch(settings, device)
         step = CapturedStep.capture(model, Copied(Batch(a, b, wanted(b))))
-        step.restart(held[0], held[1], params)
+        step.restart(*initial, params)
     return lambda a, b: step.step(a, b, wanted(b))
 
 

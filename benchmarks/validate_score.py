@@ -33,9 +33,9 @@ from benchmarks.mask_table import Found, mask_lines, mask_table, warmer
 from benchmarks.scaffold import describe_machine
 from harness.config.profiles import QUICK
 from harness.data.files.picture_reading import read_picture, split_halves
-from harness.data.pairs.built_in import built_in_pairs, middle_face
+from harness.data.pairs.built_in import built_in_pairs
 from harness.data.synthesis.liquify import displacement, resample
-from harness.data.synthesis.retouch import slim_jaw
+from harness.data.synthesis.retouch import middle_face, slim_jaw
 from harness.training.networks import build_generator
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import dilate, region_from_field

@@ -1,11 +1,10 @@
-"""How often the confirmation says "better": where nothing is better, and where something is.
+"""How often the confirmation says "better", if nothing is better and if something is.
 
     python -m benchmarks.verdict
 
-Simulated finalists, no training: three challengers and the baseline, each score the sum of what its
-seed, the picture and the single run bring by chance. The verdict is on the best of the three, as in
-a search. Beside it stands the percentile bootstrap over seeds and pictures, which people would
-write first.
+Simulated finalists without training: three challengers and the baseline, each score the sum of
+random effects of seed, picture and single run. The verdict is on the best of the three, as in a
+search. The peer is the usual percentile bootstrap over seeds and pictures.
 """
 
 import numpy as np
@@ -16,7 +15,7 @@ from harness.evaluation.paired_comparison import level_for, paired_interval
 CHALLENGERS = 3
 STUDIES = 1000
 RESAMPLES = 400
-# Where the differences come from, as standard deviations: seeds, pictures, single runs.
+# Standard deviations of the random effects: seeds, pictures, single runs.
 SOURCES = {
     "seeds": (1.0, 0.0, 0.3),
     "pictures": (0.0, 1.0, 0.3),

@@ -22,10 +22,10 @@ from playwright.sync_api import sync_playwright
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.study.study import read_study
-from reports.html import write_report
-from reports.names import RECOMMENDED
-from reports.pictures import cells, most_changed
-from reports.record import recipe_trial
+from reports.page.panel_crops import most_changed, rows_of
+from reports.page.report import write_report
+from reports.record.names import RECOMMENDED
+from reports.record.queries import recipe_trial
 
 HERE = Path(__file__).parent
 COLOURS = 128
@@ -65,9 +65,9 @@ def keep(page: Any, name: str, left: int = 0, last: Any = None) -> None:
 def make_strip(recommended: Path, winner: Path) -> Image.Image:
     """Where the first two pictures of two trials' panels changed most, side by side, enlarged."""
     rows = []
-    for old, new in zip(cells(recommended)[:2], cells(winner)[:2], strict=True):
+    for old, new in zip(rows_of(recommended)[:2], rows_of(winner)[:2], strict=True):
         box = most_changed(old)
-        views = (old[0], old[1], new[1], old[2])
+        views = (old.retouched, old.restored, new.restored, old.original)
         rows.append(
             [view.crop(box).resize((SIDE, SIDE), Image.Resampling.NEAREST) for view in views]
         )

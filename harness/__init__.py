@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from harness.search.api import best_configuration, find_settings
     from harness.search.result import SearchOutcome
     from harness.study.study import read_study
-    from reports.html import write_report
-    from reports.table import trials_frame
+    from reports.export.trials_table import trials_frame
+    from reports.page.report import write_report
 
 __all__ = [
     "HarnessError",
@@ -51,8 +51,8 @@ _HOMES = {
     "best_configuration": "harness.search.api",
     "find_settings": "harness.search.api",
     "read_study": "harness.study.study",
-    "trials_frame": "reports.table",
-    "write_report": "reports.html",
+    "trials_frame": "reports.export.trials_table",
+    "write_report": "reports.page.report",
 }
 
 

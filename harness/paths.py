@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
-from reports.names import trial_name
+from reports.record.names import trial_name
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,6 @@ class StudyPaths:
         """Entries that are not yet delivered to MLflow."""
         return self.folder / "mlflow-outbox"
 
-    def asides(self) -> list[Path]:
-        """Temporary files left by interrupted `write_aside` calls."""
-        return begun_aside(self.folder)
-
     @property
     def external(self) -> "ExternalPaths":
         return ExternalPaths(self.folder / "external")
@@ -211,10 +207,6 @@ class TrainingPaths:
         """Entries that are not yet delivered to MLflow."""
         return self.folder / "mlflow-outbox"
 
-    def asides(self) -> list[Path]:
-        """Temporary files left by interrupted `write_aside` calls."""
-        return begun_aside(self.folder)
-
     def stage(self, number: int, of: int) -> "TrainingStagePaths":
         """The folder of a stage; the training's own if there is only one. `number`: from 1."""
         return TrainingStagePaths(self.folder if of == 1 else self.folder / f"stage{number}")
@@ -262,9 +254,12 @@ def safe_name(name: str, reserved: Collection[str]) -> str:
     return f"{plain or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def begun_aside(folder: Path) -> list[Path]:
-    """Temporary files of `write_aside` below a folder, but not other programs' .tmp files."""
-    ours = re.compile(r"\..+\.(\d+|[0-9a-f]{32})\.tmp")  # \d+: names of an earlier version
+def left_aside(folder: Path) -> list[Path]:
+    """Temporary files that interrupted `write_aside` calls left below a folder.
+
+    Not other programs' .tmp files.
+    """
+    ours = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
     return [
         file
         for file in folder.rglob(".*.tmp")
@@ -287,7 +282,7 @@ def write_aside(path: Path) -> Iterator[Path]:
 def aside_of(path: Path) -> Path:
     """A temporary name next to `path`, unique across processes and containers.
 
-    `begun_aside` finds it. Long names are cut, since file systems limit their length.
+    `left_aside` finds it. Long names are cut, since file systems limit their length.
     """
     return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
 

@@ -1,6 +1,7 @@
 """For every test: one thread a process, so that tests of several workers do not fight for cores."""
 
 import contextlib
+import multiprocessing
 import os
 import random
 import shutil
@@ -17,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle-files", type=int, help="run the files in an order of this seed's")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests also wait, for deadlines and for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test must not depend on those of other files that ran before it."""
     seed = config.getoption("shuffle_files")
@@ -24,6 +31,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         files = sorted({item.path for item in items})
         random.Random(seed).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """One server for all tests' workers, which imports once what each would take a second for."""
+    from harness.trials.launchers.local import start_server
+
+    multiprocessing.set_forkserver_preload(
+        ["harness.trials.launchers.preload", "harness.search.plan", "optuna.study", "pytest"]
+    )
+    start_server()
 
 
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])

@@ -1,11 +1,13 @@
 """Panels as trials leave them, of plain colours."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from reports.pictures import GAP, HEADING, OUTLINE
+from reports.page.panel_crops import GAP, HEADING
 
 
 def write_panel(file: Path, colour: tuple[int, int, int]) -> None:
@@ -15,7 +17,7 @@ def write_panel(file: Path, colour: tuple[int, int, int]) -> None:
     for row in range(2):
         for column, own in enumerate([(90, 90, 90), colour, (20, 20, 200), (20, 20, 200)]):
             cell = np.full((side, side, 3), own, np.uint8)
-            if column == 3:
-                cell[40:90, 30:80] = OUTLINE
             sheet.paste(Image.fromarray(cell), (column * step, HEADING + row * step))
-    sheet.save(file)
+    info = PngInfo()
+    info.add_text("regions", json.dumps([(30, 40, 80, 90)] * 2))
+    sheet.save(file, pnginfo=info)

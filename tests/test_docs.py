@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from null_tracker import NullTracker
 from PIL import Image
 
 import docs.__main__ as site
@@ -20,7 +21,6 @@ from harness.cli.app import app, main
 from harness.config import profiles
 from harness.console.views import QuietView
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / page for page in site.pages()]

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from null_tracker import NullTracker
 
 import harness
 import harness.config.profiles
@@ -19,7 +20,6 @@ from harness.config.settings import SearchConfig
 from harness.console.views import View
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "search_from_python.ipynb"

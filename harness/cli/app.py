@@ -5,12 +5,11 @@ Commands import their heavy dependencies when they run.
 
 import errno
 import os
-import re
 import sys
 import tempfile
 import traceback
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -26,20 +25,14 @@ from harness.cli import (
     spaces,
     training,
 )
+from harness.cli.misuse import MISUSE, correction
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, disk_full, inline
 from harness.study.urls import scrubbed
 
-# The base class of typer's errors for arguments it cannot parse, of which only this is public.
-MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
-
 # Errors about a path that the user chose, rather than bugs.
 UNUSABLE = (errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
-
-# The parser's words for what users get wrong most.
-NOT_A_CHOICE = re.compile(r"Invalid value for '(--?[\w-]+)[^']*': '(.*)' is not one of (.*)")
-BELONGS_NOWHERE = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 
 DEFERRED = (search.search, compare.compare, training.train)
 
@@ -118,26 +111,6 @@ def main() -> None:
         if debug:
             print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(2 if unusable else 1)
-
-
-def correction(error: Any) -> str:
-    """A one-line message for a command line that cannot be parsed; or the help of a group."""
-    message: str = error.format_message()
-    if message.startswith("Usage:"):
-        return message
-    command = error.ctx.command_path if error.ctx else "harness"
-    said = inline(" ".join(message.split())).rstrip(".").replace("Value error, ", "")
-    if found := NOT_A_CHOICE.fullmatch(said):
-        option, value, choices = found.groups()
-        said = f"{option} {value} cannot be used: write one of {choices.replace(chr(39), '')}"
-    elif found := BELONGS_NOWHERE.fullmatch(said):
-        words = found[1]
-        options = [name for each in error.ctx.command.params for name in each.opts]
-        budget = words.isdecimal() and "--budget" in options
-        meant = f"--budget {words}" if budget else "an option's value, after its name"
-        said = f"{words} belongs to no option: did you mean {meant}?"
-        return f"harness: {said} See {command} --help."
-    return f"harness: {said}: see {command} --help."
 
 
 def unusable_place(error: Exception) -> str:

@@ -5,18 +5,22 @@ import secrets
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
+from filelock import FileLock
 from optuna import Study
 
 from harness.errors import inline
-from reports.eyes import CHOICES, Pair, note, pairs_to_judge
-from reports.eyes_section import result
-from reports.look_page import page
-from reports.pictures import Cut
+from harness.paths import lock_beside
+from harness.study.storage import PatientStorage
+from harness.study.urls import sqlite_file
+from reports.analysis.judgements import CHOICES, Pair, note, pairs_to_judge, unjudged
+from reports.page.look import page
+from reports.page.look_result import result
+from reports.page.panel_crops import Cut
 
 HOST = "127.0.0.1"
 LONGEST_BODY = 1000  # bytes
@@ -53,27 +57,25 @@ class PairsServer(ThreadingHTTPServer):
         self.path = f"/{secrets.token_urlsafe(16)}/"
         self.address = f"http://{HOST}:{self.server_port}{self.path}"
         self.pictures = pictures
-        self.judged: set[int] = set()
         self.lock = Lock()
 
     def answer(self, place: int, choice: Any) -> bool:
         """Note the judgement of a pair; False where there is no such pair or choice.
 
-        A repeated answer, as of a second page, changes nothing.
+        A repeated answer, as of a second page or command, changes nothing.
         """
         if choice not in CHOICES or not 0 <= place < len(self.pairs):
             return False
-        with self.lock:
-            if place not in self.judged:
+        with self.lock, lock_of(self.study):
+            if self.pairs[place] in unjudged(self.study, self.pairs):
                 note(self.study, self.pairs[place], choice)
-                self.judged.add(place)
         return True
 
     def page(self) -> str:
         """The page, which begins at the first pair that is not judged: it may be reloaded."""
         with self.lock:
-            places = (place for place in range(len(self.pairs)) if place not in self.judged)
-            begin = next(places, len(self.pairs))
+            left = unjudged(self.study, self.pairs)
+        begin = self.pairs.index(left[0]) if left else len(self.pairs)
         return page(self.study, self.pictures, self.pairs, begin)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -81,6 +83,13 @@ class PairsServer(ThreadingHTTPServer):
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             print(f"Not kept: {inline(error)}", file=sys.stderr, flush=True)
+
+
+def lock_of(study: Study) -> AbstractContextManager[Any]:
+    """Lock the judgements against another command, where the study is in a file."""
+    storage = getattr(study._storage, "_backend", None)
+    file = sqlite_file(storage.url) if isinstance(storage, PatientStorage) else None
+    return FileLock(lock_beside(file, f"{study.study_name} judged")) if file else nullcontext()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.errors import UserInputError, as_user_input_error
-from reports.names import trial_name
+from reports.record.names import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -63,8 +63,8 @@ def export(
         raise UserInputError("--force replaces model files: use it with --format plugin.")
     from harness.paths import RunPaths
     from harness.study.study import read_study
-    from reports.command_notes import length_of
-    from reports.export import as_command, as_script, as_yaml, best_config
+    from reports.commands.notes import length_of
+    from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
     paths = RunPaths(run_dir).study(found.study_name)
@@ -98,8 +98,8 @@ def file_to_train(
         which writes the file; "" if it exists.
     """
     from harness.study.urls import without_secrets
-    from reports.commands import folder_name
-    from reports.next_command import Where, line, study_options
+    from reports.commands.next_command import Where, line, study_options
+    from reports.commands.train_py import folder_name
 
     best_yaml = folder.absolute() / "best.yaml"
     if trial is None and best_yaml.exists():
@@ -171,7 +171,7 @@ def report(
 
     found = read_study(run_dir, study, storage)
     if form == "html":
-        from reports.html import write_report
+        from reports.page.report import write_report
 
         paths = RunPaths(run_dir).study(found.study_name)
         file = out or paths.report_html
@@ -180,7 +180,7 @@ def report(
         write_report(found, file, lang, paths.panels, shown_storage)
         print(file)
         return
-    from reports.table import as_csv, as_json, as_markdown, trials_frame
+    from reports.export.trials_table import as_csv, as_json, as_markdown, trials_frame
 
     frame = trials_frame(found)
     write(out, {"csv": as_csv, "json": as_json, "md": as_markdown}[form](frame))

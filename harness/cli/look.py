@@ -27,9 +27,10 @@ def look(
     from harness.cli.blind_pairs import judge
     from harness.paths import RunPaths
     from harness.study.study import read_study
-    from reports.eyes import agreement, crops
-    from reports.eyes_section import agreement_sentence
-    from reports.translations import translator
+    from reports.analysis.judgements import agreement
+    from reports.page.look import crops
+    from reports.page.look_result import agreement_sentence
+    from reports.texts.translations import translator
 
     found = read_study(run_dir, study, storage)
     panels = RunPaths(run_dir).study(found.study_name).panels

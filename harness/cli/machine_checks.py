@@ -180,7 +180,9 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
     fix = "move the file away and search again, or put a copy of it back."
     broken = damage(paths.optuna_db)
     try:
-        names = [] if broken else [each.study_name for each in open_existing(paths, None, None)]
+        studies, unreadable = ([], {}) if broken else open_existing(paths, None)
+        for error in unreadable.values():
+            raise error
     except OtherSchemaError as error:
         broken, fix = "it is intact, but of another version of Optuna", str(error)
     except NewerStudyError as error:
@@ -190,7 +192,8 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
     if broken:
         yield Finding("problem", "studies", f"{paths.optuna_db}: {broken}", fix)
     else:
-        yield Finding("ok", "studies", f"{len(names)} in {paths.optuna_db}: {', '.join(names)}")
+        names = ", ".join(study.study_name for study in studies)
+        yield Finding("ok", "studies", f"{len(studies)} in {paths.optuna_db}: {names}")
     if paths.mlflow_db.exists():
         broken = damage(paths.mlflow_db)
         if broken:
@@ -204,6 +207,8 @@ def damage(file: Path) -> str:
     """The result of SQLite's integrity check, read-only; "" if the database is intact."""
     from harness.study.database import lies_still
 
+    if not file.stat().st_size:
+        return "it is empty (0 bytes)"
     query = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?{query}", uri=True, timeout=60)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+from harness.cli.misuse import MISUSE
 from harness.errors import UserInputError
 from search_spaces.reasons import remedy
 
@@ -26,7 +27,11 @@ class Command(TyperCommand):
     """A command with its options in groups; an option with one value cannot be given twice."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        try:
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        except MISUSE as error:
+            error.ctx = ctx  # type: ignore[attr-defined]  # the parser does not name the command
+            raise
         for option in given:
             single = not (getattr(option, "multiple", True) or getattr(option, "is_flag", True))
             if single and given.count(option) > 1:
@@ -204,6 +209,6 @@ def refusal(model: "type[BaseModel]", error: "ValidationError") -> str:
     default = model.model_fields[field].default
     if option and "_parsing" in first["type"] and type(default) in (int, float):
         text += f", for example {option.name(field)} {default}"
-    value = first["input"]
+    value = "''" if first["input"] == "" else first["input"]
     printed = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
     return f"{option.name(field) if option else field} {printed} cannot be used: {text}."

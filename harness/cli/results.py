@@ -1,6 +1,7 @@
 """`harness status` and `harness ui`: the state of studies, and their runs in MLflow."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,11 @@ def status(
     from harness.study.study import open_existing
     from harness.study.urls import without_secrets
 
-    studies = open_existing(RunPaths(run_dir), storage, study)
+    studies, unreadable = open_existing(RunPaths(run_dir), storage, study)
+    for name, error in unreadable.items():
+        if not studies:
+            raise error
+        print(printable(f"Study {name} cannot be read: {error}"), file=sys.stderr)
     outcomes = [
         outcome_of(found, run_dir, RunPaths(run_dir).study(found.study_name), storage=storage)
         for found in studies

@@ -156,7 +156,7 @@ def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
     """Write one line per picture, one column per value."""
     import io
 
-    from reports.cells import plain_cell
+    from reports.export.csv_cells import plain_cell
 
     columns = list(dict.fromkeys(key for row in images for key in row))
     text = io.StringIO()

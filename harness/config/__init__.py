@@ -1,1 +1,1 @@
-"""What a person may set, validated: settings models, profiles, and `best.yaml` read back."""
+"""Settings: validated models, profiles, and reading `best.yaml`."""

@@ -1,4 +1,4 @@
-"""A `best.yaml` read back: the settings that a search found, or that a person wrote down."""
+"""Read a `best.yaml`, which a search or a person has written."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,6 @@ from harness.config.settings import (
     Side,
     StudyName,
     TrainSettings,
-    without_half_size,
 )
 from harness.errors import UserInputError
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -30,7 +29,7 @@ class Stage(Frozen):
 
 
 class Provenance(BaseModel):
-    """Where the settings were found, as far as a training cares."""
+    """The conditions under which the settings were found, as far as a training needs them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,7 +39,7 @@ class Provenance(BaseModel):
 
 
 class BestConfig(BaseModel):
-    """Schema 1 of `best.yaml`; what is not listed here is there for people."""
+    """Schema 1 of `best.yaml`. Other entries are for people, and ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -55,10 +54,10 @@ class BestConfig(BaseModel):
     @field_validator("train", mode="before")
     @classmethod
     def without_warm_start(cls, train: Any) -> Any:
-        """How the trial began (warm start, smaller pictures) is no part of another training."""
+        """The warm start of the trial is no part of another training."""
         if not isinstance(train, dict):
             return train
-        return without_half_size({key: held for key, held in train.items() if key != "warm_start"})
+        return {key: value for key, value in train.items() if key != "warm_start"}
 
 
 def read_best_config(file: Path) -> BestConfig:
@@ -68,16 +67,13 @@ def read_best_config(file: Path) -> BestConfig:
         UserInputError: it cannot be read, or an entry cannot be used; the sentence names it.
     """
     try:
-        held = read_mapping(read_bounded(file), str(file))
-        return BestConfig.model_validate(held)
-    except UnicodeDecodeError as error:
+        return BestConfig.model_validate(read_mapping(read_bounded(file), str(file)))
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = "is no text"
+        if isinstance(error, OSError):
+            wrong = f"cannot be read ({error.strerror})"
         raise UserInputError(
-            f"{file} is no text: name a best.yaml, as a search leaves it in its study's folder."
-        ) from error
-    except OSError as error:
-        raise UserInputError(
-            f"{file} cannot be read ({error.strerror}): name a best.yaml, as a search leaves it in "
-            "its study's folder."
+            f"{file} {wrong}: name a best.yaml, as a search leaves it in its study's folder."
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

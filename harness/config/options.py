@@ -27,9 +27,9 @@ class Option:
     Attributes:
         group: the heading in the help.
         flag: the option's name, if it is not the field's.
-        metavar: the placeholder for its value, if the type's own says too little.
+        metavar: the placeholder for its value, if the type's own is not clear.
         basic: whether `--help` lists it; `--help-all` lists all.
-        argument: it is a positional argument.
+        argument: whether it is a positional argument.
     """
 
     group: str
@@ -39,7 +39,7 @@ class Option:
     argument: bool = False
 
     def name(self, field: str) -> str:
-        """How a user writes the option, `--run-dir`; an argument by its placeholder."""
+        """The name on the command line, `--run-dir`; for an argument, its placeholder."""
         return self.metavar if self.argument else self.flag or f"--{field.replace('_', '-')}"
 
 

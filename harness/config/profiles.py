@@ -1,4 +1,4 @@
-"""How much a trial is: sizes, steps and rungs, by the machine that runs it."""
+"""Profiles: the size of a trial in pixels, steps and rungs, for different machines."""
 
 from harness.config.settings import TrainSettings
 
@@ -9,7 +9,7 @@ QUICK = TrainSettings(
     preprocess="scale_width_and_crop",
     load_size=128,
     crop_size=128,
-    # What two cores can do in six minutes, for both kinds of generator.
+    # So that fifty trials of both kinds of generator take two cores about six minutes.
     steps=200,
     rungs=(100, 125, 150, 175, 200),
     ema_decay=0.98,

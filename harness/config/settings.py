@@ -1,4 +1,4 @@
-"""Settings models, frozen and validated once at the door; YAML and back."""
+"""Settings models: frozen, and validated once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,9 +19,9 @@ from harness.config.options import LONGEST_NAME, Option, named_after_data, pins,
 from harness.errors import inline
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
-# A finalist is trained so much longer than a trial: on the CPU profile there is time for no more.
+# Length of a finalist's training in trials: the CPU profile has no time for more.
 FINAL_TIMES = 1.5
-# Beyond these a number is a slip of the keyboard, or meant to harm.
+# Upper bounds: larger numbers are typing errors or attacks.
 LARGEST_SIDE = 8192
 MOST_STEPS = 10_000_000
 MOST_EPOCHS = 1_000_000
@@ -48,7 +48,7 @@ Wait = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=LONGEST_WAIT)]
 
 
 def without_commands(name: str) -> str:
-    """Refuse a name that would command the terminal that it is shown in."""
+    """Reject a name with control characters, which would act on the terminal."""
     if name != inline(name):
         raise ValueError("a name must not contain control characters")
     return name
@@ -61,15 +61,15 @@ StudyName = Annotated[
 
 
 class Frozen(BaseModel):
-    """Base of every settings model: immutable, and a misspelt key is an error."""
+    """Base of every settings model: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TrainSettings(Frozen):
-    """Everything about a trial's training beside the five settings that every search varies.
+    """All training settings of a trial but the five that every search varies.
 
-    Names and meanings are pytorch-CycleGAN-and-pix2pix's where it has them.
+    With pytorch-CycleGAN-and-pix2pix's names and meanings where it has them.
     """
 
     netG: GeneratorName
@@ -104,21 +104,13 @@ class TrainSettings(Frozen):
     warm_discriminator_steps: Steps = Field(description="the last of them, all depths beside")
 
     def longer(self, times: float) -> "TrainSettings":
-        """The same training, so many times as long, scored where it ended and where it ends."""
+        """The same training, `times` as long, scored at its former and its new end."""
         steps = round(self.steps * times)
         return self.model_copy(update={"steps": steps, "rungs": (self.steps, steps)})
 
     def but(self, extras: Mapping[str, Any]) -> "TrainSettings":
-        """These settings with some values changed, checked as these were."""
+        """A validated copy with some values changed."""
         return TrainSettings.model_validate({**self.model_dump(), **extras})
-
-
-def without_half_size(train: Mapping[str, Any]) -> dict[str, Any]:
-    """Training settings as a record or file has them, less the one that an earlier version had.
-
-    A record that used it (`--half-size-first`) has `half_size_steps` above zero.
-    """
-    return {name: value for name, value in train.items() if name != "half_size_steps"}
 
 
 class Repository(Frozen):
@@ -148,7 +140,7 @@ class Program(Frozen):
 
     @property
     def continues(self) -> bool:
-        """Whether it is told a checkpoint to continue from."""
+        """Whether it gets a checkpoint to continue from."""
         return any("{start_G}" in word or "{start_D}" in word for word in self.command)
 
 
@@ -156,13 +148,13 @@ External = Repository | Program
 
 
 class TrialPlan(Frozen):
-    """What a worker must know to run any trial of one study. Picklable."""
+    """All that a worker needs to run any trial of one study. Picklable."""
 
     dataset: Path = Field(description="the prepared pairs, a file of harness.data.pairs")
     folder: Path = Field(description="the study's run folder")
     train: TrainSettings
     other_netG: GeneratorName | None = Field(
-        default=None, description="the generator of the other kind, where trials ask for both"
+        default=None, description="the generator of the other kind, if the study has both"
     )
     weights: Weights
     device: str = Field(description="a torch device: cpu, cuda:0")
@@ -179,7 +171,7 @@ class TrialPlan(Frozen):
 
     @property
     def generators(self) -> tuple[GeneratorName, ...]:
-        """What trials ask for, the profile's own first."""
+        """The generators of the study's trials, the profile's own first."""
         return (self.train.netG, *([self.other_netG] if self.other_netG else []))
 
 
@@ -206,7 +198,7 @@ TRIALS = Option("Trials")
 
 
 class SearchConfig(Frozen):
-    """What the user asked `harness search` for: each field is an option. Times are in seconds."""
+    """The options of `harness search`, one per field. Times are in seconds."""
 
     budget: Annotated[
         int,

@@ -1,4 +1,4 @@
-"""The settings of a full training, each of which is an option of `harness train`."""
+"""The options of `harness train`."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ TRAINING = Option("Training")
 
 
 class TrainConfig(Frozen):
-    """What the user asked `harness train` for. None: as the configuration file says."""
+    """The options of `harness train`, one per field. None: as in the configuration file."""
 
     config: Annotated[
         Path,

@@ -10,9 +10,12 @@ from search_spaces.trial_params import FIVE
 
 WIDTH = 100
 
+IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"}
+"""Optuna's states as a reader knows them."""
+
 
 def wrapped(text: str, indent: str = "") -> str:
-    """A text with its long lines broken at spaces. `indent`: of the lines that are added."""
+    """A text with long lines wrapped at spaces. `indent`: of the continuation lines."""
     return "\n".join(
         textwrap.fill(
             line,
@@ -53,26 +56,27 @@ def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
 
 
 def ended(event: TrialEnded, budget: int) -> str:
-    """One trial in one line; what went wrong, if anything did, in a second one."""
+    """One trial in one line, and a second line for an error."""
     value = f"{event.value:.4f}" if event.value is not None else "      "
-    state = "leads" if event.best else event.state
-    pruned = event.reason.startswith("pruned at ")
+    stopped = event.reason.startswith("stopped at ")
+    state = "stopped" if stopped else IN_WORDS.get(event.state, event.state)
+    state = "leads" if event.best else state
     marks = f" [{event.recipe}]" if event.recipe else ""
-    if pruned:
-        marks += f" {event.reason.partition(':')[0].removeprefix('pruned ')}"
+    if stopped:
+        marks += f" {event.reason.partition(':')[0].removeprefix('stopped ')}"
     line = (
-        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<8} {value} "
+        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<9} {value} "
         f"{event.seconds:4.0f} s {settings(event.params)}{marks}"
     )
-    why = f"\n      {event.reason}" if event.reason and not pruned else ""
+    why = f"\n      {event.reason}" if event.reason and not stopped else ""
     return wrapped(line.rstrip() + why, "      ")
 
 
 def settings(params: Mapping[str, Any]) -> str:
     """The five parameters, and further settings that the space varies, in one line.
 
-    `nD` are the discriminator's layers: D alone is a part of the score.
-    A study has at most one generator that moves pixels: it is called `warp`.
+    `nD` is n_layers_D, since D is a component of the score. The generator that moves pixels, of
+    which a study has at most one, is called `warp`.
     """
     extras = "".join(
         f" {'warp' if value in MOVING else value}" if name == "netG" else f" {name}={value}"
@@ -96,7 +100,7 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 
 def forecast(event: Expected) -> str:
-    """How long a new search will take, and what for."""
+    """The expected duration of a new search and of its parts."""
     named = {"warm start": event.warm_start, "trials": event.trials, "finalists": event.runs}
     parts = ", ".join(f"{name} {rough(seconds)}" for name, seconds in named.items() if seconds)
     stops = "\n(if half of the trials that the sampler chooses stop early)" if event.stops else ""
@@ -104,12 +108,12 @@ def forecast(event: Expected) -> str:
 
 
 def rest(seconds: float, where: str) -> str:
-    """How long a search that goes on will take."""
+    """The expected duration of a resumed search."""
     return f"What is left takes about {rough(seconds)} on {where}, by the trials so far."
 
 
 def rough(seconds: float) -> str:
-    """A duration that was estimated: `40 s`, `5 min`, `3 h`, `2 days`."""
+    """An estimated duration: `40 s`, `5 min`, `3 h`, `2 days`."""
     minutes, hours = seconds / 60, seconds / 3600
     if seconds < 55:
         return f"{max(10, 10 * round(seconds / 10))} s"

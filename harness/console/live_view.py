@@ -1,4 +1,4 @@
-"""The view of a search in a terminal: its trials as they end, and a table of those that run."""
+"""The view of a search in a terminal: a line for each ended trial, and a table of running ones."""
 
 import time
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from harness.console.events import (
     WarmStart,
 )
 from harness.console.lines import (
+    IN_WORDS,
     baseline,
     ended,
     forecast,
@@ -31,16 +32,15 @@ from harness.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.live import Live
     from rich.table import Table
 
 MOST_ROWS = 12
-"""Running trials that the table lists."""
+"""Maximum number of running trials in the table."""
 
 
 @dataclass
 class Running:
-    """A running trial: its settings, when it began, and its last rung."""
+    """A running trial: its settings, its start, and its last rung."""
 
     params: dict[str, Any]
     began: float
@@ -52,9 +52,8 @@ class LiveState:
     """The state that the live view displays.
 
     Attributes:
-        began: when the first trial of this session could begin.
-        took: seconds of this session's trials: those of the search, those of them that are
-            complete, and the finalists'.
+        began: time at which the first trial of this session could start.
+        took: durations of this session's trials.
     """
 
     opened: Opened | None = None
@@ -69,29 +68,23 @@ class LiveState:
     done: int = 0
 
 
-def live_lines(render: "Callable[[], RenderableType]", console: "Console | None") -> "Live":
-    """Lines at the bottom of a terminal, redrawn four times a second after their start."""
-    from rich.console import Console
-    from rich.live import Live
-
-    return Live(
-        console=console or Console(), get_renderable=render, refresh_per_second=4, transient=True
-    )
-
-
 class LiveView:
     """A few lines at the bottom of the terminal that show the state of the search.
 
     Args:
-        clock: seconds of a clock that only goes forward.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(
         self, console: "Console | None" = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        from rich.live import Live
+
         self.clock = clock
         self.now = LiveState(began=clock())
-        self.live = live_lines(self.render, console)
+        self.live = Live(
+            console=console, get_renderable=self.render, refresh_per_second=4, transient=True
+        )
         self.console = self.live.console
 
     def show(self, event: Event) -> None:
@@ -153,7 +146,9 @@ class LiveView:
             text = f"{done}/{total} trials"
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=done, width=30), Text(text + self.left()))
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(now.counts.items()))
+        counts = ", ".join(
+            f"{count} {IN_WORDS.get(state, state)}" for state, count in sorted(now.counts.items())
+        )
         lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
         if now.best:
             lines.append(Text(f"leader {now.best}", no_wrap=True, overflow="ellipsis"))
@@ -189,7 +184,7 @@ class LiveView:
         return "" if seconds is None or seconds <= 0 else f", about {rough(seconds)} left"
 
     def seconds_left(self) -> float | None:
-        """The remaining time, from this session's trials, or before one has ended as expected."""
+        """The remaining time, from this session's trials; before one has ended, as estimated."""
         now, opened, since = self.now, self.now.opened, self.clock()
         if opened is None:
             return None

@@ -1,4 +1,4 @@
-"""How long the rest of a search takes, from the durations of its trials so far."""
+"""The remaining time of a search, from the durations of its trials so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,13 @@ from statistics import fmean
 
 from harness.config.settings import FINAL_TIMES
 
-# The latest trials tell the most: the first ones are recipes, which are never stopped early.
+# Only the latest trials count: the first ones are recipes, which are never stopped early.
 LATEST = 20
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is left of a search.
-
-    Attributes:
-        trials: of the search itself that have not ended.
-        runs: of finalists that have not ended.
-        jobs: trials at a time.
-    """
+    """Remaining trials of the search itself, remaining runs of finalists, and trials at a time."""
 
     trials: int
     runs: int
@@ -31,7 +25,7 @@ class Durations:
 
     Attributes:
         ended: trials of the search itself, complete or pruned.
-        complete: those of them that were not stopped early.
+        complete: the complete ones among them.
         runs: finalists' runs.
         running: seconds so far of trials that are running.
     """

@@ -28,7 +28,7 @@ from harness.console.lines import (
 from harness.console.live_view import LiveView
 from harness.errors import printable
 
-# Seconds without a line, after which one says how far a trial is: before a trial has ended, later.
+# Seconds without output after which a rung is printed: before the first trial has ended, and later.
 AT_FIRST = 5.0
 NOW_AND_THEN = 60.0
 
@@ -77,10 +77,10 @@ class JsonView:
 
 
 class PlainView:
-    """One line per trial, for files, pipes and logs, and one now and then while nothing ends.
+    """One line per trial, for files, pipes and logs, and a rung now and then between them.
 
     Args:
-        clock: seconds of a clock that only goes forward.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,1 +1,1 @@
-"""What a generator is worth: pictures restored, scored, compared pair by pair."""
+"""Evaluation: restore pictures with a generator, score them, compare settings."""

@@ -38,7 +38,7 @@ class Evaluator:
             return self.score(to_unit(self.retouched)).value
 
     def oracle(self) -> float | None:
-        """The score of the inputs with their warp undone; None where the warp is not known."""
+        """The score of the inputs with their warp undone; None if the warp is unknown."""
         if not self.undone:
             return None
         with full_float32():
@@ -48,7 +48,7 @@ class Evaluator:
         """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
 
         Args:
-            judged: a generator, or the pictures that another program restored.
+            judged: a generator, or pictures restored by another program.
 
         Raises:
             DivergedError: the score is not finite.

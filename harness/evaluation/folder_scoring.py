@@ -1,8 +1,8 @@
-"""Score folders of results: find what belongs together, read it, score it batch by batch."""
+"""Score folders of results: match their pictures, read and score them in batches."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +14,10 @@ from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import (
     Remark,
     account_of,
-    ignored,
     is_folder,
     list_pictures,
     name_of,
+    no_remark,
     readable,
     unique_stems,
 )
@@ -47,7 +47,7 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """The files of one picture; `mask` or `retouched` is there, or both."""
+    """The files of one picture; at least one of `mask` and `retouched` is given."""
 
     name: str
     restored: Path
@@ -74,12 +74,12 @@ def match_folders(
     target: Path,
     mask: Path | None,
     retouched: Path | None,
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
 ) -> list[PictureFiles]:
-    """Pair the pictures of several folders by their paths there, without their endings.
+    """Match the pictures of several folders by their relative paths without suffix.
 
     Args:
-        remark: takes a sentence about what a folder holds besides.
+        remark: receives a sentence about the other files of a folder.
 
     Raises:
         UserInputError: a folder is missing or empty, neither `mask` nor `retouched` is given, or
@@ -87,8 +87,8 @@ def match_folders(
     """
     if mask is None and retouched is None:
         raise UserInputError(
-            "Where to look is not known: give --mask (white where it was warped), or --input (the "
-            "retouched pictures, from which it is found)."
+            "The region to score is unknown: give --mask (white where it was warped), or --input "
+            "(the retouched pictures, from which the region is found)."
         )
     named = {"--pred": pred, "--target": target, "--mask": mask, "--input": retouched}
     folders = {flag: folder for flag, folder in named.items() if folder is not None}
@@ -110,10 +110,10 @@ def match_folders(
     ]
 
 
-def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
-    """The pictures of a folder that pix2pix's `test.py` wrote, or of the `images/` inside it.
+def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles]:
+    """The pictures that pix2pix's `test.py` wrote to a folder, or to `images/` in it.
 
-    test.py itself turns the pair by its `--direction`: real_A is always what was restored.
+    test.py applies its `--direction` itself: real_A is always the input.
 
     Raises:
         UserInputError: there are none, or a restored picture lacks its real_A or real_B.
@@ -147,11 +147,7 @@ def match_results(folder: Path, remark: Remark = ignored) -> list[PictureFiles]:
 
 
 def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
-    """The pictures of a folder by their path in it without ending.
-
-    Raises:
-        UserInputError: there is no such folder, or nothing in it, or a name twice.
-    """
+    """The pictures of a folder by their path in it without ending."""
     if not is_folder(folder):
         raise UserInputError(f"{flag} {inline(folder)} is no folder.")
     listing = list_pictures(folder, deep=deep)
@@ -183,7 +179,7 @@ def listing_of(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Bits:
-    """How many of 16 wide pictures use: restored ones may come from another program."""
+    """The bit depths of 16-bit pictures; restored ones may come from another program."""
 
     restored: int
     others: int
@@ -198,23 +194,26 @@ def score_files(
     files: Sequence[PictureFiles],
     objective: Objective,
     region: Region = "flow",
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
 ) -> FolderScore:
-    """Read and score every picture; sizes may differ between pictures, not within one.
+    """Read and score all pictures, which may have different sizes.
 
     Args:
-        region: how it is found where no mask is given.
-        remark: takes a sentence about pictures that are read by a guess.
+        region: the method to find the region of a picture without a mask.
+        remark: receives a sentence about a guessed bit depth.
 
     Raises:
-        UserInputError: a picture cannot be read, its files differ in size, or nothing is to score.
+        UserInputError: a picture cannot be read, its files differ in size, or there is nothing to
+            score.
     """
     bits = Bits.of(files)
     for sentence in {depth_remark(bits.restored), depth_remark(bits.others)} - {""}:
         remark(sentence)
     rows: dict[str, dict[str, float | str]] = {}
-    for (width, height), group in groupby(sorted(files, key=picture_size), key=picture_size):
-        same = list(group)
+    by_size: dict[tuple[int, int], list[PictureFiles]] = defaultdict(list)
+    for one in files:
+        by_size[picture_size(one)].append(one)
+    for (width, height), same in by_size.items():
         step = max(1, BATCH_PIXELS // (width * height))
         for start in range(0, len(same), step):
             batch = same[start : start + step]
@@ -230,11 +229,7 @@ def score_files(
 
 
 def picture_size(files: PictureFiles) -> tuple[int, int]:
-    """(width, height) of the original as its file holds it, from the head of the file.
-
-    Raises:
-        UserInputError: it is no picture.
-    """
+    """(width, height) of the original, from the header of its file."""
     with opened_picture(files.original) as opened:
         return opened.size
 
@@ -242,10 +237,12 @@ def picture_size(files: PictureFiles) -> tuple[int, int]:
 def score_batch(
     files: Sequence[PictureFiles], objective: Objective, region: Region, bits: Bits
 ) -> list[dict[str, float | str]]:
-    """The rows of pictures whose files have one size; EXIF may turn some of them."""
-    sets = sorted((read_set(one, region, bits) for one in files), key=shape_of)
-    alike = [list(group) for _, group in groupby(sets, key=shape_of)]
-    return [row for group in alike for row in score_sets(group, objective)]
+    """The rows of pictures whose files have the same size; EXIF may rotate some of them."""
+    alike: dict[torch.Size, list[PictureSet]] = defaultdict(list)
+    for one in files:
+        found = read_set(one, region, bits)
+        alike[found.original.shape].append(found)
+    return [row for group in alike.values() for row in score_sets(group, objective)]
 
 
 def score_sets(
@@ -281,7 +278,7 @@ class PictureSet:
 
 
 def read_set(files: PictureFiles, region: Region, bits: Bits) -> PictureSet:
-    """Read one picture's files; the mask is the user's, else found between input and original."""
+    """Read the files of one picture; without a mask, find it between input and original."""
     original = read_picture(files.original, bits.others)
     restored = read_picture(files.restored, bits.restored)
     refuse_other_size(files.restored, restored.shape, files.original, original)
@@ -302,10 +299,6 @@ def read_set(files: PictureFiles, region: Region, bits: Bits) -> PictureSet:
         )
     undone = None if retouched is None else unit(retouched)
     return PictureSet(files, unit(restored), unit(original), undone, mask)
-
-
-def shape_of(one: PictureSet) -> tuple[int, ...]:
-    return tuple(one.original.shape)
 
 
 def refuse_other_size(file: Path, shape: tuple[int, ...], of: Path, original: Picture) -> None:

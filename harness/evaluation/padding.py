@@ -1,16 +1,16 @@
-"""Pictures of any size for networks whose sides must divide by a number."""
+"""Pad pictures of any size for networks that need multiples of a number."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-# Below this, a residual generator's smallest layer has nothing to normalise or to mirror.
+# Below this, the smallest layer of a residual generator is too small to normalise or mirror.
 LEAST_SIDE = 16
 
 
 def padded(picture: Tensor, multiple: int, run: Callable[[Tensor], Tensor]) -> Tensor:
-    """`run` on `[1, 3, h, w]` mirrored up to a multiple of both sides, cut back to its size."""
+    """Pad `[1, 3, h, w]` by mirroring to multiples of both sides, call `run`, and crop back."""
     height, width = picture.shape[-2:]
     (top, rows), (left, columns) = (mirrored(side, multiple) for side in (height, width))
     restored = run(picture[:, :, rows][..., columns])
@@ -18,7 +18,7 @@ def padded(picture: Tensor, multiple: int, run: Callable[[Tensor], Tensor]) -> T
 
 
 def mirrored(side: int, multiple: int) -> tuple[int, Tensor]:
-    """Where the picture begins in a side mirrored up to a multiple, and that side's indices."""
+    """The offset of the picture in the padded side, and the source index of each padded row."""
     longer = max(LEAST_SIDE, -(-side // multiple) * multiple)
     before = (longer - side) // 2
     period = max(1, 2 * side - 2)

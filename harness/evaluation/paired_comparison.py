@@ -30,10 +30,10 @@ def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
 
     Args:
         differences: `[seeds, pictures]`, score of the one minus score of the other.
-        level: probability that the interval holds the truth, in (0, 1).
+        level: probability that the interval contains the true difference, in (0, 1).
 
     Raises:
-        ValueError: fewer than two seeds or two pictures: nothing says how much either matters.
+        ValueError: fewer than two seeds or two pictures.
     """
     seeds, pictures = differences.shape
     if seeds < 2 or pictures < 2:
@@ -47,8 +47,8 @@ def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
     by_seed = pictures * float((of_seed**2).sum()) / (seeds - 1)
     by_picture = seeds * float((of_picture**2).sum()) / (pictures - 1)
     remaining = float((rest**2).sum()) / ((seeds - 1) * (pictures - 1))
-    # What seeds and pictures share is counted in both. Where chance makes the rest of it larger
-    # than they are, the larger of the two alone errs on the safe side.
+    # The interaction is counted in both terms. If by chance it exceeds them, the larger of the two
+    # alone is the conservative choice.
     spread = by_seed + by_picture - remaining
     terms = ((by_seed, seeds - 1), (by_picture, pictures - 1))
     if spread >= max(by_seed, by_picture):
@@ -73,9 +73,9 @@ def mean_interval(scores: np.ndarray, level: float = LEVEL) -> Interval:
 
 
 def level_for(comparisons: int, level: float = LEVEL) -> float:
-    """The level of each of several intervals that all hold with probability `level` (Bonferroni).
+    """The level of each of several intervals that jointly hold with probability `level`.
 
-    The winner of k finalists was chosen as the best of k: judged at the level of one, it would be
-    called better than it is up to k times too often.
+    Bonferroni: the winner was selected as the best of k finalists, so at the level of one it would
+    be called better up to k times too often.
     """
     return 1 - (1 - level) / max(1, comparisons)

@@ -1,32 +1,37 @@
-"""The pictures of a rung: what a person looks at to judge a trial, and to compare it to others."""
+"""The pictures of a rung, for people: a panel of several pictures, and a crop to compare trials."""
 
 import io
+import json
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torch.nn import functional as F
 
 from objectives.masks import dilate
 from objectives.score import Reference
-from reports.pictures import GAP, HEADING, MARGIN, OUTLINE
+from reports.page.panel_crops import GAP, HEADING, MARGIN, Box
 
+OUTLINE = (255, 64, 64)
 COLUMNS = ("retouched", "restored", "original", "scored region")
 CROP = 512  # pixels: about the side of an enlarged crop
 
 
 def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
-    """A PNG with a row a picture: retouched | restored | original | outline of the scored region.
+    """A PNG, one row per picture: retouched | restored | original | outline of the scored region.
+
+    Its text `regions` has the box around each row's region, in pixels of a cell.
 
     Args:
-        reference: the validation pictures.
         restored: `[n, 3, h, w]` in [0, 1].
-        rows: how many pictures, the first ones.
+        rows: number of pictures, from the first.
     """
     originals = reference.targets[:rows]
     retouched = originals if reference.inputs is None else reference.inputs[:rows]
-    outlined = outline(originals, dilate(reference.masks[:rows]))
+    masks = dilate(reference.masks[:rows])
+    outlined = outline(originals, masks)
     columns = [retouched, restored[:rows], originals, outlined]
     zoom = max(1, round(256 / originals.shape[-1]))
     cells = [as_cells(column, zoom) for column in columns]
@@ -43,14 +48,15 @@ def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
         for row, cell in enumerate(column):
             sheet.paste(Image.fromarray(cell), (left, HEADING + row * (height + GAP)))
     file = io.BytesIO()
-    sheet.save(file, "PNG", compress_level=1)
+    info = PngInfo()
+    regions = [[zoom * at for at in box_around(mask[0])] for mask in masks]
+    info.add_text("regions", json.dumps(regions))
+    sheet.save(file, "PNG", compress_level=1, pnginfo=info)
     return file.getvalue()
 
 
 def crop_png(reference: Reference, restored: Tensor) -> bytes:
-    """A PNG of the first picture that has a scored region, restored: a square around that region.
-
-    Small ones are enlarged, so that they stay readable beside those of other trials.
+    """A PNG of the first scored region, restored: a square crop, enlarged if it is small.
 
     Args:
         restored: `[n, 3, h, w]` in [0, 1].
@@ -65,14 +71,19 @@ def crop_png(reference: Reference, restored: Tensor) -> bytes:
     return file.getvalue()
 
 
+def box_around(region: Tensor) -> Box:
+    """The box around a region `[h, w]` (bool); all of the picture where it is empty."""
+    ys, xs = region.nonzero(as_tuple=True)
+    if not len(ys):
+        return 0, 0, region.shape[1], region.shape[0]
+    return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
+
+
 def square_around(region: Tensor) -> tuple[int, int, int]:
     """Top, left and side of the square around a region `[h, w]` (bool), within the picture."""
     height, width = region.shape
     most = min(height, width)
-    ys, xs = region.nonzero(as_tuple=True)
-    if not len(ys):
-        return 0, 0, most
-    (low, high), (start, end) = ((int(at.min()), int(at.max()) + 1) for at in (ys, xs))
+    start, low, end, high = box_around(region)
     side = min(most, max(high - low, end - start) + 2 * round(MARGIN * most))
     top = min(max((low + high - side) // 2, 0), height - side)
     left = min(max((start + end - side) // 2, 0), width - side)
@@ -80,7 +91,7 @@ def square_around(region: Tensor) -> tuple[int, int, int]:
 
 
 def outline(pictures: Tensor, masks: Tensor) -> Tensor:
-    """The pictures with the border of each mask drawn in, one pixel wide."""
+    """The pictures with the border of each mask, one pixel wide."""
     eroded = -F.max_pool2d(-masks.float(), 3, 1, 1)
     border = masks & (eroded == 0)
     colour = torch.tensor(OUTLINE, device=pictures.device).view(1, 3, 1, 1) / 255

@@ -1,4 +1,4 @@
-"""`harness restore`: a trained generator applied to pictures of any size."""
+"""`harness restore`: apply a trained generator to pictures of any size."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, ignored, is_folder, list_pictures
+from harness.data.files.listing import Remark, account_of, is_folder, list_pictures, no_remark
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
 from harness.data.files.picture_reading import Picture, opened_picture, read_picture
 from harness.data.files.picture_writing import write_like
@@ -28,7 +28,7 @@ from harness.training.checkpoints import first_difference, read_checkpoint
 from harness.training.networks import WarpUnet, bare_generator, restoring
 from search_spaces.checks import GENERATOR_MULTIPLE
 
-# A picture of more pixels is restored in tiles: as a whole it would need over 8 GB (ngf 64).
+# Larger pictures are restored in tiles: as a whole they would need over 8 GB (ngf 64).
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
@@ -40,8 +40,8 @@ class Restorer:
     """A generator, and how pictures are restored with it.
 
     Attributes:
-        multiple: what the generator's sides must divide by.
-        bits: how many of their 16 bits wide pictures use (`shared_depth.bits_of`).
+        multiple: the sides of the generator's input must be multiples of it.
+        bits: bit depth of 16-bit pictures (`folder_bit_depth.bits_of`).
     """
 
     generator: nn.Module
@@ -50,10 +50,10 @@ class Restorer:
     bits: int
 
     def check(self, file: Path) -> None:
-        """Refuse what `restored` could not restore.
+        """Reject a picture that `restored` cannot restore.
 
         Raises:
-            UserInputError: the picture cannot be read, or could not be kept where nothing moves.
+            UserInputError: it cannot be read, or not without loss where nothing moves.
         """
         read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
@@ -61,14 +61,14 @@ class Restorer:
                 refuse_lossy(opened, file)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
-        """A picture restored, and the displacement `[h, w, 2]` where the generator moves pixels.
+        """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
 
         Raises:
-            UserInputError: it cannot be read.
+            UserInputError: the picture cannot be read.
         """
         picture = read_picture(file, self.bits)
         if not isinstance(self.generator, WarpUnet):
-            painted = restore(self.generator, picture, self.multiple, self.device)
+            painted = repainted(self.generator, picture, self.multiple, self.device)
             return Photograph(painted, "RGB", in_srgb=True), None
         maps = find_maps(self.generator, picture, self.multiple, self.device)
         del picture
@@ -83,22 +83,20 @@ def restore_pictures(
     pictures: Sequence[Path],
     out: Path,
     device: str,
-    remark: Remark = ignored,
+    remark: Remark = no_remark,
     save_field: bool = False,
 ) -> Iterator[Path]:
-    """Restore each picture, or all of a folder, into `out` under its own name and in its format,
-    with the subfolders that the folder has; yield each as it is written.
-
-    Pictures that cannot be read are left out, and named at the end.
+    """Restore pictures and folders of them into `out`, with their names, formats and subfolders;
+    yield each file as it is written. Unreadable pictures are skipped, and reported at the end.
 
     Args:
-        remark: takes a sentence about pictures that are passed over or read by a guess.
-        save_field: also write the displacement of each picture's pixels, as NAME.flo.
+        remark: receives sentences about ignored files and a guessed bit depth.
+        save_field: also write the displacement of each picture, as NAME.flo.
 
     Raises:
-        UserInputError: the checkpoint is no generator, or of one that moves nothing and has no
-            field to save; `out` cannot be written or another process restores there; no picture
-            can be read. Nothing has been written then. Or, at the end, some could not be read.
+        UserInputError: the checkpoint is no generator, or has no field to save; `out` cannot be
+            written or another process restores there; no picture can be read. Nothing has been
+            written then. Or, at the end: some pictures could not be read.
     """
     targets, passed_over = targets_of(pictures, out, save_field)
     for folder in sorted({out, *(target.parent for target in targets.values())}):
@@ -136,7 +134,7 @@ def restore_pictures(
 
 @contextmanager
 def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
-    """Keep why a picture could not be restored, and go on."""
+    """Record the error of a picture, and continue with the next."""
     try:
         yield
     except UserInputError as error:
@@ -144,7 +142,7 @@ def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
 
 
 def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputError:
-    """One error of several; of the only picture its own."""
+    """One error for several pictures; that of a single picture is unchanged."""
     sentences = " ".join(str(error) for error in refused.values())
     if pictures == 1:
         return UserInputError(sentences)
@@ -156,12 +154,7 @@ def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputEr
 def targets_of(
     pictures: Sequence[Path], out: Path, save_field: bool = False
 ) -> tuple[dict[Path, Path], list[str]]:
-    """The file to write for each picture, folders opened, and what these hold besides.
-
-    Raises:
-        UserInputError: there are none, one that is named is not there, two would be written under
-            one name, or one would be written over.
-    """
+    """The output file of each picture, and the ignored files of the folders."""
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed_over: list[str] = []
@@ -195,11 +188,7 @@ def targets_of(
 
 
 def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The pictures of a folder, without those of an `out` inside it; and what was passed over.
-
-    Raises:
-        UserInputError: there are none.
-    """
+    """The pictures of a folder, without those of an `out` inside it; and the ignored files."""
     listing = list_pictures(folder)
     above, place = (os.path.realpath(path) + os.sep for path in (folder, out))
     inside = place.startswith(above) and place != above
@@ -215,7 +204,7 @@ def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:
-    """The generator that a `latest_net_G.pth` holds, and what the sides of its pictures divide by.
+    """The generator of a `latest_net_G.pth`, and the number its input's sides are multiples of.
 
     Raises:
         UserInputError: the file is no checkpoint, or not of a pix2pix generator.
@@ -236,17 +225,10 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
     return net, GENERATOR_MULTIPLE[shape.netG]
 
 
-def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch.device) -> Picture:
-    """A picture `[h, w, 3]`, bytes, restored at its own size.
-
-    Args:
-        multiple: what the generator's sides must divide by; the picture is mirrored at its rims
-            up to that and cut back.
-    """
-
-    if isinstance(generator, WarpUnet):
-        maps = find_maps(generator, picture, multiple, device)
-        return np.asarray(move_pixels(Photograph(picture, "RGB"), maps, 255)[0], np.uint8)
+def repainted(
+    generator: nn.Module, picture: Picture, multiple: int, device: torch.device
+) -> Picture:
+    """A picture `[h, w, 3]`, bytes, repainted by `generator` at its own size."""
 
     def run(part: Tensor) -> Tensor:
         with restoring(generator) as restored:
@@ -263,10 +245,10 @@ def restore(generator: nn.Module, picture: Picture, multiple: int, device: torch
 
 
 def in_tiles(picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int) -> Tensor:
-    """`run` on overlapping tiles of `[1, 3, h, w]`, faded into one another: no seams.
+    """Call `run` on overlapping tiles of `[1, 3, h, w]`, and blend them without seams.
 
-    Every tile is normalised by its own statistics, so far tiles may differ slightly in tone; the
-    fade spreads that over `overlap` pixels.
+    Each tile is normalised by its own statistics, so tiles may differ slightly in tone; blending
+    spreads the difference over `overlap` pixels.
     """
     height, width = picture.shape[-2:]
     total = torch.zeros_like(picture)
@@ -283,20 +265,17 @@ def in_tiles(picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overla
 
 
 def starts(side: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin: at multiples of `overlap`, which the generators' strides divide.
+    """Offsets of tiles: multiples of `overlap`, and so of the generators' strides.
 
-    The last tile reaches the picture's end, and may be up to `overlap` shorter than the others.
+    The last tile ends with the picture, and may be up to `overlap` shorter than the others.
     """
     last = max(0, -(-(side - tile) // overlap) * overlap)
     return [*range(0, last, tile - overlap), last]
 
 
 def ramp(part: slice, side: int, overlap: int) -> Tensor:
-    """How much each row of a tile counts, where another tile follows.
-
-    Nothing in the outer quarter of the overlap, where the generator sees the tile's mirrored rim;
-    then it fades in over half of it.
-    """
+    """The weight of each row of a tile: 0 in the outer quarter of an overlap, where the tile's
+    padding shows, then rising over half of it."""
     length = part.stop - part.start
     up = ((torch.arange(length) + 0.5 - overlap / 4) / (overlap / 2)).clamp(0, 1)
     weights = torch.ones(length)

@@ -1,9 +1,8 @@
-"""Pictures of any size restored by a generator that moves pixels.
+"""Restore pictures of any size with a generator that moves pixels.
 
-The displacement is found on the picture at the width that the generator was trained at, and scaled
-up: it needs no more pixels than that. The picture itself is only ever moved, at its own size and in
-its own values. Displacements shorter than 0.05 % of the width count as none, those up to twice as
-long in part, and pixels that nothing moves keep every bit.
+The displacement is computed at the width that the generator was trained at, and scaled up. The
+picture itself is moved at its own size and bit depth. Displacements below 0.05 % of the width are
+ignored, those up to twice as long are reduced, and pixels that do not move keep every bit.
 """
 
 import numpy as np
@@ -20,14 +19,14 @@ from harness.training.batches import to_signed
 from harness.training.networks import WarpUnet, restoring
 from harness.training.warping import sample, without_tremor
 
-# What counts as no displacement, as a share of the width: 3 pixels of 6,000. Of what lies outside
-# of retouched regions it leaves all untouched on the built-in pairs, and 78 to 96 % on those of a
-# real tool, where a fifth of it would leave 33 to 72 %; inside, endpoint errors grow by 1 %.
+# Shorter displacements are ignored: a share of the width, 3 pixels of 6,000. Outside of retouched
+# regions it leaves all pixels untouched on the built-in pairs, and 78 to 96 % on those of a real
+# tool, where a fifth of it would leave 33 to 72 %; inside, endpoint errors grow by 1 %.
 LEAST_SHIFT = 0.0005
-# What counts as no correction, of values from -1 to 1: half a grey level.
+# Smaller corrections are ignored, of values from -1 to 1: half a grey level.
 LEAST_PAINTED = 1 / 255
-# Pixels of its own size by which a displacement is smoothed before it is scaled up: a network's has
-# steps from pixel to pixel that show as waves. Scores rise by .01 to .02 at 512 px.
+# Sigma in pixels by which a displacement is smoothed before it is scaled up, since steps between
+# its pixels would show as waves. Scores rise by .01 to .02 at 512 px.
 BLUR = 1.0
 # Pixels that are moved at once: bounds memory, whatever the size of the picture.
 BAND_PIXELS = 2**20
@@ -36,10 +35,10 @@ LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
 def find_maps(generator: WarpUnet, picture: Picture, multiple: int, device: torch.device) -> Tensor:
-    """What the generator finds in a picture `[h, w, 3]`, at its own width: `[1, 5, h, w]`.
+    """The generator's maps of a picture `[h, w, 3]`, at its training width: `[1, 5, h, w]`.
 
     The first two are the displacement in pixels of that size, the others the correction, -1 to 1;
-    exactly 0 where the generator leaves the picture alone.
+    both are exactly 0 where the generator changes nothing.
     """
     height, width = picture.shape[:2]
     size = int(generator.field_size)
@@ -61,16 +60,14 @@ def find_maps(generator: WarpUnet, picture: Picture, multiple: int, device: torc
 def move_pixels(
     photograph: Photograph, maps: Tensor, white: int
 ) -> tuple[Values, NDArray[np.float32]]:
-    """The values of a photograph after `maps` of any size, and the displacement of its pixels.
-
-    What the maps do not move is, bit for bit, what it was. Colours and alpha move together.
+    """Apply `maps` of any size to a photograph. Colours and alpha move together.
 
     Args:
-        white: the largest value that a pixel may have.
+        white: the maximum value of a pixel.
 
     Returns:
-        `[h, w, channels]`, and `[h, w, 2]`, x first, in pixels: at each place p stands what the
-        photograph has at p + displacement(p).
+        The values `[h, w, channels]`, unchanged bit for bit where the maps are 0, and the
+        displacement `[h, w, 2]` (x first, pixels): result(p) = photograph(p + displacement(p)).
     """
     height, width = photograph.values.shape[:2]
     moved = photograph.values.copy()
@@ -89,7 +86,7 @@ def move_pixels(
 
 
 def touched(maps: Tensor, height: int, width: int) -> tuple[slice, slice]:
-    """The rows and columns of a picture of that size outside of which `maps` change nothing."""
+    """The rows and columns of a picture of that size within which `maps` change anything."""
     changed = maps[0].ne(0).any(0)
     found = []
     for axis, side in ((1, height), (0, width)):
@@ -104,7 +101,7 @@ def touched(maps: Tensor, height: int, width: int) -> tuple[slice, slice]:
 
 
 def maps_at(maps: Tensor, rows: slice, columns: slice, height: int, width: int) -> Tensor:
-    """Maps of any size at some pixels of a picture of `height` x `width`, in its pixels."""
+    """Sample maps of any size at some pixels of a picture of `height` x `width`, in its units."""
     across, down = width / maps.shape[3], height / maps.shape[2]
     y, x = torch.meshgrid(
         (torch.arange(rows.start, rows.stop) + 0.5) / down - 0.5,
@@ -136,7 +133,7 @@ def values_at(
     pixels = torch.from_numpy(part.transpose(2, 0, 1).astype(np.float32))
     colours = photograph.colours
     if photograph.mode.endswith("A"):
-        # Colours count as much as they are seen: those of clear pixels must not bleed in.
+        # Premultiply by alpha: the colours of transparent pixels must not bleed in.
         pixels[:colours] *= pixels[colours:] / white
     found = sample(pixels[None], (x - left)[None, None], (y - top)[None, None])[0, :, 0]
     if photograph.mode.endswith("A"):
@@ -146,7 +143,7 @@ def values_at(
 
 
 def window(places: Tensor, side: int) -> tuple[int, int]:
-    """From where to where pixels are read to sample at `places`, within a side."""
+    """The range of pixels of a side that sampling at `places` reads."""
     first = min(max(0, int(places.min()) - CUBIC_REACH), side - 1)
     return first, min(side, max(first, int(places.max()) + CUBIC_REACH) + 1)
 

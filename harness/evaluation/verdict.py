@@ -1,4 +1,4 @@
-"""What the finalists' runs show, in figures and in one honest sentence."""
+"""The ranking of the finalists, and the verdict in one sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
-from reports.commands import moves_pixels
-from reports.finalists_record import AsIs, Difference, FinalistRow, Ranked
+from reports.record.finalists import AsIs, Difference, FinalistRow, Ranked
+from reports.record.names import moves_pixels
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Finalist:
 
     Attributes:
         name: `t022`, or the recipe's name for the baseline.
-        trial: its number in the search; None where the search did not try it.
-        scores: of each of its completed runs, by seed: the score of every held-out picture.
-        components: of the score, their means over its completed runs.
-        diverged: a run of it did not end, by its own fault.
+        trial: its number in the search; None if the search did not try it.
+        scores: by seed, for each completed run: the score of every held-out picture.
+        components: components of the score, means over the completed runs.
+        diverged: whether one of its runs diverged.
     """
 
     name: str
@@ -33,29 +33,27 @@ class Finalist:
 
     @property
     def moves(self) -> bool:
-        """Whether its generator moves pixels, which no unchanged train.py can."""
+        """Whether its generator moves pixels, which an unmodified train.py cannot."""
         return moves_pixels(self.params)
 
     @property
     def mean(self) -> float:
-        """Over its runs and pictures."""
+        """The mean score over its runs and pictures."""
         return float(np.mean(list(self.scores.values())))
 
 
 def conclude(
     finalists: Sequence[Finalist], baseline: str, sign: int = 1, of_both_kinds: bool = False
 ) -> Ranked | None:
-    """The ranking, the winner's lead over the baseline, and the verdict; None before any of it.
+    """The ranking, the winner's lead over the baseline, and the verdict; None with too few runs.
 
     A setting whose training diverged on a seed cannot win. The winner's interval allows for its
-    having been chosen among the others.
+    selection among the others.
 
     Args:
         finalists: with their scores; one of them is named `baseline`.
-        baseline: the setting that the others are to beat.
-        sign: -1 where a lower score is the better one; leads are positive all the same.
-        of_both_kinds: some move pixels, and what an unchanged train.py can do is a question too.
-
+        sign: -1 if lower scores are better; leads are positive in either case.
+        of_both_kinds: also rank what an unmodified train.py can run.
     """
     judged = [one for one in finalists if len(one.scores) > 1]
     ranked = sorted((one for one in judged if not one.diverged), key=lambda one: -sign * one.mean)
@@ -83,7 +81,7 @@ def conclude(
 
 
 def as_is(ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: int) -> AsIs | None:
-    """What the settings that an unchanged train.py can run show, the baseline being one."""
+    """The verdict on the settings that an unmodified train.py can run, one being the baseline."""
     repainting = [one for one in ranked if not one.moves]
     challengers = [one for one in repainting if one.name != baseline.name]
     if not challengers:
@@ -99,7 +97,7 @@ def as_is(ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: in
 
 
 def difference(one: Finalist, other: Finalist, level: float, sign: int) -> Interval | None:
-    """The one's lead over the other, over the seeds that both completed; None for too few."""
+    """The lead of one over the other on the seeds that both completed; None if too few."""
     shared = sorted(one.scores.keys() & other.scores.keys())
     found = np.array([np.subtract(one.scores[seed], other.scores[seed]) for seed in shared])
     if found.ndim != 2 or min(found.shape) < 2:

@@ -7,7 +7,6 @@ from typing import Any
 
 import yaml
 
-from harness.config.settings import without_half_size
 from harness.errors import UserInputError
 from harness.paths import TrainingPaths, check_writable, write_aside
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -57,8 +56,6 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
         raise UserInputError(
             f"{file} cannot be used ({error}): choose another folder with --out DIR."
         ) from error
-    if isinstance(recorded.get("train"), dict):
-        recorded["train"] = without_half_size(recorded["train"])
     for name, value in facts.items():
         if recorded.get(name) != value:
             words = WORDS.get(name, name.replace("_", " "))

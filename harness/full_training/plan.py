@@ -16,8 +16,8 @@ from harness.paths import (
     check_run_dir,
 )
 from harness.search.resolve import choose_objective, choose_weights, weights_remark
-from harness.tracking import check_tracking_uri, ignored_variable
-from reports.commands import GUIDE_EPOCHS
+from harness.tracking.client import check_tracking_uri, ignored_variable
+from reports.commands.train_py import GUIDE_EPOCHS
 from search_spaces.checks import check_combination
 from search_spaces.trial_params import TrialParams
 
@@ -148,11 +148,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
 
 
 def trusted_objective(file: Path, best: BestConfig) -> str:
-    """The objective of the search, if it is built in. Any other would run code named by a file.
-
-    Raises:
-        UserInputError: it is not built in, so the user must name it explicitly.
-    """
+    """The objective of the search, if it is built in. Any other would run code named by a file."""
     from objectives.loading import BUILT_IN
 
     name = best.provenance.objective
@@ -165,11 +161,7 @@ def trusted_objective(file: Path, best: BestConfig) -> str:
 
 
 def stages_of(config: TrainConfig, best: BestConfig) -> tuple[Stage, ...]:
-    """The stages in the file, or else one made from the options and the file's `train` section.
-
-    Raises:
-        UserInputError: an option contradicts the file's stages, or there are no epochs.
-    """
+    """The stages in the file, or else one made from the options and the file's `train` section."""
     if best.stages:
         fixed = ("epochs", "epochs_decay", "load_size", "crop_size")
         given = [name for name in fixed if getattr(config, name) is not None]
@@ -246,11 +238,7 @@ def stage_plan(
 
 
 def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
-    """The folder of pairs to train on: the user's, or that of the search. None: built-in pairs.
-
-    Raises:
-        UserInputError: the folder of the search no longer exists.
-    """
+    """The folder of pairs to train on: the user's, or that of the search. None: built-in pairs."""
     searched_on = best.provenance.data
     if config.data is not None or searched_on is None or searched_on.startswith("built-in"):
         return config.data

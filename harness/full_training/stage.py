@@ -19,7 +19,8 @@ from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
 from harness.paths import TrainingStagePaths, write_aside
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import LOSSES, SCORE, TrainingTracker, metrics_of
+from harness.tracking.metrics import LOSSES, SCORE, metrics_of
+from harness.tracking.training_run import TrainingTracker
 from harness.training.batches import on_device
 from harness.training.checkpoints import (
     Network,
@@ -221,11 +222,7 @@ def start_training(
 
 
 def next_or_none(epochs: Iterator[EpochDone], paths: TrainingStagePaths) -> EpochDone | None:
-    """The next epoch; None at the end.
-
-    Raises:
-        HarnessError: the training diverged.
-    """
+    """The next epoch; None at the end."""
     try:
         return next(epochs, None)
     except DivergedError as error:
@@ -248,12 +245,7 @@ def evaluator_of_train_pairs(
     chosen = [index for index in found if index is not None]
     if not chosen:
         return None
-    few = PairSet(
-        tuple(pairs.names[index] for index in chosen),
-        tuple(pairs.retouched[index] for index in chosen),
-        tuple(pairs.originals[index] for index in chosen),
-        tuple(pairs.masks[index] for index in chosen),
-    )
+    few = PairSet.of([pairs[index] for index in chosen])
     try:
         return Evaluator(cut_all(few, crop_size), objective, device)
     except NothingToScoreError:

@@ -13,12 +13,13 @@ from harness.full_training.folder import claim_folder
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
-from harness.paths import sole_writer
+from harness.paths import left_aside, sole_writer
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
-from harness.tracking import Ending, TrainingStore, TrainingTracker
+from harness.tracking.store import Ending
+from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
-from reports.commands import quoted
+from reports.commands.train_py import quoted
 
 
 def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
@@ -35,7 +36,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
     stop = StopSwitch(None)
     with stop.on_signals(), sole_writer(config.out, plan.paths.lock, "training"):
         key = claim_folder(config.out, plan.facts)
-        for aside in plan.paths.asides():
+        for aside in left_aside(config.out):
             aside.unlink()
         view.show(TrainingBegan(opening(plan), plan.epochs))
         tracker = open_tracker(plan, key, view)

@@ -1,17 +1,15 @@
 """Console output of a full training: events, rendered as a live view or plain lines."""
 
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.console.lines import rough, sparkline
-from harness.console.live_view import live_lines
+from harness.console.lines import sparkline
 from harness.errors import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -95,72 +93,52 @@ class PlainTrainingView:
         pass
 
 
-@dataclass
-class LiveState:
-    """The state that the live view displays. `done_before`: `done` when the stage started."""
-
-    epochs: int = 1
-    done: int = 0
-    done_before: int = 0
-    last: EpochEnded | None = None
-    best: Checked | None = None
-    scores: list[float] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
-
-
 class LiveTrainingView:
-    """A few lines at the bottom of the terminal that show the state of the training."""
+    """A line at the bottom of the terminal that shows the state of the training."""
 
     def __init__(self, console: "Console | None" = None) -> None:
-        self.now = LiveState()
-        self.live = live_lines(self.render, console)
-        self.console = self.live.console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.progress = Progress(
+            BarColumn(30),
+            MofNCompleteColumn(),
+            TextColumn("epochs,"),
+            TimeRemainingColumn(),
+            TextColumn("left  {task.description}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=None)
+        self.last: EpochEnded | None = None
+        self.scores: list[float] = []
 
     def show(self, event: Event) -> None:
-        now = self.now
         match event:
             case TrainingBegan():
-                now.epochs = event.epochs
-                self.live.start()
+                self.progress.update(self.task, total=event.epochs)
+                self.progress.start()
             case StageBegan():
-                now.done_before = now.done = now.done + event.done
-                now.began = time.monotonic()
-                now.best, now.scores = None, []
+                # The pace of another stage, or of an earlier session, says nothing about this one.
+                done = self.progress.tasks[self.task].completed + event.done
+                self.progress.reset(self.task, completed=int(done))
+                self.scores = []
             case EpochEnded():
-                now.last, now.done = event, event.done
+                self.last = event
+                text = f"{losses_line(event)}  {sparkline(self.scores)}"
+                self.progress.update(self.task, completed=event.done, description=text)
             case Checked():
-                now.scores.append(event.score)
-                now.best = event if event.best else now.best
-        for line in lines_of(event, now.last):
-            self.console.print(printable(line), highlight=False, markup=False)
-
-    def render(self) -> "RenderableType":
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        now = self.now
-        bar = Table.grid(padding=(0, 1))
-        text = Text(f"{now.done}/{now.epochs} epochs{self.time_left()}")
-        bar.add_row(ProgressBar(total=now.epochs, completed=now.done, width=30), text)
-        lines: list[RenderableType] = [bar]
-        if now.last is not None:
-            lines.append(Text(f"{losses_line(now.last)}  {sparkline(now.scores)}".rstrip()))
-        if now.best is not None:
-            lines.append(Text(f"best {now.best.score:.4f} at epoch {now.best.epoch}"))
-        return Group(*lines)
-
-    def time_left(self) -> str:
-        """The remaining time, from the epochs of this stage; "" before the first has ended."""
-        done = self.now.done - self.now.done_before
-        if done <= 0 or self.now.done >= self.now.epochs:
-            return ""
-        pace = (time.monotonic() - self.now.began) / done
-        return f", about {rough(pace * (self.now.epochs - self.now.done))} left"
+                self.scores.append(event.score)
+        for line in lines_of(event, self.last):
+            self.progress.console.print(printable(line), highlight=False, markup=False)
 
     def close(self) -> None:
-        self.live.stop()
+        self.progress.stop()
 
 
 def lines_of(event: Event, last: EpochEnded | None) -> list[str]:

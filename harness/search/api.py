@@ -44,7 +44,7 @@ def best_configuration(
     Raises:
         UserInputError: there is no such trial, or it has no final score.
     """
-    from reports.export import best_config
+    from reports.export.best_yaml import best_config
 
     folder = RunPaths(Path(run_dir)).study(study.study_name).folder if run_dir else None
     with as_user_input_error(ValueError):

@@ -11,7 +11,8 @@ from typing import Protocol
 from harness.console.events import TrialEnded
 from harness.console.views import View
 from harness.search.ranking import Standing
-from harness.tracking import Ending, Tracker
+from harness.tracking.store import Ending
+from harness.tracking.study_runs import Tracker
 from harness.trials.messages import TrialResult, TrialTask
 
 

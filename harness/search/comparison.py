@@ -48,11 +48,7 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
 
 
 def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]) -> TrainSettings:
-    """The training settings of both, which must be equal.
-
-    Raises:
-        UserInputError: they differ; names the first difference.
-    """
+    """The training settings of both, which must be equal."""
     ours, theirs = one.train.model_dump(), other.train.model_dump()
     for name, value in ours.items():
         if theirs[name] != value:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from harness.search.driver import Driver
     from harness.search.plan import SearchPlan
-    from harness.tracking import Ending, Tracker
+    from harness.tracking.store import Ending
+    from harness.tracking.study_runs import Tracker
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def putting_in_order(
+def requeueing_at_the_end(
     driver: "Driver", plan: "SearchPlan", study: "Study", view: View
 ) -> Iterator[None]:
     """Requeue running trials at the end of the block; if it fails, report the reason to MLflow.
@@ -35,15 +36,15 @@ def putting_in_order(
         yield
     except BaseException as error:
         if not isinstance(error.__cause__, StorageInternalError):
-            with tidying("putting running trials back", plan, view):
+            with logging_errors("putting running trials back", plan, view):
                 driver.give_up()
-            with tidying("reporting the failure to MLflow", plan, view):
+            with logging_errors("reporting the failure to MLflow", plan, view):
                 reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
                 result = outcome(plan, study)
                 tracker = driver.phase.tracker
                 conclude(plan, study, view, tracker, result, ended("FAILED", "failed", reason))
         raise
-    with tidying("putting running trials back", plan, view):
+    with logging_errors("putting running trials back", plan, view):
         driver.give_up()
 
 
@@ -56,7 +57,7 @@ def conclude(
     ending: "Ending",
 ) -> None:
     """Write the report, and the ending and results of the search to MLflow."""
-    from reports.study_record import StudyRecord
+    from reports.record.study import StudyRecord
 
     if parent := tracker.parent():
         StudyRecord.note(study, mlflow_run=parent)
@@ -72,12 +73,12 @@ def conclude(
 
 def finish(tracker: "Tracker", plan: "SearchPlan", view: View) -> None:
     """Deliver the remaining entries to MLflow, if possible."""
-    with tidying("delivering the rest to MLflow", plan, view):
+    with logging_errors("delivering the rest to MLflow", plan, view):
         tracker.finish()
 
 
 @contextmanager
-def tidying(task: str, plan: "SearchPlan", view: View) -> Iterator[None]:
+def logging_errors(task: str, plan: "SearchPlan", view: View) -> Iterator[None]:
     """Log an error of the block and notify the user, rather than raise it."""
     try:
         yield
@@ -103,6 +104,6 @@ def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> Sea
 
 def ended(status: str, state: str, reason: str = "") -> "Ending":
     """An `Ending`; imports MLflow's packages only when needed."""
-    from harness.tracking import Ending
+    from harness.tracking.store import Ending
 
     return Ending(status, state, reason)

@@ -37,8 +37,8 @@ from harness.trials.worker import (
     Ready,
     Stopped,
 )
-from reports.study_record import StudyRecord
-from reports.trial_record import Cause, TrialRecord
+from reports.record.study import StudyRecord
+from reports.record.trial import Cause, TrialRecord
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
@@ -243,11 +243,7 @@ class Driver:
         return worker_startup.out_of_turn(message, doing, worker, self.plan)
 
     def without_room(self, worker: int, reason: str) -> None:
-        """Continue without a worker that has too little memory.
-
-        Raises:
-            HarnessError: there are no other workers, or they depend on its preparation.
-        """
+        """Continue without a worker that has too little memory."""
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
             raise worker_startup.no_room(reason)
@@ -297,7 +293,7 @@ class Driver:
             # Prune at the furthest rung only: an earlier attempt has passed those before it.
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
-                job.verdict = f"pruned at step {rung.step}: {rung.value:.4f} {why}"
+                job.verdict = f"stopped at step {rung.step}: {rung.value:.4f} {why}"
         self.launcher.send(
             worker, Answer.STOP if job.verdict else answer(self.phase, job.trial, rung)
         )

@@ -15,13 +15,13 @@ from harness.search.plan import SearchPlan
 from harness.trials.launchers.local import LocalLauncher
 from harness.trials.messages import Pace
 from harness.trials.worker import Measure, Ready, trial_runner
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 from search_spaces.generators import WARP, kind_of
 
 if TYPE_CHECKING:
     from optuna import Study
 
-# The share of the chosen trials that a pruner stops at the first rung: what ASHA aims at.
+# The share of the sampled trials that a pruner stops at the first rung, as ASHA is meant to.
 STOPPED = 0.5
 # The share of the trials that move pixels, if the search tries both kinds of generator.
 MOVING = 2 / 3
@@ -30,7 +30,7 @@ PATIENCE = 60.0
 
 
 class Forecast:
-    """Shows and records how long a search will take, once all of its workers know their pace."""
+    """Shows and records how long a search will take, once all of its workers reported a pace."""
 
     def __init__(self, plan: SearchPlan, study: "Study", view: View) -> None:
         self.plan = plan
@@ -39,7 +39,6 @@ class Forecast:
         self.paces: list[Pace] = []
 
     def note(self, pace: Pace) -> None:
-        """Take a worker's pace."""
         self.paces.append(pace)
         if len(self.paces) < self.plan.jobs:
             return
@@ -53,7 +52,7 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
     """How long a new search will take; None if a worker could not measure its pace.
 
     Args:
-        paces: of all workers, measured at the same time, since they slow one another down.
+        paces: of all workers, measured at the same time, since they slow each other down.
     """
     if not paces or not all(pace.steps for pace in paces):
         return None
@@ -94,7 +93,7 @@ def share_of(netG: str, kinds: int) -> float:
 
 
 def where(plan: SearchPlan) -> str:
-    """What the search runs on: `2 workers of this CPU`, `this GPU`, `2 GPUs`."""
+    """The machine of the search: `2 workers of this CPU`, `this GPU`, `2 GPUs`."""
     workers = f"{plan.jobs} worker{'s' if plan.jobs > 1 else ''} of"
     if plan.config.launcher == "ray":
         return f"{workers} the Ray cluster"
@@ -107,8 +106,8 @@ def where(plan: SearchPlan) -> str:
 def measured(plan: SearchPlan) -> list[Pace]:
     """The pace of the plan's workers, which are started for it and write nothing.
 
-    Empty if it cannot be measured: an external program, a cluster, or any trouble, which the
-    search itself will report.
+    Empty if it cannot be measured: an external program, a cluster, or an error, which the search
+    itself will report.
     """
     if plan.trial_plan.external is not None or plan.config.launcher != "local":
         return []

@@ -1,4 +1,4 @@
-"""What a planned search would do, in about ten lines, for `--dry-run`."""
+"""Describe a planned search in about ten lines, for `--dry-run`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,6 +8,7 @@ import yaml
 from harness.config.settings import Program
 from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
+from reports.record.names import MOVING
 from search_spaces.generators import REPAINT, WARP, kind_of
 
 LABEL = 12
@@ -15,13 +16,11 @@ KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
 
 
 def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
-    """One entry a line: a label and what the search would do; then the plan's remarks.
-
-    Long lines are wrapped.
+    """One entry per line, a label and a text; then the plan's remarks. Long lines are wrapped.
 
     Args:
-        done: trials of the budget that the study already has, finalists' runs too.
-        duration: how long it would take, if one can tell.
+        done: trials of the budget that the study already has, with finalists' runs.
+        duration: the expected duration, if known.
     """
     lines = []
     for label, text in [*entries(plan, done), *([("Time", duration)] if duration else [])]:
@@ -112,7 +111,8 @@ def finalists(plan: SearchPlan) -> str:
     runs = plan.config.budget - plan.search_budget
     if not runs:
         return "none"
-    repaints = ", the best that repaints" if plan.of_both_kinds else ""
+    ours = f" (with the recipe {MOVING})" if MOVING in plan.recipes else ""
+    repaints = f"{ours}, the best that repaints" if plan.of_both_kinds else ""
     return (
         f"{runs} runs: the best {plan.finalists}{repaints} and the recommended setting, on "
         f"{plan.config.repeats} fresh seeds"

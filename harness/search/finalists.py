@@ -1,10 +1,9 @@
 """The confirmation: the best settings and the guide's own, trained again on fresh seeds.
 
 The best of fifty single runs is partly luck ("Overtuning", arXiv 2506.19540). So the leaders and
-the guide's recommendation are trained anew, longer, on seeds that the search has not seen, and
-scored on pictures that it has not seen; `harness.evaluation.verdict` says what is made of that.
-
-Their runs are a study of their own beside the search's: the sampler does not learn from them.
+the guide's recommendation are trained again, longer, on fresh seeds, and scored on held-out pairs;
+`harness.evaluation.verdict` compares them. Their runs are a separate study, so the sampler does not
+learn from them.
 """
 
 import json
@@ -23,32 +22,33 @@ from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
-from harness.tracking import Tracker
+from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.finalists_record import Finalists, Ranked
-from reports.names import RECOMMENDED, trial_name
-from reports.record import (
+from reports.record.finalists import Finalists, Ranked
+from reports.record.names import MOVING, RECOMMENDED, trial_name
+from reports.record.queries import (
     recipe_trial,
     repainting_by_score,
     settings_of,
     sign_of,
     trials_by_score,
 )
-from reports.study_record import StudyRecord
-from reports.trial_record import FinalistRun, TrialRecord
+from reports.record.study import StudyRecord
+from reports.record.trial import FinalistRun, TrialRecord
 from search_spaces.recipes import load_recipes
 from search_spaces.trial_params import FIVE, TrialParams
 
-# Seeds of the search are small numbers and its samplers' are derived from trial numbers.
+# Seeds of the search are small, and those of its samplers are derived from trial numbers.
 FIRST_SEED = 1_000_000
 
 
 def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist, ...]:
-    """The `count` best settings of the search that differ, then the guide's recommendation.
+    """The `count` best different settings of the search, then the guide's recommendation.
 
     Args:
-        netG: in a study of both kinds of generator, the one that repaints: then the best setting
-            that does is a finalist beside them, and where it is one of them, the next best.
+        netG: the generator that repaints, if the study has both kinds. Then the last place is that
+            of the recipe `warp` if it does not lead, since a short trial says too little about it,
+            and the best setting that repaints is also a finalist, or else the next best setting.
     """
     baseline = recipe_trial(study, RECOMMENDED)
     recommended = load_recipes()[RECOMMENDED].model_dump() | ({"netG": netG} if netG else {})
@@ -64,6 +64,9 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
                 found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
     ordered = trials_by_score(study)
+    if netG and count > 1 and (ours := moving_recipe(study)):
+        take(ordered, count - 1)
+        take([ours], count)
     take(ordered, count)
     if netG:
         if all(one.moves for one in found):
@@ -73,24 +76,30 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
 
+def moving_recipe(study: Study) -> FrozenTrial | None:
+    """The trial of the recipe `warp`, unless an earlier version confirmed the study without it."""
+    runs = [FinalistRun.of(run).recipe for run in final_trials(study)]
+    return recipe_trial(study, MOVING) if MOVING in runs or not runs else None
+
+
 def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
-    """The finalists' runs that a study has, in these states or in any."""
+    """The finalists' runs of a study, in these states or in any."""
     found = finals_of(study)
     return found.get_trials(deepcopy=False, states=states or None) if found else []
 
 
 def finished_runs(study: Study) -> int:
-    """Finalists' runs that a study has behind it."""
+    """The number of finished finalists' runs of a study."""
     return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
 
 
 class FinalPhase:
-    """Hands out the finalists' runs, seed by seed, so that a part of them is still paired.
+    """Supplies the finalists' runs, seed by seed, so that an interrupted phase still has pairs.
 
     Args:
-        searched: the search's study; what is found is noted there.
+        searched: the search's study, which gets the result.
         study: the finalists' runs, from `harness.study.study.final_study`.
-        finalists: the last is what the others are compared with.
+        finalists: the last one is the baseline.
         done: trials of the budget that the search itself took.
     """
 
@@ -118,28 +127,28 @@ class FinalPhase:
         self.done = done + len(self.runs(TrialState.COMPLETE, TrialState.PRUNED))
 
     def enqueue(self) -> None:
-        """Queue the runs that are missing; take back those of settings that lead no more."""
+        """Enqueue missing runs, and withdraw those of settings that no longer lead."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             requeue(self.study, trial)
-        wanted = {
+        missing = {
             run_key(one.params, seed): (one, seed) for seed in self.seeds for one in self.finalists
         }
         for trial in self.study.get_trials(deepcopy=False):
             key = key_of(trial)
-            if trial.state == TrialState.WAITING and key not in wanted:
+            if trial.state == TrialState.WAITING and key not in missing:
                 self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
             elif trial.state != TrialState.FAIL:
-                wanted.pop(key, None)
-        for one, seed in wanted.values():
+                missing.pop(key, None)
+        for one, seed in missing.values():
             noted = {"finalist": one.name, "params": dict(one.params), "seed": seed}
             recipe = {"recipe": one.recipe} if one.recipe else {}
             self.study.enqueue_trial({}, FinalistRun.attributes(**noted, **recipe))
 
     def runs(self, *states: TrialState) -> list[FrozenTrial]:
-        """The runs, in these states, of those who are finalists now."""
-        wanted = {run_key(one.params, seed) for one in self.finalists for seed in self.seeds}
+        """The runs of the current finalists, in these states."""
+        expected = {run_key(one.params, seed) for one in self.finalists for seed in self.seeds}
         found = self.study.get_trials(deepcopy=False, states=states)
-        return [trial for trial in found if key_of(trial) in wanted]
+        return [trial for trial in found if key_of(trial) in expected]
 
     def exhausted(self) -> bool:
         return not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
@@ -166,33 +175,33 @@ class FinalPhase:
         return True
 
     def guard(self, trial: Trial, rung: Rung) -> str:
-        return ""  # they kept the guards in the search
+        return ""  # checked in the search
 
     def rank(self, number: int, recipe: str | None) -> Standing | None:
-        return None  # the weights of all are kept until the winner is known
+        return None  # all weights are kept until the winner is known
 
     def conclude(self) -> None:
-        """Note on the search's study what the runs show; None where they are too few."""
+        """Record the result in the search's study; None if there are too few runs."""
         runs = self.runs(TrialState.COMPLETE, TrialState.PRUNED)
-        shown = conclude(
+        ranked = conclude(
             [with_runs(one, runs) for one in self.finalists],
             self.finalists[-1].name,
             sign_of(self.searched),
             self.of_both_kinds,
         )
-        StudyRecord.note(self.searched, finalists=shown and self.confirmed(shown, runs))
+        StudyRecord.note(self.searched, finalists=ranked and self.confirmed(ranked, runs))
 
-    def confirmed(self, shown: Ranked, runs: Sequence[FrozenTrial]) -> Finalists:
-        """The ranking, with how the finalists were run and the weights that are kept."""
+    def confirmed(self, ranked: Ranked, runs: Sequence[FrozenTrial]) -> Finalists:
+        """The ranking with the conditions of the runs, and the checkpoints that are kept."""
         record = StudyRecord.of(self.searched)
-        exported = [row for row in shown.rows if row.trial is not None]
-        kept = [next((row.name for row in exported), shown.winner)]
-        if shown.as_is:
-            kept.append(next((row.name for row in exported if not row.moves), shown.as_is.name))
+        exported = [row for row in ranked.rows if row.trial is not None]
+        kept = [next((row.name for row in exported), ranked.winner)]
+        if ranked.as_is:
+            kept.append(next((row.name for row in exported if not row.moves), ranked.as_is.name))
         checkpoint, *others = self.keep_weights(kept, runs)
         return Finalists(
-            **dict(shown)
-            | {"as_is": shown.as_is and shown.as_is.model_copy(update={"checkpoint": others[0]})},
+            **dict(ranked)
+            | {"as_is": ranked.as_is and ranked.as_is.model_copy(update={"checkpoint": others[0]})},
             steps=self.train.steps,
             seeds=self.seeds,
             pairs=record.setup.data.n_test,
@@ -202,7 +211,7 @@ class FinalPhase:
         )
 
     def keep_weights(self, names: Sequence[str], runs: Sequence[FrozenTrial]) -> list[str | None]:
-        """Drop the weights of every run but the first of each finalist of these names."""
+        """Remove the weights of all runs but the first of each of these finalists."""
         kept = [
             min(
                 (
@@ -222,7 +231,7 @@ class FinalPhase:
 
 
 def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:
-    """A finalist with what its runs showed."""
+    """A finalist with the results of its runs."""
     own = [trial for trial in runs if FinalistRun.of(trial).params == one.params]
     done = [FinalistRun.of(trial) for trial in own if trial.state == TrialState.COMPLETE]
     scores = {
@@ -234,7 +243,7 @@ def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:
 
 
 def run_key(params: Any, seed: int) -> str:
-    """What tells one run from another: its setting and its seed."""
+    """The identity of a run: its setting and its seed."""
     return json.dumps([dict(params), seed], sort_keys=True)
 
 

@@ -1,7 +1,6 @@
-"""`--open`: the report of a search that runs, written again and again by a process beside it.
+"""`--open`: a process that keeps the report of a running search up to date.
 
-The process reads the study's record like any reader, so it never delays the driver, and ends with
-the driver, however that ends.
+It only reads the study's record, so it never delays the driver, and ends with it in any case.
 """
 
 import json
@@ -30,10 +29,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from harness.search.plan import SearchPlan
-    from reports.live import Live, RunningTrial
+    from reports.page.live import Live, RunningTrial
+    from reports.record.names import PhaseName
 
-# Seconds between two pages, at least; and the share of a core's time that writing them may take.
-# A page takes 0.3 s of it with 50 trials and 0.5 s with 1,000.
+# Minimum of seconds between two pages, and the share of a core that writing them may take. A page
+# takes 0.3 s of CPU time with 50 trials and 0.5 s with 1,000.
 EVERY = 10.0
 SHARE = 0.02
 ENDS_WITHIN = 10.0
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def live_report(plan: "SearchPlan", view: View) -> Iterator[None]:
-    """Keep the report up to date while the block runs, in a browser, if the user asked for it."""
+    """With `--open`, keep the report up to date in a browser while the block runs."""
     if not plan.config.open:
         yield
         return
@@ -61,7 +61,7 @@ def live_report(plan: "SearchPlan", view: View) -> Iterator[None]:
 
 
 def start_writer(plan: "SearchPlan") -> "subprocess.Popen[str]":
-    """Start the process; it learns by its standard input what to write, and of the driver's end."""
+    """Start the process. Its standard input names the study, and closes with the driver."""
     order = {
         "run_dir": str(plan.config.run_dir.absolute()),
         "study": plan.config.study,
@@ -84,7 +84,7 @@ def start_writer(plan: "SearchPlan") -> "subprocess.Popen[str]":
 
 
 def end(writer: "subprocess.Popen[str]") -> None:
-    """End the process; the driver itself writes the last page."""
+    """End the process; the driver writes the last page itself."""
     writer.terminate()
     try:
         writer.wait(ENDS_WITHIN)
@@ -97,7 +97,7 @@ def end(writer: "subprocess.Popen[str]") -> None:
 
 
 def main() -> None:
-    """The process. Its standard input is what to write, and closes with the driver."""
+    """Entry point of the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.nice(10)
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
-    """Write pages until the pipe closes, then the report as it stands; open the first one."""
+    """Write pages until the pipe closes, and a last one then; open the first in a browser."""
     interval, opened = EVERY, False
     while True:
         began = time.process_time()
@@ -119,25 +119,25 @@ def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
 
 
 def closed_within(pipe: TextIO, seconds: float) -> bool:
-    """Whether the other end of a pipe, over which nothing more comes, is closed in that time."""
+    """Whether the other end of a pipe, which sends nothing more, is closed in that time."""
     ready, _, _ = select.select([pipe], [], [], seconds)
     return bool(ready)
 
 
 def show_in_browser(file: Path) -> None:
-    """Open a page, beside everything else: a browser in a terminal returns when it is left."""
+    """Open a page in a thread, since a browser in the terminal returns only when it is closed."""
     threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
 
 
 def write_page(order: dict[str, Any], interval: float | None) -> bool:
-    """Write the report; a failure is logged, and the next page may succeed.
+    """Write the report; returns whether it succeeded. A failure is logged.
 
     Args:
-        interval: seconds until the next page; None: there is none, the search has ended.
+        interval: seconds until the next page; None: this is the last.
     """
     from harness.study.study import read_study
     from harness.study.urls import without_secrets
-    from reports.html import write_report
+    from reports.page.report import write_report
 
     try:
         paths = RunPaths(Path(order["run_dir"])).study(order["study"])
@@ -152,28 +152,28 @@ def write_page(order: dict[str, Any], interval: float | None) -> bool:
 
 
 def live_of(study: "Study", interval: float) -> "Live":
-    """How far the study's search is."""
+    """The progress of the study's search."""
     from optuna.trial import TrialState
 
     from harness.search.time_left import time_left
     from harness.study.study import finals_of
-    from reports.live import Live
-    from reports.names import trial_name
-    from reports.study_record import StudyRecord
+    from reports.page.live import Live
+    from reports.record.names import trial_name
+    from reports.record.study import StudyRecord
 
     finals = finals_of(study)
     searched = study.get_trials(deepcopy=False)
     final = finals.get_trials(deepcopy=False) if finals else []
     record = StudyRecord.of(study)
     steps = record.setup.train.steps
-    running = [
-        running_trial(trial, trial_name(trial.number), steps)
-        for trial in searched
-        if trial.state == TrialState.RUNNING
+    phases: list[tuple[list[FrozenTrial], PhaseName, int]] = [
+        (searched, "search", steps),
+        (final, "final", round(steps * FINAL_TIMES)),
     ]
-    running += [
-        running_trial(trial, trial_name(trial.number, "final"), round(steps * FINAL_TIMES))
-        for trial in final
+    running = [
+        running_trial(trial, trial_name(trial.number, phase), of)
+        for trials, phase, of in phases
+        for trial in trials
         if trial.state == TrialState.RUNNING
     ]
     left = time_left(study)
@@ -191,8 +191,8 @@ def live_of(study: "Study", interval: float) -> "Live":
 
 def running_trial(trial: "FrozenTrial", name: str, steps: int) -> "RunningTrial":
     """A running trial, with its last score if it has one."""
-    from reports.live import RunningTrial
-    from reports.record import settings_of
+    from reports.page.live import RunningTrial
+    from reports.record.queries import settings_of
 
     scores = trial.intermediate_values
     step = max(scores, default=0)

@@ -17,11 +17,11 @@ from harness.study.constraints import broken, excess
 from harness.study.pareto import values_of
 from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
-from harness.tracking import Tracker
+from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Answer, Rung, TrialTask
-from reports.names import RECOMMENDED, trial_name
-from reports.record import recipe_trial
-from reports.trial_record import TrialRecord
+from reports.record.names import RECOMMENDED, trial_name
+from reports.record.queries import recipe_trial
+from reports.record.trial import TrialRecord
 from search_spaces.generators import GENERATOR, of_kind
 
 

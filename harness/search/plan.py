@@ -5,42 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
-from harness.data.files.listing import Remark, ignored
+from harness.data.files.listing import Remark, no_remark
 from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
-from harness.search.resolve import (
-    available_cores,
-    check_space,
-    check_start,
-    choose_earlier,
-    choose_finalists,
-    choose_generators,
-    choose_objective,
-    choose_pinned,
-    choose_places,
-    choose_precision,
-    choose_recipes,
-    choose_train,
-    choose_weights,
-    discriminators,
-    final_runs,
-    on_device,
-    other_generator,
-    packing_remark,
-    read_space,
-    threads_for,
-    weights_remark,
-)
-from harness.search.resumed_settings import (
-    facts_at_beginning,
-    is_of,
-    named_as_begun,
-    with_lengths_of,
-)
+from harness.search import resolve
+from harness.search.resumed_settings import facts_at_beginning, is_of, with_lengths_of
 from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
 from harness.study.pareto import check_pareto
-from harness.tracking import check_tracking_uri, ignored_variable
+from harness.tracking.client import check_tracking_uri, ignored_variable
 from harness.trials.external.trainer import choose_trainer, start_of
 from search_spaces.space import Space
 
@@ -89,7 +62,7 @@ class SearchPlan:
         """Runs of the finalists, or of the settings to compare."""
         if self.compared:
             return len(self.compared) * self.config.repeats
-        return final_runs(self.finalists, self.config.repeats, self.of_both_kinds)
+        return resolve.final_runs(self.finalists, self.config.repeats, self.of_both_kinds)
 
     @property
     def of_both_kinds(self) -> bool:
@@ -110,7 +83,7 @@ class PairsToMakeError(Exception):
 
 
 def plan_search(
-    config: SearchConfig, remark: Remark = ignored, make_pairs: bool = True
+    config: SearchConfig, remark: Remark = no_remark, make_pairs: bool = True
 ) -> SearchPlan:
     """Validate all options and resolve `auto` ones.
 
@@ -124,7 +97,7 @@ def plan_search(
         UserInputError: an option is invalid.
         PairsToMakeError: pairs may not be made, and the search needs them.
     """
-    space = read_space(config)
+    space = resolve.read_space(config)
     if config.pareto:
         check_pareto(config)
         config = config.model_copy(update={"pruner": "none"})
@@ -135,25 +108,24 @@ def plan_search(
         check_url(config.storage)
     if config.tracking_uri is not None:
         check_tracking_uri(config.tracking_uri)
-    config = named_as_begun(config)
     begun = facts_at_beginning(config)
-    places = choose_places(config)
-    profile, train = choose_train(config.profile, places[0])
+    places = resolve.choose_places(config)
+    profile, train = resolve.choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
     begun_in = begun.train.precision if begun else None
-    train = train.but({"precision": choose_precision(config, places[0], begun_in)})
-    pinned = choose_pinned(config, space)
+    train = train.but({"precision": resolve.choose_precision(config, places[0], begun_in)})
+    pinned = resolve.choose_pinned(config, space)
     train = train.but(pinned)
-    space, train, one_kind = choose_generators(config, space, train, begun.space if begun else None)
-    check_space(space, train, config.from_scratch)
-    check_start(config, train)
-    earlier = choose_earlier(config.enqueue, space)
+    space, train, one_kind = resolve.choose_generators(config, space, train)
+    resolve.check_space(space, train, config.from_scratch)
+    resolve.check_start(config, train)
+    earlier = resolve.choose_earlier(config.enqueue, space)
     config = with_made_pairs(config, train, remark, make_pairs)
     doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)
-    recipes, left_out = choose_recipes(space, train)
+    recipes, left_out = resolve.choose_recipes(space, train)
     n_test = plan.facts["data"]["n_test"]
-    finalists, unconfirmed = choose_finalists(config, n_test, plan.of_both_kinds)
+    finalists, unconfirmed = resolve.choose_finalists(config, n_test, plan.of_both_kinds)
     unused = ignored_variable(config.tracking_uri)
     remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *unused)
     return replace(
@@ -176,9 +148,9 @@ def assemble(
         UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
     """
     device, devices, slots = places
-    train = on_device(train, device)
-    weights = choose_weights(config.weights, config.objective)
-    goal = choose_objective(config.objective, weights)
+    train = resolve.on_device(train, device)
+    weights = resolve.choose_weights(config.weights, config.objective)
+    goal = resolve.choose_objective(config.objective, weights)
     external = choose_trainer(config, space, train)
     start = start_of(config, external)
     data = prepare(config, train)
@@ -188,8 +160,8 @@ def assemble(
         space=space,
         recipes={},
         remarks=(
-            *weights_remark(weights, config.objective),
-            *packing_remark(config, slots, device),
+            *resolve.weights_remark(weights, config.objective),
+            *resolve.packing_remark(config, slots, device),
         ),
         facts={
             **facts_of(config, space, profile, train, weights, goal, devices, data),
@@ -200,16 +172,16 @@ def assemble(
             dataset=data.file.absolute(),
             folder=paths.folder.absolute(),
             train=train,
-            other_netG=other_generator(space, train),
+            other_netG=resolve.other_generator(space, train),
             weights=weights,
             device=device,
-            threads=threads_for(train, slots.threads),
-            warm_start_threads=threads_for(
-                train, available_cores() if config.launcher == "local" else slots.threads
+            threads=resolve.threads_for(train, slots.threads),
+            warm_start_threads=resolve.threads_for(
+                train, resolve.available_cores() if config.launcher == "local" else slots.threads
             ),
             warm_start="none" if start == "none" else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
-            discriminators=discriminators(space),
+            discriminators=resolve.discriminators(space),
             seed=config.seed,
             objective=config.objective,
             external=external,
@@ -248,11 +220,7 @@ def with_made_pairs(
 
 
 def check_pairs(config: SearchConfig, profile: str, resumed: bool) -> tuple[str, ...]:
-    """Remarks on the user's pairs.
-
-    Raises:
-        UserInputError: they are not fit to be trained on.
-    """
+    """Remarks on the user's pairs."""
     if config.data is None:
         return ()
     from harness.data.check.at_start import check_at_start

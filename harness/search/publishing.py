@@ -1,4 +1,4 @@
-"""What a study leaves for people who were not there: its page in MLflow, and its report."""
+"""Publish a study: its description and files in MLflow, and its report."""
 
 import logging
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness.search.result import (
     standings,
 )
 from harness.tracking.model_registry import Left, Model
-from reports.names import trial_name
+from reports.record.names import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
-    """The Markdown on the study's page in MLflow: how it ended, and all of the guide's settings."""
-    from reports.record import completed, params_of, score_of
-    from reports.trial_record import TrialRecord
+    """The study's description in MLflow, Markdown: the outcome, and all of the guide's settings."""
+    from reports.record.queries import completed, params_of, score_of
+    from reports.record.trial import TrialRecord
 
     named = {TrialRecord.of(trial).recipe: trial for trial in completed(study)}
     rows = [
@@ -45,7 +45,7 @@ def study_note(study: "Study", outcome: SearchOutcome) -> str:
 
 
 def outcome_note(outcome: SearchOutcome) -> str:
-    """The outcome in Markdown; a star at what best.yaml holds."""
+    """The outcome in Markdown, with a star at the trial in best.yaml."""
     rows = [
         row_of(starred(outcome, row.number, row.label), row.number, row.value, row.params)
         for row in standings(outcome)
@@ -56,7 +56,7 @@ def outcome_note(outcome: SearchOutcome) -> str:
 
 
 def first_words(outcome: SearchOutcome) -> list[str]:
-    """What MLflow shows of a description that is not opened: the decision and the count."""
+    """The decision and the counts, which MLflow shows of a collapsed description."""
     decision = outcome.decision
     if decision is None:
         return [headline(outcome)]
@@ -69,7 +69,7 @@ def first_words(outcome: SearchOutcome) -> list[str]:
 
 
 def front_table(outcome: SearchOutcome) -> list[str]:
-    """A Pareto search's front as a table; nothing of any other search."""
+    """The front of a Pareto search as a table; empty for any other search."""
     if not outcome.front:
         return []
     names = list(outcome.front[0].values)
@@ -84,7 +84,7 @@ def front_table(outcome: SearchOutcome) -> list[str]:
 
 
 def finals_table(outcome: SearchOutcome) -> list[str]:
-    """The finalists' table; nothing before they are known."""
+    """The table of the finalists; empty before they are known."""
     shown = outcome.finalists
     if shown is None:
         return []
@@ -111,13 +111,13 @@ def starred(outcome: SearchOutcome, trial: int | None, label: str) -> str:
 
 
 def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
-    """What the study's page in MLflow gets at the end of a search.
+    """The results for MLflow at the end of a search.
 
     Args:
-        name: register the winner as a version of the model of this name; None: do not.
+        name: the model that the winner is registered as a version of; None: none.
     """
-    from reports.export import best_config
-    from reports.record import trials_by_score
+    from reports.export.best_yaml import best_config
+    from reports.record.queries import trials_by_score
 
     paths = outcome.paths
     config = best_config(study, folder=paths.folder) if outcome.winner is not None else {}
@@ -138,7 +138,7 @@ def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
 
 
 def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[str, Any]) -> Model:
-    """The winner with what a person must know before using it."""
+    """The winner as a model version, with tags and a description."""
     score, train = config["score"], config["train"]
     tags = {
         "study": config["study"],
@@ -162,15 +162,13 @@ def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[st
 
 
 def write_page(study: "Study", paths: StudyPaths, storage: str | None = None) -> None:
-    """The report of a search that reached its end, beside its other files.
-
-    It shows what the record has, and can be made again: its failure is not the search's.
+    """Write the report. A failure is logged only, since `harness report` can write it again.
 
     Args:
         storage: the database's URL without secrets, for the commands on the page; None: the run
             folder's.
     """
-    from reports.html import write_report
+    from reports.page.report import write_report
 
     try:
         write_report(study, paths.report_html, panels=paths.panels, storage=storage)

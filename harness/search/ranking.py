@@ -8,9 +8,9 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.trials.messages import Rung
-from reports.names import RECOMMENDED
-from reports.record import is_pareto, repainting_by_score, trials_by_score
-from reports.trial_record import TrialRecord
+from reports.record.names import RECOMMENDED
+from reports.record.queries import is_pareto, repainting_by_score, trials_by_score
+from reports.record.trial import TrialRecord
 
 KEPT = 3
 """Number of best trials whose files are kept, in a search with one objective."""

@@ -22,11 +22,11 @@ from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.ranking import Standing
 from harness.study.study import requeue, running
-from harness.tracking import Ending
+from harness.tracking.store import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
-from reports.names import PhaseName, trial_name
-from reports.study_record import StudyRecord
-from reports.trial_record import Cause, TrialRecord
+from reports.record.names import PhaseName, trial_name
+from reports.record.study import StudyRecord
+from reports.record.trial import Cause, TrialRecord
 
 HUNG = 10  # time limit as a multiple of the median trial
 HUNG_AT_LEAST = 60.0  # seconds, minimum of that limit

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
 from harness.errors import UserInputError, as_user_input_error
-from reports.names import RECOMMENDED, trial_name
+from reports.record.names import RECOMMENDED, trial_name
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
 from search_spaces.recipes import (
     generator_for,
@@ -200,12 +200,9 @@ def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
 
 
 def choose_generators(
-    config: SearchConfig, space: Space, train: TrainSettings, begun_in: str | None
+    config: SearchConfig, space: Space, train: TrainSettings
 ) -> tuple[Space, TrainSettings, tuple[str, ...]]:
     """Resolve whether the search tries both kinds of generator.
-
-    Args:
-        begun_in: the text of a resumed study's space; None for a new study.
 
     Returns:
         The space, which contains the choice only if both are tried; the training settings with the
@@ -218,10 +215,9 @@ def choose_generators(
     if len(space.kinds) == 1:
         with as_user_input_error(ValueError):
             return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
-    if not space.kinds or begun_in == without.text:  # from a version with one kind
+    # A copy of pix2pix moves pixels only with our model file, if that is asked for.
+    if not space.kinds or config.repo is not None:
         return without, train, ()
-    if config.repo is not None:
-        return without, train, ()  # a copy moves pixels only with our model file, if requested
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
         remark = f"Every trial continues from your model, which {kind}: no other kind is tried."

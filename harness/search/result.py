@@ -1,36 +1,33 @@
-"""How a search ended: the best setting beside the guide's own, and where everything is."""
+"""The outcome of a search: the best setting beside the guide's own, and where the files are."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.console.lines import WIDTH, settings, wrapped
+from harness.console.lines import IN_WORDS, WIDTH, settings, wrapped
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
-from reports.commands import PLACEHOLDER_DATA, quoted
-from reports.decision import Decision
-from reports.names import BLURRING, RECOMMENDED, trial_name
-from reports.next_command import needs_pictures
-from reports.translations import translator
+from reports.analysis.decision import Decision
+from reports.commands.next_command import needs_pictures
+from reports.commands.train_py import PLACEHOLDER_DATA, quoted
+from reports.record.names import BLURRING, RECOMMENDED, trial_name
+from reports.texts.translations import translator
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
-    from reports.finalists_record import Finalists
+    from reports.record.finalists import Finalists
 
 StopReason = Literal["", "user", "timeout"]
 
-# Every outcome is read against what the guide recommends and what blurs today.
+# Every outcome is compared with the setting that the guide recommends, and the one that blurs.
 NAMED_RECIPES = {RECOMMENDED: "Guide's recommended", BLURRING: "Guide's blurring"}
-
-IN_WORDS = {"complete": "completed", "pruned": "stopped early", "fail": "failed"}
-"""Optuna's states as a reader knows them."""
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One trial of the final table."""
+class ScoredTrial:
+    """A trial of the final table, with a label."""
 
     label: str
     number: int
@@ -50,35 +47,33 @@ class FrontPoint:
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """How a search ended.
+    """The outcome of a search.
 
     Attributes:
-        stopped: why it ended before its budget was reached; "" where it was reached.
+        stopped: why it ended before its budget; "" if it did not.
         counts: trials of the study by state, lower case.
         best: the best completed trial.
-        winner: number of the trial that best.yaml holds: the finalists' winner, else the best.
+        winner: number of the trial in best.yaml: the finalists' winner, else the best.
         recipes: those of `NAMED_RECIPES` that completed.
-        noop: the score of returning the input unchanged.
-        oracle: the score of warping the input back; None where its warp is not known.
-        final_runs: of the finalists, done.
-        front: of a Pareto search: the trials that no other beats in both objectives, the best
-            score first, with their values.
-        storage: the URL of the database, as it may be shown; None: the run folder's.
-        tracking_uri: MLflow's, the same; None: the run folder's, or not known.
-        files_here: whether `paths` is where this study's files are; a database that several run
-            folders share is read from any of them.
-        finalists: what they showed, as `harness.evaluation.verdict.conclude` has it;
-            None before it is known.
-        decision: what to do now, in plain words; None of a study that no search made.
+        noop: the score of the input unchanged.
+        oracle: the score of the input warped back; None if its warp is unknown.
+        final_runs: finished runs of finalists.
+        front: the front of a Pareto search, the best score first.
+        storage: the database's URL without secrets; None: the run folder's.
+        tracking_uri: the same for MLflow; None: the run folder's, or unknown.
+        files_here: whether this study's files are in `paths`; a database that several run folders
+            share can be read from any of them.
+        finalists: their ranking; None before it is known.
+        decision: the next step in plain words; None if no search created the study.
     """
 
     study: str
     stopped: StopReason
     budget: int
     counts: dict[str, int]
-    best: Standing | None
+    best: ScoredTrial | None
     winner: int | None
-    recipes: tuple[Standing, ...]
+    recipes: tuple[ScoredTrial, ...]
     noop: float | None
     oracle: float | None
     front: tuple[FrontPoint, ...]
@@ -93,12 +88,12 @@ class SearchOutcome:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The decision, and that for an unchanged train.py, each with its reason."""
+        """The decision, and that for an unmodified train.py, each with its reason."""
         return self.decision.answers if self.decision else ()
 
     @property
     def done(self) -> int:
-        """Trials of the budget that ended and did not fail."""
+        """Trials of the budget that have ended without failing."""
         ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
         return ended + self.final_runs
 
@@ -111,18 +106,18 @@ def outcome_of(
     storage: str | None = None,
     tracking_uri: str | None = None,
 ) -> SearchOutcome:
-    """Read the outcome off the record.
+    """The outcome according to the record.
 
     Args:
-        storage: the URL of its database, where it is not the run folder's.
-        tracking_uri: of its mirror, the same.
+        storage: the database's URL, if it is not the run folder's.
+        tracking_uri: the same for MLflow.
     """
     from harness.search.finalists import finished_runs
     from harness.study.folder import owner_of
-    from reports.decision import decide
-    from reports.next_command import Where
-    from reports.record import best_trial, recipe_trial, winning_trial
-    from reports.study_record import StudyRecord
+    from reports.analysis.decision import decide
+    from reports.commands.next_command import Where
+    from reports.record.queries import best_trial, recipe_trial, winning_trial
+    from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
     setup, scores = record.setup, record.baseline
@@ -158,16 +153,16 @@ def outcome_of(
     )
 
 
-def standing(label: str, trial: "FrozenTrial") -> Standing:
-    from reports.record import score_of, settings_of
+def standing(label: str, trial: "FrozenTrial") -> ScoredTrial:
+    from reports.record.queries import score_of, settings_of
 
     assert trial.values is not None
-    return Standing(label, trial.number, score_of(trial), settings_of(trial))
+    return ScoredTrial(label, trial.number, score_of(trial), settings_of(trial))
 
 
 def front_of(study: "Study") -> tuple[FrontPoint, ...]:
-    """A Pareto search's front; () of any other search."""
-    from reports.record import objectives_of, score_of, settings_of, trials_by_score
+    """The front of a Pareto search; empty for any other search."""
+    from reports.record.queries import objectives_of, score_of, settings_of, trials_by_score
 
     names = objectives_of(study)
     return tuple(
@@ -194,7 +189,7 @@ def as_lines(outcome: SearchOutcome) -> list[str]:
 
 
 def as_data(outcome: SearchOutcome) -> dict[str, Any]:
-    """The outcome as JSON has it."""
+    """The outcome as JSON."""
     return {
         "event": "Outcome",
         "study": outcome.study,
@@ -216,11 +211,11 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
 
 
 def headline(outcome: SearchOutcome) -> str:
-    said = [
+    parts = [
         f"{count} {IN_WORDS.get(state, state)}" for state, count in sorted(outcome.counts.items())
     ]
-    said += [f"{outcome.final_runs} runs of finalists"] if outcome.final_runs else []
-    counts = ", ".join(said)
+    parts += [f"{outcome.final_runs} runs of finalists"] if outcome.final_runs else []
+    counts = ", ".join(parts)
     ended = {
         "": f"{outcome.done} of {outcome.budget} trials are done",
         "user": "The search was stopped, and the same command goes on",
@@ -229,9 +224,9 @@ def headline(outcome: SearchOutcome) -> str:
     return f"{ended}: {counts or 'none yet'}."
 
 
-def standings(outcome: SearchOutcome) -> list[Standing]:
-    """The best trial, then the guide's named ones: a row for each trial, whatever it is called."""
-    rows: dict[int, Standing] = {}
+def standings(outcome: SearchOutcome) -> list[ScoredTrial]:
+    """The best trial and the guide's settings, one row per trial, which may have several labels."""
+    rows: dict[int, ScoredTrial] = {}
     for row in (outcome.best, *outcome.recipes):
         if row is not None:
             known = rows.get(row.number)
@@ -240,7 +235,7 @@ def standings(outcome: SearchOutcome) -> list[Standing]:
 
 
 def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:
-    """What no model made: doing nothing, and undoing the warp itself."""
+    """The scores that bound those of models: the input unchanged, and warped back."""
     named = [("the input unchanged", outcome.noop), ("the input warped back", outcome.oracle)]
     return [(label, value) for label, value in named if value is not None]
 
@@ -248,7 +243,7 @@ def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:
 def table(outcome: SearchOutcome) -> list[str]:
     """One line for the best trial, each named recipe, and the scores that bound them.
 
-    Nothing of a comparison of two settings, which has no trials of its own.
+    Empty for a comparison of two settings, which has no trials.
     """
     if outcome.best is None:
         if outcome.finalists is not None:
@@ -261,49 +256,49 @@ def table(outcome: SearchOutcome) -> list[str]:
     rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
-        f"  {label:<{width}}  {number:<5} {value}  {said}".rstrip()
-        for label, number, value, said in rows
+        f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip()
+        for label, number, value, text in rows
     ]
 
 
 def front_lines(outcome: SearchOutcome) -> list[str]:
-    """A Pareto search's front, the sharpest first; best.yaml holds the one of the best score."""
+    """The front of a Pareto search, the sharpest first; best.yaml has the one of the best score."""
     if not outcome.front:
         return []
     names = list(outcome.front[0].values)
     lines = [f"The front, beaten by none in both {' and '.join(names)}; --trial N exports one:"]
     for point in sorted(outcome.front, key=lambda point: -point.values[names[0]]):
-        said = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
+        values = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
         lines.append(
-            f"  {trial_name(point.number)}  {said}  score {point.score:.4f}  "
+            f"  {trial_name(point.number)}  {values}  score {point.score:.4f}  "
             f"{settings(point.params)}"
         )
     return lines
 
 
 def confirmation(outcome: SearchOutcome) -> list[str]:
-    """The finalists, the best first, and the verdict."""
-    shown = outcome.finalists
-    if shown is None:
+    """The finalists, the best first."""
+    found = outcome.finalists
+    if found is None:
         return []
-    names = {row.name: NAMED_RECIPES.get(row.name, row.name) for row in shown.rows}
+    names = {row.name: NAMED_RECIPES.get(row.name, row.name) for row in found.rows}
     lines = [
-        f"Finalists: {shown.steps} steps, {len(shown.seeds)} fresh seeds, "
-        f"{shown.pairs} held-out pairs."
+        f"Finalists: {found.steps} steps, {len(found.seeds)} fresh seeds, "
+        f"{found.pairs} held-out pairs."
     ]
-    width = max(len(names[row.name]) for row in shown.rows)
-    for row in shown.rows:
+    width = max(len(names[row.name]) for row in found.rows)
+    for row in found.rows:
         mean = "diverged" if row.mean is None else f"{row.mean:.4f}"
         lines.append(f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}")
-    if shown.noop is not None:
-        lines.append(f"  {'the input unchanged':<{width}}  {shown.noop:.4f}")
+    if found.noop is not None:
+        lines.append(f"  {'the input unchanged':<{width}}  {found.noop:.4f}")
     return lines
 
 
 def decision_lines(outcome: SearchOutcome) -> list[str]:
-    """The decision with its reason, the same for an unchanged train.py, and the next command.
+    """The decision with its reason, that for an unmodified train.py, and the next command.
 
-    Sentences are wrapped; a command has a line of its own, to be copied.
+    Sentences are wrapped; a command has lines of its own, to be copied.
     """
     decision = outcome.decision
     if decision is None:
@@ -322,7 +317,7 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
 
 
 def command_lines(command: str, indent: str) -> list[str]:
-    """A command to be copied; a long one goes on in further lines, as a shell takes it."""
+    """A command to be copied; a long one is continued with backslashes."""
     options = command.split(" --")
     if len(indent + command) <= WIDTH or "'" in command:  # what is quoted may look like an option
         return [indent + command]
@@ -357,7 +352,7 @@ def places(outcome: SearchOutcome) -> list[str]:
 
 
 def comparing(outcome: SearchOutcome) -> str:
-    """Where MLflow shows the trials: an address to open, or the command that opens one."""
+    """How to open MLflow at the trials: an address, or a command."""
     uri = outcome.tracking_uri
     if uri is None:
         return f"harness ui --run-dir {quoted(str(outcome.run_dir))}"

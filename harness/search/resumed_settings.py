@@ -3,17 +3,12 @@
 from contextlib import suppress
 from pathlib import Path
 
-from harness.config.options import BUILT_IN_STUDY
-from harness.config.settings import (
-    SearchConfig,
-    TrainSettings,
-    without_half_size,
-)
+from harness.config.settings import SearchConfig, TrainSettings
 from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
 from harness.study.study import checked, find_study
-from reports.study_record import StudyRecord, StudySetup
+from reports.record.study import StudyRecord, StudySetup
 
 LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
 """Training settings that only the profile can set."""
@@ -25,34 +20,14 @@ def facts_at_beginning(config: SearchConfig) -> StudySetup | None:
     Raises:
         UserInputError: the database cannot be opened, or the study's record is damaged.
     """
-    (facts,) = facts_of_studies(config, config.study)
-    return facts
-
-
-def facts_of_studies(config: SearchConfig, *names: str) -> list[StudySetup | None]:
-    """The metadata of each of these studies in the search's database; None if there is none."""
     storage = open_to_read(config.storage or reading_url(RunPaths(config.run_dir).optuna_db))
     if storage is None:
-        return [None for _ in names]
+        return None
     try:
-        found = [find_study(storage, name) for name in names]
-        return [StudyRecord.of(checked(study)).setup if study else None for study in found]
+        study = find_study(storage, config.study)
+        return StudyRecord.of(checked(study)).setup if study else None
     finally:
         storage.engine.dispose()
-
-
-def named_as_begun(config: SearchConfig) -> SearchConfig:
-    """The search under its study's name where the user gives none.
-
-    Version 0.1 called every study `boundary-sharpness` unless it was named, whatever its data. Such
-    a study of this data goes on, unless there is one that is named after the data.
-    """
-    if "study" in config.model_fields_set or config.data is None:
-        return config
-    named, earlier = facts_of_studies(config, config.study, BUILT_IN_STUDY)
-    if named or not earlier or not is_of(config, earlier):
-        return config
-    return config.model_copy(update={"study": BUILT_IN_STUDY})
 
 
 def is_of(config: SearchConfig, begun: StudySetup) -> bool:
@@ -65,10 +40,12 @@ def is_of(config: SearchConfig, begun: StudySetup) -> bool:
     from harness.data.pairs.cache import writable_cache
     from harness.data.pairs.prepare import prepare_data
 
-    train = TrainSettings.model_validate(without_half_size(begun.train.as_data()))
-    wish = (config.data, data.direction, train, writable_cache(), config.skip_bad, config.seed)
+    train = TrainSettings.model_validate(begun.train.as_data())
     with suppress(UserInputError):  # pairs that these settings cannot use are not the study's
-        return bool(prepare_data(*wish).digest == data.digest)
+        prepared = prepare_data(
+            config.data, data.direction, train, writable_cache(), config.skip_bad, config.seed
+        )
+        return prepared.digest == data.digest
     return False
 
 

@@ -2,11 +2,11 @@
 
 from optuna import Study
 
-from harness.paths import StudyPaths, write_aside
+from harness.paths import StudyPaths, left_aside, write_aside
 from harness.search.callbacks import TrialEnd
 from harness.search.ranking import Ranking
-from reports.export import as_yaml, best_config
-from reports.trial_record import TrialRecord
+from reports.export.best_yaml import as_yaml, best_config
+from reports.record.trial import TrialRecord
 
 
 class Retention:
@@ -26,7 +26,7 @@ class Retention:
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number not in self.ranking.leaders:
                 self.remove_files(trial.number)
-        for aside in self.paths.asides():
+        for aside in left_aside(self.paths.folder):
             aside.unlink(missing_ok=True)
         self.write_best()
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +12,20 @@ from harness.console.events import Note, Opened
 from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
-from harness.search.conclusion import conclude, ended, finish, outcome, putting_in_order, tidying
+from harness.search.conclusion import (
+    conclude,
+    ended,
+    finish,
+    logging_errors,
+    outcome,
+    requeueing_at_the_end,
+)
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
 from harness.trials.worker import RunnerFactory, trial_runner
-from reports.names import PhaseName, trial_name
+from reports.record.names import PhaseName, trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -28,7 +34,8 @@ if TYPE_CHECKING:
     from harness.search.finalists import FinalPhase
     from harness.search.phases import SearchPhase
     from harness.search.plan import SearchPlan
-    from harness.tracking import Ending, Tracker
+    from harness.tracking.store import Ending
+    from harness.tracking.study_runs import Tracker
     from harness.trials.launchers.launcher import Launcher
 
 
@@ -62,7 +69,7 @@ def run_search(
     from harness.study.folder import check_folder, claim, set_aside
     from harness.study.locks import only_driver, only_driver_anywhere, sign
     from harness.study.storage import OnlyWriter
-    from reports.study_record import StudyRecord
+    from reports.record.study import StudyRecord
 
     paths, name = plan.paths, plan.config.study
     with (
@@ -127,10 +134,10 @@ def drive(
         started.result()
         phase = SearchPhase(plan, study, tracker, plan.search_budget)
         driver = Driver(plan, phase, launcher, view, baseline, measure)
-        with putting_in_order(driver, plan, study, view), live_report(plan, view):
+        with requeueing_at_the_end(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
         result = outcome(plan, study, stop.reason)
-        with tidying("writing the outcome to MLflow", plan, view):
+        with logging_errors("writing the outcome to MLflow", plan, view):
             ending = (
                 ended("FINISHED", "finished")
                 if finished
@@ -173,7 +180,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     from harness.search.finalists import finished_runs
     from harness.search.time_left import left_of_plan
     from harness.study.study import counted
-    from reports.record import best_trial, completed, score_of, settings_of
+    from reports.record.queries import best_trial, completed, score_of, settings_of
 
     facts, best = plan.facts, best_trial(study)
     data, leader = facts["data"], ""
@@ -216,12 +223,14 @@ def open_finals(
     tracker.reconcile(endings_of(record, "final"))
     phase = FinalPhase(plan, study, record, finalists, tracker, searched)
     if not (plan.compared or phase.exhausted()):
-        others = ", the best that repaints" if both else ""
+        names = ", ".join(
+            f"{one.name} ({one.recipe})" if one.recipe else one.name for one in finalists[:-1]
+        )
         view.show(
             Note(
-                f"The finalists (the best {len(finalists) - 1 - both}{others} and the guide's "
-                f"recommended setting) are trained again: longer, on {plan.config.repeats} fresh "
-                "seeds, and scored on pairs held out from the search. Their runs are f00, f01, ..."
+                f"The finalists ({names} and the guide's recommended setting) are trained again: "
+                f"longer, on {plan.config.repeats} fresh seeds, and scored on pairs held out from "
+                "the search. Their runs are f00, f01, ..."
             )
         )
     return phase
@@ -231,8 +240,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's MLflow tracker; also ends runs that an earlier driver left open."""
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
-    from harness.tracking import MlflowTracker, StudyStore, tags_of
-    from reports.study_record import StudyRecord
+    from harness.tracking.study_runs import MlflowTracker, StudyStore, tags_of
 
     uri = plan.config.tracking_uri
     store = StudyStore(
@@ -242,7 +250,6 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         opening=lambda: one_at_a_time(plan.run_paths),
         identity=identity_of(study),
         recorded=recorded_runs(study),
-        created=1000 * int(datetime.fromisoformat(StudyRecord.of(study).setup.created).timestamp()),
         tags=tags_of(plan.facts),
         space=plan.facts["space"],
     )
@@ -254,8 +261,8 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
 def recorded_runs(study: "Study") -> frozenset[str]:
     """MLflow's ids of the runs in a study's record."""
     from harness.search.finalists import final_trials
-    from reports.study_record import StudyRecord
-    from reports.trial_record import TrialRecord
+    from reports.record.study import StudyRecord
+    from reports.record.trial import TrialRecord
 
     trials = [*study.get_trials(deepcopy=False), *final_trials(study)]
     runs = [StudyRecord.of(study).mlflow_run, *(TrialRecord.of(t).mlflow_run for t in trials)]
@@ -267,7 +274,7 @@ def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending
     from optuna.trial import TrialState
 
     from harness.search.recorder import REQUEUED
-    from reports.trial_record import TrialRecord
+    from reports.record.trial import TrialRecord
 
     def ending(state: TrialState, reason: str) -> "Ending":
         return {

@@ -32,7 +32,7 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
 
 def course_of(study: "Study") -> str:
     """The scores of the latest completed trials as a sparkline with their range; "" if none."""
-    from reports.record import completed, score_of
+    from reports.record.queries import completed, score_of
 
     values = [score_of(trial) for trial in completed(study)]
     latest = values[-40:]

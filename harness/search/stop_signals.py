@@ -27,7 +27,7 @@ class StopSwitch:
             self.reason = "timeout"
         return bool(self.reason)
 
-    def heard(self, number: int, _: FrameType | None) -> None:
+    def receive(self, number: int, _: FrameType | None) -> None:
         """Signal handler: the first signal stops the search cleanly, a second exits at once.
 
         Workers end with the process, and the next search repairs the record. Signals within
@@ -48,7 +48,7 @@ class StopSwitch:
         numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
         if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # under nohup
             numbers.remove(signal.SIGHUP)
-        earlier = {number: signal.signal(number, self.heard) for number in numbers}
+        earlier = {number: signal.signal(number, self.receive) for number in numbers}
         try:
             yield
         finally:

@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.console.time_left import Durations, Work, seconds_left
 from harness.search.plan import SearchPlan
 from harness.study.study import finals_of
-from reports.study_record import StudyRecord, Undertaken
-from reports.trial_record import TrialRecord
+from reports.record.study import StudyRecord, Undertaken
+from reports.record.trial import TrialRecord
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -31,7 +31,7 @@ def time_left(study: Study, now: float | None = None) -> float | None:
     """
     record = StudyRecord.of(study)
     noted, expected = record.undertaken, record.expected_seconds
-    if noted is None:  # of an earlier version
+    if noted is None:
         return None
     now = time.time() if now is None else now
     left = left_after(study, noted.trials, noted.runs, noted.jobs, now)

@@ -14,8 +14,14 @@ from sqlalchemy import create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError, disk_full
+from harness.paths import write_aside
 from harness.study.storage import PatientStorage
 from harness.study.urls import address_of_still, sqlite_address, sqlite_file, without_secrets
+
+UNOPENED = (
+    SQLAlchemyError, StorageInternalError, sqlite3.Error, ImportError, ValueError, RuntimeError,
+)  # fmt: skip
+WAL = "PRAGMA journal_mode=WAL"
 
 
 class OtherSchemaError(UserInputError):
@@ -26,14 +32,21 @@ def open_storage(url: str, make_tables: bool = True) -> PatientStorage:
     """Optuna's storage at a database URL, created if it does not exist.
 
     Raises:
-        UserInputError: the database cannot be reached, or is not a database.
+        UserInputError: the database cannot be reached, is empty, or is not a database.
     """
     url = understood(url)
+    file = sqlite_file(url)
+    if file is not None:
+        refuse_empty(file)
     try:
+        if make_tables and file is not None and file.parent.is_dir() and not file.exists():
+            create(file, "VACUUM")
         storage = PatientStorage(
             url, engine_kwargs=engine_arguments(url), skip_table_creation=not make_tables
         )
-    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, RuntimeError) as error:
+    except UNOPENED as error:
+        if disk_full(error):
+            raise
         raise unopened(url, error) from None
     if url.startswith("sqlite"):
         # Safe if a process dies, and syncing to disk would take most of the time of a write.
@@ -49,12 +62,14 @@ def open_to_read(url: str) -> PatientStorage | None:
     """Optuna's storage at a database URL, without creating anything; None if it does not exist.
 
     Raises:
-        UserInputError: the database cannot be reached, or is not a database.
+        UserInputError: the database cannot be reached, is empty, or is not a database.
     """
     url = understood(url)
     file = sqlite_file(url)
-    if file is not None and not file.exists():
-        return None
+    if file is not None:
+        refuse_empty(file)
+        if not file.exists():
+            return None
     try:
         engine = create_engine(url, **engine_arguments(url))
         try:
@@ -126,17 +141,40 @@ def sqlite_url(file: Path) -> str:
     """The URL of a SQLite file, created with a write-ahead log so that readers never wait.
 
     Raises:
-        UserInputError: the file is not an SQLite database.
+        UserInputError: the file is empty, or is not an SQLite database.
     """
     url = sqlite_address(file)
+    refuse_empty(file)
     try:
+        if not file.exists():
+            create(file, WAL)
         with closing(sqlite3.connect(file, timeout=60)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(WAL)
     except sqlite3.DatabaseError as error:
         if disk_full(error):
             raise
         raise unopened(url, error) from None
     return url
+
+
+def create(file: Path, statement: str) -> None:
+    """Create a SQLite file by a statement that writes its first page; never an empty file."""
+    with write_aside(file) as aside, closing(sqlite3.connect(aside)) as connection:
+        connection.execute(statement)
+
+
+def refuse_empty(file: Path) -> None:
+    """Refuse a SQLite file of zero bytes, which no study leaves; SQLite would begin it anew.
+
+    Raises:
+        UserInputError: it is empty.
+    """
+    if file.is_file() and not file.stat().st_size:
+        raise UserInputError(
+            f"The study's database {file} is empty (0 bytes), so its studies are lost, as after an "
+            "interrupted copy or on a full disk: restore it from a copy, or delete it to search "
+            "anew."
+        )
 
 
 def reading_url(file: Path) -> str:

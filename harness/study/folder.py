@@ -12,7 +12,7 @@ from optuna import Study
 from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_aside
 from harness.study.study import identity_of
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 
 
 def check_folder(paths: StudyPaths, study: Study | None) -> None:

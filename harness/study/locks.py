@@ -18,7 +18,7 @@ from harness.paths import RunPaths, StudyPaths, lock_beside, write_aside
 from harness.study.storage import PatientStorage
 from harness.study.study import find_study
 from harness.study.urls import sqlite_file
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
     """
     with named_refusals(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
-    with held(paths.lock, name, lambda: holder(paths)):
+    with file_lock(paths.lock, name, lambda: holder(paths)):
         with write_aside(paths.driver) as aside:
             aside.write_text(json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
         yield
@@ -54,14 +54,14 @@ def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
                 raise searched_already(name, signer(database, name))
             yield
     elif file is not None:
-        with held(lock_beside(file, name), name, lambda: signer(database, name)):
+        with file_lock(lock_beside(file, name), name, lambda: signer(database, name)):
             yield
     else:
         yield
 
 
 @contextmanager
-def held(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
+def file_lock(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
     """Hold a lock file of a study. `by` returns the name of another holder, for the error."""
     file = FileLock(lock, timeout=0)
     try:

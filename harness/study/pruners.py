@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from harness.config.settings import PrunerName
 from harness.study.one_kind import of_one_kind
-from reports.trial_record import TrialRecord
+from reports.record.trial import TrialRecord
 from search_spaces.generators import GENERATOR
 
 KEEP_ONE_IN = 2

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.config.settings import SamplerName
 from harness.study.one_kind import of_one_kind
-from reports.trial_record import enqueued_params
+from reports.record.trial import enqueued_params
 from search_spaces.generators import GENERATOR, REPAINT, WARP, GeneratorKind
 
 

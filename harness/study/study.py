@@ -18,16 +18,16 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from harness.config.settings import SamplerName, without_half_size
+from harness.config.settings import SamplerName
 from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
 from harness.study.samplers import make_sampler
 from harness.study.storage import OnlyWriter, PatientStorage
 from harness.study.urls import without_secrets
-from reports.record_format import VERSION, RecordError
-from reports.record_migrations import NewerRecordError
-from reports.study_record import (
+from reports.record.format import VERSION, RecordError
+from reports.record.migrations import NewerRecordError
+from reports.record.study import (
     FINISHED_MAKING,
     Direction,
     RunsRecord,
@@ -38,7 +38,7 @@ from reports.study_record import (
     is_of_runs,
     is_ours,
 )
-from reports.trial_record import TrialRecord
+from reports.record.trial import TrialRecord
 from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
@@ -106,8 +106,13 @@ def checked(study: Study) -> Study:
     return study
 
 
-def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) -> list[Study]:
+def open_existing(
+    paths: RunPaths, storage_url: str | None, name: str | None = None
+) -> tuple[list[Study], dict[str, UserInputError]]:
     """The completely created studies of a run folder or database: all, or the one named.
+
+    Returns:
+        The studies, and the names of those whose records cannot be read, with the reasons.
 
     Raises:
         UserInputError: there is no such folder or database, or no such study in it.
@@ -127,13 +132,18 @@ def open_existing(paths: RunPaths, storage_url: str | None, name: str | None) ->
             f"There is no study in {where}: to read another search name {place}, or run harness "
             "search first."
         )
-    names = optuna.get_all_study_names(storage) if name is None else [name]
-    found = [checked(study) for each in names if (study := find_study(storage, each))]
-    if name is not None and not found:
+    found, unreadable = [], {}
+    for each in optuna.get_all_study_names(storage) if name is None else [name]:
+        try:
+            if study := find_study(storage, each):
+                found.append(checked(study))
+        except UserInputError as error:
+            unreadable[each] = error
+    if name is not None and not found and not unreadable:
         names = optuna.get_all_study_names(storage)
         listed = ", ".join(each for each in names if find_study(storage, each)) or "none"
         raise UserInputError(f"There is no study {name} in {where}; its studies are: {listed}.")
-    return found
+    return found, unreadable
 
 
 def read_study(
@@ -147,14 +157,19 @@ def read_study(
         storage: the URL of Optuna's database, if it is not in the run folder.
 
     Raises:
-        UserInputError: there is no such study, or there are several and `name` is None.
+        UserInputError: there is no such study, its record cannot be read, or there are several and
+            `name` is None.
     """
-    studies = open_existing(RunPaths(Path(run_dir)), storage, name)
-    if not studies:
+    studies, unreadable = open_existing(RunPaths(Path(run_dir)), storage, name)
+    names = [*(study.study_name for study in studies), *unreadable]
+    if not names:
         raise UserInputError(f"There is no study in {run_dir} yet: run harness search first.")
-    if len(studies) > 1:
-        names = ", ".join(study.study_name for study in studies)
-        raise UserInputError(f"There are several studies ({names}): name one with --study NAME.")
+    if len(names) > 1:
+        raise UserInputError(
+            f"There are several studies ({', '.join(names)}): name one with --study NAME."
+        )
+    for error in unreadable.values():
+        raise error
     return studies[0]
 
 
@@ -227,11 +242,7 @@ def create_study(
 def create_marked(
     storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, Any]
 ) -> Study:
-    """Create a study with attributes in one step, so that an incomplete one is known to be ours.
-
-    Raises:
-        UserInputError: another study has that name.
-    """
+    """Create a study with attributes in one step, so that an incomplete one is known to be ours."""
     database = storage._backend if isinstance(storage, _CachedStorage) else storage
     try:
         if isinstance(database, PatientStorage):
@@ -304,14 +315,7 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
     Raises:
         UserInputError: names all differences.
     """
-    setup = StudyRecord.of(study).setup
-    if setup.train.as_data().get("half_size_steps"):
-        raise UserInputError(
-            f"Study {study.study_name} was begun with --half-size-first, which no longer exists, "
-            "so new trials would not compare with its own: begin anew with --study NAME, and "
-            "--enqueue its best.yaml."
-        )
-    made, given = fixed_facts(setup.as_data()), fixed_facts(facts)
+    made, given = fixed_facts(StudyRecord.of(study).setup.as_data()), fixed_facts(facts)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(given[key])})"
         for key, words in FIXED_FACTS.items()
@@ -325,9 +329,9 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
 
 
 def note_places(study: Study, facts: Mapping[str, Any]) -> None:
-    """Update the paths in the metadata: the run folder may have been moved."""
+    """Update the paths in the metadata: the run folder, or the data, may have been moved."""
     setup = StudyRecord.of(study).setup.as_data()
-    for key in ("warm_start_folder", "program"):
+    for key in ("data", "warm_start_folder", "program"):
         if key in facts and setup[key] != facts[key]:
             StudyRecord.note(study, **{key: facts[key]})
 
@@ -336,7 +340,7 @@ def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of `FIXED_FACTS`, without paths in the run folder, which may be moved."""
     data, program = facts["data"], facts.get("program")
     flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
-    flat["train"] = without_half_size(facts["train"])
+    flat["train"] = dict(facts["train"])
     flat["precision"] = flat["train"].pop("precision", "float32")
     if program:
         flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}

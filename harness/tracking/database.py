@@ -62,6 +62,8 @@ def settle(file: Path, artifacts: Path) -> None:
     Raises:
         sqlite3.Error: it is damaged, or cannot be read or updated.
     """
+    if not file.stat().st_size:
+        raise sqlite3.DatabaseError("it is empty")  # MLflow would begin it anew
     with closing(sqlite3.connect(file, timeout=60)) as database:
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -75,6 +77,18 @@ def settle(file: Path, artifacts: Path) -> None:
                 where = moved.partition(" ")[2]
                 database.execute(f"UPDATE {table} SET {column} = located({column}) {where}")
         database.commit()
+
+
+def not_utf8(file: Path) -> str:
+    """Why MLflow cannot use a database at this path; "" if it can.
+
+    In a path that is not UTF-8 it creates no tables, and writes artifacts to another path.
+    """
+    try:
+        str(file.absolute()).encode()
+    except UnicodeEncodeError:
+        return f"the path of its database {file} is not UTF-8: rename or move the run folder"
+    return ""
 
 
 def damaged(file: Path, error: sqlite3.Error) -> str:
@@ -93,8 +107,10 @@ def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
     MLflow's pages are lost.
 
     Raises:
-        UserInputError: the database is damaged.
+        UserInputError: the database is damaged, or its path is not UTF-8.
     """
+    if why := not_utf8(paths.mlflow_db):
+        raise UserInputError(f"MLflow cannot be opened: {why}.")
     try:
         if not why_not_writable(paths.root) and os.access(paths.mlflow_db, os.W_OK):
             with FileLock(paths.opening_lock):

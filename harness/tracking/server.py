@@ -1,27 +1,31 @@
 """Run MLflow's own server on a run folder: local only, without telemetry, until Ctrl-C."""
 
 import http.client
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 import webbrowser
 from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from harness.errors import HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.study.urls import sqlite_address
-from harness.tracking import ended_with_parent, served
+from harness.tracking import ended_with_parent
+from harness.tracking.client import named_errors, quiet_client
 from harness.tracking.columns import VIEW, VIEW_TAG
+from harness.tracking.database import served
+from harness.tracking.sender import AwayError, RefusedError
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
 
 APP = "harness"
 """The entry point of `harness.tracking.pages`."""
@@ -55,7 +59,11 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
         server = start(server_command(database, paths.mlflow_artifacts, base), log)
         try:
             wait_until_it_answers(server, base, log)
-            address = base + page_of(chosen_experiment(base, study, paths))
+            try:
+                with named_errors():
+                    address = base + page_of(chosen_experiment(base, study, paths))
+            except (AwayError, RefusedError) as error:
+                raise HarnessError(f"MLflow's server answers with an error ({error}).") from error
             print(f"{address}\nCtrl-C ends it.", flush=True)
             if open_browser:
                 webbrowser.open(address)
@@ -119,11 +127,7 @@ def quiet_environment() -> dict[str, str]:
 
 
 def free_port(preferred: int) -> int:
-    """`preferred`, or the next port that is free.
-
-    Raises:
-        UserInputError: no port in the range is free.
-    """
+    """`preferred`, or the next port that is free."""
     limit = min(preferred + TRIED_PORTS, 65536)
     for port in range(preferred, limit):
         with socket.socket() as probe:
@@ -139,11 +143,7 @@ def free_port(preferred: int) -> int:
 
 
 def wait_until_it_answers(server: "subprocess.Popen[bytes]", base: str, log: Path) -> None:
-    """Return once the server answers.
-
-    Raises:
-        HarnessError: it exited, or took too long.
-    """
+    """Return once the server answers."""
     deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -160,73 +160,43 @@ def died(server: "subprocess.Popen[bytes]", log: Path) -> str:
     return f"MLflow's server ended by itself with exit code {server.returncode}: see {log}."
 
 
-def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> dict[str, Any] | None:
-    """MLflow's experiment of `study`, or of the latest run; None if there is no run yet.
-
-    Raises:
-        UserInputError: no experiment has that name.
-    """
-    answer = api_response(base, "experiments/search", max_results=1000)
-    experiments: dict[str, dict[str, Any]] = {
-        each["experiment_id"]: each for each in answer.get("experiments", [])
-    }
+def chosen_experiment(base: str, study: str | None, paths: RunPaths) -> "Experiment | None":
+    """MLflow's experiment of `study`, or of the latest run; None if there is no run yet."""
+    client = quiet_client(base)
     if study is not None:
-        for each in experiments.values():
-            if each["name"] == study:
-                return each
-        raise UserInputError(f"MLflow has no study {study} in {paths.root}: see harness status.")
-    youngest = api_response(
-        base,
-        "runs/search",
-        experiment_ids=list(experiments),
-        max_results=1,
-        order_by=["attributes.start_time DESC"],
-    ).get("runs", [])
-    return experiments[youngest[0]["info"]["experiment_id"]] if youngest else None
+        found = client.get_experiment_by_name(study)
+        if found is None or found.lifecycle_stage != "active":
+            raise UserInputError(
+                f"MLflow has no study {study} in {paths.root}: see harness status."
+            )
+        return found
+    ids = [each.experiment_id for each in client.search_experiments()]
+    latest = client.search_runs(ids, max_results=1, order_by=["attributes.start_time DESC"])
+    return client.get_experiment(latest[0].info.experiment_id) if latest else None
 
 
-def page_of(experiment: dict[str, Any] | None) -> str:
+def page_of(experiment: "Experiment | None") -> str:
     """The path of an experiment's page in MLflow, with the study's own columns if it has them."""
     if experiment is None:
         return "/"
-    tags = {tag["key"] for tag in experiment.get("tags", [])}
     query = {"workflowType": "machine_learning"}
-    if VIEW_TAG in tags:
+    if VIEW_TAG in experiment.tags:
         query["viewStateShareKey"] = VIEW
-    return f"/#/experiments/{experiment['experiment_id']}/runs?{urlencode(query)}"
-
-
-def api_response(base: str, endpoint: str, **body: Any) -> dict[str, Any]:
-    """The response of an endpoint of MLflow's REST API.
-
-    Raises:
-        HarnessError: the server answers with an error.
-    """
-    request = urllib.request.Request(
-        f"{base}/api/2.0/mlflow/{endpoint}",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        with DIRECTLY.open(request, timeout=60) as answer:
-            content: dict[str, Any] = json.load(answer)
-            return content
-    except urllib.error.HTTPError as error:
-        raise HarnessError(f"MLflow's server answered {error.code} to {endpoint}.") from error
+    return f"/#/experiments/{experiment.experiment_id}/runs?{urlencode(query)}"
 
 
 def end(server: "subprocess.Popen[bytes]") -> None:
     """End the server and its child processes; a second Ctrl-C does not interrupt this."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    tell(server, signal.SIGTERM)
+    signal_group(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         server.wait(timeout=ENDS_WITHIN)
-    tell(server, signal.SIGKILL)
+    signal_group(server, signal.SIGKILL)
     server.wait()
 
 
-def tell(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+def signal_group(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     """Send a signal to the server's process group, if it still exists."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, number)

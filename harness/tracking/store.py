@@ -12,7 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from harness.study.urls import sqlite_file
 from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
-from harness.tracking.database import damaged, located, make_database, settle
+from harness.tracking.database import damaged, located, make_database, not_utf8, settle
 from harness.tracking.metrics import table_of
 from harness.tracking.outbox import Entry, now
 from harness.tracking.sender import AwayError, RefusedError, Say
@@ -80,10 +80,12 @@ class MlflowStore:
             AwayError: it cannot be opened now.
         """
         self.say, self.ready = say, False
+        file = sqlite_file(self.uri)
+        if file is not None and (why := not_utf8(file)):
+            raise AwayError(why)
         try:
             with named_errors():
                 with self.opening():
-                    file = sqlite_file(self.uri)
                     if self.artifacts is not None and file is not None:
                         self.open_file(file, self.artifacts)
                     self.client = quiet_client(self.uri)

@@ -1,11 +1,8 @@
 """A study's trials in MLflow, a mirror of Optuna's study, which is the record."""
 
 import json
-import math
 import tempfile
-import time
-from collections.abc import Collection, Mapping, Sequence, Set
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,15 +12,12 @@ from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
 from harness.tracking.model_registry import Left, keep_weights, register
 from harness.tracking.outbox import Entry
-from harness.tracking.sender import Deliveries, RefusedError
+from harness.tracking.sender import Deliveries
 from harness.tracking.store import RUNNING, Ending, MlflowStore
 from harness.trials.messages import Rung, TrialTask
-from reports.names import PhaseName, phase_of, trial_name
+from reports.record.names import PhaseName, phase_of, trial_name
 from search_spaces.trial_params import TrialParams
 
-SAMPLED_EVERY = 10.0  # seconds between two samples of the machine's load
-# Prefix of the metrics on MLflow's page of system metrics.
-MACHINE = "system/"
 IDENTITY_TAG = "study_identity"
 PARENT_TAG = "mlflow.parentRunId"
 # The tag with a run's number, per phase.
@@ -93,8 +87,7 @@ class StudyStore(MlflowStore):
 
     Attributes:
         identity: unique id of the study.
-        recorded: run ids in the study's record; an old version without identities created some.
-        created: creation time of the study, in milliseconds since 1970; inf if unknown.
+        recorded: run ids in the study's record.
         tags: tags of every run.
         space: text of the search space.
         parent: MLflow's id of the parent run.
@@ -102,21 +95,14 @@ class StudyStore(MlflowStore):
 
     identity: str
     recorded: Collection[str] = ()
-    created: float = math.inf
     tags: Mapping[str, str]
     space: str
     parent: str | None = None
-    sample_at: float = 0.0
 
     def find_runs(self) -> None:
         """Find or create the parent run, and find the runs of earlier drivers."""
         self.learn()
         parents = self.search("tags.role = 'study'")
-        missing = set(self.recorded) - {*self.runs.values(), *(run.info.run_id for run in parents)}
-        if missing or (not parents and self.artifacts is not None):
-            self.adopt(missing)
-            self.learn()
-            parents = self.search("tags.role = 'study'")
         if parents:
             self.parent = parents[0].info.run_id
             self.client.update_run(self.parent, RUNNING)
@@ -134,28 +120,6 @@ class StudyStore(MlflowStore):
     def search(self, condition: str) -> list[Any]:
         """All runs of this study that meet a condition, oldest first."""
         return super().search(f"{condition} and tags.{IDENTITY_TAG} = '{self.identity}'")
-
-    def adopt(self, recorded: Set[str]) -> None:
-        """Tag runs that an old version, without identities, created for this study.
-
-        Those are the runs whose ids are in the record, and their parent. In the run folder's own
-        store they are also the parent runs started after the study was created (a search stopped
-        within seconds has recorded no id), and all their child runs.
-        """
-        found = super().search("attributes.status != ''")
-        unmarked = [run for run in found if IDENTITY_TAG not in run.data.tags]
-        parents = {run.info.run_id: run.data.tags.get(PARENT_TAG) for run in unmarked}
-        own = recorded & parents.keys()
-        own |= {parents[run] for run in own} & parents.keys()
-        if self.artifacts is not None:
-            own |= {
-                run.info.run_id
-                for run in unmarked
-                if run.data.tags.get("role") == "study" and run.info.start_time >= self.created
-            }
-            own |= {run for run, parent in parents.items() if parent in own}
-        for run in own:
-            self.client.set_tag(run, IDENTITY_TAG, self.identity)
 
     def learn(self) -> None:
         """Find our runs. If a trial has two, prefer the recorded one, then one with metrics, then
@@ -198,29 +162,6 @@ class StudyStore(MlflowStore):
     def tags_of_new(self) -> Mapping[str, str]:
         own = {**self.tags, IDENTITY_TAG: self.identity}
         return {**own, PARENT_TAG: self.parent} if self.parent else own
-
-    def write(self, entries: Sequence[Entry]) -> None:
-        super().write(entries)
-        with suppress(RefusedError):  # the parent run was deleted: the trials matter more
-            self.attempt(self.sample_machine)
-
-    def sample_machine(self) -> None:
-        """Log the load of the driver's machine on the parent run, from time to time."""
-        import psutil
-
-        if self.parent is None or time.monotonic() < self.sample_at:
-            return
-        busy, memory = psutil.cpu_percent(), psutil.virtual_memory()
-        began, self.sample_at = self.sample_at, time.monotonic() + SAMPLED_EVERY
-        if not began:
-            return  # the load is measured since the previous sample: the first has none
-        values = {
-            f"{MACHINE}cpu_utilization_percentage": busy,
-            f"{MACHINE}system_memory_usage_megabytes": memory.used / 1e6,
-            f"{MACHINE}system_memory_usage_percentage": memory.percent,
-        }
-        # The step is the time in seconds since 1970, so that a resumed search extends the curve.
-        self.log(self.parent, [Entry("", metrics=values, step=int(time.time()))])
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         """End runs that MLflow shows as running, of trials that have ended in the record."""
@@ -319,34 +260,3 @@ class MlflowTracker(Deliveries):
 
     def conclude(self, ending: Ending, left: Left) -> None:
         self.add(partial(self.store.conclude, ending, left))
-
-
-class NullTracker:
-    """Records nothing."""
-
-    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
-        pass
-
-    def rung(self, trial: str, rung: Rung) -> None:
-        pass
-
-    def end(self, trial: str, ending: Ending) -> None:
-        pass
-
-    def lead(self, trial: str, note: str) -> None:
-        pass
-
-    def run_id(self, trial: str) -> str | None:
-        return None
-
-    def parent(self) -> str | None:
-        return None
-
-    def reconcile(self, endings: Mapping[str, Ending]) -> None:
-        pass
-
-    def conclude(self, ending: Ending, left: Left) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass

@@ -6,7 +6,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from reports.names import PhaseName, trial_name
+from reports.record.names import PhaseName, trial_name
 from search_spaces.trial_params import TrialParams, Value
 
 

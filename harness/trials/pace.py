@@ -19,7 +19,7 @@ from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.trials.messages import Pace
-from reports.names import RECOMMENDED
+from reports.record.names import RECOMMENDED
 from search_spaces.recipes import load_recipes
 
 # Seconds to spend on each kind of generator, if that is enough for two steps.

@@ -8,17 +8,16 @@ import faulthandler
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.config.settings import TrialPlan
+from harness.data.files.processes import end_with_parent
 from harness.errors import (
     DivergedError,
     HarnessError,
@@ -165,7 +164,8 @@ def serve(
     os.environ.clear()
     os.environ.update(environment)
     limit_spinning()
-    end_with_driver()
+    die_with_parent()
+    end_with_parent()  # on other systems than Linux, and if the driver ended before
     discard_output(log)
     run_orders(pipe, factory, plan)
 
@@ -269,17 +269,3 @@ def die_with_parent() -> None:
         libc: Any = ctypes.CDLL(None)
         pr_set_pdeathsig = 1
         libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
-
-
-def end_with_driver() -> None:
-    """End this process whenever and however the driver ends."""
-    die_with_parent()
-    driver = parent_process()
-    assert driver is not None
-
-    def watch() -> None:
-        # For other systems than Linux, and if the driver ended before the signal was requested.
-        connection.wait([driver.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

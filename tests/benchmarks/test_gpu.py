@@ -108,37 +108,62 @@ def with_mps(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{control.parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
+# One part of each kind: a command of its own, work on the device, several processes.
+QUICK_PARTS = ("machine", "tests", "loop", "kernels", "streams", "processes", "ceilings")
+
+
+@pytest.mark.parametrize(
+    "parts", [QUICK_PARTS, pytest.param(tuple(gpu.PARTS), marks=pytest.mark.slow)]
+)
 @pytest.mark.timeout(900)
-def test_the_whole_call_is_rehearsed(tmp_path: Path, with_mps: dict[str, str]) -> None:
-    """Every part of it, as it will run on a GPU, in tiny sizes: nothing fails or is left out."""
+def test_the_call_is_rehearsed(
+    tmp_path: Path, with_mps: dict[str, str], parts: tuple[str, ...]
+) -> None:
+    """Each part, as it will run on a GPU, in tiny sizes: nothing fails or is left out."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(out), "--rehearse"]
-    command += ["--minutes", "12"]
+    command += ["--minutes", "12", "--parts", ",".join(parts)]
     done = subprocess.run(command, cwd=ROOT, env=with_mps, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (out / "gpu.jsonl").read_text("utf-8").splitlines()]
     wrong = [row for row in rows if "left_out" in row or "failed" in row or "Traceback" in str(row)]
     assert not wrong, wrong
-    assert [row["part"] for row in rows if row.keys() == {"at", "part", "seconds"}] == [*gpu.PARTS]
-    found = {part: [row for row in rows if row["part"] == part] for part in gpu.PARTS}
-    assert "1 passed" in next(row["text"] for row in found["tests"] if row.get("what") == "summary")
-    (searched,) = (row for row in found["search"] if row.get("what") == "search")
+    ended = [row["part"] for row in rows if row.keys() == {"at", "part", "seconds"}]
+    assert ended == list(parts)
+
+    def found(part: str, what: str) -> list[dict[str, Any]]:
+        return [row for row in rows if (row["part"], row.get("what")) == (part, what)]
+
+    assert "1 passed" in found("tests", "summary")[0]["text"]
+    assert [row["precision"] for row in found("loop", "loop")] == ["tf32", "bfloat16"]
+    assert found("kernels", "kernel")
+    for part in {"streams", "processes", "mps"} & {*parts}:
+        assert [row["count"] for row in found(part, "trials")] == [2], part
+    assert [row["name"] for row in found("ceilings", "ceiling")] == [
+        "copy",
+        "tf32",
+        "bfloat16",
+        "float32",
+    ]
+    text = (out / "table.txt").read_text("utf-8")
+    assert text.startswith("REHEARSAL")
+    files = {file.name for file in out.iterdir()}
+    assert {"table.txt", "gpu.jsonl"} < files
+    assert len(files) == 3 + ("search" in parts)
+    if "search" not in parts:
+        return
+    (searched,) = found("search", "search")
     assert (searched["code"], searched["complete"]) == (0, 2)
-    verdict = [row["text"] for row in found["search"] if row.get("what") == "verdict"]
+    verdict = [row["text"] for row in found("search", "verdict")]
     assert verdict
-    assert all(text in (out / "table.txt").read_text("utf-8") for text in verdict)
-    ways = [(row["netG"], row["way"]) for row in found["rates"] if row.get("what") == "step"]
-    assert ways == [
+    assert all(each in text for each in verdict)
+    assert [(row["netG"], row["way"]) for row in found("rates", "step")] == [
         (netG, way)
         for netG in ("unet_128", "warp_unet_128")
         for way in ("reference", "tf32", "bfloat16", "float32")
     ]
-    for part in ("streams", "processes", "mps"):
-        assert [row["count"] for row in found[part] if row.get("what") == "trials"] == [2], part
-    assert any(row.get("score", 0) > 0 for row in found["plain"])
-    assert {"best.yaml", "table.txt", "gpu.jsonl"} < {file.name for file in out.iterdir()}
-    assert len(list(out.iterdir())) == 4
-    assert (out / "table.txt").read_text("utf-8").startswith("REHEARSAL")
+    assert found("plain", "plain")[0]["score"] > 0
+    assert "best.yaml" in files
 
 
 @pytest.mark.parametrize("perceptual", [False, True])

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import pytest
+from null_tracker import NullTracker
 
 import benchmarks.driver
 import harness.search.search
 from benchmarks.simulated import make_plan
 from harness.search.result import outcome_of
 from harness.study.study import read_study
-from harness.tracking import NullTracker, tags_of
+from harness.tracking.study_runs import tags_of
 
 BUDGET = 24
 

@@ -16,8 +16,8 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 from striking import forked_by
 
-from harness.tracking import quiet_client
-from reports.record import trials_by_score
+from harness.tracking.client import quiet_client
+from reports.record.queries import trials_by_score
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -1,19 +1,20 @@
 """One search in a process of its own, to be ended by force; `started` starts it."""
 
 import argparse
+import multiprocessing
 import sys
 from functools import partial
 from pathlib import Path
 
 import driving
 import striking
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.console.views import PlainView
 from harness.search.result import as_lines
 from harness.search.search import run_search
 from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.launchers.ray import connect
 
 
@@ -43,6 +44,7 @@ def main() -> int:
         striking.strike_at(asked.strike_at, strike)
     if asked.strike_in_worker_at:
         runner = partial(striking.struck, runner, victims, asked.strike_in_worker_at, mark)
+    multiprocessing.set_forkserver_preload(["harness.search.plan"])  # imported by each runner
     if asked.launcher == "ray":
         connect(None)
     plan = driving.make_plan(

@@ -45,7 +45,7 @@ def make_optuna(file: Path) -> None:
 
 def make_mlflow(file: Path, artifacts: Path) -> None:
     """A store with runs of somebody else's that look like ours, in an experiment of our name."""
-    from harness.tracking import quiet_client
+    from harness.tracking.client import quiet_client
 
     client = quiet_client(f"sqlite:///{file}")
     for name in ("fake", "another"):

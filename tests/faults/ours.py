@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 from others import looked_at, parts_of, their_study, tree
 from sessions import JOBS, Ended, Twist
 
-from harness.paths import RunPaths, StudyPaths
-from reports.record import trials_by_score
+from harness.paths import RunPaths, StudyPaths, left_aside
+from reports.record.queries import trials_by_score
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED)
 NEVER_BEGUN = ("raises", "diverges")  # runs that go wrong before they are noted
@@ -169,7 +169,7 @@ def check_files(folder: RunFolder, now: Record, how: str, formerly: Iterable[Pat
         top = set(now.leading[:3])
         assert kept <= top, "weights of trials that do not lead"
         assert top - folder.gone <= kept, "weights of a leader are lost"
-        assert not paths.asides()
+        assert not left_aside(paths.folder)
 
 
 def check_others(folder: RunFolder) -> None:

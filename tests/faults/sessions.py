@@ -18,7 +18,9 @@ from alembic.script import ScriptDirectory
 from driving import TRAIN, Instant, make_plan
 from forked import Forked, Killed
 from in_threads import ThreadLauncher, WorkerDies
+from null_tracker import NullTracker
 
+import harness.search.conclusion
 import harness.search.search
 import harness.study.storage
 import harness.study.study
@@ -30,7 +32,6 @@ from harness.errors import DivergedError, HarnessError
 from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import SearchPlan
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.messages import Baseline, ProgressCallback, Report, TrialResult, TrialTask
 
 JOBS = 2
@@ -50,7 +51,7 @@ PLACES = [
     "harness.search.recorder:Recorder.tell",
     "optuna:Study.tell",
     "harness.search.retention:Retention.write_best",
-    "reports.export:as_yaml",
+    "reports.export.best_yaml:as_yaml",
     "harness.search.driver:Driver.give_up",
 ]
 MIRROR_PLACES = [
@@ -68,9 +69,12 @@ IMPORTED_LATE = [
     "harness.search.finalists",
     "harness.study.database",
     "harness.search.driver",
+    "harness.search.open_database",
     "harness.search.phases",
+    "harness.search.time_left",
     "harness.study.folder",
-    "reports.export",
+    "harness.study.locks",
+    "reports.export.best_yaml",
 ]
 
 
@@ -215,7 +219,7 @@ def run(plan: SearchPlan, twist: Twist, pipe: Connection) -> Ended:
     harness.search.search.make_launcher = lambda plan, factory: ThreadLauncher(
         factory, plan.trial_plan
     )
-    harness.search.search.write_page = lambda *_: None  # what a report shows is tested elsewhere
+    harness.search.conclusion.write_page = lambda *_: None  # reports are tested elsewhere
     if not twist.mirrored:
         harness.search.search.open_tracker = lambda *_: NullTracker()
     if twist.mlflow_away:

@@ -22,7 +22,7 @@ from sessions import MIRROR_PLACES, Ended, Twist, make_sessions_quick
 from test_any_order import COMMON, MORE, AnyOrder, places
 
 from harness.paths import RunPaths
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 
 GARBAGE = b"it was a database" * 300
 made: dict[str, Path] = {}

@@ -27,7 +27,7 @@ STAGES = [
     "optuna:Study.enqueue_trial:after:3",
     "harness.study.study:create_study:after:1",
     "harness.search.retention:Retention.write_best:before:2",
-    "reports.export:as_yaml:after:2",
+    "reports.export.best_yaml:as_yaml:after:2",
     "optuna:Study.ask:after:1",
     "harness.search.driver:Driver.begin:before:2",
     "optuna.trial:Trial.report:before:2",

@@ -19,7 +19,7 @@ import harness.tracking.sender
 from harness.console.events import Event, Note, TrialEnded
 from harness.console.views import View
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 
 BUDGET = 24
 # Without what a server does beside answering.

@@ -16,6 +16,7 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 
 import harness.search.search
@@ -25,7 +26,6 @@ from harness.errors import UserInputError
 from harness.search.stop_signals import StopSwitch
 from harness.study.database import open_storage
 from harness.study.locks import only_driver_anywhere
-from harness.tracking import NullTracker
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(900)]
 PASSWORD = "s3cret-and-long"

@@ -10,12 +10,12 @@ from checking import check_finished, check_mirror, check_whole, started
 from optuna.trial import TrialState
 from striking import VICTIMS, Victims
 
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 
 # Where each stage is, and whose step that is. What writes best.yaml comes first, while every trial
 # is one of the guide's and has it written anew.
 STAGES = {
-    "writing best.yaml": ("driver", "reports.export:as_yaml:after:2"),
+    "writing best.yaml": ("driver", "reports.export.best_yaml:as_yaml:after:2"),
     "training": ("worker", "harness.training.step:Pix2Pix.step:after:15"),
     "scoring": ("worker", "harness.evaluation.evaluator:Evaluator.restored_by:after:2"),
     "recording a rung": ("driver", "optuna.trial:Trial.report:after:4"),

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from checking import trials
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 
 import harness.search.search
 from harness.console.views import QuietView
 from harness.errors import is_out_of_memory
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.messages import Report, TrialResult, TrialTask
 
 GIGABYTE = 1 << 30

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import optuna
 from driving import make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import remembered
 
@@ -16,7 +17,6 @@ from harness.search.driver import Driver
 from harness.search.finalists import FinalPhase, choose
 from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
-from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, Baseline, Rung, TrialTask
 from harness.trials.worker import Measure, Message, OutOfMemory, Prepare, Ready
@@ -77,7 +77,8 @@ class Scene:
 
 
 def planned(folder: Path, **options: Any) -> SearchPlan:
-    return make_plan(folder, jobs=2, budget=8, finalists=1, repeats=2, max_failures=99, **options)
+    settings: dict[str, Any] = {"budget": 8, "finalists": 1, "repeats": 2, "max_failures": 99}
+    return make_plan(folder, jobs=2, **settings | options)
 
 
 def scene(folder: Path, baseline: Baseline | None, measures: bool = False, **options: Any) -> Scene:

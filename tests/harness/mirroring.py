@@ -6,8 +6,8 @@ from typing import Any
 from driving import PIXEL, make_plan
 
 from harness.paths import RunPaths
-from harness.tracking import MlflowTracker, StudyStore, tags_of
 from harness.tracking.outbox import Entry
+from harness.tracking.study_runs import MlflowTracker, StudyStore, tags_of
 from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 import pytest
 from driving import Instant
+from null_tracker import NullTracker
 from optuna import Study
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial
@@ -18,7 +19,6 @@ from harness.console.views import View
 from harness.search.plan import SearchPlan
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.worker import RunnerFactory
 
 

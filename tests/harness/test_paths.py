@@ -12,7 +12,7 @@ import pytest
 from harness.cli.machine_checks import cache
 from harness.data.pairs.cache import default_cache, writable_cache
 from harness.errors import UserInputError
-from harness.paths import RunPaths, TrainingPaths, write_aside
+from harness.paths import left_aside, write_aside
 
 InProcess = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -36,14 +36,12 @@ def test_two_containers_with_one_process_id_write_one_file(
 
 
 def test_temporary_files_of_interrupted_writes_are_recognised(tmp_path: Path) -> None:
-    study, training = RunPaths(tmp_path).study("mine"), TrainingPaths(tmp_path / "out")
-    for paths in (study, training):
-        file = paths.folder / "deeper" / "얼굴.png"
-        with write_aside(file) as aside:
-            aside.touch()
-            assert paths.asides() == [aside]
-            assert aside.parent == file.parent
-        assert paths.asides() == []
+    file = tmp_path / "deeper" / "얼굴.png"
+    with write_aside(file) as aside:
+        aside.touch()
+        assert left_aside(tmp_path) == [aside]
+        assert aside.parent == file.parent
+    assert left_aside(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"], ids=["ascii", "utf-8", "tmp"])

@@ -13,9 +13,9 @@ from scoring import SIGMAS, Ran, save
 
 from benchmarks.ladders import as_pictures, blur, inside
 from harness.cli import app as cli
-from harness.data.pairs.built_in import middle_face, photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.synthesis.liquify import displacement, resample
-from harness.data.synthesis.retouch import slim_jaw
+from harness.data.synthesis.retouch import middle_face, slim_jaw
 from objectives.masks import dilate, region_from_field
 from objectives.score import Reference
 
@@ -33,7 +33,7 @@ def reference() -> Reference:
     random = np.random.default_rng(0)
     originals, retouched, masks = [], [], []
     for name, box in CROPS.items():
-        photograph = Image.open(photograph_file(name)).convert("RGB").crop(box)
+        photograph = Image.open(scikit_image_file(name)).convert("RGB").crop(box)
         original = np.array(photograph.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
         field = displacement(slim_jaw(middle_face(SIDE), random), SIDE, SIDE)
         originals.append(original)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.config.profiles import PROFILES
 from harness.config.settings import Direction
-from harness.data.check.check import check, measure_all
+from harness.data.check.check import check, measure_all, single_pictures
 from harness.data.check.findings import Finding, judge_direction
 from harness.data.files.folder_bit_depth import with_bits
 from harness.data.files.pair_folders import SIDES, PairFolder, find_pairs
@@ -20,20 +20,20 @@ from harness.paths import write_aside
 
 # Part of the cache's key: increase when the same pairs give other findings.
 VERSION = 1
-# Pairs of each split that are looked at: as many as `few` needs to count.
+# Pairs of each split that are checked: enough for `few`.
 MOST_PAIRS = 24
 # Kinds that the search itself tells: what it cannot read, and what it leaves out.
-TOLD_ELSEWHERE = {"unreadable", "passed over"}
+REPORTED_ELSEWHERE = {"unreadable", "passed over"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class SampleCheck:
     """Findings about a sample of a folder's pairs.
 
     Attributes:
-        pairs: how many pairs were looked at.
+        pairs: number of checked pairs.
         direction: the one that the pictures suggest, None if unclear.
     """
 
@@ -66,16 +66,16 @@ def check_at_start(
         UserInputError: the pairs are not fit to be trained on; the sentence has the remedy.
     """
     folder = with_bits(find_pairs(data))
-    passed = {*TOLD_ELSEWHERE, "processed"} if made else TOLD_ELSEWHERE
-    seen = look(sample(folder), profile, cache)
-    whole = seen.pairs == sum(map(len, folder.splits.values()))
+    passed = {*REPORTED_ELSEWHERE, "processed"} if made else REPORTED_ELSEWHERE
+    checked = check_sample(sample(folder), profile, cache)
+    whole = checked.pairs == sum(map(len, folder.splits.values()))
     findings = [
         finding
-        for finding in seen.findings
+        for finding in checked.findings
         if finding.kind not in passed and (whole or finding.kind not in OF_ALL_PAIRS)
     ]
     if folder.sides == SIDES[0]:
-        doubts = judge_direction(seen.direction, direction)
+        doubts = judge_direction(checked.direction, direction)
         findings += [replace(doubt, level="warning" if chosen else "error") for doubt in doubts]
     kinds: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for finding in findings:
@@ -84,7 +84,7 @@ def check_at_start(
             kinds[finding.level, finding.kind, of_folder].append(finding)
     errors = [found for (level, *_), found in kinds.items() if level == "error"]
     if errors and not resumed:
-        raise UserInputError(refusal(folder, max(errors, key=len), seen.pairs, direction, made))
+        raise UserInputError(refusal(folder, max(errors, key=len), checked.pairs, direction, made))
     return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
 
 
@@ -94,11 +94,7 @@ def refusal(
     """A sentence about errors of one kind in a sample of so many pairs, with the remedy."""
     data, kind = inline(folder.root), found[0].kind
     if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:
-        return (
-            f"{data} holds single pictures, not pairs: the left and right halves of {len(found)} "
-            f"of {pairs} do not show one picture; let pairs be made of them with --originals "
-            f"{folder.root}, or put each beside its retouched version."
-        )
+        return f"{single_pictures(folder.root, len(found), pairs)}."
     if kind == "direction":
         return f"{data}: {sentence(found)} (then name --direction {direction})."
     remedy = f" (harness data check {folder.root} --fix NEW writes a copy without such files)"
@@ -129,7 +125,7 @@ def sample(folder: PairFolder) -> PairFolder:
     return replace(folder, splits=splits)
 
 
-def look(folder: PairFolder, profile: str, cache: Path) -> Seen:
+def check_sample(folder: PairFolder, profile: str, cache: Path) -> SampleCheck:
     """Check the pairs of a folder, or find the result in the cache.
 
     Cached by the files' names, sizes and times, so that a resumed search opens no picture.
@@ -145,13 +141,13 @@ def look(folder: PairFolder, profile: str, cache: Path) -> Seen:
     )
     file = cache / "checks" / f"{stamps}.json"
     with suppress(OSError, ValueError, TypeError, KeyError):
-        held = json.loads(file.read_text(encoding="utf-8"))
-        findings = tuple(Finding(**finding) for finding in held["findings"])
-        return Seen(held["pairs"], findings, held["direction"])
+        cached = json.loads(file.read_text(encoding="utf-8"))
+        findings = tuple(Finding(**finding) for finding in cached["findings"])
+        return SampleCheck(cached["pairs"], findings, cached["direction"])
     facts = measure_all(folder, processes_for(len(pairs)))
     result = check(folder, facts, None, {profile: PROFILES[profile]} if profile in PROFILES else {})
-    seen = Seen(len(pairs), result.findings, result.direction)
-    # Without a cache, the pairs are looked at again the next time.
+    checked = SampleCheck(len(pairs), result.findings, result.direction)
+    # Without a cache, the pairs are checked again the next time.
     with suppress(OSError), write_aside(file) as aside:
-        aside.write_text(json.dumps(asdict(seen)), encoding="utf-8")
-    return seen
+        aside.write_text(json.dumps(asdict(checked)), encoding="utf-8")
+    return checked

@@ -25,10 +25,11 @@ from harness.data.check.findings import (
     judge_pair,
     judge_passed_over,
     judge_sizes,
+    of_kind,
     suggested_direction,
 )
 from harness.data.files.pair_folders import PairFolder
-from harness.data.files.processes import each
+from harness.data.files.processes import parallel_map
 from harness.data.pairs.duplicates import same_picture_groups
 from harness.errors import inline
 
@@ -66,12 +67,10 @@ class CheckResult:
         widths = [pair.width for pair in self.pairs]
         heights = [pair.height for pair in self.pairs]
         warps = [pair.warp_largest for pair in self.pairs]
-        single = self.single_pictures
+        if self.single_pictures:
+            return f"{single_pictures(self.folder.root, self.unlike, len(self.pairs))}."
         suggestion = (
-            "these are single pictures, not pairs: harness search --originals "
-            f"{quote(str(self.folder.root))} makes pairs of them"
-            if single
-            else f"suggested: --direction {self.direction}, the original being the sharper half"
+            f"suggested: --direction {self.direction}, the original being the sharper half"
             if self.direction
             else "direction: unclear from the pictures"
         )
@@ -85,13 +84,22 @@ class CheckResult:
         )
 
     @property
+    def unlike(self) -> int:
+        """Files whose halves do not show one picture."""
+        return sum(finding.kind == "unlike" for finding in self.findings)
+
+    @property
     def single_pictures(self) -> bool:
         """Whether the halves of most files do not show one picture, so that they are no pairs."""
-        unlike = sum(finding.kind == "unlike" for finding in self.findings)
-        return self.folder.layout == "aligned" and 2 * unlike > len(self.pairs)
+        return self.folder.layout == "aligned" and 2 * self.unlike > len(self.pairs)
 
     def lines(self, level: Level) -> Iterator[str]:
-        """One line per finding; of each kind, only the first few files are listed."""
+        """One line per finding; of each kind, only the first few files are listed.
+
+        None where the files are no pairs: the summary says so.
+        """
+        if self.single_pictures:
+            return
         kinds: dict[str, list[Finding]] = defaultdict(list)
         for finding in self.findings:
             if finding.level == level:
@@ -102,6 +110,15 @@ class CheckResult:
                 yield f"{level}: {where}{finding.what}; {finding.do}."
             if len(found) > FILES_PER_KIND:
                 yield f"{level}: and {len(found) - FILES_PER_KIND} more files like this one."
+
+
+def single_pictures(folder: Path, unlike: int, pictures: int) -> str:
+    """That a folder holds no pairs, since so many of its pictures have unlike halves."""
+    return (
+        f"{inline(folder)} holds single pictures, not pairs: the left and right halves of {unlike} "
+        f"of {pictures} do not show one picture; let pairs be made of them with harness search "
+        f"--originals {quote(str(folder))}, or put each beside its retouched version"
+    )
 
 
 def distribution(warps: Sequence[float]) -> str:
@@ -119,7 +136,7 @@ def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unre
     """Measure every pair, in order; each picture is read once and then released."""
     splits = folder.splits.items()
     entries = ((files, split, folder.root) for split, pairs in splits for files in pairs)
-    return each(measure, entries, processes)
+    return parallel_map(measure, entries, processes)
 
 
 def check(
@@ -137,7 +154,7 @@ def check(
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))
     found = [
-        Finding("error", "unreadable", fact.name, fact.why.rstrip("."), "--fix DIR leaves it out")
+        of_kind("unreadable", fact.why.rstrip("."), fact.name)
         for fact in everything
         if isinstance(fact, Unreadable)
     ]

@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Literal
 
@@ -40,6 +40,49 @@ class Finding:
     do: str
 
 
+# The level of each kind of finding, and what to do about it.
+KINDS: dict[str, tuple[Level, str]] = {
+    "unreadable": ("error", "--fix DIR leaves it out"),
+    "identical": ("error", "remove it: there is nothing to learn from it"),
+    "unlike": ("error", "pair it with its own original"),
+    "duplicate": ("error", "remove one: a score on a picture seen in training says nothing"),
+    "direction": ("error", "use the other, unless the softer picture is the original"),
+    "none": ("error", "put pairs into train/, in a supported format"),
+    "shifted": ("warning", "align the two: a shift blurs what the model learns, everywhere"),
+    "swapped": ("warning", "look at it, and swap its halves if they are"),
+    "processed": (
+        "warning",
+        "export both from one file in one format; otherwise the model learns that trace too",
+    ),
+    "everywhere": (
+        "warning",
+        "use one tone and one export for both, so that only the warp differs",
+    ),
+    "no warp": (
+        "warning",
+        "check that it is a retouched pair; it cannot teach to undo a warp",
+    ),
+    "strong warp": ("warning", "check that A and B belong together"),
+    "mask": (
+        "warning",
+        "paint the warped region white in it, or remove it, so that the region is found",
+    ),
+    "passed over": ("warning", "convert or move what should be a pair"),
+    "few": (
+        "warning",
+        "add pairs of other pictures, or make some with `harness data make`",
+    ),
+    "small": ("warning", "use larger pictures"),
+    "converted": ("note", "save it as an upright 8-bit sRGB picture (--fix DIR does so)"),
+}
+
+
+def of_kind(kind: str, what: str, name: str = "", do: str = "") -> Finding:
+    """A finding of a kind of `KINDS`, whose remedy `do` replaces if given."""
+    level, remedy = KINDS[kind]
+    return Finding(level, kind, name, what, do or remedy)
+
+
 def suggested_direction(pairs: Sequence[PairFacts]) -> Direction | None:
     """The direction whose target is sharper, as retouching smooths. None if unclear."""
     differences = [pair.sharper for pair in pairs if not pair.same]
@@ -52,100 +95,50 @@ def judge_pair(pair: PairFacts, direction: Direction | None) -> Iterator[Finding
     """Findings about a single pair; stops at the first that makes the others meaningless."""
     name = pair.name
     if pair.notes:
-        yield Finding(
-            "note",
-            "converted",
-            name,
-            f"{', '.join(sorted(set(pair.notes)))}: read correctly here, but not by every copy of "
-            "pix2pix",
-            "save it as an upright 8-bit sRGB picture (--fix DIR does so)",
-        )
+        notes = ", ".join(sorted(set(pair.notes)))
+        what = f"{notes}: read correctly here, but not by every copy of pix2pix"
+        yield of_kind("converted", what, name)
     if pair.same:
-        yield Finding(
-            "error",
-            "identical",
-            name,
-            "A and B are the same picture",
-            "remove it: there is nothing to learn from it",
-        )
+        yield of_kind("identical", "A and B are the same picture", name)
         return
     if pair.likeness < UNLIKE:
-        yield Finding(
-            "error",
-            "unlike",
-            name,
-            f"A and B are not of one picture (likeness {pair.likeness:.2f}, usual above 0.95)",
-            "pair it with its own original",
-        )
+        what = f"A and B are not of one picture (likeness {pair.likeness:.2f}, usual above 0.95)"
+        yield of_kind("unlike", what, name)
         return
     if max(map(abs, pair.shift)) >= SHIFTED:
-        yield Finding(
-            "warning",
-            "shifted",
-            name,
-            f"B lies {pair.shift[0]:+.1f} px right and {pair.shift[1]:+.1f} px below A",
-            "align the two: a shift blurs what the model learns, everywhere",
-        )
+        what = f"B lies {pair.shift[0]:+.1f} px right and {pair.shift[1]:+.1f} px below A"
+        yield of_kind("shifted", what, name)
     yield from judge_change(pair)
     if pair.masked is not None and pair.masked < SMALLEST_MASK:
         size = f"has {pair.masked:.3%} of its area white, under {SMALLEST_MASK:.2%}"
-        yield Finding(
-            "warning",
-            "mask",
-            name,
-            f"its mask {size if pair.masked else 'is black'}: no part of it will be scored",
-            "paint the warped region white in it, or remove it, so that the region is found",
-        )
+        what = f"its mask {size if pair.masked else 'is black'}: no part of it will be scored"
+        yield of_kind("mask", what, name)
     if direction and abs(pair.sharper) >= CLEARLY_SHARPER:
-        own = "BtoA" if pair.sharper > 0 else "AtoB"
-        if own != direction:
-            yield Finding(
-                "warning",
-                "swapped",
-                name,
-                f"its halves look swapped: {'A' if pair.sharper > 0 else 'B'} is sharper, but in "
-                f"most pairs {'B' if pair.sharper > 0 else 'A'} is",
-                "look at it, and swap its halves if they are",
-            )
+        sharper, softer = ("A", "B") if pair.sharper > 0 else ("B", "A")
+        if direction[-1] != sharper:
+            what = f"its halves look swapped: {sharper} is sharper, but in most pairs {softer} is"
+            yield of_kind("swapped", what, name)
 
 
 def judge_change(pair: PairFacts) -> Iterator[Finding]:
     """Findings about how strongly, where and in what way A and B differ."""
+    name, warp = pair.name, pair.warp_largest
     if pair.changed > EVERYWHERE:
-        yield Finding(
-            "warning",
-            "everywhere",
-            pair.name,
-            f"{pair.changed:.0%} of the pixels differ, not only the retouched region",
-            "use one tone and one export for both, so that only the warp differs",
-        )
-    if pair.warp_largest < SLIGHT_WARP:
-        yield Finding(
-            "warning",
-            "no warp",
-            pair.name,
-            f"nothing seems to have moved (largest displacement {pair.warp_largest:.2%})",
-            "check that it is a retouched pair; it cannot teach to undo a warp",
-        )
-    elif pair.warp_largest > STRONG_WARP:
-        yield Finding(
-            "warning",
-            "strong warp",
-            pair.name,
-            f"the largest displacement is {pair.warp_largest:.0%} of the side, usual is 1% to 6%",
-            "check that A and B belong together",
-        )
+        what = f"{pair.changed:.0%} of the pixels differ, not only the retouched region"
+        yield of_kind("everywhere", what, name)
+    if warp < SLIGHT_WARP:
+        what = f"nothing seems to have moved (largest displacement {warp:.2%})"
+        yield of_kind("no warp", what, name)
+    elif warp > STRONG_WARP:
+        what = f"the largest displacement is {warp:.0%} of the side, usual is 1% to 6%"
+        yield of_kind("strong warp", what, name)
     if abs(pair.sharper_outside) > OTHERWISE_SHARP or abs(pair.blocks) > BLOCKY:
         softer = "B" if pair.sharper_outside > 0 else "A"
-        yield Finding(
-            "warning",
-            "processed",
-            pair.name,
+        what = (
             f"{softer} was smoothed, scaled or recompressed also where nothing was retouched (fine "
-            f"detail x{math.exp(-abs(pair.sharper_outside)):.2f}, JPEG blocks "
-            f"{pair.blocks:+.2f})",
-            "export both from one file in one format; otherwise the model learns that trace too",
+            f"detail x{math.exp(-abs(pair.sharper_outside)):.2f}, JPEG blocks {pair.blocks:+.2f})"
         )
+        yield of_kind("processed", what, name)
 
 
 def across_splits(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split, list[str]]]:
@@ -161,15 +154,10 @@ def across_splits(groups: Iterable[Sequence[PairFacts]]) -> Iterator[dict[Split,
 def duplicates_across_splits(shared: Iterable[dict[Split, list[str]]]) -> Iterator[Finding]:
     """Findings about pictures that are both in train and in val or test."""
     for by_split in shared:
+        first = by_split["train"][0]
+        what = f"shows the same picture, or a crop of it, as {first}, which is trained on"
         for name in by_split.get("val", []) + by_split.get("test", []):
-            yield Finding(
-                "error",
-                "duplicate",
-                name,
-                f"shows the same picture, or a crop of it, as {by_split['train'][0]}, which is "
-                "trained on",
-                "remove one: a score on a picture seen in training says nothing",
-            )
+            yield of_kind("duplicate", what, name)
 
 
 def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
@@ -177,32 +165,15 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
     counts: Counter[Split] = Counter()
     for group in groups:
         counts.update({pair.split for pair in group})
-    held_out = counts["val"] + counts["test"]
-    if groups and not counts["train"]:
-        yield Finding(
-            "error",
-            "none",
-            "",
-            "no picture to train on",
-            "put pairs into train/, in a supported format",
-        )
-    elif groups and counts["train"] < FEW_TRAIN:
-        yield Finding(
-            "warning",
-            "few",
-            "",
-            f"{counts['train']} different pictures to train on; below {FEW_TRAIN} a model "
-            "memorises them",
-            "add pairs of other pictures, or make some with `harness data make`",
-        )
+    trained, held_out = counts["train"], counts["val"] + counts["test"]
+    if groups and not trained:
+        yield of_kind("none", "no picture to train on")
+    elif groups and trained < FEW_TRAIN:
+        what = f"{trained} different pictures to train on; below {FEW_TRAIN} a model memorises them"
+        yield of_kind("few", what)
     if 0 < held_out < FEW_VAL:
-        yield Finding(
-            "warning",
-            "few",
-            "",
-            f"{held_out} different pictures to validate with: scores will be noisy",
-            f"hold out at least {FEW_VAL}",
-        )
+        what = f"{held_out} different pictures to validate with: scores will be noisy"
+        yield of_kind("few", what, do=f"hold out at least {FEW_VAL}")
 
 
 def judge_sizes(
@@ -214,14 +185,13 @@ def judge_sizes(
         side = profile.load_size
         count = sum(min(pair.width, pair.height) < side for pair in pairs)
         if count:
-            yield Finding(
-                "note" if name == "full" else "warning",
-                "small",
-                "",
+            what = (
                 f"{count} of {len(pairs)} pairs are under {side} pixels a side, and profile {name} "
-                "enlarges them to that",
-                "use larger pictures" + (f", or at most --profile {smaller}" if smaller else ""),
+                "enlarges them to that"
             )
+            do = f"use larger pictures, or at most --profile {smaller}" if smaller else ""
+            found = of_kind("small", what, do=do)
+            yield replace(found, level="note") if name == "full" else found
             return
         smaller = name
 
@@ -229,22 +199,12 @@ def judge_sizes(
 def judge_passed_over(passed_over: Iterable[str]) -> Iterator[Finding]:
     """A finding about the entries of the folder that belong to no pair."""
     if account := account_of(passed_over):
-        yield Finding(
-            "warning",
-            "passed over",
-            "",
-            account,
-            "convert or move what should be a pair",
-        )
+        yield of_kind("passed over", account)
 
 
 def judge_direction(direction: Direction | None, chosen: Direction | None) -> Iterator[Finding]:
     """A finding if the user's direction is not the one that the pictures suggest."""
     if chosen and direction and chosen != direction:
-        yield Finding(
-            "error",
-            "direction",
-            "",
-            f"direction {chosen} turns the sharper picture into the softer one",
-            f"use --direction {direction}, unless the softer picture is the original",
-        )
+        what = f"direction {chosen} turns the sharper picture into the softer one"
+        do = f"use --direction {direction}, unless the softer picture is the original"
+        yield of_kind("direction", what, do=do)

@@ -9,7 +9,7 @@ from harness.data.check.preview import spread
 from harness.data.files.pair_folders import find_pairs
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import read_mask
-from harness.data.pairs.pair_set import PairSet
+from harness.data.pairs.pair_set import PairSet, TrainingPair
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import warped_back
 from objectives.boundary_sharpness import BoundarySharpness
@@ -31,18 +31,15 @@ def made_bounds(folder: Path, weights: str) -> Bounds:
     Raises:
         FileNotFoundError: a pair's field or mask is missing.
     """
-    retouched, originals, undone, masks = [], [], [], []
-    pairs = spread(find_pairs(folder))
-    for files in pairs:
+    pairs = []
+    for files in spread(find_pairs(folder)):
         if files.mask is None or files.field is None:
             raise FileNotFoundError(f"{files.name} has no mask or no field in {folder}")
         a, b = read_halves(files)
-        retouched.append(to_tensor(a))
-        originals.append(to_tensor(b))
-        undone.append(to_tensor(warped_back(a, files.field, "AtoB")))
-        masks.append(torch.from_numpy(read_mask(files.mask, *a.shape[:2]).copy())[None])
-    kinds = (tuple(kind) for kind in (retouched, originals, masks, undone))
-    return bounds(PairSet(tuple(files.name for files in pairs), *kinds), weights)
+        mask = torch.from_numpy(read_mask(files.mask, *a.shape[:2]).copy())[None]
+        undone = to_tensor(warped_back(a, files.field, "AtoB"))
+        pairs.append(TrainingPair(files.name, to_tensor(a), to_tensor(b), mask, undone))
+    return bounds(PairSet.of(pairs), weights)
 
 
 def bounds(pairs: PairSet, weights: str) -> Bounds:

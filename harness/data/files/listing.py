@@ -19,7 +19,7 @@ Remark = Callable[[str], object]
 """Callback that shows the user one sentence."""
 
 
-def ignored(_: str) -> None:
+def no_remark(_: str) -> None:
     """A `Remark` that discards the sentence."""
 
 

@@ -134,9 +134,6 @@ def split_folders(folder: Path, pattern: str = "{}") -> Iterator[tuple[Split, st
 
     Args:
         pattern: of folder names, with `{}` for the split.
-
-    Raises:
-        UserInputError: a split has two folders.
     """
     for split, names in SPLIT_NAMES.items():
         existing = [name for name in names if (folder / pattern.format(name)).is_dir()]
@@ -282,11 +279,7 @@ def check_new(out: Path, option: str, here: bool = True) -> None:
 
 
 def from_manifest(file: Path) -> PairFolder:
-    """Pairs listed in a CSV or JSONL file; paths are relative to the file's folder.
-
-    Raises:
-        UserInputError: the file cannot be read, a row lacks `a`, or its split is unknown.
-    """
+    """Pairs listed in a CSV or JSONL file; paths are relative to the file's folder."""
     aliases = {name: split for split, names in SPLIT_NAMES.items() for name in names}
     splits: dict[Split, list[PairFiles]] = {}
     seen: set[str] = set()

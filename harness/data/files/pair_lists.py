@@ -46,11 +46,7 @@ def decoded(body: bytes) -> str:
 
 
 def csv_rows(text: str) -> Iterator[Mapping[str, object]]:
-    """One mapping per row.
-
-    Raises:
-        ValueError: the header lacks a column or repeats one, or a row is longer than the header.
-    """
+    """One mapping per row."""
     tables = [
         csv.reader(io.StringIO(text, newline=""), delimiter=separator) for separator in SEPARATORS
     ]
@@ -76,11 +72,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def json_rows(text: str) -> Iterator[Mapping[str, object]]:
-    """One mapping per line.
-
-    Raises:
-        ValueError: a line is not a JSON object, or lacks the key `a`.
-    """
+    """One mapping per line."""
     for number, line in enumerate((line for line in text.split("\n") if line.strip()), 1):
         row = json.loads(line)
         if not isinstance(row, dict):
@@ -92,11 +84,7 @@ def json_rows(text: str) -> Iterator[Mapping[str, object]]:
 
 
 def filled_cells(row: Mapping[str, object]) -> dict[str, str]:
-    """The non-empty cells of the known columns.
-
-    Raises:
-        ValueError: a cell is not a valid file name.
-    """
+    """The non-empty cells of the known columns."""
     cells: dict[str, str] = {}
     for key, value in row.items():
         if value is None or (isinstance(value, str) and not value.strip()):

@@ -23,6 +23,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 # claims more is refused before it is unpacked.
 MAX_PIXELS = 120_000_000
 MIN_SIDE = 32
+# A picture that is enlarged more than this is no longer sharp.
+MAX_ENLARGEMENT = 1.2
 # TIFF's NewSubfileType tag: bit 0 is a reduced copy, bit 2 a transparency mask.
 SUBFILE_TYPE, AUXILIARY = 254, 0b101
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0
@@ -199,7 +201,8 @@ def split_halves(picture: Picture, file: Path) -> tuple[Picture, Picture]:
     if width % 2:
         raise UserInputError(
             f"{inline(file)} is {width} pixels wide, an odd number, so it is not two halves of one "
-            "size: put A and B side by side at the same width."
+            "size: put A and B side by side at the same width, or, if these are single pictures, "
+            "have pairs made of them with harness search --originals DIR."
         )
     if min(width // 2, height) < MIN_SIDE:
         raise UserInputError(

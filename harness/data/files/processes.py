@@ -3,11 +3,11 @@
 import multiprocessing
 import os
 import signal
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from multiprocessing import connection
 from typing import TypeVar
 
 from harness.errors import HarnessError
@@ -28,8 +28,10 @@ def processes_for(items: int) -> int:
     return max(1, min(usable, items // WORTH_A_PROCESS))
 
 
-def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """Yield `work(item)` for every item, in order, with a bounded number of items in memory.
+def parallel_map(
+    work: Callable[[Item], Result], items: Iterable[Item], processes: int
+) -> Iterator[Result]:
+    """Yield `work(item)` for every item, in order.
 
     The processes are spawned, so `work` must be a module-level function.
 
@@ -40,25 +42,29 @@ def each(work: Callable[[Item], Result], items: Iterable[Item], processes: int) 
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")
-    remaining = iter(items)
-    pending: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(processes, context, leave_ctrl_c_to_the_parent) as pool:
+    with ProcessPoolExecutor(processes, context, depend_on_parent) as pool:
         try:
-            while True:
-                for item in islice(remaining, 4 * processes - len(pending)):
-                    pending.append(pool.submit(work, item))
-                if not pending:
-                    return
-                yield pending.popleft().result()
+            yield from pool.map(work, items)
         except BrokenProcessPool as error:
             raise HarnessError(
                 "A process that read pictures was ended from outside, most likely because memory "
                 "ran out: close other programs, or scale the largest pictures down."
             ) from error
-        finally:
-            for future in pending:
-                future.cancel()
 
 
-def leave_ctrl_c_to_the_parent() -> None:
+def depend_on_parent() -> None:
+    """Have the parent handle Ctrl-C, and end with it, also if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+
+
+def end_with_parent() -> None:
+    """End this process whenever and however its parent ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

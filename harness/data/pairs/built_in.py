@@ -1,29 +1,29 @@
-"""The built-in pairs: photographs of scikit-image's wheel, liquified as one retoucher would.
+"""The built-in pairs: windows of scikit-image's photographs, liquified as by one retoucher.
 
-Every window has a jaw slimmed about where a portrait has one: place, size, strength, direction and
-symmetry vary, and what is moved is softened a little, as tools soften it. Training, validation and
-test are made from different photographs.
+In every window a jaw is slimmed where a portrait has one: place, size, strength, direction and
+symmetry vary, and moved pixels are softened a little, as tools do. Training, validation and test
+use different photographs.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-from harness.data.pairs.pair_set import PairSet
+from harness.data.files.picture_reading import MAX_ENLARGEMENT
+from harness.data.files.scikit_image import scikit_image_file
+from harness.data.pairs.pair_set import PairSet, TrainingPair
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
-from harness.data.synthesis.retouch import Face, slim_jaw, turned
+from harness.data.synthesis.retouch import Face, middle_face, slim_jaw, turned
 from harness.data.synthesis.traces import softened
 from objectives.masks import region_from_field
 
-MAX_ENLARGEMENT = 1.2
-# The widest window beside the narrowest that is sharp enough: pictures of varied scale.
+# Ratio of the widest window to the narrowest one that is sharp, for pictures of varied scale.
 SCALE_RANGE = 2.5
 CANDIDATES = 48
 # Sigma of the blur of what is moved, as a share of the side.
@@ -47,15 +47,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph of the wheel, and how many windows to take from it, perhaps a chosen first."""
+    """A photograph, the number of its windows, and a fixed first window if any."""
 
     file: str
     windows: int
     first: Window | None = None
 
 
-# No photograph is in two splits. The faces come first: the cat's to train on, the astronaut's to
-# validate with. Fine textures help a network to learn displacements.
+# No photograph is in two splits. The first windows are faces: the cat's to train on, the
+# astronaut's to validate with. Fine textures help a network to learn displacements.
 TRAIN = (
     Photograph("chelsea.png", 14, Window(90, 0, 300)),
     Photograph("motorcycle_left.png", 18),
@@ -98,41 +98,28 @@ def built_in_pairs(size: int) -> dict[str, PairSet]:
 def pairs_of(
     photographs: Sequence[Photograph], size: int, random: np.random.Generator, undo: bool
 ) -> PairSet:
-    """Every window, scaled to `size`, warped and softened, and if asked for warped back."""
-    names, retouched, originals, masks, undone = [], [], [], [], []
+    """Every window, scaled to `size`, warped and softened; with `undo`, also warped back."""
+    pairs = []
     for entry in photographs:
-        file = photograph_file(entry.file)
+        file = scikit_image_file(entry.file)
         photograph = Image.open(file, formats=("PNG", "JPEG")).convert("RGB")
         for number, window in enumerate(choose_windows(entry, photograph, size, random)):
             original = scaled(photograph, window, size)
             strokes = some_jaw(size, random)
             field = displacement(strokes, size, size)
             warped = softened(resample(original, field), field, SOFTNESS * size)
-            names.append(f"{Path(entry.file).stem}-{number:02d}")
-            originals.append(to_tensor(original))
-            retouched.append(to_tensor(warped))
-            masks.append(region_from_field(torch.from_numpy(field)))
+            name = f"{Path(entry.file).stem}-{number:02d}"
+            mask = region_from_field(torch.from_numpy(field))
+            undone = None
             if undo:
-                back = inverse_displacement(strokes, size, size)
-                undone.append(to_tensor(resample(warped, back)))
-    return PairSet(tuple(names), tuple(retouched), tuple(originals), tuple(masks), tuple(undone))
-
-
-def photograph_file(name: str) -> Path:
-    """A photograph inside the installed wheel: its path, without importing scikit-image."""
-    spec = find_spec("skimage")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "data" / name
-
-
-def middle_face(size: int) -> Face:
-    """Where every window is taken to have its face."""
-    return Face(x=0.5 * size, y=0.44 * size, half_width=0.2 * size, half_height=0.3 * size)
+                undone = to_tensor(resample(warped, inverse_displacement(strokes, size, size)))
+            pair = TrainingPair(name, to_tensor(warped), to_tensor(original), mask, undone)
+            pairs.append(pair)
+    return PairSet.of(pairs)
 
 
 def some_jaw(size: int, random: np.random.Generator) -> tuple[Stroke, ...]:
-    """`slim_jaw` of a face about the window's middle: no two alike, yet one person's work."""
+    """`slim_jaw` of a face near the window's middle, with random variation."""
     middle = middle_face(size)
     x, y = random.uniform(-0.045, 0.045, 2) * size
     wide, high = np.exp(random.uniform(-0.1, 0.1, 2))
@@ -144,9 +131,9 @@ def some_jaw(size: int, random: np.random.Generator) -> tuple[Stroke, ...]:
 def choose_windows(
     entry: Photograph, photograph: Image.Image, size: int, random: np.random.Generator
 ) -> Iterator[Window]:
-    """Windows that overlap little and hold detail, of varied scale, sharp at `size`.
+    """Windows with detail and little overlap, of varied scale, sharp at `size`.
 
-    Each is the best of several drawn ones. None where the photograph is too small for `size`.
+    Each is the best of several random ones. None if the photograph is too small for `size`.
     """
     smallest = math.ceil(size / MAX_ENLARGEMENT)
     largest = min(*photograph.size, round(SCALE_RANGE * smallest))
@@ -169,7 +156,7 @@ def choose_windows(
 
 
 def draw(size: tuple[int, int], smallest: int, largest: int, random: np.random.Generator) -> Window:
-    """A window within a picture of `size` (width, height), its side drawn evenly over scales."""
+    """A random window in a picture of `size` (width, height), its scale log-uniform."""
     side = round(smallest * (largest / smallest) ** random.uniform())
     left = int(random.integers(0, size[0] - side + 1))
     top = int(random.integers(0, size[1] - side + 1))
@@ -177,8 +164,7 @@ def draw(size: tuple[int, int], smallest: int, largest: int, random: np.random.G
 
 
 def at_least(window: Window, side: int, size: tuple[int, int]) -> Window:
-    """`window`, grown about its middle to `side` where it is smaller, inside a picture of `size`
-    (width, height)."""
+    """`window`, enlarged to at least `side`, inside a picture of `size` (width, height)."""
     side = max(side, window.side)
     grown = (side - window.side) // 2
     left = min(max(window.left - grown, 0), size[0] - side)
@@ -187,7 +173,7 @@ def at_least(window: Window, side: int, size: tuple[int, int]) -> Window:
 
 
 def detail(luma: np.ndarray, window: Window) -> float:
-    """Mean absolute step between neighbours in the lower half, where the jaw is warped."""
+    """Mean absolute difference of neighbours in the lower half, where the jaw is warped."""
     part = luma[
         window.top + window.side // 2 : window.top + window.side,
         window.left : window.left + window.side,

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from harness.data.files.listing import account_of
 from harness.data.files.pair_folders import SIDES, PairFiles, PairFolder, Split, find_pairs
 from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.cache import digest_of, fingerprints
-from harness.data.pairs.memory_map import spilled
-from harness.data.pairs.pair_set import Dataset, PairSet, load_dataset, save_dataset
-from harness.data.pairs.sizing import TrainingPair, centred_crop, sized_pair
+from harness.data.pairs.pair_set import Dataset, PairSet, TrainingPair, load_dataset, write_pairs
+from harness.data.pairs.sizing import centred_crop, sized_pair
 from harness.data.pairs.splits import limit, most_train, with_held_out
 from harness.errors import UserInputError, as_user_input_error, inline
+from harness.paths import write_aside
 from objectives.masks import SMALLEST_CORE
 from search_spaces.checks import GENERATOR_MULTIPLE
 
@@ -24,6 +25,8 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 RECIPE = 1
 # The same for the built-in pairs.
 BUILT_IN = 2
+
+Splits = Mapping[str, Iterable[TrainingPair]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def prepare_data(
     if data is None:
         digest = digest_of([json.dumps({"built-in": BUILT_IN, **shape}, sort_keys=True)])
         file = prepared_file(cache, digest)
-        dataset = cached(file) or written(lambda: built_in(train, digest), file)
+        dataset = cached(file) or written(lambda: built_in(train), digest, file)
         source = "built-in photographs of scikit-image, liquified"
         return prepared(file, digest, source, dataset)
     found = with_bits(find_pairs(data))
@@ -100,7 +103,7 @@ def prepare_data(
     )
     file = prepared_file(cache, digest)
     dataset = cached(file) or written(
-        lambda: read_all(limited, direction, train, skip_bad, digest, file.parent), file
+        lambda: read_all(limited, direction, train, skip_bad), digest, file
     )
     refuse_unscorable(limited, dataset.val)
     return prepared(file, digest, described(found, folder, dataset), dataset)
@@ -123,68 +126,48 @@ def cached(file: Path) -> Dataset | None:
         return None
 
 
-def written(make: Callable[[], Dataset], file: Path) -> Dataset:
-    """Call `make` and save its result as `file`.
+def written(make: Callable[[], Splits], digest: str, file: Path) -> Dataset:
+    """Write the pairs that `make` returns to `file`, and load them.
 
     Raises:
         UserInputError: the cache folder cannot be written.
     """
     try:
-        dataset = make()
-        save_dataset(dataset, file)
-    except (OSError, RuntimeError) as error:
+        splits = make()
+        with write_aside(file) as aside:
+            write_pairs(splits, digest, aside)
+        return load_dataset(file)
+    except OSError as error:
         raise UserInputError(
             f"Prepared pairs cannot be saved in {inline(file.parent)} ({error}): free space there "
             "or name another folder in the environment variable HARNESS_CACHE."
         ) from error
-    return dataset
+    except UserInputError:
+        with suppress(OSError):  # unless it has other pairs
+            file.parent.rmdir()
+        raise
 
 
-def built_in(train: TrainSettings, digest: str) -> Dataset:
-    """The built-in pairs at the size of `train`.
-
-    Raises:
-        UserInputError: they are too small for it.
-    """
+def built_in(train: TrainSettings) -> Splits:
+    """The built-in pairs at the size of `train`."""
     scaled = train.preprocess not in ("crop", "none")
     with as_user_input_error(ValueError):
         splits = built_in_pairs(train.load_size if scaled else train.crop_size)
     held_out = {split: cut_all(splits[split], train.crop_size) for split in ("val", "test")}
-    return Dataset(splits["train"], held_out["val"], held_out["test"], digest)
+    return {"train": splits["train"], **held_out}
 
 
 def cut_all(pairs: PairSet, crop_size: int) -> PairSet:
-    undone = pairs.undone or (None,) * len(pairs)
-    whole = zip(pairs.names, pairs.retouched, pairs.originals, pairs.masks, undone, strict=True)
-    return pair_set([centred_crop(TrainingPair(*pair), crop_size) for pair in whole])
-
-
-def pair_set(pairs: Sequence[TrainingPair]) -> PairSet:
-    undone = tuple(pair.undone for pair in pairs if pair.undone is not None)
-    return PairSet(
-        tuple(pair.name for pair in pairs),
-        tuple(pair.retouched for pair in pairs),
-        tuple(pair.original for pair in pairs),
-        tuple(pair.mask for pair in pairs),
-        undone if len(undone) == len(pairs) else (),
-    )
+    return PairSet.of([centred_crop(pair, crop_size) for pair in pairs])
 
 
 def read_all(
-    folder: PairFolder,
-    direction: Direction,
-    train: TrainSettings,
-    skip_bad: bool,
-    digest: str,
-    place: Path,
-) -> Dataset:
-    """Read every pair of `folder`; training pairs are mapped from files in `place`.
-
-    Raises:
-        UserInputError: a file cannot be used and `skip_bad` is not given, or none is left.
-    """
+    folder: PairFolder, direction: Direction, train: TrainSettings, skip_bad: bool
+) -> Splits:
+    """The pairs of `folder`; those to train on are read one by one."""
 
     def pairs_of(split: Split) -> Iterator[TrainingPair]:
+        empty = True
         for files in folder.splits.get(split, ()):
             try:
                 pair = sized_pair(files, direction, train, "quick" if split == "train" else "fine")
@@ -192,28 +175,20 @@ def read_all(
                 if skip_bad:
                     continue
                 raise UserInputError(f"{error} (--skip-bad leaves such files out.)") from error
+            empty = False
             yield pair if split == "train" else centred_crop(pair, train.crop_size)
-
-    def read(split: Split) -> PairSet:
-        pairs = spilled(pairs_of(split), place) if split == "train" else list(pairs_of(split))
-        if not pairs and split in ("train", "val"):
+        if empty and split != "test":
             raise UserInputError(f"{inline(folder.root)} has no readable pair left for {split}.")
-        return pair_set(pairs)
 
-    test = read("test")
+    val, test = (PairSet.of(list(pairs_of(split))) for split in ("val", "test"))
+    refuse_unscorable(folder, val)
     if largest_region(test)[1] < SMALLEST_CORE:
-        test = pair_set([])
-    dataset = Dataset(read("train"), read("val"), test, digest)
-    refuse_unscorable(folder, dataset.val)
-    return dataset
+        test = PairSet.of([])
+    return {"train": pairs_of("train"), "val": val, "test": test}
 
 
 def refuse_unscorable(folder: PairFolder, val: PairSet) -> None:
-    """Refuse validation pairs if none of them can be scored, before any trial is trained.
-
-    Raises:
-        UserInputError: none can be scored.
-    """
+    """Refuse validation pairs if none of them can be scored, before any trial is trained."""
     name, share = largest_region(val)
     if share < SMALLEST_CORE:
         pairs = folder.splits["val"]

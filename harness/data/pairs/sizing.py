@@ -1,6 +1,5 @@
 """Load one pair as tensors of the size used for training, scaled by pix2pix's rules."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,24 +11,11 @@ from harness.config.settings import Direction, TrainSettings
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import Picture, read_mask
+from harness.data.pairs.pair_set import TrainingPair
 from harness.data.synthesis.displacement_files import warped_back
 from harness.errors import UserInputError, inline
 from objectives.masks import region_by_difference, region_from_pair
 from search_spaces.checks import GENERATOR_MULTIPLE
-
-
-@dataclass(frozen=True)
-class TrainingPair:
-    """A pair as uint8 `[3, h, w]` tensors, and its warped region, bool `[1, h, w]`.
-
-    `undone` is the retouched picture warped back, if the inverse field is known.
-    """
-
-    name: str
-    retouched: Tensor
-    original: Tensor
-    mask: Tensor
-    undone: Tensor | None = None
 
 
 def target_size(width: int, height: int, train: TrainSettings) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.config.settings import FINAL_TIMES, TrainSettings
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.pair_folders import SPLITS, PairFiles, PairFolder, Split
-from harness.data.files.processes import each, processes_for
+from harness.data.files.processes import parallel_map, processes_for
 from harness.data.pairs.cache import digest_of, stamp
 from harness.data.pairs.duplicates import read_signature, same_picture_groups
 from harness.errors import UserInputError, inline
@@ -88,7 +88,9 @@ def picture_groups(pairs: Sequence[PairFiles], cache: Path) -> list[list[int]]:
     with suppress(OSError, ValueError):
         groups: list[list[int]] = json.loads(file.read_text(encoding="utf-8"))
         return groups
-    groups = same_picture_groups(list(each(read_signature, pairs, processes_for(len(pairs)))))
+    groups = same_picture_groups(
+        list(parallel_map(read_signature, pairs, processes_for(len(pairs))))
+    )
     # Without a cache, the groups are computed again the next time.
     with suppress(OSError), write_aside(file) as aside:
         aside.write_text(json.dumps(groups), encoding="utf-8")

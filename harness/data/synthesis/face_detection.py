@@ -5,7 +5,7 @@ from PIL import Image
 from skimage.feature import Cascade
 
 from harness.data.files.picture_reading import Picture
-from harness.data.pairs.built_in import photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.synthesis.retouch import Face
 
 SIDE = 480
@@ -17,7 +17,7 @@ def find_face(picture: Picture) -> Face | None:
     scale = SIDE / min(picture.shape[:2])
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     small = np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-    boxes = Cascade(str(photograph_file(CASCADE))).detect_multi_scale(
+    boxes = Cascade(str(scikit_image_file(CASCADE))).detect_multi_scale(
         img=small, scale_factor=1.2, step_ratio=1, min_size=(48, 48), max_size=(SIDE, SIDE)
     )
     if not boxes:

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from harness.data.files.listing import Remark, ignored
-from harness.data.files.picture_reading import opened_picture
+from harness.data.files.listing import Remark, no_remark
+from harness.data.files.picture_reading import MAX_ENLARGEMENT, opened_picture
 from harness.data.files.processes import processes_for
-from harness.data.pairs.built_in import MAX_ENLARGEMENT
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
 from harness.errors import UserInputError, inline
 
@@ -59,7 +58,7 @@ def planned_pairs(originals: Path, place: Path, least: int) -> Making:
     return Making(len(portraits), pairs, size, folder)
 
 
-def made_for_search(originals: Path, place: Path, least: int, remark: Remark = ignored) -> Path:
+def made_for_search(originals: Path, place: Path, least: int, remark: Remark = no_remark) -> Path:
     """A data folder of pairs (A = retouched) made from the portraits in `originals`.
 
     Its name in `place` is derived from the portraits' content, so that the next search reuses it.
@@ -103,11 +102,7 @@ def remove_begun(place: Path) -> None:
 
 
 def size_for(portraits: Mapping[str, Path], least: int) -> int:
-    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller.
-
-    Raises:
-        UserInputError: a portrait is too small for pairs of `least` pixels, or cannot be read.
-    """
+    """The side of the pairs: 512 pixels, or less if the smallest portrait is smaller."""
     size = SIZE
     for file in portraits.values():
         with opened_picture(file) as opened:

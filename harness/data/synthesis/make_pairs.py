@@ -14,11 +14,10 @@ from PIL import Image
 
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, ignored, list_pictures, name_of
+from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
 from harness.data.files.pair_folders import Split, check_new
-from harness.data.files.picture_reading import Picture, read_picture
-from harness.data.files.processes import each
-from harness.data.pairs.built_in import MAX_ENLARGEMENT, middle_face
+from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
+from harness.data.files.processes import parallel_map
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import (
@@ -28,8 +27,8 @@ from harness.data.synthesis.liquify import (
     inverse_displacement,
     resample,
 )
-from harness.data.synthesis.retouch import Face, retouch
-from harness.data.synthesis.traces import Traces, draw_traces, leave
+from harness.data.synthesis.retouch import Face, middle_face, retouch
+from harness.data.synthesis.traces import Traces, apply_traces, draw_traces
 from harness.errors import UserInputError, inline
 from objectives.masks import region_from_field
 
@@ -79,7 +78,7 @@ class MadePair:
 
 
 def make_pairs(
-    originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = ignored
+    originals: Path, pairs: int, plan: MakePlan, processes: int, remark: Remark = no_remark
 ) -> Path:
     """Make `pairs` pairs from the pictures in `originals`, in turn, as a data folder:
     `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
@@ -108,7 +107,7 @@ def make_pairs(
             entries = (
                 (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
             )
-            for done, line in enumerate(each(make_one, entries, processes), 1):
+            for done, line in enumerate(parallel_map(make_one, entries, processes), 1):
                 record.write(line + "\n")
                 if done < pairs and done % max(10, pairs // 10) == 0:
                     remark(f"{done} of {pairs} pairs are made.")
@@ -196,11 +195,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
 
 
 def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> MadePair:
-    """Crop to the face, scale to the plan's size, and liquify.
-
-    Raises:
-        UserInputError: the picture is too small to be sharp at that size.
-    """
+    """Crop to the face, scale to the plan's size, and liquify."""
     smallest = math.ceil(plan.size / MAX_ENLARGEMENT)
     if min(picture.shape[:2]) < smallest:
         raise UserInputError(
@@ -228,7 +223,7 @@ def made_pair(picture: Picture, source: Path, number: int, plan: MakePlan) -> Ma
     strokes = retouch(face, random)
     field = displacement(strokes, plan.size, plan.size)
     traces = draw_traces(plan.size, random, plan.jpeg)
-    retouched = leave(traces, resample(original, field), field)
+    retouched = apply_traces(traces, resample(original, field), field)
     inverse = inverse_displacement(strokes, plan.size, plan.size)
     return MadePair(original, retouched, strokes, field, inverse, traces, detected is not None)
 
@@ -251,8 +246,3 @@ def frame(
         for centre, length in ((x, width), (y, height))
     )
     return left, top, side
-
-
-def undone(made: MadePair) -> Picture:
-    """The oracle: the retouched picture warped back, an upper bound for restorations."""
-    return resample(made.retouched, made.inverse)

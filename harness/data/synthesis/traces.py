@@ -39,7 +39,7 @@ def draw_traces(size: int, random: np.random.Generator, jpeg: int | None) -> Tra
     return Traces(round(max(moved, everywhere), 3), round(everywhere, 3), jpeg)
 
 
-def leave(traces: Traces, picture: Picture, field: Field) -> Picture:
+def apply_traces(traces: Traces, picture: Picture, field: Field) -> Picture:
     """`picture` `[h, w, 3]`, already moved by `field`, with the traces applied."""
     soft = softened(picture, field, traces.soft_moved, traces.soft_everywhere)
     return recompressed(soft, traces.jpeg)

@@ -26,7 +26,7 @@ from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
 from harness.training.loop import Progress
 from harness.training.networks import build_generator
-from harness.trials.external.process import Followed, Judged, end_left_over, follow, said_in
+from harness.trials.external.process import Followed, Judged, end_left_over, follow, output_file
 from harness.trials.external.program import parsed_line, program_command
 from harness.trials.external.repository import trial_command
 from harness.trials.messages import TrialTask
@@ -135,7 +135,7 @@ def other_program(
         run=run,
         result=lambda mark: run / result.format_map({program.mark or "": mark}),
         load=load,
-        log=said_in(run) if program.log is None else run / program.log,
+        log=output_file(run) if program.log is None else run / program.log,
         read_line=functools.partial(parsed_line, pattern=program.losses, mark=program.mark),
         silence=program.silence,
         at_end=program.mark is None,
@@ -158,11 +158,7 @@ def load_generator(file: Path, settings: TrainSettings, device: str) -> nn.Modul
 
 
 def load_restored(folder: Path, scored: PairSet) -> Tensor:
-    """Read the pictures that a program restored, in the order of its inputs.
-
-    Raises:
-        UserInputError: one is missing, partly written or of the wrong size.
-    """
+    """Read the pictures that a program restored, in the order of its inputs."""
     restored = []
     for number, retouched in enumerate(scored.retouched):
         file = folder / file_name(number)
@@ -175,11 +171,7 @@ def load_restored(folder: Path, scored: PairSet) -> Tensor:
 
 
 def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
-    """Copy the study's warm start to where `--continue_train` looks for it.
-
-    Raises:
-        SharedInputError: one of its files is missing.
-    """
+    """Copy the study's warm start to where `--continue_train` looks for it."""
     warm = paths.warm_start
     discriminator = warm.discriminator(params.n_layers_D, params.gan_mode)
     try:

@@ -52,11 +52,7 @@ def write_plugin(folder: Path, force: bool) -> tuple[list[Path], Path | None]:
 
 
 def check_copy(folder: Path) -> None:
-    """Reject a folder that is not a copy of pix2pix.
-
-    Raises:
-        UserInputError: names a file that is missing.
-    """
+    """Reject a folder that is not a copy of pix2pix."""
     for name in OF_A_COPY:
         if not (folder / name).is_file():
             raise UserInputError(

@@ -62,12 +62,12 @@ class Followed:
     at_end: bool = False
 
     @property
-    def said(self) -> Path:
+    def output(self) -> Path:
         """The file with all its output."""
-        return said_in(self.run)
+        return output_file(self.run)
 
 
-def said_in(run: Path) -> Path:
+def output_file(run: Path) -> Path:
     return run / "output.txt"
 
 
@@ -99,7 +99,7 @@ def started(program: Followed, device: str) -> Iterator["subprocess.Popen[bytes]
     """Start the program under a warden; at the end of the block all its processes are ended."""
     reading, lifeline = os.pipe()
     try:
-        with program.said.open("wb") as output:
+        with program.output.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", warden.__file__, str(reading), *program.command],
                 cwd=program.cwd,
@@ -148,14 +148,14 @@ def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) ->
                 return program.load(file)  # complete but invalid: raises the reason
         if code is not None:
             how = f"ended with exit code {code}" if code else f"ended without {file.name}"
-            raise ExternalError(f"{program.name} {how}: {last_lines(program.said)}")
+            raise ExternalError(f"{program.name} {how}: {last_lines(program.output)}")
         program.pass_by(mark)
         if (now := signs_of_life(program.run)) != sign:
             silent, sign = 0.0, now
         if silent > program.silence:
             raise ExternalError(
                 f"{program.name} hung: nothing new for {program.silence:.0f} s: "
-                f"{last_lines(program.said)}"
+                f"{last_lines(program.output)}"
             )
         time.sleep(LOOK_EVERY)
         silent += LOOK_EVERY
@@ -179,20 +179,16 @@ def loaded(file: Path, load: Callable[[Path], Judged]) -> Judged | None:
 
 
 def wait_for_end(process: "subprocess.Popen[bytes]", program: Followed) -> None:
-    """Wait for the program to exit after its last result.
-
-    Raises:
-        ExternalError: it does not exit, or exits with an error.
-    """
+    """Wait for the program to exit after its last result."""
     silent = 0.0
     while (code := process.poll()) is None:
         if silent > program.silence:
-            last = last_lines(program.said)
+            last = last_lines(program.output)
             raise ExternalError(f"{program.name} hung after its last result: {last}")
         time.sleep(LOOK_EVERY)
         silent += LOOK_EVERY
     if code:
-        last = last_lines(program.said)
+        last = last_lines(program.output)
         raise ExternalError(f"{program.name} ended with exit code {code}: {last}")
 
 
@@ -208,12 +204,7 @@ def signs_of_life(run: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def losses_between(program: Followed, after: int, until: int) -> dict[str, float]:
-    """The mean of each loss over the log lines with `after` < mark <= `until`.
-
-    Raises:
-        DivergedError: a loss is not finite.
-        ExternalError: a loss is not a number.
-    """
+    """The mean of each loss over the log lines with `after` < mark <= `until`."""
     log = program.log
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     values: dict[str, list[float]] = {}

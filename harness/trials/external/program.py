@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.config.settings import Frozen, Program, TrainSettings
 from harness.errors import UserInputError
 from harness.trials.external.repository import python_of
-from reports.programs import PLACES, SETTINGS, filled, named_in
+from reports.commands.program_template import PLACES, SETTINGS, filled, named_in
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_bounded, read_mapping
 from search_spaces.trial_params import USED, TrialParams
@@ -83,11 +83,7 @@ def read_program(file: Path, silence: float) -> Program:
 
 
 def mark_of(described: ProgramFile) -> Mark | None:
-    """The unit of the results; None: there is a single one, at the program's end.
-
-    Raises:
-        ValueError: there is not exactly one kind of result, with at most one unit.
-    """
+    """The unit of the results; None: there is a single one, at the program's end."""
     if (described.checkpoint is None) == (described.restored is None):
         raise ValueError("name either checkpoint or restored, which is what trials are scored by")
     named = set(named_in(described.checkpoint or described.restored or ""))
@@ -98,11 +94,7 @@ def mark_of(described: ProgramFile) -> Mark | None:
 
 
 def check_names(described: ProgramFile, mark: str | None) -> None:
-    """Reject a command with unknown placeholders, or without required ones.
-
-    Raises:
-        ValueError: names the placeholder.
-    """
+    """Reject a command with unknown placeholders, or without required ones."""
     named = named_in(described.command)
     for name in named:
         if name not in (*SETTINGS, *PLACES):
@@ -120,11 +112,7 @@ def check_names(described: ProgramFile, mark: str | None) -> None:
 
 
 def check_losses(pattern: str | None, mark: str | None) -> None:
-    """Reject a pattern of log lines without the required named groups.
-
-    Raises:
-        ValueError: names what is missing.
-    """
+    """Reject a pattern of log lines without the required named groups."""
     if pattern is None:
         return
     try:

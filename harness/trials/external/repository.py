@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.config.settings import Repository, TrainSettings
 from harness.errors import UserInputError
-from reports.commands import train_commands
-from reports.repositories import Switches, missing, options_of, unattended, words_of
+from reports.commands.repository_options import Switches, missing, options_of, unattended, words_of
+from reports.commands.train_py import train_commands
 from search_spaces.trial_params import TrialParams
 
 HELP_TIMEOUT = 300

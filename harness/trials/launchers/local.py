@@ -45,11 +45,7 @@ def start_server() -> None:
 
 
 def shorten_socket_paths() -> None:
-    """Place multiprocessing's sockets in /tmp if TMPDIR is too long for a socket address.
-
-    Raises:
-        UserInputError: /tmp cannot be written either.
-    """
+    """Place multiprocessing's sockets in /tmp if TMPDIR is too long for a socket address."""
     if len(os.fsencode(tempfile.gettempdir())) <= LONGEST_TMPDIR:
         return
     chosen, tempfile.tempdir = tempfile.tempdir, "/tmp"

@@ -13,10 +13,12 @@ from typing import Any
 import optuna
 import pytest
 
-from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
+from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer, lock_of
 from harness.paths import RunPaths
-from reports.eyes import crops, judged_trials, judgements, pairs_to_judge
-from reports.study_record import Judgement
+from harness.study.study import read_study
+from reports.analysis.judgements import judged_trials, judgements, pairs_to_judge
+from reports.page.look import crops
+from reports.record.study import Judgement
 from tests.panels import write_panel
 from tests.synthetic_studies import make_study
 
@@ -59,6 +61,40 @@ def test_a_judgement_is_kept_at_once_and_once(server: PairsServer) -> None:
     assert judged(server) == [
         Judgement(picture=pair.picture, left=pair.left, right=pair.right, choice="left")
     ]
+
+
+def test_two_commands_at_once_count_each_pair_once(tmp_path: Path) -> None:
+    """Neither notes a pair that the other has noted, and neither overwrites what it noted."""
+    storage = f"sqlite:///{tmp_path}/optuna.db"
+    made = make_study(12)
+    optuna.copy_study(
+        from_study_name=made.study_name, from_storage=made._storage, to_storage=storage
+    )
+    for number, colour in zip(judged_trials(made), COLOURS, strict=False):
+        write_panel(tmp_path / f"t{number:03d}.png", colour)
+    servers = []
+    for _ in range(2):
+        study = read_study(tmp_path)
+        pictures = crops(study, tmp_path)
+        servers.append(PairsServer(study, pictures, pairs_to_judge(study, list(pictures), 2)))
+    places = range(len(servers[0].pairs))
+
+    def answer_all(server: PairsServer) -> None:
+        for place in places:
+            assert server.answer(place, "left")
+
+    threads = [Thread(target=answer_all, args=[server]) for server in servers]
+    with lock_of(servers[1].study):
+        threads[0].start()
+        threads[0].join(0.2)
+        assert judged(servers[0]) == []
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    noted = [(row.picture, {row.left, row.right}) for row in judged(servers[0])]
+    assert noted == [(pair.picture, {pair.left, pair.right}) for pair in servers[0].pairs]
+    for server in servers:
+        server.server_close()
 
 
 def begin(server: PairsServer) -> int:

@@ -142,7 +142,7 @@ def test_an_option_with_one_value_is_given_once(
     called = " ".join(words)
     assert (code, out) == (2, "")
     assert refusal == (
-        f"harness: {name} is given 2 times: leave one out: see harness {called} --help.\n"
+        f"harness: {name} is given 2 times: leave one out. See harness {called} --help.\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -20,7 +20,7 @@ from harness.console.events import (
 from harness.console.lines import WIDTH, rough
 from harness.console.live_view import MOST_ROWS, LiveView
 from harness.console.views import PlainView
-from reports.names import phase_of
+from reports.record.names import phase_of
 
 WARP = {
     "lambda_L1": 104.3, "lambda_perceptual": 17.5, "n_layers_D": 4, "gan_mode": "vanilla",
@@ -141,7 +141,7 @@ def events() -> Iterator[Event]:
     yield RungReached("t000", 100, 200, 0.3361)
     yield ended("t006", 7, 123.4, params=REPAINT, recipe="progressive", best=True)
     yield ended(
-        "t010", 11, 14.4, "pruned", reason="pruned at step 1375: 0.3360 is not in the better half"
+        "t010", 11, 14.4, "pruned", reason="stopped at step 1375: 0.3360 is not in the better half"
     )
     yield ended("t011", 12, 14.4, "failed", value=None, reason="CUDA error: an illegal " * 9)
 
@@ -157,9 +157,10 @@ def test_plain_lines_fit_a_hundred_columns(clock: Clock) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert lines[2] == "Everything goes to runs/boundary-sharpness"
     assert "Takes about 5 min on 2 workers of this CPU: warm start 1 min, trials 2 min" in text
-    assert " 7/50 t006 leads    0.3496  123 s L1=404.1 perc=2.5  nD=4 vanilla" in text
+    assert " 7/50 t006 leads     0.3496  123 s L1=404.1 perc=2.5  nD=4 vanilla" in text
     assert any(line.endswith("unet_128 [progressive]") for line in lines)
-    assert any(line.endswith("warp at step 1375") for line in lines)
+    [stopped] = [line for line in lines if line.endswith("warp at step 1375")]
+    assert stopped.startswith("11/50 t010 stopped   0.3496")
 
 
 def test_a_line_now_and_then_says_how_far_a_trial_is(clock: Clock) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from rich.console import Console
 
 import harness.search.search
@@ -21,7 +22,6 @@ from harness.search.status import standing_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
 from harness.study.locks import driven_by, sign
-from harness.tracking import NullTracker
 from tests.synthetic_studies import make_study
 
 ESCAPE = "\x1b"
@@ -47,7 +47,7 @@ def show_search(view: View) -> None:
     view.show(TrialBegan("t000", PARAMS, "problem"))
     view.show(RungReached("t000", 10, 30, 0.2))
     view.show(ended(0, "complete", 0.21, recipe="problem", best=True))
-    view.show(ended(1, "pruned", 0.2, reason="pruned at step 10"))
+    view.show(ended(1, "pruned", 0.2, reason="stopped at step 10"))
     view.show(ended(2, "failed", None, reason="ValueError: [/b] is no tag"))
     view.show(ended(3, "complete", 0.25, best=True))
     view.show(TrialBegan("t004", PARAMS, None))
@@ -62,7 +62,7 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     text = frame.export_text()
     view.close()
     assert "4/4 trials" in text
-    assert "2 complete, 1 failed, 1 pruned" in text
+    assert "2 completed, 1 failed, 1 stopped early" in text
     assert sparkline([0.21, 0.25]) in text
     assert "leader 0.2500  t003" in text
     assert text.split()[-8:] == ["t004", "-", "-", "L1=82", "perc=11", "nD=4", "lsgan", "lr=0.0002"]
@@ -91,7 +91,7 @@ def test_lines_in_a_file_contain_no_colour_codes() -> None:
     lines = out.getvalue().splitlines()
     assert ESCAPE not in out.getvalue()
     assert sum("/4 t00" in line for line in lines) == 4
-    assert lines[4].startswith("1/4 t000 leads    0.2100")
+    assert lines[4].startswith("1/4 t000 leads     0.2100")
     assert lines[4].endswith("[problem]")
     assert lines[5].endswith(" at step 10")
     assert lines[7] == "      ValueError: [/b] is no tag"

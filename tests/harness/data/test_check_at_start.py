@@ -11,6 +11,7 @@ from planting import WritePairs
 from harness.data.check import at_start
 from harness.data.check.at_start import MOST_PAIRS, check_at_start, sample
 from harness.data.check.check import check, measure_all
+from harness.data.check.findings import LEVELS
 from harness.data.files.pair_folders import find_pairs
 from harness.errors import UserInputError
 
@@ -58,11 +59,11 @@ def test_single_portraits_are_refused_with_the_way_to_search_on_them(
         checked(folder, cache)
     sentence = str(refused.value)
     assert f"{folder} holds single pictures, not pairs: the left and right halves of" in sentence
-    assert f"with --originals {folder}, or" in sentence
+    assert f"with harness search --originals {folder}, or" in sentence
     pairs = find_pairs(folder)
-    summary = check(pairs, measure_all(pairs, 1), None).summary()
-    assert "--direction" not in summary
-    assert f"single pictures, not pairs: harness search --originals {folder} makes" in summary
+    result = check(pairs, measure_all(pairs, 1), None)
+    assert result.summary() == sentence
+    assert [line for level in LEVELS for line in result.lines(level)] == []
 
 
 def test_a_pair_of_two_pictures_is_refused_by_name_and_a_resumed_study_only_told(

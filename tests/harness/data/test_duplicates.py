@@ -10,7 +10,7 @@ from PIL import Image
 from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
 from harness.data.files.pair_folders import find_pairs
-from harness.data.pairs.built_in import middle_face, photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.duplicates import Signature, same_picture_groups, signature
 from harness.data.pairs.overlapping_crops import (
     FEWEST_ALIKE,
@@ -25,14 +25,14 @@ from harness.data.pairs.overlapping_crops import (
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
 from harness.data.synthesis.liquify import displacement, resample
-from harness.data.synthesis.retouch import slim_jaw
+from harness.data.synthesis.retouch import middle_face, slim_jaw
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "camera.png", "ihc.png", "page.png")
 TEXTURES = ("brick.png", "grass.png", "gravel.png", "coins.png", "moon.png", "rocket.jpg")
 
 
 def photograph(name: str) -> np.ndarray:
-    return np.asarray(Image.open(photograph_file(name)).convert("RGB"))
+    return np.asarray(Image.open(scikit_image_file(name)).convert("RGB"))
 
 
 def crop(picture: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:

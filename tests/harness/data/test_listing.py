@@ -61,6 +61,19 @@ def test_masks_and_fields_are_found_by_the_path_within(tmp_path: Path, place: st
     assert (second.mask, second.field) == (tmp_path / place / "p1/1.png", None)
 
 
+@pytest.mark.parametrize("place", ["masks/train", "masks"])
+@pytest.mark.parametrize("sides", ["trainA trainB", "A/train B/train", "A B"])
+def test_masks_of_two_folders_are_found_by_the_path_within(
+    tmp_path: Path, sides: str, place: str
+) -> None:
+    place = "masks" if sides == "A B" else place
+    touch(tmp_path, *(f"{side}/p{n}/1.png" for side in sides.split() for n in (0, 1)))
+    touch(tmp_path, f"{place}/p1/1.jpg")
+    found = find_pairs(tmp_path)
+    assert [pair.mask for pair in found.splits["train"]] == [None, tmp_path / place / "p1/1.jpg"]
+    assert found.passed_over == ()
+
+
 @pytest.mark.parametrize("name", ["validation", "valid"])
 def test_other_names_of_val(tmp_path: Path, name: str) -> None:
     touch(tmp_path / "one", "train/1.png", f"{name}/2.png", f"masks/{name}/2.png")

@@ -14,7 +14,7 @@ from harness.data.files.orientation import upright_exif
 from harness.data.files.photograph import Photograph, read_photograph, upright
 from harness.data.files.picture_reading import read_picture
 from harness.data.files.picture_writing import write_like
-from harness.data.pairs.built_in import photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.errors import UserInputError
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -24,7 +24,7 @@ ORIENTATION, DESCRIPTION, EXIF, EXPOSURE, GPS = 0x0112, 0x010E, 0x8769, 0x829A, 
 
 def sample(mode: str = "RGB") -> Image.Image:
     """A part of a photograph with odd sides; alpha and key ink vary."""
-    with Image.open(photograph_file("astronaut.png"), formats=("PNG",)) as opened:
+    with Image.open(scikit_image_file("astronaut.png"), formats=("PNG",)) as opened:
         part = opened.convert("RGB").crop((150, 20, 251, 97))
     if mode.endswith("A"):
         part.putalpha(part.convert("L").point(lambda value: 0 if value < 90 else value))

@@ -15,10 +15,8 @@ from harness.data.files.pair_folders import find_pairs
 from harness.data.pairs import prepare
 from harness.data.pairs import splits as held_out
 from harness.data.pairs.cache import default_cache, digest_of, fingerprints
-from harness.data.pairs.memory_map import spilled
-from harness.data.pairs.pair_set import load_dataset
+from harness.data.pairs.pair_set import TrainingPair, load_dataset, write_pairs
 from harness.data.pairs.prepare import prepare_data
-from harness.data.pairs.sizing import TrainingPair
 from harness.data.pairs.splits import most_train
 from harness.errors import UserInputError
 
@@ -252,24 +250,35 @@ def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert default_cache().parent == tmp_path / "x"
 
 
-def test_pairs_are_mapped_from_files_that_end_with_them(tmp_path: Path, halves) -> None:
+def test_pairs_are_written_one_by_one_and_mapped_from_one_file(tmp_path: Path, halves) -> None:
     def pairs() -> Iterator[TrainingPair]:
         for number, (a, b) in enumerate(halves):
             retouched, original = (torch.tensor(half).permute(2, 0, 1) for half in (a, b))
             mask = (retouched != original).any(0, keepdim=True)
             undone = original if number else None
-            yield TrainingPair(f"{number}", retouched, original, mask, undone)
+            yield TrainingPair(f"{number}\udcff", retouched, original, mask, undone)
 
-    mapped = spilled(pairs(), tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
-    for pair, expected in zip(mapped, pairs(), strict=True):
-        assert pair.name == expected.name
-        for name in ("retouched", "original", "mask"):
-            assert torch.equal(getattr(pair, name), getattr(expected, name))
-        assert (pair.undone is None) == (expected.undone is None)
-    # One mapping for all pictures: none has memory of its own.
-    assert len({pair.retouched.untyped_storage().data_ptr() for pair in mapped}) == 1
-    assert spilled(iter(()), tmp_path) == []
+    file = tmp_path / "pairs"
+    write_pairs({"train": pairs(), "val": list(pairs())[1:], "test": ()}, "digest", file)
+    found = load_dataset(file)
+    assert found.digest == "digest"
+    assert not found.test
+    assert not found.train.undone  # it is not known for every pair
+    assert found.val.undone
+    for split, expected in ((found.train, list(pairs())), (found.val, list(pairs())[1:])):
+        for pair, other in zip(split, expected, strict=True):
+            assert pair.name == other.name
+            for name in ("retouched", "original", "mask"):
+                assert torch.equal(getattr(pair, name), getattr(other, name))
+
+
+@pytest.mark.parametrize("damage", [b"", b"pairs", None])
+def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path, damage: bytes | None) -> None:
+    file = tmp_path / "pairs"
+    write_pairs({"train": (), "val": (), "test": ()}, "digest", file)
+    file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
+    with pytest.raises(ValueError, match="is not a file of prepared pairs"):
+        load_dataset(file)
 
 
 def test_a_full_training_uses_every_pair_and_a_trial_a_few(

@@ -11,15 +11,15 @@ from scipy.ndimage import laplace
 
 from harness.data.check.check import check, measure_all
 from harness.data.files.pair_folders import find_pairs
+from harness.data.files.picture_reading import MAX_ENLARGEMENT
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.built_in import (
-    MAX_ENLARGEMENT,
     TEST,
     TRAIN,
     VAL,
     Window,
     built_in_pairs,
     choose_windows,
-    photograph_file,
     some_jaw,
 )
 from harness.data.pairs.pair_set import PairSet
@@ -72,7 +72,7 @@ def test_data_check_finds_no_error_in_them(pairs_128: dict[str, PairSet], tmp_pa
 @pytest.mark.parametrize("size", [128, 256])
 def test_windows_stay_in_their_photograph_and_are_sharp(size: int) -> None:
     for entry in TRAIN + VAL + TEST:
-        photograph = Image.open(photograph_file(entry.file)).convert("RGB")
+        photograph = Image.open(scikit_image_file(entry.file)).convert("RGB")
         windows = list(choose_windows(entry, photograph, size, np.random.default_rng(0)))
         assert len(windows) == entry.windows
         for window in windows:

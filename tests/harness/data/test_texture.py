@@ -8,12 +8,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, laplace, maximum_filter
 
 from harness.data.check.texture import BAND, texture
-from harness.data.pairs.built_in import photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.overlapping_crops import SCALES, blurred, largest_near
 
 
 def grey(side: int, name: str = "astronaut.png") -> np.ndarray:
-    photograph = Image.open(photograph_file(name)).convert("L")
+    photograph = Image.open(scikit_image_file(name)).convert("L")
     return np.asarray(photograph.resize((side, side + 37), Image.Resampling.LANCZOS))
 
 

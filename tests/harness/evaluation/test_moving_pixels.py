@@ -9,13 +9,15 @@ import torch
 
 from harness.config.best_config import read_best_config
 from harness.config.settings import SearchConfig
+from harness.data.files.photograph import Photograph
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import UserInputError
-from harness.evaluation.restore import load_generator, restore
+from harness.evaluation.restore import load_generator
+from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.training.networks import WarpUnet, build_generator
 from harness.trials.external.trainer import choose_trainer
 from harness.trials.messages import TrialTask
-from reports.export import as_script, as_yaml, best_config
+from reports.export.best_yaml import as_script, as_yaml, best_config
 from search_spaces.space import load_space
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 from tests.synthetic_studies import make_study
@@ -61,7 +63,8 @@ def test_an_untrained_one_returns_every_byte(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     for height, width in ((150, 90), (40, 300), (1, 1)):
         picture = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        restored = restore(generator, picture, multiple, torch.device("cpu"))
+        maps = find_maps(generator, picture, multiple, torch.device("cpu"))
+        restored = move_pixels(Photograph(picture, "RGB"), maps, 255)[0]
         assert (restored == picture).all()
 
 

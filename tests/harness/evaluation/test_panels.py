@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation, binary_erosion
 
 from harness.evaluation.panels import crop_png, panel_png
 from objectives.score import Reference
-from reports.pictures import cells
+from reports.page.panel_crops import GAP, HEADING, rows_of
 
 
 def drawn(seed: int) -> torch.Tensor:
@@ -25,7 +25,8 @@ def test_retouched_restored_original_and_region(tmp_path) -> None:
     reference = Reference(("a", "b", "c"), originals, masks, retouched)
     file = tmp_path / "panel.png"
     file.write_bytes(panel_png(reference, restored, rows=2))
-    found = cells(file)
+    found = rows_of(file)
+    sheet = np.asarray(Image.open(file))
     assert len(found) == 2
     disc = np.hypot(*np.mgrid[-6:7, -6:7]) <= 6  # 2 % of 300 pixels
     for row, places in enumerate(found):
@@ -36,8 +37,9 @@ def test_retouched_restored_original_and_region(tmp_path) -> None:
         for place, picture in zip(places, wanted, strict=False):
             assert np.array_equal(np.asarray(place), picture)
         region = binary_dilation(masks[row, 0].numpy(), disc)
+        assert places.region == (44, 94, 156, 206)
         rim = region & ~binary_erosion(region, np.ones((3, 3)))
-        outlined = np.asarray(places[3])
+        outlined = sheet[HEADING + row * (300 + GAP) :, 3 * (300 + GAP) :][:300]
         assert (outlined[rim] == (255, 64, 64)).all()
         assert np.array_equal(outlined[~rim], wanted[2][~rim])
 

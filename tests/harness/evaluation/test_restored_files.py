@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from harness.cli.app import main
 from harness.data.files.photograph import Photograph, read_photograph
 from harness.data.files.picture_writing import write_like
-from harness.data.pairs.built_in import photograph_file
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement
 from harness.evaluation.restore import restore_pictures
 from harness.training.networks import WarpUnet, build_generator
@@ -51,7 +51,7 @@ def checkpoint(file: Path, **settings: Any) -> Path:
 
 
 def face(side: int) -> Image.Image:
-    with Image.open(photograph_file("astronaut.png"), formats=("PNG",)) as opened:
+    with Image.open(scikit_image_file("astronaut.png"), formats=("PNG",)) as opened:
         part = opened.convert("RGB").crop((130, 38, 316, 224))
     return part.resize((side, side), Image.Resampling.BICUBIC)
 
@@ -101,6 +101,28 @@ def test_16_bits_alpha_profile_and_exif_are_kept(
     with Image.open(written) as opened:
         assert opened.info["icc_profile"] == PROFILE
         assert opened.getexif()[ARTIST] == "somebody"
+
+
+@pytest.mark.parametrize(("largest", "white"), [(2000, 4095), (60000, 65535)])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_correction_is_in_the_bits_that_pictures_use(
+    mode: str, largest: int, white: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a tenth of the range from -1 to 1: a twentieth of what is white in them."""
+
+    def predict(_: WarpUnet, x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros_like(x[:, :2]), torch.full_like(x, 0.1)
+
+    monkeypatch.setattr(WarpUnet, "predict", predict)
+    lightens = checkpoint(tmp_path / "net_G.pth", netG="warp_unet_128", load_size=SIZE)
+    plain, file = tmp_path / "plain.png", tmp_path / "p.png"
+    face(SIZE).save(plain)
+    values = np.asarray(face(SIZE).convert(mode)).reshape(SIZE, SIZE, -1) * (largest / 255)
+    write_like(plain, Photograph(values.astype(np.uint16), mode), file)
+    after = read_photograph(only(lightens, file)).values
+    assert after.dtype == np.uint16
+    rise = after.astype(float) - values.astype(np.uint16)
+    assert np.abs(rise - 0.05 * white).max() <= 0.5 + 1e-3 * white / 255
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])

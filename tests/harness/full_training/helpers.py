@@ -11,7 +11,7 @@ from harness.config.train_config import TrainConfig
 from harness.full_training.view import (
     Event,
 )
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 from tests.harness.portraits import write_best
 
 

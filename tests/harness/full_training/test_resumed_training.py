@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.config.best_config import read_best_config
 from harness.errors import HarnessError, UserInputError
-from harness.full_training.folder import claim_folder
 from harness.full_training.train import closing, train_fully
 from harness.full_training.view import (
     Checked,
@@ -105,20 +103,6 @@ def test_a_finished_training_is_not_changed(
     assert train_fully(make_config(folder.parent, pairs), view).ended == "finished"
     assert not view.of(Checked)
     assert (folder / "latest_net_G.pth").stat().st_mtime_ns == before
-
-
-def test_a_training_of_the_version_with_half_size_first_can_be_resumed(tmp_path: Path) -> None:
-    """Its settings have one more entry, in the folder and in best.yaml."""
-    unused, used = (
-        read_best_config(write_best(tmp_path / f"{steps}.yaml", train={"half_size_steps": steps}))
-        for steps in (0, 1000)
-    )
-    assert unused == used
-    facts = {"train": unused.train.model_dump(mode="json"), "seed": 0}
-    key = claim_folder(tmp_path, {**facts, "train": {**facts["train"], "half_size_steps": 0}})
-    assert claim_folder(tmp_path, facts) == key
-    with pytest.raises(UserInputError, match="other seed"):
-        claim_folder(tmp_path, {**facts, "seed": 1})
 
 
 def test_a_folder_belongs_to_one_training(

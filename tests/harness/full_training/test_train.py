@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from harness.config.best_config import read_best_config
-from harness.data.pairs.pair_set import load_dataset
-from harness.data.pairs.prepare import pair_set, prepare_data
-from harness.data.pairs.sizing import TrainingPair, centred_crop
+from harness.data.pairs.pair_set import PairSet, load_dataset
+from harness.data.pairs.prepare import prepare_data
+from harness.data.pairs.sizing import centred_crop
 from harness.errors import HarnessError, UserInputError
 from harness.full_training.stage import StageRun
 from harness.full_training.train import train_fully
@@ -25,7 +25,7 @@ from harness.full_training.view import (
     StageBegan,
 )
 from harness.training.networks import build_discriminator, build_generator
-from reports.export import as_yaml, best_config
+from reports.export.best_yaml import as_yaml, best_config
 from tests.harness.full_training.helpers import (
     STAGES,
     RecordingView,
@@ -70,22 +70,13 @@ def test_scores_equal_those_of_the_saved_networks(
     folder, view = finished
     train = read_best_config(folder.parent / "best.yaml").train
     dataset = load_dataset(prepare_data(pairs, "AtoB", train, tmp_path).file)
-    few = [
-        centred_crop(TrainingPair(*kinds), train.crop_size)
-        for kinds in zip(
-            dataset.train.names[:2],
-            dataset.train.retouched,
-            dataset.train.originals,
-            dataset.train.masks,
-            strict=False,
-        )
-    ]
+    few = [centred_crop(dataset.train[index], train.crop_size) for index in (0, 1)]
     rows = list(csv.DictReader((folder / "history.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
     for epoch in (2, 4):
         generator = build_generator(train, 0)
         generator.load_state_dict(weights(folder / f"{epoch}_net_G.pth"))
-        for column, judged in (("score", dataset.val), ("train_score", pair_set(few))):
+        for column, judged in (("score", dataset.val), ("train_score", PairSet.of(few))):
             restored = by_hand.restored_by(generator, judged)
             expected = by_hand.scored(judged, restored).value
             assert float(rows[epoch - 1][column]) == pytest.approx(expected, rel=1e-4)

@@ -83,27 +83,23 @@ OLD_LENGTHS = {"steps": 30, "rungs": [20, 30], "warm_start_steps": 9}
 
 
 def begin(run_dir: Path, plan: SearchPlan, **train: Any) -> optuna.Study:
-    """A study as an earlier version began it: of one kind, and with other lengths."""
-    space = plan.space.without("generator")
-    facts = {**plan.facts, "space": space.text, "train": {**plan.facts["train"], **train}}
+    """A study that was begun with other lengths."""
+    facts = {**plan.facts, "train": {**plan.facts["train"], **train}}
     run_dir.mkdir()
     database = optuna.storages.RDBStorage(f"sqlite:///{run_dir}/optuna.db")
     return create_study(database, plan.config.study, facts, {})
 
 
-def test_a_study_of_before_there_were_kinds_goes_on_as_it_began(
-    pairs: Path, tmp_path: Path
-) -> None:
+def test_a_study_goes_on_with_the_lengths_that_it_began_with(pairs: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "runs"
     study = begin(run_dir, planned(pairs, run_dir=run_dir), **OLD_LENGTHS)
     plan = planned(pairs, run_dir=run_dir)
     check_same(study, plan.facts)
-    assert generators(plan) == ("unet_128",)
     assert plan.trial_plan.train.steps == 30
     assert plan.trial_plan.train.rungs == (20, 30)
     # The profile's other settings are still compared.
-    with pytest.raises(UserInputError, match="another training settings"):
-        check_same(study, planned(pairs, run_dir=run_dir, pinned={"generator": "warp"}).facts)
+    with pytest.raises(UserInputError, match=r"training settings \(of other content"):
+        check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).facts)
 
 
 def test_a_study_of_both_kinds_is_another_than_one_of_one(pairs: Path, tmp_path: Path) -> None:

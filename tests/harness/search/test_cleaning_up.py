@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from searching import Heard, trials
@@ -16,16 +17,15 @@ from harness.errors import HarnessError
 from harness.search.recorder import Recorder
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.worker import Message
 
 AFTERWARDS = (
     "harness.search.recorder.requeue",
     "harness.search.conclusion.outcome_of",
     "harness.search.conclusion.left_by",
-    "harness.tracking.NullTracker.parent",
-    "harness.tracking.NullTracker.conclude",
-    "harness.tracking.NullTracker.finish",
+    "null_tracker.NullTracker.parent",
+    "null_tracker.NullTracker.conclude",
+    "null_tracker.NullTracker.finish",
 )
 
 
@@ -37,7 +37,7 @@ class OneByOne(SimulatedLauncher):
     """Hears one worker at a time: while its trial ends, the other's runs."""
 
     def wait(self, timeout: float) -> list[tuple[int, Message]]:
-        number = max(self.said)
+        number = max(self.messages)
         return [(number, self.next_of(number))]
 
 

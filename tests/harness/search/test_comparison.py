@@ -16,7 +16,7 @@ from harness.search.comparison import plan_comparison
 from harness.search.plan import SearchPlan
 from harness.search.result import as_lines, confirmation, decision_lines
 from harness.study.study import read_study
-from reports.html import render
+from reports.page.report import render
 
 PARAMS = {"lambda_perceptual": 0, "n_layers_D": 3, "gan_mode": "lsgan", "lr": 2e-4}
 

@@ -10,6 +10,7 @@ import driving
 import optuna
 import pytest
 from driving import Instant, make_plan, note_run, runs_of
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import Heard, run, trials
 
@@ -18,7 +19,6 @@ from benchmarks.simulated import SimulatedLauncher
 from harness.console.events import Event, TrialEnded
 from harness.search.phases import SearchPhase
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, Report, Rung, TrialResult, TrialTask
 from harness.trials.worker import Message, Prepare, Ready

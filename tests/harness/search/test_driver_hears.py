@@ -22,7 +22,7 @@ from driver_scenes import (
 from optuna.trial import TrialState
 
 from harness.console.events import Note
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SearchFailedError
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
@@ -151,6 +151,18 @@ def test_the_search_goes_on_with_the_workers_that_find_memory(tmp_path: Path) ->
     last.speaker = 1
     with pytest.raises(HarnessError, match="too little memory"):
         last.hear(OutOfMemory("16 GiB"))
+
+
+@pytest.mark.parametrize("between", [TrialResult, Diverged], ids=["complete", "diverged"])
+def test_only_failures_in_a_row_end_the_search(tmp_path: Path, between: type) -> None:
+    made = scene(tmp_path, BASELINE, max_failures=2)
+    made.hear(Ready())
+    for kind in (Failed, between, Failed, between, Failed):
+        made.driver.fill(never)
+        made.hear(SAID[kind])
+    made.driver.fill(never)
+    with pytest.raises(SearchFailedError, match="The last 2 trials all failed, 2 of them with"):
+        made.hear(SAID[Failed])
 
 
 def test_a_trial_that_breaks_the_gpu_three_times_fails_by_its_error(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from searching import run, trials
 
 from harness.search.result import as_lines
 from harness.study.study import read_study
-from reports.names import RECOMMENDED
-from reports.record import recipe_trial
-from reports.study_record import StudyRecord
+from reports.record.names import RECOMMENDED
+from reports.record.queries import recipe_trial
+from reports.record.study import StudyRecord
 
 
 def as_version_0_1_had_it(folder: Path) -> None:

@@ -17,7 +17,7 @@ from harness.search.estimate import Forecast, expected, where
 from harness.search.plan import SearchPlan
 from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Pace
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
 REPAINTS, MOVES = "unet_128", "warp_unet_128"

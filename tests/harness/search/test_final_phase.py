@@ -5,10 +5,10 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from searching import remembered, run, trials
 
 from harness.search.finalists import FinalPhase, choose
-from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
 from tests.harness.search.test_finalists import best_yaml, final_runs
 

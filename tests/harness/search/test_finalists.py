@@ -23,9 +23,9 @@ from harness.search.result import as_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.constraints import broken, excess
 from harness.study.study import FINALISTS, read_study
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask
-from reports.record import breaking, trials_by_score
+from reports.record.queries import breaking, trials_by_score
 from search_spaces.recipes import load_recipes
 
 

@@ -2,16 +2,19 @@
 
 import dataclasses
 import html
+import itertools
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 from driving import Instant, make_plan
-from optuna.trial import FrozenTrial, TrialState
-from searching import run, trials, without_mlflow
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from searching import remembered, run, trials, without_mlflow
 
 from harness.config.best_config import read_best_config
 from harness.evaluation.verdict import conclude
@@ -22,15 +25,15 @@ from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
 from harness.trials.messages import Rung, TrialTask
-from reports.commands import continue_from
-from reports.export import best_config
-from reports.html import render
-from reports.places import mark_of_warm_start
-from reports.record import beats
-from reports.study_record import StudyRecord
+from reports.commands.recorded_paths import mark_of_warm_start
+from reports.commands.train_py import continue_from
+from reports.export.best_yaml import best_config
+from reports.page.report import render
+from reports.record.queries import beats
+from reports.record.study import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
-from tests.synthetic_studies import empty_study
+from tests.synthetic_studies import RECIPES, empty_study
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
 
@@ -97,6 +100,10 @@ def ranked(folder: Path) -> list[FrozenTrial]:
     return sorted(done, key=lambda trial: -(trial.value or 0))
 
 
+def number_of_recipe(folder: Path, recipe: str) -> int:
+    return next(t.number for t in trials(folder) if t.user_attrs.get("recipe") == recipe)
+
+
 def test_the_best_three_the_best_that_repaints_and_the_recommendation(usual: Searched) -> None:
     folder = usual.folder
     assert len(trials(folder)) == 36 - 5 * 3
@@ -122,8 +129,77 @@ def test_where_the_best_repaint_the_next_best_has_the_place(tmp_path: Path) -> N
     different = [
         t for t in ranked(tmp_path) if {**t.user_attrs["params"], "netG": "unet_128"} != own
     ]
-    assert [one.trial for one in four] == [trial.number for trial in different[:4]]
+    first, second, third = (trial.number for trial in different[:3])
+    warp = number_of_recipe(tmp_path, "warp")
+    assert warp not in (first, second, third)
+    assert [one.trial for one in four] == [first, second, warp, third]
     assert best_yaml(tmp_path)["as_is"]["trial"] == best_yaml(tmp_path)["trial"]
+
+
+class Unlucky(OfKinds):
+    """The recipe `warp` has the lowest score of all that move pixels."""
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        ours = (task.params.lambda_L1, task.params.lr) == (100, 2e-4)
+        return dataclasses.replace(rung, value=rung.value - 0.1 * ours)
+
+
+def test_the_recipe_that_moves_pixels_is_confirmed_though_others_lead(tmp_path: Path) -> None:
+    searched(tmp_path, Unlucky)
+    warp = number_of_recipe(tmp_path, "warp")
+    best = [trial.number for trial in ranked(tmp_path)]
+    assert warp not in best[:3]
+    study = read_study(tmp_path, "fake")
+    assert [one.trial for one in choose(study, 3, "unet_128")[:3]] == [*best[:2], warp]
+    assert choose(study, 1, "unet_128")[0].trial == best[0]
+
+
+def test_a_study_confirmed_without_that_recipe_keeps_its_finalists(tmp_path: Path) -> None:
+    """An earlier version gave the third place to the third best setting."""
+    searched(tmp_path, Unlucky)
+    third = ranked(tmp_path)[2]
+    earlier = {
+        "finalist": f"t{third.number:03d}",
+        "params": {**third.user_attrs["params"], "netG": "warp_unet_128"},
+        "recipe": None,
+    }
+    runs = [trial for trial in final_runs(tmp_path) if trial.user_attrs.get("recipe") == "warp"]
+    assert len(runs) == 3
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/optuna.db")
+    with storage.engine.begin() as connection:
+        for one, (key, value) in itertools.product(runs, earlier.items()):
+            connection.exec_driver_sql(
+                "UPDATE trial_user_attributes SET value_json = ? WHERE trial_id = ? AND key = ?",
+                (json.dumps(value), one._trial_id, key),
+            )
+    again = searched(tmp_path, Unlucky)
+    assert again.final_runs == 15
+    assert third.number in [
+        one.trial for one in choose(read_study(tmp_path, "fake"), 3, "unet_128")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        ("warp repaint warp repaint", [0.9, 0.8, 0.7]),
+        ("repaint warp warp repaint", [0.9, 0.8, 0.7]),
+        ("warp warp warp repaint", [0.9, 0.8, 0.6]),
+        ("repaint repaint warp warp", [0.9, 0.8, 0.7]),
+    ],
+)
+def test_one_finalist_repaints_and_all_others_are_the_best(
+    tmp_path: Path, kinds: str, chosen: list[float]
+) -> None:
+    study = remembered(make_plan(tmp_path, both=True))
+    for kind, score in zip(kinds.split(), (0.9, 0.8, 0.7, 0.6), strict=True):
+        netG = {"warp": "warp_unet_128", "repaint": "unet_128"}[kind]
+        noted = {"params": {**RECIPES["recommended"], "lr": score}, "extras": {"netG": netG}}
+        study.add_trial(create_trial(value=score, user_attrs=noted))
+    *found, last = choose(study, 2, "unet_128")
+    assert [one.params["lr"] for one in found] == chosen
+    assert last.name == "recommended"
 
 
 def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -> None:

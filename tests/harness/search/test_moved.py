@@ -21,11 +21,18 @@ from harness.study.study import read_study
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
 
+MADE = "512px-0123456789ab"
+
 
 def planned(folder: Path, budget: int, program: bool = False) -> SearchPlan:
     """A plan whose record names places in its run folder."""
     plan = make_plan(folder, budget=budget)
-    places: dict[str, Any] = facts_of_start(plan.config, "shared")
+    made = plan.run_paths.made_pairs / MADE
+    made.mkdir(parents=True, exist_ok=True)
+    places: dict[str, Any] = {
+        **facts_of_start(plan.config, "shared"),
+        "data": {**plan.facts["data"], "folder": str(made.absolute())},
+    }
     if program:
         external = plan.paths.external
         places["program"] = {
@@ -72,7 +79,9 @@ def test_a_search_goes_on_where_its_folder_is_now(
     words = shlex.split(command.replace("\\\n", " "))
     start = str(RunPaths(new).study("fake").warm_start.generator)
     assert start in words
-    if program:
+    if not program:
+        assert words[words.index("--dataroot") + 1] == str(new / "made-pairs" / MADE)
+    else:
         assert str(new / "fake" / "external" / "pairs") in words
         assert str(new / "fake" / "external" / "inputs" / "search") in words
     study = read_study(new)

@@ -8,18 +8,18 @@ import optuna
 import pytest
 import yaml
 from driving import Faulty, Instant, make_plan
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.config.settings import SearchConfig
 from harness.console.views import QuietView
 from harness.search.plan import plan_search
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.messages import TrialTask
 from objectives.loading import load_objective
 from objectives.score import Goal
-from reports.html import render
-from reports.summary import summarise
+from reports.analysis.summary import summarise
+from reports.page.report import render
 
 PAGE = Path(__file__).parents[3] / "docs" / "objectives.md"
 

@@ -20,6 +20,7 @@ import pytest
 import torch
 import yaml
 from driving import TRAIN, make_plan
+from null_tracker import NullTracker
 from optuna.trial import FrozenTrial, TrialState
 from searching import run
 
@@ -29,7 +30,6 @@ from harness.search.plan import SearchPlan
 from harness.search.resolve import discriminators
 from harness.search.result import SearchOutcome
 from harness.study.study import FINALISTS
-from harness.tracking import NullTracker
 from harness.training.networks import build_generator
 from harness.trials.worker import RunnerFactory, run_orders, trial_runner
 from tests.harness.evaluation.test_paired_comparison import crossed_interval

@@ -5,6 +5,7 @@ from pathlib import Path
 import optuna
 import pytest
 from driving import TRAIN, make_plan
+from null_tracker import NullTracker
 from searching import remembered
 
 from harness.config.settings import FINAL_TIMES, Repository
@@ -12,7 +13,6 @@ from harness.console.views import QuietView
 from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.search.recorder import HUNG, HUNG_AT_FIRST, HUNG_AT_LEAST, HUNG_UNMEASURED, Recorder
-from harness.tracking import NullTracker
 
 
 def recorder(plan: SearchPlan, *seconds: float) -> Recorder:

@@ -16,7 +16,7 @@ from harness.search.result import (
     decision_lines,
     outcome_of,
 )
-from reports.translations import translator
+from reports.texts.translations import translator
 from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
 

@@ -18,7 +18,7 @@ from harness.errors import HarnessError, SearchFailedError, SharedInputError, Us
 from harness.search.resume import is_whole
 from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
-from reports.trial_record import Cause
+from reports.record.trial import Cause
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
 

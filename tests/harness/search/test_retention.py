@@ -14,9 +14,9 @@ from harness.search.retention import Retention
 from harness.study import study as record
 from harness.study.constraints import MARGINS
 from harness.study.pareto import OBJECTIVES
-from harness.tracking import Ending
+from harness.tracking.store import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
-from reports.names import RECOMMENDED
+from reports.record.names import RECOMMENDED
 from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)

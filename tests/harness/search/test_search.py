@@ -13,11 +13,13 @@ from driving import (
     make_plan,
     runs_of,
 )
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import run, trials
 
 import harness.search.search
-from harness.tracking import Ending, NullTracker, quiet_client
+from harness.tracking.client import quiet_client
+from harness.tracking.store import Ending
 
 
 class Study:

@@ -52,7 +52,7 @@ def test_a_signal_after_the_time_limit_is_the_first(clock: list[float]) -> None:
     clock[0] += 6
     assert stop()
     assert stop.reason == "timeout"
-    stop.heard(signal.SIGINT, None)
+    stop.receive(signal.SIGINT, None)
     assert stop.reason == "user"
 
 

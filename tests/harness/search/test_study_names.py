@@ -52,26 +52,6 @@ def begun(plan: SearchPlan) -> None:
     create_study(storage, plan.config.study, plan.facts, plan.recipes)
 
 
-def test_a_study_begun_under_the_earlier_default_name_goes_on_with_its_data(place: Path) -> None:
-    """Known by its folder, or by what is in it; an own name, or other data, is another study."""
-    pairs, runs = write_pairs(place / "portraits"), place / "runs"
-    begun(planned(pairs, run_dir=runs, study="boundary-sharpness"))
-    assert planned(pairs, run_dir=runs).config.study == "boundary-sharpness"
-    moved = shutil.copytree(pairs, place / "moved")
-    assert planned(moved, run_dir=runs).config.study == "boundary-sharpness"
-    assert planned(pairs, run_dir=runs, study="own").config.study == "own"
-    others = write_pairs(place / "others", train=4)
-    assert planned(others, run_dir=runs).config.study == "others"
-    assert planned(pairs, run_dir=place / "elsewhere").config.study == "portraits"
-
-
-def test_a_study_named_after_its_data_is_preferred(place: Path) -> None:
-    pairs, runs = write_pairs(place / "portraits"), place / "runs"
-    for name in ("boundary-sharpness", "portraits"):
-        begun(planned(pairs, run_dir=runs, study=name))
-    assert planned(pairs, run_dir=runs).config.study == "portraits"
-
-
 def test_a_study_of_the_built_in_pairs_is_not_taken_for_one_of_these(place: Path) -> None:
     pairs, runs = write_pairs(place / "portraits"), place / "runs"
     begun(planned(None, run_dir=runs, study="boundary-sharpness"))

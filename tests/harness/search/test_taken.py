@@ -170,7 +170,7 @@ def test_only_files_that_we_began_aside_are_tidied_away(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, budget=1)
     run(plan)
     mine = plan.paths.folder / ".notes.tmp"
-    ours = plan.paths.folder / ".best.yaml.4711.tmp"
+    ours = plan.paths.folder / ".best.yaml.0123456789abcdef0123456789abcdef.tmp"
     for file in (mine, ours):
         file.write_text("begun")
     assert begun_aside(plan.paths.folder) == [ours]

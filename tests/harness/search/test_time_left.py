@@ -17,7 +17,7 @@ from harness.search.result import outcome_of
 from harness.search.status import standing_lines
 from harness.search.time_left import note_undertaken, time_left
 from harness.study.locks import sign
-from reports.study_record import StudyRecord
+from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
 durations = st.lists(st.floats(0.1, 1000), max_size=30)

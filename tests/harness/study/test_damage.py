@@ -13,14 +13,15 @@ from typer.testing import CliRunner
 
 import harness.study.storage
 from harness.cli.app import app
+from harness.cli.machine_checks import stores
 from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.search.status import standing_lines
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
-from reports.export import best_config
-from reports.table import trials_frame
+from reports.export.best_yaml import best_config
+from reports.export.trials_table import trials_frame
 
 PAGE = 4096
 
@@ -146,3 +147,48 @@ def test_a_command_that_reads_a_damaged_database_says_so(broken: Path, command: 
 def test_a_search_that_goes_on_in_a_damaged_database_says_so(broken: Path) -> None:
     with pytest.raises(UserInputError, match=r"optuna\.db is damaged"):
         run(make_plan(broken))
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_an_empty_database_is_refused_and_stays(tmp_path: Path) -> None:
+    """SQLite takes a file of zero bytes for a new database, and deletes a log beside it."""
+    own, shared = tmp_path / "optuna.db", tmp_path / "shared.db"
+    for file in (own, shared):
+        file.touch()
+    log = tmp_path / "optuna.db-wal"
+    log.write_bytes(b"changes")
+    url = f"sqlite:///{shared}"
+    attempts = [
+        (own, lambda: record.read_study(tmp_path)),
+        (own, lambda: run(make_plan(tmp_path))),
+        (shared, lambda: record.read_study(tmp_path, storage=url)),
+        (shared, lambda: run(make_plan(tmp_path, storage=url))),
+    ]
+    for file, attempt in attempts:
+        with pytest.raises(UserInputError, match=f"{file} is empty .*restore it from a copy"):
+            attempt()
+    found = next(iter(stores(RunPaths(tmp_path))))
+    assert (found.level, found.said) == ("problem", f"{own}: it is empty (0 bytes)")
+    assert own.stat().st_size == shared.stat().st_size == 0
+    assert log.read_bytes() == b"changes"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_database_never_exists_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """So that a search killed at its beginning goes on."""
+    file = tmp_path / "optuna.db"
+
+    def killed(self: Path, target: Path) -> Path:
+        assert self.stat().st_size
+        assert not file.exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_storage(f"sqlite:///{file}" if shared else sqlite_url(file))
+    assert not list(tmp_path.iterdir())
+    open_storage(f"sqlite:///{file}" if shared else sqlite_url(file)).engine.dispose()
+    assert file.stat().st_size

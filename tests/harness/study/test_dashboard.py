@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.console.events import Event, TrialEnded
 from harness.console.views import QuietView
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from search_spaces.trial_params import TrialParams
 
 

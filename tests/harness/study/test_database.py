@@ -167,7 +167,7 @@ def test_the_tables_of_another_optuna_are_called_so(
         database.commit()
     for opening in (
         lambda: open_storage(sqlite_url(file)),
-        lambda: record.open_existing(RunPaths(tmp_path), None, None),
+        lambda: record.open_existing(RunPaths(tmp_path), None),
     ):
         with pytest.raises(UserInputError, match=r"tables of Optuna 1\.2\.3, and this") as refused:
             opening()

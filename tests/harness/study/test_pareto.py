@@ -8,6 +8,7 @@ import optuna
 import pytest
 import yaml
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 from optuna.trial import TrialState
 from typer.testing import CliRunner
 
@@ -20,10 +21,9 @@ from harness.search.result import SearchOutcome, as_data, as_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.pareto import check_pareto, values_of
 from harness.study.study import read_study
-from harness.tracking import NullTracker
 from harness.trials.messages import Rung, TrialTask
-from reports.record import score_of, trials_by_score
-from reports.table import trials_frame
+from reports.export.trials_table import trials_frame
+from reports.record.queries import score_of, trials_by_score
 from tests.synthetic_studies import study_attrs
 
 
@@ -127,6 +127,24 @@ def test_a_broken_guard_keeps_a_trial_off_the_front() -> None:
         named = {"recipe": recipe} if recipe else {}
         study.add_trial(optuna.trial.create_trial(values=values, user_attrs=noted | named))
     assert [trial.number for trial in trials_by_score(study)] == [0]
+
+
+@pytest.mark.parametrize("other", [[0.5, 0.6], [0.4, 0.5]])
+@pytest.mark.parametrize("first", [0, 1])
+def test_who_is_level_in_one_and_behind_in_the_other_is_beaten(
+    other: list[float], first: int
+) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for values in ([0.5, 0.5], other)[:: 1 - 2 * first]:
+        study.add_trial(optuna.trial.create_trial(values=values))
+    assert [trial.number for trial in trials_by_score(study)] == [first]
+
+
+def test_trials_that_are_level_in_both_share_the_front() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for _ in range(2):
+        study.add_trial(optuna.trial.create_trial(values=[0.5, 0.5]))
+    assert [trial.number for trial in trials_by_score(study)] == [0, 1]
 
 
 @pytest.mark.parametrize(

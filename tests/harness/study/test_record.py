@@ -1,6 +1,7 @@
 """The typed record: what is written is read back, by today's program and from an earlier one's."""
 
 import gzip
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
@@ -20,13 +21,13 @@ from typer.testing import CliRunner
 from harness.cli.app import app
 from harness.errors import UserInputError
 from harness.study.study import finals_of, read_study
-from reports.decision import decide
-from reports.export import as_yaml, best_config
-from reports.html import render
-from reports.record_format import VERSION
-from reports.study_record import StudyRecord
-from reports.translations import translator
-from reports.trial_record import Cause, FinalistRun, TrialRecord
+from reports.analysis.decision import decide
+from reports.export.best_yaml import as_yaml, best_config
+from reports.page.report import render
+from reports.record.format import VERSION
+from reports.record.study import StudyRecord
+from reports.record.trial import Cause, FinalistRun, TrialRecord
+from reports.texts.translations import translator
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -154,6 +155,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "optuna.db"
 
 
+def copied(whole: Path, folder: Path) -> Path:
+    file = folder / "optuna.db"
+    with closing(sqlite3.connect(whole)) as source, closing(sqlite3.connect(file)) as copy:
+        source.backup(copy)
+    return file
+
+
 def search_on(folder: Path) -> None:
     run(make_plan(folder, budget=5))
 
@@ -197,9 +205,7 @@ def test_what_cannot_be_read_is_named_in_one_sentence(
     sentence: str,
     read: Callable[[Path], None],
 ) -> None:
-    file = tmp_path / "optuna.db"
-    with closing(sqlite3.connect(whole)) as source, closing(sqlite3.connect(file)) as copy:
-        source.backup(copy)
+    file = copied(whole, tmp_path)
     change(tmp_path, table, key, value)
     before = file.read_bytes()
     with pytest.raises(UserInputError, match=sentence) as refused:
@@ -207,3 +213,36 @@ def test_what_cannot_be_read_is_named_in_one_sentence(
     assert "\n" not in str(refused.value)
     assert refused.value.exit_code == 2
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value", "reason"),
+    [
+        ("study", "budget", '"many"', "`budget` of study other is 'many'"),
+        ("trial", "seconds", "no JSON", "is damaged (Expecting value"),
+    ],
+)
+def test_one_damaged_study_does_not_hide_the_others(
+    whole: Path, tmp_path: Path, table: str, key: str, value: str, reason: str
+) -> None:
+    url = f"sqlite:///{copied(whole, tmp_path)}"
+    optuna.copy_study(
+        from_study_name="fake", from_storage=url, to_storage=url, to_study_name="other"
+    )
+    change(tmp_path, table, key, value)
+
+    def status(*words: str) -> Any:
+        return CliRunner().invoke(app, ["status", "--run-dir", str(tmp_path), *words])
+
+    listed = status("--json")
+    assert listed.exit_code == 0
+    assert [study["study"] for study in json.loads(listed.stdout)] == ["fake"]
+    assert listed.stderr.startswith("Study other cannot be read: ")
+    assert reason in listed.stderr
+    assert status("--study", "fake").stderr == ""
+    refused = status("--study", "other").exception
+    assert isinstance(refused, UserInputError)
+    assert reason in str(refused)
+    with pytest.raises(UserInputError, match=r"several studies \(fake, other\)"):
+        read_study(tmp_path)
+    assert read_study(tmp_path, "fake").study_name == "fake"

@@ -77,6 +77,28 @@ def test_memory_and_database_say_the_same(tmp_path: Path) -> None:
     assert [essence(t) for t in study.get_trials()] == [essence(t) for t in known]
 
 
+def test_a_list_of_trials_by_state_follows_every_change(tmp_path: Path) -> None:
+    mine, others = open_both(tmp_path)
+    space = make_plan(tmp_path).space
+
+    def check() -> None:
+        for states in [(state,) for state in TrialState] + [record.COUNTED]:
+            found, wanted = (study.get_trials(states=states) for study in (mine, others))
+            assert [trial.number for trial in found] == [trial.number for trial in wanted]
+
+    check()
+    for end in (TrialState.WAITING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        trial = record.ask(mine, space, "tpe", seed=0)
+        check()
+        if end == TrialState.WAITING:
+            record.requeue(mine, trial)
+        else:
+            mine.tell(trial, 0.5 if end == TrialState.COMPLETE else None, end)
+        check()
+    mine.enqueue_trial({})
+    check()
+
+
 def test_a_trial_that_ended_takes_nothing_more(tmp_path: Path) -> None:
     mine, _ = open_both(tmp_path)
     trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)

@@ -114,20 +114,6 @@ def test_another_precision_is_refused_by_its_name(tmp_path: Path) -> None:
     assert "with another precision (float32, now bfloat16): go on" in str(refused.value)
 
 
-def test_a_study_of_the_version_with_half_size_first_goes_on_unless_it_used_it(
-    tmp_path: Path,
-) -> None:
-    study = new_study(tmp_path)
-    facts = dict(make_plan(tmp_path).facts)
-    study.set_user_attr("train", {**facts["train"], "half_size_steps": 0})
-    record.check_same(study, facts)
-    study.set_user_attr("train", {**facts["train"], "half_size_steps": 1000})
-    with pytest.raises(UserInputError) as refused:
-        record.check_same(study, facts)
-    assert "was begun with --half-size-first" in str(refused.value)
-    assert "--enqueue" in str(refused.value)
-
-
 @pytest.mark.parametrize(
     "url",
     ["postgresql+psycopg://me:s3cret@host:5432/db", "https://me:s3cret@mlflow.example/x"],
@@ -157,7 +143,7 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -
     file.mkdir() if held is None else file.write_text(held)
     for opening in (
         lambda: sqlite_url(file),
-        lambda: record.open_existing(RunPaths(tmp_path), None, None),
+        lambda: record.open_existing(RunPaths(tmp_path), None),
     ):
         with pytest.raises(UserInputError, match=r"optuna\.db cannot be opened .*harness doctor"):
             opening()
@@ -166,9 +152,10 @@ def test_what_is_no_database_is_one_sentence(tmp_path: Path, held: str | None) -
 def test_an_unknown_study_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
     new_study(tmp_path)
     paths = RunPaths(tmp_path)
-    assert [s.study_name for s in record.open_existing(paths, None, None)] == ["fake"]
+    studies, unreadable = record.open_existing(paths, None)
+    assert ([s.study_name for s in studies], unreadable) == (["fake"], {})
     with pytest.raises(UserInputError, match=r"no study other.*its studies are: fake"):
         record.open_existing(paths, None, "other")
     with pytest.raises(UserInputError, match="--run-dir"):
-        record.open_existing(RunPaths(tmp_path / "nowhere"), None, None)
+        record.open_existing(RunPaths(tmp_path / "nowhere"), None)
     assert not (tmp_path / "nowhere").exists()

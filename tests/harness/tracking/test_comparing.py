@@ -11,10 +11,12 @@ from driving import PIXEL
 from mirroring import PARAMS, began, opened, pictures, study_store, tracker_of
 from PIL import Image
 
-from harness.tracking import Ending, StudyStore, server
+from harness.tracking import server
 from harness.tracking.metrics import metrics_of, table_of
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.server import server_command
+from harness.tracking.store import Ending
+from harness.tracking.study_runs import StudyStore
 from harness.trials.messages import Rung, TrialTask
 
 DETAILS = dict.fromkeys(("lpips_noop", "ring_D", "r_0", "mae_outside", "n_scored"), 0.5)

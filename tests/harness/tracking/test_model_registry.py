@@ -12,7 +12,7 @@ from harness.console.events import Event, Note
 from harness.console.views import QuietView
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import quiet_client
+from harness.tracking.client import quiet_client
 from harness.tracking.model_registry import Model, register
 
 

@@ -16,23 +16,24 @@ from urllib.parse import urlencode
 import pytest
 from driving import PIXEL
 from mirroring import PARAMS, study_store
+from mlflow.entities import Experiment
 
 from harness.errors import UserInputError
 from harness.paths import RunPaths
-from harness.tracking import Ending, MlflowTracker, quiet_client
 from harness.tracking import sender as deliveries
-from harness.tracking import study_runs as study
+from harness.tracking.client import quiet_client
 from harness.tracking.columns import VIEW
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry
 from harness.tracking.server import (
     APP,
     DIRECTLY,
-    api_response,
     chosen_experiment,
     free_port,
     page_of,
 )
+from harness.tracking.store import Ending
+from harness.tracking.study_runs import MlflowTracker
 from harness.trials.messages import Rung, TrialTask
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +57,6 @@ def write_runs(paths: RunPaths, name: str) -> None:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     patch = pytest.MonkeyPatch()
-    patch.setattr(study, "SAMPLED_EVERY", 0.0)
     patch.setattr(deliveries, "TOGETHER", 1)
     before = RunPaths(tmp_path_factory.mktemp("before"))
     for name in ("first", "얼굴 <b>"):
@@ -78,9 +78,6 @@ def test_the_parent_says_what_was_searched_on_which_pairs(runs: RunPaths) -> Non
     assert given.dataset.digest == "d" * 36
     assert (runs.mlflow_artifacts / parent.info.run_id / "artifacts" / "space.yaml").exists()
     assert parent.data.tags["mlflow.note.content"] == "the note"
-    busy = parent.data.metrics
-    assert 0 <= busy["system/cpu_utilization_percentage"] <= 100
-    assert busy["system/system_memory_usage_megabytes"] > 1
 
 
 def test_the_view_names_columns_that_the_trials_have(runs: RunPaths) -> None:
@@ -147,10 +144,8 @@ def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[
 
 def picture_of(base: str, experiment: str) -> bytes:
     """A picture of the best run, as MLflow's page loads it."""
-    (best,) = api_response(
-        base, "runs/search", experiment_ids=[experiment], filter="tags.best = 'true'"
-    )["runs"]
-    run = best["info"]["run_id"]
+    (best,) = quiet_client(base).search_runs([experiment], "tags.best = 'true'")
+    run = best.info.run_id
     with DIRECTLY.open(
         f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=images"
     ) as got:
@@ -189,17 +184,17 @@ def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
     assert taken < port < taken + 100
     last = chosen_experiment(base, None, runs)
     assert last is not None
-    assert last["name"] == "얼굴 <b>"
-    assert page.startswith(f"/experiments/{last['experiment_id']}/runs?")
+    assert last.name == "얼굴 <b>"
+    assert page.startswith(f"/experiments/{last.experiment_id}/runs?")
     assert page.endswith(f"&viewStateShareKey={VIEW}")
     first = chosen_experiment(base, "first", runs)
     assert first is not None
-    assert first["experiment_id"] != last["experiment_id"]
+    assert first.experiment_id != last.experiment_id
     with pytest.raises(UserInputError, match="no study other"):
         chosen_experiment(base, "other", runs)
     with urllib.request.urlopen(base, timeout=60) as page_of_mlflow:
         assert b"<html" in page_of_mlflow.read()
-    assert picture_of(base, last["experiment_id"]) == PIXEL
+    assert picture_of(base, last.experiment_id) == PIXEL
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 0
     assert process.stderr is not None
@@ -209,7 +204,7 @@ def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
 
 
 def test_an_older_store_opens_without_the_view() -> None:
-    assert page_of({"experiment_id": "7", "tags": []}) == (
+    assert page_of(Experiment("7", "old", "", "active")) == (
         "/#/experiments/7/runs?workflowType=machine_learning"
     )
     assert page_of(None) == "/"

@@ -11,10 +11,11 @@ import pytest
 from driving import PIXEL
 from mirroring import PARAMS, study_store
 
-from harness.tracking import Ending, MlflowTracker, StudyStore, run_name
 from harness.tracking import sender as deliveries
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries, RefusedError, Say
+from harness.tracking.store import Ending
+from harness.tracking.study_runs import MlflowTracker, StudyStore, run_name
 from harness.trials.messages import Rung, TrialTask
 
 

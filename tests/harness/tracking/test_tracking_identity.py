@@ -4,16 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import pytest
 from driving import make_plan
-from mirroring import began, opened, scored, unexpected
+from mirroring import began, opened, scored
 from optuna.storages import InMemoryStorage
 from searching import run as search
 
 from harness.search.search import recorded_runs
 from harness.study.study import FINALISTS, identity_of
-from harness.tracking import Ending, StudyStore
-from harness.tracking.study_runs import IDENTITY_TAG
+from harness.tracking.store import Ending
+from harness.tracking.study_runs import IDENTITY_TAG, StudyStore
 
 OTHER = "2" * 32
 OVER = Ending("KILLED", "requeued", "why")
@@ -84,52 +83,6 @@ def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     tags = store.client.get_experiment(theirs).tags
     assert tags["mlflow.experimentKind"] == "genai"
     assert "mlflow.sharedViewState.harness" in tags
-
-
-def without_identity(store: StudyStore) -> None:
-    """As the version before left its runs."""
-    for run in everything(store):
-        store.client.delete_tag(run, IDENTITY_TAG)
-
-
-@pytest.mark.parametrize("own", [True, False])
-def test_runs_of_the_version_before_are_adopted_by_what_the_record_names(
-    runs: Path, own: bool
-) -> None:
-    old = opened(runs)
-    old.write([began(0), scored(0, 0.3), began(1)])
-    without_identity(old)
-    store = opened(runs, identity=OTHER)  # another study of that name has no claim to them
-    assert store.parent != old.parent
-    assert store.runs == {}
-    later = opened_as(runs, own, recorded=[old.runs["t000"], "gone"])
-    assert later.parent == old.parent
-    # That the run that nobody noted is ours as well is certain in the run folder's own store only.
-    assert later.runs == (old.runs if own else {"t000": old.runs["t000"]})
-    late = opened(runs, identity=OTHER, recorded=list(old.runs.values()))
-    assert not set(late.runs.values()) & set(later.runs.values())
-
-
-def test_runs_of_the_version_before_are_adopted_though_its_record_names_none(runs: Path) -> None:
-    foreign = opened(runs)
-    began_at = foreign.client.get_run(foreign.parent or "").info.start_time
-    old = opened(runs, identity=OTHER)
-    old.write([began(0), began(1)])
-    without_identity(old)
-    store = opened(runs, created=began_at + 1)  # made after the first parent, before the second
-    assert store.parent == old.parent
-    assert store.runs == old.runs
-
-
-def opened_as(runs: Path, own: bool, **settings: Any) -> StudyStore:
-    """A store of the run folder's own, or the same as a server's."""
-    from mirroring import study_store
-
-    store = study_store(runs, **settings)
-    if not own:
-        store.artifacts = None
-    store.open(unexpected)
-    return store
 
 
 def test_a_study_deleted_and_begun_again_gets_runs_of_its_own(runs: Path) -> None:

@@ -1,6 +1,7 @@
 """A run folder may be moved or copied: what lies in it is found in it, and nowhere else written."""
 
 import hashlib
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -8,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from driving import make_plan
-from mirroring import began, opened, pictures, scored
+from mirroring import began, opened, pictures, scored, study_store, tracker_of
 from searching import run
 
 import harness.tracking.database
 from harness.errors import UserInputError
 from harness.paths import RunPaths
-from harness.tracking import quiet_client, served
-from harness.tracking.database import located, settle
+from harness.tracking.client import quiet_client
+from harness.tracking.database import located, served, settle
 
 ARTIFACTS = Path("/now here/mlflow-artifacts")
 
@@ -160,3 +161,25 @@ def test_the_pages_of_a_damaged_database_are_one_sentence(
     ):
         pass
     assert file.read_bytes() == b"no database at all" * 100
+
+
+def test_a_path_that_is_not_utf8_waits_until_the_folder_is_renamed(
+    runs: Path, tmp_path: Path
+) -> None:
+    """There MLflow creates no tables, and would write pictures to a folder of another name."""
+    odd, outbox = tmp_path / os.fsdecode(b"\xbe\xf3"), tmp_path / "outbox"
+    runs.rename(odd)
+    tracker, said = tracker_of(study_store(odd), outbox)
+    tracker.put(began(0))
+    tracker.put(scored(0, 0.3))
+    tracker.finish()
+    assert f"the path of its database {odd}/mlflow.db is not UTF-8: rename or move" in said[0]
+    with pytest.raises(UserInputError, match="cannot be opened: the path of its database"):
+        served(RunPaths(odd)).__enter__()
+    assert set(tmp_path.iterdir()) == {odd, outbox}
+    assert [file.name for file in odd.iterdir()] == ["mlflow.db"]
+    odd.rename(runs)
+    tracker, said = tracker_of(study_store(runs), outbox)
+    tracker.finish()
+    assert said == []
+    assert pictures(opened(runs), opened(runs).runs["t000"]) == [0, 10]

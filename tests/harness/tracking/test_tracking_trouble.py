@@ -15,10 +15,10 @@ import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import Ending
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import AwayError, Deliveries, RefusedError, Say
+from harness.tracking.store import Ending
 
 OVER = Ending("FINISHED", "complete")
 
@@ -89,12 +89,9 @@ class Failing:
         raise ConnectionError
 
 
-def test_a_parent_deleted_in_the_pages_costs_no_trial_anything(
-    runs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(harness.tracking.study_runs, "SAMPLED_EVERY", 0.0)
+def test_a_parent_deleted_in_the_pages_costs_no_trial_anything(runs: Path) -> None:
     store = opened(runs)
-    store.write([began(0)])  # the first look at the machine has nothing to tell
+    store.write([began(0)])
     assert store.parent is not None
     store.client.delete_run(store.parent)
     store.write([scored(0, 0.3)])
@@ -248,7 +245,7 @@ def test_a_store_that_does_not_open_loses_nothing_and_its_reason_is_logged(
 def test_a_damaged_database_is_one_sentence_and_stays_as_it_is(runs: Path, tmp_path: Path) -> None:
     file = runs / "mlflow.db"
     whole = file.read_bytes()
-    for held in (b"no database at all" * 100, whole[: len(whole) // 2]):
+    for held in (b"no database at all" * 100, whole[: len(whole) // 2], b""):
         file.write_bytes(held)
         tracker, said = tracker_of(study_store(runs), tmp_path / "out")
         tracker.put(began(0))

@@ -6,6 +6,7 @@ from pathlib import Path
 import driving
 import pytest
 from driving import Instant, make_plan
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.config.settings import SearchConfig
@@ -15,7 +16,6 @@ from harness.errors import UserInputError
 from harness.search.plan import SearchPlan
 from harness.search.resolve import packing_remark
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.devices import (
     Slots,
     mps_runs,

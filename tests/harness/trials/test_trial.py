@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
-from harness.tracking import SCORE, metrics_of
+from harness.tracking.metrics import SCORE, metrics_of
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.inputs import Inputs

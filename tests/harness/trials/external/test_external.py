@@ -23,14 +23,14 @@ from harness.paths import RunPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.study.study import open_existing
+from harness.study.study import read_study
 from harness.trials.external.external_trial import pix2pix_line, scored_at, write_pictures
 from harness.trials.external.process import Followed, follow, losses_between
 from harness.trials.external.repository import check_options, read_repository, trial_command
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
-from reports.export import best_config
-from reports.repositories import spelt
+from reports.commands.repository_options import spelt
+from reports.export.best_yaml import best_config
 from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import TRAIN, ignore, make_trials, pairs
@@ -88,7 +88,7 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     )
     assert outcome.counts == {"complete": 4, "fail": 4}
     paths = RunPaths(tmp_path / "runs")
-    (study,) = open_existing(paths, None, "external")
+    study = read_study(paths.root, "external")
     trials = study.get_trials(deepcopy=False)
     reasons = {t.number: t.user_attrs["reason"] for t in trials if t.state == TrialState.FAIL}
     assert "the card fell off the bus" in reasons[1]

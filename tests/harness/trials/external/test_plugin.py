@@ -29,11 +29,11 @@ from harness.training.perceptual import VGG19_LAYERS, PerceptualLoss
 from harness.training.step import Pix2Pix
 from harness.trials.external.plugin import MARK, PERCEPTUAL, SOURCES, WARP, write_plugin
 from objectives.weights import build_trunk
-from reports.export import best_config
+from reports.export.best_yaml import best_config
 from search_spaces.trial_params import TrialParams
 from tests.golden.pix2pix_case import batch
 from tests.harness.by_hand import assert_moved_alike
-from tests.reports.test_commands import SHARED
+from tests.reports.commands.test_train_py import SHARED
 from tests.synthetic_studies import make_study
 from tests.test_walls import imports
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from null_tracker import NullTracker
 
 import harness.search.search
 from harness.console.views import QuietView
@@ -17,13 +18,12 @@ from harness.errors import DivergedError, UserInputError
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.tracking import NullTracker
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import check_program, parsed_line, read_program
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials
 from harness.trials.worker import trial_runner
-from reports.export import as_script
+from reports.export.best_yaml import as_script
 from search_spaces.space import load_space
 from tests.harness.portraits import external_search
 from tests.harness.trials.test_trial import PARAMS, ignore, make_trials, pairs

@@ -1,0 +1,347 @@
+"""What to do after a search: one decision in plain words, for every place that announces it.
+
+The report's headline, the terminal's last lines, MLflow's description and `decision` in best.yaml
+are all made here, so that they cannot disagree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.commands.next_command import (
+    NOWHERE,
+    Where,
+    length_of_training,
+    status_command,
+    training_command,
+)
+from reports.record.finalists import Difference, FinalistRow, Finalists
+from reports.record.names import RECOMMENDED, moves_pixels, trial_name
+from reports.record.queries import (
+    as_is_trial,
+    is_pareto,
+    objectives_of,
+    recipe_trial,
+    score_of,
+    settings_of,
+    sign_of,
+    trials_by_score,
+    trials_of,
+    winning_trial,
+)
+from reports.record.study import StudyRecord
+from reports.texts.numbers import number, short, signed
+from reports.texts.translations import Translate
+
+Verb = Literal["wait", "use", "try", "keep", "choose", "either"]
+OWN_OBJECTIVE = "boundary_sharpness"
+"""The objective that measures blur: of no other may the words say that the blur is gone."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person should do now.
+
+    Attributes:
+        verb: `use` a setting that is reliably better than the guide's recommended one, `keep` that
+            one, `try` what leads in single runs, `choose` from a Pareto search's front, `either` of
+            two settings that were compared, `wait` while nothing can be decided.
+        trial: the trial that it is about; None where no trial has the setting.
+        sentence: the headline, without its full stop.
+        settings: the trial's settings in short; "" where the sentence names them.
+        why: by how much and how sure, in one sentence; "" where nothing was measured.
+        command: the next command; "" where there is none.
+        trains: what that trains: picture size, epochs; "" where it trains nothing, or as the user's
+            own program does.
+        as_is: of a study of both kinds of generator whose decision moves pixels: the decision for
+            an unchanged train.py.
+    """
+
+    verb: Verb
+    trial: int | None
+    sentence: str
+    settings: str = ""
+    why: str = ""
+    command: str = ""
+    trains: str = ""
+    as_is: "Decision | None" = None
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The decision and that for an unchanged train.py, each with its reason."""
+        own = f"{self.sentence}. {self.why}".strip()
+        return (own, *(self.as_is.answers if self.as_is else ()))
+
+
+def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
+    """What a study's record lets a person decide, whatever state the study is in."""
+    found = decided(study, say, where)
+    if found.trial is None or found.verb == "wait":
+        return found
+    return replace(found, trains=length_of_training(study, found.trial, say))
+
+
+def decided(study: Study, say: Translate, where: Where) -> Decision:
+    """The decision without what its command trains."""
+    finals = StudyRecord.of(study).finalists
+    if not (finals and finals.difference):
+        return with_as_is(study, searched(study, winning_trial(study), say, where), say, where)
+    if compares(finals):
+        return compared(finals, finals.difference, say)
+    decision = confirmed(study, finals, finals.difference, say, where)
+    if is_pareto(study):
+        decision = chosen(study, decision, say, where)
+    lead = finals.as_is.difference if finals.as_is else None
+    if lead is None:
+        return decision
+    if decision.verb == "keep":
+        # A setting that moves pixels may be ahead, but not reliably, and hide one that repaints.
+        alone = confirmed(study, finals, lead, say, where, everyone=False)
+        return alone if alone.verb == "use" else decision
+    if not of_moves(study, decision):
+        return decision
+    as_is = confirmed(study, finals, lead, say, where, everyone=False, beside=True)
+    return replace(decision, as_is=for_train_py(as_is, say))
+
+
+def with_as_is(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
+    """Beside what single runs show: the same of the generators that an unchanged train.py has."""
+    trial = as_is_trial(study)
+    if trial is None or trial.number == decision.trial:
+        return decision
+    own = searched(study, trial, say, where, as_is=True)
+    return replace(decision, as_is=for_train_py(own, say))
+
+
+def for_train_py(decision: Decision, say: Translate) -> Decision:
+    said = decision.sentence
+    return replace(decision, sentence=say("as_is", said=said[0].lower() + said[1:]))
+
+
+def compares(finals: Finalists) -> bool:
+    """Whether the runs compared two configurations of the user's, and ended no search."""
+    return all(row.trial is None and not row.recipe for row in finals.rows)
+
+
+def compared(finals: Finalists, lead: Difference, say: Translate) -> Decision:
+    """Which of two configurations is the better one."""
+    one, other = finals.challenger.name, finals.baseline
+    found, size = size_of_lead(lead)
+    verb: Verb = "either" if found == "undecided" else "use"
+    return Decision(
+        verb,
+        None,
+        say(f"decide_compared_{found}", one=one, other=other),
+        why=say(f"why_compared_{found}", **size, **how_confirmed(finals)),
+    )
+
+
+def of_moves(study: Study, decision: Decision) -> bool:
+    """Whether a decision is about a generator that an unchanged train.py cannot run."""
+    assert decision.trial is not None
+    return moves_pixels(settings_of(study.get_trials(deepcopy=False)[decision.trial]))
+
+
+def confirmed(
+    study: Study,
+    finals: Finalists,
+    lead: Difference,
+    say: Translate,
+    where: Where,
+    everyone: bool = True,
+    beside: bool = False,
+) -> Decision:
+    """What the finalists' runs showed of all of them, or of those that repaint.
+
+    Args:
+        lead: over the guide's setting, of the best of all, or of those that repaint.
+        everyone: also those that move pixels.
+        beside: it stands beside the decision about all, which names the seeds and pairs.
+    """
+    rows = [row for row in finals.rows if row.mean is not None and (everyone or not row.moves)]
+    recommended = next(row for row in rows if row.name == finals.baseline)
+    challenger = next(row for row in rows if row is not recommended)
+    found, size = size_of_lead(lead)
+    better = found == "better"
+    best = challenger if better else rows[0]
+    setting = challenger if better else recommended
+    reach = reach_of(best, finals.noop, sign_of(study))
+    blur = measures_blur(study)
+    in_short = short_settings(setting.params, say)
+    if better:
+        kind = "removes" if blur and reach == "above" else reach if blur else f"own_{reach}"
+        sentence = say(f"decide_use_{kind}", one=challenger.name)
+    else:
+        among = "_as_is" if beside else ""
+        sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
+    level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
+    level = level and f"{level}_{'it' if better else 'best'}"
+    if level == "level_below_best" and blur:
+        level = "level_stays"
+    scores = {"score": number(best.mean), "noop": number(finals.noop)}
+    why = say(
+        f"why_{found}",
+        one=challenger.name,
+        level=say(level, **scores) if level else "",
+        more=say("more_sharp" if blur else "more_good"),
+        sure="" if beside else say("sure", **how_confirmed(finals)),
+        **size,
+    )
+    return Decision(
+        "use" if better else "keep",
+        setting.trial,
+        sentence,
+        described(in_short, setting.params, say) if better else "",
+        why,
+        training_command(study, setting.trial, where),
+    )
+
+
+def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
+    """A Pareto search leaves the choice; of its front the trial with the best score is named."""
+    winner = winning_trial(study)
+    assert winner is not None
+    return Decision(
+        "choose",
+        winner.number,
+        say(
+            "decide_choose",
+            count=len(trials_by_score(study)),
+            goals=say("and").join(objectives_of(study)),
+            one=trial_name(winner.number),
+        ),
+        described(short_settings(settings_of(winner), say), settings_of(winner), say),
+        decision.why,
+        training_command(study, winner.number, where),
+    )
+
+
+def searched(
+    study: Study, trial: FrozenTrial | None, say: Translate, where: Where, as_is: bool = False
+) -> Decision:
+    """What one run each shows: enough to try a setting, not to call it better.
+
+    Args:
+        trial: what leads, of all or of those that an unchanged train.py can run.
+    """
+    if trial is None:
+        states = {one.state for one in trials_of(study)}
+        failed = states and states <= {TrialState.FAIL, TrialState.PRUNED}
+        sentence = say("decide_failed" if failed else "decide_wait")
+        return Decision("wait", None, sentence, command=status_command(study, where))
+    one = trial_name(trial.number)
+    recommended = recipe_trial(study, RECOMMENDED)
+    own = recommended is not None and recommended.number == trial.number
+    in_short = short_settings(settings_of(trial), say)
+    command, verb = training_command(study, trial.number, where), "try"
+    if not is_finished(study):
+        verb, command = "wait", status_command(study, where)
+        done = tried(study)
+        counts = {"done": done, "budget": budget_of(study) or done}
+        sentence = say("decide_leads_as_is" if as_is else "decide_leads", one=one, **counts)
+    elif own:
+        verb = "keep"
+        among = "_as_is" if as_is else ""
+        sentence = say(f"decide_keep_searched{among}", settings=in_short)
+    else:
+        sentence = say("decide_try", one=one)
+    decision = Decision(
+        verb,  # type: ignore[arg-type]
+        trial.number,
+        sentence,
+        "" if verb == "keep" else described(in_short, settings_of(trial), say),
+        why_searched(study, trial, None if own else recommended, say),
+        command,
+    )
+    if is_pareto(study) and verb != "wait" and not as_is:
+        return chosen(study, decision, say, where)
+    return decision
+
+
+def why_searched(
+    study: Study, trial: FrozenTrial, recommended: FrozenTrial | None, say: Translate
+) -> str:
+    """The scores of single runs, and that they are just that."""
+    scores = StudyRecord.of(study).baseline
+    noop = scores.noop if scores else None
+    others = []
+    if recommended is not None:
+        others.append(say("recommended_scores", score=number(score_of(recommended))))
+    if noop is not None:
+        others.append(say("unchanged_scores", noop=number(noop)))
+    return say(
+        "why_searched",
+        one=trial_name(trial.number),
+        score=number(score_of(trial)),
+        others="".join(others),
+    )
+
+
+def tried(study: Study) -> int:
+    """Trials of the budget that the search itself has behind it."""
+    return len(trials_of(study, TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def is_finished(study: Study) -> bool:
+    """Whether the search came to its end: its finalists were weighed, or its budget is used up."""
+    running, budget = trials_of(study, TrialState.RUNNING), budget_of(study)
+    weighed = "finalists" in StudyRecord.of(study).model_fields_set
+    return weighed or not (running or (budget and tried(study) < budget))
+
+
+def budget_of(study: Study) -> int | None:
+    setup = StudyRecord.of(study).ours
+    return setup.budget if setup else None
+
+
+def reach_of(row: FinalistRow, noop: float | None, sign: int) -> str:
+    """How a finalist stands to the picture as it was: `above`, `perhaps` above, or `below`.
+
+    It is above where the whole interval of its mean is.
+    """
+    if noop is None or row.mean is None:
+        return "unknown"
+    if sign * row.mean <= sign * noop:
+        return "below"
+    nearest = min(sign * end for end in row.ci95 or (row.mean,))
+    return "above" if nearest > sign * noop else "perhaps"
+
+
+def size_of_lead(lead: Difference) -> tuple[str, dict[str, str]]:
+    """Whether a lead is for the better, undecided or for the worse, and its size with its ends."""
+    low, high = lead.low, lead.high
+    found = "better" if low > 0 else "worse" if high < 0 else "undecided"
+    if found == "worse":
+        low, high = -high, -low
+    size = signed(lead.mean) if found == "undecided" else number(abs(lead.mean))
+    return found, {"difference": size, "low": number(low), "high": number(high)}
+
+
+def how_confirmed(finals: Finalists) -> dict[str, Any]:
+    """Steps, seeds, pairs and unchanged input of the confirmation, as its sentences name them."""
+    return {
+        "steps": finals.steps,
+        "seeds": len(finals.seeds),
+        "pairs": finals.pairs,
+        "noop": number(finals.noop),
+    }
+
+
+def measures_blur(study: Study) -> bool:
+    setup = StudyRecord.of(study).ours
+    return setup is None or setup.objective == OWN_OBJECTIVE
+
+
+def short_settings(settings: Mapping[str, Any], say: Translate) -> str:
+    """The five settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`."""
+    l1, perceptual, lr = (short(settings[key]) for key in ("lambda_L1", "lambda_perceptual", "lr"))
+    layers = say("layers", count=settings["n_layers_D"])
+    return f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
+
+
+def described(in_short: str, settings: Mapping[str, Any], say: Translate) -> str:
+    """Settings in short, and what the generator does where that is not the usual."""
+    return "; ".join([in_short, *([say("moves_pixels")] if moves_pixels(settings) else [])])

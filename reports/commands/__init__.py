@@ -1,0 +1,1 @@
+"""Command lines for a found setting: of train.py, the user's own program, or this one."""

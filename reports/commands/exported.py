@@ -1,0 +1,145 @@
+"""The commands that `best.yaml` holds for a trial, with what they need and cannot say."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from reports.commands.notes import before, notes, own_pictures
+from reports.commands.program_template import program_commands
+from reports.commands.recorded_paths import data_of, mark_of_warm_start, warm_start_of
+from reports.commands.repository_options import in_its_words
+from reports.commands.train_py import (
+    ADD_MODEL,
+    Command,
+    folder_name,
+    full_commands,
+    harness_train,
+    model_of,
+    progressive_commands,
+    rounded,
+    shell,
+    steps_per_epoch,
+    train_commands,
+)
+from reports.record.names import moves_pixels, trial_name
+from reports.record.queries import KIND, extras_of, params_of
+from reports.record.study import StudySetup
+from reports.record.trial import TrialRecord
+from reports.texts.translations import Translate
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The commands of one trial, as a shell takes them.
+
+    Attributes:
+        of_trial: repeats the trial, with its exact settings.
+        in_full: trains its settings, rounded, as long as the guide does.
+        needs: what must be there before they can run.
+        notes: what they cannot say themselves.
+    """
+
+    of_trial: str
+    in_full: str
+    needs: list[str]
+    notes: list[str]
+
+
+def commands_of(
+    setup: StudySetup,
+    trial: FrozenTrial,
+    train: Config,
+    program: Config | None,
+    repository: Mapping[str, Any] | None,
+    folder: Path | None,
+    config_file: str,
+    say: Translate,
+) -> Exported:
+    """The commands of a completed trial.
+
+    Args:
+        setup: how the study's trials are run and scored.
+        train: the trial's training settings.
+        program: the user's program that ran the trials, see `program_of`; None: train.py did.
+        repository: the copy of pix2pix that the commands are for; None: the one that ran the
+            trials, else commands that copies of all ages share.
+        folder: the study's folder as it lies now; None: where the last search had it.
+        config_file: the best.yaml that `harness train` is to read.
+        say: the language of the needs and notes.
+
+    Raises:
+        ValueError: one sentence: the copy cannot train it.
+    """
+    params, data = params_of(trial), data_of(setup, folder)
+    device = kind_of_device(setup.device)
+    name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
+    short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
+    warm_start = warm_start_of(setup, folder)
+    if program:
+        if repository:
+            raise ValueError(
+                f"The trials of study {setup.name} were run by the program that "
+                f"{program['file']} describes, which is no train.py: leave --repo out."
+            )
+        own = TrialRecord.of(trial).seed
+        seed = setup.seed if own is None else own
+        text = as_lines(
+            program_commands(program, params, train, data, name, warm_start, seed, device)
+        )
+        return Exported(text, text, [say("note_program", file=program["file"])], [])
+    if repository is None and setup.repository is not None:
+        repository = setup.repository.as_data()
+    if moves_pixels(train) and not repository:
+        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+        of_trial = [harness_train(config_file, data, short, epochs)]
+        in_full = [harness_train(config_file, data, name)]  # as the decision's own command has it
+        needs = [say("note_harness"), *own_pictures(data, say)]
+        return Exported(as_lines(of_trial), as_lines(in_full), needs, [])
+    mark = mark_of_warm_start(setup, train)
+    of_trial = train_commands(params, train, data, short, warm_start, mark)
+    stages = progressive_commands if is_progressive(trial) else full_commands
+    in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
+    if repository:
+        of_trial, in_full = (in_its_words(one, repository, device) for one in (of_trial, in_full))
+    first = "" if repository or model_of(params, train) == "pix2pix" else f"{ADD_MODEL}\n"
+    return Exported(
+        first + as_lines(of_trial),
+        first + as_lines(in_full),
+        before(params, data, device, repository, say),
+        notes(params, train, data, setup.weights, setup.trainer, say),
+    )
+
+
+def kind_of_device(noted: str) -> str:
+    """cpu or cuda, of a study's devices: `cpu`, `cuda:0, cuda:1`, `cpu on ray`."""
+    return "cuda" if noted.startswith("cuda") else "cpu"
+
+
+def is_progressive(trial: FrozenTrial) -> bool:
+    """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
+    return TrialRecord.of(trial).recipe == "progressive"
+
+
+def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Config:
+    """The training settings of a full training that are not the guide's.
+
+    They are those that the user pinned or whose value comes from the user's model, and, rounded,
+    those that the search chose. Those of a recipe are the profile's, and are left to the guide; so
+    is the network of a trial that was only given a kind of generator.
+    """
+    chosen = {} if TrialRecord.of(trial).recipe else rounded(extras_of(trial))
+    if KIND in trial.params:
+        chosen.pop("netG", None)
+    generator = {"netG": train["netG"]} if moves_pixels(train) else {}
+    return {**setup.pinned, **chosen, **generator}
+
+
+def as_lines(commands: list[Command]) -> str:
+    """Commands for a shell, in order."""
+    return "".join(f"{shell(command)}\n" for command in commands)

@@ -1,0 +1,115 @@
+"""The one command that a person types after a search: it trains the setting that was decided on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna import Study
+
+from reports.commands.exported import is_progressive, settings_in_full
+from reports.commands.recorded_paths import data_of
+from reports.commands.train_py import (
+    FULL_TRAINING,
+    GUIDE_EPOCHS,
+    PLACEHOLDER_DATA,
+    STAGE_EPOCHS,
+    folder_name,
+    harness_train,
+    quoted,
+)
+from reports.record.names import moves_pixels, trial_name
+from reports.record.queries import extras_of, settings_of, winning_trial
+from reports.record.study import StudyRecord
+from reports.texts.translations import Translate
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a study is read from.
+
+    Attributes:
+        folder: the study's, in its run folder; None: in `runs`, where commands look by default.
+        storage: the URL of its database, as it may be shown; None: the run folder's.
+    """
+
+    folder: Path | None = None
+    storage: str | None = None
+
+
+NOWHERE = Where()
+
+
+def study_options(study: Study, where: Where) -> list[str]:
+    """The options that name the study."""
+    run_dir = where.folder.parent if where.folder else Path("runs")
+    setup = StudyRecord.of(study).ours
+    options = ["--run-dir", str(run_dir), "--study", setup.name if setup else study.study_name]
+    return options + (["--storage", where.storage] if where.storage else [])
+
+
+def status_command(study: Study, where: Where) -> str:
+    """How a search stands; "" where the study was not made by one."""
+    if StudyRecord.of(study).ours is None:
+        return ""
+    return line(["harness", "status", *study_options(study, where)])
+
+
+def training_command(study: Study, trial: int | None, where: Where) -> str:
+    """What trains a trial's setting: a generator that moves pixels here, any other in train.py.
+
+    Args:
+        trial: None where the decided setting has no trial: then how the search stands.
+    """
+    setup = StudyRecord.of(study).ours
+    if trial is None or setup is None:
+        return status_command(study, where)
+    settings = settings_of(study.get_trials(deepcopy=False)[trial])
+    winner = winning_trial(study)
+    exported = [] if winner and winner.number == trial else ["--trial", f"{trial}"]
+    options = study_options(study, where)
+    only_here = moves_pixels({**setup.train.as_data(), **settings})
+    if not only_here or setup.repository or setup.program:
+        return line(["harness", "export", "--format", "command", *options, *exported])
+    file, export = file_to_train(study, trial, where)
+    name = folder_name(f"{setup.name}-{trial_name(trial)}")
+    train = harness_train(file, data_of(setup, where.folder), name)
+    train += ["--run-dir", options[1]] if options[1] != "runs" else []
+    return f"{export} && {line(train)}" if export else line(train)
+
+
+def length_of_training(study: Study, trial: int, say: Translate) -> str:
+    """At what size and how long the training of `training_command` is; "" where it is not known."""
+    setup = StudyRecord.of(study).ours
+    if setup is None or setup.program:
+        return ""
+    found = study.get_trials(deepcopy=False)[trial]
+    train = {**setup.train.as_data(), **extras_of(found)}
+    epochs, stages = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS}", is_progressive(found)
+    if stages:
+        epochs = f"2 x ({STAGE_EPOCHS} + {STAGE_EPOCHS})"
+    if moves_pixels(train) and not setup.repository:
+        size = (FULL_TRAINING if stages else train)["crop_size"]
+        return say("trains_here", size=size, epochs=epochs)
+    size = {**FULL_TRAINING, **settings_in_full(found, train, setup)}["crop_size"]
+    return say("trains_there", size=size, epochs=epochs)
+
+
+def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
+    """The file that has a trial's setting, and the command that writes it first.
+
+    The study's best.yaml has the winner's, and then that command is "".
+    """
+    winner = winning_trial(study)
+    if winner and winner.number == trial:
+        return str((where.folder or Path("runs") / study.study_name) / "best.yaml"), ""
+    file = folder_name(f"{StudyRecord.of(study).setup.name}-{trial_name(trial)}") + ".yaml"
+    options = [*study_options(study, where), "--trial", f"{trial}"]
+    return file, line(["harness", "export", *options, "-o", file])
+
+
+def needs_pictures(command: str) -> bool:
+    """Whether a folder of one's own pictures must be put in place of the one that it names."""
+    return f" {PLACEHOLDER_DATA} " in command
+
+
+def line(words: list[str]) -> str:
+    return " ".join(map(quoted, words))

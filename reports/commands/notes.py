@@ -1,0 +1,85 @@
+"""What exported commands need before they run, and what they cannot say themselves."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from reports.commands.train_py import (
+    FULL_TRAINING,
+    GUIDE_EPOCHS,
+    PLACEHOLDER_DATA,
+    STAGE_EPOCHS,
+    quoted,
+    steps_per_epoch,
+)
+from reports.record.names import moves_pixels
+from reports.texts.translations import Translate
+
+Config = dict[str, Any]
+
+ROUNDED = "with the searched settings rounded to three significant digits"
+
+
+def length_of(config: Config, repeat_trial: bool) -> str:
+    """How long the exported command trains, and with what settings, in one sentence or two."""
+    train = config["train"]
+    if repeat_trial:
+        return (
+            f"This is the short training of trial {config['trial']}: about {train['steps']} steps "
+            f"at {train['crop_size']} px. Without --repeat-trial you get the full one."
+        )
+    size, exactly = FULL_TRAINING["crop_size"], ROUNDED
+    if config["full_command"].startswith("harness "):
+        size, exactly = train["crop_size"], "with the settings exactly as they were found"
+    epochs = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS} epochs"
+    if "stages" in config:
+        epochs = f"two stages of {STAGE_EPOCHS} + {STAGE_EPOCHS} epochs"
+    return (
+        f"This is the full training: {size} px, {epochs}, {exactly}. --repeat-trial gives the "
+        "short one of the trial."
+    )
+
+
+def own_pictures(data: Config, say: Translate) -> list[str]:
+    """What stands for the user's own folder, where the study used built-in pictures."""
+    return [say("note_built_in", folder=PLACEHOLDER_DATA)] if data["folder"] is None else []
+
+
+def before(
+    params: Config,
+    data: Config,
+    device: str,
+    repository: Mapping[str, Any] | None,
+    say: Translate,
+) -> list[str]:
+    """What must be there, or put in, before the commands can run."""
+    folder, needs = data["folder"], own_pictures(data, say)
+    if folder is not None and Path(folder).exists() and not Path(folder, "train").is_dir():
+        needs.append(say("note_layout", folder=quoted(folder)))
+    if repository is None:
+        without_gpu = say("note_without_gpu") if device == "cpu" else ""
+        needs.append(say("note_copies", without_gpu=without_gpu))
+    if repository is None and params["lambda_perceptual"] > 0:
+        needs.append(say("note_model"))
+    return needs
+
+
+def notes(
+    params: Config, train: Config, data: Config, weights: str, trainer: str, say: Translate
+) -> list[str]:
+    """What else the commands cannot say."""
+    found = [say("note_lengths", steps=train["steps"], epoch=steps_per_epoch(train, data))]
+    if train["warm_start"] == "shared":
+        start = "note_shared_moving" if moves_pixels(train) else "note_shared"
+        found.append(say(start, steps=train["warm_start_steps"]))
+    if train["warm_start"] == "init-from":
+        found.append(say("note_init_from"))
+    if train.get("half_size_steps"):
+        found.append(say("note_half_size", steps=train["half_size_steps"]))
+    if train.get("ema_decay") and trainer == "builtin":
+        found.append(say("note_average", decay=f"{train['ema_decay']:g}"))
+    if params["lambda_perceptual"] > 0:
+        found.append(say("note_layers", layers=", ".join(train["perceptual_layers"])))
+        if weights == "random":
+            found.append(say("note_random"))
+    return found

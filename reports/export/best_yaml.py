@@ -1,0 +1,332 @@
+"""The best configuration of a study: as data, YAML, a `train.py` command, or a script."""
+
+import textwrap
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.analysis.decision import decide
+from reports.commands.exported import commands_of, is_progressive
+from reports.commands.recorded_paths import data_of, program_of
+from reports.commands.train_py import PROGRESSIVE_STAGES
+from reports.record.finalists import AsIs, Finalists
+from reports.record.names import RECOMMENDED
+from reports.record.queries import (
+    as_is_trial,
+    extras_of,
+    objectives_of,
+    params_of,
+    recipe_trial,
+    score_of,
+    sign_of,
+    trials_by_score,
+    winning_trial,
+)
+from reports.record.study import StudyRecord, StudySetup
+from reports.record.trial import TrialRecord
+from reports.texts.translations import Translate, translator
+
+Config = dict[str, Any]
+
+
+def best_config(
+    study: Study,
+    trial_number: int | None = None,
+    repository: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
+    config_file: str = "best.yaml",
+    lang: str = "en",
+    by_key: bool = True,
+) -> Config:
+    """The best trial of a study, or the one named, with all that made its number (schema 1).
+
+    Where the study tries both kinds of generator, `as_is` is the best that an unchanged train.py
+    can run, with a verdict of its own.
+
+    Args:
+        repository: the copy of pix2pix that the commands are for, as `in_its_words` takes it; None:
+            the one that ran the trials, else commands that copies of all ages share.
+        folder: the study's folder as it lies now; None: where the last search had it.
+        config_file: where this configuration will be, for a command that reads it.
+        lang: the language of its sentences.
+        by_key: the notes call the two commands by their keys here, else the first and the second.
+
+    Raises:
+        ValueError: one sentence: there is no such trial, or none with a final score, or the copy
+            cannot train it.
+    """
+    say = translator(lang)
+    say = partial(
+        say,
+        short="command" if by_key else say("first_command"),
+        full="full_command" if by_key else say("second_command"),
+    )
+    config = config_of(
+        study, chosen_trial(study, trial_number), repository, folder, config_file, say
+    )
+    if trial_number is not None:
+        return config
+    decision = decide(study, say)
+    config["decision"] = decision.answers[0]
+    as_is = as_is_trial(study)
+    if as_is is None:
+        return config
+    own = config_of(study, as_is, None, folder, config_file, say)
+    return {
+        **config,
+        "as_is": {
+            "decision": decision.answers[-1],
+            **{key: own[key] for key in AS_IS},
+            "netG": own["train"]["netG"],
+        },
+    }
+
+
+AS_IS = (
+    "trial",
+    "recipe",
+    "confirmed",
+    "verdict",
+    "params",
+    "train",
+    "score",
+    "searched",
+    "lead",
+    "command",
+    "full_command",
+    "needs",
+    "notes",
+    "checkpoint",
+)
+"""What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
+
+
+def kept(checkpoint: str | None, folder: Path | None) -> str | None:
+    """A trial's weights, unless they were removed because other trials lead."""
+    gone = checkpoint is not None and folder is not None and not (folder / checkpoint).exists()
+    return None if gone else checkpoint
+
+
+def config_of(
+    study: Study,
+    trial: FrozenTrial,
+    repository: Mapping[str, Any] | None,
+    folder: Path | None,
+    config_file: str,
+    say: Translate,
+) -> Config:
+    """One completed trial with all that made its number."""
+    record, own = StudyRecord.of(study), TrialRecord.of(trial)
+    setup = record.setup
+    finals, shown = finals_of(study, trial)
+    name = setup.name
+    params = params_of(trial)
+    train = {**setup.train.as_data(), **extras_of(trial), "warm_start": setup.warm_start}
+    data = setup.data
+    program = program_of(setup, folder)
+    exported = commands_of(setup, trial, train, program, repository, folder, config_file, say)
+    baseline = recipe_trial(study, RECOMMENDED)
+    return {
+        "schema": 1,
+        "study": name,
+        "trial": trial.number,
+        "recipe": own.recipe,
+        "confirmed": finals is not None,
+        "verdict": shown.verdict if shown else verdict(trial, baseline, sign_of(study)),
+        "params": params,
+        "train": train,
+        **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
+        "score": confirmed_score(finals, trial, setup) if finals else searched_score(trial, record),
+        "searched": searched_score(trial, record) if finals else None,
+        **pareto(study, trial),
+        "baseline": confirmed_baseline(finals) if finals else searched_baseline(baseline),
+        "lead": shown.difference.as_data() if shown and shown.difference else None,
+        "command": exported.of_trial,
+        "full_command": exported.in_full,
+        "needs": exported.needs,
+        "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
+        "checkpoint": kept(shown.checkpoint if shown else own.checkpoint, folder),
+        "provenance": {
+            "data_digest": data.digest,
+            "data": data_of(setup, folder)["folder"] or data.source,
+            "direction": data.direction,
+            "n_train": data.n_train,
+            "n_val": data.n_val,
+            "profile": setup.profile,
+            "objective": setup.objective,
+            "trainer": setup.trainer,
+            "program": program and program["file"],
+            "space": setup.space_name,
+            "seed": setup.seed if own.seed is None else own.seed,
+            "device": setup.device,
+            "host": setup.host,
+            "versions": setup.versions,
+            "optuna_study": study.study_name,
+            "mlflow_run": own.mlflow_run,
+            "created": setup.created,
+        },
+    }
+
+
+def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Finalists | AsIs | None]:
+    """What the finalists showed, and what of it is said of this trial; None, None where nothing is.
+
+    It is said of the winner, and of the best that an unchanged train.py can run.
+    """
+    finals = StudyRecord.of(study).finalists
+    winner, as_is = winning_trial(study), as_is_trial(study)
+    if finals and winner and trial.number == winner.number:
+        return finals, finals
+    if finals and finals.as_is and as_is and trial.number == as_is.number:
+        return finals, finals.as_is
+    return None, None
+
+
+def confirmed_score(finals: Finalists, trial: FrozenTrial, setup: StudySetup) -> Config:
+    """A finalist's score over its repeats, on the pairs held out from the search."""
+    own = next(row for row in finals.rows if row.trial == trial.number)
+    return {
+        "mean": own.mean,
+        "ci95": own.ci95,
+        "repeats": own.repeats,
+        "steps": finals.steps,
+        "pairs": f"{finals.pairs} held out from the search",
+        "components": own.components,
+        "noop": finals.noop,
+        "weights": setup.weights,
+    }
+
+
+def pareto(study: Study, trial: FrozenTrial) -> Config:
+    """What a Pareto search weighed, and whether the trial is of its front."""
+    names = objectives_of(study)
+    if not names:
+        return {}
+    front = [leading.number for leading in trials_by_score(study)]
+    values = dict(zip(names, trial.values, strict=True))
+    return {"pareto": {**values, "on_the_front": trial.number in front, "front": front}}
+
+
+def searched_score(trial: FrozenTrial, record: StudyRecord) -> Config:
+    """A trial's own score, of one short run on the validation pairs."""
+    setup, scores = record.setup, record.baseline
+    return {
+        "mean": score_of(trial),
+        "ci95": None,
+        "repeats": 1,
+        "steps": setup.train.steps,
+        "pairs": f"{setup.data.n_val} to validate with",
+        "components": TrialRecord.of(trial).components,
+        "noop": scores.noop if scores else None,
+        "warm_start": scores.warm_start if scores else None,
+        "weights": setup.weights,
+    }
+
+
+def confirmed_baseline(finals: Finalists) -> Config:
+    own = finals.row(finals.baseline)
+    return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
+
+
+def searched_baseline(trial: FrozenTrial | None) -> Config | None:
+    if trial is None:
+        return None
+    return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None}
+
+
+def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
+    """The trial to export.
+
+    Raises:
+        ValueError: there is none; the sentence says why.
+    """
+    setup = StudyRecord.of(study).ours
+    if setup is None:
+        raise ValueError(
+            f"Study {study.study_name} was not made by harness search: it holds no settings."
+        )
+    name = setup.name
+    if number is None:
+        best = winning_trial(study)
+        if best is None:
+            raise ValueError(
+                f"Study {name} has no completed trial yet: let the search go on, then export."
+            )
+        return best
+    trials = study.get_trials(deepcopy=False)
+    if not trials:
+        raise ValueError(f"Study {name} has no trial yet: let the search go on, then export.")
+    if not 0 <= number < len(trials):
+        raise ValueError(
+            f"Study {name} has no trial {number}: its trials are 0 to {len(trials) - 1}."
+        )
+    if trials[number].state != TrialState.COMPLETE:
+        state = trials[number].state.name.lower()
+        raise ValueError(
+            f"Trial {number} of study {name} has no final score (it is {state}): name a completed "
+            "one, or leave --trial out for the best."
+        )
+    return trials[number]
+
+
+def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
+    """What may honestly be said of one run each; `sign` is -1 where less is better."""
+    if baseline is None:
+        return "not compared: the study has no completed trial of the guide's recommended recipe"
+    if baseline.number == trial.number:
+        return "this is the guide's recommended recipe itself; one run, not confirmed by repeats"
+    difference = sign * (score_of(trial) - score_of(baseline))
+    word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
+    return (
+        f"{word} the guide's {RECOMMENDED} setting by {abs(difference):.4f} in one run each; "
+        "not confirmed by repeats"
+    )
+
+
+class BlockDumper(yaml.SafeDumper):
+    """The safe dumper; texts of several lines stand as they are, short lists on one line."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    def represent_items(self, items: list[Any]) -> yaml.SequenceNode:
+        short = all(len(str(item)) < 20 for item in items)
+        return self.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=short)
+
+
+BlockDumper.add_representer(str, BlockDumper.represent_text)
+BlockDumper.add_representer(list, BlockDumper.represent_items)
+
+
+def as_yaml(config: Config) -> str:
+    """A configuration as the text of a `best.yaml`."""
+    return yaml.dump(config, Dumper=BlockDumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def as_command(config: Config, repeat_trial: bool = False) -> str:
+    """The command of the full training, or the one that repeats the trial."""
+    return str(config["command" if repeat_trial else "full_command"])
+
+
+def as_script(config: Config) -> str:
+    """A bash script of the full training with the found settings, and what to know before it."""
+    head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
+    said = [head, *config["needs"], *config["notes"]]
+    remarks = "".join(f"# {line}\n" for text in said for line in wrap(text))
+    there = (
+        ""
+        if config["full_command"].startswith(("cd ", "harness "))
+        else "# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
+    )
+    return f"#!/usr/bin/env bash\n{remarks}{there}set -euo pipefail\n\n{config['full_command']}"
+
+
+def wrap(text: str) -> list[str]:
+    """Lines for a comment; control characters cannot break out of it."""
+    return textwrap.wrap(" ".join(text.split()), 97, break_long_words=False, break_on_hyphens=False)

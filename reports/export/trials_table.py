@@ -1,0 +1,108 @@
+"""A study as one table, and that table as CSV, JSON and Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from reports.export.csv_cells import plain_cell
+from reports.record.names import PARAMS
+from reports.record.queries import (
+    breaking,
+    extras_of,
+    objectives_of,
+    params_of,
+    rungs_of,
+    score_of,
+    trials_by_score,
+    trials_of,
+)
+from reports.record.trial import TrialRecord
+
+
+def trials_frame(study: Study) -> pd.DataFrame:
+    """One row a trial, by number.
+
+    Columns: `trial`, `state`, `recipe`, `score` (completed trials only), `last_value` (the value
+    at the last rung, also of a pruned trial), `step` (of that rung), the five settings, those that
+    the space varies beside them, `feasible`, `seconds`, one column a component, `reason`, `seed`,
+    `mlflow_run`. A Pareto search has a column more for each of its objectives, by name, and
+    `front`: whether no other trial beats it in all of them.
+    """
+    objectives = objectives_of(study)
+    rows = [row_of(trial, objectives) for trial in trials_of(study)]
+    broken = breaking(study)
+    for head, _, _ in rows:
+        head["feasible"] = head["trial"] not in broken
+    if objectives:
+        front = {trial.number for trial in trials_by_score(study)}
+        for head, _, _ in rows:
+            head["front"] = head["trial"] in front
+    components = sorted({name for _, parts, _ in rows for name in parts})
+    extras = dict.fromkeys(name for trial in trials_of(study) for name in extras_of(trial))
+    columns = [
+        *("trial", "state", "recipe", "score"),
+        *((*objectives, "front") if objectives else ()),
+        *("last_value", "step", *PARAMS, *extras, "feasible", "seconds", *components),
+        *("reason", "seed", "mlflow_run"),
+    ]
+    data = [head | parts | tail for head, parts, tail in rows]
+    frame = pd.DataFrame(data, columns=pd.Index(dict.fromkeys(columns)))
+    return frame.astype({"trial": "int64", "step": "Int64", "n_layers_D": "Int64", "seed": "Int64"})
+
+
+def row_of(
+    trial: FrozenTrial, objectives: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A trial's row in three parts: its head, its components, its tail."""
+    noted = TrialRecord.of(trial)
+    done = trial.state == TrialState.COMPLETE
+    rungs = rungs_of(trial)
+    step = max(rungs, default=None)
+    params = params_of(trial)
+    head = {
+        "trial": trial.number,
+        "state": trial.state.name.lower(),
+        "recipe": noted.recipe,
+        "score": score_of(trial) if done else None,
+        **dict(zip(objectives, trial.values if done else (), strict=False)),
+        "last_value": None if step is None else rungs[step],
+        "step": step,
+        **{name: params.get(name) for name in PARAMS},
+        **extras_of(trial),
+        "seconds": noted.seconds,
+    }
+    tail = {"reason": noted.reason or None, "seed": noted.seed, "mlflow_run": noted.mlflow_run}
+    parts = {key: part for key, part in noted.components.items() if key not in head}
+    return head, parts, tail
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """The table as CSV, an empty cell where there is no value, and none a formula."""
+    cells = frame.astype(object)  # pandas 2 would write whole numbers beside gaps as 400.0
+    return cells.map(plain_cell).to_csv(index=False, lineterminator="\n")
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """The table as a JSON list of objects, null where there is no value."""
+    text: str = frame.to_json(orient="records", force_ascii=False, indent=1, double_precision=15)
+    return text + "\n"
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """The columns that a person reads, as a Markdown table."""
+    short = frame[["trial", "state", "recipe", "score", *PARAMS, "seconds", "reason"]]
+    lines = [list(short.columns), ["---"] * len(short.columns)]
+    lines += [[cell(value) for value in row] for row in short.itertuples(index=False)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def cell(value: object) -> str:
+    """One value of a Markdown table: nothing in it can end the cell or the line."""
+    if value is None or value is pd.NA or value != value:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).replace("|", "\\|").replace("<", "&lt;").split())

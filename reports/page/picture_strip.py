@@ -1,0 +1,102 @@
+"""The strip of the report's first screen: one crop as every notable setting restores it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from reports.analysis.decision import Decision
+from reports.analysis.summary import Standing, Summary
+from reports.page.first_screen import chief_of, name_of
+from reports.page.panel_crops import Cut, boundaries, close_up
+from reports.record.names import trial_name
+from reports.texts.numbers import number
+from reports.texts.translations import Translate
+
+RETOUCHED, ORIGINAL = "retouched", "original"
+
+
+class View(NamedTuple):
+    """One version of a picture: its key on the page, its name in words, and its data URI."""
+
+    key: str
+    name: str
+    uri: str
+
+
+class Cell(NamedTuple):
+    """A view in the strip.
+
+    Attributes:
+        score: "" where it has none.
+        chosen: the decided setting, which is marked.
+        chief: one of the first row.
+    """
+
+    view: View
+    score: str
+    chosen: bool
+    chief: bool
+
+
+class Picture(NamedTuple):
+    """A validation picture around its retouched region, in all its views of one size."""
+
+    width: int
+    height: int
+    views: tuple[View, ...]
+
+
+class Shown(NamedTuple):
+    """The page's pictures: the strip, and each picture for a slider."""
+
+    strip: tuple[Cell, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+
+
+def shown_pictures(
+    summary: Summary, decision: Decision, panels: Path | None, say: Translate
+) -> Shown:
+    """The settings' restored pictures, as far as their panels are in the study's folder."""
+    settings = notable(summary)
+    if panels is None or not settings:
+        return Shown()
+    keys = [trial_name(one.trial) for one in settings]
+    files = {key: panels / f"{key}.png" for key in keys}
+    close = close_up(files)
+    if close is None:
+        return Shown()
+    names = {
+        key: name_of(one, summary, decision, say) for key, one in zip(keys, settings, strict=True)
+    }
+    chief = [trial_name(one.trial) for one in chief_of(summary)]
+    chosen = "" if decision.trial is None else trial_name(decision.trial)
+    scores = {}
+    if summary.finals is None:  # else the page's numbers are the finalists', of other pictures
+        scores = {key: number(one.score) for key, one in zip(keys, settings, strict=True)}
+        scores |= {RETOUCHED: number(summary.noop)} if summary.noop is not None else {}
+    first_row = (*chief, RETOUCHED, ORIGINAL)
+    strip = (
+        Cell(view, scores.get(view.key, ""), view.key == chosen, view.key in first_row)
+        for view in views_of(close, names, say)
+    )
+    pictures = (
+        Picture(each.width, each.height, views_of(each, names, say))
+        for each in boundaries(files, chief)
+    )
+    return Shown(tuple(strip), tuple(pictures))
+
+
+def views_of(cut: Cut, names: dict[str, str], say: Translate) -> tuple[View, ...]:
+    """Retouched, restored in the order of the settings, original."""
+    return (
+        View(RETOUCHED, say(RETOUCHED), cut.retouched),
+        *(View(key, name, cut.restored[key]) for key, name in names.items() if key in cut.restored),
+        View(ORIGINAL, say(ORIGINAL), cut.original),
+    )
+
+
+def notable(summary: Summary) -> list[Standing]:
+    """What a winner is compared with, the guide's other recipes, and last the winner."""
+    chief = chief_of(summary)
+    known = {one.trial for one in chief}
+    others = [one for one in summary.recipes if one.trial not in known and one.score is not None]
+    return [*chief[:0:-1], *others, *chief[:1]]

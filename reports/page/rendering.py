@@ -1,0 +1,32 @@
+"""Fills in the Jinja templates of `templates/`: everything that they print is escaped."""
+
+import json
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from reports.texts.numbers import number, signed, value
+
+
+def template(name: str) -> Template:
+    """A template by its file name; one that names an unknown variable fails when it is rendered."""
+    return environment().get_template(name)
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("reports.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"number": number, "signed": signed, "value": value}
+    return made
+
+
+def script_json(data: object) -> str:
+    """JSON that stands safely inside a script element."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

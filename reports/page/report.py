@@ -1,0 +1,174 @@
+"""The report as one HTML file that needs nothing beside it."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+from optuna import Study
+
+from reports.analysis.decision import decide, how_confirmed, measures_blur
+from reports.analysis.summary import KindEffects, summarise
+from reports.commands.next_command import Where, file_to_train, needs_pictures
+from reports.commands.train_py import PLACEHOLDER_DATA
+from reports.export.best_yaml import best_config
+from reports.export.trials_table import trials_frame
+from reports.page.dot_chart import Dot, Dots, dots
+from reports.page.figures import all_figures
+from reports.page.first_screen import progress, remarks, scores, setting_name
+from reports.page.live import Live
+from reports.page.look_result import result as judged_by_eyes
+from reports.page.picture_strip import shown_pictures
+from reports.page.rendering import script_json, template
+from reports.record.names import PARAMS, RECOMMENDED
+from reports.record.queries import winning_trial
+from reports.record.study import StudyRecord
+from reports.record.trial import TrialRecord
+from reports.texts.numbers import signed, value
+from reports.texts.translations import Translate, glossary_words, translator
+
+
+def write_report(
+    study: Study,
+    file: Path,
+    lang: str = "en",
+    panels: Path | None = None,
+    storage: str | None = None,
+    live: Live | None = None,
+) -> None:
+    """Write the report of a study, whatever state it is in.
+
+    Args:
+        study: a study as the driver notes it.
+        file: where to; replaced in one go.
+        lang: `en` or `ko`.
+        panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
+            pictures.
+        storage: the URL of the study's database, as it may be shown; None: the run folder's.
+        live: how far a search is that runs; the page then loads itself again.
+    """
+    page = render(study, lang, panels, storage, live)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        # A name that is no UTF-8 is shown escaped.
+        aside.write_text(page, encoding="utf-8", errors="backslashreplace")
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def render(
+    study: Study,
+    lang: str = "en",
+    panels: Path | None = None,
+    storage: str | None = None,
+    live: Live | None = None,
+) -> str:
+    """The report's HTML. Everything that comes from the study is escaped."""
+    from plotly.offline import get_plotlyjs
+
+    say = translator(lang)
+    frame, summary = trials_frame(study), summarise(study)
+    winner = winning_trial(study)
+    record = StudyRecord.of(study)
+    rungs = TrialRecord.of(winner).rungs if winner else []
+    folder = panels and panels.parent
+    where = Where(folder, storage)
+    decision = decide(study, say, where)
+    config = None
+    if winner and record.ours and decision.trial is not None:
+        config = commands_on_page(study, decision.trial, where, lang)
+    blur = measures_blur(study)
+    shown = shown_pictures(summary, decision, panels, say)
+    figures = all_figures(frame, summary, rungs, say)
+    return template("live.html.j2" if live else "report.html.j2").render(
+        live=live,
+        say=say,
+        lang=lang,
+        words=glossary_words(of_score=blur),
+        s=summary,
+        progress=progress(summary, say),
+        decision=decision,
+        blur=blur,
+        placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
+        remarks=remarks(summary),
+        scores=scores(summary, decision, say),
+        effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
+        recommended=RECOMMENDED,
+        how_confirmed=how_confirmed(summary.finals) if summary.finals else {},
+        strip=shown.strip,
+        pictures=shown.pictures,
+        setting_name=partial(setting_name, say=say),
+        params=PARAMS + (("netG",) if summary.both else ()),
+        config=config,
+        setup=record.ours,
+        provenance=provenance(record, say),
+        eyes=Markup(judged_by_eyes(study, lang)),
+        table=table(frame),
+        front=frame[frame["front"]].to_dict("records") if summary.front else [],
+        plotly=Markup(get_plotlyjs()),
+        figures=Markup(script_json(figures)),
+        drawn=set(figures),
+    )
+
+
+def commands_on_page(study: Study, trial: int, where: Where, lang: str) -> dict[str, Any]:
+    """A trial's two commands and their remarks, from wherever the page's own commands are run."""
+    file, written_first = file_to_train(study, trial, where)
+    config = best_config(
+        study, trial, folder=where.folder, config_file=file, lang=lang, by_key=False
+    )
+    for key in ("command", "full_command"):
+        if written_first and config[key].startswith("harness train"):
+            config[key] = f"{written_first}\n{config[key]}"
+    return config
+
+
+def effect_dots(kind: KindEffects, say: Translate) -> Dots:
+    """What each setting does in one kind of generator, as far as the trials tell."""
+    rows = [
+        Dot(
+            f"{one.claim}: {one.span}" if one.span else say(f"claim_{one.claim}"),
+            one.effect,
+            one.low,
+            one.high,
+            "" if one.span else say(f"finding_{one.finding}"),
+        )
+        for one in kind.effects
+        if one.effect is not None
+    ]
+    return dots(rows, 0.0, signed)
+
+
+def table(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of the table of all trials, with only what a page shows."""
+    wanted = ["trial", "state", "recipe", "score", "last_value", *PARAMS, "seconds", "reason"]
+    wanted += [name for name in ("netG",) if name in frame]
+    rows = frame[wanted].astype(object)
+    return [
+        {str(key): entry for key, entry in row.items()}
+        for row in rows.where(rows.notna(), None).to_dict("records")
+    ]
+
+
+def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
+    """Names and values of everything that made the numbers."""
+    setup = record.ours
+    if setup is None:
+        return []
+    of_search = [
+        *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
+        *("warm_start", "objective"),
+    ]
+    of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
+    rows = [
+        *((say(f"from_{key}"), getattr(setup, key)) for key in of_search),
+        (say("from_mlflow_run"), record.mlflow_run),
+        *((say(f"from_data_{key}"), getattr(setup.data, key)) for key in of_data),
+        *setup.versions.items(),
+        *setup.train.as_data().items(),
+    ]
+    return [(key, value(entry)) for key, entry in rows if entry is not None]

@@ -1,0 +1,134 @@
+"""What the finalists' runs showed, as noted on the search's study."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from reports.record.format import Part, Settings
+from reports.record.names import moves_pixels
+
+
+class Difference(Part):
+    """A lead with the ends of its interval, positive where it is for the better."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class FinalistRow(Part):
+    """One finalist.
+
+    Attributes:
+        name: `t022`, or the recipe's name for the baseline.
+        trial: its number in the search; None where the search did not try it.
+        mean: over its repeats and the held-out pairs; None for too few repeats.
+        ci95: the interval of that mean, for these pairs and other seeds.
+        repeats: its completed runs.
+        components: of the score, means over its completed runs.
+        diverged: one of its runs did not end, by its own fault.
+    """
+
+    name: str
+    trial: int | None
+    recipe: str | None
+    params: Settings
+    mean: float | None
+    ci95: list[float] | None
+    repeats: int
+    components: dict[str, float]
+    diverged: bool
+
+    @property
+    def moves(self) -> bool:
+        """Whether its generator moves pixels, which no unchanged train.py can."""
+        return moves_pixels(self.params)
+
+
+class AsIs(Part):
+    """What the finalists that an unchanged train.py can run showed.
+
+    Attributes:
+        name: the best of them.
+        challenger: the best of them but the baseline.
+        checkpoint: the weights of the best of them, in the study's folder.
+    """
+
+    name: str
+    challenger: str
+    difference: Difference | None
+    better: bool
+    verdict: str
+    checkpoint: str | None = None
+
+
+class Ranked(Part):
+    """The finalists' ranking, the winner's lead over the baseline, and the verdict.
+
+    Attributes:
+        rows: the finalists, the best first, then those that cannot win.
+        baseline: name of the finalist that the others are to beat.
+        difference: of the winner, or the best challenger, to the baseline; None for too few runs.
+        level: of the intervals, which allows for the winner's having been chosen.
+        as_is: the same of those that repaint; None where that is no question.
+    """
+
+    rows: list[FinalistRow]
+    baseline: str
+    winner: str
+    runner_up: str | None
+    difference: Difference | None
+    ahead_of_runner_up: Difference | None
+    level: float
+    better: bool
+    verdict: str
+    as_is: AsIs | None
+
+    @model_validator(mode="after")
+    def names_have_rows(self) -> Self:
+        names = [row.name for row in self.rows]
+        others = [self.as_is.name, self.as_is.challenger] if self.as_is else []
+        for name in (self.baseline, self.winner, *others):
+            if name not in names:
+                raise ValueError(f"no finalist is named {name}")
+        if names == [self.baseline]:
+            raise ValueError("there is no finalist beside the baseline")
+        return self
+
+    def row(self, name: str) -> FinalistRow:
+        """The finalist of this name."""
+        return next(row for row in self.rows if row.name == name)
+
+    @property
+    def challenger(self) -> FinalistRow:
+        """The best finalist but the baseline."""
+        return next(row for row in self.rows if row.name != self.baseline)
+
+
+class Finalists(Ranked):
+    """The finalists' outcome, with how they were run.
+
+    Attributes:
+        steps: of each run.
+        seeds: of the repeats.
+        pairs: number of held-out pairs.
+        noop: the score of the input unchanged on those pairs.
+        runs: number of runs that ended.
+        checkpoint: the winner's weights, in the study's folder.
+    """
+
+    steps: int
+    seeds: list[int]
+    pairs: int
+    noop: float | None
+    runs: int
+    checkpoint: str | None
+
+    def row_of_trial(self, number: int) -> FinalistRow | None:
+        """The row of a trial of the search, if it is a finalist."""
+        return next((row for row in self.rows if row.trial == number), None)
+
+    @property
+    def of_search(self) -> list[FinalistRow]:
+        """The finalists that the search tried, the best first."""
+        return [row for row in self.rows if row.trial is not None]

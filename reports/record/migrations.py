@@ -1,0 +1,103 @@
+"""What changed in the record since earlier versions, applied when a record is read.
+
+The attributes of a study are migrated by its version. Those of a trial cannot be changed once it
+has ended, and a study that went on with a newer version has trials of several: each migration of
+trials recognises the ones that it is for.
+
+Version 2 introduced the version itself, and `cause` of trials that ended early; the guide's
+recommended recipe had been called `best`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports.record.format import VERSION, RecordError
+from reports.record.names import EARLIER_NAME, renamed
+
+VERSION_KEY = "record_version"
+
+NOT_NOTED: dict[str, Any] = {
+    "worst_score": None,
+    "objective": "boundary_sharpness",
+    "objectives": None,
+    "guards": {},
+    "sampler": None,
+    "pruner": None,
+    "init_from": [],
+    "trainer": "builtin",
+    "program": None,
+    "repository": None,
+    "pinned": {},
+}
+"""Facts that some programs before version 2 did not note, and what held for their studies."""
+
+
+def migrated_study(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A study's attributes in the form of this version.
+
+    Raises:
+        RecordError: the record is of a newer version, or its version is no number.
+    """
+    version = attributes.get(VERSION_KEY, 1)
+    if not isinstance(version, int) or version < 1:
+        raise RecordError(f"`{VERSION_KEY}` of study {name} is {version!r} (should be a number)")
+    if version > VERSION:
+        raise NewerRecordError(
+            f"Study {name} was written by a newer version of this program (its record has version "
+            f"{version}, this one reads up to {VERSION}): update it with pip install --upgrade, or "
+            "choose another study with --study NAME."
+        )
+    migrated = dict(attributes)
+    if version < 2:
+        migrated = NOT_NOTED | migrated
+        migrated["data"] = with_entries(migrated.get("data"), {"n_test": 0})
+        migrated["train"] = with_entries(migrated.get("train"), {"precision": "float32"})
+        if "finalists" in migrated:
+            migrated["finalists"] = earlier_finalists(migrated["finalists"])
+    return migrated
+
+
+class NewerRecordError(RecordError):
+    """The record was written by a newer version of this program."""
+
+
+def with_entries(part: Any, entries: Mapping[str, Any]) -> Any:
+    """A part with what held before it was noted."""
+    return part | {**entries, **part} if isinstance(part, dict) else part
+
+
+def earlier_finalists(finalists: Any) -> Any:
+    """Before a search tried both kinds of generator, it had one answer; a recipe was renamed.
+
+    The names of a comparison of two files stay: one of them may be called like the recipe.
+    """
+    if not isinstance(finalists, dict):
+        return finalists
+    rows = finalists.get("rows")
+    recipes = isinstance(rows, list) and any(isinstance(r, dict) and r.get("recipe") for r in rows)
+    return {"as_is": None} | (renamed(finalists) if recipes else finalists)
+
+
+EARLIER_STOP = "pruned at step"
+# How the reasons of version 1 begin.
+CAUSES = {
+    "diverged": "diverged",
+    EARLIER_STOP: "pruned",
+    "out of memory, also when run alone": "out_of_memory",
+}
+
+
+def migrated_trial(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's attributes in the form of this version."""
+    migrated = dict(attributes)
+    if migrated.get("recipe") == EARLIER_NAME:
+        migrated |= {
+            key: renamed(migrated[key]) for key in ("recipe", "finalist") if key in migrated
+        }
+    reason = migrated.get("reason")
+    if isinstance(reason, str) and reason and "cause" not in migrated:
+        found = (cause for begin, cause in CAUSES.items() if reason.startswith(begin))
+        migrated["cause"] = next(found, "failed")
+    if isinstance(reason, str) and reason.startswith(EARLIER_STOP):
+        migrated["reason"] = f"stopped{reason.removeprefix('pruned')}"
+    return migrated

@@ -1,0 +1,385 @@
+"""What this program notes on a study, typed: the study's user attributes.
+
+`StudyRecord.of(study)` reads them, `StudyRecord.note(study, ...)` writes them; no other file names
+an attribute.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from optuna import Study
+from optuna.trial import TrialState
+from pydantic import (
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from reports.record.finalists import Finalists
+from reports.record.format import VERSION, Part, RecordError, Settings
+from reports.record.migrations import VERSION_KEY, NewerRecordError, migrated_study
+from reports.record.names import moves_pixels
+from reports.record.trial import FinalistRun, TrialRecord
+
+Direction = Literal["minimize", "maximize"]
+
+IDENTITY = "identity"
+"""Unique, unlike names, which recur in other databases and after a deletion. A study of ours has it
+from its creation."""
+
+FINISHED_MAKING = "created"
+"""Written last: a study of ours without it was not completely created, and no trial of it ran."""
+
+OURS = {FINISHED_MAKING, "name", "data", "train"}
+"""The attributes by which a study of ours is recognised."""
+
+
+class Train(Part):
+    """The profile's training settings, by pix2pix's names, as far as reports read them.
+
+    Dumped in the order in which they are stored, which is that of best.yaml.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    _stored: tuple[str, ...] = ()
+
+    netG: str
+    ngf: int
+    ndf: int
+    norm: str
+    dropout: bool
+    preprocess: str
+    load_size: int
+    crop_size: int
+    flip: bool
+    batch_size: int
+    beta1: float
+    steps: int
+    rungs: list[int]
+    precision: Literal["float32", "tf32", "bfloat16"]
+    warm_start_steps: int
+    warm_discriminator_steps: int
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def with_order(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        train = handler(data)
+        if isinstance(data, Mapping):
+            train._stored = tuple(data)
+        return train
+
+    @model_serializer(mode="wrap")
+    def in_order(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {name: dumped[name] for name in self._stored if name in dumped} | dumped
+
+    @property
+    def moves(self) -> bool:
+        """Whether its generator moves pixels, which no unchanged train.py can."""
+        return moves_pixels(self.as_data())
+
+
+class Data(Part):
+    """The pairs.
+
+    Attributes:
+        folder: None: built-in ones.
+        direction: AtoB: A, the left half, is the retouched picture.
+        n_test: number of pairs that are held out for the finalists.
+    """
+
+    digest: str
+    source: str
+    folder: str | None
+    direction: Literal["AtoB", "BtoA"]
+    n_train: int
+    n_val: int
+    n_test: int
+
+
+class ProgramRecord(Part):
+    """The program that runs the trials: its description, and its folders of the last search."""
+
+    file: str
+    folder: str
+    command: list[str]
+    pairs: str
+    inputs: str
+
+
+class RepositoryRecord(Part):
+    """The copy of pix2pix that runs the trials.
+
+    Attributes:
+        options: those that its train.py knows.
+        models: what its --model may name; None: an earlier version did not look.
+    """
+
+    folder: str
+    python: str
+    options: list[str]
+    models: list[str] | None = None
+
+
+class BaselineRecord(Part):
+    """Scores to compare every trial with; `harness.trials.messages.Baseline` describes them."""
+
+    noop: float
+    warm_start: float | None
+    oracle: float | None = None
+    held_out_noop: float | None = None
+    other_warm_start: float | None = None
+
+
+class Undertaken(Part):
+    """What the last search set out to do.
+
+    Attributes:
+        trials: of the search itself, in all.
+        runs: of the finalists, in all.
+        jobs: workers.
+        began: seconds since 1970.
+    """
+
+    trials: int
+    runs: int
+    jobs: int
+    began: float
+
+
+class Judgement(Part):
+    """Which of two trials a person preferred.
+
+    Attributes:
+        picture: row of the panels, from 0.
+        left, right: numbers of the trials.
+    """
+
+    picture: int
+    left: int
+    right: int
+    choice: Literal["left", "right", "same"]
+
+
+class StudySetup(Part):
+    """How the trials of a study are run and scored.
+
+    Attributes:
+        direction: of the headline score.
+        worst_score: the worst possible score; None if there is none.
+        objective: what computes the score.
+        objectives: of a Pareto search: its objectives with their directions.
+        guards: by how much a component of a winner may exceed that of the guide's recommendation.
+        space: the search space as YAML.
+        pinned: training settings that the user fixed.
+        device: of the workers: `cpu`, `cuda:0, cuda:1`.
+        warm_start: `none`: trials begin from nothing.
+        warm_start_folder: of the last search.
+        budget: number of trials; it may be raised.
+        created: time of creation, ISO 8601.
+    """
+
+    name: str
+    direction: Direction
+    worst_score: float | None
+    objective: str
+    objectives: dict[str, Direction] | None
+    guards: dict[str, float]
+    space: str
+    space_name: str
+    profile: str
+    train: Train
+    data: Data
+    weights: str
+    seed: int
+    sampler: str | None
+    pruner: str | None
+    device: str
+    versions: dict[str, str]
+    budget: int
+    created: str
+    host: str
+    warm_start: str
+    warm_start_folder: str | None
+    init_from: list[str]
+    trainer: str
+    program: ProgramRecord | None
+    repository: RepositoryRecord | None
+    pinned: Settings
+
+
+class StudyRecord(Part):
+    """Everything that is noted on a study.
+
+    Attributes:
+        ours: its setup; None for a study of another program.
+        record_version: of the program that went on with the study last.
+        identity: see `IDENTITY`; None until a search goes on with a study of an early version.
+        baseline: None until the workers are prepared.
+        finalists: None until the finalists are compared, or if nothing came of it.
+        mlflow_run: MLflow's id of the study's run.
+        tracking_uri: where the last search mirrored it; None: to the run folder's own store.
+        driver: the process of the last search: `process 7 on host`.
+        driver_began: the time at which that process started, in seconds since 1970.
+        undertaken: None for a study of an early version.
+        expected_seconds: duration of the last search as estimated at its start.
+        eyes: in the order in which they were made.
+    """
+
+    ours: StudySetup | None = None
+    record_version: int = VERSION
+    identity: str | None = None
+    baseline: BaselineRecord | None = None
+    finalists: Finalists | None = None
+    mlflow_run: str | None = None
+    tracking_uri: str | None = None
+    driver: str | None = None
+    driver_began: float | None = None
+    undertaken: Undertaken | None = None
+    expected_seconds: float | None = None
+    eyes: list[Judgement] = Field(default_factory=list)
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """The record of a study, whatever program created it.
+
+        Raises:
+            RecordError: names the attribute that is missing or wrong.
+        """
+        return cls.of_attributes(study.user_attrs, study.study_name)
+
+    @classmethod
+    def of_attributes(cls, attributes: Mapping[str, Any], name: str) -> Self:
+        migrated = migrated_study(attributes, name)
+        place = f"study {name}"
+        ours = StudySetup.read(migrated, place) if attributes.keys() >= OURS else None
+        return cls.read(migrated | {"ours": ours}, place)
+
+    @classmethod
+    def note(cls, study: Study, **fields: Any) -> None:
+        """Store fields of the record, or of its setup.
+
+        Raises:
+            RecordError: the record would not be valid, which is a bug.
+        """
+        stored = {key: as_stored(value) for key, value in fields.items()}
+        cls.of_attributes({**study.user_attrs, **stored}, study.study_name)
+        for key, value in stored.items():
+            study.set_user_attr(key, value)
+
+    @classmethod
+    def bring_up_to_date(cls, study: Study) -> None:
+        """Store a study of an earlier version in the form of this one, before a search goes on."""
+        if study.user_attrs.get(VERSION_KEY, 1) == VERSION:
+            return
+        record = cls.of(study)
+        changed = record.setup.as_data()
+        if record.finalists is not None:
+            changed["finalists"] = record.finalists.as_data()
+        for key, value in changed.items():
+            if study.user_attrs.get(key, UNSET) != value:
+                study.set_user_attr(key, value)
+        study.set_user_attr(VERSION_KEY, VERSION)
+
+    @property
+    def setup(self) -> StudySetup:
+        """The setup of a study of ours.
+
+        Raises:
+            RecordError: another program created the study.
+        """
+        if self.ours is None:
+            raise RecordError("The study was not made by harness search: it holds no settings.")
+        return self.ours
+
+
+UNSET = object()
+
+
+def as_stored(value: Any) -> Any:
+    if isinstance(value, list):
+        return [as_stored(one) for one in value]
+    return value.as_data() if isinstance(value, Part) else value
+
+
+class RunsRecord(Part):
+    """What is noted on the record of a study's finalists' runs: whose they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    finalists_of: str | None = None
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        """Raises RecordError for a study that has other attributes, which is another program's."""
+        return cls.read(study.user_attrs, f"study {study.study_name}")
+
+    @classmethod
+    def note(cls, study: Study, finalists_of: str) -> None:
+        """Mark the record as that of the study of this identity."""
+        for key, value in cls.attributes(finalists_of=finalists_of).items():
+            study.set_user_attr(key, value)
+
+
+def is_ours(study: Study) -> bool:
+    """Whether the study was completely created by this program, of whatever version."""
+    return study.user_attrs.keys() >= OURS
+
+
+def is_of_runs(study: Study) -> bool:
+    """Whether the study is a record of finalists' runs; those of early versions are not marked."""
+    marks, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    ours = marks.keys() <= RunsRecord.model_fields.keys() and bool(marks or trials)
+    return ours and all("finalist" in trial.user_attrs for trial in trials)
+
+
+def is_half_made(study: Study) -> bool:
+    """Whether a study is one of ours whose creation was interrupted; no trial of it has run."""
+    keys = study.user_attrs.keys()
+    known = {IDENTITY, VERSION_KEY, *StudySetup.model_fields}
+    ours = IDENTITY in keys and FINISHED_MAKING not in keys and keys <= known
+    trials = study.get_trials(deepcopy=False)
+    return ours and all(trial.state == TrialState.WAITING for trial in trials)
+
+
+def check_record(study: Study) -> None:
+    """Validate the whole record of a study of ours, with all of its trials.
+
+    Raises:
+        RecordError: a sentence that names what is missing or wrong, and what to do.
+    """
+    trials = study.get_trials(deepcopy=False)
+    try:
+        finalists = StudyRecord.of(study).finalists
+        for trial in trials:
+            TrialRecord.of(trial)
+            values = trial.values or []
+            if trial.state == TrialState.COMPLETE and len(values) != len(study.directions):
+                raise RecordError(f"trial {trial.number} is complete and has {len(values)} values")
+        for row in finalists.of_search if finalists else []:
+            if row.trial is not None and not 0 <= row.trial < len(trials):
+                raise RecordError(f"there is no trial {row.trial}, which is a finalist")
+    except NewerRecordError:
+        raise
+    except RecordError as error:
+        raise damaged(study.study_name, error) from None
+
+
+def check_runs(runs: Study) -> None:
+    """Validate the record of a study's finalists' runs, like `check_record`."""
+    try:
+        for trial in runs.get_trials(deepcopy=False):
+            FinalistRun.of(trial)
+    except RecordError as error:
+        raise damaged(runs.study_name, error) from None
+
+
+def damaged(name: str, error: RecordError) -> RecordError:
+    return RecordError(
+        f"The record of study {name} is damaged: {error}. Restore its database from a copy, or "
+        "begin anew with --study NAME."
+    )

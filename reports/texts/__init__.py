@@ -1,0 +1,1 @@
+"""The texts of reports and exports, English and Korean, and numbers as text."""

@@ -1,0 +1,31 @@
+"""Scores and settings as a person reads them."""
+
+import math
+
+
+def number(score: float | None) -> str:
+    """A score to four decimals; a dash where there is none."""
+    return "-" if score is None or math.isnan(score) else f"{score:.4f}"
+
+
+def signed(difference: float) -> str:
+    return f"{difference:+.4f}"
+
+
+def short(value: object) -> str:
+    """A number in three figures, or a word."""
+    if not isinstance(value, int | float):
+        return str(value)
+    if not 0 < abs(value) < 1e-3:
+        return f"{value:.3g}"
+    digits, exponent = f"{value:.2e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def value(entry: object) -> str:
+    """A setting as a person reads it."""
+    if entry is None:
+        return ""
+    if isinstance(entry, list | tuple):
+        return ", ".join(map(value, entry))
+    return short(entry) if isinstance(entry, float) else str(entry)

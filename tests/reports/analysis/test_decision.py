@@ -1,0 +1,328 @@
+"""The decision of every kind of study: what to do, why, and the command that does it."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from reports.analysis.decision import Decision, decide
+from reports.commands.next_command import Where, needs_pictures
+from reports.texts.translations import LANGUAGES, translator
+from tests.synthetic_studies import (
+    BEST,
+    SPACE,
+    TRAIN,
+    add_trial,
+    empty_study,
+    finals_of,
+    make_study,
+    study_attrs,
+    study_of_both_kinds,
+)
+
+RECOMMENDED = "(L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)"
+KEEP = f"Keep the recommended setting {RECOMMENDED}: nothing tried was reliably sharper"
+AS_IS = (
+    f"With train.py as it is: keep the recommended setting {RECOMMENDED}: nothing else that it can "
+    "run was reliably sharper"
+)
+
+
+def decided(study: optuna.Study, where: Where | None = None) -> Decision:
+    return decide(study, translator("en"), where or Where())
+
+
+def with_finals(low: float, high: float, **changed: Any) -> Decision:
+    return decided(make_study(12, finalists=finals_of(low, high, **changed)))
+
+
+def test_a_winner_that_is_better_and_above_the_unchanged_input_removes_the_blur() -> None:
+    found = with_finals(0.1, 0.2, noop=0.3)
+    assert (found.verb, found.trial) == ("use", 3)
+    assert found.sentence == "Use t003: it removes the blur"
+    assert found.settings == "L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4"
+    assert found.why == (
+        "It leads the recommended setting by 0.1500 (95 % interval 0.1000 to 0.2000, over 3 fresh "
+        "seeds and 12 pairs that the search never saw). It scores 0.4400, the picture returned "
+        "unchanged 0.3000."
+    )
+    assert found.as_is is None
+    assert found.answers == (f"{found.sentence}. {found.why}",)
+
+
+@pytest.mark.parametrize(
+    ("noop", "said"),
+    [
+        (0.5, "it is sharper than the recommended setting, but does not remove the blur"),
+        (0.44, "it is sharper than the recommended setting, but does not remove the blur"),
+        (0.435, "but whether it removes the blur is not certain"),
+        (None, "it is sharper than the recommended setting"),
+    ],
+)
+def test_a_winner_below_the_unchanged_input_removes_no_blur(noop: float | None, said: str) -> None:
+    """Nor is that certain where the interval of its mean [0.43, 0.45] holds the input's score."""
+    found = with_finals(0.1, 0.2, noop=noop)
+    assert found.verb == "use"
+    assert found.sentence.endswith(said)
+    assert "removes the blur" not in found.sentence.replace("whether it removes the blur", "")
+    no_better = noop is not None and noop >= 0.44
+    assert ("no better than the 0." in found.why) == no_better
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "why"),
+    [
+        (-0.01, 0.03, "The best of the others, t003, is not reliably sharper (+0.0100, 95 % inter"),
+        (-0.03, -0.01, "The best of the others, t003, is behind it by 0.0200 (95 % interval 0.01"),
+    ],
+)
+def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
+    low: float, high: float, why: str
+) -> None:
+    found = with_finals(low, high, noop=0.5)
+    assert (found.verb, found.trial, found.sentence) == ("keep", 6, KEEP)
+    assert found.why.startswith(why)
+    assert " Either way the blur stays: 0." in found.why
+    assert found.why.endswith(", no better than the 0.5000 of the picture returned unchanged.")
+    # Where another setting has the highest mean, best.yaml holds that one.
+    assert ("--trial 6" in found.command) == (high > 0)
+
+
+def test_a_score_of_which_less_is_better() -> None:
+    study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.5))
+    assert decided(study).sentence == "Use t003: it removes the blur"  # its lead is positive
+    study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.2))
+    assert "does not remove the blur" in decided(study).sentence
+
+
+def test_an_objective_of_the_users_own_says_nothing_of_blur() -> None:
+    for noop, said in (
+        (0.2, "and than the picture"),
+        (0.5, "but not than the"),
+        (0.435, "perhaps"),
+    ):
+        study = make_study(12, objective="mine:score", finalists=finals_of(0.1, 0.2, noop=noop))
+        for text in decided(study).answers:
+            assert "blur" not in text
+            assert "sharper" not in text
+        assert said in decided(study).sentence
+    kept = decided(make_study(12, objective="mine:score", finalists=finals_of(-0.1, 0.1, noop=0.5)))
+    assert kept.sentence.endswith("nothing tried was reliably better")
+    assert "is not reliably better (" in kept.why
+    assert "blur" not in kept.why
+
+
+def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
+    finals = finals_of(0.1, 0.2, noop=0.35, as_is=(-0.01, 0.02))
+    found = decided(study_of_both_kinds(finalists=finals))
+    assert found.sentence == "Use t003: it removes the blur"
+    assert found.settings.endswith("its generator moves pixels instead of repainting them")
+    assert found.as_is is not None
+    assert (found.as_is.verb, found.as_is.trial, found.as_is.sentence) == ("keep", 6, AS_IS)
+    assert found.as_is.why == (
+        "The best of the others, t004, is not reliably sharper (+0.0050, 95 % interval -0.0100 to "
+        "0.0200). Either way the blur stays: 0.2950, no better than the 0.3500 of the picture "
+        "returned unchanged."
+    )
+    assert found.answers == (
+        f"{found.sentence}. {found.why}",
+        f"{found.as_is.sentence}. {found.as_is.why}",
+    )
+
+
+def test_train_py_as_it_is_may_have_a_better_setting_too() -> None:
+    finals = finals_of(0.1, 0.2, noop=0.35, as_is=(0.01, 0.03))
+    found = decided(study_of_both_kinds(finalists=finals)).as_is
+    assert found is not None
+    assert (found.verb, found.trial) == ("use", 4)
+    assert found.sentence == (
+        "With train.py as it is: use t004: it is sharper than the recommended setting, but does not"
+        " remove the blur"
+    )
+    assert "--trial 4" in found.command
+
+
+def test_a_moving_leader_without_a_reliable_lead_does_not_hide_what_repaints_better() -> None:
+    finals = finals_of(-0.1, 0.2, noop=0.2, as_is=(0.01, 0.03))
+    found = decided(study_of_both_kinds(finalists=finals))
+    assert (found.verb, found.trial, found.as_is) == ("use", 4, None)
+    assert found.sentence == "Use t004: it removes the blur"
+    assert "3 fresh seeds" in found.why
+
+
+def test_one_decision_where_the_winner_runs_in_train_py() -> None:
+    finals = finals_of(0.1, 0.2, as_is=(0.1, 0.2))
+    repainting = [row for row in finals["rows"] if row["name"] != "t003"]
+    found = decided(study_of_both_kinds(finalists=finals | {"rows": repainting, "winner": "t004"}))
+    assert (found.trial, found.as_is) == (4, None)
+
+
+@pytest.mark.parametrize("too_few", [False, True])
+def test_without_a_confirmation_a_leader_is_to_be_tried(too_few: bool) -> None:
+    """Finalists that were too few to be compared, and a search without any."""
+    found = decided(make_study(50, budget=60, finalists=None) if too_few else finished())
+    best = make_study(50).best_trial.number
+    assert (found.verb, found.trial) == ("try", best)
+    assert found.sentence == f"Try t{best:03d}: it leads, but nothing has confirmed it yet"
+    assert "a difference of single runs may be luck" in found.why
+    assert "the recommended setting 0.2" in found.why
+
+
+def finished() -> optuna.Study:
+    return make_study(50, budget=40)
+
+
+def test_the_recommended_setting_may_lead_in_single_runs() -> None:
+    found = decided(make_study(8, budget=8))
+    assert (found.verb, found.trial) == ("keep", 6)
+    assert found.sentence == (
+        f"Keep the recommended setting {RECOMMENDED}: nothing tried scored better"
+    )
+
+
+def test_a_search_that_goes_on_decides_nothing_yet() -> None:
+    found = decided(study_of_both_kinds(9))
+    assert (found.verb, found.trial) == ("wait", 6)
+    assert found.sentence == "Not decided yet: t006 leads after 9 of 50 trials"
+    assert found.as_is is not None
+    assert found.as_is.sentence == "With train.py as it is: t007 leads"
+    running = make_study(8, budget=8)
+    running.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    assert decided(running).verb == "wait"
+
+
+def test_finalists_that_are_still_trained_are_waited_for() -> None:
+    """35 of 50 trials are tried, and `finalists` is noted at their end, also as None."""
+    study = make_study(36)
+    assert decided(study).verb == "wait"
+    study.set_user_attr("finalists", None)
+    assert decided(study).verb == "try"
+
+
+def test_nothing_completed() -> None:
+    assert decided(empty_study()).sentence == "Not decided yet: no trial has been completed"
+    failed = empty_study()
+    add_trial(failed, BEST, TrialState.FAIL, (), reason="x")
+    assert decided(failed).sentence == "No decision: every trial failed or was stopped"
+    assert decided(failed).command == "harness status --run-dir runs --study boundary-sharpness"
+    failed.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    assert decided(failed).sentence == "Not decided yet: no trial has been completed"
+    assert decided(optuna.create_study()).command == ""
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_pareto_search_leaves_the_choice(confirmed: bool) -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.set_metric_names(["sharpness", "lpips"])
+    finals = {"finalists": finals_of(0.1, 0.2)} if confirmed else {}
+    for key, value in study_attrs(budget=8, **finals).items():
+        study.set_user_attr(key, value)
+    for number in range(8):
+        study.add_trial(
+            optuna.trial.create_trial(
+                values=[0.4 + number / 100, 0.1 + number / 50],
+                params=BEST,
+                distributions=SPACE,
+                user_attrs={"params": BEST, "score": 0.3 - abs(number - 3) / 100},
+            )
+        )
+    found = decided(study)
+    assert (found.verb, found.trial) == ("choose", 3)
+    assert found.sentence == (
+        "Choose: 8 settings are beaten by none in both sharpness and lpips, and of these t003 has "
+        "the best score"
+    )
+    assert ("3 fresh seeds" in found.why) == confirmed
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((0.1, 0.2), "Use a.yaml: it is better than b.yaml"),
+        ((-0.2, -0.1), "Use b.yaml: it is better than a.yaml"),
+        ((-0.1, 0.2), "Use either: no difference between a.yaml and b.yaml was found"),
+    ],
+)
+def test_two_files_that_were_compared(ends: tuple[float, float], said: str) -> None:
+    finals = finals_of(*ends)
+    names = {"t003": "a.yaml", "recommended": "b.yaml"}
+    rows = [
+        row | {"name": names[row["name"]], "trial": None, "recipe": None} for row in finals["rows"]
+    ]
+    study = empty_study(
+        finalists=finals | {"rows": rows, "baseline": "b.yaml", "winner": rows[0]["name"]}
+    )
+    assert decided(study).sentence == said
+    assert "3 fresh seeds and 12 held-out pairs" in decided(study).why
+
+
+def words(command: str) -> list[str]:
+    return shlex.split(command)
+
+
+def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: Path) -> None:
+    folder = tmp_path / "my runs" / "boundary-sharpness"
+    where = Where(folder, "postgresql://there/optuna")
+    study = make_study(12, name="faces; rm -rf", finalists=finals_of(0.1, 0.2))
+    assert words(decided(study, where).command) == [
+        *("harness", "export", "--format", "command", "--run-dir", str(folder.parent)),
+        *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
+    ]
+    said = "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs."
+    assert decided(study, where).trains == said.format(1024)
+    study.set_user_attr("pinned", {"crop_size": 512})
+    assert decided(study, where).trains == said.format(512)
+
+
+def test_a_setting_that_moves_pixels_is_trained_here() -> None:
+    data = study_attrs()["data"] | {"folder": "/data/my pairs", "direction": "BtoA"}
+    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.01))
+    found = decided(
+        study_of_both_kinds(data=data, finalists=finals), Where(Path("there/boundary-sharpness"))
+    )
+    assert words(found.command) == [
+        *("harness", "train", "there/boundary-sharpness/best.yaml", "--data", "/data/my pairs"),
+        *("--direction", "BtoA", "--out", "boundary-sharpness-t003", "--run-dir", "there"),
+    ]
+    assert not needs_pictures(found.command)
+    builtin = decided(study_of_both_kinds(finalists=finals))
+    assert "--data ./pairs " in builtin.command
+    assert "--run-dir" not in builtin.command
+    assert builtin.trains == (
+        "This trains at 128 px for 1000 + 1000 epochs. harness restore then applies the model to "
+        "pictures of any size."
+    )
+    assert needs_pictures(builtin.command)
+
+
+def test_a_moving_setting_that_best_yaml_does_not_hold_is_written_first() -> None:
+    moving = TRAIN | {"netG": "warp_unet_128"}
+    study = make_study(12, train=moving, finalists=finals_of(-0.01, 0.03))
+    first, second = decided(study).command.split(" && ")
+    assert words(first)[-4:] == ["--trial", "6", "-o", "boundary-sharpness-t006.yaml"]
+    assert words(second)[:3] == ["harness", "train", "boundary-sharpness-t006.yaml"]
+
+
+def test_a_moving_setting_of_the_users_own_copy_is_trained_there() -> None:
+    """Its trials ran in that copy, which has our model file, and the export knows it."""
+    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.01))
+    study = study_of_both_kinds(
+        finalists=finals, repository={"folder": "/copy", "python": "python", "options": []}
+    )
+    assert words(decided(study).command)[:4] == ["harness", "export", "--format", "command"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_decides_the_same(language: str) -> None:
+    say = translator(language)
+    finals = finals_of(0.1, 0.2, noop=0.35, as_is=(-0.01, 0.02))
+    study = study_of_both_kinds(finalists=finals)
+    own, english = decide(study, say), decided(study)
+    assert (own.verb, own.trial, own.command) == (english.verb, english.trial, english.command)
+    assert "0.1500" in own.why
+    assert own.as_is is not None
+    assert "L1 100" in own.as_is.sentence

@@ -1,0 +1,197 @@
+"""Blind pairs: every two settings on every picture, and what the judgements say of the score."""
+
+import math
+from itertools import combinations
+from pathlib import Path
+
+import optuna
+import pytest
+from PIL import Image
+from scipy.stats import binomtest
+
+from reports.analysis.judgements import (
+    Agreement,
+    Pair,
+    agreement,
+    interval,
+    judged_trials,
+    judgements,
+    note,
+    pairs_to_judge,
+    picture_score,
+)
+from reports.page.look import crops, page
+from reports.page.look_result import agreement_sentence, result
+from reports.page.panel_crops import HEADING
+from reports.page.report import render
+from reports.record.names import RECOMMENDED
+from reports.record.trial import TrialRecord
+from reports.texts.translations import translator
+from tests.panels import write_panel
+from tests.synthetic_studies import RECIPES, add_trial, empty_study
+
+TRIALS = [7, 3, 6]
+SCORES = {7: (0.30, 0.20), 3: (0.35, 0.25), 6: (0.10, 0.20)}
+
+
+@pytest.fixture
+def study() -> optuna.Study:
+    """The guide's eight recipes; three have scores on two pictures, 3 the best ones."""
+    made = empty_study()
+    for number, (recipe, params) in enumerate(RECIPES.items()):
+        rows = [{"name": f"p{i}", "score": score} for i, score in enumerate(SCORES.get(number, ()))]
+        add_trial(made, params, recipe=recipe, per_image=rows)
+    return made
+
+
+def test_every_two_settings_meet_once_on_every_picture(study: optuna.Study) -> None:
+    pairs = pairs_to_judge(study, TRIALS, pictures=4)
+    met = [(pair.picture, frozenset((pair.left, pair.right))) for pair in pairs]
+    assert len(set(met)) == len(met) == 4 * 3
+    first = {frozenset((pair.left, pair.right)) for pair in pairs[:3]}
+    assert first == {frozenset(two) for two in combinations(TRIALS, 2)}
+
+
+def test_the_sides_are_left_to_chance(study: optuna.Study) -> None:
+    pairs = pairs_to_judge(study, list(range(6)), pictures=4)
+    left_is_lower = sum(pair.left < pair.right for pair in pairs)
+    assert 0.3 < left_is_lower / len(pairs) < 0.7
+
+
+def test_judging_goes_on_where_it_stopped(study: optuna.Study) -> None:
+    pairs = pairs_to_judge(study, TRIALS, pictures=2)
+    note(study, pairs[0], "left")
+    note(study, pairs[1], "same")
+    assert pairs_to_judge(study, TRIALS, pictures=2) == pairs[2:]
+    assert [row.choice for row in judgements(study)] == ["left", "same"]
+
+
+def test_agreement_counts_the_choices_of_the_higher_score(study: optuna.Study) -> None:
+    assert agreement(study) is None
+    note(study, Pair(0, left=7, right=3), "right")  # agrees
+    note(study, Pair(1, left=3, right=6), "left")  # agrees
+    note(study, Pair(0, left=7, right=6), "right")  # disagrees
+    note(study, Pair(1, left=7, right=6), "left")  # equal scores
+    note(study, Pair(1, left=7, right=3), "same")
+    found = agreement(study)
+    assert found is not None
+    assert (found.agreed, found.decided, found.undecided) == (2, 3, 2)
+    assert found.preferred == {3: (2, 2), 7: (1, 3), 6: (1, 3)}
+    assert next(iter(found.preferred)) == 3
+
+
+def test_where_less_is_better_the_lower_score_agrees(study: optuna.Study) -> None:
+    study.set_user_attr("direction", "minimize")
+    note(study, Pair(0, left=7, right=3), "left")
+    found = agreement(study)
+    assert found is not None
+    assert (found.agreed, found.decided) == (1, 1)
+
+
+def test_a_picture_without_a_score_decides_nothing(study: optuna.Study) -> None:
+    note(study, Pair(5, left=7, right=3), "left")
+    found = agreement(study)
+    assert found is not None
+    assert (found.decided, found.undecided) == (0, 1)
+    assert math.isnan(picture_score(TrialRecord(), 0))
+
+
+@pytest.mark.parametrize(("successes", "of"), [(0, 0), (0, 5), (5, 5), (31, 40), (1, 2)])
+def test_the_interval_is_the_exact_one(successes: int, of: int) -> None:
+    low, high = interval(successes, of)
+    if of == 0:
+        assert (low, high) == (0.0, 1.0)
+        return
+    exact = binomtest(successes, of).proportion_ci(0.95, method="exact")
+    assert (low, high) == pytest.approx((exact.low, exact.high))
+
+
+def test_before_the_finalists_the_leaders_and_the_recommended_are_judged(
+    study: optuna.Study,
+) -> None:
+    found = judged_trials(study)
+    assert found[0] == study.best_trial.number
+    assert 6 in found  # the guide's recommended setting
+    assert len(found) == len(set(found))
+
+
+def test_trials_without_a_picture_are_left_out(study: optuna.Study, tmp_path: Path) -> None:
+    first, second, *_ = judged_trials(study)
+    write_panel(tmp_path / f"t{first:03d}.png", (20, 200, 20))
+    assert list(crops(study, tmp_path)) == [first]
+    write_panel(tmp_path / f"t{second:03d}.png", (200, 20, 20))
+    assert list(crops(study, tmp_path)) == [first, second]
+
+
+def test_one_panel_of_other_pictures_leaves_the_others_to_judge(
+    study: optuna.Study, tmp_path: Path
+) -> None:
+    other, *rest = judged_trials(study)
+    for trial in (other, *rest):
+        write_panel(tmp_path / f"t{trial:03d}.png", (20, 200, 20))
+    with Image.open(tmp_path / f"t{other:03d}.png") as sheet:
+        one_row = sheet.crop((0, 0, sheet.width, HEADING + 128))
+    one_row.save(tmp_path / f"t{other:03d}.png")
+    assert list(crops(study, tmp_path)) == rest
+
+
+def test_the_page_does_not_say_which_is_which(study: optuna.Study, tmp_path: Path) -> None:
+    for number, colour in zip(judged_trials(study), [(20, 200, 20), (200, 20, 20)], strict=False):
+        write_panel(tmp_path / f"t{number:03d}.png", colour)
+    pictures = crops(study, tmp_path)
+    html = page(study, pictures, pairs_to_judge(study, list(pictures), 2))
+    assert "data:image/webp" in html
+    for number in pictures:
+        assert f"t{number:03d}" not in html
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_report_compares_eyes_and_score(study: optuna.Study, lang: str) -> None:
+    assert result(study, lang) == ""
+    assert 'id="eyes-title"' not in render(study, lang)
+    note(study, Pair(0, left=7, right=3), "right")
+    html = render(study, lang)
+    assert 'id="eyes-title"' in html
+    assert "100%" in html
+    assert "t003" in result(study, lang)
+
+
+def test_the_guides_setting_has_the_reports_name_also_in_an_earlier_study(
+    study: optuna.Study,
+) -> None:
+    note(study, Pair(0, left=6, right=3), "left")
+    assert ">Guide&#39;s recommended (t006)<" in result(study)
+    earlier = empty_study()
+    row = [{"name": "p0", "score": 0.2}]
+    for recipe in ("best", "lsgan"):
+        params = RECIPES[RECOMMENDED if recipe == "best" else recipe]
+        add_trial(earlier, params, recipe=recipe, per_image=row)
+    note(earlier, Pair(0, left=0, right=1), "left")
+    assert ">Guide&#39;s recommended (t000)<" in result(earlier)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "decided", "undecided", "sentence"),
+    [
+        (
+            4,
+            4,
+            0,
+            "Eyes and score agree in 4 of 4 blind pairs (100%, but of too few for an interval).",
+        ),
+        (
+            3,
+            5,
+            1,
+            "Eyes and score agree in 3 of 5 blind pairs (60%; 95 % interval 15% to 95%, as if the "
+            "pairs were independent). Pairs in which the eyes saw no difference, or the scores "
+            "have none: 1.",
+        ),
+        (0, 0, 1, "Pairs in which the eyes saw no difference, or the scores have none: 1."),
+    ],
+)
+def test_the_sentence_gives_an_interval_from_five_pairs_on(
+    agreed: int, decided: int, undecided: int, sentence: str
+) -> None:
+    found = Agreement(agreed, decided, undecided, *interval(agreed, decided), {})
+    assert agreement_sentence(found, translator("en")) == sentence

@@ -1,0 +1,369 @@
+"""What `best.yaml` holds, and which trial it is about."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
+
+from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
+from tests.synthetic_studies import (
+    BEST,
+    SPACE,
+    add_trial,
+    empty_study,
+    make_study,
+    study_attrs,
+)
+
+
+def test_the_winner_with_all_that_made_it() -> None:
+    study = make_study(30)
+    config = best_config(study)
+    assert config["trial"] == study.best_trial.number
+    assert config["score"]["mean"] == study.best_value
+    assert config["params"] == study.best_trial.user_attrs["params"]
+    assert config["train"] == study.user_attrs["train"] | {"warm_start": "shared"}
+    assert config["score"]["noop"] == 0.22
+    assert config["score"]["weights"] == "pretrained"
+    assert config["confirmed"] is False
+    assert config["baseline"]["recipe"] == "recommended"
+    noted, own = study.user_attrs, study.best_trial.user_attrs
+    assert config["score"]["ci95"] is None
+    assert (config["score"]["repeats"], config["score"]["steps"]) == (1, noted["train"]["steps"])
+    assert config["score"]["pairs"] == f"{noted['data']['n_val']} to validate with"
+    assert config["score"]["components"] == own["components"]
+    assert config["score"]["warm_start"] == noted["baseline"]["warm_start"]
+    recommended = next(t for t in study.trials if t.user_attrs.get("recipe") == "recommended")
+    assert config["baseline"]["mean"] == recommended.value
+    assert config["recipe"] == own.get("recipe")
+    for name in ("n_train", "n_val", "direction"):
+        assert config["provenance"][name] == noted["data"][name]
+    assert config["provenance"]["data"] == (noted["data"]["folder"] or noted["data"]["source"])
+    assert config["provenance"]["space"] == noted["space_name"]
+    for name in ("profile", "device", "host", "created"):
+        assert config["provenance"][name] == noted[name]
+    assert config["provenance"]["data_digest"] == "0123456789abcdef"
+    assert config["provenance"]["versions"]["torch"] == "2.15.0"
+    assert config["provenance"]["mlflow_run"] == f"run-{config['trial']}"
+
+
+def test_it_is_read_back_as_it_was() -> None:
+    config = best_config(make_study(12, name="얼굴 \"<script>\" 'q': # x"))
+    assert yaml.safe_load(as_yaml(config)) == config
+
+
+def test_commands_stand_in_the_yaml_as_a_person_can_paste_them() -> None:
+    text = as_yaml(best_config(make_study(12), 2))
+    assert "command: |\n  python train.py \\\n    --dataroot ./pairs \\\n" in text
+
+
+def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
+    config = best_config(make_study(12))
+    short, full = (
+        shlex.split(config[key].replace("\\\n", " ")) for key in ("command", "full_command")
+    )
+    for option, trial, guide in (("--crop_size", "128", "1024"), ("--n_epochs", "9", "1000")):
+        assert short[short.index(option) + 1] == trial
+        assert full[full.index(option) + 1] == guide
+    for option in ("--n_layers_D", "--gan_mode"):
+        assert short[short.index(option) + 1] == full[full.index(option) + 1]
+    assert short[short.index("--name") + 1] != full[full.index("--name") + 1]
+
+
+def test_a_named_trial() -> None:
+    config = best_config(make_study(12), 2)
+    assert config["recipe"] == "lower_L1"
+    assert config["verdict"].startswith("behind the guide's recommended setting by 0.0")
+
+
+@pytest.mark.parametrize(("direction", "word"), [("maximize", "ahead of"), ("minimize", "behind")])
+def test_one_run_s_lead_is_told_by_its_size(direction: str, word: str) -> None:
+    study = empty_study(direction=direction)
+    add_trial(study, BEST, recipe="recommended")
+    add_trial(study, BEST, noise=0.0123)
+    assert best_config(study, 1)["verdict"].startswith(
+        f"{word} the guide's recommended setting by 0.0123 in one run"
+    )
+
+
+def test_a_study_without_a_trial_has_none_by_any_number() -> None:
+    with pytest.raises(ValueError, match="has no trial yet"):
+        best_config(empty_study(), 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "kind"),
+    [("cpu", "cpu"), ("cpu on ray", "cpu"), ("cuda:0, cuda:1", "cuda"), ("cuda:0 on ray", "cuda")],
+)
+def test_another_program_is_told_the_kind_of_device_that_ran_the_trials(
+    device: str, kind: str
+) -> None:
+    program = {
+        "file": "mine.yaml",
+        "folder": "/mine",
+        "command": ["./train", "{pairs}", "{out}", "{device}"],
+        "pairs": "pairs",
+        "inputs": "inputs",
+    }
+    config = best_config(make_study(12, device=device, program=program))
+    assert config["command"].splitlines()[-1].endswith(f" {kind}")
+
+
+def test_the_progressive_recipe_exports_both_stages() -> None:
+    config = best_config(make_study(12), 5)
+    assert config["recipe"] == "progressive"
+    assert config["full_command"].count("train.py") == 2
+    assert config["command"].count("train.py") == 1
+    sizes = [(stage["load_size"], stage["crop_size"], stage["lr"]) for stage in config["stages"]]
+    assert sizes == [(512, 256, 2e-4), (1024, 1024, 1e-4)]
+    assert {(s["epochs"], s["epochs_decay"]) for s in config["stages"]} == {(500, 500)}
+    assert "stages" not in best_config(make_study(12), 4)
+
+
+def test_the_recommended_recipe_is_not_compared_with_itself() -> None:
+    assert "recipe itself" in best_config(make_study(12), 6)["verdict"]
+
+
+def test_without_the_recommended_recipe_there_is_no_comparison() -> None:
+    config = best_config(make_study(3))
+    assert config["baseline"] is None
+    assert config["verdict"].startswith("not compared")
+
+
+def test_a_pruned_trial_is_never_the_winner() -> None:
+    """A pruned trial keeps its last value: here the highest of all."""
+    study = empty_study()
+    add_trial(study, BEST)
+    add_trial(study, BEST, TrialState.PRUNED, (160,), noise=0.5, reason="pruned at step 160: x")
+    assert best_config(study)["trial"] == 0
+
+
+def test_a_trial_that_breaks_a_constraint_is_never_the_winner() -> None:
+    study = empty_study()
+    add_trial(study, BEST)
+    trial = study.ask(SPACE)
+    trial.set_constraint("colour error", 0.1)
+    study.tell(trial, 0.9)
+    assert best_config(study)["trial"] == 0
+
+
+@pytest.mark.parametrize(
+    ("study", "number", "sentence"),
+    [
+        (empty_study("mine"), None, "Study mine has no completed trial yet"),
+        (make_study(9), 40, "has no trial 40: its trials are 0 to 8"),
+        (make_study(9), -1, "has no trial -1"),
+        (make_study(30), 16, "Trial 16 .* has no final score .it is fail"),
+        (optuna.create_study(study_name="other"), None, "other was not made by harness search"),
+    ],
+)
+def test_what_cannot_be_exported(study: optuna.Study, number: int | None, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        best_config(study, number)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "built-in pictures"),
+        ({}, "shared warm start (2000 steps"),
+        ({"warm_start": "init-from"}, "continued from your own model"),
+        ({"weights": "random"}, "random networks"),
+        ({}, "running average"),
+    ],
+)
+def test_what_the_commands_cannot_say_is_said(changed: dict[str, Any], said: str) -> None:
+    config = best_config(make_study(12, **changed), 1)
+    assert said in " ".join([*config["needs"], *config["notes"]])
+
+
+def test_notes_say_nothing_that_does_not_hold() -> None:
+    data = study_attrs()["data"] | {"folder": "/pairs"}
+    study = make_study(12, warm_start="none", data=data)
+    config = best_config(study, 0)
+    said = " ".join([*config["needs"], *config["notes"]])
+    for absent in ("built-in", "warm start", "your own model", "perceptual", "random", "lie other"):
+        assert absent not in said
+
+
+def test_pairs_that_train_py_cannot_read_are_said_to_be_so(tmp_path: Path) -> None:
+    """It wants both halves in one picture, under train/."""
+
+    def needs() -> str:
+        data = study_attrs()["data"] | {"folder": str(tmp_path)}
+        return " ".join(best_config(make_study(12, data=data), 0)["needs"])
+
+    (tmp_path / "trainA").mkdir()
+    assert f"harness data check {tmp_path} --fix NEW" in needs()
+    (tmp_path / "train").mkdir()
+    assert "--fix" not in needs()
+
+
+SHARED = {"folder": "/the copy", "python": "/the copy/.venv/bin/python"}
+
+
+def known(config: dict[str, Any], *others: str) -> set[str]:
+    """The options of an exported full training, and others."""
+    words = shlex.split(config["full_command"].replace("\\\n", " "))
+    return {word[2:] for word in words if word.startswith("--")} | set(others)
+
+
+@pytest.mark.parametrize(
+    ("device", "others", "said"),
+    [
+        ("cpu", ("gpu_ids", "display_id"), ["--gpu_ids -1", "--display_id -1"]),
+        ("cpu on ray", ("gpu_ids", "display_id"), ["--gpu_ids -1", "--display_id -1"]),
+        ("cuda:0", ("gpu_ids", "display_id"), ["--display_id -1"]),
+        ("cpu", ("use_wandb",), []),
+    ],
+)
+def test_commands_for_a_copy_are_in_its_words(
+    device: str, others: tuple[str, ...], said: list[str]
+) -> None:
+    study = make_study(12, device=device)
+    options = known(best_config(study, 1), "lr_decay_iters", "continue_train", *others)
+    config = best_config(study, 1, {**SHARED, "options": options})
+    for text in (config["command"], config["full_command"]):
+        assert text.startswith("cd '/the copy'\n")
+        assert "'/the copy/.venv/bin/python' train.py" in text
+        for option in ("--gpu_ids -1", "--display_id -1"):
+            assert (option in text) == (option in said)
+    assert not any("gpu_ids" in need for need in config["needs"])
+
+
+def test_the_copy_that_ran_the_trials_is_the_one_that_commands_are_for() -> None:
+    plain = best_config(make_study(12), 1)
+    options = sorted(known(plain, "lr_decay_iters", "continue_train"))
+    older = ["niter" if o == "n_epochs" else "niter_decay" if o == "n_epochs_decay" else o
+             for o in options]  # fmt: skip
+    study = make_study(12, repository={**SHARED, "options": older})
+    assert "--niter 1000" in best_config(study, 1)["full_command"]
+    assert "--n_epochs" not in best_config(study, 1)["full_command"]
+    asked_for = best_config(study, 1, {**SHARED, "options": options})
+    assert "--n_epochs 1000" in asked_for["full_command"]
+
+
+def test_a_copy_without_the_perceptual_model_cannot_train_with_it() -> None:
+    study = make_study(12)
+    options = known(best_config(study, 0), "lr_decay_iters", "continue_train")
+    for models in ({}, {"models": ["pix2pix"]}):  # an earlier version did not look at them
+        with pytest.raises(ValueError, match=r"knows no --model pix2pix_with_perceptual, .*plugin"):
+            best_config(study, 6, {**SHARED, "options": options, **models})
+
+
+def test_each_kind_of_generator_continues_from_a_warm_start_of_its_own() -> None:
+    """In a study of both, a copy with our model file trains the one that moves pixels."""
+    study = empty_study()
+    add_trial(study, BEST)
+    add_trial(study, BEST, extras={"netG": "warp_unet_128"})
+    plain = best_config(study, 0)
+    options = known(plain, "lr_decay_iters", "continue_train")
+    copy = {**SHARED, "options": options, "models": ["pix2pix_warp", "pix2pix_with_perceptual"]}
+    for number, mark, model in ((0, "", "pix2pix_with_perceptual"), (1, "_warp", "pix2pix_warp")):
+        config = best_config(study, number, copy)
+        for net in ("G", "D_3_lsgan"):
+            assert f"/warm_start/latest_net_{net}{mark}.pth ./checkpoints/" in config["command"]
+        for key in ("command", "full_command"):
+            assert f"--model {model} " in config[key]
+        moving = "learn to find what was moved" in " ".join(config["notes"])
+        assert moving == (model == "pix2pix_warp")
+        assert "--netG unet_128 " in config["command"]
+        assert "--netG unet_256 " in plain["full_command"]
+
+
+def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) -> None:
+    """Run by bash, with a python in its way that only says how it was called."""
+    folder = "/it's\ntouch evil; $(touch evil)"
+    study = make_study(
+        12,
+        name="a\ntouch evil $(touch evil) `touch evil`",
+        data=study_attrs()["data"] | {"folder": folder},
+    )
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
+    python.chmod(0o755)
+    script = tmp_path / "full.sh"
+    script.write_text(as_script(best_config(study, 2)), encoding="utf-8")
+    done = subprocess.run(
+        ["bash", script], cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    words = done.stdout.split("\0")
+    assert words[0] == "train.py"
+    assert words[words.index("--dataroot") + 1] == folder
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["full.sh", "python"]
+
+
+def test_the_command_is_the_full_training_unless_the_trial_is_to_be_repeated() -> None:
+    config = best_config(make_study(12))
+    assert as_command(config) == config["full_command"]
+    assert as_command(config, repeat_trial=True) == config["command"]
+
+
+def test_a_full_training_has_settings_of_three_digits_and_the_trial_its_own() -> None:
+    study = empty_study()
+    found = {"lambda_L1": 104.34529, "lambda_perceptual": 17.5, "lr": 0.00032342295}
+    searched = {"beta1": 0.99996, "init_gain": 0.0123456, "batch_size": 2}
+    add_trial(study, BEST | found, extras=searched)
+    config = best_config(study)
+    assert config["params"] == BEST | found
+    for option, exact, short in (
+        ("lambda_L1", "104.34529", "104"),
+        ("lambda_perceptual", "17.5", "17.5"),
+        ("lr", "0.00032342295", "0.000323"),
+        ("init_gain", "0.0123456", "0.0123"),
+        ("beta1", "0.99996", "0.99996"),  # 1 would be refused
+        ("batch_size", "2", "2"),
+    ):
+        assert f"--{option} {exact} " in config["command"]
+        assert f"--{option} {short} " in config["full_command"]
+    assert (
+        "(full_command) is as long as the guide's, with the searched settings rounded"
+        in " ".join(config["notes"])
+    )
+
+
+def test_a_score_of_last_weights_is_not_called_one_of_averages() -> None:
+    """The user's own train.py keeps no running average of its weights."""
+    study = make_study(12)
+    study.set_user_attr("train", {**study.user_attrs["train"], "ema_decay": 0.98})
+    assert any("running average" in note for note in best_config(study)["notes"])
+    study.set_user_attr("trainer", "external")
+    config = best_config(study)
+    assert not any("running average" in note for note in config["notes"])
+    assert config["provenance"]["trainer"] == "external"
+
+
+def test_its_sentences_are_in_the_language_asked_for() -> None:
+    """The file itself is in English; the report has them in its own language."""
+    english, korean = best_config(make_study(12)), best_config(make_study(12), lang="ko")
+    for key in ("needs", "notes"):
+        assert len(english[key]) == len(korean[key]) > 0
+        assert not any(re.search("[가-힣]", text) for text in english[key])
+        assert all(re.search("[가-힣]", text) for text in korean[key])
+    assert english["command"] == korean["command"]
+
+
+def test_a_trial_of_either_kind_is_trained_in_full_with_the_guide_s_network() -> None:
+    """The quick profile's unet_128 is not a setting that the search chose."""
+    study = empty_study()
+    kinds = CategoricalDistribution(("repaint", "warp"))
+    for kind, netG in (("repaint", "unet_128"), ("warp", "warp_unet_128")):
+        study.add_trial(
+            create_trial(
+                value=0.2,
+                params=BEST | {"generator": kind},
+                distributions=SPACE | {"generator": kinds},
+                user_attrs={"params": BEST, "extras": {"netG": netG}},
+            )
+        )
+    assert "--netG unet_128 " in best_config(study, 0)["command"]
+    assert "--netG unet_256 " in best_config(study, 0)["full_command"]
+    assert "train.py" not in best_config(study, 1)["full_command"]

@@ -1,0 +1,251 @@
+"""The page tells the study's facts, in every state of a study, and lets nothing of it escape."""
+
+import json
+import re
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from reports.analysis.decision import decide
+from reports.analysis.summary import summarise
+from reports.page.report import render, write_report
+from reports.texts.translations import LANGUAGES, translator
+from tests.reports.page.parsed_page import HOSTILE, Page
+from tests.synthetic_studies import (
+    BEST,
+    SPACE,
+    add_trial,
+    empty_study,
+    finals_of,
+    make_study,
+    study_attrs,
+)
+
+
+def only_failures() -> optuna.Study:
+    study = empty_study()
+    for reason in ("the worker died", "diverged: G_L1 nan at step 200"):
+        add_trial(study, BEST, TrialState.FAIL, (), reason=reason)
+    return study
+
+
+def running() -> optuna.Study:
+    study = make_study(12)
+    study.enqueue_trial(BEST, user_attrs={"recipe": "again"})
+    study.add_trial(
+        optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=BEST, distributions=SPACE, user_attrs={"params": BEST}
+        )
+    )
+    return study
+
+
+def two_objectives() -> optuna.Study:
+    """A Pareto search as the driver notes it: every other trial is beaten by the one before it."""
+    study = optuna.create_study(study_name="pareto", directions=["maximize", "minimize"])
+    study.set_metric_names(["sharpness", "lpips"])
+    for key, value in study_attrs("pareto").items():
+        study.set_user_attr(key, value)
+    for number in range(12):
+        beaten = number % 2
+        params = BEST | {"lambda_L1": 50.0 + number}
+        study.add_trial(
+            optuna.trial.create_trial(
+                values=[0.4 + (number - 2 * beaten) / 100, 0.1 + (number + beaten) / 50],
+                params=params,
+                distributions=SPACE,
+                user_attrs={"params": params, "score": 0.3 - (number - 4) ** 2 / 1000},
+            )
+        )
+    return study
+
+
+def fixed_settings() -> optuna.Study:
+    """Only lr varies; the others stand in the attributes."""
+    study = empty_study()
+    for lr in (1e-4, 2e-4):
+        params = BEST | {"lr": lr}
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=0.2 + lr,
+                params={"lr": lr},
+                distributions={"lr": SPACE["lr"]},
+                user_attrs={"params": params},
+            )
+        )
+    return study
+
+
+STUDIES = {
+    "empty": lambda: empty_study(),
+    "only failures": only_failures,
+    "one trial": lambda: make_study(1),
+    "recipes": lambda: make_study(8, budget=8),
+    "fifty": lambda: make_study(50, budget=40),
+    "running": running,
+    "two objectives": two_objectives,
+    "fixed settings": fixed_settings,
+    "not ours": lambda: optuna.create_study(study_name="other"),
+}
+SAYS = {
+    "empty": "Not decided yet: no trial has been completed",
+    "only failures": "No decision: every trial failed or was stopped",
+    "one trial": "Not decided yet: t000 leads after 1 of 50 trials",
+    "recipes": "Keep the recommended setting (L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)",
+    "fifty": "it leads, but nothing has confirmed it yet",
+    "running": "The search is running",
+    "two objectives": "Not beaten in both",
+    "fixed settings": "Not decided yet: t001 leads after 2 of 50 trials",
+    "not ours": "Not decided yet: no trial has been completed",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("case", STUDIES)
+def test_every_state_of_a_study(case: str, language: str) -> None:
+    page = Page(render(STUDIES[case](), language))
+    drawn = {attrs["data-figure"] for _, attrs in page.elements if "data-figure" in attrs}
+    assert drawn == page.figures.keys()
+    assert re.findall(r"\bNone\b(?! of)|\bnan\b(?! at)|\bundefined\b", page.text) == []
+    if language == "en":
+        assert SAYS[case] in page.text + json.dumps(page.figures)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_pareto_search_shows_its_front(language: str) -> None:
+    study = two_objectives()
+    html = render(study, language)
+    page = Page(html)
+    assert summarise(study).front == (4, 2, 6, 0, 8, 10)  # the best score first
+    front = html.partition('aria-labelledby="front-title"')[2].partition("</section>")[0]
+    rows = re.findall(r'<th scope="row">(\d+)</th>\s*<td>([\d.]+)</td>', front)
+    assert {int(trial): float(sharp) for trial, sharp in rows} == pytest.approx(
+        {trial: 0.4 + trial / 100 for trial in (0, 2, 4, 6, 8, 10)}
+    )
+    assert re.findall(r'<tr class="winner"><th scope="row">(\d+)</th>', front) == ["4"]
+    others, ahead = page.figures["front"]["data"]
+    assert ahead["x"] == sorted(study.trials[trial].values[0] for trial in (0, 2, 4, 6, 8, 10))
+    assert len(others["x"]) == 6
+    decision = decide(study, translator(language)).sentence
+    assert "t004" in decision
+    assert decision in page.text
+    assert "sharpness" in page.text
+    assert 'aria-labelledby="front-title"' not in render(make_study(12), language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_hostile_names_are_only_words(language: str) -> None:
+    data = study_attrs()["data"] | {"folder": HOSTILE, "source": HOSTILE}
+    study = make_study(8, name=HOSTILE, data=data, host=HOSTILE, device=HOSTILE, space=HOSTILE)
+    add_trial(study, BEST, TrialState.FAIL, (), reason=HOSTILE, recipe=HOSTILE)
+    add_trial(study, BEST, recipe=HOSTILE, noise=0.1)
+    plain, page = Page(render(make_study(8), language)), Page(render(study, language))
+    assert len(page.scripts) == len(plain.scripts)
+    assert not [attrs for tag, attrs in page.elements if tag == "img" or "onerror" in attrs]
+    assert page.text.count("{{ 7*7 }}") >= 5
+    hovers = json.dumps([trace.get("text") for trace in page.figures["history"]["data"]])
+    assert "&lt;img" in hovers
+    assert "<img" not in hovers
+
+
+def test_nothing_is_fetched_from_anywhere() -> None:
+    page = Page(render(make_study(50)))
+    for _, attrs in page.elements:
+        assert not {"src", "srcset", "data", "action", "poster"} & attrs.keys()
+        assert (attrs.get("href") or "#").startswith("#")
+    (policy,) = [attrs["content"] for _, attrs in page.elements if "http-equiv" in attrs]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_numbers_on_the_page_are_the_studys() -> None:
+    study = make_study(50)
+    page = Page(render(study))
+    assert f"t{study.best_trial.number:03d} scores {study.best_value:.4f} in one run" in page.text
+    for name in ("Guide's blurring", "Lower L1", "LSGAN", "Guide's recommended"):
+        assert name in page.text
+    scatter = page.figures["history"]["data"][0]
+    done = [t for t in study.trials if t.state == TrialState.COMPLETE]
+    assert scatter["y"] == [t.value for t in done]
+    assert scatter["x"] == [t.number for t in done]
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"), [("en", "Undoing the warp"), ("ko", "변형 자체를 되돌린")]
+)
+def test_undoing_the_warp_is_named_where_it_is_known(lang: str, said: str) -> None:
+    baseline = {"noop": 0.21, "warm_start": 0.2, "oracle": 0.97}
+    known = Page(render(make_study(8, baseline=baseline), lang))
+    assert said in known.text
+    assert "0.9700" in known.text
+    unknown = Page(render(make_study(8, baseline={"noop": 0.21, "warm_start": None}), lang))
+    assert said not in unknown.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_contents_lead_to_every_section(language: str) -> None:
+    study = make_study(50, finalists=finals_of(0.01, 0.03))
+    html = render(study, language)
+    page = Page(html)
+    linked = [attrs["href"] for tag, attrs in page.elements if tag == "a" and attrs.get("href")]
+    ids = {f"#{attrs['id']}" for _, attrs in page.elements if "id" in attrs}
+    assert set(linked) <= ids
+    titled = re.findall(r'<section[^>]*aria-labelledby="(\w+)-title"', html)
+    assert [f"#{name}-title" for name in titled if name not in ("strip", "scores")] == linked[1:]
+
+
+def test_scores_stand_before_settings_and_provenance_is_folded() -> None:
+    html = render(make_study(12, finalists=finals_of(0.01, 0.03)))
+    for section, score in (("finalists", "Mean score"), ("recipes", "Score"), ("table", "Score")):
+        head = html.partition(f'id="{section}-title"')[2].partition("</thead>")[0]
+        assert 0 < head.index(score) < head.index("lambda_L1")
+    folded = html.partition('id="provenance-title"')[0].rpartition("<details>")[2]
+    assert "</details>" not in folded
+
+
+def test_the_file_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "new folder" / "보고서.html"
+    write_report(make_study(3), file)
+    before = file.read_bytes()
+    monkeypatch.setattr("reports.page.report.script_json", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_report(make_study(9), file)
+    assert file.read_bytes() == before
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_a_thousand_trials_stay_under_ten_megabytes() -> None:
+    page = render(make_study(1000))
+    assert len(page.encode()) < 10e6
+
+
+def test_a_weight_of_zero_has_a_place_on_every_figure() -> None:
+    """lambda_L1 stands on a logarithmic scale, which has no 0."""
+    study = empty_study()
+    for value in (0.0, 50.0, 100.0):
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=0.2 + value / 1000,
+                params={},
+                distributions={},
+                user_attrs={"params": BEST | {"lambda_L1": value}},
+            )
+        )
+    page = Page(render(study))
+    assert {"parallel", "slice-lambda_L1"} <= set(page.figures)
+    axis = page.figures["slice-lambda_L1"]["layout"]["xaxis"]
+    assert axis.get("type") != "log"
+
+
+def test_the_best_are_marked_where_less_is_better_too() -> None:
+    for direction, best in (("maximize", 1.0), ("minimize", 0.0)):
+        figures = Page(render(make_study(40, direction=direction))).figures
+        boldest = figures["parallel"]["data"][-1]
+        assert boldest["line"] == {"color": "good", "width": 2}
+        at_the_score = list(boldest["y"][5::7])  # type: ignore[index]
+        assert abs(best - at_the_score[0]) < 0.5
+        assert any(y == best for y in at_the_score)

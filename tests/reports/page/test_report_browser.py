@@ -1,0 +1,270 @@
+"""The report in a real browser, opened as a file with the network off."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from reports.page.report import write_report
+from tests.panels import write_panel
+from tests.synthetic_studies import finals_of, make_study
+
+pytestmark = pytest.mark.browser
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+SERIOUS = ("serious", "critical")
+
+
+COLOURS = {
+    "retouched": (90, 90, 90),
+    "t000": (200, 200, 20),
+    "t006": (200, 20, 20),
+    "t003": (20, 200, 20),
+    "original": (20, 20, 200),
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Reports of a confirmed study of fifty trials, whose winner is trial 3, and of a thousand.
+
+    Of its recipes, trial 0 is the one that blurs and trial 6 the recommended one.
+    """
+    folder = tmp_path_factory.mktemp("report")
+    study = make_study(50, weights="random", finalists=finals_of(0.1, 0.2))
+    for name in ("t000", "t001", "t002", "t003", "t006"):
+        write_panel(folder / f"{name}.png", COLOURS.get(name, (200, 100, 20)))
+    files = {language: folder / f"{language}.html" for language in ("en", "ko")}
+    for language, file in files.items():
+        write_report(study, file, language, folder)
+    files["thousand"] = folder / "thousand.html"
+    write_report(make_study(1000), files["thousand"])
+    return files
+
+
+def opened(chromium: Any, file: Path, **context: Any) -> tuple[Any, list[str]]:
+    """The page once its figures are drawn, and everything it complained about or asked for."""
+    said: list[str] = []
+    page = chromium.new_context(offline=True, **context).new_page()
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.on("request", lambda request: request.url.startswith("http") and said.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-drawn]", state="attached")
+    return page, said
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("name", ["en", "ko", "thousand"])
+def test_drawn_without_complaint_and_no_wider_than_the_screen(
+    chromium: Any, report: dict[str, Path], name: str, viewport: dict[str, int], scheme: str
+) -> None:
+    page, said = opened(chromium, report[name], viewport=viewport, color_scheme=scheme)
+    assert said == []
+    canvases = page.locator("[data-figure]")
+    assert canvases.count() >= 8
+    assert page.locator("[data-figure] .main-svg").count() >= canvases.count()
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= viewport["width"]
+
+
+def test_the_decision_the_command_and_the_strip_are_in_the_first_screen(
+    chromium: Any, report: dict[str, Path]
+) -> None:
+    page, _ = opened(chromium, report["en"], viewport=DESKTOP)
+    for part in ("h1", ".why", "#next", ".strip"):
+        box = page.locator(part).first.bounding_box()
+        assert box["y"] + box["height"] < DESKTOP["height"], part
+    page.set_viewport_size(PHONE)
+    box = page.locator("#next").bounding_box()
+    assert box["y"] + box["height"] < PHONE["height"]
+
+
+def colour_of(locator: Any, across: float = 0.5) -> tuple[int, ...]:
+    """A pixel of an element as the browser paints it."""
+    shot = Image.open(io.BytesIO(locator.screenshot())).convert("RGB")
+    pixel = shot.getpixel((round(shot.width * across), 30))
+    assert isinstance(pixel, tuple)
+    return pixel
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_strip_is_one_crop_of_every_setting(
+    chromium: Any, report: dict[str, Path], viewport: dict[str, int]
+) -> None:
+    page, _ = opened(chromium, report["en"], viewport=viewport)
+    chief = page.locator(".strip").first.locator(".cell")
+    names = [" ".join(text.split()) for text in chief.all_text_contents()]
+    assert names == [
+        "Retouched (input)", "Guide's blurring", "Guide's recommended",
+        "Winner: Deeper discriminator", "Original",
+    ]  # fmt: skip
+    assert page.locator(".cell.chosen").get_attribute("data-view") == "t003"
+    keys = ("retouched", "t000", "t006", "t003", "original")
+    widths = []
+    for cell, key in zip(chief.all(), keys, strict=True):
+        image = cell.locator("img")
+        assert colour_of(image) == COLOURS[key]
+        assert image.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+        widths.append(image.bounding_box()["width"])
+    assert max(widths) - min(widths) <= 4
+    others = page.locator(".strip.others .cell .name")
+    assert others.all_text_contents() == ["With a perceptual term", "Lower L1"]
+
+
+def test_a_click_on_the_strip_opens_the_slider_on_that_picture(
+    chromium: Any, report: dict[str, Path]
+) -> None:
+    page, said = opened(chromium, report["en"], viewport=DESKTOP)
+    dialog, slider = page.locator("dialog"), page.locator("dialog .slider")
+    assert not dialog.is_visible()
+    page.locator('.cell[data-view="t006"]').click()
+    assert dialog.is_visible()
+    assert colour_of(slider, 0.2) == COLOURS["t006"]
+    assert colour_of(slider, 0.8) == COLOURS["original"]
+    page.select_option("[data-side=right]", "t003")
+    assert colour_of(slider, 0.8) == COLOURS["t003"]
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert page.evaluate("document.activeElement.dataset.view") == "t006"
+    page.locator('.cell[data-view="original"]').click()
+    assert colour_of(slider, 0.2) == COLOURS["retouched"]
+    page.locator("dialog [data-close]").click()
+    assert not dialog.is_visible()
+    page.locator('.cell[data-view="t002"]').click()
+    page.select_option("[data-picture]", label="2")  # which has the chief settings alone
+    left = page.locator("[data-side=left]")
+    assert left.input_value() != "t002"
+    assert left.locator("option[value=t002]").is_disabled()
+    assert left.locator("option[value=t006]").is_enabled()
+    assert said == []
+
+
+def test_holding_a_picture_shows_the_original_in_its_place(
+    chromium: Any, report: dict[str, Path]
+) -> None:
+    page, said = opened(chromium, report["en"], viewport=DESKTOP)
+    cell = page.locator('.cell[data-view="t006"]')
+    image, name = cell.locator("img"), cell.locator(".name")
+    cell.hover()
+    page.mouse.down()
+    page.wait_for_selector('.cell.flipped[data-view="t006"]')
+    assert name.text_content() == "Original"
+    assert colour_of(image) == COLOURS["original"]
+    page.mouse.up()
+    assert name.text_content() == "Guide's recommended"
+    assert colour_of(image) == COLOURS["t006"]
+    assert not page.locator("dialog").is_visible()
+    cell.focus()
+    page.keyboard.down("Space")
+    page.wait_for_selector('.cell.flipped[data-view="t006"]')
+    assert colour_of(image) == COLOURS["original"]
+    page.keyboard.up("Space")
+    assert page.locator(".flipped").count() == 0
+    assert not page.locator("dialog").is_visible()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog").is_visible()
+    assert said == []
+
+
+def test_the_command_is_copied(chromium: Any, report: dict[str, Path]) -> None:
+    page, _ = opened(chromium, report["en"], viewport=DESKTOP)
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', "
+        "{value: {writeText: async (text) => { window.copied = text; }}})"
+    )
+    button = page.locator("[data-copy=next]")
+    button.click()
+    assert page.evaluate("window.copied") == page.locator("#next").text_content()
+
+
+def test_a_folded_section_opens_when_the_contents_lead_to_it(
+    chromium: Any, report: dict[str, Path]
+) -> None:
+    page, _ = opened(chromium, report["en"], viewport=PHONE)
+    assert not page.locator("td", has_text="built-in pairs").is_visible()
+    page.locator(".contents a", has_text="Where the numbers come from").click()
+    assert page.locator("td", has_text="built-in pairs").is_visible()
+
+
+def split_of(slider: Any) -> float:
+    """Where the upper picture is cut off, in parts of the width, as the browser paints it."""
+    over, box = slider.locator(".over"), slider.bounding_box()
+    clip = over.evaluate("image => getComputedStyle(image).clipPath")
+    right = clip.removeprefix("inset(").split()[1]
+    if right.endswith("px"):
+        return 1 - float(right[:-2]) / box["width"]
+    handle = slider.locator(".handle").bounding_box()
+    return (handle["x"] + handle["width"] / 2 - box["x"]) / box["width"]
+
+
+def test_the_slider_moves_by_mouse_and_keyboard(chromium: Any, report: dict[str, Path]) -> None:
+    page, said = opened(chromium, report["en"], viewport=DESKTOP)
+    page.locator('.cell[data-view="t003"]').click()
+    slider = page.locator("dialog .slider")
+    box = slider.bounding_box()
+    assert box["width"] > 450  # of some 60 pixels
+    assert split_of(slider) == pytest.approx(0.5, abs=0.02)
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    dragged = split_of(slider)
+    assert dragged == pytest.approx(0.8, abs=0.05)
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    assert split_of(slider) == pytest.approx(dragged - 0.1, abs=0.01)
+    page.keyboard.press("Home")
+    assert split_of(slider) == pytest.approx(0, abs=0.01)
+    assert said == []
+
+
+def test_a_heading_sorts_the_table(chromium: Any, report: dict[str, Path]) -> None:
+    page, _ = opened(chromium, report["en"], viewport=DESKTOP)
+    page.locator("summary", has_text="All trials").click()
+    heading = page.locator(".sortable th", has_text="Score")
+    cells = page.locator(".sortable tbody td:nth-child(4)")
+    for direction, reverse in (("ascending", False), ("descending", True)):
+        heading.locator("button").click()
+        assert heading.get_attribute("aria-sort") == direction
+        texts = cells.all_text_contents()
+        scores = [float(text) for text in texts if text != "-"]
+        assert scores == sorted(scores, reverse=reverse)
+        assert texts[len(scores) :] == ["-"] * (len(texts) - len(scores))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["en", "ko"])
+def test_axe_finds_nothing_serious(
+    chromium: Any, report: dict[str, Path], name: str, scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page, _ = opened(chromium, report[name], viewport=DESKTOP, color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    found = axe.Axe().run(page).response["violations"]
+    page.locator(".cell").first.click()
+    found += axe.Axe().run(page).response["violations"]
+    serious = [
+        (rule["id"], rule["nodes"][0]["html"][:200]) for rule in found if rule["impact"] in SERIOUS
+    ]
+    assert serious == []
+
+
+@pytest.mark.parametrize("name", ["en", "ko"])
+def test_printed_it_begins_with_the_strip_and_takes_four_pages(
+    chromium: Any, report: dict[str, Path], name: str
+) -> None:
+    page, _ = opened(chromium, report[name], viewport=DESKTOP)
+    pdf = page.pdf(format="A4")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page[^s]", pdf)) <= 4
+    page.set_viewport_size({"width": 718, "height": 1047})  # A4 within its margins
+    page.emulate_media(media="print")
+    strip = page.locator(".strip").first.bounding_box()
+    assert strip["y"] + strip["height"] < 1047 / 2
+    for part in ("dialog", ".plot", ".contents", "[data-copy]"):
+        assert not any(each.is_visible() for each in page.locator(part).all()), part
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
