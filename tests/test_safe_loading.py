@@ -50,7 +50,7 @@ def test_nothing_that_is_loaded_can_run_code() -> None:
     }
     assert found == {}
     loads = sum(file.read_text(encoding="utf-8").count("torch.load(") for file in FILES)
-    assert loads >= 5, "the walk has missed the files"
+    assert loads >= 4, "the walk has missed the files"
 
 
 @pytest.mark.parametrize(

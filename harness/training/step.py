@@ -82,6 +82,7 @@ class Pix2Pix:
         if not isinstance(generator, ResnetGenerator):
             by_channel(generator)
         failed = torch.zeros((), device=device)
+        kind = next(generator.parameters()).dtype
         counters = [counters_of(net) for net in (generator, discriminator)]
         passes = [of for of, each in zip(PASSES, counters, strict=True) for _ in each]
         names = tuple(
@@ -100,8 +101,8 @@ class Pix2Pix:
             torch.tensor(params.lambda_perceptual, dtype=torch.float32, device=device),
             failed,
             names,
-            torch.zeros(len(names), device=device),
-            torch.zeros(len(names), device=device),
+            torch.zeros(len(names), dtype=kind, device=device),
+            torch.zeros(len(names), dtype=kind, device=device),
             averaging(generator, settings),
             settings.ema_every,
             [*counters[0], *counters[1]],

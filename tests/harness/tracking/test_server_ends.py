@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
@@ -49,7 +49,8 @@ harness.tracking.server.serve_ui(RunPaths(Path(sys.argv[1])), 5600, None, open_b
 def ui(folder: Path, *before: str) -> Iterator["subprocess.Popen[str]"]:
     """`harness ui` on a server that starts at once, behind a proxy that answers nobody."""
     (folder / "server.py").write_text(SERVER)
-    sqlite3.connect(folder / "mlflow.db").close()
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        database.execute("CREATE TABLE experiments (name, artifact_location)")
     proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:9")
     process = subprocess.Popen(
         [*before, sys.executable, "-c", UI, str(folder), str(folder / "server.py")],
