@@ -299,7 +299,7 @@ class WithoutSecrets(logging.Formatter):
 @contextmanager
 def logging_to(file: Path) -> Iterator[None]:
     """Send the harness's log to `file` only, while the block runs."""
-    handler = logging.FileHandler(file, encoding="utf-8")
+    handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
     logger.addHandler(handler)

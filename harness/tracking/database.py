@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from harness.paths import RunPaths, why_not_writable
 from harness.study.urls import sqlite_address
 
@@ -87,15 +87,17 @@ def not_utf8(file: Path) -> str:
     try:
         str(file.absolute()).encode()
     except UnicodeEncodeError:
-        return f"the path of its database {file} is not UTF-8: rename or move the run folder"
+        return (
+            f"the path of its database {inline(file)} is not UTF-8: rename or move the run folder"
+        )
     return ""
 
 
 def damaged(file: Path, error: sqlite3.Error) -> str:
     """The error message for a database that cannot be used."""
     return (
-        f"MLflow's database {file} cannot be read ({error}); it was left unchanged: move it away, "
-        "or restore it from a copy, and run the same command again."
+        f"MLflow's database {inline(file)} cannot be read ({error}); it was left unchanged: move "
+        "it away, or restore it from a copy, and run the same command again."
     )
 
 

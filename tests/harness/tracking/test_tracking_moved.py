@@ -13,7 +13,7 @@ from mirroring import began, opened, pictures, scored, study_store, tracker_of
 from searching import run
 
 import harness.tracking.database
-from harness.errors import UserInputError
+from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.tracking.client import quiet_client
 from harness.tracking.database import located, served, settle
@@ -173,7 +173,9 @@ def test_a_path_that_is_not_utf8_waits_until_the_folder_is_renamed(
     tracker.put(began(0))
     tracker.put(scored(0, 0.3))
     tracker.finish()
-    assert f"the path of its database {odd}/mlflow.db is not UTF-8: rename or move" in said[0]
+    assert (
+        f"the path of its database {inline(odd)}/mlflow.db is not UTF-8: rename or move" in said[0]
+    )
     with pytest.raises(UserInputError, match="cannot be opened: the path of its database"):
         served(RunPaths(odd)).__enter__()
     assert set(tmp_path.iterdir()) == {odd, outbox}
