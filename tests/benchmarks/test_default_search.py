@@ -23,7 +23,7 @@ class Fair(OfKinds):
 
 def test_the_lead_over_the_recipe_is_of_the_same_seeds_and_pictures(tmp_path: Path) -> None:
     with without_mlflow():
-        outcome = run(make_plan(tmp_path, both=True, budget=30, finalists=2, repeats=2), Fair)
+        outcome = run(make_plan(tmp_path, both=True, budget=18, finalists=2, repeats=2), Fair)
     assert outcome.finalists is not None
     names = {row.recipe: row.name for row in outcome.finalists.rows}
     winner = outcome.finalists.winner
