@@ -21,6 +21,7 @@ import sys
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -46,6 +47,8 @@ INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 COPYING = {aten._to_copy.default, aten.copy_.default}
 EMPTY = {aten.empty.memory_format, aten.empty_strided.default}
 FUSED_ADAM = {aten._fused_adam_.default, aten._fused_adam_.tensor_lr}
+
+TESTS = f"{Path(__file__).parents[1]}/"
 
 
 class OnGpu(Tensor):
@@ -373,7 +376,7 @@ def caller() -> str:
         frame = frame.f_back
         file = frame.f_code.co_filename
         ours = any(part in file for part in ("/harness/", "/objectives/", "swa_utils"))
-        if ours and "/tests/" not in file:
+        if ours and not file.startswith(TESTS):
             line = linecache.getline(file, frame.f_lineno).strip()
             return f"{'/'.join(file.split('/')[-3:])}:{frame.f_lineno} {line}"
     return "a test"
