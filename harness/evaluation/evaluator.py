@@ -1,12 +1,14 @@
 """Evaluate a generator: restore the pictures of one split and score them."""
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from harness.data.pairs.pair_set import PairSet
 from harness.errors import DivergedError
+from harness.evaluation.panels import Square, scored_square
 from harness.training.batches import to_signed, to_unit
 from harness.training.networks import restoring
 from harness.training.precision import full_float32
@@ -31,6 +33,11 @@ class Evaluator:
             self.score = objective.against(self.reference)
         self.undone = pairs.undone
         self.device = device
+
+    @cached_property
+    def square(self) -> Square:
+        """The square that crops show. Found once, since the host waits for it."""
+        return scored_square(self.reference)
 
     def noop(self) -> float:
         """The score of the input unchanged."""

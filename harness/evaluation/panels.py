@@ -18,6 +18,9 @@ OUTLINE = (255, 64, 64)
 COLUMNS = ("retouched", "restored", "original", "scored region")
 CROP = 512  # pixels: about the side of an enlarged crop
 
+Square = tuple[int, int, int, int]
+"""A picture's number, and the top, left and side of a square in it."""
+
 
 def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
     """A PNG, one row per picture: retouched | restored | original | outline of the scored region.
@@ -55,20 +58,25 @@ def panel_png(reference: Reference, restored: Tensor, rows: int = 4) -> bytes:
     return file.getvalue()
 
 
-def crop_png(reference: Reference, restored: Tensor) -> bytes:
-    """A PNG of the first scored region, restored: a square crop, enlarged if it is small.
+def crop_png(square: Square, restored: Tensor) -> bytes:
+    """A PNG of a square of one restored picture, enlarged if it is small.
 
     Args:
         restored: `[n, 3, h, w]` in [0, 1].
     """
-    masks = dilate(reference.masks)
-    first = int(masks.flatten(1).any(1).int().argmax())
-    top, left, side = square_around(masks[first, 0])
-    cut = restored[first : first + 1, :, top : top + side, left : left + side]
+    number, top, left, side = square
+    cut = restored[number : number + 1, :, top : top + side, left : left + side]
     file = io.BytesIO()
     cell = as_cells(cut, max(1, round(CROP / side)))[0]
     Image.fromarray(cell).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def scored_square(reference: Reference) -> Square:
+    """The square around the first scored region."""
+    masks = dilate(reference.masks)
+    first = int(masks.flatten(1).any(1).int().argmax())
+    return first, *square_around(masks[first, 0])
 
 
 def box_around(region: Tensor) -> Box:

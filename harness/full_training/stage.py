@@ -158,7 +158,7 @@ class StageRun:
             rows = panel_rows(self.stage.train.crop_size)
             with write_aside(self.paths.panel(done.epoch)) as aside:
                 aside.write_bytes(panel_png(self.evaluator.reference, restored, rows))
-            crop = crop_png(self.evaluator.reference, restored)
+            crop = crop_png(self.evaluator.square, restored)
         values = metrics_of(SCORE, score.value, score.components, done.losses)
         values["lr"] = done.lr
         if self.train_evaluator is not None:

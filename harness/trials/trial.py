@@ -200,7 +200,7 @@ class Trials:
                     score.value,
                     score.components,
                     progress.losses,
-                    crop=crop_png(evaluator.reference, restored),
+                    crop=crop_png(evaluator.square, restored),
                     remark=self.remark(),
                 )
                 answer = report(rung)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from harness.evaluation.panels import crop_png, panel_png
+from harness.evaluation.panels import crop_png, panel_png, scored_square
 from objectives.score import Reference
 from reports.page.panel_crops import GAP, HEADING, rows_of
 
@@ -57,7 +57,8 @@ def test_small_pictures_are_enlarged_and_without_inputs_the_original_stands_twic
 
 def cropped(masks: torch.Tensor, restored: torch.Tensor) -> np.ndarray:
     reference = Reference(tuple("abc"[: len(masks)]), restored, masks, None)
-    with Image.open(io.BytesIO(crop_png(reference, restored)), formats=("PNG",)) as crop:
+    content = crop_png(scored_square(reference), restored)
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as crop:
         return np.asarray(crop)
 
 

@@ -10,6 +10,7 @@ from pretended_gpu import CUDA, PretendedGpu, mapped
 from torch import Tensor, nn
 
 from harness.data.pairs.pair_set import Dataset, save_dataset
+from harness.evaluation.panels import crop_png
 from harness.training import step, warm_start
 from harness.training.batches import Batch, Batches, Draw, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
@@ -342,6 +343,17 @@ def test_a_trial_after_the_first_copies_neither_pairs_nor_weights_to_the_device(
     copied = [what for what in gpu.waits if "from the host" in what]
     assert not [what for what in copied if "/training/" in what or "/trials/" in what]
     assert copied  # the score's constants are
+
+
+def test_a_crop_waits_for_its_pixels_alone_once_its_square_is_known(
+    dataset: Path, tmp_path: Path
+) -> None:
+    with PretendedGpu() as gpu:
+        evaluator = make_trials(dataset, tmp_path, device="cuda:0", train=SETTINGS).val
+        for _ in range(2):
+            gpu.waits.clear()
+            crop_png(evaluator.square, evaluator.reference.targets)
+    assert sum(gpu.waits.values()) == 1
 
 
 @pytest.mark.parametrize("held", [1, 2, 4, 8])
