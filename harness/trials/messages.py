@@ -44,7 +44,7 @@ class Rung:
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline;
-            only in the result of a trial whose files are kept.
+            only in the result of a trial of the search whose files may be kept.
         crop: PNG bytes, the first picture restored, cut to its scored region.
         remark: what the user is told of how the trial is trained; shown once.
     """

@@ -208,7 +208,8 @@ class Trials:
                     return None
         if answer == Answer.ONLY_SCORE:
             return TrialResult(rung, score.per_image, None)
-        rung = replace(rung, panel=panel_png(evaluator.reference, restored))
+        if task.phase == "search":  # nothing shows the panel of a finalist's run
+            rung = replace(rung, panel=panel_png(evaluator.reference, restored))
         if not isinstance(progress.judged, nn.Module):
             return TrialResult(rung, score.per_image, None)
         with write_aside(checkpoint) as aside:

@@ -203,6 +203,15 @@ def test_the_panel_shows_each_picture_four_times(warm: Trials) -> None:
     assert height >= 3 * 2 * SIZE
 
 
+def test_a_finalist_s_run_leaves_its_weights_but_no_panel(warm: Trials) -> None:
+    result = warm.run(TrialTask(0, PARAMS, 5, "final"), lambda rung: Answer.GO_ON)
+    assert result is not None
+    assert result.checkpoint == warm.paths.final_checkpoint(0)
+    assert result.checkpoint.exists()
+    assert result.rung.crop
+    assert not result.rung.panel
+
+
 def test_a_rung_gives_mlflow_a_crop_and_a_dozen_metrics(warm: Trials) -> None:
     params = PARAMS.model_copy(update={"lambda_perceptual": 1.0})
     rungs, _ = run(warm, params)
