@@ -9,7 +9,7 @@ import torch
 from harness.config.settings import TrainSettings
 from harness.data.pairs.pair_set import PairSet
 from harness.evaluation.evaluator import Evaluator
-from harness.evaluation.panels import panel_png
+from harness.evaluation.panels import crop_png
 from harness.training.batches import batches
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
@@ -61,7 +61,7 @@ def measure_pace(
 
         def score() -> None:
             restored, _ = evaluator(generator)
-            panel_png(evaluator.reference, restored)
+            crop_png(evaluator.square, restored)
 
         return step, seconds_of(score, device) / len(evaluator.retouched)
 
