@@ -122,7 +122,8 @@ class Pace:
 class Answer(IntEnum):
     """The driver's answer to a rung.
 
-    A trial that goes on to its end leaves its weights and a panel, unless only its score counts.
+    A trial that goes on to its end leaves its weights, and in the search a panel, unless only its
+    score counts.
     """
 
     STOP = 0

@@ -1,8 +1,9 @@
 """One trial, from its parameters to its score. Read this file first.
 
-A worker process calls `make_runner` once; the runner's `prepare` makes what all trials of the study
-share, and `run` runs one trial after another. A trial trains with its parameters and is scored at
-every rung; the driver, in another process, decides there whether it goes on.
+Every worker process calls `make_runner` once. In the first of them the runner's `prepare` makes the
+warm starts, which the trials of a study share; then `run` runs one trial after another. A trial
+trains with its parameters and is scored at every rung, where the driver, in another process,
+decides whether it goes on, and at the last one whether its files may be kept.
 """
 
 import gc
@@ -51,8 +52,8 @@ from objectives.loading import load_objective
 class Trials:
     """Runs the trials of one study in one process, and creates once what they share.
 
-    Each trial continues from the same warm start with the same batches in the same order, so that
-    two trials differ in their parameters only.
+    All trials of the search with one kind of generator continue from the same warm start, with the
+    same batches in the same order, so that they differ in their parameters only.
     """
 
     def __init__(self, plan: TrialPlan) -> None:
@@ -178,7 +179,7 @@ class Trials:
             ) from error
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """Run one trial and measure its GPU memory, which is released afterwards."""
+        """Run one trial and measure its GPU memory; what later trials do not need is released."""
         try:
             result, memory = with_memory(self.plan.device, lambda: self.run_trial(task, report))
         finally:
@@ -189,7 +190,10 @@ class Trials:
         return replace(result, memory=replace(memory, peak=peak))
 
     def run_trial(self, task: TrialTask, report: Report) -> TrialResult | None:
-        """Train with the task's parameters, score at every rung, stop if `report` says so."""
+        """Train with the task's parameters and score at every rung, where `report` gives an answer.
+
+        Returns None if that is to stop. Unless only the score counts, the weights are saved.
+        """
         settings, evaluator, checkpoint = self.phase_setup(task)
         train_task = self.train_built_in if self.plan.external is None else self.train_external
         with closing(train_task(task, settings)) as rungs:
