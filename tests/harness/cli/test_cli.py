@@ -248,6 +248,7 @@ def test_a_dry_run_says_in_ten_lines_what_would_be_done_and_in_full_where_asked(
     assert found["Finalists"].startswith(
         "15 runs: the best 3 (with the recipe warp), the best that"
     )
+    assert "9 runs: the best 1, the best that" in in_process(*words, "--finalists", "1")[1]
     assert found["Score"] == "boundary_sharpness, weights random"
     assert found["Results"].startswith("runs/boundary-sharpness, MLflow in runs")
     assert any(line.startswith("WEIGHTS ARE RANDOM") for line in lines)
