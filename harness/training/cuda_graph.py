@@ -198,6 +198,18 @@ def refusal(error: RuntimeError) -> str:
     return texts[-1]
 
 
+def try_capture(model: Pix2Pix, inputs: Inputs) -> tuple[CapturedStep | None, str]:
+    """Capture a model's step; None and the reason if a library refuses, and the model trains on."""
+    try:
+        return CapturedStep.capture(model, inputs), ""
+    except RuntimeError as error:
+        reason = refusal(error)
+        if not reason:
+            raise
+        model.optimizer_D.freeze(False)  # the capture may have left it frozen
+        return None, reason
+
+
 class CapturedSteps:
     """A process's cache of captured steps, one per structure, with LRU eviction.
 
@@ -231,12 +243,8 @@ class CapturedSteps:
                 if other.extras == structure.extras:
                     model.share_generator(cached.model)
                     break
-            try:
-                step = CapturedStep.capture(model, inputs())
-            except RuntimeError as error:
-                self.refused = refusal(error)
-                if not self.refused:
-                    raise
+            step, self.refused = try_capture(model, inputs())
+            if step is None:
                 model.restart(*weights, params)
                 return model
         self.cached[structure] = step

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from harness.config.settings import LrPolicy, TrainSettings
 from harness.data.pairs.pair_set import PairSet
 from harness.training.batches import Batches, epoch_batches, on_device
-from harness.training.cuda_graph import CapturedStep, capturable, refusal
+from harness.training.cuda_graph import CapturedStep, capturable, try_capture
 from harness.training.feature_cache import target_features
 from harness.training.inputs import inputs_for
 from harness.training.perceptual import PerceptualLoss
@@ -149,14 +149,9 @@ class Steps:
 
     def capture(self, batches: Batches) -> None:
         """Capture the step, unless that is refused."""
-        try:
-            self.captured = CapturedStep.capture(self.model, inputs_for(batches))
-        except RuntimeError as error:
-            self.refused = refusal(error)
-            if not self.refused:
-                raise
+        self.captured, self.refused = try_capture(self.model, inputs_for(batches))
+        if self.refused:
             self.size = 0
-            self.model.optimizer_D.freeze(False)  # the capture may have left it frozen
 
     def remark(self) -> str:
         """What the user is told, once."""

@@ -8,7 +8,6 @@ they measure the effect of the searched parameters.
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,13 +22,7 @@ from harness.training.adam import Adam
 from harness.training.batches import Batch, Batches, batches
 from harness.training.checkpoint_networks import discriminator_shape
 from harness.training.checkpoints import NetWeights, load_weights, read_checkpoint, state_of
-from harness.training.cuda_graph import (
-    CapturedStep,
-    CapturedSteps,
-    capturable,
-    replayed,
-    structure_of,
-)
+from harness.training.cuda_graph import CapturedStep, capturable, replayed, try_capture
 from harness.training.fast_convolutions import by_channel
 from harness.training.inputs import inputs_for
 from harness.training.networks import (
@@ -125,10 +118,7 @@ def make_warm_start(
     model = started = Pix2Pix.start(generator, discriminator, params, settings, None)
     stream = batches(pairs, settings, device, seed)
     if capturable(settings, device):
-        initial = state_of(generator), state_of(discriminator)
-        inputs = partial(inputs_for, stream)
-        structure = structure_of(params, {})
-        model = CapturedSteps().begin(structure, lambda: started, inputs, initial, params)
+        model = try_capture(started, inputs_for(stream))[0] or started
     for done, batch in enumerate(islice(model.feed(stream), settings.warm_start_steps), 1):
         model.step(*batch)
         tell(done, total)

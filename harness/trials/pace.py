@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 import torch
 
@@ -11,8 +10,7 @@ from harness.data.pairs.pair_set import PairSet
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png
 from harness.training.batches import batches
-from harness.training.checkpoints import state_of
-from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
+from harness.training.cuda_graph import CapturedStep, capturable, try_capture
 from harness.training.feature_cache import TargetFeatures
 from harness.training.inputs import inputs_for
 from harness.training.networks import build_discriminator, build_generator
@@ -52,10 +50,7 @@ def measure_pace(
         stream = batches(pairs, settings, device, 0, targets)
         model: Pix2Pix | CapturedStep = started
         if capturable(settings, device):
-            initial = state_of(generator), state_of(discriminator)
-            inputs = partial(inputs_for, stream)
-            structure = structure_of(params, {})
-            model = CapturedSteps().begin(structure, lambda: started, inputs, initial, params)
+            model = try_capture(started, inputs_for(stream))[0] or started
         batch = next(model.feed(stream))
         step = seconds_of(lambda: model.step(*batch), device)
 

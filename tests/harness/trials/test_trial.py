@@ -341,7 +341,10 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
     captures = []
 
     def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
-        model.optimize(*inputs.batch())  # as a capture's warm-up does
+        before = [tensor.detach().clone() for tensor in model.changed()]
+        model.optimize(*inputs.batch())  # as a capture's warm-up does, which is undone
+        with torch.no_grad():
+            torch._foreach_copy_(model.changed(), before)
         captures.append(graph := Replayed(model, inputs))
         return CapturedStep(model, inputs, graph, None, {})  # type: ignore[arg-type]
 
