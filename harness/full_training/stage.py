@@ -21,7 +21,6 @@ from harness.paths import TrainingStagePaths, write_aside
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.metrics import LOSSES, SCORE, metrics_of
 from harness.tracking.training_run import TrainingTracker
-from harness.training.batches import on_device
 from harness.training.checkpoints import (
     Network,
     check_tensor,
@@ -73,7 +72,7 @@ class StageRun:
         self.epochs_before = epochs_before
         self.device = torch.device(plan.device)
         dataset = load_dataset(stage.dataset)
-        self.pairs = on_device(dataset.train, self.device)
+        self.pairs = dataset.train
         self.evaluator = Evaluator(dataset.val, objective, self.device)
         self.train_evaluator = evaluator_of_train_pairs(
             dataset, stage.train.crop_size, objective, self.device

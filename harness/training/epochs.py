@@ -178,12 +178,12 @@ def train_epochs(
     Raises:
         DivergedError: a loss stopped being finite.
     """
+    pairs = on_device(pairs, device)
     perceptual = training.model.perceptual
     targets = None
     if perceptual is not None:
         targets = target_features(perceptual, pairs, settings, device)
     steps = Steps(training.model, settings, device)
-    pairs = on_device(pairs, device)
     while training.epoch < total:
         steps.take(epoch_batches(pairs, settings, device, training.random, targets))
         training.epoch += 1
