@@ -64,9 +64,9 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
                 found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
     ordered = trials_by_score(study)
-    if netG and count > 1 and (ours := moving_recipe(study)):
+    if netG and count > 1:
         take(ordered, count - 1)
-        take([ours], count)
+        take(moving_recipe(study), count)
     take(ordered, count)
     if netG:
         if all(one.moves for one in found):
@@ -76,10 +76,11 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
     return (*found, Finalist(RECOMMENDED, own, RECOMMENDED, recommended))
 
 
-def moving_recipe(study: Study) -> FrozenTrial | None:
-    """The trial of the recipe `warp`, unless an earlier version confirmed the study without it."""
+def moving_recipe(study: Study) -> list[FrozenTrial]:
+    """The trial of the recipe `warp` if it may win; none if an earlier version left it out."""
     runs = [FinalistRun.of(run).recipe for run in final_trials(study)]
-    return recipe_trial(study, MOVING) if MOVING in runs or not runs else None
+    found = recipe_trial(study, MOVING) if MOVING in runs or not runs else None
+    return trials_by_score(study, [found]) if found else []
 
 
 def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:

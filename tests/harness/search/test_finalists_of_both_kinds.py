@@ -29,7 +29,7 @@ from reports.commands.recorded_paths import mark_of_warm_start
 from reports.commands.train_py import continue_from
 from reports.export.best_yaml import best_config
 from reports.page.report import render
-from reports.record.queries import beats
+from reports.record.queries import beats, breaking
 from reports.record.study import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
@@ -153,6 +153,25 @@ def test_the_recipe_that_moves_pixels_is_confirmed_though_others_lead(tmp_path: 
     study = read_study(tmp_path, "fake")
     assert [one.trial for one in choose(study, 3, "unet_128")[:3]] == [*best[:2], warp]
     assert choose(study, 1, "unet_128")[0].trial == best[0]
+
+
+class UnluckyAndGaudy(Unlucky):
+    """And it shifts the colours."""
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        ours = (task.params.lambda_L1, task.params.lr) == (100, 2e-4)
+        return dataclasses.replace(rung, components={**rung.components, "ciede2000": 5 + 3 * ours})
+
+
+def test_the_recipe_that_moves_pixels_is_no_finalist_where_it_breaks_a_guard(
+    tmp_path: Path,
+) -> None:
+    searched(tmp_path, UnluckyAndGaudy)
+    study = read_study(tmp_path, "fake")
+    warp = number_of_recipe(tmp_path, "warp")
+    assert warp in breaking(study)
+    assert warp not in [one.trial for one in choose(study, 3, "unet_128")]
 
 
 def test_a_study_confirmed_without_that_recipe_keeps_its_finalists(tmp_path: Path) -> None:
