@@ -9,6 +9,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from search_spaces.recipes import load_recipes
+
 SPACE = {
     "lambda_L1": FloatDistribution(10, 500, log=True),
     "lambda_perceptual": FloatDistribution(0, 30, step=2.5),
@@ -16,19 +18,7 @@ SPACE = {
     "gan_mode": CategoricalDistribution(("vanilla", "lsgan")),
     "lr": FloatDistribution(5e-5, 4e-4, log=True),
 }
-RECIPES: dict[str, dict[str, Any]] = {
-    name: dict(zip(SPACE, values, strict=True))
-    for name, *values in (
-        ("problem", 500.0, 0.0, 3, "vanilla", 1e-4),
-        ("perceptual", 100.0, 10.0, 3, "vanilla", 1e-4),
-        ("lower_L1", 50.0, 0.0, 3, "vanilla", 1e-4),
-        ("stronger_D", 100.0, 0.0, 4, "vanilla", 1e-4),
-        ("lsgan", 100.0, 0.0, 3, "lsgan", 1e-4),
-        ("progressive", 100.0, 0.0, 3, "vanilla", 2e-4),
-        ("recommended", 100.0, 10.0, 3, "lsgan", 1e-4),
-        ("alternative", 50.0, 0.0, 4, "lsgan", 1e-4),
-    )
-}
+RECIPES = {name: params.model_dump() for name, params in load_recipes().items()}
 BEST = RECIPES["recommended"]
 RUNGS = (160, 220, 280, 340, 400)
 TRAIN = {

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from harness.errors import UserInputError, as_user_input_error
-from reports.record.names import trial_name
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -100,17 +99,14 @@ def file_to_train(
         which writes the file; "" if it exists.
     """
     from harness.study.urls import without_secrets
-    from reports.commands.next_command import Where, line, study_options
-    from reports.commands.train_py import folder_name
+    from reports.commands.next_command import Where, exported_file
 
     best_yaml = folder.absolute() / "best.yaml"
     if trial is None and best_yaml.exists():
         return str(best_yaml), ""
-    chosen = "best" if trial is None else trial_name(trial)
-    file = folder_name(f"{study.study_name}-{chosen}.yaml")
     where = Where(folder.absolute(), without_secrets(storage) if storage else None)
-    options = study_options(study, where) + ([] if trial is None else ["--trial", f"{trial}"])
-    return file, f"{line(['harness', 'export', *options, '-o', file])}\n"
+    file, export = exported_file(study, trial, where)
+    return file, f"{export}\n"
 
 
 def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) -> None:

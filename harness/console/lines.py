@@ -60,7 +60,7 @@ def ended(event: TrialEnded, budget: int) -> str:
     """One trial in one line, and a second line for an error."""
     value = f"{event.value:.4f}" if event.value is not None else "      "
     stopped = event.reason.startswith("stopped at ")
-    state = "stopped" if stopped else IN_WORDS.get(event.state, event.state)
+    state = (IN_WORDS | {"pruned": "stopped"}).get(event.state, event.state)
     state = "leads" if event.best else state
     marks = f" [{event.recipe}]" if event.recipe else ""
     if stopped:

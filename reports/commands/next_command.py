@@ -101,8 +101,15 @@ def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
     winner = winning_trial(study)
     if winner and winner.number == trial:
         return str((where.folder or Path("runs") / study.study_name) / "best.yaml"), ""
-    file = folder_name(f"{StudyRecord.of(study).setup.name}-{trial_name(trial)}") + ".yaml"
-    options = [*study_options(study, where), "--trial", f"{trial}"]
+    return exported_file(study, trial, where)
+
+
+def exported_file(study: Study, trial: int | None, where: Where) -> tuple[str, str]:
+    """A file for a trial's setting (None: the best one's), and the command that writes it."""
+    chosen = "best" if trial is None else trial_name(trial)
+    setup = StudyRecord.of(study).ours
+    file = folder_name(f"{setup.name if setup else study.study_name}-{chosen}.yaml")
+    options = study_options(study, where) + ([] if trial is None else ["--trial", f"{trial}"])
     return file, line(["harness", "export", *options, "-o", file])
 
 

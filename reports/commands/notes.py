@@ -74,8 +74,6 @@ def notes(
         found.append(say(start, steps=train["warm_start_steps"]))
     if train["warm_start"] == "init-from":
         found.append(say("note_init_from"))
-    if train.get("half_size_steps"):
-        found.append(say("note_half_size", steps=train["half_size_steps"]))
     if train.get("ema_decay") and trainer == "builtin":
         found.append(say("note_average", decay=f"{train['ema_decay']:g}"))
     if params["lambda_perceptual"] > 0:

@@ -1,10 +1,10 @@
 """The report as one HTML file that needs nothing beside it."""
 
-import os
 from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pandas as pd
 from markupsafe import Markup
@@ -52,7 +52,8 @@ def write_report(
     """
     page = render(study, lang, panels, storage, live)
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    # Named like the harness's own temporary files, which a search removes if they were left behind.
+    aside = file.with_name(f".{file.name[:40]}.{uuid4().hex}.tmp")
     try:
         # A name that is not UTF-8 is written escaped.
         aside.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -13,6 +13,8 @@ from harness.cli.machine_checks import cache
 from harness.data.pairs.cache import default_cache, writable_cache
 from harness.errors import UserInputError
 from harness.paths import left_aside, write_aside
+from reports.page.report import write_report
+from tests.synthetic_studies import make_study
 
 InProcess = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
@@ -42,6 +44,16 @@ def test_temporary_files_of_interrupted_writes_are_recognised(tmp_path: Path) ->
         assert left_aside(tmp_path) == [aside]
         assert aside.parent == file.parent
     assert left_aside(tmp_path) == []
+
+
+def test_the_temporary_file_of_a_killed_report_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "replace", lambda *_: None)
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    write_report(make_study(2), tmp_path / "report.html")
+    assert left_aside(tmp_path) == list(tmp_path.iterdir())
+    assert len(left_aside(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "얼" * 85, "x.tmp"], ids=["ascii", "utf-8", "tmp"])

@@ -13,6 +13,7 @@ from null_tracker import NullTracker
 from rich.console import Console
 
 import harness.search.search
+from harness.console import lines
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
 from harness.console.lines import leading, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
@@ -69,6 +70,15 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     printed = out.getvalue()
     for words in ("[bold]얼굴[/]", "runs/[x]", "[/nothing]", "[problem]", "ValueError: [/b] is no"):
         assert words in printed, words
+
+
+def test_a_trial_that_diverged_stands_in_the_columns_of_one_that_was_stopped() -> None:
+    stopped = lines.ended(ended(1, "pruned", 0.2, reason="stopped at step 10: too low"), 4)
+    diverged = lines.ended(ended(2, "pruned", None, reason="diverged: G_L1 is nan at step 7"), 4)
+    line, why = diverged.splitlines()
+    assert line.split()[:3] == ["3/4", "t002", "stopped"]
+    assert line.index("L1=82") == stopped.index("L1=82")
+    assert why.strip() == "diverged: G_L1 is nan at step 7"
 
 
 def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
