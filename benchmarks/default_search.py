@@ -53,8 +53,8 @@ def search(seed: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def lead_over_warp(folder: Path, winner: str) -> dict[str, float]:
-    """The lead of the winner over the recipe `warp`, where both are finalists."""
+def lead_over_warp(folder: Path, winner: str) -> dict[str, float] | None:
+    """The lead of the winner over the recipe `warp`; None if that was not confirmed as often."""
     study = read_study(folder)
     scores: dict[str, dict[str, list[float]]] = {winner: {}, MOVING: {}}
     for trial in final_trials(study, TrialState.COMPLETE):
@@ -62,6 +62,8 @@ def lead_over_warp(folder: Path, winner: str) -> dict[str, float]:
         for name in {run.finalist, run.recipe} & scores.keys():
             scores[name][str(run.seed)] = [one.score or 0.0 for one in run.per_image]
     ours = scores[MOVING]
+    if ours.keys() != scores[winner].keys():
+        return None
     differences = [np.subtract(run, ours[seed]) for seed, run in scores[winner].items()]
     return asdict(paired_interval(np.array(differences)))
 
@@ -99,8 +101,8 @@ def main() -> None:
         print(
             f"seed {seed}: {one['wall_seconds']} s, {one['score']:.4f} (unchanged "
             f"{one['unchanged']:.4f}), leads by {one['lead']['mean']:+.4f} "
-            f"[{one['lead']['low']:+.4f}, {one['lead']['high']:+.4f}], over the recipe warp by "
-            "{mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(**one["lead_over_warp"]),
+            f"[{one['lead']['low']:+.4f}, {one['lead']['high']:+.4f}]; over the recipe warp: "
+            f"{one['lead_over_warp']}",
             flush=True,
         )
         kept = {

@@ -111,7 +111,8 @@ def finalists(plan: SearchPlan) -> str:
     runs = plan.config.budget - plan.search_budget
     if not runs:
         return "none"
-    ours = f" (with the recipe {MOVING})" if MOVING in plan.recipes and plan.finalists > 1 else ""
+    has_place = MOVING in plan.recipes and plan.finalists > 1 and not plan.config.pareto
+    ours = f" (with the recipe {MOVING})" if has_place else ""
     repaints = f"{ours}, the best that repaints" if plan.of_both_kinds else ""
     return (
         f"{runs} runs: the best {plan.finalists}{repaints} and the recommended setting, on "

@@ -27,6 +27,7 @@ from harness.trials.messages import Rung, TrialTask
 from reports.record.finalists import Finalists, Ranked
 from reports.record.names import MOVING, RECOMMENDED, trial_name
 from reports.record.queries import (
+    is_pareto,
     recipe_trial,
     repainting_by_score,
     settings_of,
@@ -64,7 +65,7 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
                 found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
     ordered = trials_by_score(study)
-    if netG and count > 1:
+    if netG and count > 1 and not is_pareto(study):
         take(ordered, count - 1)
         take(moving_recipe(study), count)
     take(ordered, count)

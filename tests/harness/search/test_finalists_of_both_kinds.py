@@ -319,6 +319,25 @@ def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
     assert {f"t{trial.number:03d}_net_G.pth" for trial in unbeaten} <= kept
 
 
+class TornUnlucky(TornOfKinds):
+    """The recipe `warp` is off the front of a Pareto search."""
+
+    def rung(self, task: TrialTask, step: int) -> Rung:
+        rung = super().rung(task, step)
+        if (task.params.lambda_L1, task.params.lr) != (100, 2e-4):
+            return rung
+        worse = {key: rung.components[key] + 0.5 for key in ("D", "lpips")}
+        return dataclasses.replace(rung, components=rung.components | worse)
+
+
+def test_the_finalists_of_a_pareto_search_that_move_pixels_are_of_its_front(tmp_path: Path) -> None:
+    outcome = searched(tmp_path, TornUnlucky, pareto=True, pruner="none")
+    front = {point.number for point in outcome.front}
+    assert number_of_recipe(tmp_path, "warp") not in front
+    chosen = choose(read_study(tmp_path, "fake"), 3, "unet_128")
+    assert {one.trial for one in chosen if one.moves} <= front
+
+
 def test_as_it_is_can_be_exported_by_its_number(usual: Searched) -> None:
     held = best_yaml(usual.folder)
     own = best_config(read_study(usual.folder, "fake"), held["as_is"]["trial"])
