@@ -44,7 +44,10 @@ def main() -> int:
         striking.strike_at(asked.strike_at, strike)
     if asked.strike_in_worker_at:
         runner = partial(striking.struck, runner, victims, asked.strike_in_worker_at, mark)
-    multiprocessing.set_forkserver_preload(["harness.search.plan"])  # imported by each runner
+    # As a search's fork server, and what each runner imports.
+    multiprocessing.set_forkserver_preload(
+        ["harness.trials.launchers.preload", "harness.search.plan"]
+    )
     if asked.launcher == "ray":
         connect(None)
     plan = driving.make_plan(

@@ -6,11 +6,10 @@ a fork once they have started. (OpenBLAS's threads do: it handles forks itself.)
 
 import contextlib
 import gc
-import signal
 
-from harness.trials.worker import die_with_parent, limit_spinning
+from harness.trials.worker import die_with_parent, leave_signals_to_driver, limit_spinning
 
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+leave_signals_to_driver()
 die_with_parent()
 limit_spinning()
 # Imports create many objects and no garbage: the collector would take a quarter of the time.

@@ -209,19 +209,41 @@ def test_a_worker_has_the_driver_s_environment_at_its_start(
             launcher.kill(0)
 
 
+def serving() -> tuple[psutil.Process, psutil.Process]:
+    """This process's fork server, and the one worker that was forked from it."""
+    (server,) = (
+        child
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE and "forkserver" in " ".join(child.cmdline())
+    )
+    (worker,) = server.children()
+    return server, worker
+
+
 @pytest.mark.skipif(not FORKED, reason="workers are spawned here")
 def test_workers_die_with_their_fork_server_and_can_be_replaced(plan: TrialPlan) -> None:
     with make_local(plan) as launcher:
         prepared(launcher, 0)
-        (server,) = (
-            child
-            for child in psutil.Process().children()
-            if child.status() != psutil.STATUS_ZOMBIE and "forkserver" in " ".join(child.cmdline())
-        )
-        server.kill()
+        serving()[0].kill()
         assert isinstance(next_of(launcher)[1], Died)
         ready(launcher, 0)
         assert isinstance(run(launcher, 0, trial=1, answers=[True] * 3), TrialResult)
+
+
+@pytest.mark.skipif(not FORKED, reason="workers are spawned here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_stop_a_search_end_neither_workers_nor_their_server(
+    plan: TrialPlan, number: int
+) -> None:
+    with make_local(plan) as launcher:
+        prepared(launcher, 0)
+        server, worker = serving()
+        worker.send_signal(number)
+        server.send_signal(number)
+        assert isinstance(run(launcher, 0, trial=1, answers=[True] * 3), TrialResult)
+        launcher.kill(0)
+        ready(launcher, 0)
+        assert serving()[0] == server
 
 
 @pytest.mark.slow
@@ -232,7 +254,8 @@ import os, signal, sys
 from harness.trials.launchers import preload
 import torch
 assert {"lpips", "torchvision", "torch._dynamo", "harness.trials.trial"} <= set(sys.modules)
-assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    assert signal.getsignal(number) == signal.SIG_IGN
 assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
 if os.fork() == 0:
     os._exit(torch.cuda._is_in_bad_fork())  # true once CUDA has been queried before the fork
