@@ -5,19 +5,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
+from reports.texts.numbers import UNIT
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
 WIDTH = 100
+GLUE = "\0"
+"""In place of a space at which no line may end."""
 
 IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "fail")}
 """Optuna's states as a reader knows them."""
 
 
 def wrapped(text: str, indent: str = "") -> str:
-    """A text with long lines wrapped at spaces. `indent`: of the continuation lines."""
-    return "\n".join(
+    """A text with long lines wrapped at spaces, but not between a number and its unit.
+
+    Args:
+        indent: of the continuation lines.
+    """
+    filled = (
         textwrap.fill(
             line,
             WIDTH,
@@ -25,8 +32,9 @@ def wrapped(text: str, indent: str = "") -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for line in text.split("\n")
+        for line in UNIT.sub(GLUE, text).split("\n")
     )
+    return "\n".join(filled).replace(GLUE, " ")
 
 
 def at_rung(event: RungReached) -> str:

@@ -22,12 +22,13 @@ from reports.page.first_screen import progress, remarks, scores, setting_name
 from reports.page.live import Live
 from reports.page.look_result import result as judged_by_eyes
 from reports.page.picture_strip import shown_pictures
-from reports.page.rendering import script_json, template
+from reports.page.rendering import script_json, template, unbroken
 from reports.record.names import PARAMS, RECOMMENDED
 from reports.record.queries import winning_trial
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
 from reports.texts.numbers import signed, value
+from reports.texts.recorded import recorded
 from reports.texts.translations import Translate, glossary_words, translator
 
 
@@ -72,7 +73,7 @@ def render(
     """The report's HTML. Everything that comes from the study is escaped."""
     from plotly.offline import get_plotlyjs
 
-    say = translator(lang)
+    say = unbroken_texts(lang)
     frame, summary = trials_frame(study), summarise(study)
     winner = winning_trial(study)
     record = StudyRecord.of(study)
@@ -84,11 +85,12 @@ def render(
     if winner and record.ours and decision.trial is not None:
         config = commands_on_page(study, decision.trial, where, lang)
     blur = measures_blur(study)
-    pictures = shown_pictures(summary, decision, panels, say)
+    pictures = shown_pictures(summary, decision, panels, say, blur)
     figures = all_figures(frame, summary, rungs, say)
     return template("live.html.j2" if live else "report.html.j2").render(
         live=live,
         say=say,
+        recorded=partial(recorded, say=say),
         lang=lang,
         words=glossary_words(of_score=blur),
         s=summary,
@@ -115,6 +117,12 @@ def render(
         figures=Markup(script_json(figures)),
         drawn=set(figures),
     )
+
+
+def unbroken_texts(lang: str) -> Translate:
+    """The texts of a language, in which no line ends between a number and its unit."""
+    say = translator(lang)
+    return lambda key, **values: unbroken(say(key, **values))
 
 
 def commands_on_page(study: Study, trial: int, where: Where, lang: str) -> dict[str, Any]:
@@ -161,10 +169,11 @@ def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
         *("warm_start", "objective"),
     ]
     of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
+    data = setup.data.model_copy(update={"source": recorded(setup.data.source, say)})
     rows = [
         *((say(f"from_{key}"), getattr(setup, key)) for key in of_search),
         (say("from_mlflow_run"), record.mlflow_run),
-        *((say(f"from_data_{key}"), getattr(setup.data, key)) for key in of_data),
+        *((say(f"from_data_{key}"), getattr(data, key)) for key in of_data),
         *setup.versions.items(),
         *setup.train.as_data().items(),
     ]

@@ -1,6 +1,10 @@
 """Scores and settings as a person reads them."""
 
 import math
+import re
+
+UNIT = re.compile(r"(?<=\d) (?=%|(?:px|s|min|h)(?![A-Za-z]))")
+"""The space between a number and its unit."""
 
 
 def number(score: float | None) -> str:

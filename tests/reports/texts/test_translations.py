@@ -24,6 +24,7 @@ def test_every_text_is_used() -> None:
     built = (
         "decide_use_",
         "decide_keep",
+        "decide_below",
         "decide_compared_",
         "why_",
         "level_",
@@ -37,6 +38,7 @@ def test_every_text_is_used() -> None:
         "word_",
         "means_",
         "from_",
+        "recorded_",
     )
     unused = [
         key for key in LANGUAGES["en"]
