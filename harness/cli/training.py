@@ -30,7 +30,7 @@ def run(
     """Train with a console view, and print the outcome."""
     from harness.full_training.train import closing, train_fully
     from harness.full_training.view import make_training_view
-    from harness.search.stop_signals import STOPPED_BY_USER
+    from harness.signals import STOPPED_BY_USER
 
     view = make_training_view()
     try:

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from harness.search.stop_signals import SECOND_AFTER, STOPPED_BY_USER, StopSwitch
+from harness.search.stop_signals import StopSwitch
+from harness.signals import SECOND_AFTER, STOPPED_BY_USER
 
 
 class ExitedError(Exception):
@@ -20,8 +21,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def leave(code: int) -> None:
         raise ExitedError(code)
 
-    monkeypatch.setattr("harness.search.stop_signals.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("harness.search.stop_signals.os._exit", leave)
+    monkeypatch.setattr("harness.signals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.signals.os._exit", leave)
     return now
 
 
@@ -52,7 +53,8 @@ def test_a_signal_after_the_time_limit_is_the_first(clock: list[float]) -> None:
     clock[0] += 6
     assert stop()
     assert stop.reason == "timeout"
-    stop.receive(signal.SIGINT, None)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGINT)
     assert stop.reason == "user"
 
 
