@@ -86,6 +86,10 @@ def told(outcome: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def as_text(lead: dict[str, float] | None) -> str:
+    return "unknown" if lead is None else "{mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(**lead)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
@@ -99,9 +103,8 @@ def main() -> None:
         one = found[seed]
         print(
             f"seed {seed}: {one['wall_seconds']} s, {one['score']:.4f} (unchanged "
-            f"{one['unchanged']:.4f}), leads by {one['lead']['mean']:+.4f} "
-            f"[{one['lead']['low']:+.4f}, {one['lead']['high']:+.4f}]; over the recipe warp: "
-            f"{one['lead_over_warp']}",
+            f"{one['unchanged']:.4f}), leads by {as_text(one['lead'])}; over the recipe warp: "
+            f"{as_text(one['lead_over_warp'])}",
             flush=True,
         )
         kept = {
