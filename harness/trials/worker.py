@@ -29,13 +29,13 @@ from harness.errors import (
 from harness.trials.devices import place_of
 from harness.trials.messages import (
     Answer,
-    Baseline,
     Pace,
     Rung,
     TrialResult,
     TrialRunner,
     TrialTask,
 )
+from reports.record.baseline import Baseline
 
 PROGRESS_INTERVAL = 0.25  # seconds between two progress messages of a preparation
 

@@ -1,7 +1,7 @@
 """Find the pairs in a user's folder, in any of the supported layouts. Opens no picture."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -79,6 +79,12 @@ class PairFolder:
     splits: Mapping[Split, tuple[PairFiles, ...]]
     passed_over: tuple[str, ...] = ()
     sides: tuple[str, str] = SIDES[0]
+
+
+def evenly(pairs: Sequence[PairFiles], most: int) -> tuple[PairFiles, ...]:
+    """At most `most` of the pairs, evenly spaced."""
+    count = min(most, len(pairs))
+    return tuple(pairs[number * len(pairs) // count] for number in range(count))
 
 
 def find_pairs(folder: Path) -> PairFolder:

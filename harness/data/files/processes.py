@@ -19,13 +19,16 @@ Result = TypeVar("Result")
 WORTH_A_PROCESS = 8
 
 
-def processes_for(items: int) -> int:
-    """The number of processes worth starting, at most one per CPU available to this process."""
+def available_cores() -> int:
+    """The number of CPU cores available to this process."""
     if hasattr(os, "sched_getaffinity"):
-        usable = len(os.sched_getaffinity(0))
-    else:
-        usable = os.cpu_count() or 1
-    return max(1, min(usable, items // WORTH_A_PROCESS))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processes_for(items: int) -> int:
+    """The number of processes worth starting, at most one per available core."""
+    return max(1, min(available_cores(), items // WORTH_A_PROCESS))
 
 
 def parallel_map(
