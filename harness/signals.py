@@ -24,9 +24,12 @@ def handled(stop: Callable[[], None]) -> Iterator[None]:
         yield  # Python handles signals in the main thread only
         return
     asked: float | None = None  # time of the first signal
+    terminals = [output for output in (1, 2) if os.isatty(output)]
 
-    def receive(*_: object) -> None:
+    def receive(number: int, _: object) -> None:
         nonlocal asked
+        if number == signal.SIGHUP:
+            discard(terminals)
         now = time.monotonic()
         if asked is None:
             asked = now
@@ -42,6 +45,14 @@ def handled(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def discard(outputs: list[int]) -> None:
+    """Discard what is written to file descriptors whose terminal is closed: it would fail."""
+    with open(os.devnull, "wb") as null:
+        for output in outputs:
+            if not os.isatty(output):
+                os.dup2(null.fileno(), output)
 
 
 def interrupt() -> NoReturn:
