@@ -82,6 +82,7 @@ def study_attrs(name: str = "boundary-sharpness", **changed: Any) -> dict[str, A
         "trainer": "builtin",
         "program": None,
         "repository": None,
+        "identity": "1" * 32,
         "record_version": VERSION,
         "weights": "pretrained",
         "seed": 0,

@@ -198,7 +198,7 @@ def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
 
 def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Path) -> None:
     study, paths = make_study(3), RunPaths(tmp_path).study("boundary-sharpness")
-    other = make_study(3)
+    other = make_study(3, identity="2" * 32)
     paths.folder.mkdir()
     claim(paths, other)
     outcome = outcome_of(study, tmp_path, paths)
