@@ -3,7 +3,7 @@
 import math
 import re
 
-UNIT = re.compile(r"(?<=\d) (?=%|(?:px|s|min|h|layers)(?![A-Za-z]))")
+UNIT = re.compile(r"(?<=\d) (?=%|(?:px|s|min|h)(?![A-Za-z]))")
 """The space between a number and its unit."""
 
 
