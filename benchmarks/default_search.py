@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def lead_over_warp(folder: Path, winner: str) -> dict[str, float] | None:
     if ours.keys() != scores[winner].keys():
         return None
     differences = [np.subtract(run, ours[seed]) for seed, run in scores[winner].items()]
-    return asdict(paired_interval(np.array(differences)))
+    return paired_interval(np.array(differences)).as_data()
 
 
 def told(outcome: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Describe a planned search in about ten lines, for `--dry-run`."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import yaml
 
@@ -9,6 +8,7 @@ from harness.config.settings import Program
 from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
 from reports.record.names import MOVING
+from reports.record.study import Data
 from search_spaces.generators import REPAINT, WARP, kind_of
 
 LABEL = 12
@@ -33,16 +33,16 @@ def labelled(label: str, text: str) -> str:
 
 
 def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
-    facts, config = plan.facts, plan.config
+    setup, config = plan.setup, plan.config
     yield "Study", f"{config.study}: {progress(done, config.budget)}"
-    yield "Pictures", pictures(facts["data"])
+    yield "Pictures", pictures(setup.data)
     yield "Profile", profile(plan)
     yield "Generator", generators(plan)
     yield "Start", start(plan)
     yield "Settings", settings(plan)
     yield "Trials", trials(plan)
     yield "Finalists", finalists(plan)
-    yield "Score", f"{config.objective}, weights {facts['weights']}"
+    yield "Score", f"{config.objective}, weights {setup.weights}"
     yield "Results", f"{plan.paths.folder}, MLflow in {mlflow(plan)}"
 
 
@@ -52,19 +52,17 @@ def progress(done: int, budget: int) -> str:
     return f"goes on, {done} of {budget} trials are done" if done else f"{budget} trials"
 
 
-def pictures(data: Mapping[str, Any]) -> str:
-    held_out = f", {data['n_test']} held out for the finalists" if data["n_test"] else ""
-    return (
-        f"{data['n_train']} pairs to train on, {data['n_val']} to score{held_out}: {data['source']}"
-    )
+def pictures(data: Data) -> str:
+    held_out = f", {data.n_test} held out for the finalists" if data.n_test else ""
+    return f"{data.n_train} pairs to train on, {data.n_val} to score{held_out}: {data.source}"
 
 
 def profile(plan: SearchPlan) -> str:
     train = plan.trial_plan.train
     jobs = f"{plan.jobs} at a time" if plan.jobs > 1 else "one at a time"
     return (
-        f"{plan.facts['profile']}: {train.crop_size} pixels, {train.steps} steps a trial, {jobs} "
-        f"on {plan.facts['device']}"
+        f"{plan.setup.profile}: {train.crop_size} pixels, {train.steps} steps a trial, {jobs} "
+        f"on {plan.setup.device}"
     )
 
 
@@ -77,7 +75,7 @@ def generators(plan: SearchPlan) -> str:
 
 def start(plan: SearchPlan) -> str:
     train, times = plan.trial_plan.train, len(plan.trial_plan.generators)
-    match plan.facts["warm_start"]:
+    match plan.setup.warm_start:
         case "init-from":
             files = " and ".join(str(file) for file in plan.config.init_from)
             return f"every trial continues from your model, {files}"
@@ -130,6 +128,7 @@ def mlflow(plan: SearchPlan) -> str:
 def in_full(plan: SearchPlan) -> str:
     """The resolved plan as YAML: metadata, recipes and space."""
     names = ("profile", "device", "objective", "weights", "sampler", "pruner", "data", "train")
-    facts = {name: plan.facts[name] for name in names}
+    setup = plan.setup.as_data()
+    facts = {name: setup[name] for name in names}
     summary = {"jobs": plan.jobs, **facts, "recipes": list(plan.recipes)}
     return yaml.safe_dump(summary, sort_keys=False) + plan.space.text.rstrip()

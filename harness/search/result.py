@@ -1,5 +1,6 @@
 """The outcome of a search: the best setting beside the guide's own, and where the files are."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,7 +74,7 @@ class SearchOutcome:
     study: str
     stopped: StopReason
     budget: int
-    counts: dict[str, int]
+    counts: Counter[str]
     best: ScoredTrial | None
     winner: int | None
     recipes: tuple[ScoredTrial, ...]
@@ -97,8 +98,7 @@ class SearchOutcome:
     @property
     def done(self) -> int:
         """Trials of the budget that have ended without failing."""
-        ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
-        return ended + self.final_runs
+        return self.counts["complete"] + self.counts["pruned"] + self.final_runs
 
 
 def outcome_of(
@@ -119,22 +119,18 @@ def outcome_of(
     from harness.study.folder import owner_of
     from reports.analysis.decision import decide
     from reports.commands.next_command import Where
-    from reports.record.queries import best_trial, recipe_trial, winning_trial
+    from reports.record.queries import best_trial, counts_of, recipe_trial, winning_trial
     from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
     setup, scores = record.setup, record.baseline
-    counts: dict[str, int] = {}
-    for trial in study.get_trials(deepcopy=False):
-        state = trial.state.name.lower()
-        counts[state] = counts.get(state, 0) + 1
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=setup.name,
         stopped=stopped,
         budget=setup.budget,
-        counts=counts,
+        counts=counts_of(study),
         best=standing("leader", best) if best else None,
         winner=winner.number if winner else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),

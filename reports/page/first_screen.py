@@ -25,7 +25,7 @@ def progress(summary: Summary, say: Translate) -> str:
     counts = [
         say("progress", count=count, state=say(f"state_{state}"))
         for state, count in summary.counts.items()
-        if count and state != "waiting"
+        if state != "waiting"
     ]
     if summary.finals is not None:
         counts.append(say("progress_finals", count=summary.finals.runs))

@@ -20,7 +20,6 @@ from harness.console.events import (
 from harness.console.lines import WIDTH, rough
 from harness.console.live_view import MOST_ROWS, LiveView
 from harness.console.views import PlainView
-from reports.record.names import phase_of
 
 WARP = {
     "lambda_L1": 104.3, "lambda_perceptual": 17.5, "n_layers_D": 4, "gan_mode": "vanilla",
@@ -46,7 +45,7 @@ class Clock:
 
 def ended(name: str, done: int, seconds: float, state: str = "complete", **more: object) -> Event:
     fields = {"value": 0.3496, "params": WARP, "recipe": None, "reason": "", "best": False}
-    fields["final"] = phase_of(name) == "final"
+    fields["final"] = name[0] == "f"
     return TrialEnded(name, state, seconds=seconds, done=done, **fields | more)  # type: ignore[arg-type]
 
 
@@ -113,7 +112,7 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
     view.show(EXPECTED)
     view.show(WarmStart(700, 1400))
     assert left_of(view) == "about 4 min left"  # half of the warm start, and 240 s
-    view.show(Prepared(0.2, 0.2, 0.9))
+    view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
     clock.now = 100
     assert left_of(view) == "about 2 min left"
     view.show(ended("t000", 1, 60))
@@ -136,12 +135,14 @@ def events() -> Iterator[Event]:
     yield Note("A sentence of many words, which says what the user must know. " * 4)
     yield EXPECTED
     yield WarmStart(140, 1400)
-    yield Prepared(0.2671, 0.1945, 0.8735, 0.2773, 0.3295)
+    yield Prepared(
+        noop=0.2671, warm_start=0.1945, oracle=0.8735, held_out_noop=0.2773, other_warm_start=0.3295
+    )
     yield TrialBegan("t000", WARP, None)
     yield RungReached("t000", 100, 200, 0.3361)
     yield ended("t006", 7, 123.4, params=REPAINT, recipe="progressive", best=True)
     yield ended(
-        "t010", 11, 14.4, "pruned", reason="stopped at step 1375: 0.3360 is not in the better half"
+        "t010", 11, 14.4, "pruned", reason="0.3360 is not in the better half", stopped_at=1375
     )
     yield ended("t011", 12, 14.4, "failed", value=None, reason="CUDA error: an illegal " * 9)
 
