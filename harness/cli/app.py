@@ -94,8 +94,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        told = {"search": {"debug": debug}}
-        sys.exit(app(words, prog_name="harness", standalone_mode=False, default_map=told))
+        sys.exit(app(words, prog_name="harness", standalone_mode=False))
     except MISUSE as error:
         print(correction(error), file=sys.stderr)
         sys.exit(2)

@@ -38,7 +38,7 @@ def run(
 
     from harness.console.views import make_view
     from harness.search.comparison import plan_comparison
-    from harness.search.result import as_data, confirmation, decision_lines
+    from harness.search.result import as_data, confirmation, decision_lines, next_lines
     from harness.search.search import run_search
     from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
     from harness.trials.launchers.local import import_for_workers
@@ -52,7 +52,7 @@ def run(
         outcome = run_search(plan, view, StopSwitch(None), trial_runner)
     finally:
         view.close()
-    lines = [*confirmation(outcome), "", *decision_lines(outcome)]
+    lines = [*confirmation(outcome), "", *decision_lines(outcome), *next_lines(outcome)]
     print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(lines)))
     if outcome.stopped == "user":
         raise typer.Exit(STOPPED_BY_USER)

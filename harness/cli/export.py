@@ -64,7 +64,7 @@ def export(
         raise UserInputError("--force replaces model files: use it with --format plugin.")
     from harness.paths import RunPaths
     from harness.study.study import read_study
-    from reports.commands.notes import length_of
+    from reports.commands.lengths import length_of_export
     from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
@@ -84,8 +84,10 @@ def export(
     if form == "script":
         write(out, as_script(config))
         return
-    for remark in (length_of(config, repeat_trial), *config["needs"]):
-        print(remark, file=sys.stderr)
+    length = length_of_export(found, config, repeat_trial, copy is not None)
+    for remark in (length, *config["needs"]):
+        if remark:
+            print(remark, file=sys.stderr)
     write(out, as_command(config, repeat_trial))
 
 

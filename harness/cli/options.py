@@ -76,6 +76,8 @@ def show_all(context: typer.Context, requested: bool) -> None:
     if requested:
         for parameter in context.command.params:
             parameter.hidden = False  # type: ignore[attr-defined]  # Typer's own parameters have it
+            if parameter.name == "help_all":
+                parameter.help = "Show all options."  # type: ignore[attr-defined]
         typer.echo(context.get_help())
         raise typer.Exit
 

@@ -114,4 +114,21 @@ class TrialEnded:
     final: bool
 
 
-Event = Opened | Note | Expected | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded
+@dataclass(frozen=True)
+class Stopping:
+    """The search ends before its budget; running trials are put back. `why`: in a sentence."""
+
+    why: str
+
+
+Event = (
+    Opened
+    | Note
+    | Expected
+    | WarmStart
+    | Prepared
+    | TrialBegan
+    | RungReached
+    | TrialEnded
+    | Stopping
+)

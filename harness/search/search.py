@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
-from harness.console.events import Note, Opened
+from harness.console.events import Note, Opened, Stopping
 from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     from harness.tracking.store import Ending
     from harness.tracking.study_runs import Tracker
     from harness.trials.launchers.launcher import Launcher
+
+WHY_STOPPING = {
+    "user": "Stopping; Ctrl-C again ends at once. Running trials will start anew.",
+    "timeout": "The time is up: stopping. Running trials will start anew.",
+}
 
 
 def search(
@@ -136,6 +141,8 @@ def drive(
         driver = Driver(plan, phase, launcher, view, baseline, measure)
         with requeueing_at_the_end(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
+            if not finished:
+                view.show(Stopping(WHY_STOPPING[stop.reason]))
         result = outcome(plan, study, stop.reason)
         with logging_errors("writing the outcome to MLflow", plan, view):
             ending = (
@@ -177,7 +184,7 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     """Show the plan, and the state of a resumed study, before the search starts."""
     from harness.search.estimate import where
-    from harness.search.finalists import finished_runs
+    from harness.search.finalists import counted_runs
     from harness.search.time_left import left_of_plan
     from harness.study.study import counted
     from reports.record.queries import best_trial, completed, score_of, settings_of
@@ -190,7 +197,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
         Opened(
             study=plan.config.study,
             budget=plan.config.budget,
-            done=counted(study) + finished_runs(study),
+            done=counted(study) + counted_runs(study, plan.search_budget, plan.final_runs),
             profile=facts["profile"],
             device=facts["device"],
             jobs=plan.jobs,

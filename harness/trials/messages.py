@@ -45,7 +45,7 @@ class Rung:
         losses: the mean of each loss since the last rung.
         panel: PNG bytes, one row per picture: retouched | restored | original | mask outline;
             only in the result of a trial of the search whose files may be kept.
-        crop: PNG bytes, the first picture restored, cut to its scored region.
+        crop: PNG bytes, the part of a restored picture that retouching changed most, enlarged.
         remark: what the user is told of how the trial is trained; shown once.
     """
 

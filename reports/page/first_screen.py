@@ -22,7 +22,7 @@ def progress(summary: Summary, say: Translate) -> str:
     counts = [
         say("progress", count=count, state=say(f"state_{state}"))
         for state, count in summary.counts.items()
-        if count
+        if count and state != "waiting"  # recipes may be queued beyond the budget
     ]
     if summary.finals is not None:
         counts.append(say("progress_finals", count=summary.finals.runs))

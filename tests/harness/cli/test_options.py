@@ -112,6 +112,7 @@ def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(
     others = options_in(full) - options_in(short)
     assert others >= {"sampler", "finalists", "storage", "quiet", "json", "timeout"}
     assert f"--help-all                      Show the other {len(others)} options, too." in short
+    assert "--help-all                      Show all options.\n" in full
     assert {"Trials:", "Pictures:", "Machine:"} <= set(full.splitlines())
     assert "Machine:" not in short.splitlines()
     assert max(map(len, (short + full).splitlines())) <= 80

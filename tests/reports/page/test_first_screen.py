@@ -143,6 +143,7 @@ def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None
 def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
     study = make_study(12, finalists=finals_of(0.01, 0.03))
     add_trial(study, BEST, TrialState.PRUNED, (100,), reason="pruned at step 100")
+    study.enqueue_trial(BEST)  # not of the budget
     found = progress(summarise(study), translator("en"))
     assert found == "12 completed, 1 stopped early, 6 runs of finalists of 50 trials"
 
