@@ -18,7 +18,7 @@ OPTIONS = ("data", "direction", "repeats", "device", "jobs", "seed", "weights", 
 def compare() -> Callable[..., None]:
     """Compare two configurations on fresh seeds and held-out pairs.
 
-    Example: harness compare runs/boundary-sharpness/best.yaml mine.yaml --data pairs
+    Example: harness compare best.yaml mine.yaml --data pairs
     """
     from harness.config.settings import SearchConfig
 

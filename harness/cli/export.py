@@ -50,7 +50,7 @@ def export(
 
     With --format plugin: write our model files to your copy of pix2pix.
 
-    Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
+    Example: harness export --format command --repo path/to/pix2pix
     """
     if repeat_trial and form != "command":
         raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
@@ -62,6 +62,7 @@ def export(
         return
     if force:
         raise UserInputError("--force replaces model files: use it with --format plugin.")
+    from harness.console.lines import wrapped
     from harness.paths import RunPaths
     from harness.study.study import read_study
     from reports.commands.lengths import length_of_export
@@ -87,7 +88,7 @@ def export(
     length = length_of_export(found, config, repeat_trial, copy is not None)
     for remark in (length, *config["needs"]):
         if remark:
-            print(remark, file=sys.stderr)
+            print(wrapped(remark, "  "), file=sys.stderr)
     write(out, as_command(config, repeat_trial))
 
 

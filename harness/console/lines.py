@@ -12,8 +12,9 @@ from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
 WIDTH = 100
-# Between a number and its unit, where no line ends.
-INSIDE = re.compile(r"(?<=\d) (?=(?:s|min|h|days|px|pixels|steps|epochs|GiB|%)(?!\w))")
+UNITS = "s|min|h|days|px|pixels|steps|epochs|trials|runs|pairs|GiB|%"
+# The spaces of `5 min` and `96 + 12`, at which no line ends.
+INSIDE = re.compile(rf"(?<=\d) (?=(?:{UNITS})(?!\w)|\+ \d)|(?<=\d \+) (?=\d)")
 
 IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "fail")}
 """Optuna's states as a reader knows them."""

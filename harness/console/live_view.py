@@ -102,7 +102,7 @@ class LiveView:
                 now.opened, now.done = event, event.done
                 now.best, now.history = event.best, list(event.scores)
                 self.print(opening(event))
-                self.live.start()
+                self.live.start(refresh=True)
             case Note():
                 self.print(event.text)
             case Expected():
@@ -136,7 +136,7 @@ class LiveView:
         now.done = event.done
         if event.best and event.value is not None:
             now.best = leading(event.value, event.name, event.params)
-        if event.state == "complete" and event.value is not None:
+        if event.state == "complete" and event.value is not None and not event.final:
             now.history.append(event.value)
         if event.state != "failed":
             now.took = with_end(now.took, event)

@@ -260,7 +260,7 @@ def table(outcome: SearchOutcome) -> list[str]:
     rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
-        f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip()
+        wrapped(f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip(), "      ")
         for label, number, value, text in rows
     ]
 
@@ -293,7 +293,8 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
     width = max(len(names[row.name]) for row in found.rows)
     for row in found.rows:
         mean = "diverged" if row.mean is None else f"{row.mean:.4f}"
-        lines.append(f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}")
+        text = f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}"
+        lines.append(wrapped(text, "      "))
     if found.noop is not None:
         lines.append(f"  {'the input unchanged':<{width}}  {found.noop:.4f}")
     return lines

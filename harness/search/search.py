@@ -202,7 +202,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
             device=facts["device"],
             jobs=plan.jobs,
             weights=facts["weights"],
-            data=f"{data['n_train']} + {data['n_val']} pairs of {data['source']}",
+            data=f"{data['n_train']} pairs to train on, {data['n_val']} to score: {data['source']}",
             folder=str(plan.paths.folder),
             best=leader,
             scores=tuple(score_of(trial) for trial in completed(study)),

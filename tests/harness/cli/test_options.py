@@ -118,6 +118,21 @@ def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(
     assert max(map(len, (short + full).splitlines())) <= 80
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_names_placeholders_and_keeps_the_example_on_one_line(
+    words: tuple[str, ...], in_process: InProcess
+) -> None:
+    _, out, _ = in_process(*words, "--help")
+    usage, *rest = out.splitlines()
+    assert usage.startswith(f"Usage: harness {' '.join(words)} [OPTIONS]")
+    names = [line[:34] for line in rest if line.startswith("  ")]
+    assert not any(re.search(r"<[a-z]|\{", name) for name in (usage, *names))
+    help_text = COMMANDS[words].help or ""
+    assert help_text.rpartition("Example: ")[2].strip() in [
+        line.removeprefix("  Example: ") for line in rest
+    ]
+
+
 def test_every_command_that_leaves_options_out_can_show_them(in_process: InProcess) -> None:
     hiding = [words for words, one in COMMANDS.items() if any(o.hidden for o in one.params)]
     assert ("train",) in hiding
