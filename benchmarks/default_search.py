@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,7 @@ def lead_over_warp(folder: Path, winner: str) -> dict[str, float] | None:
     if ours.keys() != scores[winner].keys():
         return None
     differences = [np.subtract(run, ours[seed]) for seed, run in scores[winner].items()]
-    return asdict(paired_interval(np.array(differences)))
+    return paired_interval(np.array(differences)).as_data()
 
 
 def told(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -87,6 +86,10 @@ def told(outcome: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def as_text(lead: dict[str, float] | None) -> str:
+    return "unknown" if lead is None else "{mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(**lead)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
@@ -100,9 +103,8 @@ def main() -> None:
         one = found[seed]
         print(
             f"seed {seed}: {one['wall_seconds']} s, {one['score']:.4f} (unchanged "
-            f"{one['unchanged']:.4f}), leads by {one['lead']['mean']:+.4f} "
-            f"[{one['lead']['low']:+.4f}, {one['lead']['high']:+.4f}]; over the recipe warp: "
-            f"{one['lead_over_warp']}",
+            f"{one['unchanged']:.4f}), leads by {as_text(one['lead'])}; over the recipe warp: "
+            f"{as_text(one['lead_over_warp'])}",
             flush=True,
         )
         kept = {

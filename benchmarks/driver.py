@@ -54,7 +54,7 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     ends: list[Moment] = []
     view = Clock(lambda _: ends.append(now()))
     storage = OnlyWriter(open_storage(sqlite_url(plan.run_paths.optuna_db)))
-    study = record.create_study(storage, "simulated", plan.facts, plan.recipes)
+    study = record.create_study(storage, "simulated", plan.setup, plan.recipes)
     tracker = open_tracker(plan, study, view)
     with SimulatedLauncher(plan.paths.folder, panel) as launcher:
         start_workers(launcher, 1)

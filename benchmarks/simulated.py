@@ -20,7 +20,7 @@ from harness.console.views import View
 from harness.data.pairs.prepare import PreparedData
 from harness.search.plan import SearchPlan
 from harness.search.resolve import choose_objective, choose_recipes, other_generator, read_space
-from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
+from harness.study.metadata import setup_of
 from harness.trials.messages import Answer, Baseline, Pace, Rung, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, Ready, Stopped
 from search_spaces.trial_params import TrialParams
@@ -41,11 +41,9 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
         space=space,
         recipes=recipes,
         remarks=remarks,
-        facts={
-            **facts_of(config, space, "quick", QUICK, "random", goal, ("cpu",), data),
-            **facts_of_start(config, "shared"),
-            **facts_of_trainer(config, None),
-        },
+        setup=setup_of(
+            config, space, "quick", QUICK, "random", goal, ("cpu",), data, "shared", None
+        ),
         trial_plan=TrialPlan(
             dataset=data.file,
             folder=(folder / "simulated").absolute(),
@@ -128,7 +126,6 @@ class SimulatedLauncher:
             value,
             dict.fromkeys(COMPONENTS, value),
             dict.fromkeys(LOSSES, 1 / step),
-            b"",
             self.panel,
         )
         if index < len(QUICK.rungs):

@@ -11,7 +11,6 @@ on others:
     lambda_perceptual: {type: float, low: 1, high: 30, log: true, when: {use_perceptual: true}}
 """
 
-import hashlib
 import itertools
 import os
 from collections.abc import Mapping
@@ -64,11 +63,6 @@ class Space:
         """The space as canonical YAML: equivalent spaces have the same text."""
         entries = {name: entry.as_data() for name, entry in self.parameters.items()}
         return yaml.safe_dump({"params": entries}, sort_keys=False, default_flow_style=None)
-
-    @property
-    def digest(self) -> str:
-        """Hexadecimal SHA-256 of `text`."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
     def conditional(self) -> dict[str, Conditional]:

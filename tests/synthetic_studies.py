@@ -9,6 +9,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from reports.record.format import VERSION
 from search_spaces.recipes import load_recipes
 
 SPACE = {
@@ -69,7 +70,20 @@ def study_attrs(name: str = "boundary-sharpness", **changed: Any) -> dict[str, A
             "direction": "AtoB",
             "n_train": 48,
             "n_val": 12,
+            "n_test": 0,
         },
+        "worst_score": None,
+        "objectives": None,
+        "guards": {},
+        "sampler": None,
+        "pruner": None,
+        "init_from": [],
+        "pinned": {},
+        "trainer": "builtin",
+        "program": None,
+        "repository": None,
+        "identity": "1" * 32,
+        "record_version": VERSION,
         "weights": "pretrained",
         "seed": 0,
         "device": "cpu",
@@ -230,7 +244,7 @@ def finals_of(
         return {"mean": sum(ends) / 2, "low": ends[0], "high": ends[1]}
 
     rows = [row("t003", 3, 0.29 + (low + high) / 2), row("recommended", 6, 0.29)]
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"as_is": None}
     if as_is:
         rows[0]["params"]["netG"] = "warp_unet_128"
         rows.insert(1, row("t004", 4, 0.29 + sum(as_is) / 2, netG="unet_128"))

@@ -1,12 +1,13 @@
 """`harness compare`: which of two configurations is better."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import command_of
+from harness.cli.options import Debug, command_of
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def run(
     other: Annotated[Path, typer.Argument(metavar="B.yaml", help="Another best.yaml.")],
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the outcome.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Compare, with a console view, and print the outcome."""
     import json
@@ -40,18 +41,16 @@ def run(
     from harness.search.comparison import plan_comparison
     from harness.search.result import as_data, confirmation, decision_lines, next_lines
     from harness.search.search import run_search
-    from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
+    from harness.search.stop_signals import StopSwitch
+    from harness.signals import STOPPED_BY_USER
     from harness.trials.launchers.local import import_for_workers
     from harness.trials.worker import trial_runner
 
     config = config.model_copy(update={"budget": 2 * config.repeats})
     import_for_workers()
     plan = plan_comparison((one, other), config)
-    view = make_view(quiet, as_json)
-    try:
+    with closing(make_view(quiet, as_json)) as view:
         outcome = run_search(plan, view, StopSwitch(None), trial_runner)
-    finally:
-        view.close()
     lines = [*confirmation(outcome), "", *decision_lines(outcome), *next_lines(outcome)]
     print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(lines)))
     if outcome.stopped == "user":

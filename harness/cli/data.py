@@ -5,12 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.options import Command
-
-
-def to_stderr(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-
+from harness.cli.options import Command, to_stderr
 
 app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_args_is_help=True)
 

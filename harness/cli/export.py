@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness.cli.options import RunDir, Storage
 from harness.errors import UserInputError, as_user_input_error
 
 if TYPE_CHECKING:
     from optuna import Study
 
-RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 StudyName = Annotated[str | None, typer.Option(help="The study; required if there are several.")]
-Storage = Annotated[str | None, typer.Option(help="Optuna's database URL.")]
 
 
 def export(

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import NoBrowser, RunDir, Storage
 from harness.errors import UserInputError, printable
-
-RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 
 
 def look(
@@ -15,8 +14,8 @@ def look(
         str | None, typer.Argument(help="The study; required if there are several.")
     ] = None,
     run_dir: RunDir = Path("runs"),
-    storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
+    storage: Storage = None,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Judge blind pairs of restored pictures with your own eyes.
 

@@ -89,7 +89,7 @@ def device() -> Finding:
     """Check which device trains."""
     import torch
 
-    from harness.search.resolve import available_cores
+    from harness.data.files.processes import available_cores
 
     if torch.cuda.is_available():
         cards = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
@@ -112,7 +112,7 @@ def memory() -> Finding:
     import psutil
     import torch
 
-    from harness.search.resolve import available_cores
+    from harness.data.files.processes import available_cores
 
     workers = 1 if torch.cuda.is_available() else available_cores()
     free = psutil.virtual_memory().available

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -19,8 +20,19 @@ if TYPE_CHECKING:
     from harness.config.options import Option
 
 
+# Options that several commands share.
+RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
+Storage = Annotated[str | None, typer.Option(help="Optuna's database URL.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
 WIDEST_NAME = 30
 """Characters of an option's name, beyond which its help begins on the next line."""
+
+
+def to_stderr(sentence: str) -> None:
+    """Print a remark, which is no part of a command's output."""
+    typer.echo(sentence, err=True)
 
 
 class Command(TyperCommand):
@@ -198,8 +210,6 @@ def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 def metavar(kind: Any) -> str:
     """The placeholder for a value of this type: `N|auto`, `PATH`."""
-    from pathlib import Path
-
     if get_origin(kind) is Literal:
         return "|".join(get_args(kind))
     if get_origin(kind) is Annotated:

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import NoBrowser, RunDir, Storage
 from harness.errors import UserInputError, printable
-
-RunDir = Annotated[Path, typer.Option(help="The run folder of the search.")]
 
 
 def status(
     run_dir: RunDir = Path("runs"),
     study: Annotated[str | None, typer.Option(help="One study; else all.")] = None,
-    storage: Annotated[str | None, typer.Option(help="Optuna's database URL.")] = None,
+    storage: Storage = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the state of studies, also while they run.
@@ -54,7 +53,7 @@ def ui(
         int,
         typer.Option(min=1, max=65535, help="Its port, or the next one that is free."),
     ] = 5000,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print.")] = False,
+    no_browser: NoBrowser = False,
 ) -> None:
     """Open MLflow at a study's trials, on this machine only.
 

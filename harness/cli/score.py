@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness.cli.options import to_stderr
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -71,10 +72,6 @@ def score(
     if csv_file is not None:
         write_csv(csv_file, figures["images"])
     print_table(figures, chosen.direction)
-
-
-def to_stderr(sentence: str) -> None:
-    typer.echo(sentence, err=True)
 
 
 def chosen_files(

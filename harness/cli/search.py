@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,15 +81,12 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
     from harness.console.views import make_view
     from harness.search.result import as_data, as_lines
     from harness.search.search import search
-    from harness.search.stop_signals import STOPPED_BY_USER
+    from harness.signals import STOPPED_BY_USER
 
     # Imports create many objects and no garbage: collect less often.
     gc.set_threshold(100_000)
-    view = make_view(quiet, as_json)
-    try:
+    with closing(make_view(quiet, as_json)) as view:
         outcome = search(config, view)
-    finally:
-        view.close()
     # Spares the collection at interpreter exit, which takes a second with torch and MLflow.
     gc.freeze()
     print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(as_lines(outcome))))
@@ -166,5 +164,5 @@ def study_there(plan: "SearchPlan") -> "Study | None":
         study = find_study(storage, name)
     check_folder(plan.paths, study)
     if study is not None:
-        check_same(study, plan.facts)
+        check_same(study, plan.setup)
     return study

@@ -1,12 +1,13 @@
 """`harness train` and `harness restore`: train a configuration in full, and apply the result."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import command_of
+from harness.cli.options import Debug, command_of, to_stderr
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -25,19 +26,16 @@ def train() -> Callable[..., None]:
 
 def run(
     config: "TrainConfig",
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Train with a console view, and print the outcome."""
-    from harness.full_training.train import closing, train_fully
+    from harness.full_training.train import last_lines, train_fully
     from harness.full_training.view import make_training_view
-    from harness.search.stop_signals import STOPPED_BY_USER
+    from harness.signals import STOPPED_BY_USER
 
-    view = make_training_view()
-    try:
+    with closing(make_training_view()) as view:
         outcome = train_fully(config, view)
-    finally:
-        view.close()
-    print(printable("\n".join(closing(outcome))))
+    print(printable("\n".join(last_lines(outcome))))
     if outcome.ended == "stopped":
         raise typer.Exit(STOPPED_BY_USER)
 
@@ -51,7 +49,7 @@ def restore(
         typer.Option("--save-field", help="Also write each displacement field, as NAME.flo."),
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Restore pictures of any size with a trained generator.
 
@@ -60,9 +58,6 @@ def restore(
     from harness.evaluation.restore import restore_pictures
     from harness.trials.devices import resolve_device
 
-    def remark(sentence: str) -> None:
-        typer.echo(sentence, err=True)
-
     place = resolve_device(device)
-    for file in restore_pictures(checkpoint, pictures, out, place, remark, save_field):
+    for file in restore_pictures(checkpoint, pictures, out, place, to_stderr, save_field):
         print(printable(file), flush=True)

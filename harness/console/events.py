@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from reports.record.baseline import Baseline
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -66,15 +68,8 @@ class WarmStart:
     total: int
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Baseline scores, to compare every trial with."""
-
-    noop: float
-    warm_start: float | None
-    oracle: float | None
-    held_out_noop: float | None = None
-    other_warm_start: float | None = None
+class Prepared(Baseline):
+    """Trials can begin: the scores to compare them with are known."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +95,7 @@ class TrialEnded:
         best: it is the new best.
         done: trials of the budget that have ended.
         final: it is a finalist's run.
+        stopped_at: the step at which the pruner stopped it.
     """
 
     name: str
@@ -112,6 +108,7 @@ class TrialEnded:
     best: bool
     done: int
     final: bool
+    stopped_at: int | None = None
 
 
 @dataclass(frozen=True)

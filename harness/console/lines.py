@@ -93,17 +93,16 @@ def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
 def ended(event: TrialEnded, budget: int) -> str:
     """One trial in one line, and a second line for an error."""
     value = f"{event.value:.4f}" if event.value is not None else "      "
-    stopped = event.reason.startswith("stopped at ")
     state = (IN_WORDS | {"pruned": "stopped"}).get(event.state, event.state)
     state = "leads" if event.best else state
     marks = f" [{event.recipe}]" if event.recipe else ""
-    if stopped:
-        marks += f" {event.reason.partition(':')[0].removeprefix('stopped ')}"
+    why = f"\n      {event.reason}" if event.reason else ""
+    if event.stopped_at is not None:
+        marks, why = f"{marks} at step {event.stopped_at}", ""
     line = (
         f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<9} {value} "
         f"{event.seconds:4.0f} s {settings(event.params)}{marks}"
     )
-    why = f"\n      {event.reason}" if event.reason and not stopped else ""
     return wrapped(line.rstrip() + why, "      ")
 
 

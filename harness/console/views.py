@@ -70,8 +70,9 @@ class JsonView:
         self.out = out
 
     def show(self, event: Event) -> None:
-        fields = {"event": type(event).__name__, **asdict(event)}
-        print(json.dumps(fields, ensure_ascii=False), file=self.out, flush=True)
+        fields = event.as_data() if isinstance(event, Prepared) else asdict(event)
+        line = {"event": type(event).__name__, **fields}
+        print(json.dumps(line, ensure_ascii=False), file=self.out, flush=True)
 
     def close(self) -> None:
         pass

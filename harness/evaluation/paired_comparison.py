@@ -8,21 +8,12 @@ there. The interval therefore takes the variance of a crossed two-way design fro
 (Cornfield and Tukey, 1956) with Satterthwaite's (1946) degrees of freedom and Student's t.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import stdtrit as students_t  # scipy.stats takes most of a second to import
 
+from reports.record.finalists import Interval
+
 LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean difference and where the true one lies with the stated probability."""
-
-    mean: float
-    low: float
-    high: float
 
 
 def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
@@ -40,7 +31,7 @@ def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
         raise ValueError(
             f"{seeds} seed(s) and {pictures} picture(s): at least two of each are needed"
         )
-    mean = differences.mean()
+    mean = float(differences.mean())
     of_seed = differences.mean(axis=1, keepdims=True) - mean
     of_picture = differences.mean(axis=0, keepdims=True) - mean
     rest = differences - mean - of_seed - of_picture
@@ -58,7 +49,7 @@ def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
     else:
         spread, freedom = max(terms)
     half = float(students_t(freedom, 0.5 + level / 2)) * (spread / differences.size) ** 0.5
-    return Interval(float(mean), float(mean) - half, float(mean) + half)
+    return around(mean, half)
 
 
 def mean_interval(scores: np.ndarray, level: float = LEVEL) -> Interval:
@@ -69,7 +60,12 @@ def mean_interval(scores: np.ndarray, level: float = LEVEL) -> Interval:
         raise ValueError("one seed: nothing says how much seeds matter")
     error = float(of_seed.std(ddof=1)) / len(of_seed) ** 0.5
     half = float(students_t(len(of_seed) - 1, 0.5 + level / 2)) * error
-    return Interval(mean, mean - half, mean + half)
+    return around(mean, half)
+
+
+def around(mean: float, half: float) -> Interval:
+    """The interval of this half width."""
+    return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
 def level_for(comparisons: int, level: float = LEVEL) -> float:

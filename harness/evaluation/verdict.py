@@ -1,13 +1,13 @@
 """The ranking of the finalists, and the verdict in one sentence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from harness.evaluation.paired_comparison import Interval, level_for, mean_interval, paired_interval
-from reports.record.finalists import AsIs, Difference, FinalistRow, Ranked
+from harness.evaluation.paired_comparison import level_for, mean_interval, paired_interval
+from reports.record.finalists import AsIs, FinalistRow, Interval, Ranked
 from reports.record.names import moves_pixels
 
 
@@ -71,8 +71,8 @@ def conclude(
         baseline=baseline,
         winner=ranked[0].name,
         runner_up=second.name if second else None,
-        difference=as_difference(lead),
-        ahead_of_runner_up=as_difference(ahead),
+        difference=lead,
+        ahead_of_runner_up=ahead,
         level=level,
         better=better,
         verdict=sentence(challengers[0], judged_baseline, lead),
@@ -90,7 +90,7 @@ def as_is(ranked: Sequence[Finalist], baseline: Finalist, level: float, sign: in
     return AsIs(
         name=repainting[0].name,
         challenger=challengers[0].name,
-        difference=as_difference(lead),
+        difference=lead,
         better=lead is not None and lead.low > 0,
         verdict=sentence(challengers[0], baseline, lead),
     )
@@ -139,7 +139,3 @@ def row(one: Finalist) -> FinalistRow:
         components=dict(one.components),
         diverged=one.diverged,
     )
-
-
-def as_difference(interval: Interval | None) -> Difference | None:
-    return Difference(**asdict(interval)) if interval else None

@@ -16,7 +16,7 @@ from harness.full_training.view import Remark, TrainingBegan, TrainingView
 from harness.paths import left_aside, sole_writer
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
-from harness.tracking.store import Ending
+from harness.tracking.outbox import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
 from reports.analysis.decision import short_settings
@@ -144,7 +144,7 @@ def opening(plan: TrainingPlan) -> tuple[str, ...]:
     )
 
 
-def closing(outcome: StageOutcome) -> list[str]:
+def last_lines(outcome: StageOutcome) -> list[str]:
     """The last lines of output: how the training ended, and the next command."""
     lines = []
     if outcome.ended == "stopped":

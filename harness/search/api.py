@@ -1,5 +1,6 @@
 """The Python API of the search; `harness/__init__.py` lists everything public."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,8 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
         SearchFailedError: too many trials failed in a row.
         HarnessError: another failure with a known cause; results so far are kept.
     """
-    view = make_view(quiet, as_json=False)
-    try:
+    with closing(make_view(quiet, as_json=False)) as view:
         return search(config, view)
-    finally:
-        view.close()
 
 
 def best_configuration(

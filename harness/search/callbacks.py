@@ -11,7 +11,7 @@ from typing import Protocol
 from harness.console.events import TrialEnded
 from harness.console.views import View
 from harness.search.ranking import Standing
-from harness.tracking.store import Ending
+from harness.tracking.outbox import Ending
 from harness.tracking.study_runs import Tracker
 from harness.trials.messages import TrialResult, TrialTask
 
@@ -26,6 +26,7 @@ class TrialEnd:
         done: trials of the budget that have ended so far.
         result: result of a completed trial; None for any other.
         standing: changes in the ranking; None if the trial is not ranked.
+        stopped_at: the step at which the pruner stopped it.
     """
 
     task: TrialTask
@@ -36,6 +37,7 @@ class TrialEnd:
     done: int
     result: TrialResult | None = None
     standing: Standing | None = None
+    stopped_at: int | None = None
 
     @property
     def leads(self) -> bool:
@@ -93,5 +95,6 @@ class EndToConsole:
                 best=end.leads,
                 done=end.done,
                 final=end.task.phase == "final",
+                stopped_at=end.stopped_at,
             )
         )

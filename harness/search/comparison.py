@@ -37,7 +37,7 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
     check_space(space, train, config.from_scratch)
     named = config.model_copy(update={"study": study_name(one, other)})
     plan = assemble(named, space, f"of {files[0]}", train, choose_places(config))
-    if not plan.facts["data"]["n_test"]:
+    if not plan.setup.data.n_test:
         raise UserInputError(
             "No pairs are held out to compare on: put some into test/, or give more different "
             "pictures."

@@ -10,13 +10,13 @@ from harness.console.views import View
 from harness.errors import HarnessError
 from harness.search.publishing import left_by, write_page
 from harness.search.result import SearchOutcome, StopReason, outcome_of
+from harness.tracking.outbox import Ending
 
 if TYPE_CHECKING:
     from optuna import Study
 
     from harness.search.driver import Driver
     from harness.search.plan import SearchPlan
-    from harness.tracking.store import Ending
     from harness.tracking.study_runs import Tracker
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def requeueing_at_the_end(
                 reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
                 result = outcome(plan, study)
                 tracker = driver.phase.tracker
-                conclude(plan, study, view, tracker, result, ended("FAILED", "failed", reason))
+                conclude(plan, study, view, tracker, result, Ending("FAILED", "failed", reason))
         raise
     with logging_errors("putting running trials back", plan, view):
         driver.give_up()
@@ -54,7 +54,7 @@ def conclude(
     view: View,
     tracker: "Tracker",
     result: SearchOutcome,
-    ending: "Ending",
+    ending: Ending,
 ) -> None:
     """Write the report, and the ending and results of the search to MLflow."""
     from reports.record.study import StudyRecord
@@ -100,10 +100,3 @@ def outcome(plan: "SearchPlan", study: "Study", stopped: StopReason = "") -> Sea
     return outcome_of(
         study, config.run_dir, plan.paths, stopped, config.storage, config.tracking_uri
     )
-
-
-def ended(status: str, state: str, reason: str = "") -> "Ending":
-    """An `Ending`; imports MLflow's packages only when needed."""
-    from harness.tracking.store import Ending
-
-    return Ending(status, state, reason)

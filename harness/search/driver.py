@@ -8,7 +8,6 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import assert_never
 
 from harness.console.events import Note, Prepared, RungReached, TrialBegan, WarmStart
@@ -24,7 +23,7 @@ from harness.search.resume import check_same_start
 from harness.study.pruners import WHY_PRUNED
 from harness.study.study import flush
 from harness.trials.launchers.launcher import Died, Launcher
-from harness.trials.messages import Answer, Baseline, Pace, Rung, TrialResult
+from harness.trials.messages import Answer, Pace, Rung, TrialResult
 from harness.trials.worker import (
     DiskFull,
     Diverged,
@@ -37,6 +36,7 @@ from harness.trials.worker import (
     Ready,
     Stopped,
 )
+from reports.record.baseline import Baseline
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, TrialRecord
 
@@ -79,7 +79,7 @@ class Driver:
         self.remarks = {""}
         self.recorder = Recorder(plan, phase, view)
         if baseline is not None:
-            view.show(Prepared(**asdict(baseline)))
+            view.show(Prepared(**baseline.as_data()))
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Run the phase's trials until all are done (True) or `stop()` is true (False).
@@ -97,7 +97,9 @@ class Driver:
             messages = self.launcher.wait(TICK)
             self.note_waiting(time.monotonic() - began)
             for number, message in messages:
-                self.hear(number, message)
+                # Schedulers signal every process: what failed of it is put back in the queue.
+                if not (isinstance(message, Failed | Died) and stop()):
+                    self.hear(number, message)
         return False
 
     def note_waiting(self, seconds: float) -> None:
@@ -269,8 +271,8 @@ class Driver:
         check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
         self.takes_trials(worker)
-        StudyRecord.note(self.phase.searched, baseline=asdict(baseline))
-        self.view.show(Prepared(**asdict(baseline)))
+        StudyRecord.note(self.phase.searched, baseline=baseline)
+        self.view.show(Prepared(**baseline.as_data()))
 
     def rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung, reply whether the trial continues, and update MLflow and the console."""
@@ -298,7 +300,7 @@ class Driver:
             worker, Answer.STOP if job.verdict else answer(self.phase, job.trial, rung)
         )
         if math.isfinite(rung.value):
-            self.phase.tracker.rung(job.task.name, rung)
+            self.phase.tracker.rung(job.task, rung)
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
     def ended(self, worker: int, job: Job, message: Ended) -> None:

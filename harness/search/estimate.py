@@ -56,7 +56,7 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
     """
     if not paces or not all(pace.steps for pace in paces):
         return None
-    trial_plan, train, data = plan.trial_plan, plan.trial_plan.train, plan.facts["data"]
+    trial_plan, train, data = plan.trial_plan, plan.trial_plan.train, plan.setup.data
     scoring = fmean(pace.scoring for pace in paces)
     steps = {netG: fmean(pace.steps[netG] for pace in paces) for netG in trial_plan.generators}
     step = sum(share_of(netG, len(steps)) * seconds for netG, seconds in steps.items())
@@ -70,12 +70,12 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
     named = min(plan.search_budget, len(plan.recipes))
     stops = plan.config.pruner != "none"
     stopped = STOPPED * (plan.search_budget - named) if stops else 0.0
-    to_the_end = train.steps * step + len(train.rungs) * data["n_val"] * scoring
-    to_first_rung = train.rungs[0] * step + data["n_val"] * scoring
+    to_the_end = train.steps * step + len(train.rungs) * data.n_val * scoring
+    to_first_rung = train.rungs[0] * step + data.n_val * scoring
     trials = (plan.search_budget - stopped) * to_the_end + stopped * to_first_rung
 
     longer = train.longer(FINAL_TIMES)
-    run = longer.steps * step + len(longer.rungs) * data["n_test"] * scoring
+    run = longer.steps * step + len(longer.rungs) * data.n_test * scoring
     return Expected(
         warm_start=warm_steps * sum(steps.values()) / faster,
         trials=trials / plan.jobs,

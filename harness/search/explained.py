@@ -1,7 +1,6 @@
 """Describe a planned search in at most ten lines, for `--dry-run`."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import yaml
 
@@ -9,6 +8,7 @@ from harness.config.settings import Program
 from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
 from reports.record.names import MOVING
+from reports.record.study import Data
 from search_spaces.generators import GENERATOR, REPAINT, WARP, kind_of
 
 LABEL = 11
@@ -35,10 +35,10 @@ def labelled(label: str, text: str) -> str:
 
 
 def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
-    facts, config = plan.facts, plan.config
-    score = f"score {config.objective}, weights {facts['weights']}"
+    setup, config = plan.setup, plan.config
+    score = f"score {config.objective}, weights {setup.weights}"
     yield "Study", f"{config.study} ({score}): {progress(done, config.budget)}"
-    yield "Pairs", pairs(facts["data"])
+    yield "Pairs", pairs(setup.data)
     yield "Trials", trials(plan)
     yield "Settings", settings(plan)
     yield "Generator", f"{generators(plan)}, {start(plan)}"
@@ -52,17 +52,17 @@ def progress(done: int, budget: int) -> str:
     return f"{done} of {budget} trials are done" if done else f"{budget} trials"
 
 
-def pairs(data: Mapping[str, Any]) -> str:
-    held_out = f", {data['n_test']} held out" if data["n_test"] else ""
-    return f"{data['n_train']} to train on, {data['n_val']} to score{held_out}: {data['source']}"
+def pairs(data: Data) -> str:
+    held_out = f", {data.n_test} held out" if data.n_test else ""
+    return f"{data.n_train} to train on, {data.n_val} to score{held_out}: {data.source}"
 
 
 def trials(plan: SearchPlan) -> str:
     train, pruner = plan.trial_plan.train, plan.config.pruner
     ends = "none stopped early" if pruner == "none" else f"stopped early by {pruner}"
     return (
-        f"{plan.search_budget} (profile {plan.facts['profile']}): {train.steps} steps at "
-        f"{train.crop_size} px, {plan.jobs} at a time on {plan.facts['device']}, {ends}"
+        f"{plan.search_budget} (profile {plan.setup.profile}): {train.steps} steps at "
+        f"{train.crop_size} px, {plan.jobs} at a time on {plan.setup.device}, {ends}"
     )
 
 
@@ -86,7 +86,7 @@ def generators(plan: SearchPlan) -> str:
 
 def start(plan: SearchPlan) -> str:
     """What every trial continues from."""
-    match plan.facts["warm_start"]:
+    match plan.setup.warm_start:
         case "init-from":
             return f"from your model, {' and '.join(map(str, plan.config.init_from))}"
         case "none":
@@ -118,6 +118,7 @@ def mlflow(plan: SearchPlan) -> str:
 def in_full(plan: SearchPlan) -> str:
     """The resolved plan as YAML: metadata, recipes and space."""
     names = ("profile", "device", "objective", "weights", "sampler", "pruner", "data", "train")
-    facts = {name: plan.facts[name] for name in names}
+    setup = plan.setup.as_data()
+    facts = {name: setup[name] for name in names}
     summary = {"jobs": plan.jobs, **facts, "recipes": list(plan.recipes)}
     return yaml.safe_dump(summary, sort_keys=False) + plan.space.text.rstrip()

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.data.files.listing import Remark, no_remark
+from harness.data.files.processes import available_cores
 from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
 from harness.search import resolve
-from harness.search.resumed_settings import facts_at_beginning, is_of, with_lengths_of
-from harness.study.metadata import facts_of, facts_of_start, facts_of_trainer
+from harness.search.resumed_settings import is_of, setup_at_beginning, with_lengths_of
+from harness.study.metadata import setup_of
 from harness.study.pareto import check_pareto
 from harness.tracking.client import check_tracking_uri, ignored_variable
 from harness.trials.external.trainer import choose_trainer, start_of
+from reports.record.study import StudySetup
 from search_spaces.space import Space
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class SearchPlan:
     Attributes:
         recipes: recipes inside the space, as parameters to enqueue, by name.
         remarks: messages to the user before the search starts.
-        facts: the study's metadata (its user attributes).
+        setup: how the study's trials are run and scored, as it is recorded.
         jobs: workers at the start.
         most_jobs: upper limit once the memory of a GPU trial has been measured.
         devices: devices of the workers, assigned in turn.
@@ -43,7 +45,7 @@ class SearchPlan:
     space: Space
     recipes: dict[str, dict[str, Any]]
     remarks: tuple[str, ...]
-    facts: dict[str, Any]
+    setup: StudySetup
     trial_plan: TrialPlan
     jobs: int
     most_jobs: int
@@ -108,7 +110,7 @@ def plan_search(
         check_url(config.storage)
     if config.tracking_uri is not None:
         check_tracking_uri(config.tracking_uri)
-    begun = facts_at_beginning(config)
+    begun = setup_at_beginning(config)
     places = resolve.choose_places(config)
     profile, train = resolve.choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
@@ -124,7 +126,7 @@ def plan_search(
     doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)
     recipes, left_out = resolve.choose_recipes(space, train)
-    n_test = plan.facts["data"]["n_test"]
+    n_test = plan.setup.data.n_test
     finalists, unconfirmed = resolve.choose_finalists(config, n_test, plan.of_both_kinds)
     unused = ignored_variable(config.tracking_uri)
     remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *unused)
@@ -134,7 +136,7 @@ def plan_search(
         earlier=earlier,
         remarks=remarks,
         finalists=finalists,
-        facts={**plan.facts, "pinned": pinned},
+        setup=plan.setup.model_copy(update={"pinned": pinned}),
     )
 
 
@@ -163,11 +165,9 @@ def assemble(
             *resolve.weights_remark(weights, config.weights, config.objective),
             *resolve.packing_remark(config, slots, device),
         ),
-        facts={
-            **facts_of(config, space, profile, train, weights, goal, devices, data),
-            **facts_of_start(config, start),
-            **facts_of_trainer(config, external),
-        },
+        setup=setup_of(
+            config, space, profile, train, weights, goal, devices, data, start, external
+        ),
         trial_plan=TrialPlan(
             dataset=data.file.absolute(),
             folder=paths.folder.absolute(),
@@ -177,7 +177,7 @@ def assemble(
             device=device,
             threads=resolve.threads_for(train, slots.threads),
             warm_start_threads=resolve.threads_for(
-                train, resolve.available_cores() if config.launcher == "local" else slots.threads
+                train, available_cores() if config.launcher == "local" else slots.threads
             ),
             warm_start="none" if start == "none" else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),

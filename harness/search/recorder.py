@@ -20,13 +20,12 @@ from harness.errors import SearchFailedError
 from harness.search.callbacks import EndToConsole, EndToMlflow, TrialCallback, TrialEnd
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
-from harness.search.ranking import Standing
 from harness.study.study import requeue, running
-from harness.tracking.store import Ending
+from harness.tracking.outbox import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from reports.record.names import PhaseName, trial_name
 from reports.record.study import StudyRecord
-from reports.record.trial import Cause, TrialRecord
+from reports.record.trial import Cause, RungRecord, TrialRecord
 
 HUNG = 10  # time limit as a multiple of the median trial
 HUNG_AT_LEAST = 60.0  # seconds, minimum of that limit
@@ -133,7 +132,7 @@ class Recorder:
         self.tell(job, TrialState.COMPLETE, extra, values)
         standing = self.phase.rank(job.task.number, job.recipe)
         ending = Ending("FINISHED", "complete", reason)
-        self.call_back(job, ending, result.rung.value, result, standing)
+        self.call_back(job, ending, result.rung.value, result=result, standing=standing)
 
     def pruned(self, job: Job, reason: str, diverged: bool = False) -> None:
         """Record a trial that was pruned or diverged.
@@ -142,9 +141,10 @@ class Recorder:
         sampler avoids its parameters. If the objective has no worst score, the trial has no value
         there and ranks last anyway.
         """
-        value = job.rungs[-1].value if job.rungs else None
-        if diverged:
-            value = None
+        value = step = None
+        if not diverged:
+            value, step = job.rungs[-1].value, job.rungs[-1].step
+        else:
             missed = [s for s in self.phase.train.rungs if s not in job.known]
             setup = StudyRecord.of(self.phase.study).ours
             worst = setup.worst_score if setup else None
@@ -154,7 +154,7 @@ class Recorder:
         self.done += 1
         cause = Cause.DIVERGED if diverged else Cause.PRUNED
         self.tell(job, TrialState.PRUNED, {"reason": reason, "cause": cause})
-        self.call_back(job, Ending("KILLED", "pruned", reason), value)
+        self.call_back(job, Ending("KILLED", "pruned", reason), value, stopped_at=step)
 
     def failed(self, job: Job, reason: str, cause: Cause = Cause.FAILED) -> None:
         """Record a failed trial, which does not count towards the budget.
@@ -190,12 +190,7 @@ class Recorder:
         """Record a trial's attributes, then its end, after which it cannot be changed."""
         facts = {
             "rungs": [
-                {
-                    "step": rung.step,
-                    "value": rung.value,
-                    "components": rung.components,
-                    "losses": rung.losses,
-                }
+                {name: getattr(rung, name) for name in RungRecord.model_fields}
                 for rung in job.rungs
             ],
             "components": job.rungs[-1].components if job.rungs else {},
@@ -207,18 +202,9 @@ class Recorder:
         TrialRecord.note(job.trial, **facts)
         self.phase.study.tell(job.trial, values, state)
 
-    def call_back(
-        self,
-        job: Job,
-        ending: Ending,
-        value: float | None,
-        result: TrialResult | None = None,
-        standing: Standing | None = None,
-    ) -> None:
-        """Call the callbacks."""
-        end = TrialEnd(
-            job.task, job.recipe, ending, value, job.seconds, self.done, result, standing
-        )
+    def call_back(self, job: Job, ending: Ending, value: float | None, **more: Any) -> None:
+        """Call the callbacks. `more`: further fields of `TrialEnd`."""
+        end = TrialEnd(job.task, job.recipe, ending, value, job.seconds, self.done, **more)
         for callback in self.callbacks:
             callback.on_trial_end(end)
 

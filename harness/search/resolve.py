@@ -4,12 +4,12 @@ They raise `UserInputError` for an invalid option.
 """
 
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
+from harness.data.files.processes import available_cores
 from harness.errors import UserInputError, as_user_input_error
 from reports.record.names import RECOMMENDED, trial_name
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
@@ -340,10 +340,3 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
         same_name = sum(other == name or other.startswith(f"{name} (") for other in found)
         found[f"{name} ({same_name + 1})" if same_name else name] = values
     return found
-
-
-def available_cores() -> int:
-    """The number of CPU cores available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """The outcome of a search: the best setting beside the guide's own, and where the files are."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -73,7 +74,7 @@ class SearchOutcome:
     study: str
     stopped: StopReason
     budget: int
-    counts: dict[str, int]
+    counts: Counter[str]
     best: ScoredTrial | None
     winner: int | None
     recipes: tuple[ScoredTrial, ...]
@@ -97,8 +98,7 @@ class SearchOutcome:
     @property
     def done(self) -> int:
         """Trials of the budget that have ended without failing."""
-        ended = sum(self.counts.get(state, 0) for state in ("complete", "pruned"))
-        return ended + self.final_runs
+        return self.counts["complete"] + self.counts["pruned"] + self.final_runs
 
 
 def outcome_of(
@@ -119,22 +119,18 @@ def outcome_of(
     from harness.study.folder import owner_of
     from reports.analysis.decision import decide
     from reports.commands.next_command import Where
-    from reports.record.queries import best_trial, recipe_trial, winning_trial
+    from reports.record.queries import best_trial, counts_of, recipe_trial, winning_trial
     from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
     setup, scores, noted = record.setup, record.baseline, record.undertaken
-    counts: dict[str, int] = {}
-    for trial in study.get_trials(deepcopy=False):
-        state = trial.state.name.lower()
-        counts[state] = counts.get(state, 0) + 1
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
         study=setup.name,
         stopped=stopped,
         budget=setup.budget,
-        counts=counts,
+        counts=counts_of(study),
         best=standing("leader", best) if best else None,
         winner=winner.number if winner else None,
         recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
@@ -219,10 +215,10 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
 def headline(outcome: SearchOutcome) -> str:
     """How far the search is; trials in the queue are not of its budget, and are left out."""
     counts = outcome.counts
-    done = {IN_WORDS[state]: counts.get(state, 0) for state in ("complete", "pruned")}
+    done = {IN_WORDS[state]: counts[state] for state in ("complete", "pruned")}
     done["runs of finalists"] = outcome.final_runs
     others = ("running", "interrupted", "fail")
-    by_state = tally(done, {IN_WORDS.get(state, state): counts.get(state, 0) for state in others})
+    by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
     ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
     so_far = f"{outcome.done} of {outcome.budget} trials are done"
     return f"{ended}{so_far}{by_state and ': '}{by_state}."

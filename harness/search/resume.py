@@ -4,7 +4,6 @@ import shutil
 import zipfile
 import zlib
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 
 from optuna import Study
@@ -12,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.errors import HarnessError
 from harness.search.plan import SearchPlan
-from harness.trials.messages import Baseline
+from reports.record.baseline import Baseline
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, TrialRecord, enqueued_params
 
@@ -25,7 +24,7 @@ def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
     """The baseline of an earlier driver's preparation, if its warm start still exists."""
     found = StudyRecord.of(study).baseline
     usable = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
-    return Baseline(**found.as_data()) if found and usable else None
+    return found if usable else None
 
 
 def set_damaged_aside(plan: SearchPlan) -> str:
@@ -71,7 +70,7 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     before = StudyRecord.of(study).baseline
     if before is None:
         return
-    made_then, made_now = before.as_data(), asdict(made)
+    made_then, made_now = before.as_data(), made.as_data()
     names = [name for name in WARM_STARTS if made_then[name] != made_now[name]]
     if not names:
         return

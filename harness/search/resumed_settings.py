@@ -14,7 +14,7 @@ LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
 """Training settings that only the profile can set."""
 
 
-def facts_at_beginning(config: SearchConfig) -> StudySetup | None:
+def setup_at_beginning(config: SearchConfig) -> StudySetup | None:
     """The metadata of the study that a search resumes; None for a new study.
 
     Raises:

@@ -33,7 +33,7 @@ class Retention:
     def on_trial_end(self, end: TrialEnd) -> None:
         if end.result is None or end.standing is None:
             return
-        number, panel = end.task.number, end.result.rung.panel
+        number, panel = end.task.number, end.result.panel
         if panel and (end.standing.kept or end.recipe is not None):
             with write_aside(self.paths.panel(number)) as aside:
                 aside.write_bytes(panel)

@@ -14,7 +14,6 @@ from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import (
     conclude,
-    ended,
     finish,
     logging_errors,
     outcome,
@@ -23,6 +22,7 @@ from harness.search.conclusion import (
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import scrubbed, sqlite_address, without_secrets
+from harness.tracking.outbox import Ending
 from harness.trials.launchers.local import LocalLauncher, import_for_workers
 from harness.trials.worker import RunnerFactory, trial_runner
 from reports.record.names import PhaseName, trial_name
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from harness.search.finalists import FinalPhase
     from harness.search.phases import SearchPhase
     from harness.search.plan import SearchPlan
-    from harness.tracking.store import Ending
     from harness.tracking.study_runs import Tracker
     from harness.trials.launchers.launcher import Launcher
 
@@ -89,13 +88,13 @@ def run_search(
         study, moved = record.find_study(storage, name), None
         if study is None:
             moved = set_aside(paths)
-            study = record.create_study(storage, name, plan.facts, plan.recipes)
+            study = record.create_study(storage, name, plan.setup, plan.recipes)
         record.checked(study)
         check_folder(paths, study)
-        record.check_same(study, plan.facts)
+        record.check_same(study, plan.setup)
         claim(paths, study)
         StudyRecord.bring_up_to_date(study)
-        record.note_places(study, plan.facts)
+        record.note_places(study, plan.setup)
         sign(study)
         record.enqueue_earlier(study, plan.earlier)
         note_undertaken(study, plan)
@@ -145,11 +144,9 @@ def drive(
                 view.show(Stopping(WHY_STOPPING[stop.reason]))
         result = outcome(plan, study, stop.reason)
         with logging_errors("writing the outcome to MLflow", plan, view):
-            ending = (
-                ended("FINISHED", "finished")
-                if finished
-                else ended("KILLED", "stopped", f"stopped by {stop.reason}")
-            )
+            ending = Ending("KILLED", "stopped", f"stopped by {stop.reason}")
+            if finished:
+                ending = Ending("FINISHED", "finished")
             conclude(plan, study, view, tracker, result, ending)
     return result
 
@@ -189,20 +186,20 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     from harness.study.study import counted
     from reports.record.queries import best_trial, completed, score_of, settings_of
 
-    facts, best = plan.facts, best_trial(study)
-    data, leader = facts["data"], ""
-    if best:
+    setup, data = plan.setup, plan.setup.data
+    leader = ""
+    if best := best_trial(study):
         leader = leading(score_of(best), trial_name(best.number), settings_of(best))
     view.show(
         Opened(
             study=plan.config.study,
             budget=plan.config.budget,
             done=counted(study) + counted_runs(study, plan.search_budget, plan.final_runs),
-            profile=facts["profile"],
-            device=facts["device"],
+            profile=setup.profile,
+            device=setup.device,
             jobs=plan.jobs,
-            weights=facts["weights"],
-            data=f"{data['n_train']} pairs to train on, {data['n_val']} to score: {data['source']}",
+            weights=setup.weights,
+            data=f"{data.n_train} pairs to train on, {data.n_val} to score: {data.source}",
             folder=str(plan.paths.folder),
             best=leader,
             scores=tuple(score_of(trial) for trial in completed(study)),
@@ -257,8 +254,8 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         opening=lambda: one_at_a_time(plan.run_paths),
         identity=identity_of(study),
         recorded=recorded_runs(study),
-        tags=tags_of(plan.facts),
-        space=plan.facts["space"],
+        tags=tags_of(plan.setup),
+        space=plan.setup.space,
     )
     tracker = MlflowTracker(store, plan.paths.outbox, lambda text: view.show(Note(text)))
     tracker.reconcile(endings_of(study))
@@ -276,18 +273,18 @@ def recorded_runs(study: "Study") -> frozenset[str]:
     return frozenset(run for run in runs if run)
 
 
-def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, "Ending"]:
+def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, Ending]:
     """How MLflow's runs of the trials should have ended, by trial name; none is running."""
     from optuna.trial import TrialState
 
     from harness.search.recorder import REQUEUED
     from reports.record.trial import TrialRecord
 
-    def ending(state: TrialState, reason: str) -> "Ending":
+    def ending(state: TrialState, reason: str) -> Ending:
         return {
-            TrialState.COMPLETE: ended("FINISHED", "complete"),
-            TrialState.PRUNED: ended("KILLED", "pruned", reason),
-            TrialState.FAIL: ended("FAILED", "failed", reason),
+            TrialState.COMPLETE: Ending("FINISHED", "complete"),
+            TrialState.PRUNED: Ending("KILLED", "pruned", reason),
+            TrialState.FAIL: Ending("FAILED", "failed", reason),
         }.get(state, REQUEUED)
 
     return {

@@ -16,8 +16,8 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     """A headline, the outcome so far, and the history of scores."""
     driver = driven_by(study)
     if not driver:  # what it was running is still so in the record, and runs again
-        begun = outcome.counts.get("running", 0)
-        counts = outcome.counts | {"running": 0, "interrupted": begun}
+        counts = outcome.counts.copy()
+        counts["interrupted"] = counts.pop("running", 0)
         outcome = replace(outcome, counts=counts)
     headline, *table = as_lines(outcome)
     now = f"being searched by {driver}" if driver else "not being searched now"

@@ -2,13 +2,13 @@
 
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from harness.errors import HarnessError, UserInputError
 from harness.search.plan import SearchPlan
 from harness.trials.launchers.launcher import Launcher
-from harness.trials.messages import Baseline
 from harness.trials.worker import Failed, Measure, Message, Prepare
+from reports.record.baseline import Baseline
 
 MOST_STARTS = 3  # starts in a row of one worker that ends before it is ready
 SILENT = 3600.0  # seconds without a message: longer than any step or scoring takes
@@ -87,7 +87,7 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
     Raises:
         HarnessError: a score is not finite.
     """
-    for name, score in asdict(baseline).items():
+    for name, score in baseline.as_data().items():
         if score is not None and not math.isfinite(score):
             raise HarnessError(
                 f"The objective {plan.config.objective} gives {score} for {name}, which every "

@@ -4,7 +4,6 @@ Each trial is asked and told once. An interrupted trial (the driver died, or the
 search) returns to the queue with its number, parameters and seed.
 """
 
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from reports.record.study import (
     Direction,
     RunsRecord,
     StudyRecord,
+    StudySetup,
     check_record,
     check_runs,
     is_half_made,
@@ -206,13 +206,12 @@ def stranger(name: str) -> UserInputError:
 def create_study(
     storage: BaseStorage,
     name: str,
-    facts: Mapping[str, Any],
+    setup: StudySetup,
     recipes: Mapping[str, Mapping[str, Any]],
 ) -> Study:
-    """Create the study, with its metadata and recipes. An incomplete one of ours is recreated.
+    """Create the study, with its setup and recipes. An incomplete one of ours is recreated.
 
     Args:
-        facts: the study's metadata.
         recipes: parameters to enqueue, by the recipe's name.
 
     Raises:
@@ -223,19 +222,19 @@ def create_study(
         if not is_half_made(existing):
             raise stranger(name)
         optuna.delete_study(study_name=name, storage=storage)
-    objectives = facts.get("objectives") or {"score": facts["direction"]}
+    objectives = setup.objectives or {"score": setup.direction}
     marks = StudyRecord.attributes(identity=uuid4().hex, record_version=VERSION)
     study = create_marked(storage, name, list(objectives.values()), marks)
     if len(objectives) > 1:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
-    for key, value in facts.items():
+    for key, value in setup.as_data().items():
         if key != FINISHED_MAKING:
             study.set_user_attr(key, value)
     for recipe, values in recipes.items():
         study.enqueue_trial(dict(values), user_attrs=TrialRecord.attributes(recipe=recipe))
-    study.set_user_attr(FINISHED_MAKING, facts[FINISHED_MAKING])
+    study.set_user_attr(FINISHED_MAKING, setup.created)
     return study
 
 
@@ -258,29 +257,27 @@ def create_marked(
 
 
 def identity_of(study: Study) -> str:
-    """The study's unique id, 32 hex digits. A study of an old version without one gets it now."""
-    if stored := StudyRecord.of(study).identity:
-        return stored
-    finals = finals_of(study)
-    # A process that ended between the next two writes has left it there.
-    known = RunsRecord.of(finals).finalists_of if finals else None
-    identity = known or uuid4().hex
-    if finals is not None:
-        RunsRecord.note(finals, finalists_of=identity)
-    StudyRecord.note(study, identity=identity)
+    """The study's unique id, 32 hex digits.
+
+    Raises:
+        UserInputError: a program before version 0.2.0 began the study.
+    """
+    identity = StudyRecord.of(study).identity
+    if identity is None:
+        raise UserInputError(
+            f"Study {study.study_name} was begun before version 0.2.0 of this program: begin anew "
+            "with --study NAME."
+        )
     return identity
 
 
 def finals_of(study: Study) -> Study | None:
-    """The record of a study's finalists; None if it does not exist or is not this study's.
-
-    Earlier versions gave an identity to neither the study nor the record.
-    """
+    """The record of a study's finalists; None if it does not exist or is not this study's."""
     found = load_study(study._storage, study.study_name + FINALISTS)
     if found is None or not is_of_runs(found):
         return None
-    identity, owner = StudyRecord.of(study).identity, RunsRecord.of(found).finalists_of
-    return found if identity in (None, owner) else None
+    owner = RunsRecord.of(found).finalists_of
+    return found if owner == StudyRecord.of(study).identity else None
 
 
 def final_study(study: Study) -> Study:
@@ -309,13 +306,13 @@ def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> N
         )
 
 
-def check_same(study: Study, facts: Mapping[str, Any]) -> None:
-    """Reject a resume with other metadata than those of the study.
+def check_same(study: Study, setup: StudySetup) -> None:
+    """Reject a resume with another setup than the study's.
 
     Raises:
         UserInputError: names all differences.
     """
-    made, given = fixed_facts(StudyRecord.of(study).setup.as_data()), fixed_facts(facts)
+    made, given = fixed_facts(StudyRecord.of(study).setup), fixed_facts(setup)
     differing = [
         f"{words} ({shown(made[key])}, now {shown(given[key])})"
         for key, words in FIXED_FACTS.items()
@@ -328,23 +325,23 @@ def check_same(study: Study, facts: Mapping[str, Any]) -> None:
         )
 
 
-def note_places(study: Study, facts: Mapping[str, Any]) -> None:
-    """Update the paths in the metadata: the run folder, or the data, may have been moved."""
-    setup = StudyRecord.of(study).setup.as_data()
+def note_places(study: Study, setup: StudySetup) -> None:
+    """Update the paths in the setup: the run folder, or the data, may have been moved."""
+    noted = StudyRecord.of(study).setup
     for key in ("data", "warm_start_folder", "program"):
-        if key in facts and setup[key] != facts[key]:
-            StudyRecord.note(study, **{key: facts[key]})
+        if getattr(noted, key) != getattr(setup, key):
+            StudyRecord.note(study, **{key: getattr(setup, key)})
 
 
-def fixed_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of `FIXED_FACTS`, without paths in the run folder, which may be moved."""
-    data, program = facts["data"], facts.get("program")
-    flat = {**facts, "data_digest": data["digest"], "direction_of_pairs": data["direction"]}
-    flat["train"] = dict(facts["train"])
-    flat["precision"] = flat["train"].pop("precision", "float32")
+def fixed_facts(setup: StudySetup) -> dict[str, Any]:
+    """The facts of `FIXED_FACTS`, without paths in the run folder, which may be moved."""
+    facts = setup.as_data()
+    data, train, program = facts["data"], dict(facts["train"]), facts["program"]
+    facts |= {"data_digest": data["digest"], "direction_of_pairs": data["direction"]}
+    facts |= {"precision": train.pop("precision"), "train": train}
     if program:
-        flat["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
-    return {key: json.loads(json.dumps(flat.get(key))) for key in FIXED_FACTS}
+        facts["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
+    return {key: facts[key] for key in FIXED_FACTS}
 
 
 def shown(fact: Any) -> str:

@@ -22,6 +22,19 @@ def now() -> int:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a run ended: MLflow's status, the harness's state, and the reason."""
+
+    status: str
+    state: str
+    reason: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {"state": self.state, "reason": self.reason}
+
+
+@dataclass(frozen=True)
 class Entry:
     """An update of one run.
 

@@ -14,7 +14,7 @@ from harness.study.urls import sqlite_file
 from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
 from harness.tracking.database import damaged, located, make_database, not_utf8, settle
 from harness.tracking.metrics import table_of
-from harness.tracking.outbox import Entry, now
+from harness.tracking.outbox import Ending, Entry, now
 from harness.tracking.sender import AwayError, RefusedError, Say
 
 if TYPE_CHECKING:
@@ -30,19 +30,6 @@ THUMBNAIL = 256  # pixels: the longer side of an image in MLflow's grid
 PNG_END = b"IEND\xaeB`\x82"
 METRICS_AT_ONCE = 1000  # MLflow's limit per call
 RUNNING = "RUNNING"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended: MLflow's status, the harness's state, and the reason."""
-
-    status: str
-    state: str
-    reason: str = ""
-
-    @property
-    def tags(self) -> dict[str, str]:
-        return {"state": self.state, "reason": self.reason}
 
 
 @dataclass

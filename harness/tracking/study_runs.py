@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
 from harness.tracking.model_registry import Left, keep_weights, register
-from harness.tracking.outbox import Entry
+from harness.tracking.outbox import Ending, Entry
 from harness.tracking.sender import Deliveries
-from harness.tracking.store import RUNNING, Ending, MlflowStore
+from harness.tracking.store import RUNNING, MlflowStore
 from harness.trials.messages import Rung, TrialTask
-from reports.record.names import PhaseName, phase_of, trial_name
+from reports.record.names import PhaseName, trial_name
+from reports.record.study import StudySetup
 from search_spaces.trial_params import TrialParams
 
 IDENTITY_TAG = "study_identity"
@@ -29,7 +30,7 @@ class Tracker(Protocol):
 
     def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None: ...
 
-    def rung(self, trial: str, rung: Rung) -> None: ...
+    def rung(self, task: TrialTask, rung: Rung) -> None: ...
 
     def end(self, trial: str, ending: Ending) -> None: ...
 
@@ -60,21 +61,20 @@ def run_name(name: str, params: TrialParams) -> str:
     return f"{name} L1={params.lambda_L1:.3g}{perceptual} nD={params.n_layers_D} {params.gan_mode}"
 
 
-def tags_of(facts: Mapping[str, Any]) -> dict[str, str]:
+def tags_of(setup: StudySetup) -> dict[str, str]:
     """Tags of every run of a study: the conditions under which its scores were measured."""
-    versions = {f"version.{name}": text for name, text in facts["versions"].items()}
     return {
-        "study": facts["name"],
-        "device": facts["device"],
-        "seed": str(facts["seed"]),
-        "data_digest": facts["data"]["digest"],
-        "data": facts["data"]["source"],
-        "space": facts["space_name"],
-        "profile": facts["profile"],
-        "weights": facts["weights"],
-        "warm_start": facts["warm_start"],
-        "host": facts["host"],
-        **versions,
+        "study": setup.name,
+        "device": setup.device,
+        "seed": str(setup.seed),
+        "data_digest": setup.data.digest,
+        "data": setup.data.source,
+        "space": setup.space_name,
+        "profile": setup.profile,
+        "weights": setup.weights,
+        "warm_start": setup.warm_start,
+        "host": setup.host,
+        **{f"version.{name}": text for name, text in setup.versions.items()},
     }
 
 
@@ -226,15 +226,15 @@ class MlflowTracker(Deliveries):
             )
         )
 
-    def rung(self, trial: str, rung: Rung) -> None:
+    def rung(self, task: TrialTask, rung: Rung) -> None:
         """Record the score, components, losses and picture of a rung.
 
         A finalist is scored on other pairs than a trial, so its score has another name.
         """
-        score = HELD_OUT if phase_of(trial) == "final" else SCORE
+        score = HELD_OUT if task.phase == "final" else SCORE
         self.put(
             Entry(
-                trial,
+                task.name,
                 metrics=metrics_of(score, rung.value, rung.components, rung.losses),
                 step=rung.step,
                 scores={score: rung.value, **rung.components},

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness.tracking.outbox import Entry
+from harness.tracking.outbox import Ending, Entry
 from harness.tracking.sender import Deliveries
-from harness.tracking.store import RUNNING, Ending, MlflowStore
+from harness.tracking.store import RUNNING, MlflowStore
 
 
 @dataclass(kw_only=True)

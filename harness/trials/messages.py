@@ -6,6 +6,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from reports.record.baseline import Baseline
 from reports.record.names import PhaseName, trial_name
 from search_spaces.trial_params import TrialParams, Value
 
@@ -43,8 +44,6 @@ class Rung:
         value: the score that the search optimises.
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
-        panel: PNG bytes, one row per picture: retouched | restored | original | mask outline;
-            only in the result of a trial of the search whose files may be kept.
         crop: PNG bytes, the part of a restored picture that retouching changed most, enlarged.
         remark: what the user is told of how the trial is trained; shown once.
     """
@@ -53,7 +52,6 @@ class Rung:
     value: float
     components: dict[str, float]
     losses: dict[str, float]
-    panel: bytes = field(default=b"", repr=False)
     crop: bytes = field(default=b"", repr=False)
     remark: str = ""
 
@@ -78,32 +76,15 @@ class TrialResult:
     Attributes:
         checkpoint: its generator's weights; None if an external program stores them, or if they
             are not kept.
+        panel: PNG bytes, one row per picture: retouched | restored | original | mask outline;
+            empty for a finalist's run, which nothing shows, and if the files are not kept.
     """
 
     rung: Rung
     per_image: tuple[dict[str, float | str], ...] = field(repr=False)
     checkpoint: Path | None
     memory: Memory | None = None
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Scores to compare every trial with.
-
-    Attributes:
-        noop: of the input unchanged.
-        warm_start: of the shared warm start; None if trials train from scratch.
-        oracle: of the input warped back, the upper bound; None if the warp is not known.
-        held_out_noop: of the input unchanged on the test pairs, while all others are on the
-            validation pairs; None if there are no test pairs.
-        other_warm_start: of the shared warm start of the other kind of generator, if any.
-    """
-
-    noop: float
-    warm_start: float | None
-    oracle: float | None = None
-    held_out_noop: float | None = None
-    other_warm_start: float | None = None
+    panel: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,6 @@ from harness.trials.devices import with_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
     Answer,
-    Baseline,
     Pace,
     ProgressCallback,
     Report,
@@ -47,6 +46,7 @@ from harness.trials.messages import (
 )
 from harness.trials.pace import measure_pace
 from objectives.loading import load_objective
+from reports.record.baseline import Baseline
 
 
 class Trials:
@@ -94,16 +94,21 @@ class Trials:
         Raises:
             UserInputError: `init_from` names a checkpoint that does not fit.
         """
-        noop, oracle = self.val.noop(), self.val.oracle()
-        held_out_noop = self.test.noop() if len(self.dataset.test) else None
+        baseline = Baseline(
+            noop=self.val.noop(),
+            warm_start=None,
+            oracle=self.val.oracle(),
+            held_out_noop=self.test.noop() if len(self.dataset.test) else None,
+        )
         if self.plan.warm_start == "none":
-            return Baseline(noop, None, oracle, held_out_noop)
+            return baseline
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
             save(self.make_warm_starts(on_progress), self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
         scores = [self.score_of_warm_start(netG) for netG in self.plan.generators]
-        return Baseline(noop, scores[0], oracle, held_out_noop, *scores[1:])
+        names = ("warm_start", "other_warm_start")
+        return baseline.model_copy(update=dict(zip(names, scores, strict=False)))
 
     def make_warm_starts(self, on_progress: ProgressCallback) -> list[WarmStart]:
         """One per generator, the profile's own first; `on_progress` gets their joint progress."""
@@ -212,13 +217,12 @@ class Trials:
                     return None
         if answer == Answer.ONLY_SCORE:
             return TrialResult(rung, score.per_image, None)
-        if task.phase == "search":  # nothing shows the panel of a finalist's run
-            rung = replace(rung, panel=panel_png(evaluator.reference, restored))
+        panel = panel_png(evaluator.reference, restored) if task.phase == "search" else b""
         if not isinstance(progress.judged, nn.Module):
-            return TrialResult(rung, score.per_image, None)
+            return TrialResult(rung, score.per_image, None, panel=panel)
         with write_aside(checkpoint) as aside:
             torch.save(state_of(progress.judged), aside)
-        return TrialResult(rung, score.per_image, checkpoint)
+        return TrialResult(rung, score.per_image, checkpoint, panel=panel)
 
     def remark(self) -> str:
         """For the user: that steps cannot be captured here, and why; otherwise empty."""

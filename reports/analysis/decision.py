@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands.lengths import length_of_training
 from reports.commands.next_command import NOWHERE, Where, status_command, training_command
-from reports.record.finalists import Difference, FinalistRow, Finalists
+from reports.record.finalists import FinalistRow, Finalists, Interval
 from reports.record.names import RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
     as_is_trial,
@@ -121,7 +121,7 @@ def compares(finals: Finalists) -> bool:
     return all(row.trial is None and not row.recipe for row in finals.rows)
 
 
-def compared(finals: Finalists, lead: Difference, say: Translate) -> Decision:
+def compared(finals: Finalists, lead: Interval, say: Translate) -> Decision:
     """Which of two configurations is the better one."""
     one, other = finals.challenger.name, finals.baseline
     found, size = size_of_lead(lead)
@@ -143,7 +143,7 @@ def of_moves(study: Study, decision: Decision) -> bool:
 def confirmed(
     study: Study,
     finals: Finalists,
-    lead: Difference,
+    lead: Interval,
     say: Translate,
     where: Where,
     everyone: bool = True,
@@ -305,7 +305,7 @@ def reach_of(row: FinalistRow, noop: float | None, sign: int) -> str:
     return "above" if nearest > sign * noop else "perhaps"
 
 
-def size_of_lead(lead: Difference) -> tuple[str, dict[str, str]]:
+def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:
     """Whether a lead is for the better, undecided or for the worse, and its size with its ends."""
     low, high = lead.low, lead.high
     found = "better" if low > 0 else "worse" if high < 0 else "undecided"

@@ -1,7 +1,7 @@
 """The facts of a study that a report tells; no words, no drawing."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from reports.record.names import BLURRING, RECOMMENDED
 from reports.record.queries import (
     as_is_trial,
     completed,
+    counts_of,
     is_pareto,
     moves,
     objectives_of,
@@ -69,7 +70,6 @@ class Overfitting:
 
     best_step: int
     best_value: float
-    last_step: int
     last_value: float
     loss: float
 
@@ -120,7 +120,7 @@ class Summary:
 
     name: str
     sign: int
-    counts: dict[str, int]
+    counts: Counter[str]
     budget: int | None
     winner: Standing | None
     baseline: Standing | None
@@ -148,14 +148,11 @@ def summarise(study: Study) -> Summary:
     setup, scores = record.ours, record.baseline
     best, as_is = winning_trial(study), as_is_trial(study)
     recommended, problem = recipe_trial(study, RECOMMENDED), recipe_trial(study, BLURRING)
-    counts = {state.name.lower(): 0 for state in TrialState}
-    for trial in trials:
-        counts[trial.state.name.lower()] += 1
     sign, both = sign_of(study), tries_both_kinds(study)
     return Summary(
         name=setup.name if setup else study.study_name,
         sign=sign,
-        counts=counts,
+        counts=counts_of(study),
         budget=setup.budget if setup else None,
         winner=standing(best) if best else None,
         baseline=standing(recommended) if recommended else None,
@@ -233,9 +230,9 @@ def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
     rungs = rungs_of(trial)
     if not rungs:
         return None
-    best_step, last_step = max(rungs, key=lambda step: sign * rungs[step]), max(rungs)
-    best, last = rungs[best_step], rungs[last_step]
-    return Overfitting(best_step, best, last_step, last, sign * (best - last))
+    best_step = max(rungs, key=lambda step: sign * rungs[step])
+    best, last = rungs[best_step], rungs[max(rungs)]
+    return Overfitting(best_step, best, last, sign * (best - last))
 
 
 def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:

@@ -8,8 +8,8 @@ from reports.record.format import Part, Settings
 from reports.record.names import moves_pixels
 
 
-class Difference(Part):
-    """A lead with the ends of its interval, positive where it is for the better."""
+class Interval(Part):
+    """A mean, and where the true one lies; a lead is positive where it is for the better."""
 
     mean: float
     low: float
@@ -56,7 +56,7 @@ class AsIs(Part):
 
     name: str
     challenger: str
-    difference: Difference | None
+    difference: Interval | None
     better: bool
     verdict: str
     checkpoint: str | None = None
@@ -77,8 +77,8 @@ class Ranked(Part):
     baseline: str
     winner: str
     runner_up: str | None
-    difference: Difference | None
-    ahead_of_runner_up: Difference | None
+    difference: Interval | None
+    ahead_of_runner_up: Interval | None
     level: float
     better: bool
     verdict: str

@@ -16,20 +16,8 @@ from reports.record.names import EARLIER_NAME, renamed
 
 VERSION_KEY = "record_version"
 
-NOT_NOTED: dict[str, Any] = {
-    "worst_score": None,
-    "objective": "boundary_sharpness",
-    "objectives": None,
-    "guards": {},
-    "sampler": None,
-    "pruner": None,
-    "init_from": [],
-    "trainer": "builtin",
-    "program": None,
-    "repository": None,
-    "pinned": {},
-}
-"""Facts that some programs before version 2 did not note, and what held for their studies."""
+NOT_NOTED: dict[str, Any] = {"trainer": "builtin", "program": None, "repository": None}
+"""Facts that a study of version 1 may lack, and what held for it."""
 
 
 def migrated_study(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -50,8 +38,6 @@ def migrated_study(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
     migrated = dict(attributes)
     if version < 2:
         migrated = NOT_NOTED | migrated
-        migrated["data"] = with_entries(migrated.get("data"), {"n_test": 0})
-        migrated["train"] = with_entries(migrated.get("train"), {"precision": "float32"})
         if "finalists" in migrated:
             migrated["finalists"] = earlier_finalists(migrated["finalists"])
     return migrated
@@ -61,21 +47,14 @@ class NewerRecordError(RecordError):
     """The record was written by a newer version of this program."""
 
 
-def with_entries(part: Any, entries: Mapping[str, Any]) -> Any:
-    """A part with what held before it was noted."""
-    return part | {**entries, **part} if isinstance(part, dict) else part
-
-
 def earlier_finalists(finalists: Any) -> Any:
-    """Before a search tried both kinds of generator, it had one answer; a recipe was renamed.
+    """A recipe was renamed.
 
     The names of a comparison of two files stay: one of them may be called like the recipe.
     """
-    if not isinstance(finalists, dict):
-        return finalists
-    rows = finalists.get("rows")
+    rows = finalists.get("rows") if isinstance(finalists, dict) else None
     recipes = isinstance(rows, list) and any(isinstance(r, dict) and r.get("recipe") for r in rows)
-    return {"as_is": None} | (renamed(finalists) if recipes else finalists)
+    return renamed(finalists) if recipes else finalists
 
 
 EARLIER_STOP = "pruned at step"

@@ -43,11 +43,6 @@ def trial_name(number: int, phase: PhaseName = "search") -> str:
     return f"t{number:03d}" if phase == "search" else f"f{number:02d}"
 
 
-def phase_of(name: str) -> PhaseName:
-    """The phase of a trial of this name, see `trial_name`."""
-    return "final" if name.startswith("f") else "search"
-
-
 def moves_pixels(settings: Mapping[str, Any]) -> bool:
     """Whether the generator of these settings moves pixels; a copy then needs our model file."""
     return str(settings.get("netG", "")).startswith(MOVES)

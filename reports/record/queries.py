@@ -1,5 +1,6 @@
 """Reading a study: its trials by state, the best of them, and what the driver noted on each."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,12 @@ def trials_of(study: Study, *states: TrialState) -> list[FrozenTrial]:
 def completed(study: Study) -> list[FrozenTrial]:
     """The trials with a final score. A pruned one has a last value too, but no final score."""
     return trials_of(study, TrialState.COMPLETE)
+
+
+def counts_of(study: Study) -> Counter[str]:
+    """The number of trials by state, lower case, in Optuna's order of states."""
+    by_state = sorted(trials_of(study), key=lambda trial: trial.state)
+    return Counter(trial.state.name.lower() for trial in by_state)
 
 
 def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[int]:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from reports.record.baseline import Baseline
 from reports.record.finalists import Finalists
 from reports.record.format import VERSION, Part, RecordError, Settings
 from reports.record.migrations import VERSION_KEY, NewerRecordError, migrated_study
@@ -125,16 +126,6 @@ class RepositoryRecord(Part):
     models: list[str] | None = None
 
 
-class BaselineRecord(Part):
-    """Scores to compare every trial with; `harness.trials.messages.Baseline` describes them."""
-
-    noop: float
-    warm_start: float | None
-    oracle: float | None = None
-    held_out_noop: float | None = None
-    other_warm_start: float | None = None
-
-
 class Undertaken(Part):
     """What the last search set out to do.
 
@@ -218,14 +209,14 @@ class StudyRecord(Part):
     Attributes:
         ours: its setup; None for a study of another program.
         record_version: of the program that went on with the study last.
-        identity: see `IDENTITY`; None until a search goes on with a study of an early version.
+        identity: see `IDENTITY`.
         baseline: None until the workers are prepared.
         finalists: None until the finalists are compared, or if nothing came of it.
         mlflow_run: MLflow's id of the study's run.
         tracking_uri: where the last search mirrored it; None: to the run folder's own store.
         driver: the process of the last search: `process 7 on host`.
         driver_began: the time at which that process started, in seconds since 1970.
-        undertaken: None for a study of an early version.
+        undertaken: None for a study of version 1.
         expected_seconds: duration of the last search as estimated at its start.
         eyes: in the order in which they were made.
     """
@@ -233,7 +224,7 @@ class StudyRecord(Part):
     ours: StudySetup | None = None
     record_version: int = VERSION
     identity: str | None = None
-    baseline: BaselineRecord | None = None
+    baseline: Baseline | None = None
     finalists: Finalists | None = None
     mlflow_run: str | None = None
     tracking_uri: str | None = None
@@ -318,12 +309,6 @@ class RunsRecord(Part):
         """Raises RecordError for a study that has other attributes, which is another program's."""
         return cls.read(study.user_attrs, f"study {study.study_name}")
 
-    @classmethod
-    def note(cls, study: Study, finalists_of: str) -> None:
-        """Mark the record as that of the study of this identity."""
-        for key, value in cls.attributes(finalists_of=finalists_of).items():
-            study.set_user_attr(key, value)
-
 
 def is_ours(study: Study) -> bool:
     """Whether the study was completely created by this program, of whatever version."""
@@ -331,7 +316,7 @@ def is_ours(study: Study) -> bool:
 
 
 def is_of_runs(study: Study) -> bool:
-    """Whether the study is a record of finalists' runs; those of early versions are not marked."""
+    """Whether the study is a record of finalists' runs."""
     marks, trials = study.user_attrs, study.get_trials(deepcopy=False)
     ours = marks.keys() <= RunsRecord.model_fields.keys() and bool(marks or trials)
     return ours and all("finalist" in trial.user_attrs for trial in trials)

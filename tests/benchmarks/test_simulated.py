@@ -34,4 +34,4 @@ def test_simulated_trials_end_as_real_ones_do(
 
 
 def test_a_simulated_plan_says_what_runs_are_tagged_with(tmp_path: Path) -> None:
-    assert tags_of(make_plan(tmp_path, 1, BUDGET).facts)["profile"] == "quick"
+    assert tags_of(make_plan(tmp_path, 1, BUDGET).setup)["profile"] == "quick"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import striking
-from driving import TRAIN, Instant, make_plan
+from driving import TRAIN, Instant, make_plan, with_setup
 from forked import Forked, Killed
 from in_threads import ThreadLauncher, WorkerDies
 from null_tracker import NullTracker
@@ -168,8 +168,7 @@ def any_plan() -> SearchPlan:
     plan = make_plan(Path("anywhere"), jobs=JOBS)
     short = TRAIN.but({"rungs": (15, 30)})
     return replace(
-        plan,
-        facts={**plan.facts, "train": short.model_dump(mode="json")},
+        with_setup(plan, train=short.model_dump(mode="json")),
         trial_plan=plan.trial_plan.model_copy(update={"train": short}),
     )
 
@@ -181,8 +180,8 @@ def plan_of(folder: Path, budget: int, study: str = "fake", **settings: Any) -> 
         update={"run_dir": folder, "budget": budget, "study": study, **settings}
     )
     own = plan.trial_plan.model_copy(update={"folder": RunPaths(folder).study(study).folder})
-    facts = {**plan.facts, "name": study, "budget": budget}
-    return replace(plan, config=config, facts=facts, trial_plan=own)
+    plan = with_setup(plan, name=study, budget=budget)
+    return replace(plan, config=config, trial_plan=own)
 
 
 def import_for_sessions() -> None:

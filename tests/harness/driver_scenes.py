@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +22,7 @@ from harness.trials.messages import Answer, Baseline, Rung, TrialTask
 from harness.trials.worker import Measure, Message, OutOfMemory, Prepare, Ready
 
 BASELINE = Baseline(noop=0.2, warm_start=0.22, oracle=0.9, held_out_noop=0.21)
-RUNG = Rung(10, 0.3, {"D": 0.1}, {"G_L1": 0.1}, b"")
+RUNG = Rung(10, 0.3, {"D": 0.1}, {"G_L1": 0.1})
 
 
 class Mute:
@@ -85,7 +85,7 @@ def scene(folder: Path, baseline: Baseline | None, measures: bool = False, **opt
     plan = planned(folder, **options)
     study = remembered(plan)
     if baseline is not None:
-        study.set_user_attr("baseline", asdict(baseline))
+        study.set_user_attr("baseline", baseline.as_data())
     stage = SearchPhase(plan, study, NullTracker(), plan.search_budget)
     launcher = Mute()
     return Scene(Driver(plan, stage, launcher, QuietView(), baseline, measures), launcher)
@@ -120,7 +120,7 @@ def working(folder: Path) -> Scene:
 def judged(folder: Path) -> Scene:
     """Told to stop, because its score is not finite."""
     made = working(folder)
-    made.hear(Rung(10, math.nan, {}, {}, b""))
+    made.hear(Rung(10, math.nan, {}, {}))
     return made
 
 

@@ -35,6 +35,7 @@ from harness.trials.messages import (
     TrialResult,
     TrialTask,
 )
+from reports.record.study import StudySetup
 from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 
@@ -75,43 +76,45 @@ def make_plan(folder: Path, jobs: int = 1, both: bool = False, **settings: Any) 
         recipes=recipes,
         earlier=choose_earlier(config.enqueue, space),
         remarks=left_out,
-        facts={
-            "name": config.study,
-            "direction": "maximize",
-            "worst_score": 0.0,
-            "objective": config.objective,
-            "objectives": OBJECTIVES if config.pareto else None,
-            "guards": MARGINS,
-            "space": space.text,
-            "space_name": space.name,
-            "profile": "quick",
-            "train": train.model_dump(mode="json"),
-            "pinned": space.pinned,
-            "data": {
-                "digest": "d" * 64,
-                "source": "nothing",
-                "folder": None,
-                "direction": "AtoB",
-                "n_train": 8,
-                "n_val": 2,
-                "n_test": 2,
-            },
-            "weights": "random",
-            "seed": config.seed,
-            "sampler": config.sampler,
-            "pruner": config.pruner,
-            "device": "cpu",
-            "versions": {"python": "3", "harness": "0"},
-            "warm_start": "shared",
-            "warm_start_folder": None,
-            "init_from": [],
-            "trainer": config.trainer,
-            "program": None,
-            "repository": None,
-            "budget": config.budget,
-            "created": "2026-01-01T00:00:00+00:00",
-            "host": "here",
-        },
+        setup=StudySetup.model_validate(
+            {
+                "name": config.study,
+                "direction": "maximize",
+                "worst_score": 0.0,
+                "objective": config.objective,
+                "objectives": OBJECTIVES if config.pareto else None,
+                "guards": MARGINS,
+                "space": space.text,
+                "space_name": space.name,
+                "profile": "quick",
+                "train": train.model_dump(mode="json"),
+                "pinned": space.pinned,
+                "data": {
+                    "digest": "d" * 64,
+                    "source": "nothing",
+                    "folder": None,
+                    "direction": "AtoB",
+                    "n_train": 8,
+                    "n_val": 2,
+                    "n_test": 2,
+                },
+                "weights": "random",
+                "seed": config.seed,
+                "sampler": config.sampler,
+                "pruner": config.pruner,
+                "device": "cpu",
+                "versions": {"python": "3", "harness": "0"},
+                "warm_start": "shared",
+                "warm_start_folder": None,
+                "init_from": [],
+                "trainer": config.trainer,
+                "program": None,
+                "repository": None,
+                "budget": config.budget,
+                "created": "2026-01-01T00:00:00+00:00",
+                "host": "here",
+            }
+        ),
         trial_plan=TrialPlan(
             dataset=folder / "none.pt",
             folder=paths_folder,
@@ -129,6 +132,15 @@ def make_plan(folder: Path, jobs: int = 1, both: bool = False, **settings: Any) 
         most_jobs=jobs,
         devices=("cpu",),
     )
+
+
+def with_setup(plan: SearchPlan, **changes: Any) -> SearchPlan:
+    """The plan of a study whose setup differs in this; of a part, such as `train`, in entries."""
+    setup = plan.setup.as_data()
+    for key, value in changes.items():
+        part = isinstance(setup[key], dict)
+        setup[key] = setup[key] | value if part else value
+    return replace(plan, setup=StudySetup.model_validate(setup))
 
 
 def quality(params: TrialParams) -> float:
@@ -162,11 +174,11 @@ class Instant:
                 return None
         images = ({"name": "p0", "score": rung.value},)
         if answer == Answer.ONLY_SCORE:
-            return TrialResult(replace(rung, panel=b""), images, None)
+            return TrialResult(rung, images, None)
         checkpoint = self.plan.folder / "checkpoints" / f"t{task.number:03d}_net_G.pth"
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write_bytes(b"weights")
-        return TrialResult(rung, images, checkpoint)
+        return TrialResult(rung, images, checkpoint, panel=PIXEL)
 
     def run_final(self, task: TrialTask, report: Report) -> TrialResult:
         """Two held-out pictures, each a little luckier with some seeds than with others."""
@@ -184,7 +196,7 @@ class Instant:
     def rung(self, task: TrialTask, step: int) -> Rung:
         value = quality(task.params) * step / self.plan.train.steps
         losses = {"G_L1": 1 / step, "G_GAN": 0.7}
-        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL, PIXEL)
+        return Rung(step, value, {"D": 1 - value, "E": 0.1}, losses, PIXEL)
 
 
 PIXEL = bytes.fromhex(
@@ -212,7 +224,7 @@ class Faulty(Instant):
             report(self.rung(task, 10))
             raise DivergedError("G_GAN is nan at step 17")
         if fault == "nan":
-            report(Rung(10, math.nan, {}, {}, b""))
+            report(Rung(10, math.nan, {}, {}))
             return None
         if fault == "killed":
             os.kill(os.getpid(), signal.SIGKILL)

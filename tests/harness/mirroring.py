@@ -20,14 +20,14 @@ def study_store(
     runs: Path, name: str = "fake", identity: str = IDENTITY, **more: Any
 ) -> StudyStore:
     """The store that a search in this run folder has."""
-    facts, paths = make_plan(runs, study=name).facts, RunPaths(runs)
+    setup, paths = make_plan(runs, study=name).setup, RunPaths(runs)
     return StudyStore(
         f"sqlite:///{paths.mlflow_db}",
         name,
         paths.mlflow_artifacts,
         identity=identity,
-        tags=tags_of(facts),
-        space=facts["space"],
+        tags=tags_of(setup),
+        space=setup.space,
         **more,
     )
 

@@ -13,7 +13,7 @@ class NullTracker:
     def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None:
         pass
 
-    def rung(self, trial: str, rung: Rung) -> None:
+    def rung(self, task: TrialTask, rung: Rung) -> None:
         pass
 
     def end(self, trial: str, ending: Ending) -> None:

@@ -66,11 +66,11 @@ def essence(trial: FrozenTrial) -> tuple[Any, ...]:
 
 def remembered(plan: SearchPlan) -> Study:
     """The plan's study as `create_study` makes it, in memory, which is quicker."""
-    objectives = plan.facts["objectives"] or {"score": plan.facts["direction"]}
+    objectives = plan.setup.objectives or {"score": plan.setup.direction}
     study = optuna.create_study(
         study_name="fake", storage=InMemoryStorage(), directions=list(objectives.values())
     )
-    for key, fact in plan.facts.items():
+    for key, fact in plan.setup.as_data().items():
         study.set_user_attr(key, fact)
     for recipe, values in plan.recipes.items():
         study.enqueue_trial(dict(values), user_attrs={"recipe": recipe})

@@ -12,7 +12,7 @@ from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all, single_pictures
 from harness.data.check.findings import Finding, judge_counts, judge_direction
 from harness.data.files.folder_bit_depth import with_bits
-from harness.data.files.pair_folders import SIDES, PairFolder, find_pairs
+from harness.data.files.pair_folders import SIDES, PairFolder, evenly, find_pairs
 from harness.data.files.processes import processes_for
 from harness.data.pairs.cache import digest_of, stamp
 from harness.errors import UserInputError, inline
@@ -130,14 +130,7 @@ def sentence(found: Sequence[Finding]) -> str:
 
 def sample(folder: PairFolder) -> PairFolder:
     """At most `MOST_PAIRS` pairs of each split, evenly spaced."""
-    splits = {
-        split: tuple(
-            pairs[number * len(pairs) // count]
-            for count in [min(MOST_PAIRS, len(pairs))]
-            for number in range(count)
-        )
-        for split, pairs in folder.splits.items()
-    }
+    splits = {split: evenly(pairs, MOST_PAIRS) for split, pairs in folder.splits.items()}
     return replace(folder, splits=splits)
 
 

@@ -11,7 +11,7 @@ from scipy.ndimage import binary_erosion
 
 from harness.config.settings import Direction
 from harness.data.check.flow import estimated_displacement
-from harness.data.files.pair_folders import PairFiles, PairFolder
+from harness.data.files.pair_folders import PairFiles, PairFolder, evenly
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.files.picture_reading import Picture, read_mask
 from harness.data.pairs.sizing import to_tensor
@@ -35,11 +35,9 @@ COLUMNS = (
 )
 
 
-def spread(folder: PairFolder) -> list[PairFiles]:
+def spread(folder: PairFolder) -> tuple[PairFiles, ...]:
     """At most eight pairs, evenly spaced over all pairs of the folder."""
-    pairs = [files for split in folder.splits.values() for files in split]
-    count = min(MOST_ROWS, len(pairs))
-    return [pairs[number * len(pairs) // count] for number in range(count)]
+    return evenly([files for split in folder.splits.values() for files in split], MOST_ROWS)
 
 
 def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:

@@ -1,7 +1,7 @@
 """Find the pairs in a user's folder, in any of the supported layouts. Opens no picture."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -79,6 +79,12 @@ class PairFolder:
     splits: Mapping[Split, tuple[PairFiles, ...]]
     passed_over: tuple[str, ...] = ()
     sides: tuple[str, str] = SIDES[0]
+
+
+def evenly(pairs: Sequence[PairFiles], most: int) -> tuple[PairFiles, ...]:
+    """At most `most` of the pairs, evenly spaced."""
+    count = min(most, len(pairs))
+    return tuple(pairs[number * len(pairs) // count] for number in range(count))
 
 
 def find_pairs(folder: Path) -> PairFolder:
@@ -261,21 +267,6 @@ def unused_entries(folder: Path, used_names: Collection[str]) -> tuple[str, ...]
 def fields_in(folder: Path) -> dict[str, Path]:
     """The displacement fields below a folder, by `stem_of`."""
     return {stem_of(file, folder): file for file in folder.rglob("*.npz")}
-
-
-def check_new(out: Path, option: str, here: bool = True) -> None:
-    """Refuse an output folder that is not empty.
-
-    Args:
-        here: whether an empty current folder is allowed. Not if the output is renamed into place
-            as a whole, since the current folder cannot be replaced.
-
-    Raises:
-        UserInputError: it is refused; the message names the option that chooses another.
-    """
-    occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if occupied or (not here and out.resolve() == Path.cwd()):
-        raise UserInputError(f"{inline(out)} exists already: name a new folder with {option}.")
 
 
 def from_manifest(file: Path) -> PairFolder:

@@ -20,8 +20,9 @@ from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_aside
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Answer, Baseline, TrialResult, TrialTask
+from harness.trials.messages import Answer, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, run_orders
+from reports.record.baseline import Baseline
 
 Files = Mapping[str, bytes]
 """Contents by path, relative to the study's folder."""

@@ -217,7 +217,7 @@ def test_a_dry_run_says_what_is_done_of_the_study_and_refuses_another(
     begins = f"Study      {plan.config.study} (score boundary_sharpness, weights random): "
     assert f"{begins}50 trials\n" in in_process("search", "--dry-run")[1]
     storage = open_storage(sqlite_url(tmp_path / "optuna.db"))
-    study = record.create_study(storage, plan.config.study, plan.facts, plan.recipes)
+    study = record.create_study(storage, plan.config.study, plan.setup, plan.recipes)
     record.ask(study, plan.space, "tpe", 0)
     assert f"{begins}1 of 50 trials are done\n" in in_process("search", "--dry-run")[1]
     plan = make_plan(tmp_path, seed=1)

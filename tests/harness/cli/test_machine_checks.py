@@ -80,7 +80,7 @@ def test_a_run_folder_in_which_a_search_would_be_refused_is_a_problem() -> None:
 
 def test_jobs_that_fit_are_named_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     Memory = namedtuple("Memory", "available")
-    monkeypatch.setattr("harness.search.resolve.available_cores", lambda: 8)
+    monkeypatch.setattr("harness.data.files.processes.available_cores", lambda: 8)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     for gib, level in ((64, "ok"), (5, "warning")):
         monkeypatch.setattr("psutil.virtual_memory", lambda gib=gib: Memory(gib * GIB))

@@ -22,7 +22,6 @@ from harness.console.events import (
 from harness.console.lines import WIDTH, rough, wrapped
 from harness.console.live_view import MOST_ROWS, LiveView
 from harness.console.views import PlainView
-from reports.record.names import phase_of
 
 WARP = {
     "lambda_L1": 104.3, "lambda_perceptual": 17.5, "n_layers_D": 4, "gan_mode": "vanilla",
@@ -48,7 +47,7 @@ class Clock:
 
 def ended(name: str, done: int, seconds: float, state: str = "complete", **more: object) -> Event:
     fields = {"value": 0.3496, "params": WARP, "recipe": None, "reason": "", "best": False}
-    fields["final"] = phase_of(name) == "final"
+    fields["final"] = name[0] == "f"
     return TrialEnded(name, state, seconds=seconds, done=done, **fields | more)  # type: ignore[arg-type]
 
 
@@ -118,7 +117,7 @@ def test_the_counts_add_up_in_every_state_of_a_search(clock: Clock) -> None:
     assert head(view) == ["0/6 trials, getting ready"]
     view.show(WarmStart(700, 1400))
     assert head(view) == ["warm start 700/1400 steps"]
-    view.show(Prepared(0.2, 0.2, 0.9))
+    view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
     assert head(view) == ["0/6 trials"]
     for name in ("t000", "t001"):
         view.show(TrialBegan(name, WARP, None))
@@ -153,7 +152,7 @@ def test_a_resumed_search_counts_what_was_done_before_and_a_stopped_one_runs_not
     view = view_of(100, clock)
     view.show(replace(OPENED, done=30))
     assert head(view) == ["30/50 trials, getting ready", "30 done before"]
-    view.show(Prepared(0.2, 0.2, 0.9))
+    view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
     view.show(ended("t030", 31, 20))
     view.show(TrialBegan("t031", WARP, None))
     bar, counts = head(view)
@@ -173,7 +172,7 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
     view.show(EXPECTED)
     view.show(WarmStart(700, 1400))
     assert left_of(view) == "about 4 min left"  # half of the warm start, and 240 s
-    view.show(Prepared(0.2, 0.2, 0.9))
+    view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
     clock.now = 100
     assert left_of(view) == "about 2 min left"
     view.show(ended("t000", 1, 60))
@@ -196,12 +195,14 @@ def events() -> Iterator[Event]:
     yield Note("A sentence of many words, which says what the user must know. " * 4)
     yield EXPECTED
     yield WarmStart(140, 1400)
-    yield Prepared(0.2671, 0.1945, 0.8735, 0.2773, 0.3295)
+    yield Prepared(
+        noop=0.2671, warm_start=0.1945, oracle=0.8735, held_out_noop=0.2773, other_warm_start=0.3295
+    )
     yield TrialBegan("t000", WARP, None)
     yield RungReached("t000", 100, 200, 0.3361)
     yield ended("t006", 7, 123.4, params=REPAINT, recipe="progressive", best=True)
     yield ended(
-        "t010", 11, 14.4, "pruned", reason="stopped at step 1375: 0.3360 is not in the better half"
+        "t010", 11, 14.4, "pruned", reason="0.3360 is not in the better half", stopped_at=1375
     )
     yield ended("t011", 12, 14.4, "failed", value=None, reason="CUDA error: an illegal " * 9)
     yield Stopping("The time is up: stopping. Running trials will start anew.")

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,11 +45,11 @@ def show_search(view: View) -> None:
     """A search with every kind of event; its names and reasons contain rich's markup."""
     view.show(Opened("[bold]얼굴[/]", 4, 0, "quick", "cpu", 2, "random", "8 + 2 pairs", "runs/[x]"))
     view.show(Note("a note [/nothing] more"))
-    view.show(Prepared(0.2, 0.22, 0.97))
+    view.show(Prepared(noop=0.2, warm_start=0.22, oracle=0.97))
     view.show(TrialBegan("t000", PARAMS, "problem"))
     view.show(RungReached("t000", 10, 30, 0.2))
     view.show(ended(0, "complete", 0.21, recipe="problem", best=True))
-    view.show(ended(1, "pruned", 0.2, reason="stopped at step 10"))
+    view.show(ended(1, "pruned", 0.2, reason="stopped at step 10: too low", stopped_at=10))
     view.show(ended(2, "failed", None, reason="ValueError: [/b] is no tag"))
     view.show(ended(3, "complete", 0.25, best=True))
     view.show(TrialBegan("t004", PARAMS, None))
@@ -73,7 +74,8 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
 
 
 def test_a_trial_that_diverged_stands_in_the_columns_of_one_that_was_stopped() -> None:
-    stopped = lines.ended(ended(1, "pruned", 0.2, reason="stopped at step 10: too low"), 4)
+    stopped = lines.ended(ended(1, "pruned", 0.2, reason="too low there", stopped_at=10), 4)
+    assert stopped.endswith("lr=0.0002 at step 10")
     diverged = lines.ended(ended(2, "pruned", None, reason="diverged: G_L1 is nan at step 7"), 4)
     line, why = diverged.splitlines()
     assert line.split()[:3] == ["3/4", "t002", "stopped"]
@@ -181,7 +183,7 @@ def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     assert head == "Study boundary-sharpness, budget 50, not being searched now"
     assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
     assert standing_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
-    begun = replace(outcome, counts={"complete": 5, "running": 2})
+    begun = replace(outcome, counts=Counter({"complete": 5, "running": 2}))
     assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")
     sign(study)
     assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 running.")
@@ -201,7 +203,7 @@ def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
 
 def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Path) -> None:
     study, paths = make_study(3), RunPaths(tmp_path).study("boundary-sharpness")
-    other = make_study(3)
+    other = make_study(3, identity="2" * 32)
     paths.folder.mkdir()
     claim(paths, other)
     outcome = outcome_of(study, tmp_path, paths)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from harness.errors import HarnessError, UserInputError
-from harness.full_training.train import closing, train_fully
+from harness.full_training.train import last_lines, train_fully
 from harness.full_training.view import (
     Checked,
     EpochEnded,
@@ -87,7 +87,7 @@ def test_a_training_stopped_by_the_user_gives_the_same_result_after_a_resume(
 
     stopped = train_fully(make_config(tmp_path, pairs), Impatient())
     assert (stopped.ended, stopped.epoch) == ("stopped", 1)
-    assert "run the same command again to continue" in closing(stopped)[0]
+    assert "run the same command again to continue" in last_lines(stopped)[0]
     train_fully(make_config(tmp_path, pairs), RecordingView())
     for net in "GD":
         file = f"latest_net_{net}.pth"

@@ -6,6 +6,7 @@ from typing import Any
 import optuna
 import pytest
 import torch
+from driving import with_setup
 from portraits import planned, write_pairs
 
 from harness.config.profiles import QUICK
@@ -34,7 +35,7 @@ def test_the_default_search_tries_both_kinds(pairs: Path) -> None:
     plan = planned(pairs)
     assert generators(plan) == ("unet_128", "warp_unet_128")
     assert plan.of_both_kinds
-    assert plan.space.text == load_space("default").text == plan.facts["space"]
+    assert plan.space.text == load_space("default").text == plan.setup.space
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_a_search_can_be_kept_to_one(pairs: Path, asked: dict[str, Any], netG: s
     plan = planned(pairs, **asked)
     assert generators(plan) == (netG,)
     assert not plan.of_both_kinds
-    assert plan.facts["train"]["netG"] == netG
+    assert plan.setup.train.netG == netG
     assert ("warp" in plan.recipes) == netG.startswith("warp_")
     assert not any("generator" in values for values in plan.recipes.values())
 
@@ -84,22 +85,22 @@ OLD_LENGTHS = {"steps": 30, "rungs": [20, 30], "warm_start_steps": 9}
 
 def begin(run_dir: Path, plan: SearchPlan, **train: Any) -> optuna.Study:
     """A study that was begun with other lengths."""
-    facts = {**plan.facts, "train": {**plan.facts["train"], **train}}
+    setup = with_setup(plan, train=train).setup
     run_dir.mkdir()
     database = optuna.storages.RDBStorage(f"sqlite:///{run_dir}/optuna.db")
-    return create_study(database, plan.config.study, facts, {})
+    return create_study(database, plan.config.study, setup, {})
 
 
 def test_a_study_goes_on_with_the_lengths_that_it_began_with(pairs: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "runs"
     study = begin(run_dir, planned(pairs, run_dir=run_dir), **OLD_LENGTHS)
     plan = planned(pairs, run_dir=run_dir)
-    check_same(study, plan.facts)
+    check_same(study, plan.setup)
     assert plan.trial_plan.train.steps == 30
     assert plan.trial_plan.train.rungs == (20, 30)
     # The profile's other settings are still compared.
     with pytest.raises(UserInputError, match=r"training settings \(of other content"):
-        check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).facts)
+        check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).setup)
 
 
 def test_a_study_of_both_kinds_is_another_than_one_of_one(pairs: Path, tmp_path: Path) -> None:
@@ -107,10 +108,10 @@ def test_a_study_of_both_kinds_is_another_than_one_of_one(pairs: Path, tmp_path:
     plan = planned(pairs, run_dir=run_dir)
     run_dir.mkdir()
     database = optuna.storages.RDBStorage(f"sqlite:///{run_dir}/optuna.db")
-    study = create_study(database, plan.config.study, plan.facts, {})
-    check_same(study, planned(pairs, run_dir=run_dir).facts)
+    study = create_study(database, plan.config.study, plan.setup, {})
+    check_same(study, planned(pairs, run_dir=run_dir).setup)
     with pytest.raises(UserInputError, match="another space"):
-        check_same(study, planned(pairs, run_dir=run_dir, pinned={"generator": "repaint"}).facts)
+        check_same(study, planned(pairs, run_dir=run_dir, pinned={"generator": "repaint"}).setup)
 
 
 def test_another_profile_has_its_own_lengths(pairs: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Upset(Instant):
         rung = super().rung(task, step)
         if task.phase == "search":
             return rung
-        return Rung(step, 1 - rung.value, rung.components, rung.losses, rung.panel)
+        return Rung(step, 1 - rung.value, rung.components, rung.losses, rung.crop)
 
 
 @pytest.mark.usefixtures("unmirrored")

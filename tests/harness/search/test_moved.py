@@ -2,13 +2,12 @@
 
 import shlex
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from driving import make_plan
+from driving import make_plan, with_setup
 from searching import run
 from typer.testing import CliRunner
 
@@ -16,7 +15,6 @@ import harness
 from harness.cli.app import app
 from harness.paths import RunPaths
 from harness.search.plan import SearchPlan
-from harness.study.metadata import facts_of_start
 from harness.study.study import read_study
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
@@ -30,8 +28,8 @@ def planned(folder: Path, budget: int, program: bool = False) -> SearchPlan:
     made = plan.run_paths.made_pairs / MADE
     made.mkdir(parents=True, exist_ok=True)
     places: dict[str, Any] = {
-        **facts_of_start(plan.config, "shared"),
-        "data": {**plan.facts["data"], "folder": str(made.absolute())},
+        "warm_start_folder": str(plan.paths.warm_start.folder.absolute()),
+        "data": {"folder": str(made.absolute())},
     }
     if program:
         external = plan.paths.external
@@ -42,7 +40,7 @@ def planned(folder: Path, budget: int, program: bool = False) -> SearchPlan:
             "pairs": str(external.pairs.absolute()),
             "inputs": str(external.inputs("search").absolute()),
         }
-    return replace(plan, facts={**plan.facts, **places})
+    return with_setup(plan, **places)
 
 
 def contents(folder: Path) -> dict[Path, float]:
@@ -100,7 +98,6 @@ def test_a_search_goes_on_where_its_folder_is_now(
 
 def test_a_study_begun_with_another_program_is_still_refused(tmp_path: Path) -> None:
     run(planned(tmp_path, 1, program=True))
-    plan = planned(tmp_path, 2, program=True)
-    plan.facts["program"]["command"] = ["./another"]
+    plan = with_setup(planned(tmp_path, 2, program=True), program={"command": ["./another"]})
     with pytest.raises(harness.UserInputError, match="another program that trains"):
         run(plan)

@@ -1,13 +1,12 @@
 """A search by an objective of the user's own, here one of which less is better."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 import yaml
-from driving import Faulty, Instant, make_plan
+from driving import Faulty, Instant, make_plan, with_setup
 from null_tracker import NullTracker
 
 import harness.search.search
@@ -41,9 +40,9 @@ def test_a_planned_search_has_the_objectives_direction(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     wish = SearchConfig(objective=example, weights="random", device="cpu", profile="quick")
     plan = plan_search(wish)
-    assert plan.facts["objective"] == plan.trial_plan.objective == example
-    assert plan.facts["direction"] == "minimize"
-    assert plan.facts["worst_score"] == 1.0
+    assert plan.setup.objective == plan.trial_plan.objective == example
+    assert plan.setup.direction == "minimize"
+    assert plan.setup.worst_score == 1.0
     assert plan.finalists == 3
 
 
@@ -71,7 +70,7 @@ def test_the_best_is_what_the_direction_says(
     monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     plan = make_plan(tmp_path, budget=16)
     declared = {"direction": goal.direction, "worst_score": goal.worst, "objective": "my:make"}
-    plan = replace(plan, facts=plan.facts | declared)
+    plan = with_setup(plan, **declared)
     outcome = harness.search.search.run_search(plan, QuietView(), StopSwitch(None), Instant)
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
     done = [t for t in study.get_trials() if t.state.name == "COMPLETE"]
@@ -96,7 +95,7 @@ def test_a_diverged_trial_is_told_as_the_worst_there_is(
 ) -> None:
     monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     plan = make_plan(tmp_path, budget=11)
-    plan = replace(plan, facts=plan.facts | {"direction": "minimize", "worst_score": 7.0})
+    plan = with_setup(plan, direction="minimize", worst_score=7.0)
     harness.search.search.run_search(plan, QuietView(), StopSwitch(None), Faulty)
     study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
     diverged = [t for t in study.get_trials() if "diverged" in t.user_attrs.get("reason", "")]

@@ -43,7 +43,7 @@ def test_a_study_takes_its_networks_from_the_user_s_model(tmp_path: Path) -> Non
     plan = plan_search(wish(tmp_path, init_from=own_model(tmp_path)))
     told = {"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "norm": "batch", "dropout": False}
     assert plan.trial_plan.train == QUICK.but(told)
-    assert plan.facts["pinned"] == told
+    assert plan.setup.pinned == told
     assert "recommended" in plan.recipes
 
 

@@ -79,7 +79,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def test_a_profile_is_what_it_was_measured_as(pairs: Path, profile: str) -> None:
     plan = planned(pairs, profile=profile)
     assert plan.trial_plan.train == TrainSettings.model_validate({**PIX2PIX, **MEASURED[profile]})
-    assert plan.facts["train"] == plan.trial_plan.train.model_dump(mode="json")
+    assert plan.setup.train.as_data() == plan.trial_plan.train.model_dump(mode="json")
     assert PROFILES.keys() == MEASURED.keys()
 
 
@@ -108,10 +108,10 @@ def test_workers_get_what_the_user_said(pairs: Path, tmp_path: Path) -> None:
     assert trial.train.beta1 == 0.9
     # The guide's recommendation is confirmed beside the leaders wherever the space excludes it.
     assert trial.discriminators == ((2, "vanilla"), (3, "lsgan"))
-    assert plan.facts["data"]["direction"] == "BtoA"
-    assert (plan.facts["data"]["n_train"], plan.facts["data"]["n_val"]) == (3, 2)
-    assert plan.facts["pinned"] == {"beta1": 0.9}
-    assert plan.facts["warm_start"] == "shared"
+    assert plan.setup.data.direction == "BtoA"
+    assert (plan.setup.data.n_train, plan.setup.data.n_val) == (3, 2)
+    assert plan.setup.pinned == {"beta1": 0.9}
+    assert plan.setup.warm_start == "shared"
     assert (plan.config.sampler, plan.config.pruner) == ("tpe", "asha")
     assert (plan.config.repeats, plan.config.max_failures) == (3, 10)
 
@@ -120,7 +120,7 @@ def test_a_start_from_nothing_and_a_pareto_search_are_handed_on(pairs: Path) -> 
     plan = planned(pairs, from_scratch=True, pareto=True, pruner="asha")
     assert plan.trial_plan.warm_start == "none"
     assert plan.config.pruner == "none"  # of two values none is pruned by one
-    assert plan.facts["objectives"] == {"sharpness": "maximize", "lpips": "minimize"}
+    assert plan.setup.objectives == {"sharpness": "maximize", "lpips": "minimize"}
 
 
 def test_the_recommendation_is_run_first_and_the_budget_pays_for_its_confirmation(
@@ -142,7 +142,7 @@ def test_the_recommendation_is_run_first_and_the_budget_pays_for_its_confirmatio
     assert plan.search_budget == 50 - 5 * 3
     of_one_kind = planned(pairs, budget=50, pinned={"generator": "repaint"})
     assert of_one_kind.search_budget == 50 - 4 * 3
-    assert plan.facts["data"]["n_test"] == 2
+    assert plan.setup.data.n_test == 2
 
 
 def planned_training(folder: Path, pairs: Path, **asked: Any) -> Any:

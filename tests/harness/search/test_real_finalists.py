@@ -19,7 +19,7 @@ import optuna
 import pytest
 import torch
 import yaml
-from driving import TRAIN, make_plan
+from driving import TRAIN, make_plan, with_setup
 from null_tracker import NullTracker
 from optuna.trial import FrozenTrial, TrialState
 from searching import run
@@ -97,13 +97,9 @@ def confirmed(
     pins = {"gan_mode": "vanilla", "n_layers_D": "3"}
     plan = make_plan(folder, budget=9, finalists=2, repeats=2, seed=SEED, pinned=pins)
     train = TRAIN.but(SHORT)
+    data = {"n_train": 3, "n_val": 2, "n_test": 3}
     plan = dataclasses.replace(
-        plan,
-        facts={
-            **plan.facts,
-            "train": train.model_dump(mode="json"),
-            "data": {**plan.facts["data"], "n_train": 3, "n_val": 2, "n_test": 3},
-        },
+        with_setup(plan, train=train.model_dump(mode="json"), data=data),
         trial_plan=plan.trial_plan.model_copy(
             update={
                 "dataset": folder / "pairs.pt",

@@ -1,6 +1,7 @@
 """The last lines of a search: a decision that fits a terminal, and commands to be copied."""
 
 import shlex
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> Non
 
 
 def test_the_head_says_stopped_early_and_the_table_the_reports_short_names() -> None:
-    outcome = replace(read(both_kinds()), counts={"complete": 23, "pruned": 12}, final_runs=15)
+    outcome = replace(
+        read(both_kinds()), counts=Counter({"complete": 23, "pruned": 12}), final_runs=15
+    )
     first, *rest = as_lines(outcome)
     assert first.endswith(": 23 completed, 12 stopped early, 15 runs of finalists.")
     rows = [line for line in rest if translator("en")("recommended_short") in line]
@@ -87,13 +90,15 @@ def test_a_search_that_was_stopped_is_continued_and_one_that_runs_has_no_next_co
 
 def test_the_counts_of_the_head_add_up_to_the_trials_done() -> None:
     outcome = replace(read(both_kinds()), budget=3, final_runs=0)
-    queued = replace(outcome, counts={"complete": 2, "pruned": 1, "waiting": 6})
+    queued = replace(outcome, counts=Counter({"complete": 2, "pruned": 1, "waiting": 6}))
     assert headline(queued) == "3 of 3 trials are done: 2 completed, 1 stopped early."
-    others = replace(outcome, counts={"complete": 1, "running": 2, "fail": 1}, final_runs=1)
+    others = replace(
+        outcome, counts=Counter({"complete": 1, "running": 2, "fail": 1}), final_runs=1
+    )
     assert headline(others) == (
         "2 of 3 trials are done: 1 completed, 1 run of finalists; 2 running, 1 failed."
     )
-    assert headline(replace(outcome, counts={})) == "0 of 3 trials are done."
+    assert headline(replace(outcome, counts=Counter({}))) == "0 of 3 trials are done."
 
 
 def test_the_commands_name_the_database_without_its_secrets() -> None:

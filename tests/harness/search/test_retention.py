@@ -5,7 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from driving import make_plan
+from driving import make_plan, with_setup
 from searching import remembered
 
 from harness.search.callbacks import TrialEnd
@@ -85,8 +85,7 @@ def test_the_best_three_are_kept_whichever_way_the_objective_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
 ) -> None:
     monkeypatch.setattr(Retention, "write_best", lambda _: None)
-    plan = make_plan(tmp_path)
-    plan.facts["direction"] = direction
+    plan = with_setup(make_plan(tmp_path), direction=direction)
     study = remembered(plan)
     ranking = Ranking(study, both_kinds=False)
     retention = Retention(plan.paths, study, ranking)
@@ -96,7 +95,7 @@ def test_the_best_three_are_kept_whichever_way_the_objective_runs(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         study.tell(trial, score)
-        result = TrialResult(Rung(30, score, {}, {}, b""), (), file)
+        result = TrialResult(Rung(30, score, {}, {}), (), file)
         ending = Ending("FINISHED", "complete", "")
         standing = ranking.update(number, None)
         task = TrialTask(number, PARAMS, 0)

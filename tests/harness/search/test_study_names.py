@@ -49,7 +49,7 @@ def begun(plan: SearchPlan) -> None:
     """The study of a plan, as its search leaves it in the run folder's database."""
     plan.config.run_dir.mkdir(exist_ok=True)
     storage = open_storage(sqlite_url(plan.run_paths.optuna_db))
-    create_study(storage, plan.config.study, plan.facts, plan.recipes)
+    create_study(storage, plan.config.study, plan.setup, plan.recipes)
 
 
 def test_a_study_of_the_built_in_pairs_is_not_taken_for_one_of_these(place: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_study_of_ours_with_a_trial_that_ran_is_never_made_anew(tmp_path: Path
     plan = make_plan(tmp_path)
     database = open_storage(f"sqlite:///{tmp_path}/optuna.db")
     with pytest.raises(UserInputError, match="a study fake"):
-        record.create_study(database, "fake", plan.facts, plan.recipes)
+        record.create_study(database, "fake", plan.setup, plan.recipes)
     assert len(trials(tmp_path)) == len(plan.recipes)
 
 
@@ -113,20 +113,14 @@ def test_anothers_record_of_finalists_is_neither_counted_nor_used(tmp_path: Path
     assert len(optuna.load_study(study_name=name, storage=url).trials) == 25
 
 
-def test_a_study_of_an_earlier_version_keeps_its_finalists(tmp_path: Path) -> None:
-    run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
-    url = f"sqlite:///{tmp_path}/optuna.db"
-    storage = optuna.storages.RDBStorage(url)
+def test_a_study_without_an_identity_is_refused(tmp_path: Path) -> None:
+    run(make_plan(tmp_path, budget=1))
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/optuna.db")
     with storage.engine.begin() as connection:
-        for key in ("identity", "finalists_of"):
-            connection.exec_driver_sql(f"DELETE FROM study_user_attributes WHERE key = '{key}'")
+        connection.exec_driver_sql("DELETE FROM study_user_attributes WHERE key = 'identity'")
     (tmp_path / "fake" / "study.json").unlink()
-    again = run(make_plan(tmp_path, budget=21, finalists=1, repeats=2))
-    assert again.final_runs >= 4
-    searched = record.read_study(tmp_path)
-    finals = record.finals_of(searched)
-    assert finals is not None
-    assert finals.user_attrs == {"finalists_of": searched.user_attrs["identity"]}
+    with pytest.raises(UserInputError, match=r"was begun before version 0\.2\.0 of this program"):
+        run(make_plan(tmp_path, budget=2))
 
 
 def test_the_files_of_a_deleted_study_are_moved_and_never_mixed(tmp_path: Path) -> None:

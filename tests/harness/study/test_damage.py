@@ -32,7 +32,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("whole")
     plan = make_plan(folder)
     storage = open_storage(sqlite_url(folder / "optuna.db"))
-    study = record.create_study(storage, "fake", plan.facts, plan.recipes)
+    study = record.create_study(storage, "fake", plan.setup, plan.recipes)
     study.set_user_attr("baseline", {"noop": 0.2, "warm_start": 0.2, "oracle": 0.9})
     for number in range(12):
         trial = record.ask(study, plan.space, "random", number)

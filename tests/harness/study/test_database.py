@@ -200,7 +200,7 @@ def test_a_database_is_found_by_any_path(
     folder.mkdir()
     plan, file = make_plan(folder), folder / "optuna.db"
     storage = open_storage(sqlite_url(file))
-    record.create_study(storage, "fake", plan.facts, plan.recipes)
+    record.create_study(storage, "fake", plan.setup, plan.recipes)
     storage.engine.dispose()
     access = os.access
     with monkeypatch.context() as unwritable:

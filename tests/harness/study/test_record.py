@@ -123,7 +123,7 @@ def test_best_yaml_of_version_1_is_what_that_version_wrote(tmp_path: Path) -> No
 @pytest.mark.usefixtures("unmirrored")
 def test_a_study_of_version_1_goes_on_and_gets_the_version(tmp_path: Path) -> None:
     run(make_plan(tmp_path, both=True, budget=4), stop_after=2)
-    forget(tmp_path, "record_version", "trainer", "guards", "repository")
+    forget(tmp_path, "record_version", "trainer", "program", "repository")
     outcome = run(make_plan(tmp_path, both=True, budget=4))
     assert outcome.done == 4
     study = read_study(tmp_path)

@@ -43,7 +43,7 @@ def suggestions(study: Study) -> list[tuple[object, ...]]:
 
 def fresh(folder: Path) -> Study:
     plan = make_plan(folder)
-    return record.create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
+    return record.create_study(InMemoryStorage(), "fake", plan.setup, plan.recipes)
 
 
 @pytest.mark.parametrize("sampler", get_args(SamplerName))

@@ -26,7 +26,7 @@ RECIPES = 9
 
 def fresh(folder: Path) -> Study:
     plan = make_plan(folder, both=True)
-    return record.create_study(InMemoryStorage(), "fake", plan.facts, plan.recipes)
+    return record.create_study(InMemoryStorage(), "fake", plan.setup, plan.recipes)
 
 
 def height(params: dict[str, Any]) -> float:
@@ -80,7 +80,7 @@ def test_going_on_equals_never_having_stopped(sampler: SamplerName, tmp_path: Pa
 def test_the_kind_is_that_of_the_place_however_many_run_and_whatever_fails(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, both=True)
     storage = OnlyWriter(open_storage(sqlite_url(tmp_path / "optuna.db")))
-    study = record.create_study(storage, "fake", plan.facts, plan.recipes)
+    study = record.create_study(storage, "fake", plan.setup, plan.recipes)
     asked = [record.ask(study, SPACE, "tpe", seed=3) for _ in range(15)]
     for trial in asked:
         study.tell(trial, state=TrialState.FAIL)

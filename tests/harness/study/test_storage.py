@@ -24,7 +24,7 @@ def open_both(folder: Path) -> tuple[optuna.Study, optuna.Study]:
     """A study through its only writer, and as anybody else reads it."""
     plan = make_plan(folder)
     url = sqlite_url(folder / "optuna.db")
-    mine = record.create_study(OnlyWriter(open_storage(url)), "s", plan.facts, plan.recipes)
+    mine = record.create_study(OnlyWriter(open_storage(url)), "s", plan.setup, plan.recipes)
     return mine, optuna.load_study(study_name="s", storage=RDBStorage(url))
 
 

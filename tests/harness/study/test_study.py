@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import make_plan
+from driving import make_plan, with_setup
 from optuna import Study
 from optuna.trial import TrialState
 
@@ -19,7 +19,7 @@ from harness.study.urls import without_secrets
 def new_study(folder: Path, **settings: Any) -> Study:
     plan = make_plan(folder, **settings)
     storage = open_storage(sqlite_url(folder / "optuna.db"))
-    return record.create_study(storage, "fake", plan.facts, plan.recipes)
+    return record.create_study(storage, "fake", plan.setup, plan.recipes)
 
 
 def test_a_copy_in_a_folder_that_cannot_be_written_is_read_as_it_lies(
@@ -79,7 +79,7 @@ def test_a_half_made_study_is_made_anew(tmp_path: Path) -> None:
     half.enqueue_trial({})
     assert record.find_study(storage, "half") is None
     plan = make_plan(tmp_path)
-    made = record.create_study(storage, "half", plan.facts, plan.recipes)
+    made = record.create_study(storage, "half", plan.setup, plan.recipes)
     assert record.identity_of(made) != "a" * 32
     assert len(made.trials) == len(plan.recipes)
     assert record.find_study(storage, "half") is not None
@@ -99,18 +99,19 @@ def test_what_made_the_numbers_may_not_change(
     tmp_path: Path, key: str, value: Any, named: str
 ) -> None:
     study = new_study(tmp_path)
-    facts = dict(make_plan(tmp_path).facts)
-    record.check_same(study, {**facts, "device": "cuda:0", "budget": 9, "created": "later"})
+    plan = make_plan(tmp_path)
+    others = {"device": "cuda:0", "budget": 9, "created": "later"}
+    record.check_same(study, with_setup(plan, **others).setup)
     with pytest.raises(UserInputError) as refused:
-        record.check_same(study, {**facts, key: value})
+        record.check_same(study, with_setup(plan, **{key: value}).setup)
     assert named in str(refused.value)
 
 
 def test_another_precision_is_refused_by_its_name(tmp_path: Path) -> None:
     study = new_study(tmp_path)
-    facts = dict(make_plan(tmp_path).facts)
+    plan = make_plan(tmp_path)
     with pytest.raises(UserInputError) as refused:
-        record.check_same(study, {**facts, "train": {**facts["train"], "precision": "bfloat16"}})
+        record.check_same(study, with_setup(plan, train={"precision": "bfloat16"}).setup)
     assert "with another precision (float32, now bfloat16): go on" in str(refused.value)
 
 

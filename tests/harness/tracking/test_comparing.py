@@ -45,8 +45,8 @@ def mirrored(runs: Path, tmp_path: Path) -> StudyStore:
         tracker.begin(task, {})
         for step in steps:
             value = step / 100
-            rung = Rung(step, value, COMPONENTS | {"r_0": value}, LOSSES, b"", coloured(step))
-            tracker.rung(task.name, rung)
+            rung = Rung(step, value, COMPONENTS | {"r_0": value}, LOSSES, coloured(step))
+            tracker.rung(task, rung)
         tracker.end(task.name, Ending("KILLED", "pruned"))
     tracker.finish()
     assert warnings == []
@@ -115,7 +115,7 @@ def test_a_study_of_an_earlier_version_goes_on_in_its_runs(runs: Path, tmp_path:
     waiting = Outbox(tmp_path / "out").put(Entry("t000"))
     waiting.write_bytes(json.dumps(old | {"at": 5}).encode() + b"\n" + PIXEL)
     tracker, warnings = tracker_of(study_store(runs), tmp_path / "out")
-    tracker.rung("t000", Rung(20, 0.4, COMPONENTS, LOSSES, b"", coloured(20)))
+    tracker.rung(TrialTask(0, PARAMS, 0), Rung(20, 0.4, COMPONENTS, LOSSES, coloured(20)))
     tracker.finish()
     assert warnings == []
     later = opened(runs)

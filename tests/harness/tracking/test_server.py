@@ -46,8 +46,8 @@ def write_runs(paths: RunPaths, name: str) -> None:
     for number in range(2):
         task = TrialTask(number, PARAMS, 0)
         tracker.begin(task, {"recipe": "recommended"})
-        tracker.rung(task.name, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, b"", PIXEL))
-        tracker.rung(task.name, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, b"", PIXEL))
+        tracker.rung(task, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
+        tracker.rung(task, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
         tracker.end(task.name, Ending("FINISHED", "complete"))
     tracker.conclude(Ending("FINISHED", "finished"), Left(1, "the note"))
     tracker.finish()

@@ -166,8 +166,8 @@ def tell(tracker: MlflowTracker) -> None:
         task = TrialTask(number, PARAMS, 0, "search" if number else "final")
         tracker.begin(task, {"recipe": "recommended"})
         for step in (10, 20):
-            rung = Rung(step, step / 100, {"D": 0.1}, {"G_L1": 0.2}, b"", PIXEL)
-            tracker.rung(task.name, rung)
+            rung = Rung(step, step / 100, {"D": 0.1}, {"G_L1": 0.2}, PIXEL)
+            tracker.rung(task, rung)
         tracker.end(task.name, Ending("KILLED", "pruned", "why"))
 
 

@@ -10,7 +10,7 @@ from optuna.storages import InMemoryStorage
 from searching import run as search
 
 from harness.search.search import recorded_runs
-from harness.study.study import FINALISTS, identity_of
+from harness.study.study import FINALISTS
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import IDENTITY_TAG, StudyStore
 
@@ -116,5 +116,4 @@ def test_the_record_names_runs_of_trials_of_finalists_and_the_studys_own() -> No
         trial.set_user_attr("mlflow_run", run)
         trial.set_user_attr("finalist", "recommended")
     study.ask()
-    identity_of(study)
     assert recorded_runs(study) == {"of the study", "of a trial", "of a finalist"}

@@ -79,7 +79,7 @@ def scores_of(trials: Trials, tasks: list[TrialParams]) -> list[float]:
     for number, params in enumerate(tasks):
         result = trials.run(TrialTask(number, params, 0), report)
         assert result is not None
-        assert result.rung.panel.startswith(b"\x89PNG")
+        assert result.panel.startswith(b"\x89PNG")
     return scores
 
 
@@ -361,7 +361,7 @@ def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
     """A quarter of the GPU stays free, below which captured steps are dropped again."""
-    rung = Rung(2, 0.5, {}, {}, b"")
+    rung = Rung(2, 0.5, {}, {})
     monkeypatch.setattr(Trials, "run_trial", lambda *_: TrialResult(rung, (), None))
     with PretendedGpu():
         trials = make_trials(dataset, tmp_path, train=SETTINGS, device="cuda:0")

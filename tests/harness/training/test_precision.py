@@ -214,7 +214,7 @@ def test_workers_and_the_record_get_the_precision(
 ) -> None:
     with PretendedGpu():
         plan = planned(my_pairs, device=device, precision=precision)
-    assert plan.trial_plan.train.precision == plan.facts["train"]["precision"] == used
+    assert plan.trial_plan.train.precision == plan.setup.train.precision == used
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])

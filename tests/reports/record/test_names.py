@@ -49,7 +49,7 @@ def test_they_are_those_of_the_search_space_and_of_its_recipes() -> None:
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 def test_a_study_of_version_0_1_is_read_under_the_names_of_today(lang: str) -> None:
-    study = empty_study(finalists=FINALISTS)
+    study = empty_study(finalists=FINALISTS, record_version=1)
     add_trial(study, RECIPES["recommended"], recipe="best")
     add_trial(study, RECIPES["problem"], recipe="problem")
     add_trial(study, RECIPES["lower_L1"])
@@ -79,7 +79,7 @@ def test_a_comparison_of_a_file_called_best_keeps_its_name() -> None:
         "rows": rows, "winner": "mine.yaml", "as_is": None,
         "verdict": "better than best by 0.0200",
     }  # fmt: skip
-    finals = StudyRecord.of(empty_study(finalists=noted)).finalists
+    finals = StudyRecord.of(empty_study(finalists=noted, record_version=1)).finalists
     assert finals is not None
     assert finals.as_data() == noted
 

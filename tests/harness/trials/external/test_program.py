@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from driving import with_setup
 from null_tracker import NullTracker
 
 import harness.search.search
@@ -55,9 +56,8 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
     train = plan.trial_plan.train.but({"steps": 6, "rungs": (3, 6)})
     assert plan.trial_plan.warm_start == "none"
     plan = replace(
-        plan,
+        with_setup(plan, train=train.model_dump(mode="json")),
         trial_plan=plan.trial_plan.model_copy(update={"train": train}),
-        facts={**plan.facts, "train": train.model_dump(mode="json")},
     )
     outcome = run_search(plan, QuietView(), StopSwitch(None), trial_runner)
     assert (outcome.counts["complete"], outcome.counts.get("fail")) == (3, None)
