@@ -11,13 +11,8 @@ from typing import Any, Literal
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.commands.next_command import (
-    NOWHERE,
-    Where,
-    length_of_training,
-    status_command,
-    training_command,
-)
+from reports.commands.lengths import length_of_training
+from reports.commands.next_command import NOWHERE, Where, status_command, training_command
 from reports.record.finalists import FinalistRow, Finalists, Interval
 from reports.record.names import RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (

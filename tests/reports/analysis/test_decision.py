@@ -272,7 +272,10 @@ def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: P
         *("harness", "export", "--format", "command", "--run-dir", str(folder.parent)),
         *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
     ]
-    said = "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs."
+    said = (
+        "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs. The "
+        "trials were smaller (128 px, ngf 16), so that many could be compared in little time."
+    )
     assert decided(study, where).trains == said.format(1024)
     study.set_user_attr("pinned", {"crop_size": 512})
     assert decided(study, where).trains == said.format(512)
