@@ -353,22 +353,26 @@ def nearest(folder: Path) -> Path:
 
 
 @contextmanager
-def sole_writer(folder: Path, lock: Path, doing: str) -> Iterator[None]:
-    """Create the folder and lock it; the system releases the lock when the process ends.
+def sole_writer(folder: Path, lock: Path, doing: str, option: str = "--out") -> Iterator[None]:
+    """Lock a folder while the block runs; the system releases the lock if the process dies.
 
     Args:
-        lock: a file in the folder, which remains there.
+        lock: a file in the folder or beside it; the folder that it is in is created.
         doing: the activity for the error message, such as "training".
+        option: the option that chooses the folder.
 
     Raises:
         UserInputError: another process has the lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(lock, timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
     except Timeout:
         raise UserInputError(
             f"Another process is {doing} in {folder}: wait for it, stop it, or choose another "
-            "folder with --out DIR."
+            f"folder with {option} DIR."
         ) from None

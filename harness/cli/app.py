@@ -29,6 +29,7 @@ from harness.cli.misuse import MISUSE, correction
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, disk_full, inline
+from harness.signals import STOPPED_BY_USER, handled, interrupt
 from harness.study.urls import scrubbed
 
 # Errors about a path that the user chose, rather than bugs.
@@ -86,6 +87,7 @@ def main() -> None:
     """The `harness` command.
 
     Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user.
+    A command without signal handlers of its own is interrupted by SIGTERM and SIGHUP as by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         # Escape characters that the terminal cannot print, rather than fail.
@@ -95,7 +97,10 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
         told = {"search": {"debug": debug}}
-        sys.exit(app(words, prog_name="harness", standalone_mode=False, default_map=told))
+        with handled(interrupt):
+            sys.exit(app(words, prog_name="harness", standalone_mode=False, default_map=told))
+    except KeyboardInterrupt:
+        sys.exit(STOPPED_BY_USER)
     except MISUSE as error:
         print(correction(error), file=sys.stderr)
         sys.exit(2)

@@ -5,18 +5,15 @@ import secrets
 import sys
 import webbrowser
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
-from filelock import FileLock
 from optuna import Study
 
 from harness.errors import inline
-from harness.paths import lock_beside
-from harness.study.storage import PatientStorage
-from harness.study.urls import sqlite_file
+from harness.study.locks import only_judge
 from reports.analysis.judgements import CHOICES, Pair, note, pairs_to_judge, unjudged
 from reports.page.look import page
 from reports.page.look_result import result
@@ -66,7 +63,7 @@ class PairsServer(ThreadingHTTPServer):
         """
         if choice not in CHOICES or not 0 <= place < len(self.pairs):
             return False
-        with self.lock, lock_of(self.study):
+        with self.lock, only_judge(self.study):
             if self.pairs[place] in unjudged(self.study, self.pairs):
                 note(self.study, self.pairs[place], choice)
         return True
@@ -83,13 +80,6 @@ class PairsServer(ThreadingHTTPServer):
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             print(f"Not kept: {inline(error)}", file=sys.stderr, flush=True)
-
-
-def lock_of(study: Study) -> AbstractContextManager[Any]:
-    """Lock the judgements against another command, where the study is in a file."""
-    storage = getattr(study._storage, "_backend", None)
-    file = sqlite_file(storage.url) if isinstance(storage, PatientStorage) else None
-    return FileLock(lock_beside(file, f"{study.study_name} judged")) if file else nullcontext()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -41,7 +41,8 @@ def run(
     from harness.search.comparison import plan_comparison
     from harness.search.result import as_data, confirmation, decision_lines
     from harness.search.search import run_search
-    from harness.search.stop_signals import STOPPED_BY_USER, StopSwitch
+    from harness.search.stop_signals import StopSwitch
+    from harness.signals import STOPPED_BY_USER
     from harness.trials.launchers.local import import_for_workers
     from harness.trials.worker import trial_runner
 

@@ -75,7 +75,7 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
     from harness.console.views import make_view
     from harness.search.result import as_data, as_lines
     from harness.search.search import search
-    from harness.search.stop_signals import STOPPED_BY_USER
+    from harness.signals import STOPPED_BY_USER
 
     # Imports create many objects and no garbage: collect less often.
     gc.set_threshold(100_000)

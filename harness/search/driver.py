@@ -97,7 +97,9 @@ class Driver:
             messages = self.launcher.wait(TICK)
             self.note_waiting(time.monotonic() - began)
             for number, message in messages:
-                self.hear(number, message)
+                # Schedulers signal every process: what failed of it is put back in the queue.
+                if not (isinstance(message, Failed | Died) and stop()):
+                    self.hear(number, message)
         return False
 
     def note_waiting(self, seconds: float) -> None:

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from reports.page.live import Live, RunningTrial
     from reports.record.names import PhaseName
 
-# Minimum of seconds between two pages, and the share of a core that writing them may take. A page
-# takes 0.3 s of CPU time with 50 trials and 0.5 s with 1,000.
+# Seconds between the first pages, the minimum between later ones, and the share of a core that
+# writing those may take. A page takes 0.3 s of CPU time with 50 trials and 0.5 s with 1,000.
+SOON = 5.0
 EVERY = 10.0
 SHARE = 0.02
 ENDS_WITHIN = 10.0
@@ -106,15 +107,16 @@ def main() -> None:
 
 def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
     """Write pages until the pipe closes, and a last one then; open the first in a browser."""
-    interval, opened = EVERY, False
+    interval, opened = SOON, False
     while True:
-        began = time.process_time()
-        if write_page(order, interval) and not opened:
+        began, first = time.process_time(), not opened
+        if write_page(order, interval) and first:
             opened = True
             show_in_browser(RunPaths(Path(order["run_dir"])).study(order["study"]).report_html)
-        interval = max(EVERY, (time.process_time() - began) / SHARE)
         if closed_within(pipe, interval):
             break
+        if not first:  # whose time was mostly that of imports
+            interval = max(EVERY, (time.process_time() - began) / SHARE)
     write_page(order, None)
 
 
@@ -180,7 +182,7 @@ def live_of(study: "Study", interval: float) -> "Live":
         done=sum(trial.state in ended for trial in (*searched, *final)),
         budget=record.setup.budget,
         left=f"about {rough(left)}" if left else "",
-        preparing=record.baseline is None,
+        preparing="" if record.baseline else record.setup.warm_start,
         running=tuple(running),
         written=time.time(),
         interval=interval,

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -46,11 +47,8 @@ def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
     """
     file = sqlite_file(database.url)
     if database.engine.name == "postgresql":
-        # PostgreSQL releases an advisory lock when its session ends, for whatever reason.
-        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-            session.detach()  # close it at the end: in the pool it would keep the lock
-            lock = text("SELECT pg_try_advisory_lock(hashtext(:name))")
-            if not session.execute(lock, {"name": f"pix2pix-blur-harness {name}"}).scalar():
+        with advisory_lock(database, "pg_try_advisory_lock", name) as locked:
+            if not locked:
                 raise searched_already(name, signer(database, name))
             yield
     elif file is not None:
@@ -58,6 +56,35 @@ def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@contextmanager
+def only_judge(study: Study) -> Iterator[None]:
+    """Wait for another command that notes a judgement in the study, then lock it out."""
+    database = getattr(study._storage, "_backend", None)
+    name = f"{study.study_name} judged"
+    if not isinstance(database, PatientStorage):
+        yield
+    elif database.engine.name == "postgresql":
+        with advisory_lock(database, "pg_advisory_lock", name):
+            yield
+    elif file := sqlite_file(database.url):
+        with FileLock(lock_beside(file, name)):
+            yield
+    else:
+        yield
+
+
+@contextmanager
+def advisory_lock(database: PatientStorage, function: str, name: str) -> Iterator[Any]:
+    """Lock a name by a function of PostgreSQL, whose result is yielded.
+
+    PostgreSQL releases the lock when its session ends, for whatever reason.
+    """
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+        session.detach()  # close it at the end: in the pool it would keep the lock
+        call = text(f"SELECT {function}(hashtext(:name))")
+        yield session.execute(call, {"name": f"pix2pix-blur-harness {name}"}).scalar()
 
 
 @contextmanager

@@ -47,12 +47,6 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
         UserInputError: the run folder has no such study, or MLflow's database is damaged.
         HarnessError: no port is free, or the server does not start.
     """
-    # A shell starts background jobs with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    # Under nohup SIGHUP is ignored, and must stay so.
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, interrupt)
     base = f"http://{HOST}:{free_port(port)}"
     with served(paths) as (database, log):
         print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
@@ -73,11 +67,6 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
             pass
         finally:
             end(server)
-
-
-def interrupt(*_: object) -> None:
-    """Signal handler: raise KeyboardInterrupt, which ends the server."""
-    raise KeyboardInterrupt
 
 
 def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
@@ -186,9 +175,7 @@ def page_of(experiment: "Experiment | None") -> str:
 
 
 def end(server: "subprocess.Popen[bytes]") -> None:
-    """End the server and its child processes; a second Ctrl-C does not interrupt this."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    """End the server and its child processes."""
     signal_group(server, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         server.wait(timeout=ENDS_WITHIN)

@@ -160,7 +160,6 @@ def serve(
     Args:
         environment: the driver's; that of the fork server may be out of date.
     """
-    leave_signals_to_driver()
     os.environ.clear()
     os.environ.update(environment)
     limit_spinning()
@@ -251,16 +250,6 @@ def discard_output(log: Path) -> None:
     os.dup2(null, 2)
     os.close(null)
     faulthandler.enable(log.open("a"))
-
-
-def leave_signals_to_driver() -> None:
-    """Ignore the signals by which a search is stopped: its driver ends its workers.
-
-    Terminals and schedulers send them to every process of a search at once. A fork server that
-    ended with them would fail a driver that replaces a worker before it sees its own signal.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def limit_spinning() -> None:

@@ -16,34 +16,32 @@ from reports.texts.translations import Translate
 def all_figures(
     frame: pd.DataFrame, summary: Summary, rungs: Sequence[RungRecord], say: Translate
 ) -> dict[str, Figure]:
-    """Every figure that the study has data for, by name."""
+    """Every figure that the study has data for, by name; a single point makes none."""
     done = frame[frame["score"].notna()]
-    figures = {"history": history(frame, summary, say)}
+    figures: dict[str, Figure] = {}
+    if len(done) + len(stopped_in(frame)) > 1:
+        figures["history"] = history(frame, summary, say)
     alike = done[done["trial"].isin(summary.alike)]
     for name in PARAMS:
         if alike[name].nunique() > 1:
             figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
     if len(alike) > 1:
         figures["parallel"] = parallel(alike, summary.sign, say)
-    if summary.objectives and len(done):
+    if summary.objectives and len(done) > 1:
         figures["front"] = front(done, summary, say)
     if len(rungs) > 1:
-        figures["losses"] = losses(rungs, say)
         figures["course"] = course(rungs, say)
+        if (lines := losses(rungs, say))["data"]:
+            figures["losses"] = lines
     return figures
 
 
 def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
     """Score by trial, the best so far, and the levels that every score is compared with."""
     done = frame[frame["score"].notna()]
-    stopped = frame[(frame["state"] == "pruned") & frame["last_value"].notna()]
+    stopped = stopped_in(frame)
     best = (summary.sign * (summary.sign * done["score"]).cummax()).tolist()
     line = {"shape": "hv", "color": "good", "width": 2}
-    levels = [
-        (summary.noop, "noop_short", "dot"),
-        (summary.warm_start, "warm_start_short", "dash"),
-        (summary.baseline.score if summary.baseline else None, "recommended_short", "dashdot"),
-    ]
     data = [
         points(done, "trial", "score", say("completed"), "accent", 8),
         points(stopped, "trial", "last_value", say("pruned_at_last"), "muted", 5),
@@ -58,10 +56,27 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
             line={"dash": dash, "color": "ink", "width": 1},
             hovertemplate=f"{safe(say(name))}: %{{y:.4f}}<extra></extra>",
         )
-        for value, name, dash in levels
-        if value is not None
+        for name, value, dash in levels(summary)
     ]
-    return {"data": data, "layout": axes(say("trial"), say("score"))}
+    return {
+        "data": [each for each in data if each["x"]],
+        "layout": axes(say("trial"), say("score")),
+    }
+
+
+def levels(summary: Summary) -> list[tuple[str, float, str]]:
+    """The scores that every trial is compared with: text, value and dash of each."""
+    known = (
+        ("noop_short", summary.noop, "dot"),
+        ("warm_start_short", summary.warm_start, "dash"),
+        ("recommended_short", summary.baseline.score if summary.baseline else None, "dashdot"),
+    )
+    return [(name, value, dash) for name, value, dash in known if value is not None]
+
+
+def stopped_in(frame: pd.DataFrame) -> pd.DataFrame:
+    """The trials that were stopped at a rung, with a score there."""
+    return frame[(frame["state"] == "pruned") & frame["last_value"].notna()]
 
 
 def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:

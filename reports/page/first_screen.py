@@ -63,7 +63,7 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
     """The scores of the first screen: the finalists' means, or else those of single runs.
 
     The line is the score of the picture returned unchanged, on the same pictures. The decided
-    setting is marked.
+    setting is marked. A number that nothing compares with makes no chart.
     """
     if summary.finals is not None:
         rows = [
@@ -75,9 +75,10 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
         for one in chief_of(summary)
         if one.score is not None
     ]
-    if summary.warm_start is not None:
+    if rows and summary.warm_start is not None:
         rows.append(Dot(say("warm_start_short"), summary.warm_start))
-    return dots(rows, summary.noop, number)
+    alone = len(rows) == 1 and summary.noop is None
+    return dots([] if alone else rows, summary.noop, number)
 
 
 def finalist_dot(row: FinalistRow, decision: Decision, say: Translate) -> Dot:

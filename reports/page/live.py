@@ -28,7 +28,8 @@ class Live:
     Attributes:
         done: trials of the budget that have ended.
         left: the remaining time in words; "" if it is not known.
-        preparing: whether the shared warm start is not made yet.
+        preparing: what is being made before the first trial, as `StudySetup.warm_start` has it: the
+            `shared` warm start, that of the user's model (`init-from`), or `none`; "": it is made.
         running: by number.
         written: when, in seconds since the epoch.
         interval: seconds after which the page loads itself again.
@@ -37,7 +38,7 @@ class Live:
     done: int
     budget: int
     left: str
-    preparing: bool
+    preparing: str
     running: tuple[RunningTrial, ...]
     written: float
     interval: float

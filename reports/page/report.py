@@ -17,8 +17,9 @@ from reports.commands.train_py import PLACEHOLDER_DATA
 from reports.export.best_yaml import best_config
 from reports.export.trials_table import trials_frame
 from reports.page.dot_chart import Dot, Dots, dots
-from reports.page.figures import all_figures
+from reports.page.figures import all_figures, levels
 from reports.page.first_screen import progress, remarks, scores, setting_name
+from reports.page.glossary import guide_settings, word_links
 from reports.page.live import Live
 from reports.page.look_result import result as judged_by_eyes
 from reports.page.picture_strip import shown_pictures
@@ -29,6 +30,12 @@ from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
 from reports.texts.numbers import signed, value
 from reports.texts.translations import Translate, glossary_words, translator
+
+UNUSED = {
+    "none": ("warm_start_steps", "warm_discriminator_steps"),
+    "init-from": ("warm_start_steps",),
+}
+"""Training settings that concern no trial, by what trials begin with."""
 
 
 def write_report(
@@ -84,13 +91,16 @@ def render(
     if winner and record.ours and decision.trial is not None:
         config = commands_on_page(study, decision.trial, where, lang)
     blur = measures_blur(study)
+    words = glossary_words(blur, warm_start=not record.ours or record.ours.warm_start != "none")
     pictures = shown_pictures(summary, decision, panels, say)
     figures = all_figures(frame, summary, rungs, say)
     return template("live.html.j2" if live else "report.html.j2").render(
         live=live,
         say=say,
         lang=lang,
-        words=glossary_words(of_score=blur),
+        words=words,
+        linked=word_links(words, say),
+        guide_settings=guide_settings(say),
         s=summary,
         progress=progress(summary, say),
         decision=decision,
@@ -114,6 +124,7 @@ def render(
         plotly=Markup(get_plotlyjs()),
         figures=Markup(script_json(figures)),
         drawn=set(figures),
+        levels=", ".join(say(name) for name, *_ in levels(summary)),
     )
 
 
@@ -160,12 +171,13 @@ def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
         *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
         *("warm_start", "objective"),
     ]
+    unused = UNUSED.get(setup.warm_start, ())
     of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
     rows = [
         *((say(f"from_{key}"), getattr(setup, key)) for key in of_search),
         (say("from_mlflow_run"), record.mlflow_run),
         *((say(f"from_data_{key}"), getattr(setup.data, key)) for key in of_data),
         *setup.versions.items(),
-        *setup.train.as_data().items(),
+        *(each for each in setup.train.as_data().items() if each[0] not in unused),
     ]
     return [(key, value(entry)) for key, entry in rows if entry is not None]

@@ -19,10 +19,11 @@ OF_THE_SCORE = ("D", "E", "Lrel", "LPIPS", "score")
 """Words of the glossary that explain boundary_sharpness, and no objective of the user's own."""
 
 
-def glossary_words(of_score: bool) -> list[str]:
-    """The keys of the glossary's words, with or without those of boundary_sharpness."""
+def glossary_words(of_score: bool, warm_start: bool = True) -> list[str]:
+    """The keys of the glossary's words, less those that concern nothing in the study."""
     words = [key.removeprefix("word_") for key in LANGUAGES["en"] if key.startswith("word_")]
-    return [word for word in words if of_score or word not in OF_THE_SCORE]
+    absent = {*(() if of_score else OF_THE_SCORE), *(() if warm_start else ("warm_start",))}
+    return [word for word in words if word not in absent]
 
 
 def translator(language: str) -> Translate:

@@ -1,4 +1,4 @@
-"""A whole search on PostgreSQL: restarted in the middle, one driver at a time, its password kept.
+"""A study in PostgreSQL: a restart, one driver and one judge at a time, its password kept.
 
 The tests start a server of their own, on loopback.
 """
@@ -20,12 +20,18 @@ from null_tracker import NullTracker
 from optuna.trial import TrialState
 
 import harness.search.search
+from harness.cli.blind_pairs import PairsServer
 from harness.console.events import Event, TrialEnded
 from harness.console.views import QuietView, View
 from harness.errors import UserInputError
 from harness.search.stop_signals import StopSwitch
 from harness.study.database import open_storage
-from harness.study.locks import only_driver_anywhere
+from harness.study.locks import only_driver_anywhere, only_judge
+from harness.study.study import read_study
+from reports.analysis.judgements import judged_trials, judgements, pairs_to_judge
+from reports.page.look import crops
+from tests.panels import write_panel
+from tests.synthetic_studies import make_study
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(900)]
 PASSWORD = "s3cret-and-long"
@@ -161,3 +167,35 @@ def test_a_wrong_password_is_one_sentence_without_it(server: Server) -> None:
     with pytest.raises(UserInputError, match="cannot be opened") as refused:
         open_storage(wrong)
     assert "wr0ng" not in str(refused.value)
+
+
+def test_two_commands_at_once_count_each_judgement_once(server: Server, tmp_path: Path) -> None:
+    made = make_study(12)
+    optuna.copy_study(
+        from_study_name=made.study_name, from_storage=made._storage, to_storage=server.url
+    )
+    for number in judged_trials(made):
+        write_panel(tmp_path / f"t{number:03d}.png", (20, 200, 20))
+    servers = []
+    for _ in range(2):
+        study = read_study(tmp_path, made.study_name, server.url)
+        pictures = crops(study, tmp_path)
+        servers.append(PairsServer(study, pictures, pairs_to_judge(study, list(pictures), 2)))
+    pairs = servers[0].pairs
+
+    def answer_all(judging: PairsServer) -> None:
+        for place in range(len(pairs)):
+            assert judging.answer(place, "left")
+
+    threads = [threading.Thread(target=answer_all, args=[judging]) for judging in servers]
+    with only_judge(servers[1].study):
+        threads[0].start()
+        threads[0].join(0.2)
+        assert judgements(servers[0].study) == []
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    noted = [(row.picture, {row.left, row.right}) for row in judgements(servers[0].study)]
+    assert noted == [(pair.picture, {pair.left, pair.right}) for pair in pairs]
+    for judging in servers:
+        judging.server_close()

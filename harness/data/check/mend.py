@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 
 from harness.data.check.check import CheckResult
-from harness.data.files.pair_folders import check_new
+from harness.data.files.new_folder import check_new, new_folder
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import read_mask
 from harness.errors import inline
-from harness.paths import check_writable, write_aside
+from harness.paths import check_writable
 
 # Kinds of findings whose pairs are left out: unreadable, or useless for training and scoring.
 LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
@@ -30,24 +30,25 @@ def mend(result: CheckResult, out: Path) -> str:
     Raises:
         UserInputError: `out` is not a new folder, or cannot be written.
     """
-    check_place(out)
     unusable = {finding.name for finding in result.findings if finding.kind in LEFT_OUT}
     unusable |= result.seen_in_training
     written = 0
-    for split, pairs in result.folder.splits.items():
-        for number, files in enumerate(pairs):
-            if files.name in unusable:
-                continue
-            a, b = read_halves(files)
-            name = f"{number:05d}-{Path(files.name).stem}.png"
-            save(np.hstack([a, b]), out / split / name)
-            if files.mask is not None:
-                mask = read_mask(files.mask, *a.shape[:2])
-                save(mask.astype(np.uint8) * 255, out / "masks" / split / name)
-            if files.field is not None:
-                with write_aside((out / "fields" / split / name).with_suffix(".npz")) as aside:
-                    shutil.copyfile(files.field, aside)
-            written += 1
+    with new_folder(out, "--fix") as aside:
+        for split, pairs in result.folder.splits.items():
+            for number, files in enumerate(pairs):
+                if files.name in unusable:
+                    continue
+                a, b = read_halves(files)
+                name = f"{number:05d}-{Path(files.name).stem}.png"
+                save(np.hstack([a, b]), aside / split / name)
+                if files.mask is not None:
+                    mask = read_mask(files.mask, *a.shape[:2])
+                    save(mask.astype(np.uint8) * 255, aside / "masks" / split / name)
+                if files.field is not None:
+                    field = (aside / "fields" / split / name).with_suffix(".npz")
+                    field.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(files.field, field)
+                written += 1
     total = sum(map(len, result.folder.splits.values()))
     return f"{written} of {total} pairs written to {inline(out)}; {total - written} left out"
 
@@ -63,5 +64,5 @@ def check_place(out: Path) -> None:
 
 
 def save(pixels: np.ndarray, file: Path) -> None:
-    with write_aside(file) as aside:
-        Image.fromarray(pixels).save(aside, "PNG")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(file, "PNG")

@@ -269,21 +269,6 @@ def fields_in(folder: Path) -> dict[str, Path]:
     return {stem_of(file, folder): file for file in folder.rglob("*.npz")}
 
 
-def check_new(out: Path, option: str, here: bool = True) -> None:
-    """Refuse an output folder that is not empty.
-
-    Args:
-        here: whether an empty current folder is allowed. Not if the output is renamed into place
-            as a whole, since the current folder cannot be replaced.
-
-    Raises:
-        UserInputError: it is refused; the message names the option that chooses another.
-    """
-    occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if occupied or (not here and out.resolve() == Path.cwd()):
-        raise UserInputError(f"{inline(out)} exists already: name a new folder with {option}.")
-
-
 def from_manifest(file: Path) -> PairFolder:
     """Pairs listed in a CSV or JSONL file; paths are relative to the file's folder."""
     aliases = {name: split for split, names in SPLIT_NAMES.items() for name in names}

@@ -2,15 +2,15 @@
 
 import multiprocessing
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TypeVar
 
 from harness.errors import HarnessError
+from harness.signals import kept_from_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,7 +33,7 @@ def processes_for(items: int) -> int:
 
 def parallel_map(
     work: Callable[[Item], Result], items: Iterable[Item], processes: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yield `work(item)` for every item, in order.
 
     The processes are spawned, so `work` must be a module-level function.
@@ -45,20 +45,20 @@ def parallel_map(
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, depend_on_parent) as pool:
+    with kept_from_children():  # multiprocessing starts a process of its own
+        pool = ProcessPoolExecutor(processes, context, end_with_parent)
+    with pool:
         try:
-            yield from pool.map(work, items)
+            with kept_from_children():  # all others start here
+                results = pool.map(work, items)
+            yield from results
         except BrokenProcessPool as error:
             raise HarnessError(
                 "A process that read pictures was ended from outside, most likely because memory "
                 "ran out: close other programs, or scale the largest pictures down."
             ) from error
-
-
-def depend_on_parent() -> None:
-    """Have the parent handle Ctrl-C, and end with it, also if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def end_with_parent() -> None:

@@ -2,9 +2,9 @@
 
 import json
 import math
-import shutil
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,8 @@ from PIL import Image
 from harness.data.files.bit_depth import WIDEST
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
-from harness.data.files.pair_folders import Split, check_new
+from harness.data.files.new_folder import new_folder
+from harness.data.files.pair_folders import Split
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
 from harness.data.files.processes import parallel_map
 from harness.data.synthesis.displacement_files import save_fields
@@ -91,35 +92,27 @@ def make_pairs(
         UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
     """
     files, passed_over = find_originals(originals)
-    check_new(plan.out, "--out", here=False)
-    plan = replace(plan, bits=bits_of(list(files.values())))
-    for sentence in (account_of(passed_over), depth_remark(plan.bits)):
-        if sentence:
-            remark(sentence)
-    names = list(files)
-    sources = [names[number % len(names)] for number in range(pairs)]
-    aside = plan.out.with_name(f".{plan.out.name}.making")
-    shutil.rmtree(aside, ignore_errors=True)  # left by a killed process
-    try:
-        (aside / "fields").mkdir(parents=True)
-        with (aside / RECORD).open("w", encoding="utf-8") as record:
-            splits = split_of(names)
-            entries = (
-                (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
-            )
-            for done, line in enumerate(parallel_map(make_one, entries, processes), 1):
+    with new_folder(plan.out, "--out") as aside:
+        plan = replace(plan, bits=bits_of(list(files.values())))
+        for sentence in (account_of(passed_over), depth_remark(plan.bits)):
+            if sentence:
+                remark(sentence)
+        names = list(files)
+        splits = split_of(names)
+        sources = [names[number % len(names)] for number in range(pairs)]
+        entries = (
+            (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
+        )
+        (aside / "fields").mkdir()
+        # Closed before the folder is removed, so that no process writes to it any more.
+        with (
+            (aside / RECORD).open("w", encoding="utf-8") as record,
+            closing(parallel_map(make_one, entries, processes)) as lines,
+        ):
+            for done, line in enumerate(lines, 1):
                 record.write(line + "\n")
                 if done < pairs and done % max(10, pairs // 10) == 0:
                     remark(f"{done} of {pairs} pairs are made.")
-        if plan.out.exists():
-            plan.out.rmdir()
-        aside.rename(plan.out)
-    except OSError as error:
-        raise UserInputError(
-            f"{inline(plan.out)} cannot be written ({error.strerror}): name another folder."
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return plan.out
 
 

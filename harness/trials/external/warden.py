@@ -28,7 +28,7 @@ def main() -> None:
     if LIBC is not None:
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
-        program = subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_parent)
+        program = subprocess.Popen(command, start_new_session=True, preexec_fn=before_it_starts)
     except OSError as error:
         print(f"{command[0]} cannot be started: {error.strerror}", flush=True)
         sys.exit(CANNOT_START)
@@ -57,8 +57,10 @@ def end_all(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def end_with_parent() -> None:
-    """In the child, before exec: let the kernel kill the program if this process is killed."""
+def before_it_starts() -> None:
+    """In the child, before exec: let the program have the signals that workers block, and let the
+    kernel kill it if this process is killed."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
+from harness.signals import kept_from_children
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, serve
@@ -40,7 +41,7 @@ def start_server() -> None:
     """Start the fork server unless it runs; it ends with the thread that starts it."""
     shorten_socket_paths()
     # Before Python 3.12.8 the server imports from the folder that it is started in.
-    with contextlib.chdir(Path(__file__).parents[3]):
+    with contextlib.chdir(Path(__file__).parents[3]), kept_from_children():
         forkserver.ensure_running()
 
 
@@ -100,7 +101,8 @@ class LocalLauncher:
             args=(theirs, self.factory, plan, self.log, dict(os.environ)),
             name=f"harness-worker-{number}",
         )
-        process.start()
+        with kept_from_children():
+            process.start()
         theirs.close()  # so that our end reads end-of-file when the worker dies
         self.workers[number] = Worker(number, process, ours)
 

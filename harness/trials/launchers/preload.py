@@ -7,9 +7,8 @@ a fork once they have started. (OpenBLAS's threads do: it handles forks itself.)
 import contextlib
 import gc
 
-from harness.trials.worker import die_with_parent, leave_signals_to_driver, limit_spinning
+from harness.trials.worker import die_with_parent, limit_spinning
 
-leave_signals_to_driver()
 die_with_parent()
 limit_spinning()
 # Imports create many objects and no garbage: the collector would take a quarter of the time.

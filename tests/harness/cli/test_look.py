@@ -13,8 +13,9 @@ from typing import Any
 import optuna
 import pytest
 
-from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer, lock_of
+from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
 from harness.paths import RunPaths
+from harness.study.locks import only_judge
 from harness.study.study import read_study
 from reports.analysis.judgements import judged_trials, judgements, pairs_to_judge
 from reports.page.look import crops
@@ -84,7 +85,7 @@ def test_two_commands_at_once_count_each_pair_once(tmp_path: Path) -> None:
             assert server.answer(place, "left")
 
     threads = [Thread(target=answer_all, args=[server]) for server in servers]
-    with lock_of(servers[1].study):
+    with only_judge(servers[1].study):
         threads[0].start()
         threads[0].join(0.2)
         assert judged(servers[0]) == []

@@ -69,7 +69,9 @@ def test_the_making_of_many_pairs_says_how_far_it_is(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FEWEST_PAIRS", 25)
-    monkeypatch.setattr("harness.data.synthesis.make_pairs.parallel_map", lambda *_: ["{}"] * 25)
+    monkeypatch.setattr(
+        "harness.data.synthesis.make_pairs.parallel_map", lambda *_: (x for x in ["{}"] * 25)
+    )
     said: list[str] = []
     made_for_search(portraits, tmp_path / "made", 128, said.append)
     assert said[1:] == ["10 of 25 pairs are made.", "20 of 25 pairs are made."]

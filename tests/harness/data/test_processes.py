@@ -1,31 +1,89 @@
-"""Processes that read and make pictures: none outlives the command that started it."""
+"""Processes that read and make pictures: none outlives the command, which alone handles signals."""
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
+import pytest
+
+from harness.signals import STOPPED_BY_USER
 
 COMMAND = """
+import sys
 from time import sleep
 from harness.data.files.processes import parallel_map
+from harness.signals import handled, interrupt
 
 if __name__ == "__main__":
-    list(parallel_map(sleep, [0, 0, 600], 2))  # one is busy and one waits for work
+    try:
+        with handled(interrupt):
+            print(list(parallel_map(sleep, map(float, sys.argv[1:]), 2)))
+    except KeyboardInterrupt:
+        sys.exit(130)
 """
 
 
-def test_no_process_outlives_a_killed_command(tmp_path: Path) -> None:
-    script = tmp_path / "command.py"
+def started(folder: Path, *seconds: float) -> "subprocess.Popen[str]":
+    """A command whose two processes sleep, one item after the other; it leads a process group."""
+    script = folder / "command.py"
     script.write_text(COMMAND)
-    with subprocess.Popen([sys.executable, str(script)]) as command:
-        driver = psutil.Process(command.pid)
-        started: list[psutil.Process] = []
-        while sum("spawn_main" in " ".join(each.cmdline()) for each in started) < 2:
-            assert command.poll() is None
-            started = driver.children(recursive=True)
-        command.kill()
-    _, alive = psutil.wait_procs(started, timeout=60)
+    return subprocess.Popen(
+        [sys.executable, str(script), *map(str, seconds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def two_of(command: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """Its two processes, as soon as they exist."""
+    while True:
+        assert command.poll() is None
+        below = psutil.Process(command.pid).children()
+        found = [each for each in below if "spawn_main" in " ".join(each.cmdline())]
+        if len(found) == 2:
+            return found
+
+
+def check_ended(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=60)
     for each in alive:
         each.kill()
     assert not alive
+
+
+def test_no_process_outlives_a_killed_command(tmp_path: Path) -> None:
+    with started(tmp_path, 0, 0, 600) as command:  # one is busy and one waits for work
+        processes = two_of(command)
+        command.kill()
+    check_ended(processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_its_processes_ends_none_of_them(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """From their first moment, when they have run no line of this project."""
+    with started(tmp_path, 0, 0) as command:
+        for process in two_of(command):
+            process.send_signal(number)
+        assert command.communicate(timeout=60) == ("[None, None]\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_ends_the_command_in_order(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with started(tmp_path, 0, 0, *[0.2] * 1000) as command:
+        processes = two_of(command)
+        for _ in range(2):
+            os.killpg(command.pid, number)
+            time.sleep(0.002)  # as GNU timeout
+        assert command.communicate(timeout=60) == ("", "")
+        assert command.returncode == STOPPED_BY_USER
+    check_ended(processes)

@@ -17,7 +17,6 @@ from harness.data.files.picture_reading import read_picture
 from harness.errors import UserInputError
 from harness.evaluation.padding import mirrored, padded
 from harness.evaluation.restore import (
-    LOCK,
     in_tiles,
     load_generator,
     ramp,
@@ -169,7 +168,7 @@ def test_a_restored_picture_stands_whole_or_not_at_all(
     with pytest.raises(OSError, match="No space left"):
         list(restore_pictures(checkpoint, [picture], tmp_path / "out", "cpu"))
     assert written.read_bytes() == before
-    assert [file for file in written.parent.iterdir() if file.suffix != ".lock"] == [written]
+    assert list(written.parent.iterdir()) == [written]
 
 
 def test_a_picture_of_the_network_s_own_size_is_not_padded(tmp_path: Path) -> None:
@@ -255,7 +254,7 @@ def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_restored(
     with pytest.raises(UserInputError, match=r"^1 of 3 pictures could not be restored: .*b\.png"):
         next(restoring_all)
     assert written == ["a.png", "c.png"]
-    assert {file.name for file in out.iterdir()} == {*written, LOCK}
+    assert {file.name for file in out.iterdir()} == {*written}
 
 
 class TestRefusals:

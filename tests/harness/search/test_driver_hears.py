@@ -23,6 +23,7 @@ from optuna.trial import TrialState
 
 from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError
+from harness.search.stop_signals import StopSwitch
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Baseline, Pace, Rung, TrialResult
 from harness.trials.worker import (
@@ -218,3 +219,22 @@ def test_the_result_of_a_trial_that_was_told_to_stop_leaves_no_weights(tmp_path:
     (trial,) = made.driver.phase.study.get_trials(states=(TrialState.PRUNED,))
     assert trial.user_attrs["reason"] == "diverged: the score at step 10 is nan"
     assert not weights.exists()
+
+
+@pytest.mark.parametrize("said", [Died, Failed], ids=lambda kind: kind.__name__)
+def test_what_fails_while_the_search_is_stopped_is_put_back(
+    tmp_path: Path, said: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slurm ends a step by a signal to all of its processes, an external trainer's too."""
+    made = working(tmp_path)
+    stop = StopSwitch(None)
+
+    def wait(_: float) -> list[tuple[int, Message | Died]]:
+        stop.stop()
+        return [(0, SAID[said])]
+
+    monkeypatch.setattr(made.launcher, "wait", wait)
+    assert not made.driver.run(stop)
+    assert made.states == [TrialState.RUNNING]
+    made.driver.give_up()
+    assert made.states == [TrialState.WAITING]

@@ -24,6 +24,7 @@ from harness.search.stop_signals import StopSwitch
 from harness.search.time_left import note_undertaken
 from harness.study.database import sqlite_url
 from harness.study.study import final_study
+from tests.reports.page.parsed_page import Page
 from tests.synthetic_studies import SPACE, make_study
 
 LIVE = 'class="live"'
@@ -71,7 +72,7 @@ def study_of(order: dict[str, Any]) -> optuna.Study:
 def test_it_tells_how_far_the_search_is(order: dict[str, Any]) -> None:
     study = study_of(order)
     live = live_of(study, 10)
-    assert (live.done, live.budget, live.preparing) == (12, 50, False)
+    assert (live.done, live.budget, live.preparing) == (12, 50, "")
     assert live.left.startswith("about ")
     first, second = live.running
     assert (first.name, first.step, first.steps, first.score) == ("t012", 220, 400, 0.2345)
@@ -145,7 +146,7 @@ class Pipe:
         self.waits = waits
 
     def closed(self, _: object, seconds: float) -> bool:
-        assert seconds >= live_report.EVERY
+        assert seconds >= live_report.SOON
         self.waits -= 1
         return self.waits == 0
 
@@ -166,6 +167,54 @@ def test_pages_are_written_until_the_driver_ends_and_opened_once(
     write_pages(order, sys.stdin)
     assert [interval is None for interval in intervals] == [False] * 4 + [True]
     assert opened == [report_of(order)]
+
+
+def test_the_first_pages_come_soon_and_later_ones_as_their_writing_costs(
+    order: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first page's time is mostly that of imports."""
+    costs, intervals, waits = [1.1, 0.3, 0.3, 0.1, 0.3], [], []
+
+    def write(_: object, interval: float | None) -> bool:
+        intervals.append(interval)
+        return True
+
+    def closed(_: object, seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) == 5
+
+    monkeypatch.setattr(live_report, "write_page", write)
+    monkeypatch.setattr(live_report, "show_in_browser", lambda _: None)
+    monkeypatch.setattr(live_report, "closed_within", closed)
+    monkeypatch.setattr(
+        live_report.time, "process_time", lambda: 100.0 + sum(costs[: len(intervals)])
+    )
+    write_pages(order, sys.stdin)
+    assert waits == pytest.approx([5, 5, 15, 15, 10])
+    assert intervals == [*waits, None]
+
+
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [
+        ("shared", "The warm start that all trials begin with is being trained."),
+        ("init-from", "Your model is being prepared for the trials."),
+        ("none", "The first trials are about to start."),
+    ],
+)
+def test_before_the_first_trial_it_says_what_is_being_made(
+    order: dict[str, Any], start: str, says: str
+) -> None:
+    study = study_of(order)
+    study.set_user_attr("warm_start", start)
+    study.set_user_attr("baseline", None)
+    assert write_page(order, 10)
+    page = Page(report_of(order).read_text()).text
+    assert says in page
+    assert ("warm start that" in page) == (start == "shared")
+    study.set_user_attr("baseline", {"noop": 0.22, "warm_start": None, "oracle": 0.96})
+    assert write_page(order, 10)
+    assert says not in Page(report_of(order).read_text()).text
 
 
 def test_a_pipe_says_that_its_other_end_is_closed() -> None:

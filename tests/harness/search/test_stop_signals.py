@@ -1,11 +1,17 @@
 """Signals: what asks for an orderly stop, and what ends the process at once."""
 
+import fcntl
 import os
+import pty
 import signal
+import subprocess
+import sys
+import termios
 
 import pytest
 
-from harness.search.stop_signals import SECOND_AFTER, STOPPED_BY_USER, StopSwitch
+from harness.search.stop_signals import StopSwitch
+from harness.signals import SECOND_AFTER, STOPPED_BY_USER
 
 
 class ExitedError(Exception):
@@ -20,8 +26,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def leave(code: int) -> None:
         raise ExitedError(code)
 
-    monkeypatch.setattr("harness.search.stop_signals.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("harness.search.stop_signals.os._exit", leave)
+    monkeypatch.setattr("harness.signals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.signals.os._exit", leave)
     return now
 
 
@@ -52,7 +58,8 @@ def test_a_signal_after_the_time_limit_is_the_first(clock: list[float]) -> None:
     clock[0] += 6
     assert stop()
     assert stop.reason == "timeout"
-    stop.receive(signal.SIGINT, None)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGINT)
     assert stop.reason == "user"
 
 
@@ -62,6 +69,32 @@ def test_a_closed_terminal_stops_in_order(clock: list[float]) -> None:
         os.kill(os.getpid(), signal.SIGHUP)
         assert stop()
     assert stop.reason == "user"
+
+
+def test_what_is_printed_to_a_closed_terminal_is_no_error() -> None:
+    """How the search ended is printed after the terminal is gone."""
+    code = (
+        "import sys, time; from harness.search.stop_signals import StopSwitch\n"
+        "stop = StopSwitch(None)\n"
+        "with stop.on_signals():\n"
+        "    print('begun', flush=True)\n"
+        "    while not stop(): time.sleep(0.01)\n"
+        "    print('stopped', flush=True)\n"
+        "print('kept', file=sys.stderr, flush=True)"
+    )
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as process:
+        os.close(its)
+        assert os.read(ours, 100) == b"begun\r\n"
+        os.close(ours)
+        assert process.wait(timeout=60) == 0
 
 
 def test_under_nohup_a_closed_terminal_stops_nothing(clock: list[float]) -> None:

@@ -34,14 +34,15 @@ HTTPServer(("127.0.0.1", int(sys.argv[1])), Answering).serve_forever()
 """
 UI = """
 import sys
-from pathlib import Path
 import harness.tracking.server
-from harness.paths import RunPaths
+from harness.cli.app import main
 
+folder, server = sys.argv[1:]
 harness.tracking.server.server_command = lambda database, artifacts, base: [
-    sys.executable, sys.argv[2], base.rpartition(":")[2]
+    sys.executable, server, base.rpartition(":")[2]
 ]
-harness.tracking.server.serve_ui(RunPaths(Path(sys.argv[1])), 5600, None, open_browser=False)
+sys.argv = ["harness", "ui", "--run-dir", folder, "--no-browser"]
+main()
 """
 
 

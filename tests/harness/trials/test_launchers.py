@@ -246,16 +246,33 @@ def test_signals_that_stop_a_search_end_neither_workers_nor_their_server(
         assert serving()[0] == server
 
 
+@pytest.mark.skipif(not FORKED, reason="workers are spawned here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_does_not_end_a_fork_server_that_starts(number: int) -> None:
+    """In its first moment, when it has run no line of this project."""
+    code = f"""
+import os
+from multiprocessing import forkserver, get_context
+from harness.trials.launchers.local import start_server
+start_server()
+os.kill(forkserver._forkserver._forkserver_pid, {int(number)})
+worker = get_context("forkserver").Process(target=int)
+worker.start()
+worker.join()
+assert worker.exitcode == 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not FORKED, reason="workers are spawned here")
 def test_the_fork_server_imports_the_libraries_and_does_not_initialise_cuda() -> None:
     code = """
-import os, signal, sys
+import os, sys
 from harness.trials.launchers import preload
 import torch
 assert {"lpips", "torchvision", "torch._dynamo", "harness.trials.trial"} <= set(sys.modules)
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    assert signal.getsignal(number) == signal.SIG_IGN
 assert not {"mlflow", "optuna", "sqlalchemy"} & set(sys.modules)
 if os.fork() == 0:
     os._exit(torch.cuda._is_in_bad_fork())  # true once CUDA has been queried before the fork

@@ -17,17 +17,20 @@ class Page(HTMLParser):
         self.words: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.inside: list[str] = []
+        self.in_sentence = False  # a link within one stands between two pieces of its text
         self.scripts: list[str] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        self.in_sentence = ("class", "word") in attrs
         if tag in ("script", "style"):
             self.inside.append(tag)
             self.scripts += [""] if tag == "script" else []
 
     def handle_endtag(self, tag: str) -> None:
+        self.in_sentence = tag == "a"
         if self.inside and self.inside[-1] == tag:
             self.inside.pop()
 
@@ -35,6 +38,8 @@ class Page(HTMLParser):
         if self.inside == ["script"]:
             self.scripts[-1] += data
         elif not self.inside:
+            if self.in_sentence and self.words:
+                data = self.words.pop() + data
             self.words.append(data)
 
     @property

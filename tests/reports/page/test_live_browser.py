@@ -22,7 +22,7 @@ STUDY = make_study(20)
 def live(done: int, interval: float = 600, written: float | None = None) -> Live:
     running = RunningTrial(f"t{done:03d}", PARAMS, 220, 400, 0.2345)
     written = time.time() if written is None else written
-    return Live(done, 50, "about 3 min", False, (running,), written, interval)
+    return Live(done, 50, "about 3 min", "", (running,), written, interval)
 
 
 @pytest.fixture
@@ -50,15 +50,18 @@ def test_it_loads_itself_again_where_it_was_read_and_stops_at_the_end(
     shown(page, "11 of 50 trials are done, about 3 min left")
     shown(page, "220 of 400")
     page.wait_for_selector("html[data-drawn]", state="attached")
+    page.locator("summary", has_text="Where the numbers come from").click()
     page.evaluate("scrollTo(0, 700)")
     write_report(STUDY, file, live=live(12))
     page.clock.fast_forward(601_000)
     shown(page, "12 of 50 trials are done")
     page.wait_for_function("() => scrollY === 700")
+    assert page.locator("td", has_text="built-in pairs").is_visible()
     write_report(STUDY, file)
     page.clock.fast_forward(601_000)
     page.wait_for_selector(".live", state="detached")
     page.wait_for_selector("html[data-drawn]", state="attached")
+    page.wait_for_function("() => scrollY > 0")
     page.evaluate("window.same = true")
     page.clock.fast_forward(6_000_000)
     assert page.evaluate("window.same")
@@ -84,6 +87,10 @@ def test_it_waits_while_somebody_chooses_and_says_when_nothing_was_written(
     page.clock.fast_forward(71_000)
     assert page.evaluate("window.same")
     page.evaluate("() => document.querySelector('dialog[open]').close()")
+    page.locator("a.word").first.click()
+    page.clock.fast_forward(71_000)
+    assert page.evaluate("window.same")
+    page.keyboard.press("Escape")
     page.clock.fast_forward(71_000)
     page.wait_for_function("() => !window.same")
 

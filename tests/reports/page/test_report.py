@@ -15,6 +15,7 @@ from reports.texts.translations import LANGUAGES, translator
 from tests.reports.page.parsed_page import HOSTILE, Page
 from tests.synthetic_studies import (
     BEST,
+    RUNGS,
     SPACE,
     add_trial,
     empty_study,
@@ -62,6 +63,47 @@ def two_objectives() -> optuna.Study:
     return study
 
 
+def stopped(trials: int) -> optuna.Study:
+    study = empty_study()
+    for _ in range(trials):
+        add_trial(study, BEST, TrialState.PRUNED, RUNGS[:1], reason="pruned at step 160")
+    return study
+
+
+def one_of_two_objectives() -> optuna.Study:
+    study = two_objectives()
+    trial = study.get_trials(deepcopy=False)[0]
+    alone = optuna.create_study(study_name="alone", directions=["maximize", "minimize"])
+    alone.set_metric_names(["sharpness", "lpips"])
+    for key, value in study_attrs("alone").items():
+        alone.set_user_attr(key, value)
+    alone.add_trial(trial)
+    return alone
+
+
+def one_finalist() -> optuna.Study:
+    """The other diverged, so that nothing compares with it."""
+    finals = finals_of(-0.03, -0.01)
+    finals["rows"][1] |= {"mean": None, "ci95": None, "repeats": 0, "diverged": True}
+    return make_study(9, finalists=finals | {"difference": None, "ahead_of_runner_up": None})
+
+
+def without_losses() -> optuna.Study:
+    """A user's own program notes none."""
+    study = make_study(8, budget=8)
+    plain = empty_study(budget=8)
+    for trial in study.get_trials(deepcopy=False):
+        rungs = [rung | {"losses": {}} for rung in trial.user_attrs["rungs"]]
+        trial.user_attrs = trial.user_attrs | {"rungs": rungs}
+        plain.add_trial(trial)
+    return plain
+
+
+def from_scratch() -> optuna.Study:
+    baseline = {"noop": 0.22, "warm_start": None, "oracle": 0.96}
+    return make_study(12, warm_start="none", warm_start_folder=None, baseline=baseline)
+
+
 def fixed_settings() -> optuna.Study:
     """Only lr varies; the others stand in the attributes."""
     study = empty_study()
@@ -82,10 +124,17 @@ STUDIES = {
     "empty": lambda: empty_study(),
     "only failures": only_failures,
     "one trial": lambda: make_study(1),
+    "one trial and no scale": lambda: make_study(1, baseline=None),
+    "one stopped": lambda: stopped(1),
+    "all stopped": lambda: stopped(3),
+    "one finalist": one_finalist,
+    "no losses": without_losses,
+    "from scratch": from_scratch,
     "recipes": lambda: make_study(8, budget=8),
     "fifty": lambda: make_study(50, budget=40),
     "running": running,
     "two objectives": two_objectives,
+    "one of two objectives": one_of_two_objectives,
     "fixed settings": fixed_settings,
     "not ours": lambda: optuna.create_study(study_name="other"),
 }
@@ -93,10 +142,17 @@ SAYS = {
     "empty": "Not decided yet: no trial has been completed",
     "only failures": "No decision: every trial failed or was stopped",
     "one trial": "Not decided yet: t000 leads after 1 of 50 trials",
+    "one trial and no scale": "Drawn once two trials have a score.",
+    "one stopped": "Drawn once two trials have a score.",
+    "all stopped": "No decision: every trial failed or was stopped",
+    "one finalist": "The finalists",
+    "no losses": "Score on the validation pictures",
+    "from scratch": "Not decided yet",
     "recipes": "Keep the recommended setting (L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4)",
     "fifty": "it leads, but nothing has confirmed it yet",
     "running": "The search is running",
     "two objectives": "Not beaten in both",
+    "one of two objectives": "Two goals weighed",
     "fixed settings": "Not decided yet: t001 leads after 2 of 50 trials",
     "not ours": "Not decided yet: no trial has been completed",
 }
@@ -108,6 +164,12 @@ def test_every_state_of_a_study(case: str, language: str) -> None:
     page = Page(render(STUDIES[case](), language))
     drawn = {attrs["data-figure"] for _, attrs in page.elements if "data-figure" in attrs}
     assert drawn == page.figures.keys()
+    for name, figure in page.figures.items():
+        dots = [x for trace in figure["data"] if trace["mode"] != "lines" for x in trace["x"]]  # type: ignore[attr-defined]
+        assert len(dots) > 1 or name == "parallel", name
+    assert (translator(language)("too_few_scores") in page.text) == ("history" not in drawn)
+    ids = {f"#{attrs['id']}" for _, attrs in page.elements if "id" in attrs}
+    assert {attrs["href"] for tag, attrs in page.elements if tag == "a"} <= ids
     assert re.findall(r"\bNone\b(?! of)|\bnan\b(?! at)|\bundefined\b", page.text) == []
     if language == "en":
         assert SAYS[case] in page.text + json.dumps(page.figures)
@@ -189,11 +251,30 @@ def test_the_contents_lead_to_every_section(language: str) -> None:
     study = make_study(50, finalists=finals_of(0.01, 0.03))
     html = render(study, language)
     page = Page(html)
-    linked = [attrs["href"] for tag, attrs in page.elements if tag == "a" and attrs.get("href")]
-    ids = {f"#{attrs['id']}" for _, attrs in page.elements if "id" in attrs}
-    assert set(linked) <= ids
+    links = [attrs for tag, attrs in page.elements if tag == "a"]
+    linked = [attrs["href"] for attrs in links if attrs.get("class") != "word"]
     titled = re.findall(r'<section[^>]*aria-labelledby="(\w+)-title"', html)
     assert [f"#{name}-title" for name in titled if name not in ("strip", "scores")] == linked[1:]
+
+
+@pytest.mark.parametrize("case", ["empty", "one trial", "one trial and no scale"])
+def test_a_chart_that_would_hold_one_number_is_left_out(case: str) -> None:
+    html = render(STUDIES[case]())
+    assert 'id="settings-title"' not in html  # each setting against the score
+    assert 'id="history-title"' in html
+    assert ('id="scores-title"' in html) == (case == "one trial")
+    assert ("Every trial ran to its end." in html) == (case != "empty")
+
+
+def test_a_study_without_a_warm_start_speaks_of_none() -> None:
+    """Its record has lengths for one all the same."""
+    text = Page(render(from_scratch())).text
+    assert re.findall("warm.start.{9}", text, re.IGNORECASE) == ["warm start none obj"]
+    assert "warm_discriminator_steps" not in text
+    own = Page(render(make_study(8, warm_start="init-from"))).text
+    assert "warm_discriminator_steps" in own
+    assert "warm_start_steps" not in own
+    assert "warm_start_steps" in Page(render(make_study(8))).text
 
 
 def test_scores_stand_before_settings_and_provenance_is_folded() -> None:

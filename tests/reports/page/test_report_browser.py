@@ -191,6 +191,40 @@ def test_a_folded_section_opens_when_the_contents_lead_to_it(
     assert page.locator("td", has_text="built-in pairs").is_visible()
 
 
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_word_is_explained_where_it_stands(
+    chromium: Any, report: dict[str, Path], viewport: dict[str, int]
+) -> None:
+    page, said = opened(chromium, report["en"], viewport=viewport, has_touch=viewport == PHONE)
+    meaning = page.locator("#word")
+    assert not meaning.is_visible()
+    word = page.locator("main a.word", has_text="rung").first
+    word.tap() if viewport == PHONE else word.click()
+    assert meaning.is_visible()
+    assert meaning.inner_text().startswith("rung\na step of a trial")
+    box = meaning.bounding_box()
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= viewport["width"]
+    page.keyboard.press("Escape")
+    assert not meaning.is_visible()
+    guide = page.locator("main a.word[href='#word-guide']").first
+    guide.focus()
+    page.keyboard.press("Enter")
+    assert "L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4" in meaning.inner_text()
+    page.keyboard.press("Escape")
+    assert guide.evaluate("link => link === document.activeElement")
+    assert said == []
+
+
+def test_without_scripts_a_word_leads_to_its_meaning(
+    chromium: Any, report: dict[str, Path]
+) -> None:
+    page = chromium.new_context(java_script_enabled=False, viewport=DESKTOP).new_page()
+    page.goto(report["en"].as_uri())
+    page.locator("main a.word", has_text="held-out").first.click()
+    entry = page.locator("#word-held_out")
+    assert 0 <= entry.bounding_box()["y"] < DESKTOP["height"]
+
+
 def split_of(slider: Any) -> float:
     """Where the upper picture is cut off, in parts of the width, as the browser paints it."""
     over, box = slider.locator(".over"), slider.bounding_box()
@@ -265,6 +299,7 @@ def test_printed_it_begins_with_the_strip_and_takes_four_pages(
     page.emulate_media(media="print")
     strip = page.locator(".strip").first.bounding_box()
     assert strip["y"] + strip["height"] < 1047 / 2
-    for part in ("dialog", ".plot", ".contents", "[data-copy]"):
+    assert page.locator("#word-rung").is_visible()
+    for part in ("dialog", "#word", ".plot", ".contents", "[data-copy]"):
         assert not any(each.is_visible() for each in page.locator(part).all()), part
     assert page.evaluate("document.documentElement.scrollWidth") <= 718

@@ -7,10 +7,12 @@ import pytest
 from markupsafe import escape
 
 from reports.page.figures_by_setting import BANDS
+from reports.page.glossary import FOUND, SETTINGS, word_links
 from reports.page.report import render
-from reports.texts.translations import LANGUAGES, glossary_words
+from reports.record.names import MOVING
+from reports.texts.translations import LANGUAGES, glossary_words, translator
 from search_spaces.recipes import load_recipes
-from tests.synthetic_studies import make_study
+from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -32,13 +34,43 @@ def test_the_page_defines_the_words_of_the_report() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_report_has_them_folded(lang: str) -> None:
+def test_the_report_ends_with_them_and_the_guide_in_short(lang: str) -> None:
     page = render(make_study(9), lang)
-    (folded,) = re.findall(
-        r'<details>\s*<summary><h2 id="glossary-title">.*?</details>', page, re.S
-    )
+    section = page.partition('id="glossary-title"')[2].partition("</section>")[0]
     for key, text in LANGUAGES[lang].items():
-        assert escape(text) in folded or not key.startswith(("word_", "means_"))
+        assert escape(text) in section or not key.startswith(("word_", "means_"))
+    guide = section.partition('id="word-guide"')[2].partition("</div>")[0]
+    assert escape(LANGUAGES[lang]["guide_methods"]) in guide
+    assert guide.count("<li>") == 8
+    assert page.partition("</main>")[0].rstrip().endswith("</section>")
+    if lang == "en":
+        assert "<li>Guide&#39;s blurring: L1 500, perceptual 0, 3 layers, vanilla, lr 1e-4" in guide
+
+
+def test_the_guide_s_settings_are_the_recipes() -> None:
+    recipes = {name: tuple(params.model_dump().values()) for name, params in load_recipes().items()}
+    assert {name: values for name, values in recipes.items() if name != MOVING} == SETTINGS
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_each_word_is_explained_where_it_stands(lang: str) -> None:
+    """By a link to its entry, on pages that have all of them."""
+    finals = finals_of(0.1, 0.2, as_is=(-0.01, 0.02))
+    finals["rows"][1]["diverged"] = True
+    pages = [
+        render(study_of_both_kinds(24, finalists=finals), lang),
+        render(make_study(50), lang),
+    ]
+    links = {word for page in pages for word in re.findall('class="word" href="#word-(.*?)"', page)}
+    assert links == set(FOUND)
+
+
+def test_the_first_mention_of_a_word_is_its_link() -> None:
+    linked = word_links(["rung", "guide"], translator("en"))
+    assert linked("<b> rungs & the guide's rung at a warm start") == (
+        '&lt;b&gt; <a class="word" href="#word-rung">rungs</a> &amp; the '
+        '<a class="word" href="#word-guide">guide</a>&#39;s rung at a warm start'
+    )
 
 
 def test_the_guide_s_page_has_its_settings_and_bands() -> None:

@@ -36,6 +36,7 @@ def test_every_text_is_used() -> None:
         "definition_",
         "word_",
         "means_",
+        "find_",
         "from_",
     )
     unused = [

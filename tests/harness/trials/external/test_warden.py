@@ -18,6 +18,7 @@ from harness.config.settings import Repository
 from harness.data.pairs.pair_set import Dataset
 from harness.errors import HarnessError, UserInputError
 from harness.paths import StudyPaths
+from harness.signals import kept_from_children
 from harness.trials.external.external_trial import train_with
 from harness.trials.external.process import MARK, end_left_over, follow
 from harness.trials.messages import TrialTask
@@ -121,3 +122,20 @@ def test_a_program_is_not_silent_while_nobody_could_hear_it(
     with monkeypatch.context() as patched:
         patched.setattr("harness.trials.external.process.time.monotonic", lambda: next(hours))
         assert [progress.step for progress in follow(program, {1: 3}, "cpu")] == [3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_program_has_the_signals_that_its_worker_blocks(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """One that saves on SIGTERM does, and `kill` ends any other."""
+    (tmp_path / "train.py").write_text(
+        f"import os, signal\nsignal.signal({number}, signal.SIG_DFL)\n"
+        f"os.kill(os.getpid(), {number})\n"
+    )
+    program = followed(tmp_path, tmp_path / "run")
+    with (
+        kept_from_children(),  # as a worker is started
+        pytest.raises(HarnessError, match=f"exit code {128 + number}"),
+    ):
+        next(follow(program, {1: 1}, "cpu"))
