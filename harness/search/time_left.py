@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.config.options import words_of
 from harness.console.time_left import Durations, Work, seconds_left
+from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
-from harness.study.study import finals_of
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
@@ -61,9 +61,7 @@ def left_after(
     Args:
         now: seconds since the epoch, until which trials have been running; None: none is.
     """
-    finals = finals_of(study)
-    searched = study.get_trials(deepcopy=False)
-    final = finals.get_trials(deepcopy=False) if finals else []
+    searched, final = study.get_trials(deepcopy=False), final_trials(study)
     ended = seconds_of(searched, *ENDED)
     of_runs = seconds_of(final, *ENDED)
     running = [

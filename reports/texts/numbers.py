@@ -3,8 +3,9 @@
 import math
 import re
 
-UNIT = re.compile(r"(?<=\d) (?=%|(?:px|s|min|h)(?![A-Za-z]))")
-"""The space between a number and its unit."""
+UNITS = "s|min|h|days|px|pixels|layers|steps|epochs|trials|runs|pairs|GiB"
+UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?![A-Za-z])|\+ \d)|(?<=\d \+) (?=\d)")
+"""The spaces of `5 min` and `96 + 12`, at which no line ends."""
 
 
 def number(score: float | None) -> str:

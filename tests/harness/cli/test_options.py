@@ -112,9 +112,25 @@ def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(
     others = options_in(full) - options_in(short)
     assert others >= {"sampler", "finalists", "storage", "quiet", "json", "timeout"}
     assert f"--help-all                      Show the other {len(others)} options, too." in short
+    assert "--help-all                      Show all options.\n" in full
     assert {"Trials:", "Pictures:", "Machine:"} <= set(full.splitlines())
     assert "Machine:" not in short.splitlines()
     assert max(map(len, (short + full).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_names_placeholders_and_keeps_the_example_on_one_line(
+    words: tuple[str, ...], in_process: InProcess
+) -> None:
+    _, out, _ = in_process(*words, "--help")
+    usage, *rest = out.splitlines()
+    assert usage.startswith(f"Usage: harness {' '.join(words)} [OPTIONS]")
+    names = [line[:34] for line in rest if line.startswith("  ")]
+    assert not any(re.search(r"<[a-z]|\{", name) for name in (usage, *names))
+    help_text = COMMANDS[words].help or ""
+    assert help_text.rpartition("Example: ")[2].strip() in [
+        line.removeprefix("  Example: ") for line in rest
+    ]
 
 
 def test_every_command_that_leaves_options_out_can_show_them(in_process: InProcess) -> None:

@@ -92,6 +92,42 @@ def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
     assert ("--trial 6" in found.command) == (high > 0)
 
 
+def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leader() -> None:
+    """As with two held-out pairs, of which nothing is reliable."""
+    found = with_finals(-0.5, 0.7, noop=0.35)
+    assert (found.verb, found.trial) == ("try", 3)
+    assert found.sentence == (
+        "Try t003: it leads, though not reliably, and the recommended setting is no better than "
+        "doing nothing"
+    )
+    assert found.why == (
+        "It leads the recommended setting by +0.1000 (95 % interval -0.5000 to 0.7000, over 3 "
+        "fresh seeds and 12 pairs that the search never saw). It scores 0.3900, the picture "
+        "returned unchanged 0.3500."
+    )
+    assert found.settings
+    assert "--trial" not in found.command  # best.yaml holds it
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "noop"), [(-0.5, 0.7, 0.28), (-0.5, 0.7, 0.4), (-0.7, 0.6, 0.35)]
+)
+def test_else_an_unsure_leader_leaves_the_recommended_setting(
+    low: float, high: float, noop: float
+) -> None:
+    assert with_finals(low, high, noop=noop).verb == "keep"
+
+
+def test_an_unsure_leader_that_moves_pixels_has_an_answer_for_train_py_beside_it() -> None:
+    finals = finals_of(-0.5, 0.7, noop=0.35, as_is=(-0.01, 0.02))
+    found = decided(study_of_both_kinds(finalists=finals))
+    assert (found.verb, found.trial) == ("try", 3)
+    assert found.as_is is not None
+    assert (found.as_is.verb, found.as_is.sentence) == ("keep", AS_IS)
+    reliable = finals_of(-0.5, 0.7, noop=0.35, as_is=(0.07, 0.09))
+    assert decided(study_of_both_kinds(finalists=reliable)).verb == "use"
+
+
 def test_a_score_of_which_less_is_better() -> None:
     study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.5))
     # Its lead is positive.
@@ -339,7 +375,10 @@ def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: P
         *("harness", "export", "--format", "command", "--run-dir", str(folder.parent)),
         *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
     ]
-    said = "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs."
+    said = (
+        "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs. The "
+        "trials were smaller (128 px, ngf 16), so that many could be compared in little time."
+    )
     assert decided(study, where).trains == said.format(1024)
     study.set_user_attr("pinned", {"crop_size": 512})
     assert decided(study, where).trains == said.format(512)

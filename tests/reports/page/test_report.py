@@ -69,8 +69,13 @@ def two_objectives() -> optuna.Study:
 def stopped(trials: int) -> optuna.Study:
     study = empty_study()
     for _ in range(trials):
-        reason = "stopped at step 160: 0.1 is below the median there"
-        add_trial(study, BEST, TrialState.PRUNED, RUNGS[:1], reason=reason)
+        add_trial(
+            study,
+            BEST,
+            TrialState.PRUNED,
+            RUNGS[:1],
+            reason="stopped at step 160: 0.1000 is below the median there",
+        )
     return study
 
 
