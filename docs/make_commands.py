@@ -13,7 +13,6 @@ from harness.cli.app import app
 from harness.cli.options import Deferred
 
 FOLDER = Path(__file__).parent / "commands"
-WORDS = {"int": "N", "float": "X", "str": "TEXT", "path": "PATH"}
 
 
 def pages() -> dict[str, str]:
@@ -54,8 +53,7 @@ def page(name: str, command: Any) -> str:
     arguments, options = [], []
     for parameter in command.params:
         if parameter.param_type_name == "argument":
-            shown = parameter.metavar or parameter.name.upper()
-            arguments.append(f"| `{shown}` | {plain(parameter.help or '')} |")
+            arguments.append(f"| `{parameter.metavar}` | {plain(parameter.help or '')} |")
         elif parameter.expose_value:
             options.append(option_row(parameter))
     if arguments:
@@ -69,8 +67,7 @@ def option_row(option: Any) -> str:
     """A row of the table: `-o`, `--out` PATH, its default, its help."""
     shown = ", ".join(f"`{word}`" for word in option.opts)
     if not option.is_flag:
-        kind = option.display_type(None).strip("<>").removesuffix(" range")
-        shown += f" {plain(option.metavar or WORDS.get(kind, kind))}"
+        shown += f" {plain(option.metavar)}"
     repeatable = " (repeatable)" if option.multiple else ""
     default = "" if option.default is None or option.is_flag else f"`{option.default}`"
     usual = "required" if option.required else default

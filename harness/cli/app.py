@@ -96,9 +96,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        told = {"search": {"debug": debug}}
         with handled(interrupt):
-            sys.exit(app(words, prog_name="harness", standalone_mode=False, default_map=told))
+            sys.exit(app(words, prog_name="harness", standalone_mode=False))
     except KeyboardInterrupt:
         sys.exit(STOPPED_BY_USER)
     except MISUSE as error:

@@ -19,7 +19,7 @@ OPTIONS = ("data", "direction", "repeats", "device", "jobs", "seed", "weights", 
 def compare() -> Callable[..., None]:
     """Compare two configurations on fresh seeds and held-out pairs.
 
-    Example: harness compare runs/boundary-sharpness/best.yaml mine.yaml --data pairs
+    Example: harness compare best.yaml mine.yaml --data pairs
     """
     from harness.config.settings import SearchConfig
 
@@ -39,7 +39,7 @@ def run(
 
     from harness.console.views import make_view
     from harness.search.comparison import plan_comparison
-    from harness.search.result import as_data, confirmation, decision_lines
+    from harness.search.result import as_data, confirmation, decision_lines, next_lines
     from harness.search.search import run_search
     from harness.search.stop_signals import StopSwitch
     from harness.signals import STOPPED_BY_USER
@@ -51,7 +51,7 @@ def run(
     plan = plan_comparison((one, other), config)
     with closing(make_view(quiet, as_json)) as view:
         outcome = run_search(plan, view, StopSwitch(None), trial_runner)
-    lines = [*confirmation(outcome), "", *decision_lines(outcome)]
+    lines = [*confirmation(outcome), "", *decision_lines(outcome), *next_lines(outcome)]
     print(json.dumps(as_data(outcome)) if as_json else printable("\n".join(lines)))
     if outcome.stopped == "user":
         raise typer.Exit(STOPPED_BY_USER)

@@ -88,7 +88,7 @@ def make_command(
 
     A is the retouched picture, B the original; each field comes with its inverse.
 
-    Example: harness data make --originals portraits --out pairs --pairs 100 --size 512
+    Example: harness data make --originals portraits --out pairs --pairs 100
     """
     from harness.data.check.oracle import made_bounds
     from harness.data.files.processes import processes_for

@@ -49,7 +49,7 @@ def export(
 
     With --format plugin: write our model files to your copy of pix2pix.
 
-    Example: harness export --format command --repo ../pytorch-CycleGAN-and-pix2pix
+    Example: harness export --format command --repo path/to/pix2pix
     """
     if repeat_trial and form != "command":
         raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
@@ -61,9 +61,10 @@ def export(
         return
     if force:
         raise UserInputError("--force replaces model files: use it with --format plugin.")
+    from harness.console.lines import wrapped
     from harness.paths import RunPaths
     from harness.study.study import read_study
-    from reports.commands.notes import length_of
+    from reports.commands.lengths import length_of_export
     from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 
     found = read_study(run_dir, study, storage)
@@ -83,8 +84,10 @@ def export(
     if form == "script":
         write(out, as_script(config))
         return
-    for remark in (length_of(config, repeat_trial), *config["needs"]):
-        print(remark, file=sys.stderr)
+    length = length_of_export(found, config, repeat_trial, copy is not None)
+    for remark in (length, *config["needs"]):
+        if remark:
+            print(wrapped(remark, "  "), file=sys.stderr)
     write(out, as_command(config, repeat_trial))
 
 

@@ -10,14 +10,13 @@ import typer
 from typer.core import TyperCommand
 
 from harness.cli.misuse import MISUSE
+from harness.config.options import Option, option_of
 from harness.errors import UserInputError
 from search_spaces.reasons import remedy
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic.fields import FieldInfo
-
-    from harness.config.options import Option
 
 
 # Options that several commands share.
@@ -38,6 +37,16 @@ def to_stderr(sentence: str) -> None:
 class Command(TyperCommand):
     """A command with its options in groups; an option with one value cannot be given twice."""
 
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **named)
+        for each in self.params:
+            if each.metavar is None and not getattr(each, "is_flag", False):
+                each.metavar = shown(each)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments = [each for each in self.params if each.param_type_name == "argument"]
+        return [self.options_metavar or "", *(each.metavar or "" for each in arguments)]
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             _, _, given = self.make_parser(ctx).parse_args(args=list(args))
@@ -54,7 +63,9 @@ class Command(TyperCommand):
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
-                own = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                own = "Options"
+                if parameter.param_type_name == "argument":
+                    own, record = "Arguments", (parameter.metavar or "", record[1])
                 groups.setdefault(getattr(parameter, "rich_help_panel", None) or own, []).append(
                     record
                 )
@@ -64,6 +75,18 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(group):
                     formatter.write_dl([(name.ljust(width), text) for name, text in records])
+
+
+def shown(parameter: Any) -> str:
+    """What stands for a parameter's value in the help: `N`, `PATH`, `en|ko`, `PICTURES...`.
+
+    Typer's own are `<int range>`, `<path>`, `<en|ko>` and `{pictures}...`.
+    """
+    if parameter.param_type_name == "argument":
+        name: str = parameter.name.upper()
+        return name if parameter.nargs == 1 else f"{name}..."
+    kind: str = parameter.display_type(None).strip("<>").removesuffix(" range")
+    return {"int": "N", "float": "X", "str": "TEXT", "path": "PATH"}.get(kind, kind)
 
 
 class Deferred(Command):
@@ -88,6 +111,8 @@ def show_all(context: typer.Context, requested: bool) -> None:
     if requested:
         for parameter in context.command.params:
             parameter.hidden = False  # type: ignore[attr-defined]  # Typer's own parameters have it
+            if parameter.name == "help_all":
+                parameter.help = "Show all options."  # type: ignore[attr-defined]
         typer.echo(context.get_help())
         raise typer.Exit
 
@@ -146,14 +171,7 @@ def help_all(hidden: int) -> inspect.Parameter:
     return keyword("help_all", Annotated[bool, info], False)
 
 
-def option_of(field: "FieldInfo") -> "Option | None":
-    """The metadata of a field that is an option."""
-    from harness.config.options import Option
-
-    return next((entry for entry in field.metadata if isinstance(entry, Option)), None)
-
-
-def parameter(name: str, field: "FieldInfo", option: "Option", hidden: bool) -> inspect.Parameter:
+def parameter(name: str, field: "FieldInfo", option: Option, hidden: bool) -> inspect.Parameter:
     """A field as a parameter of a Typer command. Its value stays a text, for the model to read."""
     shape = metavar(field.annotation) if not option.metavar else option.metavar
     if option.argument:

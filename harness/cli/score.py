@@ -57,7 +57,7 @@ def score(
 ) -> None:
     """Score restored pictures where they were warped: sharp, and right. Pairs files by name.
 
-    Example: harness score --pred restored --target originals --input retouched --json score.json
+    Example: harness score --pred restored --target originals --input retouched
     """
     from harness.paths import check_file
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import command_of
-from harness.errors import printable
+from harness.errors import UserInputError, printable
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -31,14 +31,17 @@ Quiet = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", rich_help_panel=OUTPUT, hidden=True, help="Print JSON lines.")
 ]
-Debug = Annotated[
+Verbose = Annotated[
     bool,
     typer.Option(
-        "--debug",
+        "--verbose",
         rich_help_panel=OUTPUT,
         hidden=True,
-        help="Show tracebacks, and the whole plan of --dry-run.",
+        help="With --dry-run: print the whole plan as YAML, too.",
     ),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", rich_help_panel=OUTPUT, hidden=True, help="Show tracebacks.")
 ]
 
 
@@ -59,11 +62,14 @@ def search_with(
     dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    verbose: Verbose = False,
     debug: Debug = False,
 ) -> None:
     """Search, or explain what would be done."""
+    if verbose and not dry_run:
+        raise UserInputError("--verbose is for --dry-run: add that, or leave it out.")
     if dry_run:
-        explain(config, debug)
+        explain(config, verbose)
     else:
         run(config, quiet, as_json)
 
@@ -89,7 +95,8 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
 
 
 def explain(config: "SearchConfig", in_full: bool) -> None:
-    """`--dry-run`: print what would be done; with `--debug` also the whole plan as YAML."""
+    """`--dry-run`: print what would be done; with `--verbose` also the whole plan as YAML."""
+    from harness.console.lines import wrapped
     from harness.search import explained
     from harness.search.plan import PairsToMakeError, plan_search
     from harness.trials.launchers.local import import_for_workers
@@ -97,10 +104,10 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
     if config.launcher == "local" and config.trainer == "builtin":
         import_for_workers()  # they measure how long the search takes
     try:
-        plan = plan_search(config, typer.echo, False)
+        plan = plan_search(config, lambda remark: print(printable(wrapped(remark, "  "))), False)
     except PairsToMakeError as error:
         lines = [
-            explained.labelled("Pictures", str(error)),
+            explained.labelled("Pairs", str(error)),
             "The rest is known once they are made.",
         ]
         print(printable("\n".join(lines)))
@@ -115,7 +122,7 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
 
 def how_long(plan: "SearchPlan") -> str:
     """How long the search would take; "" if one cannot tell. Writes nothing."""
-    from harness.console.lines import forecast, rest
+    from harness.console.lines import parts, rest, rough
     from harness.search.estimate import expected, measured, where
     from harness.search.time_left import left_of_plan
 
@@ -124,16 +131,18 @@ def how_long(plan: "SearchPlan") -> str:
     if left is not None:
         return rest(left, where(plan))
     found = expected(plan, measured(plan))
-    return forecast(found) if found else ""
+    return f"about {rough(found.seconds)}: {parts(found)}" if found else ""
 
 
 def trials_there(plan: "SearchPlan") -> int:
     """The trials of the budget that the study already has, finalists' runs too. Reads only."""
-    from harness.search.finalists import finished_runs
+    from harness.search.finalists import counted_runs
     from harness.study.study import counted
 
     study = study_there(plan)
-    return 0 if study is None else counted(study) + finished_runs(study)
+    if study is None:
+        return 0
+    return counted(study) + counted_runs(study, plan.search_budget, plan.final_runs)
 
 
 def study_there(plan: "SearchPlan") -> "Study | None":

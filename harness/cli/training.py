@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def train() -> Callable[..., None]:
     """Train a found configuration in full, or continue its training.
 
-    Example: harness train runs/boundary-sharpness/best.yaml --data pairs --out model
+    Example: harness train best.yaml --data pairs --out model
     """
     from harness.config.train_config import TrainConfig
 

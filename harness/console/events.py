@@ -111,4 +111,21 @@ class TrialEnded:
     stopped_at: int | None = None
 
 
-Event = Opened | Note | Expected | WarmStart | Prepared | TrialBegan | RungReached | TrialEnded
+@dataclass(frozen=True)
+class Stopping:
+    """The search ends before its budget; running trials are put back. `why`: in a sentence."""
+
+    why: str
+
+
+Event = (
+    Opened
+    | Note
+    | Expected
+    | WarmStart
+    | Prepared
+    | TrialBegan
+    | RungReached
+    | TrialEnded
+    | Stopping
+)

@@ -1,10 +1,12 @@
 """Events, settings and durations as lines of text, at most `WIDTH` columns wide."""
 
+import shutil
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
+from reports.texts.numbers import UNIT
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
@@ -15,16 +17,26 @@ IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "
 """Optuna's states as a reader knows them."""
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """A text with long lines wrapped at spaces. `indent`: of the continuation lines."""
+def columns() -> int:
+    """The width of lines: `WIDTH`, or less in a narrower terminal."""
+    return min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns)
+
+
+def wrapped(text: str, indent: str = "", width: int | None = None) -> str:
+    """A text with long lines wrapped at spaces, but not between a number and its unit.
+
+    Args:
+        indent: of the continuation lines.
+        width: maximum characters of a line; None: `columns()`.
+    """
     return "\n".join(
         textwrap.fill(
-            line,
-            WIDTH,
+            UNIT.sub("\0", line),
+            width or columns(),
             subsequent_indent=indent,
             break_long_words=False,
             break_on_hyphens=False,
-        )
+        ).replace("\0", " ")
         for line in text.split("\n")
     )
 
@@ -34,13 +46,32 @@ def at_rung(event: RungReached) -> str:
 
 
 def opening(event: Opened) -> str:
+    trials, runs = event.budget - event.final_runs, event.final_runs
+    kinds = f" ({trials}, then {runs} runs of finalists)" if trials and runs else ""
     done = f", {event.done} of them done" if event.done else ""
     best = f"\nLeader so far: {event.best}" if event.best else ""
     return (
-        f"Study {event.study}: {event.budget} trials{done}; profile {event.profile}, "
-        f"{event.jobs} worker(s) on {event.device}, weights {event.weights}, {event.data}.\n"
+        f"Study {event.study}: {event.budget} trials{kinds}{done}; profile {event.profile}, "
+        f"{event.jobs} worker{'s' if event.jobs > 1 else ''} on {event.device}, "
+        f"weights {event.weights}, {event.data}.\n"
         f"Everything goes to {event.folder}{best}"
     )
+
+
+def tally(done: Mapping[str, int], others: Mapping[str, int]) -> str:
+    """Counts of trials: those that add up to the trials done, then those that do not.
+
+    For example `8 completed, 4 stopped early; 2 running`.
+    """
+    groups = (
+        ", ".join(
+            f"{count} {word.replace('runs', 'run') if count == 1 else word}"
+            for word, count in group.items()
+            if count
+        )
+        for group in (done, others)
+    )
+    return "; ".join(filter(None, groups))
 
 
 def baseline(event: Prepared) -> str:
@@ -100,11 +131,19 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 
 def forecast(event: Expected) -> str:
-    """The expected duration of a new search and of its parts."""
-    named = {"warm start": event.warm_start, "trials": event.trials, "finalists": event.runs}
-    parts = ", ".join(f"{name} {rough(seconds)}" for name, seconds in named.items() if seconds)
-    stops = "\n(if half of the trials that the sampler chooses stop early)" if event.stops else ""
-    return f"Takes about {rough(event.seconds)} on {event.where}: {parts}{stops}."
+    """The expected duration of a new search, and where."""
+    return f"Takes about {rough(event.seconds)} on {event.where}: {parts(event)}."
+
+
+def parts(event: Expected) -> str:
+    """The expected durations of the parts of a new search."""
+    stops = " if half stop early" if event.stops else ""
+    named = {
+        "warm start {}": event.warm_start,
+        f"trials {{}}{stops}": event.trials,
+        "finalists {}": event.runs,
+    }
+    return ", ".join(text.format(rough(seconds)) for text, seconds in named.items() if seconds)
 
 
 def rest(seconds: float, where: str) -> str:

@@ -12,12 +12,14 @@ from harness.console.events import (
     Opened,
     Prepared,
     RungReached,
+    Stopping,
     TrialBegan,
     TrialEnded,
     WarmStart,
 )
 from harness.console.lines import (
     IN_WORDS,
+    WIDTH,
     baseline,
     ended,
     forecast,
@@ -26,6 +28,8 @@ from harness.console.lines import (
     rough,
     settings,
     sparkline,
+    tally,
+    wrapped,
 )
 from harness.console.time_left import Durations, Work, seconds_left
 from harness.errors import printable
@@ -52,6 +56,8 @@ class LiveState:
     """The state that the live view displays.
 
     Attributes:
+        prepared: whether trials can start.
+        counts: trials of this session that have ended, by state, and runs of finalists.
         began: time at which the first trial of this session could start.
         took: durations of this session's trials.
     """
@@ -59,6 +65,8 @@ class LiveState:
     opened: Opened | None = None
     expected: Expected | None = None
     warm_start: WarmStart | None = None
+    prepared: bool = False
+    stopping: bool = False
     running: dict[str, Running] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     best: str = ""
@@ -94,7 +102,7 @@ class LiveView:
                 now.opened, now.done = event, event.done
                 now.best, now.history = event.best, list(event.scores)
                 self.print(opening(event))
-                self.live.start()
+                self.live.start(refresh=True)
             case Note():
                 self.print(event.text)
             case Expected():
@@ -103,7 +111,7 @@ class LiveView:
             case WarmStart():
                 now.warm_start = event
             case Prepared():
-                now.warm_start, now.began = None, self.clock()
+                now.warm_start, now.prepared, now.began = None, True, self.clock()
                 self.print(baseline(event))
             case TrialBegan():
                 now.running[event.name] = Running(event.params, self.clock())
@@ -112,18 +120,23 @@ class LiveView:
                     now.running[event.name].rung = event
             case TrialEnded():
                 self.ended(event)
+            case Stopping():
+                now.stopping, now.running = True, {}
+                self.print(event.why)
 
     def print(self, text: str) -> None:
-        self.console.print(printable(text), markup=False, highlight=False)
+        lines = wrapped(printable(text), width=min(WIDTH, self.console.width))
+        self.console.print(lines, markup=False, highlight=False)
 
     def ended(self, event: TrialEnded) -> None:
         now = self.now
         now.running.pop(event.name, None)
-        now.counts[event.state] = now.counts.get(event.state, 0) + 1
+        kind = "runs of finalists" if event.final and event.state != "failed" else event.state
+        now.counts[kind] = now.counts.get(kind, 0) + 1
         now.done = event.done
         if event.best and event.value is not None:
             now.best = leading(event.value, event.name, event.params)
-        if event.state == "complete" and event.value is not None:
+        if event.state == "complete" and event.value is not None and not event.final:
             now.history.append(event.value)
         if event.state != "failed":
             now.took = with_end(now.took, event)
@@ -137,24 +150,45 @@ class LiveView:
         from rich.text import Text
 
         now = self.now
-        if now.warm_start is not None:
-            done, total = now.warm_start.done, max(1, now.warm_start.total)
-            text = f"warm start {done}/{total} steps"
-        else:
-            total = now.opened.budget if now.opened else 1
-            done = min(total, now.done)
-            text = f"{done}/{total} trials"
+        done, total, text = self.progress()
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=done, width=30), Text(text + self.left()))
-        counts = ", ".join(
-            f"{count} {IN_WORDS.get(state, state)}" for state, count in sorted(now.counts.items())
-        )
-        lines: list[RenderableType] = [bar, Text(f"{counts}  {sparkline(now.history)}".strip())]
+        lines: list[RenderableType] = [bar]
+        if counts := f"{self.counts()}  {sparkline(now.history)}".strip():
+            lines.append(Text(counts))
         if now.best:
             lines.append(Text(f"leader {now.best}", no_wrap=True, overflow="ellipsis"))
         if now.running:
             lines.append(self.table())
         return Group(*lines)
+
+    def progress(self) -> tuple[int, int, str]:
+        """What the bar shows: how much of how much is done, and the same in words."""
+        now, opened, warm_start = self.now, self.now.opened, self.now.warm_start
+        if warm_start is not None and not now.stopping:
+            done, total = warm_start.done, max(1, warm_start.total)
+            return done, total, f"warm start {done}/{total} steps"
+        budget = opened.budget if opened else 1
+        runs = opened.final_runs if opened else 0
+        done = min(budget, now.done)
+        in_words = f"{done}/{budget} trials"
+        if now.stopping:
+            in_words += ", stopping"
+        elif done == budget:
+            in_words += ", writing the results"
+        elif not now.prepared:
+            in_words += ", getting ready"
+        elif runs and done >= budget - runs:
+            in_words += f", finalists {done + runs - budget}/{runs}"
+        return done, budget, in_words
+
+    def counts(self) -> str:
+        """Trials by state; those that have ended without failing add up to the trials done."""
+        now = self.now
+        done = {"done before": now.opened.done if now.opened else 0}
+        done |= {IN_WORDS[state]: now.counts.get(state, 0) for state in ("complete", "pruned")}
+        done["runs of finalists"] = now.counts.get("runs of finalists", 0)
+        return tally(done, {"running": len(now.running), "failed": now.counts.get("failed", 0)})
 
     def table(self) -> "Table":
         """The running trials: settings, step and last score."""
@@ -180,7 +214,7 @@ class LiveView:
 
     def left(self) -> str:
         """The remaining time, as text; "" if it is not known yet."""
-        seconds = self.seconds_left()
+        seconds = None if self.now.stopping else self.seconds_left()
         return "" if seconds is None or seconds <= 0 else f", about {rough(seconds)} left"
 
     def seconds_left(self) -> float | None:

@@ -14,6 +14,7 @@ from harness.console.events import (
     Opened,
     Prepared,
     RungReached,
+    Stopping,
     TrialEnded,
     WarmStart,
 )
@@ -106,6 +107,8 @@ class PlainView:
                 return wrapped(opening(event))
             case Note():
                 return wrapped(event.text)
+            case Stopping():
+                return wrapped(event.why)
             case Expected():
                 return wrapped(forecast(event))
             case WarmStart() if event.total and 10 * event.done // event.total > self.tenth:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from harness.data.pairs.pair_set import PairSet
 from harness.errors import DivergedError
-from harness.evaluation.panels import Square, scored_square
+from harness.evaluation.panels import Square, telling_square
 from harness.training.batches import to_signed, to_unit
 from harness.training.networks import restoring
 from harness.training.precision import full_float32
@@ -37,7 +37,7 @@ class Evaluator:
     @cached_property
     def square(self) -> Square:
         """The square that crops show. Found once, since the host waits for it."""
-        return scored_square(self.reference)
+        return telling_square(self.reference)
 
     def noop(self) -> float:
         """The score of the input unchanged."""

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from objectives.masks import dilate
 from objectives.score import Reference
-from reports.page.panel_crops import GAP, HEADING, MARGIN, Box
+from reports.page.panel_crops import CLOSE, GAP, HEADING, Box
 
 OUTLINE = (255, 64, 64)
 COLUMNS = ("retouched", "restored", "original", "scored region")
@@ -72,11 +72,20 @@ def crop_png(square: Square, restored: Tensor) -> bytes:
     return file.getvalue()
 
 
-def scored_square(reference: Reference) -> Square:
-    """The square around the first scored region."""
+def telling_square(reference: Reference) -> Square:
+    """The square of the first scored picture in which retouching changed the scored region most.
+
+    It is the report's close-up, a part of the region: blur shows where the most was moved.
+    """
     masks = dilate(reference.masks)
     first = int(masks.flatten(1).any(1).int().argmax())
-    return first, *square_around(masks[first, 0])
+    changed = masks[first].double()
+    if reference.inputs is not None:
+        changed = changed * (reference.inputs - reference.targets)[first].abs().sum(0)
+    side = max(1, round(CLOSE * min(changed.shape[-2:])))
+    within = F.avg_pool2d(changed, side, stride=1)[0]
+    top, left = divmod(int(within.argmax()), within.shape[1])
+    return first, top, left, side
 
 
 def box_around(region: Tensor) -> Box:
@@ -85,17 +94,6 @@ def box_around(region: Tensor) -> Box:
     if not len(ys):
         return 0, 0, region.shape[1], region.shape[0]
     return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
-
-
-def square_around(region: Tensor) -> tuple[int, int, int]:
-    """Top, left and side of the square around a region `[h, w]` (bool), within the picture."""
-    height, width = region.shape
-    most = min(height, width)
-    start, low, end, high = box_around(region)
-    side = min(most, max(high - low, end - start) + 2 * round(MARGIN * most))
-    top = min(max((low + high - side) // 2, 0), height - side)
-    left = min(max((start + end - side) // 2, 0), width - side)
-    return top, left, side
 
 
 def outline(pictures: Tensor, masks: Tensor) -> Tensor:

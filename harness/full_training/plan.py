@@ -128,7 +128,10 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         weights=weights,
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
-        remarks=(*weights_remark(weights, objective), *ignored_variable(config.tracking_uri)),
+        remarks=(
+            *weights_remark(weights, config.weights, objective),
+            *ignored_variable(config.tracking_uri),
+        ),
         facts={
             "params": best.params.model_dump(mode="json"),
             "train": best.train.model_dump(mode="json"),

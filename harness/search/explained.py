@@ -1,4 +1,4 @@
-"""Describe a planned search in about ten lines, for `--dry-run`."""
+"""Describe a planned search in at most ten lines, for `--dry-run`."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,16 @@ from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
 from reports.record.names import MOVING
 from reports.record.study import Data
-from search_spaces.generators import REPAINT, WARP, kind_of
+from search_spaces.generators import GENERATOR, REPAINT, WARP, kind_of
 
-LABEL = 12
+LABEL = 11
 KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
 
 
 def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
     """One entry per line, a label and a text; then the plan's remarks. Long lines are wrapped.
+
+    Those of a default search fit 100 columns unwrapped.
 
     Args:
         done: trials of the budget that the study already has, with finalists' runs.
@@ -34,75 +36,63 @@ def labelled(label: str, text: str) -> str:
 
 def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
     setup, config = plan.setup, plan.config
-    yield "Study", f"{config.study}: {progress(done, config.budget)}"
-    yield "Pictures", pictures(setup.data)
-    yield "Profile", profile(plan)
-    yield "Generator", generators(plan)
-    yield "Start", start(plan)
-    yield "Settings", settings(plan)
+    score = f"score {config.objective}, weights {setup.weights}"
+    yield "Study", f"{config.study} ({score}): {progress(done, config.budget)}"
+    yield "Pairs", pairs(setup.data)
     yield "Trials", trials(plan)
+    yield "Settings", settings(plan)
+    yield "Generator", f"{generators(plan)}, {start(plan)}"
     yield "Finalists", finalists(plan)
-    yield "Score", f"{config.objective}, weights {setup.weights}"
-    yield "Results", f"{plan.paths.folder}, MLflow in {mlflow(plan)}"
+    yield "Results", f"{plan.paths.folder} (report.html, best.yaml), MLflow in {mlflow(plan)}"
 
 
 def progress(done: int, budget: int) -> str:
     if done >= budget:
-        return f"finished: all {budget} trials are done; a larger --budget goes on"
-    return f"goes on, {done} of {budget} trials are done" if done else f"{budget} trials"
+        return f"finished, all {budget} trials are done; a larger --budget goes on"
+    return f"{done} of {budget} trials are done" if done else f"{budget} trials"
 
 
-def pictures(data: Data) -> str:
-    held_out = f", {data.n_test} held out for the finalists" if data.n_test else ""
-    return f"{data.n_train} pairs to train on, {data.n_val} to score{held_out}: {data.source}"
+def pairs(data: Data) -> str:
+    held_out = f", {data.n_test} held out" if data.n_test else ""
+    return f"{data.n_train} to train on, {data.n_val} to score{held_out}: {data.source}"
 
 
-def profile(plan: SearchPlan) -> str:
-    train = plan.trial_plan.train
-    jobs = f"{plan.jobs} at a time" if plan.jobs > 1 else "one at a time"
+def trials(plan: SearchPlan) -> str:
+    train, pruner = plan.trial_plan.train, plan.config.pruner
+    ends = "none stopped early" if pruner == "none" else f"stopped early by {pruner}"
     return (
-        f"{plan.setup.profile}: {train.crop_size} pixels, {train.steps} steps a trial, {jobs} "
-        f"on {plan.setup.device}"
+        f"{plan.search_budget} (profile {plan.setup.profile}): {train.steps} steps at "
+        f"{train.crop_size} px, {plan.jobs} at a time on {plan.setup.device}, {ends}"
+    )
+
+
+def settings(plan: SearchPlan) -> str:
+    named = f"{min(len(plan.recipes), plan.search_budget)} recipes"
+    if plan.earlier:
+        named += f", {len(plan.earlier)} of --enqueue"
+    shown = {*plan.space.fixed, GENERATOR}  # the generators have a line of their own
+    varied = [name for name in plan.space.parameters if name not in shown]
+    pinned = [f"{name}={value}" for name, value in plan.config.pinned.items()]
+    return f"{named}, then {plan.config.sampler} varies {', '.join(varied) or 'none'}" + (
+        f"; kept: {', '.join(pinned)}" if pinned else ""
     )
 
 
 def generators(plan: SearchPlan) -> str:
     if isinstance(plan.trial_plan.external, Program):
         return f"that of {plan.trial_plan.external.file}"
-    named = (f"{name} ({KINDS[kind_of(name)]})" for name in plan.trial_plan.generators)
-    return " and ".join(named)
+    return ", ".join(f"{name} ({KINDS[kind_of(name)]})" for name in plan.trial_plan.generators)
 
 
 def start(plan: SearchPlan) -> str:
-    train, times = plan.trial_plan.train, len(plan.trial_plan.generators)
+    """What every trial continues from."""
     match plan.setup.warm_start:
         case "init-from":
-            files = " and ".join(str(file) for file in plan.config.init_from)
-            return f"every trial continues from your model, {files}"
+            return f"from your model, {' and '.join(map(str, plan.config.init_from))}"
         case "none":
-            return "every trial begins from nothing"
-    each = ", for each generator" if times > 1 else ""
-    return f"every trial continues from a warm start of {train.warm_start_steps} steps{each}"
-
-
-def settings(plan: SearchPlan) -> str:
-    pinned = [f"{name}={value}" for name, value in plan.config.pinned.items()]
-    varied = [name for name in plan.space.parameters if name not in plan.space.fixed]
-    return f"varied: {', '.join(varied) or 'none'}" + (
-        f"; kept: {', '.join(pinned)}" if pinned else ""
-    )
-
-
-def trials(plan: SearchPlan) -> str:
-    config = plan.config
-    recipes = min(len(plan.recipes), plan.search_budget)
-    first = f"{plan.search_budget}: first {recipes} recipes"
-    if plan.earlier:
-        first += f" and {len(plan.earlier)} of --enqueue"
-    stopped = (
-        "none stopped early" if config.pruner == "none" else f"stopped early by {config.pruner}"
-    )
-    return f"{first}, then as {config.sampler} chooses; {stopped}"
+            return "every trial from nothing"
+    each = "each " if len(plan.trial_plan.generators) > 1 else ""
+    return f"{each}from a warm start of {plan.trial_plan.train.warm_start_steps} steps"
 
 
 def finalists(plan: SearchPlan) -> str:
@@ -110,11 +100,11 @@ def finalists(plan: SearchPlan) -> str:
     if not runs:
         return "none"
     has_place = MOVING in plan.recipes and plan.finalists > 1 and not plan.config.pareto
-    ours = f" (with the recipe {MOVING})" if has_place else ""
-    repaints = f"{ours}, the best that repaints" if plan.of_both_kinds else ""
+    ours = f" (with recipe {MOVING})" if has_place and plan.of_both_kinds else ""
+    repaints = ", best that repaints" if plan.of_both_kinds else ""
     return (
-        f"{runs} runs: the best {plan.finalists}{repaints} and the recommended setting, on "
-        f"{plan.config.repeats} fresh seeds"
+        f"{runs} runs on {plan.config.repeats} fresh seeds: best {plan.finalists}{ours}{repaints}, "
+        "recommended"
     )
 
 

@@ -41,6 +41,7 @@ from search_spaces.trial_params import FIVE, TrialParams
 
 # Seeds of the search are small, and those of its samplers are derived from trial numbers.
 FIRST_SEED = 1_000_000
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist, ...]:
@@ -92,7 +93,16 @@ def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
 
 def finished_runs(study: Study) -> int:
     """The number of finished finalists' runs of a study."""
-    return len(final_trials(study, TrialState.COMPLETE, TrialState.PRUNED))
+    return len(final_trials(study, *ENDED))
+
+
+def counted_runs(study: Study, trials: int, runs: int) -> int:
+    """Finished finalists' runs that count towards a budget of so many trials and runs.
+
+    None before the trials have ended, since the finalists may become others until then.
+    """
+    searched = study.get_trials(deepcopy=False, states=ENDED)
+    return min(runs, finished_runs(study)) if len(searched) >= trials else 0
 
 
 class FinalPhase:
@@ -126,7 +136,7 @@ class FinalPhase:
         repeats = range(plan.config.repeats)
         self.seeds = [derived_seed(plan.config.seed, FIRST_SEED + repeat) for repeat in repeats]
         self.enqueue()
-        self.done = done + len(self.runs(TrialState.COMPLETE, TrialState.PRUNED))
+        self.done = done + len(self.runs(*ENDED))
 
     def enqueue(self) -> None:
         """Enqueue missing runs, and withdraw those of settings that no longer lead."""
@@ -184,7 +194,7 @@ class FinalPhase:
 
     def conclude(self) -> None:
         """Record the result in the search's study; None if there are too few runs."""
-        runs = self.runs(TrialState.COMPLETE, TrialState.PRUNED)
+        runs = self.runs(*ENDED)
         ranked = conclude(
             [with_runs(one, runs) for one in self.finalists],
             self.finalists[-1].name,

@@ -92,7 +92,7 @@ def plan_search(
     Writes nothing but the cache of prepared pairs, and pairs that are made of `--originals`.
 
     Args:
-        remark: takes sentences while pairs are made, which takes a while.
+        remark: takes warnings before pairs are made, and sentences meanwhile, which takes a while.
         make_pairs: whether pairs may be made.
 
     Raises:
@@ -162,7 +162,7 @@ def assemble(
         space=space,
         recipes={},
         remarks=(
-            *resolve.weights_remark(weights, config.objective),
+            *resolve.weights_remark(weights, config.weights, config.objective),
             *resolve.packing_remark(config, slots, device),
         ),
         setup=setup_of(
@@ -203,8 +203,11 @@ def with_made_pairs(
     """
     if config.originals is None:
         return config
+    from harness.data.check.at_start import few_portraits
     from harness.data.synthesis.made_for_search import made_for_search, planned_pairs
 
+    for doubt in few_portraits(config.originals):
+        remark(doubt)
     least = min(train.load_size, train.crop_size)
     place = RunPaths(config.run_dir).made_pairs
     if not make:

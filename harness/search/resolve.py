@@ -67,8 +67,7 @@ def packing_remark(config: SearchConfig, slots: "Slots", device: str) -> tuple[s
             "many as it holds, since NVIDIA's MPS runs.",
         )
     return (
-        "One trial at a time on each GPU: without NVIDIA's MPS several processes take turns on it "
-        "(--per-gpu N runs N).",
+        "One trial at a time on each GPU: without NVIDIA's MPS they take turns (--per-gpu N: N).",
     )
 
 
@@ -149,16 +148,17 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
         return goal_of(name, weights)
 
 
-def weights_remark(weights: Weights, objective: str = "boundary_sharpness") -> tuple[str, ...]:
+def weights_remark(weights: Weights, policy: str, objective: str) -> tuple[str, ...]:
+    """A message if random networks stand in for pretrained ones. `policy`: the `--weights`."""
     from objectives.loading import trunk_of
 
     if weights == "pretrained":
         return ()
-    names = {"alexnet": "AlexNet", "vgg16": "VGG16", "squeezenet1_1": "SqueezeNet"}
+    trunk = {"alexnet": "AlexNet", "vgg16": "VGG16", "squeezenet1_1": "SqueezeNet"}
+    why = "as asked" if policy == "random" else "not cached, and cannot be downloaded"
     return (
-        f"WEIGHTS ARE RANDOM: the pretrained {names[trunk_of(objective)]} and VGG19 are neither "
-        "cached nor to be had, so seeded random networks stand in; scores compare within this "
-        "study only, and everything made here is marked weights: random.",
+        f"WEIGHTS ARE RANDOM: seeded networks replace the pretrained {trunk[trunk_of(objective)]} "
+        f"and VGG19 ({why}). Scores compare within this study only; all is marked weights: random.",
     )
 
 

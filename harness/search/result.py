@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.console.lines import IN_WORDS, WIDTH, settings, wrapped
+from harness.console.lines import IN_WORDS, columns, settings, tally, wrapped
 from harness.paths import StudyPaths
 from harness.study.urls import without_secrets
 from reports.analysis.decision import Decision
@@ -115,7 +115,7 @@ def outcome_of(
         storage: the database's URL, if it is not the run folder's.
         tracking_uri: the same for MLflow.
     """
-    from harness.search.finalists import finished_runs
+    from harness.search.finalists import counted_runs, finished_runs
     from harness.study.folder import owner_of
     from reports.analysis.decision import decide
     from reports.commands.next_command import Where
@@ -123,7 +123,7 @@ def outcome_of(
     from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
-    setup, scores = record.setup, record.baseline
+    setup, scores, noted = record.setup, record.baseline, record.undertaken
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     return SearchOutcome(
@@ -137,7 +137,9 @@ def outcome_of(
         noop=scores.noop if scores else None,
         oracle=scores.oracle if scores else None,
         front=front_of(study),
-        final_runs=finished_runs(study),
+        final_runs=(
+            counted_runs(study, noted.trials, noted.runs) if noted else finished_runs(study)
+        ),
         finalists=record.finalists,
         run_dir=run_dir,
         paths=paths,
@@ -183,6 +185,7 @@ def as_lines(outcome: SearchOutcome) -> list[str]:
         confirmation(outcome),
         ["", *decision_lines(outcome)],
         ["", *places(outcome)],
+        next_lines(outcome),
     )
     return [headline(outcome), *(line for part in parts for line in part)]
 
@@ -210,17 +213,15 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
 
 
 def headline(outcome: SearchOutcome) -> str:
-    parts = [
-        f"{count} {IN_WORDS.get(state, state)}" for state, count in sorted(outcome.counts.items())
-    ]
-    parts += [f"{outcome.final_runs} runs of finalists"] if outcome.final_runs else []
-    counts = ", ".join(parts)
-    ended = {
-        "": f"{outcome.done} of {outcome.budget} trials are done",
-        "user": "The search was stopped, and the same command goes on",
-        "timeout": "The time is up, and the same command goes on",
-    }[outcome.stopped]
-    return f"{ended}: {counts or 'none yet'}."
+    """How far the search is; trials in the queue are not of its budget, and are left out."""
+    counts = outcome.counts
+    done = {IN_WORDS[state]: counts[state] for state in ("complete", "pruned")}
+    done["runs of finalists"] = outcome.final_runs
+    others = ("running", "interrupted", "fail")
+    by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
+    ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
+    so_far = f"{outcome.done} of {outcome.budget} trials are done"
+    return f"{ended}{so_far}{by_state and ': '}{by_state}."
 
 
 def standings(outcome: SearchOutcome) -> list[ScoredTrial]:
@@ -255,7 +256,7 @@ def table(outcome: SearchOutcome) -> list[str]:
     rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
-        f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip()
+        wrapped(f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip(), "      ")
         for label, number, value, text in rows
     ]
 
@@ -288,41 +289,55 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
     width = max(len(names[row.name]) for row in found.rows)
     for row in found.rows:
         mean = "diverged" if row.mean is None else f"{row.mean:.4f}"
-        lines.append(f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}")
+        text = f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}"
+        lines.append(wrapped(text, "      "))
     if found.noop is not None:
         lines.append(f"  {'the input unchanged':<{width}}  {found.noop:.4f}")
     return lines
 
 
 def decision_lines(outcome: SearchOutcome) -> list[str]:
-    """The decision with its reason, that for an unmodified train.py, and the next command.
-
-    Sentences are wrapped; a command has lines of its own, to be copied.
-    """
+    """The decision with its reason, and that for an unmodified train.py with its command."""
     decision = outcome.decision
     if decision is None:
         return []
     lines = answer_lines(decision)
     if decision.as_is is not None:
         lines += answer_lines(decision.as_is)
-        if decision.as_is.command and outcome.files_here:
+        if runs_something(decision.as_is, outcome):
             lines += ["  Its command:", *command_lines(decision.as_is.command, "    ")]
-    if decision.command and outcome.files_here:
-        yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
-        lines += [f"Next{yours if needs_pictures(decision.command) else ''}:"]
-        lines += command_lines(decision.command, "  ")
-        lines += [wrapped(f"  {decision.trains}", "  ")] if decision.trains else []
     return lines
+
+
+def next_lines(outcome: SearchOutcome) -> list[str]:
+    """The one next command, on lines of its own to be copied."""
+    decision = outcome.decision
+    if outcome.stopped:
+        return ["", "Next: the same command again, which continues the search."]
+    if decision is None or not runs_something(decision, outcome):
+        return []
+    yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
+    return [
+        "",
+        f"Next{yours if needs_pictures(decision.command) else ''}:",
+        *command_lines(decision.command, "  "),
+        *([wrapped(f"  {decision.trains}", "  ")] if decision.trains else []),
+    ]
+
+
+def runs_something(decision: Decision, outcome: SearchOutcome) -> bool:
+    """Whether a decision has a command to run here; that of `wait` only shows the same again."""
+    return bool(decision.command) and decision.verb != "wait" and outcome.files_here
 
 
 def command_lines(command: str, indent: str) -> list[str]:
     """A command to be copied; a long one is continued with backslashes."""
-    options = command.split(" --")
-    if len(indent + command) <= WIDTH or "'" in command:  # what is quoted may look like an option
+    options, width = command.split(" --"), columns()
+    if len(indent + command) <= width or "'" in command:  # what is quoted may look like an option
         return [indent + command]
     lines = [indent + options[0]]
     for option in options[1:]:
-        if len(lines[-1]) + len(option) + 5 > WIDTH:
+        if len(lines[-1]) + len(option) + 5 > width:
             lines[-1] += " \\"
             lines.append(f"{indent}  --{option}")
         else:
@@ -347,7 +362,10 @@ def places(outcome: SearchOutcome) -> list[str]:
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
     if outcome.best is not None:
         lines.append(f"Best configuration:           {outcome.paths.best_yaml}")
-    return [*lines, f"Compare in MLflow:            {comparing(outcome)}"]
+    lines.append(f"Compare in MLflow:            {comparing(outcome)}")
+    if outcome.paths.report_html.exists():
+        lines.append(f"Report, for a browser:        {outcome.paths.report_html}")
+    return lines
 
 
 def comparing(outcome: SearchOutcome) -> str:

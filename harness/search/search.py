@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
-from harness.console.events import Note, Opened
+from harness.console.events import Note, Opened, Stopping
 from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from harness.search.plan import SearchPlan
     from harness.tracking.study_runs import Tracker
     from harness.trials.launchers.launcher import Launcher
+
+WHY_STOPPING = {
+    "user": "Stopping; Ctrl-C again ends at once. Running trials will start anew.",
+    "timeout": "The time is up: stopping. Running trials will start anew.",
+}
 
 
 def search(
@@ -135,6 +140,8 @@ def drive(
         driver = Driver(plan, phase, launcher, view, baseline, measure)
         with requeueing_at_the_end(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
+            if not finished:
+                view.show(Stopping(WHY_STOPPING[stop.reason]))
         result = outcome(plan, study, stop.reason)
         with logging_errors("writing the outcome to MLflow", plan, view):
             ending = Ending("KILLED", "stopped", f"stopped by {stop.reason}")
@@ -174,7 +181,7 @@ def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
 def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     """Show the plan, and the state of a resumed study, before the search starts."""
     from harness.search.estimate import where
-    from harness.search.finalists import finished_runs
+    from harness.search.finalists import counted_runs
     from harness.search.time_left import left_of_plan
     from harness.study.study import counted
     from reports.record.queries import best_trial, completed, score_of, settings_of
@@ -187,12 +194,12 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
         Opened(
             study=plan.config.study,
             budget=plan.config.budget,
-            done=counted(study) + finished_runs(study),
+            done=counted(study) + counted_runs(study, plan.search_budget, plan.final_runs),
             profile=setup.profile,
             device=setup.device,
             jobs=plan.jobs,
             weights=setup.weights,
-            data=f"{data.n_train} + {data.n_val} pairs of {data.source}",
+            data=f"{data.n_train} pairs to train on, {data.n_val} to score: {data.source}",
             folder=str(plan.paths.folder),
             best=leader,
             scores=tuple(score_of(trial) for trial in completed(study)),

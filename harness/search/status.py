@@ -1,5 +1,6 @@
 """The current state of a study, for `harness status`."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.console.lines import rough, sparkline
@@ -13,8 +14,12 @@ if TYPE_CHECKING:
 
 def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     """A headline, the outcome so far, and the history of scores."""
-    headline, *table = as_lines(outcome)
     driver = driven_by(study)
+    if not driver:  # what it was running is still so in the record, and runs again
+        counts = outcome.counts.copy()
+        counts["interrupted"] = counts.pop("running", 0)
+        outcome = replace(outcome, counts=counts)
+    headline, *table = as_lines(outcome)
     now = f"being searched by {driver}" if driver else "not being searched now"
     left = time_left(study) if driver else None
     if left:

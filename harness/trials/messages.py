@@ -44,7 +44,7 @@ class Rung:
         value: the score that the search optimises.
         components: the parts of the score, means over the validation pairs.
         losses: the mean of each loss since the last rung.
-        crop: PNG bytes, the first picture restored, cut to its scored region.
+        crop: PNG bytes, the part of a restored picture that retouching changed most, enlarged.
         remark: what the user is told of how the trial is trained; shown once.
     """
 

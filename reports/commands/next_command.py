@@ -5,21 +5,16 @@ from pathlib import Path
 
 from optuna import Study
 
-from reports.commands.exported import is_progressive, settings_in_full
 from reports.commands.recorded_paths import data_of
 from reports.commands.train_py import (
-    FULL_TRAINING,
-    GUIDE_EPOCHS,
     PLACEHOLDER_DATA,
-    STAGE_EPOCHS,
     folder_name,
     harness_train,
     quoted,
 )
 from reports.record.names import moves_pixels, trial_name
-from reports.record.queries import extras_of, settings_of, winning_trial
+from reports.record.queries import settings_of, winning_trial
 from reports.record.study import StudyRecord
-from reports.texts.translations import Translate
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,19 @@ def status_command(study: Study, where: Where) -> str:
     return line(["harness", "status", *study_options(study, where)])
 
 
+def search_command(study: Study, where: Where) -> str:
+    """Searches on with twice the budget, by the options of the last search.
+
+    How the search stands, where an earlier version did not record them.
+    """
+    record = StudyRecord.of(study)
+    if record.ours is None or record.undertaken is None or record.undertaken.options is None:
+        return status_command(study, where)
+    mirror = ["--tracking-uri", record.tracking_uri] if record.tracking_uri else []
+    given = [*record.undertaken.options, *study_options(study, where), *mirror]
+    return line(["harness", "search", *given, "--budget", f"{2 * record.ours.budget}"])
+
+
 def training_command(study: Study, trial: int | None, where: Where) -> str:
     """What trains a trial's setting: a generator that moves pixels here, any other in train.py.
 
@@ -74,23 +82,6 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
     train = harness_train(file, data_of(setup, where.folder), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
     return f"{export} && {line(train)}" if export else line(train)
-
-
-def length_of_training(study: Study, trial: int, say: Translate) -> str:
-    """At what size and how long the training of `training_command` is; "" where it is not known."""
-    setup = StudyRecord.of(study).ours
-    if setup is None or setup.program:
-        return ""
-    found = study.get_trials(deepcopy=False)[trial]
-    train = {**setup.train.as_data(), **extras_of(found)}
-    epochs, stages = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS}", is_progressive(found)
-    if stages:
-        epochs = f"2 x ({STAGE_EPOCHS} + {STAGE_EPOCHS})"
-    if moves_pixels(train) and not setup.repository:
-        size = (FULL_TRAINING if stages else train)["crop_size"]
-        return say("trains_here", size=size, epochs=epochs)
-    size = {**FULL_TRAINING, **settings_in_full(found, train, setup)}["crop_size"]
-    return say("trains_there", size=size, epochs=epochs)
 
 
 def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:

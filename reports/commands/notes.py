@@ -4,40 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.commands.train_py import (
-    FULL_TRAINING,
-    GUIDE_EPOCHS,
-    PLACEHOLDER_DATA,
-    STAGE_EPOCHS,
-    quoted,
-    steps_per_epoch,
-)
+from reports.commands.train_py import PLACEHOLDER_DATA, quoted, steps_per_epoch
 from reports.record.names import moves_pixels
 from reports.texts.translations import Translate
 
 Config = dict[str, Any]
-
-ROUNDED = "with the searched settings rounded to three significant digits"
-
-
-def length_of(config: Config, repeat_trial: bool) -> str:
-    """How long the exported command trains, and with what settings, in one sentence or two."""
-    train = config["train"]
-    if repeat_trial:
-        return (
-            f"This is the short training of trial {config['trial']}: about {train['steps']} steps "
-            f"at {train['crop_size']} px. Without --repeat-trial you get the full one."
-        )
-    size, exactly = FULL_TRAINING["crop_size"], ROUNDED
-    if config["full_command"].startswith("harness "):
-        size, exactly = train["crop_size"], "with the settings exactly as they were found"
-    epochs = f"{GUIDE_EPOCHS} + {GUIDE_EPOCHS} epochs"
-    if "stages" in config:
-        epochs = f"two stages of {STAGE_EPOCHS} + {STAGE_EPOCHS} epochs"
-    return (
-        f"This is the full training: {size} px, {epochs}, {exactly}. --repeat-trial gives the "
-        "short one of the trial."
-    )
 
 
 def own_pictures(data: Config, say: Translate) -> list[str]:

@@ -1,7 +1,7 @@
 """The check of a user's pairs as a search starts: `data check`, of a sample."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.config.profiles import PROFILES
 from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all, single_pictures
-from harness.data.check.findings import Finding, judge_direction
+from harness.data.check.findings import Finding, judge_counts, judge_direction
 from harness.data.files.folder_bit_depth import with_bits
 from harness.data.files.pair_folders import SIDES, PairFolder, evenly, find_pairs
 from harness.data.files.processes import processes_for
@@ -26,6 +26,7 @@ MOST_PAIRS = 24
 REPORTED_ELSEWHERE = {"unreadable", "passed over"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
+MORE_PORTRAITS = "add other portraits"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def check_at_start(
         chosen: whether the user has named the direction; it is then not doubted, only remarked on.
         profile: pictures that this profile enlarges are remarked on.
         resumed: the study has trials: errors are remarks, too, as its data cannot change.
-        made: the pairs are `data make`'s, which leaves a tool's traces on purpose.
+        made: the pairs are `data make`'s, which leaves a tool's traces on purpose, and
+            `few_portraits` has warned of too few.
 
     Returns:
         A line for each kind of finding.
@@ -66,7 +68,7 @@ def check_at_start(
         UserInputError: the pairs are not fit to be trained on; the sentence has the remedy.
     """
     folder = with_bits(find_pairs(data))
-    passed = {*REPORTED_ELSEWHERE, "processed"} if made else REPORTED_ELSEWHERE
+    passed = {*REPORTED_ELSEWHERE, "processed", "few"} if made else REPORTED_ELSEWHERE
     checked = check_sample(sample(folder), profile, cache)
     whole = checked.pairs == sum(map(len, folder.splits.values()))
     findings = [
@@ -86,6 +88,20 @@ def check_at_start(
     if errors and not resumed:
         raise UserInputError(refusal(folder, max(errors, key=len), checked.pairs, direction, made))
     return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
+
+
+def few_portraits(folder: Path) -> tuple[str, ...]:
+    """Warnings about too few portraits to make pairs of, in the words of `data check`.
+
+    Raises:
+        UserInputError: there are none.
+    """
+    from harness.data.synthesis.make_pairs import find_originals, split_of
+
+    names = list(find_originals(folder)[0])
+    counts = Counter(split_of(names).values())
+    found = judge_counts(counts["train"], counts["val"])
+    return tuple(f"Warning: {sentence([replace(few, do=MORE_PORTRAITS)])}." for few in found)
 
 
 def refusal(

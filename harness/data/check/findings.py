@@ -165,15 +165,24 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
     counts: Counter[Split] = Counter()
     for group in groups:
         counts.update({pair.split for pair in group})
-    trained, held_out = counts["train"], counts["val"] + counts["test"]
+    trained = counts["train"]
     if groups and not trained:
         yield of_kind("none", "no picture to train on")
-    elif groups and trained < FEW_TRAIN:
-        what = f"{trained} different pictures to train on; below {FEW_TRAIN} a model memorises them"
+    yield from judge_counts(trained, counts["val"] + counts["test"])
+
+
+def judge_counts(trained: int, held_out: int) -> Iterator[Finding]:
+    """Findings about so many different pictures to train on, and to validate with."""
+    if 0 < trained < FEW_TRAIN:
+        what = f"{different(trained)} to train on; below {FEW_TRAIN} a model memorises them"
         yield of_kind("few", what)
     if 0 < held_out < FEW_VAL:
-        what = f"{held_out} different pictures to validate with: scores will be noisy"
+        what = f"{different(held_out)} to validate with: scores will be noisy"
         yield of_kind("few", what, do=f"hold out at least {FEW_VAL}")
+
+
+def different(count: int) -> str:
+    return f"{count} different picture{'s' if count > 1 else ''}"
 
 
 def judge_sizes(

@@ -150,7 +150,8 @@ def test_the_full_training_runs_in_a_fresh_clone_as_printed(
     clone = copy_of_pix2pix(tmp_path / "clone")
     write_train_py(clone, SHARED - SWITCHES, CLONE)
     exported = run("export", "--run-dir", run_dir, "--format", "command")
-    assert "1024 px, 1000 + 1000 epochs" in exported.stderr
+    assert "full training: 1024 px, ngf 64, 1000 + 1000 epochs, with" in exported.stderr
+    assert "The trials were smaller (128 px, ngf 16), so that many could be" in exported.stderr
     assert "--repeat-trial" in exported.stderr
     path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     for _ in range(2):
@@ -159,6 +160,18 @@ def test_the_full_training_runs_in_a_fresh_clone_as_printed(
     wanted = {"n_epochs": "1000", "n_epochs_decay": "1000", "load_size": "1024", "lr": "0.0001",
               "lambda_L1": "100", "use_perceptual": True, "lambda_perceptual": "10"}  # fmt: skip
     assert options | wanted == options
+
+
+def test_a_size_that_the_user_kept_is_that_of_the_full_training_too(
+    run: Run, tmp_path: Path
+) -> None:
+    kept = {"crop_size": 256, "ngf": 32}
+    study = make_study(9, train={**TRAIN, **kept}, pinned=kept)
+    keep(study, tmp_path, "portraits")
+    exported = run("export", "--run-dir", tmp_path, "--trial", 0, "--format", "command")
+    assert "--crop_size 256 " in exported.stdout.replace("\\\n ", "")
+    assert "full training: 256 px, ngf 32, 1000 + 1000 epochs" in exported.stderr
+    assert "smaller" not in exported.stderr
 
 
 def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
@@ -186,7 +199,8 @@ def test_a_generator_that_moves_pixels_is_trained_from_the_file_that_holds_it(
     asked_for = [] if trial is None else ["--trial", trial]
     words = ("export", "--run-dir", tmp_path, *asked_for, "--format", "command")
     exported = run(*words)
-    assert "128 px, 1000 + 1000 epochs, with the settings exactly" in exported.stderr
+    assert "128 px, ngf 16, 1000 + 1000 epochs, with the settings exactly" in exported.stderr
+    assert "smaller" not in exported.stderr
     lines = exported.stdout.replace("\\\n", "").splitlines()
     *before, train = [shlex.split(line) for line in lines]
     assert train[:2] == ["harness", "train"]

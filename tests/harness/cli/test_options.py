@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from harness.cli.app import app
 from harness.cli.options import Command, Deferred, command_of
-from harness.config.options import Option
+from harness.config.options import Option, words_of
 from harness.config.settings import SearchConfig
 from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError
@@ -112,9 +112,25 @@ def test_help_of_search_lists_nine_options_in_groups_and_the_rest_where_asked(
     others = options_in(full) - options_in(short)
     assert others >= {"sampler", "finalists", "storage", "quiet", "json", "timeout"}
     assert f"--help-all                      Show the other {len(others)} options, too." in short
+    assert "--help-all                      Show all options.\n" in full
     assert {"Trials:", "Pictures:", "Machine:"} <= set(full.splitlines())
     assert "Machine:" not in short.splitlines()
     assert max(map(len, (short + full).splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_names_placeholders_and_keeps_the_example_on_one_line(
+    words: tuple[str, ...], in_process: InProcess
+) -> None:
+    _, out, _ = in_process(*words, "--help")
+    usage, *rest = out.splitlines()
+    assert usage.startswith(f"Usage: harness {' '.join(words)} [OPTIONS]")
+    names = [line[:34] for line in rest if line.startswith("  ")]
+    assert not any(re.search(r"<[a-z]|\{", name) for name in (usage, *names))
+    help_text = COMMANDS[words].help or ""
+    assert help_text.rpartition("Example: ")[2].strip() in [
+        line.removeprefix("  Example: ") for line in rest
+    ]
 
 
 def test_every_command_that_leaves_options_out_can_show_them(in_process: InProcess) -> None:
@@ -150,3 +166,28 @@ def test_an_option_with_one_value_is_given_once(
 def test_flags_and_options_with_several_values_may_be_repeated() -> None:
     wish, dry = wished("--loud", "--loud", "--dry", "--dry", "--names", "a", "--names", "a")
     assert (wish.loud, dry, wish.names) == (True, True, (Path("a"), Path("a")))
+
+
+def test_settings_as_words_give_the_same_settings(tmp_path: Path) -> None:
+    given = SearchConfig(
+        budget=7,
+        data=tmp_path / "my pairs",
+        direction="BtoA",
+        pinned={"gan_mode": "lsgan", "netG": "unet_128"},
+        pareto=True,
+        skip_bad=False,
+        seed=0,
+        init_from=(Path("a.pth"), Path("b.pth")),
+        timeout="90m",
+        study="faces",
+    )
+    words = words_of(given, leave_out=("budget", "run_dir"))
+    assert words[:2] == ["--data", str(tmp_path / "my pairs")]
+    assert "--skip-bad" not in words
+    read: list[SearchConfig] = []
+    one = typer.Typer(rich_markup_mode=None)
+    one.command(cls=Command)(command_of(SearchConfig, read.append))
+    one([*words, "--budget", "7"], standalone_mode=False)
+    files = tuple(file.absolute() for file in given.init_from)
+    assert read == [given.model_copy(update={"init_from": files})]
+    assert words_of(SearchConfig()) == []

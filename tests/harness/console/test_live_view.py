@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -13,11 +14,12 @@ from harness.console.events import (
     Opened,
     Prepared,
     RungReached,
+    Stopping,
     TrialBegan,
     TrialEnded,
     WarmStart,
 )
-from harness.console.lines import WIDTH, rough
+from harness.console.lines import WIDTH, rough, wrapped
 from harness.console.live_view import MOST_ROWS, LiveView
 from harness.console.views import PlainView
 
@@ -100,9 +102,67 @@ def test_many_running_trials_take_a_few_lines(clock: Clock) -> None:
     assert lines[-1].strip() == "and 52 more"
 
 
+def head(view: LiveView) -> list[str]:
+    """What stands beside the bar, and the counts below it."""
+    return [line.strip("━╸╺ ") for line in frame(view)[:2]]
+
+
 def left_of(view: LiveView) -> str:
-    [line] = [line for line in frame(view) if "/50 trials" in line or "steps" in line]
-    return line.partition(", ")[2]
+    return "".join(head(view)[0].partition("about")[1:])
+
+
+def test_the_counts_add_up_in_every_state_of_a_search(clock: Clock) -> None:
+    view = view_of(100, clock)
+    view.show(replace(OPENED, budget=6, final_runs=2))
+    assert head(view) == ["0/6 trials, getting ready"]
+    view.show(WarmStart(700, 1400))
+    assert head(view) == ["warm start 700/1400 steps"]
+    view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
+    assert head(view) == ["0/6 trials"]
+    for name in ("t000", "t001"):
+        view.show(TrialBegan(name, WARP, None))
+    assert head(view)[1] == "2 running"
+    view.show(ended("t000", 1, 0))
+    view.show(ended("t001", 1, 0, "failed", value=None))
+    view.show(TrialBegan("t002", WARP, None))
+    bar, counts = head(view)
+    assert bar == "1/6 trials"
+    assert counts.startswith("1 completed; 1 running, 1 failed")
+    view.show(ended("t002", 2, 0, "pruned"))
+    view.show(ended("t003", 3, 0, "pruned"))
+    view.show(TrialBegan("t004", WARP, None))  # the last: the budget has no other
+    assert head(view)[1].startswith("1 completed, 2 stopped early; 1 running, 1 failed")
+    view.show(ended("t004", 4, 0))
+    assert head(view)[0] == "4/6 trials, finalists 0/2"
+    view.show(TrialBegan("f00", WARP, None))
+    view.show(ended("f00", 5, 0))
+    bar, counts = head(view)
+    assert bar == "5/6 trials, finalists 1/2"
+    assert counts.startswith("2 completed, 2 stopped early, 1 run of finalists; 1 failed")
+    view.show(ended("f01", 6, 0))
+    bar, counts = head(view)
+    assert bar == "6/6 trials, writing the results"
+    assert counts.startswith("2 completed, 2 stopped early, 2 runs of finalists; 1 failed")
+    view.close()
+
+
+def test_a_resumed_search_counts_what_was_done_before_and_a_stopped_one_runs_nothing(
+    clock: Clock,
+) -> None:
+    view = view_of(100, clock)
+    view.show(replace(OPENED, done=30))
+    assert head(view) == ["30/50 trials, getting ready", "30 done before"]
+    view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
+    view.show(ended("t030", 31, 20))
+    view.show(TrialBegan("t031", WARP, None))
+    bar, counts = head(view)
+    assert bar.startswith("31/50 trials, about ")
+    assert counts.startswith("30 done before, 1 completed; 1 running")
+    view.show(Stopping("Stopping."))
+    assert head(view)[0] == "31/50 trials, stopping"
+    assert head(view)[1].startswith("30 done before, 1 completed  ")
+    assert not any("t031" in line for line in frame(view))
+    view.close()
 
 
 def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock) -> None:
@@ -145,6 +205,7 @@ def events() -> Iterator[Event]:
         "t010", 11, 14.4, "pruned", reason="0.3360 is not in the better half", stopped_at=1375
     )
     yield ended("t011", 12, 14.4, "failed", value=None, reason="CUDA error: an illegal " * 9)
+    yield Stopping("The time is up: stopping. Running trials will start anew.")
 
 
 def test_plain_lines_fit_a_hundred_columns(clock: Clock) -> None:
@@ -162,6 +223,36 @@ def test_plain_lines_fit_a_hundred_columns(clock: Clock) -> None:
     assert any(line.endswith("unet_128 [progressive]") for line in lines)
     [stopped] = [line for line in lines if line.endswith("warp at step 1375")]
     assert stopped.startswith("11/50 t010 stopped   0.3496")
+
+
+def test_no_line_ends_between_a_number_and_its_unit() -> None:
+    text = "Takes about 13 min: warm start 3 min, trials 6 min, 3 h or 2 days at 128 px, 200 steps."
+    for width in range(30, 100):
+        lines = wrapped(text, width=width).split("\n")
+        assert " ".join(lines) == text
+        assert not any(line[-1].isdigit() for line in lines)
+        assert max(map(len, lines)) <= width
+
+
+def test_lines_are_as_narrow_as_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, width in (("80", 80), ("200", 100)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert max(map(len, wrapped("word " * 90).split("\n"))) in range(width - 4, width + 1)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_terminal_breaks_no_line_between_a_number_and_its_unit(width: int, clock: Clock) -> None:
+    out = io.StringIO()
+    view = LiveView(Console(file=out, width=width, height=40), clock)
+    view.show(EXPECTED)
+    lines = out.getvalue().splitlines()
+    view.close()
+    assert max(map(len, lines)) <= width
+    assert not any(line.rstrip()[-1].isdigit() for line in lines)
+    assert " ".join(" ".join(lines).split()) == (
+        "Takes about 5 min on 2 workers of this CPU: warm start 1 min, trials 2 min if half stop "
+        "early, finalists 2 min."
+    )
 
 
 def test_a_line_now_and_then_says_how_far_a_trial_is(clock: Clock) -> None:

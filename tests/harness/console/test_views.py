@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
     text = frame.export_text()
     view.close()
     assert "4/4 trials" in text
-    assert "2 completed, 1 failed, 1 stopped early" in text
+    assert "2 completed, 1 stopped early; 1 running, 1 failed" in text
     assert sparkline([0.21, 0.25]) in text
     assert "leader 0.2500  t003" in text
     assert text.split()[-8:] == ["t004", "-", "-", "L1=82", "perc=11", "nD=4", "lsgan", "lr=0.0002"]
@@ -171,7 +172,8 @@ def test_the_outcome_names_the_address_of_mlflow(
 ) -> None:
     paths = RunPaths(tmp_path).study("boundary-sharpness")
     lines = as_lines(outcome_of(make_study(3), tmp_path, paths, tracking_uri=uri))
-    assert lines[-1].split(":", 1)[1].strip() == address.replace("RUNS", str(tmp_path))
+    [mlflow] = [line for line in lines if line.startswith("Compare in MLflow:")]
+    assert mlflow.split(":", 1)[1].strip() == address.replace("RUNS", str(tmp_path))
 
 
 def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
@@ -181,7 +183,10 @@ def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     assert head == "Study boundary-sharpness, budget 50, not being searched now"
     assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
     assert standing_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
+    begun = replace(outcome, counts=Counter({"complete": 5, "running": 2}))
+    assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")
     sign(study)
+    assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 running.")
     assert driven_by(study) == f"process {os.getpid()}"
     assert standing_lines(study, outcome)[0].endswith(f"being searched by process {os.getpid()}")
     host = os.uname().nodename

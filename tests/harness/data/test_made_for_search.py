@@ -9,13 +9,20 @@ from filelock import FileLock
 from PIL import Image
 
 from harness.config.settings import SearchConfig
-from harness.data.check.at_start import check_at_start
+from harness.data.check.at_start import check_at_start, few_portraits
 from harness.data.files.pair_folders import find_pairs
 from harness.data.synthesis import made_for_search as module
 from harness.data.synthesis.made_for_search import made_for_search
 from harness.errors import UserInputError
 from harness.search.plan import with_made_pairs
 from harness.search.resolve import choose_train
+
+FEW = (
+    "Warning: 2 different pictures to train on; below 20 a model memorises them; add other "
+    "portraits. Warning: 1 different picture to validate with: scores will be noisy; add other "
+    "portraits."
+)
+"""Of three portraits."""
 
 
 @pytest.fixture
@@ -57,12 +64,38 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
     code, out, _ = in_process("search", *words, "--dry-run")
     assert code == 0
     printed = " ".join(out.split())
+    assert printed.startswith(FEW)
     assert f"would make 6 pairs of 128 pixels from the 3 portraits in {portraits}" in printed
+    assert max(len(line) for line in out.splitlines() if str(tmp_path) not in line) <= 100
     assert not runs.exists()
     made = made_for_search(portraits, runs / "made-pairs", 128)
     config = SearchConfig(originals=portraits, run_dir=runs)
     _, train = choose_train("quick", "cpu")
     assert with_made_pairs(config, train, print, make=False).data == made
+
+
+def test_too_few_portraits_are_warned_of_before_pairs_are_made_and_whenever_they_are_used(
+    portraits: Path, tmp_path: Path
+) -> None:
+    config = SearchConfig(originals=portraits, run_dir=tmp_path / "runs")
+    _, train = choose_train("quick", "cpu")
+    for making in (True, False):
+        said: list[str] = []
+        data = with_made_pairs(config, train, said.append, make=True).data
+        assert " ".join(said).startswith(f"{FEW} Making" if making else FEW)
+        assert len(said) == 2 + making
+        assert data is not None
+        told = check_at_start(data, "AtoB", True, "quick", tmp_path / "cache", made=True)
+        assert not any("different picture" in line for line in told)
+
+
+def test_enough_portraits_are_not_warned_of(tmp_path: Path) -> None:
+    for number in range(25):
+        (tmp_path / f"{number:02}.png").touch()
+    assert few_portraits(tmp_path) == ()
+    (tmp_path / "24.png").unlink()
+    [warning] = few_portraits(tmp_path)
+    assert warning.startswith("Warning: 19 different pictures to train on; below 20 a model")
 
 
 def test_the_making_of_many_pairs_says_how_far_it_is(

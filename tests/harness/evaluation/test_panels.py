@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from harness.evaluation.panels import crop_png, panel_png, scored_square
+from harness.evaluation.panels import crop_png, panel_png, telling_square
 from objectives.score import Reference
 from reports.page.panel_crops import GAP, HEADING, rows_of
 
@@ -55,36 +55,37 @@ def test_small_pictures_are_enlarged_and_without_inputs_the_original_stands_twic
     assert np.array_equal(first, wanted.repeat(2, 0).repeat(2, 1))
 
 
-def cropped(masks: torch.Tensor, restored: torch.Tensor) -> np.ndarray:
-    reference = Reference(tuple("abc"[: len(masks)]), restored, masks, None)
-    content = crop_png(scored_square(reference), restored)
+def reference_of(masks: torch.Tensor, inputs: torch.Tensor | None = None) -> Reference:
+    originals = torch.zeros(len(masks), 3, *masks.shape[-2:])
+    return Reference(tuple("abc"[: len(masks)]), originals, masks, inputs)
+
+
+def cropped(reference: Reference, restored: torch.Tensor) -> np.ndarray:
+    content = crop_png(telling_square(reference), restored)
     with Image.open(io.BytesIO(content), formats=("PNG",)) as crop:
         return np.asarray(crop)
 
 
-def test_a_crop_is_the_first_scored_picture_square_around_its_region_and_enlarged() -> None:
+def test_a_crop_is_the_part_of_the_first_scored_region_that_was_changed_most() -> None:
     masks = torch.zeros(3, 1, 300, 300, dtype=torch.bool)
-    masks[1, :, 100:160, 40:160] = True  # nothing of the first picture is scored
-    restored = drawn(3)
-    # The region: 120 pixels and 6 on either side as scored, and then a margin of 9.
-    side, top, left = 120 + 2 * 6 + 2 * 9, 130 - 75, 100 - 75
+    masks[1, :, 20:280, 100:300] = True  # nothing of the first picture is scored
+    inputs = torch.zeros(3, 3, 300, 300)
+    inputs[1, :, 150:250, 160:260] = 0.5
+    inputs[1, :, :, :80] = 1.0  # changed more, but not in the scored region
+    reference, restored = reference_of(masks, inputs), drawn(3)
+    number, top, left, side = telling_square(reference)
+    assert (number, side) == (1, 112)  # three eighths of the picture
+    assert top <= 150 < 250 <= top + side
+    assert left <= 160 < 260 <= left + side
     wanted = (restored[1, :, top : top + side, left : left + side] * 255).round().byte()
-    zoomed = wanted.permute(1, 2, 0).numpy().repeat(3, 0).repeat(3, 1)
-    assert np.array_equal(cropped(masks, restored), zoomed)
+    zoomed = wanted.permute(1, 2, 0).numpy().repeat(5, 0).repeat(5, 1)
+    assert np.array_equal(cropped(reference, restored), zoomed)
 
 
-@pytest.mark.parametrize(
-    ("rows", "columns", "shape"),
-    [
-        (slice(0, 20), slice(0, 20), (17 * 31, 17 * 31)),  # a corner: 20 + 3 + 2 * 4 pixels
-        (slice(0, 128), slice(0, 200), (4 * 128, 4 * 128)),  # more than a square holds
-        (slice(0, 0), slice(0, 0), (4 * 128, 4 * 128)),  # nothing is scored
-    ],
-)
-def test_a_crop_stays_within_the_picture(
-    rows: slice, columns: slice, shape: tuple[int, int]
-) -> None:
+@pytest.mark.parametrize("region", [(slice(0, 20), slice(180, 200)), (slice(0), slice(0))])
+def test_a_crop_stays_within_the_picture(region: tuple[slice, slice]) -> None:
+    """Of a corner, and where nothing is scored."""
     masks = torch.zeros(1, 1, 128, 200, dtype=torch.bool)
-    masks[..., rows, columns] = True
+    masks[0, 0, region[0], region[1]] = True
     picture = torch.rand(1, 3, 128, 200, generator=torch.Generator().manual_seed(0))
-    assert cropped(masks, picture).shape[:2] == shape
+    assert cropped(reference_of(masks), picture).shape == (11 * 48, 11 * 48, 3)

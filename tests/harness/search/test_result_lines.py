@@ -1,21 +1,30 @@
 """The last lines of a search: a decision that fits a terminal, and commands to be copied."""
 
 import shlex
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
+from driving import make_plan
 
+from harness.console.lines import wrapped
 from harness.paths import RunPaths
+from harness.search.publishing import study_note
 from harness.search.result import (
     SearchOutcome,
     as_data,
     as_lines,
     command_lines,
     decision_lines,
+    headline,
+    next_lines,
     outcome_of,
 )
+from harness.search.time_left import note_undertaken
+from reports.export.best_yaml import best_config
+from reports.page.report import render
 from reports.texts.translations import translator
 from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
@@ -30,9 +39,11 @@ def both_kinds() -> optuna.Study:
 
 def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> None:
     outcome = read(both_kinds())
-    lines = "\n".join(decision_lines(outcome)).splitlines()
+    lines = "\n".join([*decision_lines(outcome), *next_lines(outcome)]).splitlines()
     assert max(map(len, lines)) <= 100
-    assert lines[0] == "Use t003: it removes the blur."
+    assert lines[0].startswith(
+        "Use t003: it comes closer to the sharp original than the recommended"
+    )
     assert lines[-1].startswith("  ")
     text = " ".join(" ".join(lines).replace("\\", "").split())
     decision = outcome.decision
@@ -48,12 +59,54 @@ def test_the_decision_its_reason_and_both_commands_in_a_hundred_columns() -> Non
 
 
 def test_the_head_says_stopped_early_and_the_table_the_reports_short_names() -> None:
-    outcome = replace(read(both_kinds()), counts={"complete": 23, "pruned": 12}, final_runs=15)
+    outcome = replace(
+        read(both_kinds()), counts=Counter({"complete": 23, "pruned": 12}), final_runs=15
+    )
     first, *rest = as_lines(outcome)
     assert first.endswith(": 23 completed, 12 stopped early, 15 runs of finalists.")
     rows = [line for line in rest if translator("en")("recommended_short") in line]
     assert len(rows) == 2  # of the search, and of the finalists
     assert translator("en")("problem_short") in "\n".join(rest)
+
+
+def test_the_last_lines_name_the_report_and_the_one_next_command(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path).study("faces")
+    outcome = outcome_of(both_kinds(), tmp_path, paths)
+    assert "Report" not in "\n".join(as_lines(outcome))  # it was not written
+    paths.folder.mkdir()
+    paths.report_html.touch()
+    lines = "\n".join(as_lines(outcome)).splitlines()
+    mlflow = lines.index(f"Compare in MLflow:            harness ui --run-dir {tmp_path}")
+    place, empty, label, *command = lines[mlflow + 1 :]
+    assert place == f"Report, for a browser:        {paths.report_html}"
+    assert empty == ""
+    assert label == "Next, with your own pairs in place of ./pairs:"
+    assert outcome.decision is not None
+    printed = " ".join(" ".join(command).replace("\\", "").split())
+    assert printed == f"{outcome.decision.command} {outcome.decision.trains}"
+
+
+def test_a_search_that_was_stopped_is_continued_and_one_that_runs_has_no_next_command() -> None:
+    outcome = read(make_study(12))
+    assert outcome.decision is not None
+    assert outcome.decision.verb == "wait"
+    assert "Next" not in "\n".join(as_lines(outcome))
+    stopped = replace(outcome, stopped="user")
+    assert as_lines(stopped)[-1] == "Next: the same command again, which continues the search."
+    assert headline(stopped).startswith("Stopped: 12 of 50 trials are done: ")
+
+
+def test_the_counts_of_the_head_add_up_to_the_trials_done() -> None:
+    outcome = replace(read(both_kinds()), budget=3, final_runs=0)
+    queued = replace(outcome, counts=Counter({"complete": 2, "pruned": 1, "waiting": 6}))
+    assert headline(queued) == "3 of 3 trials are done: 2 completed, 1 stopped early."
+    others = replace(
+        outcome, counts=Counter({"complete": 1, "running": 2, "fail": 1}), final_runs=1
+    )
+    assert headline(others) == (
+        "2 of 3 trials are done: 1 completed, 1 run of finalists; 2 running, 1 failed."
+    )
+    assert headline(replace(outcome, counts=Counter({}))) == "0 of 3 trials are done."
 
 
 def test_the_commands_name_the_database_without_its_secrets() -> None:
@@ -77,3 +130,34 @@ def test_a_long_command_is_the_same_to_a_shell(long: int) -> None:
 def test_a_quoted_name_is_not_broken() -> None:
     command = shlex.join(["harness", "export", "--study", f"a --b {'c' * 100}"])
     assert command_lines(command, "  ") == [f"  {command}"]
+
+
+def test_what_is_no_better_than_doing_nothing_is_recommended_nowhere(tmp_path: Path) -> None:
+    study = make_study(50, budget=40, baseline={"noop": 0.3, "warm_start": 0.2})
+    plan = make_plan(tmp_path, jobs=2, seed=3, pinned={"gan_mode": "lsgan"})
+    note_undertaken(study, plan)
+    outcome = read(study)
+    sentence = f"Search on: t{study.best_trial.number:03d} leads, but doing nothing scores at least"
+    lines = decision_lines(outcome)
+    assert lines[0].startswith(sentence)
+    text = " ".join(" ".join(lines).replace("\\", "").split())
+    assert text.endswith(
+        "Next: harness search --set gan_mode=lsgan --jobs 2 --seed 3 --run-dir runs "
+        "--study boundary-sharpness --budget 80"
+    )
+    html = render(study)
+    assert f"<h1>{sentence}" in html
+    assert study_note(study, outcome).startswith(f"**{sentence}")
+    assert best_config(study)["decision"].startswith(sentence)
+    assert as_data(outcome)["decision"]["sentence"].startswith(sentence)
+    for text in ("\n".join(as_lines(outcome)), html):
+        assert "harness train " not in text
+        assert "harness export --format command" not in text
+
+
+@pytest.mark.parametrize("shift", range(90, 100))
+def test_a_number_keeps_its_unit_on_its_line(shift: int) -> None:
+    text = "x" * shift + " (95 % of 12 px and 9 s) and more"
+    lines = wrapped(text, "  ").splitlines()
+    assert " ".join(line.strip() for line in lines) == text
+    assert not [line for line in lines if line.lstrip().startswith(("%", "px", "s)"))]

@@ -85,10 +85,20 @@ def test_a_dry_run_counts_the_finalists_runs_as_the_search_does(tmp_path: Path) 
     plan = make_plan(tmp_path, budget=20, finalists=1, repeats=2)
     outcome = run(plan)
     assert trials_there(plan) == outcome.done == 20
-    assert explained(plan, 20)[0].endswith(
-        "fake: finished: all 20 trials are done; a larger --budget goes on"
+    assert " ".join(explained(plan, 20)[0].split()).endswith(
+        ": finished, all 20 trials are done; a larger --budget goes on"
     )
-    assert explained(plan, 19)[0].endswith("fake: goes on, 19 of 20 trials are done")
+    assert explained(plan, 19)[0].endswith(": 19 of 20 trials are done")
+
+
+def test_runs_of_finalists_count_once_the_trials_of_the_budget_are_done(tmp_path: Path) -> None:
+    """A larger budget goes on with trials, after which the finalists may be others."""
+    run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
+    larger = make_plan(tmp_path, budget=30, finalists=1, repeats=2)
+    assert trials_there(larger) == 16
+    outcome = run(larger, stop_after=3)
+    assert outcome.done == sum(outcome.counts[state] for state in ("complete", "pruned")) == 19
+    assert run(larger).done == 30
 
 
 def test_anothers_record_of_finalists_is_neither_counted_nor_used(tmp_path: Path) -> None:

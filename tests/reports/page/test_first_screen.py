@@ -90,7 +90,7 @@ def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> No
 
 def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
-    html = render(study)
+    html = render(study).replace("\xa0", " ")
     assert "With train.py as it is: keep the recommended setting" in Page(html).text
     as_is = decide(study, translator("en")).as_is
     assert as_is is not None
