@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
-from reports.record.names import trial_name
+from reports.record.names import OTHER_WARM_START, WARM_START, trial_name
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,10 @@ class StudyPaths:
 
     def panel(self, trial: int) -> Path:
         return self.panels / f"{trial_name(trial)}.png"
+
+    def warm_start_panel(self, other: bool = False) -> Path:
+        """The panel of the shared warm start, or of that of the other kind of generator."""
+        return self.panels / f"{OTHER_WARM_START if other else WARM_START}.png"
 
     @property
     def outbox(self) -> Path:

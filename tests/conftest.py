@@ -44,6 +44,12 @@ def fork_server() -> None:
     start_server()
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output is as wide as in a file, not as the terminal that the tests run in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def migrations_read_once() -> Iterator[None]:
     """Optuna and MLflow execute the files of all their migrations whenever they open a database."""

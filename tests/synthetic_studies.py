@@ -196,13 +196,13 @@ def make_study(
         }
         noise = rng.gauss(0, 0.002)
         if number % 17 == 16:
-            reason = "the worker died (signal 9)"
+            reason = "its worker died 3 times, last: killed by signal 9"
             add_trial(study, params, TrialState.FAIL, (), noise, reason=reason)
         elif number % 19 == 18:
-            reason = "diverged: G_L1 nan at step 200"
+            reason = "diverged: a loss is no longer finite (G_L1 nan)"
             add_trial(study, params, TrialState.PRUNED, RUNGS[:1], noise, reason=reason)
         elif value_at(params, RUNGS[2], noise) < 0.215:
-            reason = f"pruned at step {RUNGS[2]}: below the median"
+            reason = f"pruned at step {RUNGS[2]}: 0.2100 is below the median there"
             add_trial(study, params, TrialState.PRUNED, RUNGS[:3], noise, reason=reason)
         else:
             add_trial(study, params, noise=noise)

@@ -10,14 +10,13 @@ import typer
 from typer.core import TyperCommand
 
 from harness.cli.misuse import MISUSE
+from harness.config.options import Option, option_of
 from harness.errors import UserInputError
 from search_spaces.reasons import remedy
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic.fields import FieldInfo
-
-    from harness.config.options import Option
 
 
 # Options that several commands share.
@@ -172,14 +171,7 @@ def help_all(hidden: int) -> inspect.Parameter:
     return keyword("help_all", Annotated[bool, info], False)
 
 
-def option_of(field: "FieldInfo") -> "Option | None":
-    """The metadata of a field that is an option."""
-    from harness.config.options import Option
-
-    return next((entry for entry in field.metadata if isinstance(entry, Option)), None)
-
-
-def parameter(name: str, field: "FieldInfo", option: "Option", hidden: bool) -> inspect.Parameter:
+def parameter(name: str, field: "FieldInfo", option: Option, hidden: bool) -> inspect.Parameter:
     """A field as a parameter of a Typer command. Its value stays a text, for the model to read."""
     shape = metavar(field.annotation) if not option.metavar else option.metavar
     if option.argument:

@@ -12,6 +12,7 @@ from harness.config.settings import (
     Side,
     StudyName,
     TrainSettings,
+    unusable_entry,
 )
 from harness.errors import UserInputError
 from search_spaces.strict_yaml import read_bounded, read_mapping
@@ -76,8 +77,6 @@ def read_best_config(file: Path) -> BestConfig:
             f"{file} {wrong}: name a best.yaml, as a search leaves it in its study's folder."
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserInputError(f"{file}: {where} cannot be used: {first['msg']}.") from error
+        raise unusable_entry(file, error) from error
     except ValueError as error:
         raise UserInputError(str(error)) from error

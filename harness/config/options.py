@@ -5,12 +5,16 @@ The field itself states the option's name, type, range and default, and its desc
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserInputError, inline
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 LONGEST_NAME = 200
 """Characters of a study's name."""
@@ -41,6 +45,36 @@ class Option:
     def name(self, field: str) -> str:
         """The name on the command line, `--run-dir`; for an argument, its placeholder."""
         return self.metavar if self.argument else self.flag or f"--{field.replace('_', '-')}"
+
+
+def option_of(field: "FieldInfo") -> Option | None:
+    """The metadata of a field that is an option."""
+    return next((entry for entry in field.metadata if isinstance(entry, Option)), None)
+
+
+def words_of(settings: "BaseModel", leave_out: Collection[str] = ()) -> list[str]:
+    """The options that these settings were given with, as words of a command line.
+
+    Paths are absolute.
+
+    Args:
+        leave_out: names of fields.
+    """
+    words: list[str] = []
+    for name, field in type(settings).model_fields.items():
+        option, value = option_of(field), getattr(settings, name)
+        given = name in settings.model_fields_set and name not in leave_out
+        if option is None or not given or value is None or value is False:
+            continue
+        flag = option.name(name)
+        if value is True:
+            words.append(flag)
+            continue
+        if isinstance(value, Mapping):
+            value = tuple(f"{key}={one}" for key, one in value.items())
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [flag, str(one.absolute() if isinstance(one, Path) else one)]
+    return words
 
 
 def seconds(duration: Any) -> Any:

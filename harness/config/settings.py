@@ -11,12 +11,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     field_validator,
     model_validator,
 )
 
 from harness.config.options import LONGEST_NAME, Option, named_after_data, pins, seconds
-from harness.errors import inline
+from harness.errors import UserInputError, inline
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
 # Length of a finalist's training in trials: the CPU profile has no time for more.
@@ -64,6 +65,13 @@ class Frozen(BaseModel):
     """Base of every settings model: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def unusable_entry(file: Path, error: ValidationError) -> UserInputError:
+    """The error for a file with an entry that its model refuses; names the first."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return UserInputError(f"{file}: {where} cannot be used: {first['msg']}.")
 
 
 class TrainSettings(Frozen):

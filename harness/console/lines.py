@@ -1,20 +1,17 @@
 """Events, settings and durations as lines of text, at most `WIDTH` columns wide."""
 
-import re
 import shutil
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
+from reports.texts.numbers import UNIT
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
 WIDTH = 100
-UNITS = "s|min|h|days|px|pixels|steps|epochs|trials|runs|pairs|GiB|%"
-# The spaces of `5 min` and `96 + 12`, at which no line ends.
-INSIDE = re.compile(rf"(?<=\d) (?=(?:{UNITS})(?!\w)|\+ \d)|(?<=\d \+) (?=\d)")
 
 IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "fail")}
 """Optuna's states as a reader knows them."""
@@ -34,7 +31,7 @@ def wrapped(text: str, indent: str = "", width: int | None = None) -> str:
     """
     return "\n".join(
         textwrap.fill(
-            INSIDE.sub("\0", line),
+            UNIT.sub("\0", line),
             width or columns(),
             subsequent_indent=indent,
             break_long_words=False,

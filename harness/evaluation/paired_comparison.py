@@ -52,14 +52,14 @@ def paired_interval(differences: np.ndarray, level: float = LEVEL) -> Interval:
     return around(mean, half)
 
 
-def mean_interval(scores: np.ndarray, level: float = LEVEL) -> Interval:
+def mean_interval(scores: np.ndarray) -> Interval:
     """The interval of a mean score `[seeds, pictures]`, for these pictures and new seeds."""
     of_seed = scores.mean(axis=1)
     mean = float(of_seed.mean())
     if len(of_seed) < 2:
         raise ValueError("one seed: nothing says how much seeds matter")
     error = float(of_seed.std(ddof=1)) / len(of_seed) ** 0.5
-    half = float(students_t(len(of_seed) - 1, 0.5 + level / 2)) * error
+    half = float(students_t(len(of_seed) - 1, 0.5 + LEVEL / 2)) * error
     return around(mean, half)
 
 
@@ -68,10 +68,10 @@ def around(mean: float, half: float) -> Interval:
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
-def level_for(comparisons: int, level: float = LEVEL) -> float:
-    """The level of each of several intervals that jointly hold with probability `level`.
+def level_for(comparisons: int) -> float:
+    """The level of each of several intervals that jointly hold with probability `LEVEL`.
 
     Bonferroni: the winner was selected as the best of k finalists, so at the level of one it would
     be called better up to k times too often.
     """
-    return 1 - (1 - level) / max(1, comparisons)
+    return 1 - (1 - LEVEL) / max(1, comparisons)

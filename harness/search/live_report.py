@@ -157,15 +157,13 @@ def live_of(study: "Study", interval: float) -> "Live":
     """The progress of the study's search."""
     from optuna.trial import TrialState
 
+    from harness.search.finalists import final_trials
     from harness.search.time_left import time_left
-    from harness.study.study import finals_of
     from reports.page.live import Live
     from reports.record.names import trial_name
     from reports.record.study import StudyRecord
 
-    finals = finals_of(study)
-    searched = study.get_trials(deepcopy=False)
-    final = finals.get_trials(deepcopy=False) if finals else []
+    searched, final = study.get_trials(deepcopy=False), final_trials(study)
     record = StudyRecord.of(study)
     steps = record.setup.train.steps
     phases: list[tuple[list[FrozenTrial], PhaseName, int]] = [

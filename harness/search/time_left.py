@@ -6,19 +6,27 @@ from datetime import datetime
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from harness.config.options import words_of
 from harness.console.time_left import Durations, Work, seconds_left
+from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
-from harness.study.study import finals_of
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+ELSEWHERE = ("budget", "study", "run_dir", "storage", "tracking_uri", "register_model", "open")
+"""Options that belong to one search, or that the record has by themselves."""
 
 
 def note_undertaken(study: Study, plan: SearchPlan) -> None:
     """Record what this search sets out to do; an estimate of an earlier one no longer holds."""
+    made = ("data",) if plan.config.originals else ()  # the pairs that were made of them
     noted = Undertaken(
-        trials=plan.search_budget, runs=plan.final_runs, jobs=plan.jobs, began=time.time()
+        trials=plan.search_budget,
+        runs=plan.final_runs,
+        jobs=plan.jobs,
+        began=time.time(),
+        options=words_of(plan.config, (*ELSEWHERE, *made)),
     )
     StudyRecord.note(study, undertaken=noted, expected_seconds=None)
 
@@ -53,9 +61,7 @@ def left_after(
     Args:
         now: seconds since the epoch, until which trials have been running; None: none is.
     """
-    finals = finals_of(study)
-    searched = study.get_trials(deepcopy=False)
-    final = finals.get_trials(deepcopy=False) if finals else []
+    searched, final = study.get_trials(deepcopy=False), final_trials(study)
     ended = seconds_of(searched, *ENDED)
     of_runs = seconds_of(final, *ENDED)
     running = [

@@ -140,10 +140,13 @@ class Trials:
         return make_warm_start(*shared)
 
     def score_of_warm_start(self, netG: str) -> float:
-        """Its mean score on the validation pairs, before any trial."""
+        """Its mean score on the validation pairs, before any trial; its panel is written."""
         generator = build_generator(self.plan.train.but({"netG": netG}), self.plan.seed)
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
-        _, score = self.val(generator)
+        restored, score = self.val(generator)
+        panel = self.paths.warm_start_panel(netG == self.plan.other_netG)
+        with write_aside(panel) as aside:
+            aside.write_bytes(panel_png(self.val.reference, restored))
         return score.value
 
     @cached_property

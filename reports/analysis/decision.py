@@ -12,7 +12,13 @@ from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from reports.commands.lengths import length_of_training
-from reports.commands.next_command import NOWHERE, Where, status_command, training_command
+from reports.commands.next_command import (
+    NOWHERE,
+    Where,
+    search_command,
+    status_command,
+    training_command,
+)
 from reports.record.finalists import FinalistRow, Finalists, Interval
 from reports.record.names import RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
@@ -31,9 +37,9 @@ from reports.record.study import StudyRecord
 from reports.texts.numbers import number, short, signed
 from reports.texts.translations import Translate
 
-Verb = Literal["wait", "use", "try", "keep", "choose", "either"]
+Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
 OWN_OBJECTIVE = "boundary_sharpness"
-"""The objective that measures blur: of no other may the words say that the blur is gone."""
+"""The objective that measures blur: of no other may the words say that the blur stays."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,12 @@ class Decision:
 
     Attributes:
         verb: `use` a setting that is reliably better than the guide's recommended one, `keep` that
-            one, `try` what leads in single runs, `choose` from a Pareto search's front, `either` of
-            two settings that were compared, `wait` while nothing can be decided.
-        trial: the trial that it is about; None where no trial has the setting.
+            one, `try` what leads in single runs or not reliably, `choose` from a Pareto search's
+            front, `either` of two settings that were compared, `search` on where nothing that was
+            tried is better than the picture returned unchanged, `wait` while nothing can be
+            decided.
+        trial: the trial that it is about; None where no trial has the setting, or none is worth
+            training.
         sentence: the headline, without its full stop.
         settings: the trial's settings in short; "" where the sentence names them.
         why: by how much and how sure, in one sentence; "" where nothing was measured.
@@ -92,11 +101,12 @@ def decided(study: Study, say: Translate, where: Where) -> Decision:
     lead = finals.as_is.difference if finals.as_is else None
     if lead is None:
         return decision
-    if decision.verb == "keep":
+    if decision.verb in ("keep", "try"):
         # A setting that moves pixels may be ahead, but not reliably, and hide one that repaints.
         alone = confirmed(study, finals, lead, say, where, everyone=False)
-        return alone if alone.verb == "use" else decision
-    if not of_moves(study, decision):
+        if alone.verb == "use":
+            return alone
+    if decision.verb == "keep" or not of_moves(study, decision):
         return decision
     as_is = confirmed(study, finals, lead, say, where, everyone=False, beside=True)
     return replace(decision, as_is=for_train_py(as_is, say))
@@ -104,8 +114,8 @@ def decided(study: Study, say: Translate, where: Where) -> Decision:
 
 def with_as_is(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
     """Beside what single runs show: the same of the generators that an unchanged train.py has."""
-    trial = as_is_trial(study)
-    if trial is None or trial.number == decision.trial:
+    trial, winner = as_is_trial(study), winning_trial(study)
+    if trial is None or winner is None or trial.number == winner.number:
         return decision
     own = searched(study, trial, say, where, as_is=True)
     return replace(decision, as_is=for_train_py(own, say))
@@ -160,25 +170,33 @@ def confirmed(
     recommended = next(row for row in rows if row.name == finals.baseline)
     challenger = next(row for row in rows if row is not recommended)
     found, size = size_of_lead(lead)
-    better = found == "better"
-    best = challenger if better else rows[0]
-    setting = challenger if better else recommended
-    reach = reach_of(best, finals.noop, sign_of(study))
+    sign = sign_of(study)
+    # Even without a reliable lead it is no worse than a setting that does not restore anything.
+    ahead = (
+        found == "undecided"
+        and rows[0] is challenger
+        and reach_of(recommended, finals.noop, sign) == "below"
+        and reach_of(challenger, finals.noop, sign) != "below"
+    )
+    verb: Verb = "use" if found == "better" else "try" if ahead else "keep"
+    best, setting = (rows[0], recommended) if verb == "keep" else (challenger, challenger)
+    reach = reach_of(best, finals.noop, sign)
     blur = measures_blur(study)
     in_short = short_settings(setting.params, say)
-    if better:
-        kind = "removes" if blur and reach == "above" else reach if blur else f"own_{reach}"
-        sentence = say(f"decide_use_{kind}", one=challenger.name)
+    if verb == "use":
+        sentence = say(f"decide_use_{'' if blur else 'own_'}{reach}", one=challenger.name)
+    elif verb == "try":
+        sentence = say("decide_ahead", one=challenger.name)
     else:
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
     level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
-    level = level and f"{level}_{'it' if better else 'best'}"
+    level = level and f"{level}_{'best' if verb == 'keep' else 'it'}"
     if level == "level_below_best" and blur:
         level = "level_stays"
     scores = {"score": number(best.mean), "noop": number(finals.noop)}
     why = say(
-        f"why_{found}",
+        f"why_{found if verb == 'keep' else 'better'}",
         one=challenger.name,
         level=say(level, **scores) if level else "",
         more=say("more_sharp" if blur else "more_good"),
@@ -186,10 +204,10 @@ def confirmed(
         **size,
     )
     return Decision(
-        "use" if better else "keep",
+        verb,
         setting.trial,
         sentence,
-        described(in_short, setting.params, say) if better else "",
+        "" if verb == "keep" else described(in_short, setting.params, say),
         why,
         training_command(study, setting.trial, where),
     )
@@ -232,11 +250,18 @@ def searched(
     own = recommended is not None and recommended.number == trial.number
     in_short = short_settings(settings_of(trial), say)
     command, verb = training_command(study, trial.number, where), "try"
+    why = why_searched(study, trial, None if own else recommended, say)
     if not is_finished(study):
         verb, command = "wait", status_command(study, where)
         done = tried(study)
         counts = {"done": done, "budget": budget_of(study) or done}
         sentence = say("decide_leads_as_is" if as_is else "decide_leads", one=one, **counts)
+    elif no_better_than_unchanged(study, trial):
+        found = say(f"decide_below{'' if measures_blur(study) else '_own'}", one=one)
+        if as_is:
+            return Decision("search", None, found, why=why)
+        sentence = say("decide_search", found=found)
+        return Decision("search", None, sentence, why=why, command=search_command(study, where))
     elif own:
         verb = "keep"
         among = "_as_is" if as_is else ""
@@ -248,7 +273,7 @@ def searched(
         trial.number,
         sentence,
         "" if verb == "keep" else described(in_short, settings_of(trial), say),
-        why_searched(study, trial, None if own else recommended, say),
+        why,
         command,
     )
     if is_pareto(study) and verb != "wait" and not as_is:
@@ -273,6 +298,13 @@ def why_searched(
         score=number(score_of(trial)),
         others="".join(others),
     )
+
+
+def no_better_than_unchanged(study: Study, trial: FrozenTrial) -> bool:
+    """Whether a trial's single run scores no better than the picture as it was."""
+    scores = StudyRecord.of(study).baseline
+    sign = sign_of(study)
+    return scores is not None and sign * score_of(trial) <= sign * scores.noop
 
 
 def tried(study: Study) -> int:

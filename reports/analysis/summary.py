@@ -128,6 +128,7 @@ class Summary:
     as_is: Standing | None
     noop: float | None
     warm_start: float | None
+    other_warm_start: float | None
     oracle: float | None
     recipes: tuple[Standing, ...]
     alike: tuple[int, ...]
@@ -160,6 +161,7 @@ def summarise(study: Study) -> Summary:
         as_is=standing(as_is) if as_is else None,
         noop=scores.noop if scores else None,
         warm_start=scores.warm_start if scores else None,
+        other_warm_start=scores.other_warm_start if scores else None,
         oracle=scores.oracle if scores else None,
         recipes=tuple(standing(trial) for trial in trials if TrialRecord.of(trial).recipe),
         both=both,

@@ -48,6 +48,19 @@ def status_command(study: Study, where: Where) -> str:
     return line(["harness", "status", *study_options(study, where)])
 
 
+def search_command(study: Study, where: Where) -> str:
+    """Searches on with twice the budget, by the options of the last search.
+
+    How the search stands, where an earlier version did not record them.
+    """
+    record = StudyRecord.of(study)
+    if record.ours is None or record.undertaken is None or record.undertaken.options is None:
+        return status_command(study, where)
+    mirror = ["--tracking-uri", record.tracking_uri] if record.tracking_uri else []
+    given = [*record.undertaken.options, *study_options(study, where), *mirror]
+    return line(["harness", "search", *given, "--budget", f"{2 * record.ours.budget}"])
+
+
 def training_command(study: Study, trial: int | None, where: Where) -> str:
     """What trains a trial's setting: a generator that moves pixels here, any other in train.py.
 

@@ -18,11 +18,14 @@ NAMED = {
 
 
 def progress(summary: Summary, say: Translate) -> str:
-    """The trials by state: `23 completed, 12 stopped early of 50 trials`."""
+    """The trials by state: `23 completed, 12 stopped early of 50 trials`.
+
+    Not those that wait: a small budget leaves recipes over.
+    """
     counts = [
         say("progress", count=count, state=say(f"state_{state}"))
         for state, count in summary.counts.items()
-        if state != "waiting"  # recipes may be queued beyond the budget
+        if state != "waiting"
     ]
     if summary.finals is not None:
         counts.append(say("progress_finals", count=summary.finals.runs))
@@ -35,7 +38,7 @@ def remarks(summary: Summary) -> list[str]:
     found = ["so_far"] if summary.counts["running"] else []
     if summary.winner is None and (summary.counts["fail"] or summary.counts["pruned"]):
         found.append("failures_first")
-    if summary.winner is not None and summary.baseline is None:
+    if summary.winner is not None and summary.baseline is None and not found:
         found.append("no_baseline_note")
     return found
 

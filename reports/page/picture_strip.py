@@ -7,7 +7,7 @@ from reports.analysis.decision import Decision
 from reports.analysis.summary import Standing, Summary
 from reports.page.first_screen import chief_of, name_of
 from reports.page.panel_crops import Cut, boundaries, close_up
-from reports.record.names import trial_name
+from reports.record.names import OTHER_WARM_START, WARM_START, trial_name
 from reports.texts.numbers import number
 from reports.texts.translations import Translate
 
@@ -53,27 +53,34 @@ class Shown(NamedTuple):
 
 
 def shown_pictures(
-    summary: Summary, decision: Decision, panels: Path | None, say: Translate
+    summary: Summary, decision: Decision, panels: Path | None, say: Translate, blur: bool
 ) -> Shown:
-    """The settings' restored pictures, as far as their panels are in the study's folder."""
-    settings = notable(summary)
+    """The pictures of the settings and the warm start, as far as their panels are there.
+
+    Each has the score of the run that made it, a mean over the validation pictures: the finalists
+    leave no pictures, and are scored on others.
+
+    Args:
+        blur: the objective is our own, of which the original itself has 1.
+    """
+    settings, chief = notable(summary), [trial_name(one.trial) for one in chief_of(summary)]
     if panels is None or not settings:
         return Shown()
-    keys = [trial_name(one.trial) for one in settings]
-    files = {key: panels / f"{key}.png" for key in keys}
+    starts = warm_starts(summary, say)
+    named = starts | {
+        trial_name(one.trial): (name_of(one, summary, decision, say), one.score) for one in settings
+    }
+    files = {key: panels / f"{key}.png" for key in named}
     close = close_up(files)
     if close is None:
         return Shown()
-    names = {
-        key: name_of(one, summary, decision, say) for key, one in zip(keys, settings, strict=True)
-    }
-    chief = [trial_name(one.trial) for one in chief_of(summary)]
+    names = {key: name for key, (name, _) in named.items()}
+    scored = {key: score for key, (_, score) in named.items()}
+    scored |= {RETOUCHED: summary.noop, ORIGINAL: 1.0 if blur else None}
+    scores = {key: number(score) for key, score in scored.items() if score is not None}
+    blurring = () if summary.problem else starts
+    first_row = (*chief, *blurring, RETOUCHED, ORIGINAL)
     chosen = "" if decision.trial is None else trial_name(decision.trial)
-    scores = {}
-    if summary.finals is None:  # else the page's numbers are the finalists', of other pictures
-        scores = {key: number(one.score) for key, one in zip(keys, settings, strict=True)}
-        scores |= {RETOUCHED: number(summary.noop)} if summary.noop is not None else {}
-    first_row = (*chief, RETOUCHED, ORIGINAL)
     strip = (
         Cell(view, scores.get(view.key, ""), view.key == chosen, view.key in first_row)
         for view in views_of(close, names, say)
@@ -83,6 +90,15 @@ def shown_pictures(
         for each in boundaries(files, chief)
     )
     return Shown(tuple(strip), tuple(pictures))
+
+
+def warm_starts(summary: Summary, say: Translate) -> dict[str, tuple[str, float | None]]:
+    """Name and score of what the trials of each kind of generator continued from, by its panel."""
+    scores = {
+        WARM_START: (say("warm_start_short"), summary.warm_start),
+        OTHER_WARM_START: (say("warm_start_moves_short"), summary.other_warm_start),
+    }
+    return {key: found for key, found in scores.items() if found[1] is not None}
 
 
 def views_of(cut: Cut, names: dict[str, str], say: Translate) -> tuple[View, ...]:

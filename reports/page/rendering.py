@@ -5,7 +5,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from reports.texts.numbers import number, signed, value
+from reports.texts.numbers import UNIT, number, signed, value
 
 
 def template(name: str) -> Template:
@@ -22,8 +22,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "signed": signed, "value": value}
+    made.filters |= {"number": number, "signed": signed, "value": value, "unbroken": unbroken}
     return made
+
+
+def unbroken(text: str) -> str:
+    """A text in which no line ends between a number and its unit."""
+    return UNIT.sub("\u00a0", text)
 
 
 def script_json(data: object) -> str:

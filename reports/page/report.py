@@ -23,12 +23,13 @@ from reports.page.glossary import guide_settings, word_links
 from reports.page.live import Live
 from reports.page.look_result import result as judged_by_eyes
 from reports.page.picture_strip import shown_pictures
-from reports.page.rendering import script_json, template
+from reports.page.rendering import script_json, template, unbroken
 from reports.record.names import PARAMS, RECOMMENDED
 from reports.record.queries import winning_trial
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
 from reports.texts.numbers import signed, value
+from reports.texts.recorded import recorded
 from reports.texts.translations import Translate, glossary_words, translator
 
 UNUSED = {
@@ -79,7 +80,7 @@ def render(
     """The report's HTML. Everything that comes from the study is escaped."""
     from plotly.offline import get_plotlyjs
 
-    say = translator(lang)
+    say = unbroken_texts(lang)
     frame, summary = trials_frame(study), summarise(study)
     winner = winning_trial(study)
     record = StudyRecord.of(study)
@@ -92,11 +93,12 @@ def render(
         config = commands_on_page(study, decision.trial, where, lang)
     blur = measures_blur(study)
     words = glossary_words(blur, warm_start=not record.ours or record.ours.warm_start != "none")
-    pictures = shown_pictures(summary, decision, panels, say)
+    pictures = shown_pictures(summary, decision, panels, say, blur)
     figures = all_figures(frame, summary, rungs, say)
     return template("live.html.j2" if live else "report.html.j2").render(
         live=live,
         say=say,
+        recorded=partial(recorded, say=say),
         lang=lang,
         words=words,
         linked=word_links(words, say),
@@ -126,6 +128,12 @@ def render(
         drawn=set(figures),
         levels=", ".join(say(name) for name, *_ in levels(summary)),
     )
+
+
+def unbroken_texts(lang: str) -> Translate:
+    """The texts of a language, in which no line ends between a number and its unit."""
+    say = translator(lang)
+    return lambda key, **values: unbroken(say(key, **values))
 
 
 def commands_on_page(study: Study, trial: int, where: Where, lang: str) -> dict[str, Any]:
@@ -173,10 +181,11 @@ def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
     ]
     unused = UNUSED.get(setup.warm_start, ())
     of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
+    data = setup.data.model_copy(update={"source": recorded(setup.data.source, say)})
     rows = [
         *((say(f"from_{key}"), getattr(setup, key)) for key in of_search),
         (say("from_mlflow_run"), record.mlflow_run),
-        *((say(f"from_data_{key}"), getattr(setup.data, key)) for key in of_data),
+        *((say(f"from_data_{key}"), getattr(data, key)) for key in of_data),
         *setup.versions.items(),
         *(each for each in setup.train.as_data().items() if each[0] not in unused),
     ]

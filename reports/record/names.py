@@ -16,6 +16,9 @@ MOVING = "warp"
 PARAMS = ("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr")
 """The five searched settings, in the order of the record, the tables and the figures."""
 
+WARM_START, OTHER_WARM_START = "warm_start", "warm_start_warp"
+"""The panels of the shared warm start, and of that of the other kind of generator."""
+
 MOVES = "warp_"
 """Prefix of the generators that move pixels; in train.py they are a model of their own."""
 

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from reports.record.finalists import FinalistRow
 from reports.record.names import RECOMMENDED, moves_pixels
 from reports.record.study import StudyRecord
-from reports.record.trial import TrialRecord
+from reports.record.trial import TrialRecord, enqueued_params
 
 KIND = "generator"
 """The parameter that says a trial's kind of generator, in a study that tries both."""
@@ -182,9 +182,9 @@ def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:
-    """All five settings of a trial, also those that the space keeps fixed."""
+    """All five settings of a trial, also those that the space keeps fixed, or that it waits for."""
     noted = TrialRecord.of(trial).params
-    return trial.params if noted is None else noted
+    return (trial.params or enqueued_params(trial)) if noted is None else noted
 
 
 def extras_of(trial: FrozenTrial) -> dict[str, Any]:

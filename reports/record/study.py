@@ -134,12 +134,15 @@ class Undertaken(Part):
         runs: of the finalists, in all.
         jobs: workers.
         began: seconds since 1970.
+        options: the options that it was given, as words of a command line, without those of its
+            budget and its record; None: an earlier version did not note them.
     """
 
     trials: int
     runs: int
     jobs: int
     began: float
+    options: list[str] | None = None
 
 
 class Judgement(Part):

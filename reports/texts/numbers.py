@@ -1,6 +1,11 @@
 """Scores and settings as a person reads them."""
 
 import math
+import re
+
+UNITS = "s|min|h|days|px|pixels|layers|steps|epochs|trials|runs|pairs|GiB"
+UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?!\w)|\+ \d)|(?<=\d \+) (?=\d)")
+"""The spaces of `5 min` and `96 + 12`, at which no line ends."""
 
 
 def number(score: float | None) -> str:

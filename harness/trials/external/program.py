@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from harness.config.settings import Frozen, Program, TrainSettings
+from harness.config.settings import Frozen, Program, TrainSettings, unusable_entry
 from harness.errors import UserInputError
 from harness.trials.external.repository import python_of
 from reports.commands.program_template import PLACES, SETTINGS, filled, named_in
@@ -59,9 +59,7 @@ def read_program(file: Path, silence: float) -> Program:
     except OSError as error:
         raise UserInputError(f"{file} cannot be read ({error.strerror}).") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserInputError(f"{file}: {where} cannot be used: {first['msg']}.") from error
+        raise unusable_entry(file, error) from error
     except ValueError as error:
         text = str(error)
         raise UserInputError(text if text.startswith(str(file)) else f"{file}: {text}.") from error

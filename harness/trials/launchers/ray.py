@@ -121,7 +121,8 @@ class RayWorker:
         """The next message, with the files that belong to it."""
         message = self.pipe.messages.get()
         if isinstance(message, Baseline):
-            return message, pack(self.folder, warm_start_files(self.folder))
+            panels = StudyPaths(self.folder).panels.glob("*")
+            return message, pack(self.folder, [*warm_start_files(self.folder), *panels])
         if isinstance(message, TrialResult):
             return self.with_checkpoint(message)
         return message, {}
@@ -226,8 +227,11 @@ class RayLauncher:
         match message:
             case Baseline():
                 self.has_warm_start.add(number)
+                panels = {name: files[name] for name in files if name.endswith(".png")}
+                unpack(self.plan.folder, panels)
                 if not warm_start_files(self.plan.folder):
-                    self.save_warm_start(files)
+                    weights = {name: files[name] for name in files if name not in panels}
+                    self.save_warm_start(weights)
             case TrialResult(checkpoint=Path() as name):
                 unpack(self.plan.folder, files)
                 return replace(message, checkpoint=self.plan.folder / name)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from harness.cli.app import app
 from harness.cli.options import Command, Deferred, command_of
-from harness.config.options import Option
+from harness.config.options import Option, words_of
 from harness.config.settings import SearchConfig
 from harness.config.train_config import TrainConfig
 from harness.errors import UserInputError
@@ -166,3 +166,28 @@ def test_an_option_with_one_value_is_given_once(
 def test_flags_and_options_with_several_values_may_be_repeated() -> None:
     wish, dry = wished("--loud", "--loud", "--dry", "--dry", "--names", "a", "--names", "a")
     assert (wish.loud, dry, wish.names) == (True, True, (Path("a"), Path("a")))
+
+
+def test_settings_as_words_give_the_same_settings(tmp_path: Path) -> None:
+    given = SearchConfig(
+        budget=7,
+        data=tmp_path / "my pairs",
+        direction="BtoA",
+        pinned={"gan_mode": "lsgan", "netG": "unet_128"},
+        pareto=True,
+        skip_bad=False,
+        seed=0,
+        init_from=(Path("a.pth"), Path("b.pth")),
+        timeout="90m",
+        study="faces",
+    )
+    words = words_of(given, leave_out=("budget", "run_dir"))
+    assert words[:2] == ["--data", str(tmp_path / "my pairs")]
+    assert "--skip-bad" not in words
+    read: list[SearchConfig] = []
+    one = typer.Typer(rich_markup_mode=None)
+    one.command(cls=Command)(command_of(SearchConfig, read.append))
+    one([*words, "--budget", "7"], standalone_mode=False)
+    files = tuple(file.absolute() for file in given.init_from)
+    assert read == [given.model_copy(update={"init_from": files})]
+    assert words_of(SearchConfig()) == []

@@ -73,7 +73,7 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
 
     said = "\n".join(as_lines(outcome))
     assert "24 of 24 trials are done" in said
-    assert f"Use t{held['trial']:03d}: it removes the blur." in said
+    assert f"Use t{held['trial']:03d}: it comes closer to the sharp original than" in said
     assert held["decision"].partition(". ")[2] in " ".join(said.split())
     scores = [line.split() for line in said.splitlines() if "the input" in line]
     assert [" ".join(words) for words in scores] == [
@@ -98,7 +98,7 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert int(tagged.data.tags["trial"]) == held["trial"]
     (parent,) = [run for run in found if run.data.tags.get("role") == "study"]
     note = parent.data.tags["mlflow.note.content"]
-    assert note.startswith(f"**Use t{held['trial']:03d}: it removes the blur.**")
+    assert note.startswith(f"**{held['decision'].partition('. ')[0]}.**")
     finalists = note.partition("### Finalists")[2].partition("###")[0]
     assert (
         f"| ★ t{held['trial']:03d} | t{held['trial']:03d} | {held['score']['mean']:.4f}"

@@ -228,7 +228,7 @@ def test_best_yaml_holds_the_winner_and_what_is_best_as_it_is(usual: Searched) -
     assert held["verdict"].startswith("better than the guide's recommended setting by 0.")
     assert held["lead"]["low"] > 0.3
     assert held["command"].startswith("harness train best.yaml")
-    assert held["decision"].startswith(f"Use t{held['trial']:03d}: it removes the blur. It leads")
+    assert held["decision"].startswith(f"Use t{held['trial']:03d}: it comes closer to the sharp")
     as_is = held["as_is"]
     assert as_is["netG"] == as_is["train"]["netG"] == "unet_128"
     assert as_is["train"] == held["train"] | {"netG": "unet_128"}
@@ -272,10 +272,12 @@ def test_both_answers_in_terminal_record_mlflow_and_report(usual: Searched) -> N
     note = study_note(study, outcome)
     assert note.startswith(f"**{decision.sentence}.** {decision.settings}. {decision.why}")
     assert f"**{decision.as_is.sentence}.** {decision.as_is.settings}"[:60] in note
-    page = render(study, panels=usual.folder / "fake" / "panels").replace("&#39;", "'")
+    page = html.unescape(render(study, panels=usual.folder / "fake" / "panels")).replace(
+        "\xa0", " "
+    )
     for text in (f"<h1>{decision.sentence}</h1>", decision.why, decision.as_is.why):
         assert text in page
-    assert f">{html.escape(decision.command)}</pre>" in page
+    assert f">{decision.command}</pre>" in page
     korean = render(study, "ko")
     assert "train.py를 그대로 쓸 때" in korean
 

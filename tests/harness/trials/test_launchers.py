@@ -38,6 +38,9 @@ class Sharing(Instant):
         if not folder.exists():
             folder.mkdir(parents=True)
             (folder / "latest_net_G.pth").write_bytes(b"warm from " + self.pairs)
+        panel = StudyPaths(self.plan.folder).warm_start_panel()
+        panel.parent.mkdir(exist_ok=True)
+        panel.write_bytes(b"its picture")
         return super().prepare(on_progress)
 
     def run(self, task: TrialTask, report: Report) -> TrialResult | None:
@@ -152,7 +155,10 @@ def test_a_trial_from_order_to_result(make: Make, plan: TrialPlan) -> None:
             assert result.checkpoint == StudyPaths(plan.folder).checkpoint(worker)
             assert result.checkpoint.read_bytes() == b"trained, warm from pairs"
         assert run(launcher, 0, trial=3, answers=[True, False]) == Stopped()
-    assert StudyPaths(plan.folder).warm_start.generator.read_bytes() == b"warm from pairs"
+    paths = StudyPaths(plan.folder)
+    assert paths.warm_start.generator.read_bytes() == b"warm from pairs"
+    assert [file.name for file in paths.warm_start.folder.iterdir()] == ["latest_net_G.pth"]
+    assert paths.warm_start_panel().read_bytes() == b"its picture"
 
 
 def test_workers_of_a_resumed_study_use_its_warm_start(make: Make, plan: TrialPlan) -> None:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from harness.config.settings import TrainSettings, TrialPlan
 from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
+from harness.evaluation.panels import panel_png
 from harness.tracking.metrics import SCORE, metrics_of
 from harness.training.checkpoints import state_of
 from harness.training.cuda_graph import CapturedStep
@@ -235,6 +236,14 @@ def test_trials_share_one_warm_start_and_it_is_made_once(warm: Trials, dataset: 
     assert all(torch.equal(v, saved.generator[k]) for k, v in generator.state_dict().items())
     expected = saved.discriminators[3, "vanilla"]
     assert all(torch.equal(v, expected[k]) for k, v in discriminator.state_dict().items())
+
+
+def test_the_warm_start_leaves_a_panel_beside_the_trials(warm: Trials) -> None:
+    generator = build_generator(TRAIN, seed=1)
+    generator.load_state_dict(WarmStart.load(warm.paths.warm_start, KINDS).generator)
+    restored, _ = warm.val(generator)
+    file = warm.plan.folder / "panels" / "warm_start.png"
+    assert file.read_bytes() == panel_png(warm.val.reference, restored)
 
 
 def test_from_scratch_networks_come_from_the_trial_s_seed(dataset: Path, tmp_path: Path) -> None:

@@ -47,6 +47,8 @@ def test_the_warm_starts_of_both_kinds_are_made_together(prepared: Prepared) -> 
     assert baseline.other_warm_start == pytest.approx(baseline.noop, abs=0.03)
     for paths in (trials.paths.warm_start, trials.paths.warm_start.of_other):
         assert set(WarmStart.load(paths, KINDS).discriminators) == set(KINDS)
+    panels = [trials.paths.warm_start_panel(other).read_bytes() for other in (False, True)]
+    assert panels[0] != panels[1]
 
 
 def test_the_user_s_kind_starts_as_in_a_study_of_one_kind(

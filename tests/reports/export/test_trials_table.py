@@ -84,6 +84,7 @@ def test_a_waiting_recipe_and_a_running_trial_are_rows() -> None:
     study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     frame = trials_frame(study)
     assert frame["state"].tolist() == ["waiting", "running"]
+    assert frame["lambda_L1"][0] == 100
     assert frame["score"].isna().all()
 
 

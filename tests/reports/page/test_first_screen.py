@@ -90,7 +90,7 @@ def test_the_command_names_the_run_folder_and_the_database(tmp_path: Path) -> No
 
 def test_what_train_py_can_do_as_it_is_stands_below() -> None:
     study = study_of_both_kinds(finalists=finals_of(0.1, 0.2, as_is=(-0.01, 0.02)))
-    html = render(study)
+    html = render(study).replace("\xa0", " ")
     assert "With train.py as it is: keep the recommended setting" in Page(html).text
     as_is = decide(study, translator("en")).as_is
     assert as_is is not None
@@ -143,7 +143,7 @@ def test_the_first_screen_has_the_scores_of_the_decisions_own_pictures() -> None
 def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
     study = make_study(12, finalists=finals_of(0.01, 0.03))
     add_trial(study, BEST, TrialState.PRUNED, (100,), reason="pruned at step 100")
-    study.enqueue_trial(BEST)  # not of the budget
+    study.enqueue_trial(BEST)  # the budget is used up: it waits for another
     found = progress(summarise(study), translator("en"))
     assert found == "12 completed, 1 stopped early, 6 runs of finalists of 50 trials"
 
@@ -174,6 +174,10 @@ def test_what_a_reader_must_know_beside_the_decision() -> None:
     assert remarks(summarise(study)) == []
     study.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert remarks(summarise(study)) == ["so_far"]
+    begun = empty_study()  # the recommended setting may be the one that runs
+    add_trial(begun, RECIPES["problem"], recipe="problem")
+    begun.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
+    assert remarks(summarise(begun)) == ["so_far"]
 
 
 def test_random_weights_are_one_line_of_the_first_screen_that_unfolds() -> None:

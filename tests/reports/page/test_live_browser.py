@@ -97,7 +97,7 @@ def test_it_waits_while_somebody_chooses_and_says_when_nothing_was_written(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_serious_and_it_is_no_wider_than_the_screen(
+def test_axe_finds_nothing_and_it_is_no_wider_than_the_screen(
     chromium: Any, tmp_path: Path, scheme: str, width: int
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -108,6 +108,6 @@ def test_axe_finds_nothing_serious_and_it_is_no_wider_than_the_screen(
     page.goto(file.as_uri())
     page.wait_for_selector("html[data-drawn]", state="attached")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = axe.Axe().run(page, context=".live").response["violations"]
-    assert [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")] == []
+    found = axe.Axe().run(page).response["violations"]
+    assert [rule["id"] for rule in found] == []
     context.close()

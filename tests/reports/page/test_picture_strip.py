@@ -6,7 +6,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from reports.analysis.decision import decide
+from reports.analysis.decision import decide, measures_blur
 from reports.analysis.summary import summarise
 from reports.page.picture_strip import Shown, shown_pictures
 from reports.page.report import render
@@ -17,7 +17,8 @@ from tests.synthetic_studies import empty_study, finals_of, make_study, study_of
 
 def shown_of(study: optuna.Study, panels: Path) -> Shown:
     say = translator("en")
-    return shown_pictures(summarise(study), decide(study, say), panels, say)
+    blur = measures_blur(study)
+    return shown_pictures(summarise(study), decide(study, say), panels, say, blur)
 
 
 def panels_of(folder: Path, *trials: int) -> Path:
@@ -41,21 +42,62 @@ def test_settings_stand_in_the_order_of_the_story(tmp_path: Path) -> None:
     ]
     assert [cell.view.key for cell in strip if cell.chosen] == ["t003"]
     named = {cell.view.key: (cell.view.name, cell.score) for cell in strip}
-    assert named["t000"] == ("Guide's blurring", "")
+    assert named["t000"] == ("Guide's blurring", f"{study.trials[0].value:.4f}")
     assert named["t004"][0] == "Best for train.py as it is: LSGAN"
-    assert named["original"] == ("Original", "")
+    assert named["original"] == ("Original", "1.0000")
 
 
-def test_scores_stand_in_the_strip_unless_the_finalists_have_others(tmp_path: Path) -> None:
-    """Beside the finalists' scores, those of the search, on other pictures, only confuse."""
-    panels = panels_of(tmp_path, *range(8))
-    study = make_study(8)
-    scored = {cell.view.key: cell.score for cell in shown_of(study, panels).strip}
-    assert scored["t000"] == f"{study.trials[0].value:.4f}"
-    assert scored["retouched"] == "0.2200"
-    confirmed = make_study(12, finalists=finals_of(0.1, 0.2))
-    assert {cell.score for cell in shown_of(confirmed, panels).strip} == {""}
-    assert "finalists' scores below" in unescape(render(confirmed, panels=panels))
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_every_picture_has_the_score_of_the_run_that_made_it(
+    tmp_path: Path, confirmed: bool
+) -> None:
+    """Not the finalists' means on other pictures, of runs that leave no pictures."""
+    finals = {"finalists": finals_of(0.1, 0.2)} if confirmed else {}
+    study = make_study(12, **finals)
+    panels = panels_of(tmp_path, *range(12))
+    scores = {cell.view.key: cell.score for cell in shown_of(study, panels).strip}
+    assert scores.pop("retouched") == "0.2200"
+    assert scores.pop("original") == "1.0000"
+    assert len(scores) == 8
+    assert scores == {f"t{n:03d}": f"{study.trials[n].value:.4f}" for n in range(8)}
+    page = unescape(render(study, panels=panels))
+    assert page.count('class="score"') == 10
+    assert "over the validation pictures, of the one run" in page
+    note = "The finalists' scores below come from longer runs on other, held-out pictures"
+    assert (note in page) == confirmed
+
+
+def test_the_original_has_no_score_of_a_users_own_objective(tmp_path: Path) -> None:
+    strip = shown_of(make_study(8, objective="mine:score"), panels_of(tmp_path, 0, 6)).strip
+    assert strip[-1].view.key == "original"
+    assert strip[-1].score == ""
+
+
+@pytest.mark.parametrize("with_problem", [True, False])
+def test_the_warm_start_stands_in_the_strip(tmp_path: Path, with_problem: bool) -> None:
+    """In the first row where no trial had the guide's blurring setting, which it is made with."""
+    panels = panels_of(tmp_path, 0, 6)
+    for name in ("warm_start", "warm_start_warp"):
+        write_panel(panels / f"{name}.png", (1, 2, 3))
+    baseline = {"noop": 0.22, "warm_start": 0.219, "other_warm_start": 0.33}
+    study = make_study(8, baseline=baseline)
+    if not with_problem:
+        study = without_recipe("problem", study)
+    strip = shown_of(study, panels).strip
+    starts = [cell for cell in strip if cell.view.key.startswith("warm_start")]
+    assert [(cell.view.name, cell.score, cell.chief) for cell in starts] == [
+        ("Warm start", "0.2190", not with_problem),
+        ("Warm start, moving pixels", "0.3300", not with_problem),
+    ]
+    assert strip[1:3] == tuple(starts)
+
+
+def without_recipe(name: str, study: optuna.Study) -> optuna.Study:
+    made = empty_study(**study.user_attrs)
+    for trial in study.trials:
+        if trial.user_attrs["recipe"] != name:
+            made.add_trial(trial)
+    return made
 
 
 def test_a_setting_that_is_kept_is_marked_and_what_led_is_no_winner(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_every_text_is_used() -> None:
     built = (
         "decide_use_",
         "decide_keep",
+        "decide_below",
         "decide_compared_",
         "why_",
         "level_",
@@ -38,6 +39,7 @@ def test_every_text_is_used() -> None:
         "means_",
         "find_",
         "from_",
+        "recorded_",
     )
     unused = [
         key for key in LANGUAGES["en"]
