@@ -7,7 +7,7 @@ import pytest
 from harness.config.options import pins
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
-from harness.search.resolve import choose_earlier, choose_finalists
+from harness.search.resolve import choose_earlier, choose_finalists, weights_remark
 from search_spaces.space import load_space
 from tests.harness.portraits import write_best
 
@@ -50,3 +50,16 @@ def test_a_winner_is_confirmed_by_a_quarter_of_the_budget(
     found, remarks = choose_finalists(SearchConfig(budget=budget, repeats=repeats), n_test=12)
     assert found == finalists
     assert bool(remarks) is (finalists == 0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [("random", "(as asked)"), ("auto", "(not cached, and cannot be downloaded)")],
+)
+def test_random_weights_are_said_to_be_asked_for_only_where_they_were(
+    policy: str, why: str
+) -> None:
+    [remark] = weights_remark("random", policy, "boundary_sharpness")
+    assert remark.startswith("WEIGHTS ARE RANDOM: ")
+    assert f"the pretrained AlexNet and VGG19 {why}. " in remark
+    assert weights_remark("pretrained", policy, "boundary_sharpness") == ()

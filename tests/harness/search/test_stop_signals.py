@@ -7,9 +7,15 @@ import signal
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
+from driving import Instant, make_plan
+from searching import Heard
 
+import harness.search.search
+from harness.console.events import Stopping
+from harness.search.result import StopReason
 from harness.search.stop_signals import StopSwitch
 from harness.signals import SECOND_AFTER, STOPPED_BY_USER
 
@@ -107,3 +113,16 @@ def test_under_nohup_a_closed_terminal_stops_nothing(clock: list[float]) -> None
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, earlier)
+
+
+@pytest.mark.usefixtures("unmirrored")
+@pytest.mark.parametrize("reason", ["user", "timeout"])
+def test_a_search_says_that_it_stops_before_it_cleans_up(
+    tmp_path: Path, reason: StopReason
+) -> None:
+    stop = StopSwitch(None)
+    view = Heard(stop)
+    stop.reason = reason
+    harness.search.search.run_search(make_plan(tmp_path, budget=3), view, stop, Instant)
+    [stopping] = [event for event in view.events if isinstance(event, Stopping)]
+    assert stopping.why.startswith({"user": "Stopping", "timeout": "The time is up"}[reason])
