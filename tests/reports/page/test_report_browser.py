@@ -258,7 +258,7 @@ def test_a_word_is_explained_where_it_stands(
     guide = page.locator("main a.word[href='#word-guide']").first
     guide.focus()
     page.keyboard.press("Enter")
-    assert "L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4" in meaning.inner_text()
+    assert "L1 100, perceptual 10, 3\u00a0layers, lsgan, lr 1e-4" in meaning.inner_text()
     page.keyboard.press("Escape")
     assert guide.evaluate("link => link === document.activeElement")
     assert said == []
