@@ -138,7 +138,7 @@ def test_what_is_no_better_than_doing_nothing_is_recommended_nowhere(tmp_path: P
     note_undertaken(study, plan)
     outcome = read(study)
     sentence = f"Search on: t{study.best_trial.number:03d} leads, but doing nothing scores at least"
-    lines = decision_lines(outcome)
+    lines = [*decision_lines(outcome), *next_lines(outcome)]
     assert lines[0].startswith(sentence)
     text = " ".join(" ".join(lines).replace("\\", "").split())
     assert text.endswith(
