@@ -1,6 +1,7 @@
 """The signals by which a command is stopped, and which process handles them."""
 
 import os
+import select
 import signal
 import threading
 import time
@@ -24,15 +25,13 @@ def handled(stop: Callable[[], None]) -> Iterator[None]:
         yield  # Python handles signals in the main thread only
         return
     asked: float | None = None  # time of the first signal
-    terminals = [output for output in (1, 2) if os.isatty(output)]
 
-    def receive(number: int, _: object) -> None:
+    def receive(*_: object) -> None:
         nonlocal asked
-        if number == signal.SIGHUP:
-            discard(terminals)
         now = time.monotonic()
         if asked is None:
             asked = now
+            discard_unread()
             stop()
         elif now - asked > SECOND_AFTER:
             os._exit(STOPPED_BY_USER)
@@ -43,15 +42,19 @@ def handled(stop: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        if asked is not None:
+            discard_unread()  # by now the signal has ended other programs too
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
 
-def discard(outputs: list[int]) -> None:
-    """Discard what is written to file descriptors whose terminal is closed: it would fail."""
+def discard_unread() -> None:
+    """Discard output that would fail: to a closed terminal, or to a program that has ended."""
     with open(os.devnull, "wb") as null:
-        for output in outputs:
-            if not os.isatty(output):
+        for output in (1, 2):
+            poll = select.poll()
+            poll.register(output, 0)
+            if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
                 os.dup2(null.fileno(), output)
 
 

@@ -29,7 +29,9 @@ def progress(summary: Summary, say: Translate) -> str:
     ]
     if summary.finals is not None:
         counts.append(say("progress_finals", count=summary.finals.runs))
-    done = ", ".join(counts) or say("progress_none")
+    if not counts:
+        return say("progress_none")
+    done = ", ".join(counts)
     return f"{done} " + say("progress_of", budget=summary.budget) if summary.budget else done
 
 

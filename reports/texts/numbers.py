@@ -4,7 +4,7 @@ import math
 import re
 
 UNITS = "s|min|h|days|px|pixels|layers|steps|epochs|trials|runs|pairs|GiB"
-UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?!\w)|\+ \d)|(?<=\d \+) (?=\d)")
+UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?![A-Za-z])|\+ \d)|(?<=\d \+) (?=\d)")
 """The spaces of `5 min` and `96 + 12`, at which no line ends."""
 
 

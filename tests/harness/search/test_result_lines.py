@@ -138,13 +138,12 @@ def test_what_is_no_better_than_doing_nothing_is_recommended_nowhere(tmp_path: P
     note_undertaken(study, plan)
     outcome = read(study)
     sentence = f"Search on: t{study.best_trial.number:03d} leads, but doing nothing scores at least"
-    lines = [*decision_lines(outcome), *next_lines(outcome)]
-    assert lines[0].startswith(sentence)
-    text = " ".join(" ".join(lines).replace("\\", "").split())
-    assert text.endswith(
+    assert decision_lines(outcome)[0].startswith(sentence)
+    text = " ".join(" ".join(as_lines(outcome)).replace("\\", "").split())
+    assert (
         "Next: harness search --set gan_mode=lsgan --jobs 2 --seed 3 --run-dir runs "
         "--study boundary-sharpness --budget 80"
-    )
+    ) in text
     html = render(study)
     assert f"<h1>{sentence}" in html
     assert study_note(study, outcome).startswith(f"**{sentence}")

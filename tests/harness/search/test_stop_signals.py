@@ -77,20 +77,24 @@ def test_a_closed_terminal_stops_in_order(clock: list[float]) -> None:
     assert stop.reason == "user"
 
 
+# How a search ended is printed after whoever read its output may be gone.
+STOPPED = """
+import sys, time
+from harness.search.stop_signals import StopSwitch
+stop = StopSwitch(None)
+with stop.on_signals():
+    print("begun", flush=True)
+    while not stop():
+        time.sleep(0.01)
+    print("stopped", flush=True)
+print("kept", file=sys.stderr, flush=True)
+"""
+
+
 def test_what_is_printed_to_a_closed_terminal_is_no_error() -> None:
-    """How the search ended is printed after the terminal is gone."""
-    code = (
-        "import sys, time; from harness.search.stop_signals import StopSwitch\n"
-        "stop = StopSwitch(None)\n"
-        "with stop.on_signals():\n"
-        "    print('begun', flush=True)\n"
-        "    while not stop(): time.sleep(0.01)\n"
-        "    print('stopped', flush=True)\n"
-        "print('kept', file=sys.stderr, flush=True)"
-    )
     ours, its = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", STOPPED],
         stdin=its,
         stdout=its,
         stderr=its,
@@ -101,6 +105,20 @@ def test_what_is_printed_to_a_closed_terminal_is_no_error() -> None:
         assert os.read(ours, 100) == b"begun\r\n"
         os.close(ours)
         assert process.wait(timeout=60) == 0
+
+
+def test_what_is_printed_to_a_program_that_ctrl_c_ended_is_no_error() -> None:
+    """`harness search | tee log`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.stdout.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == b"kept\n"
 
 
 def test_under_nohup_a_closed_terminal_stops_nothing(clock: list[float]) -> None:

@@ -146,6 +146,7 @@ def test_the_head_counts_the_finalists_runs_and_stops_in_plain_words() -> None:
     study.enqueue_trial(BEST)  # the budget is used up: it waits for another
     found = progress(summarise(study), translator("en"))
     assert found == "12 completed, 1 stopped early, 6 runs of finalists of 50 trials"
+    assert progress(summarise(empty_study()), translator("en")) == "no trials yet"
 
 
 def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs() -> None:

@@ -1,6 +1,5 @@
 """The strip shows what is there: every notable setting with a panel, the winner last."""
 
-from html import unescape
 from pathlib import Path
 
 import optuna
@@ -12,6 +11,7 @@ from reports.page.picture_strip import Shown, shown_pictures
 from reports.page.report import render
 from reports.texts.translations import LANGUAGES, translator
 from tests.panels import write_panel
+from tests.reports.page.parsed_page import Page
 from tests.synthetic_studies import empty_study, finals_of, make_study, study_of_both_kinds
 
 
@@ -60,11 +60,11 @@ def test_every_picture_has_the_score_of_the_run_that_made_it(
     assert scores.pop("original") == "1.0000"
     assert len(scores) == 8
     assert scores == {f"t{n:03d}": f"{study.trials[n].value:.4f}" for n in range(8)}
-    page = unescape(render(study, panels=panels))
-    assert page.count('class="score"') == 10
-    assert "over the validation pictures, of the one run" in page
-    note = "The finalists' scores below come from longer runs on other, held-out pictures"
-    assert (note in page) == confirmed
+    html = render(study, panels=panels)
+    assert html.count('class="score"') == 10
+    text = Page(html).text
+    assert "of the one run" in text
+    assert ("come from longer runs on other," in text) == confirmed
 
 
 def test_the_original_has_no_score_of_a_users_own_objective(tmp_path: Path) -> None:

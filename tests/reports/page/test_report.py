@@ -68,14 +68,9 @@ def two_objectives() -> optuna.Study:
 
 def stopped(trials: int) -> optuna.Study:
     study = empty_study()
+    reason = "stopped at step 160: 0.2 is below the median there"
     for _ in range(trials):
-        add_trial(
-            study,
-            BEST,
-            TrialState.PRUNED,
-            RUNGS[:1],
-            reason="stopped at step 160: 0.1000 is below the median there",
-        )
+        add_trial(study, BEST, TrialState.PRUNED, RUNGS[:1], reason=reason)
     return study
 
 

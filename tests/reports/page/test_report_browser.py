@@ -258,7 +258,8 @@ def test_a_word_is_explained_where_it_stands(
     guide = page.locator("main a.word[href='#word-guide']").first
     guide.focus()
     page.keyboard.press("Enter")
-    assert "L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4" in meaning.inner_text()
+    text = " ".join(meaning.inner_text().split())
+    assert "L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4" in text
     page.keyboard.press("Escape")
     assert guide.evaluate("link => link === document.activeElement")
     assert said == []
