@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -59,7 +60,15 @@ def discard_unread() -> None:
 
 
 def interrupt() -> NoReturn:
-    """Stop a command as Ctrl-C does: what it has begun is cleaned up."""
+    """Stop a command as Ctrl-C does: what it has begun is cleaned up.
+
+    Not in an import, where libraries swallow the exception and go on half imported.
+    """
+    frame = sys._getframe().f_back
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(STOPPED_BY_USER)
+        frame = frame.f_back
     raise KeyboardInterrupt
 
 

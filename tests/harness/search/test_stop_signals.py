@@ -121,6 +121,32 @@ def test_what_is_printed_to_a_program_that_ctrl_c_ended_is_no_error() -> None:
         assert process.stderr.read() == b"kept\n"
 
 
+def test_a_library_that_swallows_exceptions_while_it_is_imported_does_not_go_on(
+    tmp_path: Path,
+) -> None:
+    """As torch's import of numpy: after Ctrl-C numpy was half imported, a fault of the program."""
+    (tmp_path / "library.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "except BaseException:\n"
+        "    print('swallowed')\n"
+    )
+    code = (
+        "from harness.signals import handled, interrupt\n"
+        "with handled(interrupt):\n"
+        "    import library\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (STOPPED_BY_USER, "", "")
+
+
 def test_under_nohup_a_closed_terminal_stops_nothing(clock: list[float]) -> None:
     earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
