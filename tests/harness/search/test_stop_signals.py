@@ -102,8 +102,8 @@ def test_what_is_printed_to_a_closed_terminal_is_no_error() -> None:
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as process:
         os.close(its)
-        assert os.read(ours, 100) == b"begun\r\n"
-        os.close(ours)
+        with open(ours, "rb", buffering=0) as terminal:
+            assert terminal.readline() == b"begun\r\n"
         assert process.wait(timeout=60) == 0
 
 
