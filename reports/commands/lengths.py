@@ -63,7 +63,8 @@ def length_of_training(study: Study, trial: int, say: Translate) -> str:
     full = full_length(study, trial, say)
     if full is None:
         return ""
-    own = say("trains_here" if full.here else "trains_there", size=full.size, epochs=full.epochs)
+    text = "trains_here" if full.here else "trains_there"
+    own = say(text, size=full.size, ngf=full.ngf, epochs=full.epochs)
     return own + full.smaller
 
 

@@ -35,14 +35,18 @@ def progress(summary: Summary, say: Translate) -> str:
     return f"{done} " + say("progress_of", budget=summary.budget) if summary.budget else done
 
 
-def remarks(summary: Summary) -> list[str]:
-    """Keys of the texts that a reader must know beside the decision."""
+def remarks(summary: Summary, built_in: bool = False) -> list[str]:
+    """Keys of the texts that a reader must know beside the decision.
+
+    Args:
+        built_in: whether the search used built-in pictures in place of the user's.
+    """
     found = ["so_far"] if summary.counts["running"] else []
     if summary.winner is None and (summary.counts["fail"] or summary.counts["pruned"]):
         found.append("failures_first")
     if summary.winner is not None and summary.baseline is None and not found:
         found.append("no_baseline_note")
-    return found
+    return [*found, *(["on_built_in"] if built_in else [])]
 
 
 def setting_name(name: str | None, say: Translate) -> str:

@@ -108,7 +108,7 @@ def render(
         decision=decision,
         blur=blur,
         placeholder=PLACEHOLDER_DATA if needs_pictures(decision.command) else "",
-        remarks=remarks(summary),
+        remarks=remarks(summary, bool(record.ours and record.ours.data.folder is None)),
         scores=scores(summary, decision, say),
         effects=[(kind, effect_dots(kind, say)) for kind in summary.effects],
         recommended=RECOMMENDED,

@@ -376,8 +376,8 @@ def test_a_setting_of_train_py_is_exported_from_where_the_study_lies(tmp_path: P
         *("--study", "faces; rm -rf", "--storage", "postgresql://there/optuna"),
     ]
     said = (
-        "This prints the train.py command of the full training: {} px, 1000 + 1000 epochs. The "
-        "trials were smaller (128 px, ngf 16), so that many could be compared in little time."
+        "This prints the train.py command of the full training: {} px, ngf 64, 1000 + 1000 epochs. "
+        "The trials were smaller (128 px, ngf 16), so that many could be compared in little time."
     )
     assert decided(study, where).trains == said.format(1024)
     study.set_user_attr("pinned", {"crop_size": 512})
@@ -399,8 +399,8 @@ def test_a_setting_that_moves_pixels_is_trained_here() -> None:
     assert "--data ./pairs " in builtin.command
     assert "--run-dir" not in builtin.command
     assert builtin.trains == (
-        "This trains at 128 px for 1000 + 1000 epochs. harness restore then applies the model to "
-        "pictures of any size."
+        "This trains at 128 px (ngf 16) for 1000 + 1000 epochs. harness restore then applies the "
+        "model to pictures of any size."
     )
     assert needs_pictures(builtin.command)
 

@@ -24,6 +24,7 @@ from tests.synthetic_studies import (
     empty_study,
     finals_of,
     make_study,
+    study_attrs,
     study_of_both_kinds,
 )
 
@@ -179,6 +180,29 @@ def test_what_a_reader_must_know_beside_the_decision() -> None:
     add_trial(begun, RECIPES["problem"], recipe="problem")
     begun.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING))
     assert remarks(summarise(begun)) == ["so_far"]
+    assert remarks(summarise(begun), built_in=True) == ["so_far", "on_built_in"]
+
+
+def test_a_page_of_built_in_pictures_says_so_and_one_of_the_users_does_not() -> None:
+    said, data = translator("en")("on_built_in"), study_attrs()["data"]
+    for folder in (None, "/pairs"):
+        page = Page(render(make_study(12, data=data | {"folder": folder})))
+        assert (said in page.text) == (folder is None)
+
+
+@pytest.mark.parametrize(
+    ("low", "text"),
+    [
+        (0.01, "t003 leads the next best, Guide's recommended, by +0.0200"),
+        (-0.01, "Which of t003 and the next best, Guide's recommended, is better"),
+    ],
+)
+def test_the_finalists_say_whether_the_winner_is_better_than_the_next(
+    low: float, text: str
+) -> None:
+    ahead = {"mean": 0.02, "low": low, "high": 0.05}
+    finals = finals_of(0.1, 0.2, runner_up="recommended", ahead_of_runner_up=ahead)
+    assert text in Page(render(make_study(12, finalists=finals))).text
 
 
 def test_random_weights_are_one_line_of_the_first_screen_that_unfolds() -> None:
