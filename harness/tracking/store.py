@@ -118,7 +118,7 @@ class MlflowStore:
             self.client.restore_experiment(experiment.experiment_id)
             self.say(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
-                "with its runs, since the study goes on in it."
+                "with all its runs, since this name stays taken."
             )
         return str(experiment.experiment_id)
 

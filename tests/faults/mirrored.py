@@ -28,13 +28,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Mirror:
-    """Our study's runs, and every row of all others."""
+    """Our study's runs, and every row of all others.
+
+    Attributes:
+        stages: of the other runs: active or deleted.
+        deleted: the experiment is; whoever restores it restores all its runs.
+    """
 
     runs: Sequence[Run]
     theirs: Mapping[str, Rows]
+    stages: Mapping[str, str]
+    deleted: bool
 
 
-EMPTY = Mirror([], {table: [] for table in OF_RUN})
+EMPTY = Mirror([], {table: [] for table in OF_RUN}, {}, deleted=False)
 
 
 def read_mirror(file: Path, identity: str, scratch: Path) -> Mirror:
@@ -42,12 +49,17 @@ def read_mirror(file: Path, identity: str, scratch: Path) -> Mirror:
     if not file.exists():
         return EMPTY
     with looked_at(file, scratch) as connection:
-        everyones = {run for (run,) in connection.execute("SELECT run_uuid FROM runs")}
+        stages = dict(connection.execute("SELECT run_uuid, lifecycle_stage FROM runs"))
         tagged = connection.execute("SELECT run_uuid FROM tags WHERE value = ?", [identity])
         own = {run for (run,) in tagged}
-        theirs = rows_of(connection, OF_RUN, "run_uuid", sorted(everyones - own))
         runs = [read_run(connection, run) for run in sorted(own)]
-    return Mirror([run for run in runs if run is not None], theirs)
+        others = {run: stage for run, stage in stages.items() if run not in own}
+        gone = connection.execute("SELECT 1 FROM experiments WHERE lifecycle_stage = 'deleted'")
+        deleted = gone.fetchone() is not None
+        # In a copy of the file.
+        connection.execute("UPDATE runs SET lifecycle_stage = 'active', deleted_time = NULL")
+        theirs = rows_of(connection, OF_RUN, "run_uuid", sorted(others))
+    return Mirror([run for run in runs if run is not None], theirs, others, deleted)
 
 
 def read_run(connection: sqlite3.Connection, run: str) -> Run | None:

@@ -79,14 +79,16 @@ class AnyOrderMirrored(AnyOrder):
 
     def begun_before(self) -> tuple[Any, ...]:
         """Also every row that MLflow holds of others."""
-        return (*super().begun_before(), self.mirror().theirs)
+        return (*super().begun_before(), replace(self.mirror(), runs=[]))
 
     def check(
         self, before: Record, ended: Ended, budget: int, twist: Twist, there: tuple[Any, ...]
     ) -> None:
         super().check(before, ended, budget, twist, there)
-        mirror = self.mirror()
-        assert mirror.theirs == there[-1], "a run that is not ours was written into"
+        mirror, old = self.mirror(), there[-1]
+        assert mirror.theirs == old.theirs, "a run that is not ours was written into"
+        restored = dict.fromkeys(old.stages, "active")
+        assert mirror.stages == old.stages or (old.deleted and mirror.stages == restored)
         up = self.readable and not twist.mlflow_away
         if up and ended.how in ("finished", "user"):
             now = self.folder.record(self.scratch)
