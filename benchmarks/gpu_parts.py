@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from benchmarks.gpu_trial import (
 )
 from benchmarks.scaffold import describe_machine
 from benchmarks.step import reference_step
+from benchmarks.wheels import own_requirements, suffices
 from harness.training.batches import batches
 from harness.training.loop import train
 from harness.training.precision import tf32
@@ -80,6 +82,14 @@ def say(**row: Any) -> None:
 def machine(part: Part) -> None:
     described = describe_machine("cpu" if part.scene.rehearsal else "cuda")
     say(rehearsal=part.scene.rehearsal, **described)
+    for requirement in own_requirements():
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            say(failed=f"{requirement} is missing")
+            continue
+        if not suffices(found, requirement):
+            say(failed=f"{requirement} is required, {found} is installed")
 
 
 def tests(part: Part) -> None:
@@ -90,6 +100,8 @@ def tests(part: Part) -> None:
         if "any_gpu" in (text := file.read_text("utf-8")) or "mark.gpu" in text
         if "benchmarks" not in file.parts
     ]
+    # The lines that name a failed test have its cause if they may be so wide.
+    os.environ["COLUMNS"] = "400"
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-q", "-rfE", "--tb=line"]
     if part.scene.rehearsal:
         command += ["-m", "not gpu", "-k", REHEARSED_TESTS]

@@ -1,6 +1,7 @@
 """Several trials at a time on one GPU: by streams, by processes, by processes under MPS."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import shutil
@@ -13,9 +14,10 @@ from typing import Any
 import torch
 
 from benchmarks.gpu_trial import Scene, captured, milliseconds
+from harness.training.cuda_graph import CapturedStep
 
 PRECISION = "tf32"
-START: list[Any] = []  # in a process of several: the barrier at which they wait
+BARRIERS: dict[int, Any] = {}  # in a process of several: where so many of them wait for each other
 LONGEST_START = 120  # seconds until all processes have captured their step
 
 
@@ -36,28 +38,38 @@ def by_streams(scene: Scene) -> Iterator[tuple[int, float]]:
 def by_processes(scene: Scene) -> Iterator[tuple[int, float]]:
     """The same by processes, each of which waits until all have captured their step.
 
+    Most at a time first: so all start at once, and each captures once.
+
     Raises:
         Exception: what one of them raised.
     """
     context: Any = multiprocessing.get_context("spawn")
-    for count in scene.counts:
-        given = (context.Barrier(count),)
-        with ProcessPoolExecutor(count, context, wait_for_all, given) as pool:
-            yield count, round(sum(pool.map(work, [scene] * count)), 1)
+    counts = sorted(scene.counts, reverse=True)
+    barriers = {count: context.Barrier(count) for count in counts}
+    with ProcessPoolExecutor(counts[0], context, wait_at, (barriers,)) as pool:
+        for count in counts:
+            yield count, round(sum(pool.map(work, [scene] * count, [count] * count)), 1)
 
 
-def wait_for_all(barrier: Any) -> None:
-    """A process's start: it keeps what they all wait at."""
-    START.append(barrier)
+def wait_at(barriers: dict[int, Any]) -> None:
+    """A process's start: it keeps where it will wait for the others."""
+    BARRIERS.update(barriers)
 
 
-def work(scene: Scene) -> float:
-    """A process's steps a second while the others run."""
+def work(scene: Scene, count: int) -> float:
+    """A process's steps a second while `count` run."""
     with scene.device():
-        step, _ = captured(scene, PRECISION, False)
-        torch.cuda.synchronize()
-        START[0].wait(timeout=LONGEST_START)
+        step = own_step(scene)
+        BARRIERS[count].wait(timeout=LONGEST_START)
         return 1e3 / milliseconds(step.graph.replay, scene)
+
+
+@functools.cache
+def own_step(scene: Scene) -> CapturedStep:
+    """A process's captured step, the device waited for."""
+    step, _ = captured(scene, PRECISION, False)
+    torch.cuda.synchronize()
+    return step
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
     python -m benchmarks.wheels DIR [--python 3.12] [--there FREEZE]
 
-PyTorch and what an image with it usually holds stay out: `HELD`, or what `python3 -m pip freeze`
-printed on that machine. Whatever a fetched wheel requires is fetched too, each in the version of
-this environment if it is installed here. Sizes are printed; more than `--most` MB are refused.
+PyTorch and what an image with it usually holds stay out: `HELD`, in whatever version, or what
+`python3 -m pip freeze` printed on that machine, if the version suffices. Whatever a fetched wheel
+requires is fetched too, each in the version of this environment if it is installed here. Sizes are
+printed; more than `--most` MB are refused.
 There, with the code:
 
     python3 -m pip install --no-index --no-deps DIR/*.whl
@@ -16,7 +17,7 @@ import configparser
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.parser import HeaderParser
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,19 +29,19 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 ROOT = Path(__file__).parent.parent
 HELD = """
-aiohappyeyeballs aiohttp aiosignal annotated-doc anyio attrs certifi charset-normalizer click
-cloudpickle contourpy cycler filelock fonttools frozenlist fsspec h11 hypothesis idna imageio
-iniconfig jinja2 joblib kiwisolver lazy-loader markdown-it-py markupsafe matplotlib mdurl
-multidict narwhals networkx numpy packaging pandas pillow pluggy propcache protobuf psutil pyarrow
-pygments pyparsing pytest python-dateutil pyyaml requests rich scikit-image scikit-learn scipy
-setuptools shellingham six sortedcontainers sympy threadpoolctl tifffile torch torchvision tqdm
-triton typer typing-extensions typing-inspection urllib3 yarl zipp
+aiohappyeyeballs aiohttp aiosignal anyio attrs certifi charset-normalizer cloudpickle contourpy
+cycler fonttools frozenlist fsspec h11 hypothesis idna imageio iniconfig jinja2 joblib kiwisolver
+lazy-loader markupsafe matplotlib multidict narwhals networkx numpy packaging pandas pillow pluggy
+propcache protobuf pyarrow pytest python-dateutil pyyaml requests scikit-image scikit-learn scipy
+setuptools six sortedcontainers sympy threadpoolctl tifffile torch torchvision tqdm triton urllib3
+yarl zipp
 """
+Held = Mapping[str, str]  # by name the version, "" for any
 MB = 1e6
 PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
-def fetch(folder: Path, python: str, held: set[str]) -> list[Path]:
+def fetch(folder: Path, python: str, held: Held) -> list[Path]:
     """The wheels of the project's requirements and of theirs, without what is there already.
 
     A package is fetched again if a wheel that came later narrows its version.
@@ -59,7 +60,7 @@ def fetch(folder: Path, python: str, held: set[str]) -> list[Path]:
 
 
 def add(
-    asked: dict[str, SpecifierSet], requirements: Iterable[Requirement], python: str, held: set[str]
+    asked: dict[str, SpecifierSet], requirements: Iterable[Requirement], python: str, held: Held
 ) -> None:
     """Note those that hold on that machine, without extras."""
     there = {
@@ -71,8 +72,16 @@ def add(
     }
     for each in requirements:
         name = canonicalize_name(each.name)
-        if name not in held and (each.marker is None or each.marker.evaluate(dict(there))):
-            asked[name] = asked.get(name, installed(name)) & each.specifier
+        if each.marker is not None and not each.marker.evaluate(dict(there)):
+            continue
+        if name in held and (not held[name] or suffices(held[name], each)):
+            continue
+        asked[name] = asked.get(name, installed(name)) & each.specifier
+
+
+def suffices(found: str, requirement: Requirement) -> bool:
+    """Whether this version, which may be a pre-release, meets a requirement."""
+    return requirement.specifier.contains(found, prereleases=True)
 
 
 def installed(name: str) -> SpecifierSet:
@@ -115,11 +124,14 @@ def download(folder: Path, requirement: str, python: str) -> Path:
     return made.pop()
 
 
-def names_in(file: Path) -> set[str]:
-    """The names of a `pip freeze`: `name==version` or `name @ address`."""
-    lines = file.read_text(encoding="utf-8").splitlines()
-    words = (line.partition("==")[0].partition(" @ ")[0].strip() for line in lines)
-    return {canonicalize_name(word) for word in words if word and word[0] not in "#-"}
+def versions_in(file: Path) -> dict[str, str]:
+    """What a `pip freeze` lists: `name==version`, or `name @ address` of an unknown version."""
+    found = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        name, _, version = line.partition(" @ ")[0].partition("==")
+        if name.strip() and line[0] not in "#-":
+            found[canonicalize_name(name.strip())] = version.strip()
+    return found
 
 
 def main() -> None:
@@ -132,7 +144,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     if old := next(asked.folder.iterdir(), None):
         parser.error(f"{asked.folder} is not empty ({old.name}): name a new folder")
-    held = names_in(asked.there) if asked.there else set(HELD.split())
+    held = versions_in(asked.there) if asked.there else dict.fromkeys(HELD.split(), "")
     wheels = fetch(asked.folder, asked.python, held)
     for wheel in sorted(wheels, key=lambda wheel: -wheel.stat().st_size):
         name, number, *_ = parse_wheel_filename(wheel.name)

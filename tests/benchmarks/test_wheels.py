@@ -39,7 +39,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_what_a_wheel_requires_is_fetched_too_but_not_what_is_there(
     tmp_path: Path, fetched: list[str], python: str, newer: list[str]
 ) -> None:
-    found = wheels.fetch(tmp_path, python, {"torch"})
+    found = wheels.fetch(tmp_path, python, {"torch": ""})
     assert fetched == ["first", "narrow", "second>=1", "narrow<2", *newer]
     assert sorted(tmp_path.iterdir()) == found
     assert len(found) == 3 + len(newer)
@@ -48,17 +48,25 @@ def test_what_a_wheel_requires_is_fetched_too_but_not_what_is_there(
 def test_the_version_that_is_installed_here_is_fetched() -> None:
     asked: dict[str, wheels.SpecifierSet] = {}
     wheels.add(
-        asked, [wheels.Requirement("pytest>=1"), wheels.Requirement("nowhere>1")], "3.12", set()
+        asked, [wheels.Requirement("pytest>=1"), wheels.Requirement("nowhere>1")], "3.12", {}
     )
     assert asked["nowhere"] == wheels.SpecifierSet(">1")
     assert asked["pytest"].contains(pytest.__version__)
     assert not asked["pytest"].contains("1.0")
 
 
-def test_a_freeze_is_read_by_names(tmp_path: Path) -> None:
+def test_a_freeze_is_read(tmp_path: Path) -> None:
     freeze = tmp_path / "freeze.txt"
     freeze.write_text("torch==2.11.0+cu130\n# a remark\n-e .\nTyping_Extensions @ file:///x\n\n")
-    assert wheels.names_in(freeze) == {"torch", "typing-extensions"}
+    assert wheels.versions_in(freeze) == {"torch": "2.11.0+cu130", "typing-extensions": ""}
+
+
+@pytest.mark.parametrize(("there", "fetched_too"), [("2.0", False), ("", False), ("0.9", True)])
+def test_what_is_there_in_too_old_a_version_is_fetched(
+    tmp_path: Path, fetched: list[str], there: str, fetched_too: bool
+) -> None:
+    wheels.fetch(tmp_path, "3.11", {"torch": "2.11.0+cu130", "second": there, "narrow": "1"})
+    assert ("second>=1" in fetched) == fetched_too
 
 
 def test_pytorch_never_travels() -> None:

@@ -208,6 +208,7 @@ class PretendedGpu(TorchDispatchMode):
             "set_rng_state": lambda state, *_: torch.set_rng_state(state),
             "Stream": Stream,
             "current_stream": lambda *_: self.current,
+            "is_current_stream_capturing": lambda: self.graph is not None,
             "set_stream": self.set_stream,
             "stream": self.stream,
             "CUDAGraph": Graph,
