@@ -181,11 +181,12 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> None:
     prepare(tmp_path_factory.mktemp("theirs"))
 
 
-AnyOrderMirrored.TestCase.settings = settings(max_examples=15, stateful_step_count=5, **COMMON)
-TestAnyOrderMirrored = pytest.mark.timeout(900)(AnyOrderMirrored.TestCase)
+@pytest.mark.timeout(900)
+class TestAnyOrderMirrored(AnyOrderMirrored.TestCase):  # type: ignore[misc]
+    settings = settings(max_examples=15, stateful_step_count=5, **COMMON)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(4 * 3600)
 class TestAnyOrderMirroredAtLength(AnyOrderMirrored.TestCase):  # type: ignore[misc]
     settings = settings(max_examples=500, stateful_step_count=16, **COMMON)
