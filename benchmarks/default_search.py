@@ -37,7 +37,7 @@ def search(seed: int, folder: Path) -> dict[str, Any]:
     """One search: its time, its exit code, and its outcome as `--json` has it."""
     began = time.perf_counter()
     words = COMMAND.format(seed=seed).split()[1:]
-    run = [sys.executable, "-c", "from harness.cli.app import main; main()", *words]
+    run = [sys.executable, "-m", "harness", *words]
     done = subprocess.run(
         [*run, "--json", "--run-dir", str(folder)], stdout=subprocess.PIPE, text=True, check=False
     )

@@ -80,7 +80,7 @@ def one_round(folder: Path, number: int, trials: int) -> dict[str, Any]:
 
 def search(folder: Path, budget: int) -> None:
     """`harness search` as a user starts it, without pruning."""
-    command = [sys.executable, "-c", "from harness.cli.app import main; main()"]
+    command = [sys.executable, "-m", "harness"]
     command += ["search", "--budget", str(budget), "--finalists", "0", "--weights", "random"]
     command += ["--device", "cpu", "--run-dir", str(folder), "--study", STUDY, "--quiet"]
     command += ["--pruner", "none"]

@@ -38,7 +38,7 @@ PATIENCE = 180_000  # milliseconds
 def mlflow_at(run_dir: Path, study: str) -> Iterator[str]:
     """The address that `harness ui` prints."""
     words = ["ui", "--no-browser", "--run-dir", str(run_dir), "--study", study]
-    command = [sys.executable, "-c", "from harness.cli.app import main; main()", *words]
+    command = [sys.executable, "-m", "harness", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

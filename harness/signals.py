@@ -52,11 +52,17 @@ def handled(stop: Callable[[], None]) -> Iterator[None]:
 def discard_unread() -> None:
     """Discard output that would fail: to a closed terminal, or to a program that has ended."""
     with open(os.devnull, "wb") as null:
-        for output in (1, 2):
-            poll = select.poll()
-            poll.register(output, 0)
-            if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
-                os.dup2(null.fileno(), output)
+        for output in unread():
+            os.dup2(null.fileno(), output)
+
+
+def unread() -> Iterator[int]:
+    """Which of standard output and error nobody reads any more."""
+    for output in (1, 2):
+        poll = select.poll()
+        poll.register(output, 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            yield output
 
 
 def interrupt() -> NoReturn:

@@ -29,7 +29,7 @@ from harness.cli.misuse import MISUSE, correction
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
 from harness.errors import HarnessError, disk_full, inline
-from harness.signals import STOPPED_BY_USER, handled, interrupt
+from harness.signals import STOPPED_BY_USER, discard_unread, handled, interrupt, unread
 from harness.study.urls import scrubbed
 
 # Errors about a path that the user chose, rather than bugs.
@@ -86,7 +86,8 @@ def root(
 def main() -> None:
     """The `harness` command.
 
-    Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user.
+    Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user,
+    also by ending what reads the output.
     A command without signal handlers of its own is interrupted by SIGTERM and SIGHUP as by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -97,7 +98,8 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
         with handled(interrupt):
-            sys.exit(app(words, prog_name="harness", standalone_mode=False))
+            code = run(words)
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(STOPPED_BY_USER)
     except MISUSE as error:
@@ -109,12 +111,32 @@ def main() -> None:
             print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and any(unread()):
+            discard_unread()
+            sys.exit(STOPPED_BY_USER)
         unusable = unusable_place(error)
         if unusable or not debug:
             print(unusable or fault(error), file=sys.stderr)
         if debug:
             print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(2 if unusable else 1)
+
+
+def run(words: list[str]) -> int | None:
+    """Run a command and print what it still has to; returns its exit code.
+
+    Raises:
+        BrokenPipeError: nobody reads its output any more, or a pipe of its own has broken.
+    """
+    try:
+        code: int | None = app(words, prog_name="harness", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as ended:
+        # typer exits with 1 at every broken pipe, and says nothing.
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise ended.__context__ from None
+        raise
+    return code
 
 
 def unusable_place(error: Exception) -> str:

@@ -74,7 +74,7 @@ def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
 
     The server ends with this process in any case, since the pipe to `ended_with_parent` closes.
     """
-    with log.open("wb") as output:
+    with log.open("ab") as output:  # of another server of this folder, too
         return subprocess.Popen(
             [sys.executable, ended_with_parent.__file__, *command],
             env=quiet_environment(),

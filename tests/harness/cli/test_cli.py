@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from driving import make_plan
 
+from harness.__main__ import main as start
 from harness.config.options import pins, seconds
 from harness.errors import HarnessError, SearchFailedError, UserInputError
 from harness.study import study as record
@@ -26,7 +27,7 @@ def harness(
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command in `folder`, in a terminal of this encoding."""
     return subprocess.run(
-        [sys.executable, "-c", "from harness.cli.app import main; main()", *words],
+        [sys.executable, "-m", "harness", *words],
         cwd=folder,
         env={
             "PYTHONPATH": str(ROOT),
@@ -167,7 +168,8 @@ def test_a_command_that_only_groups_others_shows_its_help(
 def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
     in_process: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for raised, code in ((KeyboardInterrupt(), 130), (ZeroDivisionError("oh"), 1)):
+    broken = BrokenPipeError(errno.EPIPE, "a worker's")  # not that of standard output
+    for raised, code in ((KeyboardInterrupt(), 130), (ZeroDivisionError("oh"), 1), (broken, 1)):
 
         def fail(*_: object, error: BaseException = raised) -> None:
             raise error
@@ -175,9 +177,33 @@ def test_ctrl_c_is_130_and_a_fault_of_ours_1_with_its_report(
         monkeypatch.setattr("search_spaces.space.load_space", fail)
         ended, _, said = in_process("spaces")
         assert ended == code
-    report = Path(said.partition("the report is in ")[2].partition(";")[0])
-    assert "ZeroDivisionError: oh" in report.read_text()
-    report.unlink()
+        if code == 1:
+            report = Path(said.partition("the report is in ")[2].partition(";")[0])
+            assert f"{type(raised).__name__}: {raised}" in report.read_text()
+            report.unlink()
+
+
+def test_a_reader_that_leaves_stops_a_command() -> None:
+    """As `head` does; without a word, since no bug is at fault."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "harness", "spaces"]
+    try:
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_ctrl_c_while_the_command_is_imported_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Imported:
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "harness.cli.app", Imported())
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,10 @@ from harness.tracking.server import (
     APP,
     DIRECTLY,
     chosen_experiment,
+    end,
     free_port,
     page_of,
+    start,
 )
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import MlflowTracker
@@ -126,7 +128,7 @@ def served(runs: RunPaths) -> Iterator[tuple["subprocess.Popen[str]", int, list[
         taken = holder.getsockname()[1]
         process = subprocess.Popen(
             [
-                *(sys.executable, "-c", "from harness.cli.app import main; main()", "ui"),
+                *(sys.executable, "-m", "harness", "ui"),
                 *("--no-browser", "--run-dir", str(runs.root), "--port", str(taken)),
             ],
             env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
@@ -201,6 +203,15 @@ def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
     assert process.stderr.read() == ""
     assert free_port(port) == port
     assert runs.mlflow_log.exists()
+
+
+def test_a_second_server_leaves_the_first_one_s_log(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    for text in ("first", "second"):
+        server = start([sys.executable, "-c", f"print('{text}')"], log)
+        assert server.wait(timeout=60) == 0
+        end(server)
+    assert log.read_text("utf-8").split() == ["first", "second"]
 
 
 def test_an_older_store_opens_without_the_view() -> None:

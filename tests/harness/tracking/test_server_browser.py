@@ -49,7 +49,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     before.rename(folder)
     process = subprocess.Popen(
         [
-            *(sys.executable, "-c", "from harness.cli.app import main; main()", "ui"),
+            *(sys.executable, "-m", "harness", "ui"),
             *("--no-browser", "--run-dir", str(folder), "--port", "5300"),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
