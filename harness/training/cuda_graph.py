@@ -4,6 +4,7 @@ A batch-1 step is about a thousand small kernels, which take longer to launch th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,43 +31,47 @@ LEAST_FREE = 0.25
 COUNTED = 4
 
 
-def record(
-    runs: Sequence[Callable[[], object]], changed: Sequence[Tensor]
-) -> list[torch.cuda.CUDAGraph]:
-    """Capture what each of `runs` does on the device. They are never replayed at the same time.
+def record(run: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
+    """Capture what `run` does on the device.
 
-    The first, which does what any of them does, is run a few times, after which `changed` and the
-    device's random numbers are as before.
+    It is first run a few times, after which `changed` and the device's random numbers are as
+    before.
 
     Args:
-        changed: all tensors that outlive `runs` and that they change.
+        changed: all tensors that outlive `run` and that it changes.
     """
     before = [each.detach().clone() for each in changed]
     chance = torch.cuda.get_rng_state()
-    graphs: list[torch.cuda.CUDAGraph] = []
+    graph = torch.cuda.CUDAGraph()
     try:
         aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
-                runs[0]()
-        torch.cuda.current_stream().wait_stream(aside)
-        for run in runs:
-            graph = torch.cuda.CUDAGraph()
-            pool = graphs[0].pool() if graphs else None
-            # If a capture fails, torch's own context does not restore the current stream; the
-            # outer one does.
-            with (
-                torch.cuda.stream(torch.cuda.current_stream()),
-                torch.cuda.graph(graph, pool=pool),
-            ):
                 run()
-            graphs.append(graph)
+        torch.cuda.current_stream().wait_stream(aside)
+        # If a capture fails, torch's own context does not restore the current stream; the outer
+        # one does.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            run()
+    except RuntimeError:
+        leave_capture()
+        raise
     finally:
         with torch.no_grad():
             torch._foreach_copy_(list(changed), before)
         torch.cuda.set_rng_state(chance)
-    return graphs
+    return graph
+
+
+def leave_capture() -> None:
+    """End a failed capture for torch's random numbers too.
+
+    They take themselves for captured until a capture succeeds, and eager dropout raises (seen with
+    torch 2.11).
+    """
+    with suppress(RuntimeError), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        torch.zeros((), device="cuda")
 
 
 def replayed(
@@ -79,7 +84,7 @@ def replayed(
     """
     inputs = inputs_for(batches)
     try:
-        (graph,) = record([lambda: run(inputs.batch())], changed)
+        graph = record(lambda: run(inputs.batch()), changed)
     except RuntimeError as error:
         if refusal(error):
             return run, batches
@@ -97,15 +102,13 @@ class CapturedStep:
     """A model whose step is replayed. All batches must have the same shape.
 
     Attributes:
-        graph: a step and an update of the running average.
-        plain: a step alone; None if every step updates the average.
+        graph: a step, and an update of the running average if every step has one.
         losses: of the latest step, which the next one overwrites.
     """
 
     model: Pix2Pix
     inputs: Inputs
     graph: torch.cuda.CUDAGraph
-    plain: torch.cuda.CUDAGraph | None
     losses: dict[str, Tensor]
 
     @classmethod
@@ -114,15 +117,12 @@ class CapturedStep:
 
         def step() -> None:
             model.optimize(*inputs.batch())
+            if model.average_every == 1:
+                model.averaged.move(model.generator)
 
-        def averaging() -> None:
-            step()
-            model.averaged.move(model.generator)
-
-        runs = [averaging, step] if model.average_every > 1 else [averaging]
-        graph, *plain = record(runs, model.changed())
+        graph = record(step, model.changed())
         losses = dict(zip(model.names, model.latest_losses.unbind(), strict=True))
-        return cls(model, inputs, graph, plain[0] if plain else None, losses)
+        return cls(model, inputs, graph, losses)
 
     def restart(
         self, generator: NetWeights, discriminator: NetWeights, params: TrialParams
@@ -143,11 +143,12 @@ class CapturedStep:
         the step was captured with them.
         """
         self.inputs.write(Batch(retouched, original, original_features))
-        graph = self.graph if self.model.averages_next else self.plain
-        assert graph is not None
-        graph.replay()
+        self.graph.replay()
         if self.model.count():
-            self.averaged.count(self.model.generator)
+            if self.model.average_every > 1:
+                self.averaged.update_parameters(self.model.generator)
+            else:
+                self.averaged.count(self.model.generator)
         return self.losses
 
     @property

@@ -181,17 +181,11 @@ class Pix2Pix:
         self.check()
         return losses
 
-    @property
-    def averages_next(self) -> bool:
-        """Whether the next step ends with an update of the running average."""
-        return (self.steps + 1) % self.average_every == 0
-
     def count(self) -> bool:
         """Count a step; returns whether an update of the running average is due after it."""
-        due = self.averages_next
         self.steps += 1
         self.summed += 1
-        return due
+        return self.steps % self.average_every == 0
 
     def check(self) -> None:
         """Check on the device whether a loss was not finite.

@@ -153,6 +153,8 @@ class PretendedGpu(TorchDispatchMode):
         constants: operations of a capture that read a CPU scalar, by what and where.
         graph: what is being captured; None outside a capture.
         current: the stream on which operations are queued.
+        capturing: for random numbers, which a failed capture leaves in that state until another
+            one succeeds.
     """
 
     def __init__(self) -> None:
@@ -162,6 +164,7 @@ class PretendedGpu(TorchDispatchMode):
         self.constants: Counter[str] = Counter()
         self.graph: Graph | None = None
         self.current = Stream()
+        self.capturing = False
         self.alive: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
         self.undo = contextlib.ExitStack()
 
@@ -238,6 +241,7 @@ class PretendedGpu(TorchDispatchMode):
     def capture(self, graph: Graph, *_: object, **__: object) -> Iterator[None]:
         """As torch's: a capture that cannot end well raises, and its stream stays current."""
         before, self.current, self.graph = self.current, Stream(), graph
+        self.capturing = True
         try:
             yield
         finally:
@@ -247,6 +251,7 @@ class PretendedGpu(TorchDispatchMode):
                     "CUDA error: operation failed due to a previous error during capture"
                 )
             self.current = before
+            self.capturing = False
 
     def wait(self, what: object) -> None:
         """Note that the host waits for the device.
@@ -301,8 +306,10 @@ class PretendedGpu(TorchDispatchMode):
         """Count or refuse what an operation does beside computing; `off`: it leaves the GPU.
 
         Raises:
-            RuntimeError: it mixes devices, or waits in a capture.
+            RuntimeError: it mixes devices, waits in a capture, or draws numbers after a failed one.
         """
+        if self.capturing and self.graph is None and torch.Tag.nondeterministic_seeded in func.tags:
+            raise RuntimeError("Offset increment outside graph capture encountered unexpectedly.")
         theirs = [each for each in tensors if not isinstance(each, OnGpu)]
         if func in WAITING:
             self.wait(func)

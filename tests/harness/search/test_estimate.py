@@ -70,6 +70,18 @@ def test_a_part_that_is_left_out_takes_no_time() -> None:
     assert found.warm_start == 2  # the discriminators'
 
 
+@pytest.mark.parametrize(("device", "seconds_of_it"), [("cpu", (4 + 2) / 4), ("cuda:0", 4 + 2)])
+def test_more_threads_hasten_a_warm_start_on_the_cpu_alone(
+    device: str, seconds_of_it: float
+) -> None:
+    plan = planned(budget=4, finalists=0)
+    update = {"device": device, "warm_start_threads": 8, "threads": 2}
+    there = replace(plan, trial_plan=plan.trial_plan.model_copy(update=update))
+    found = expected(there, [Pace({REPAINTS: 1.0})])
+    assert found is not None
+    assert found.warm_start == seconds_of_it
+
+
 def test_no_estimate_is_made_without_a_pace() -> None:
     plan = planned(jobs=2)
     assert expected(plan, []) is None

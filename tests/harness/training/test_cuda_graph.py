@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from pretended_gpu import PretendedGpu
 from torch.nn import functional as F
 
 from harness.config.settings import Precision
@@ -154,14 +153,10 @@ def test_where_nothing_can_be_captured_the_model_trains_as_it_is(
     assert torch.equal(weights(found), weights(wanted))
 
 
-def begin_on(steps: CapturedSteps) -> CapturedStep | Pix2Pix:
-    model = fresh(FIRST, "cuda", dropout=False)
-    held = (state_of(model.generator), state_of(model.discriminator))
-    return steps.begin(ONE, lambda: model, lambda: Copied(Batch(*on_gpu(1))), held, FIRST)
-
-
-def test_a_refused_capture_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its cause is kept, torch's stream is current again, and the model trains on."""
+def test_a_refused_capture_leaves_nothing_behind(
+    any_gpu: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cause is kept, torch's stream is current again, and the model trains on, with dropout."""
     steps, halfway = CapturedSteps(), PerceptualLoss.forward
 
     def waiting(self: PerceptualLoss, *pictures: Any) -> torch.Tensor:
@@ -169,17 +164,24 @@ def test_a_refused_capture_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch
         loss.item()
         return loss
 
-    with PretendedGpu(), monkeypatch.context() as patch:
-        stream = torch.cuda.current_stream()
+    def make() -> Pix2Pix:
+        return fresh(FIRST, "cuda")
+
+    with monkeypatch.context() as patch:
+        stream, started = torch.cuda.current_stream(), make()
+        held = (state_of(started.generator), state_of(started.discriminator))
         patch.setattr(PerceptualLoss, "forward", waiting)
-        model = begin_on(steps)
-        assert torch.cuda.current_stream() is stream
+        model = steps.begin(ONE, lambda: started, lambda: Copied(Batch(*on_gpu(1))), held, FIRST)
+        assert torch.cuda.current_stream() == stream
         assert isinstance(model, Pix2Pix)
-        assert "not permitted when stream is capturing: aten._local_scalar" in steps.refused
+        assert "when stream is capturing" in steps.refused
+        torch.cuda.manual_seed(0)
+        chance = torch.cuda.get_rng_state()
         found = model.step(*on_gpu(1))
-        wanted = fresh(FIRST, "cuda", dropout=False).step(*on_gpu(1))
+        torch.cuda.set_rng_state(chance)
+        wanted = make().step(*on_gpu(1))
         assert {name: float(loss) for name, loss in found.items()} == {
-            name: pytest.approx(float(loss), rel=1e-5) for name, loss in wanted.items()
+            name: pytest.approx(float(loss), rel=2e-3) for name, loss in wanted.items()
         }
 
 
@@ -216,7 +218,7 @@ def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
     weights = (state_of(model.generator), state_of(model.discriminator))
 
     def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
-        return CapturedStep(model, inputs, None, None, {})  # type: ignore[arg-type]
+        return CapturedStep(model, inputs, None, {})  # type: ignore[arg-type]
 
     monkeypatch.setattr(CapturedStep, "capture", capture)
     short = False
@@ -314,7 +316,8 @@ def test_a_capture_leaves_the_model_as_it_is(any_gpu: str) -> None:
     """In the middle of a training: weights, statistics, Adam's state, random numbers."""
     model = fresh(FIRST, "cuda")
     model.step(*on_gpu(1))
-    before = [each.clone() for each in model.changed()]
+    # Detached: torch would go on to accumulate a copy's gradients on the stream that made it.
+    before = [each.detach().clone() for each in model.changed()]
     chance = torch.cuda.get_rng_state()
     CapturedStep.capture(model, Copied(Batch(*on_gpu(2))))
     assert torch.equal(torch.cuda.get_rng_state(), chance)

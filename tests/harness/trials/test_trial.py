@@ -353,7 +353,7 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
         with torch.no_grad():
             torch._foreach_copy_(model.changed(), before)
         captures.append(graph := Replayed(model, inputs))
-        return CapturedStep(model, inputs, graph, None, {})  # type: ignore[arg-type]
+        return CapturedStep(model, inputs, graph, {})  # type: ignore[arg-type]
 
     found = {}
     for way in ("eager", "captured"):
