@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.gpu_table import table
+from benchmarks.scaffold import as_text
 
 # In this order; the numbers are shares of the minutes.
 PARTS = {
@@ -77,8 +78,8 @@ class Results:
         """Write everything as one file named after the card, and the table."""
         machine: Row = next((row for row in self.rows if row.get("part") == "machine"), {})
         card = re.sub(r"\W+", "_", str(machine.get("device", "unknown"))).strip("_")
-        whole = json.dumps({"machine": machine, "rows": self.rows}, indent=1)
-        (self.folder / f"gpu_{card}.json").write_text(whole + "\n", encoding="utf-8")
+        whole = as_text({"machine": machine, "rows": self.rows})
+        (self.folder / f"gpu_{card}.json").write_text(whole, encoding="utf-8")
         text = table(self.rows)
         (self.folder / "table.txt").write_text(text + "\n", encoding="utf-8")
         print(text, flush=True)

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -32,10 +33,19 @@ def write_result(name: str, found: Mapping[str, Any], device: str = "cpu") -> No
 
 def save_result(name: str, found: Mapping[str, Any]) -> str:
     """Write `results/NAME.json` as it is; returns the text."""
-    text = json.dumps(found, indent=1) + "\n"
+    text = as_text(found)
     RESULTS.mkdir(exist_ok=True)
     result_file(name).write_text(text, encoding="utf-8")
     return text
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """JSON to be read and compared by lines: a list or an object of plain values takes one."""
+
+    def joined(values: re.Match[str]) -> str:
+        return re.sub(r"\n *", " ", values[0]).replace("[ ", "[").replace(" ]", "]")
+
+    return re.sub(r"[\[{]\n[^\[\]{}]*\n *[\]}]", joined, json.dumps(found, indent=1)) + "\n"
 
 
 def resume_result(

@@ -48,3 +48,16 @@ def test_runs_made_alike_are_continued_and_others_refused(
     assert scaffold.resume_result("made_up", made, refuse)["runs"] == {"0": [0.5]}
     with pytest.raises(ValueError, match=r"made_up\.json holds runs made otherwise"):
         scaffold.resume_result("made_up", {"digest": "b"}, refuse)
+
+
+def test_plain_values_share_a_line_and_mean_the_same() -> None:
+    found = {
+        "scores": [0.1, 0.25],
+        "runs": {"1": {"score": 0.5, "pictures": []}, "odd": ["a ]", "{ b", "c\n [ d ]"]},
+        "rows": [{"name": "x, y", "seconds": None}, {"name": "[ z ]"}],
+    }
+    text = scaffold.as_text(found)
+    assert json.loads(text) == found
+    lines = text.splitlines()
+    assert ' "scores": [0.1, 0.25],' in lines
+    assert '  { "name": "x, y", "seconds": null },' in lines
