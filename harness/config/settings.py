@@ -358,7 +358,7 @@ class SearchConfig(Frozen):
     ] = None
     timeout: Annotated[
         Wait | None,
-        Field(description="Stop after so long, such as 90m."),
+        Field(description="Stop after so long, such as 90m, the finalists' runs included."),
         replace(TRIALS, metavar="DURATION"),
     ] = None
     trial_timeout: Annotated[

@@ -13,6 +13,7 @@ from harness.search.publishing import study_note
 from harness.search.ranking import Ranking, Standing
 from harness.search.result import outcome_of
 from harness.search.retention import Retention
+from harness.search.time_left import TimeForFinalists
 from harness.study.constraints import broken, excess
 from harness.study.pareto import values_of
 from harness.study.pruners import hopeless, make_pruner
@@ -84,9 +85,20 @@ def answer(phase: Phase, trial: Trial, rung: Rung) -> Answer:
 
 
 class SearchPhase:
-    """The search itself: the recipes, then what the sampler suggests."""
+    """The search itself: the recipes, then what the sampler suggests.
 
-    def __init__(self, plan: SearchPlan, study: Study, tracker: Tracker, budget: int) -> None:
+    Args:
+        deadline: of the whole search, by the monotonic clock; None: there is no time limit.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        study: Study,
+        tracker: Tracker,
+        budget: int,
+        deadline: float | None = None,
+    ) -> None:
         self.study = self.searched = study
         self.space = plan.space
         both = bool(self.space.kinds)
@@ -96,6 +108,7 @@ class SearchPhase:
         self.pareto = plan.config.pareto
         self.done = counted(study)
         self.budget = budget
+        self.time_for_finalists = TimeForFinalists(study, plan, deadline)
         self.seed = plan.config.seed
         self.sampler = plan.config.sampler
         self.recommended: FrozenTrial | None = None  # once it has completed
@@ -114,7 +127,7 @@ class SearchPhase:
         )
 
     def exhausted(self) -> bool:
-        return self.done >= self.budget
+        return self.done >= self.budget or self.time_for_finalists(self.done)
 
     def next(self) -> tuple[Trial, TrialTask]:
         trial = ask(self.study, self.space, self.sampler, self.seed)

@@ -136,7 +136,7 @@ def drive(
             tracker = open_tracker(plan, study, view)
             stack.callback(finish, tracker, plan, view)
         started.result()
-        phase = SearchPhase(plan, study, tracker, plan.search_budget)
+        phase = SearchPhase(plan, study, tracker, plan.search_budget, stop.deadline)
         driver = Driver(plan, phase, launcher, view, baseline, measure)
         with requeueing_at_the_end(driver, plan, study, view), live_report(plan, view):
             finished = run_phases(driver, phase, plan, view, stop)
@@ -154,15 +154,28 @@ def drive(
 def run_phases(
     driver: "Driver", phase: "SearchPhase", plan: "SearchPlan", view: View, stop: StopSwitch
 ) -> bool:
-    """Run the search, then the finalists if there are any; False if stopped."""
+    """Run the search, then the finalists if there are any; False if stopped.
+
+    True also where a time limit left out trials, but not the finalists.
+    """
     if not driver.run(stop):
         return False
+    in_part = phase.done < phase.budget
+    if in_part:
+        view.show(
+            Note(
+                f"{phase.done} of {phase.budget} trials have run: what is left of the time limit "
+                "is for the finalists' runs."
+            )
+        )
     if plan.finalists or plan.compared:
         finals = open_finals(plan, phase.study, view, phase.tracker, phase.done)
         driver.turn_to(finals)
         if not driver.run(stop):
             return False
         finals.conclude()
+    if in_part:
+        stop.reason = "timeout"
     phase.retention.write_best()  # its decision is another once the search has ended
     return True
 

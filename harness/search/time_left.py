@@ -1,15 +1,20 @@
-"""How long the rest of a search takes, from its record: for the status and the live report."""
+"""How long the rest of a search takes, from its record: for status, live report and time limit."""
 
+import math
 import time
 from datetime import datetime
+from statistics import fmean
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.config.options import words_of
-from harness.console.time_left import Durations, Work, seconds_left
+from harness.config.settings import FINAL_TIMES
+from harness.console.time_left import LATEST, Durations, Work, seconds_left
 from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
+from reports.record.names import RECOMMENDED
+from reports.record.queries import recipe_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
@@ -81,3 +86,42 @@ def seconds_of(trials: list[FrozenTrial], *states: TrialState) -> list[float]:
     found.sort(key=lambda trial: trial.datetime_complete or datetime.min)
     noted = (TrialRecord.of(trial).seconds for trial in found)
     return [seconds for seconds in noted if seconds is not None]
+
+
+class TimeForFinalists:
+    """Whether what is left of a time limit is for the finalists' runs, which confirm the winner.
+
+    They get what they need, by the durations of the trials so far, if that is at most half of the
+    limit.
+
+    Args:
+        deadline: of the whole search, by the monotonic clock; None: there is no time limit.
+    """
+
+    def __init__(self, study: Study, plan: SearchPlan, deadline: float | None) -> None:
+        self.study = study
+        self.rounds = math.ceil(plan.final_runs / plan.jobs)
+        self.deadline = math.inf if deadline is None or not self.rounds else deadline
+        self.most = (self.deadline - time.monotonic()) / 2
+        self.begun = -1  # trials for which `needed` holds
+        self.needed = math.inf
+        self.has_come = False
+
+    def __call__(self, begun: int) -> bool:
+        """Whether no further trial may begin, once so many have. It stays so."""
+        if not self.has_come and self.deadline < math.inf:
+            if begun != self.begun:
+                self.begun, self.needed = begun, self.estimate()
+            left = self.deadline - time.monotonic()
+            self.has_come = left <= self.needed <= self.most
+        return self.has_come
+
+    def estimate(self) -> float:
+        """Seconds of the finalists' runs, after a trial that is still running.
+
+        Infinite before the guide's recommended setting and another have been trained.
+        """
+        whole = seconds_of(self.study.get_trials(deepcopy=False), TrialState.COMPLETE)
+        if len(whole) < 2 or recipe_trial(self.study, RECOMMENDED) is None:
+            return math.inf
+        return (1 + self.rounds * FINAL_TIMES) * fmean(whole[-LATEST:])

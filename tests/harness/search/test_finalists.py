@@ -21,6 +21,7 @@ from harness.search.finalists import choose
 from harness.search.resolve import choose_finalists
 from harness.search.result import as_lines
 from harness.search.stop_signals import StopSwitch
+from harness.search.time_left import TimeForFinalists
 from harness.study.constraints import broken, excess
 from harness.study.study import FINALISTS, read_study
 from harness.tracking.client import quiet_client
@@ -179,6 +180,30 @@ def test_a_larger_budget_confirms_whoever_leads_then(tmp_path: Path, unmirrored:
     assert second.finalists.winner == f"t{second.best.number:03d}"
     # The recommendation had run on these seeds already.
     assert len(final_runs(tmp_path)) == 4 + 2
+
+
+def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
+    tmp_path: Path, unmirrored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(tmp_path, budget=40, finalists=1, repeats=2, timeout=3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(TimeForFinalists, "__call__", lambda self, begun: begun >= 12)
+        view = Heard(stop := StopSwitch(plan.config.timeout))
+        first = harness.search.search.run_search(plan, view, stop, Instant)
+    notes = [event.text for event in view.events if isinstance(event, Note)]
+    assert any(text.startswith("12 of 36 trials have run") for text in notes)
+    assert first.stopped == "timeout"
+    assert first.counts["complete"] + first.counts["pruned"] == 12
+    assert first.finalists is not None
+    assert best_yaml(tmp_path)["confirmed"] is True
+    assert len(final_runs(tmp_path)) == 4
+
+    second = run(make_plan(tmp_path, budget=40, finalists=1, repeats=2))
+    assert not second.stopped
+    assert second.counts["complete"] + second.counts["pruned"] == 36
+    assert second.finalists is not None
+    assert second.best is not None
+    assert second.finalists.winner == f"t{second.best.number:03d}"
 
 
 class WildWinner(Instant):
