@@ -88,7 +88,7 @@ def machine(part: Part) -> None:
         except PackageNotFoundError:
             say(failed=f"{requirement} is missing")
             continue
-        if not suffices(found, requirement):
+        if not suffices(found, requirement.specifier):
             say(failed=f"{requirement} is required, {found} is installed")
 
 

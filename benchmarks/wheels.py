@@ -48,21 +48,27 @@ def fetch(folder: Path, python: str, held: Held) -> list[Path]:
     """
     asked: dict[str, SpecifierSet] = {}
     fetched: dict[str, tuple[SpecifierSet, Path]] = {}
-    add(asked, own_requirements(), python, held)
-    while waiting := [n for n in asked if n not in fetched or fetched[n][0] != asked[n]]:
+    add(asked, own_requirements(), python)
+
+    def lacks(name: str) -> bool:
+        there = held.get(name)
+        return there is None or bool(there and not suffices(there, asked[name]))
+
+    def waits(name: str) -> bool:
+        return lacks(name) and (name not in fetched or fetched[name][0] != asked[name])
+
+    while waiting := [name for name in asked if waits(name)]:
         for name in waiting:
             if name in fetched:
                 fetched[name][1].unlink()
-            wheel = download(folder, f"{name}{asked[name]}", python)
-            fetched[name] = (SpecifierSet(str(asked[name])), wheel)
-            add(asked, requirements_of(wheel), python, held)
+            wheel = download(folder, f"{name}{asked[name] & installed(name)}", python)
+            fetched[name] = (asked[name], wheel)
+            add(asked, requirements_of(wheel), python)
     return sorted(wheel for _, wheel in fetched.values())
 
 
-def add(
-    asked: dict[str, SpecifierSet], requirements: Iterable[Requirement], python: str, held: Held
-) -> None:
-    """Note those that hold on that machine, without extras."""
+def add(asked: dict[str, SpecifierSet], requirements: Iterable[Requirement], python: str) -> None:
+    """Note the versions asked for by those that hold on that machine, without extras."""
     there = {
         **default_environment(),
         "python_version": python,
@@ -71,17 +77,14 @@ def add(
         "extra": "",
     }
     for each in requirements:
-        name = canonicalize_name(each.name)
-        if each.marker is not None and not each.marker.evaluate(dict(there)):
-            continue
-        if name in held and (not held[name] or suffices(held[name], each)):
-            continue
-        asked[name] = asked.get(name, installed(name)) & each.specifier
+        if each.marker is None or each.marker.evaluate(dict(there)):
+            name = canonicalize_name(each.name)
+            asked[name] = asked.get(name, SpecifierSet()) & each.specifier
 
 
-def suffices(found: str, requirement: Requirement) -> bool:
-    """Whether this version, which may be a pre-release, meets a requirement."""
-    return requirement.specifier.contains(found, prereleases=True)
+def suffices(found: str, needed: SpecifierSet) -> bool:
+    """Whether this version, which may be a pre-release, is one of those."""
+    return needed.contains(found, prereleases=True)
 
 
 def installed(name: str) -> SpecifierSet:
@@ -128,9 +131,9 @@ def versions_in(file: Path) -> dict[str, str]:
     """What a `pip freeze` lists: `name==version`, or `name @ address` of an unknown version."""
     found = {}
     for line in file.read_text(encoding="utf-8").splitlines():
-        name, _, version = line.partition(" @ ")[0].partition("==")
+        name, _, number = line.partition(" @ ")[0].partition("==")
         if name.strip() and line[0] not in "#-":
-            found[canonicalize_name(name.strip())] = version.strip()
+            found[canonicalize_name(name.strip())] = number.strip()
     return found
 
 

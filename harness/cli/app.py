@@ -87,7 +87,7 @@ def main() -> None:
     """The `harness` command.
 
     Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user,
-    also by ending what reads the output.
+    or nobody reads the output any more.
     A command without signal handlers of its own is interrupted by SIGTERM and SIGHUP as by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -123,14 +123,15 @@ def main() -> None:
 
 
 def run(words: list[str]) -> int | None:
-    """Run a command and print what it still has to; returns its exit code.
+    """Run a command and flush its output; returns its exit code.
 
     Raises:
         BrokenPipeError: nobody reads its output any more, or a pipe of its own has broken.
     """
     try:
         code: int | None = app(words, prog_name="harness", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None if it was closed from the start
+            sys.stdout.flush()
     except SystemExit as ended:
         # typer exits with 1 at every broken pipe, and says nothing.
         if isinstance(ended.__context__, BrokenPipeError):

@@ -170,6 +170,7 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     from rich.table import Table
 
     console = Console()
+    console.begin_capture()  # Rich would end the program at a broken pipe
     components = figures["components"]
     console.print(
         f"[bold]{escape(printable(figures['objective']))} {figures['score']:.4f}[/bold]  "
@@ -196,3 +197,4 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     for row in ranked:
         worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in columns))
     console.print(worst)
+    print(console.end_capture(), end="")

@@ -61,6 +61,28 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class CutShort:
+    """The finalists' runs begin early, since they need the rest of a time limit.
+
+    Attributes:
+        trials: of the search itself, which have run.
+        planned: how many were to run.
+        runs: the finalists' runs.
+    """
+
+    trials: int
+    planned: int
+    runs: int
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.trials} of {self.planned} trials have run: the rest of the time is kept for "
+            "the finalists' runs."
+        )
+
+
+@dataclass(frozen=True)
 class WarmStart:
     """Progress of the shared warm start, in optimisation steps."""
 
@@ -122,6 +144,7 @@ Event = (
     Opened
     | Note
     | Expected
+    | CutShort
     | WarmStart
     | Prepared
     | TrialBegan

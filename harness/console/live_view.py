@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.console.events import (
+    CutShort,
     Event,
     Expected,
     Note,
@@ -108,6 +109,10 @@ class LiveView:
             case Expected():
                 now.expected = event
                 self.print(forecast(event))
+            case CutShort():
+                assert now.opened is not None
+                now.opened = replace(now.opened, budget=event.trials + event.runs)
+                self.print(event.text)
             case WarmStart():
                 now.warm_start = event
             case Prepared():

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Protocol, TextIO
 
 from harness.console.events import (
+    CutShort,
     Event,
     Expected,
     Note,
@@ -106,6 +107,9 @@ class PlainView:
                 self.budget = event.budget
                 return wrapped(opening(event))
             case Note():
+                return wrapped(event.text)
+            case CutShort():
+                self.budget = event.trials + event.runs
                 return wrapped(event.text)
             case Stopping():
                 return wrapped(event.why)

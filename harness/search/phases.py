@@ -127,7 +127,7 @@ class SearchPhase:
         )
 
     def exhausted(self) -> bool:
-        return self.done >= self.budget or self.time_for_finalists(self.done)
+        return self.done >= self.budget or self.time_for_finalists()
 
     def next(self) -> tuple[Trial, TrialTask]:
         trial = ask(self.study, self.space, self.sampler, self.seed)

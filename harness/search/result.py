@@ -311,17 +311,17 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
 
 def next_lines(outcome: SearchOutcome) -> list[str]:
     """The one next command, on lines of its own to be copied."""
-    decision = outcome.decision
-    if outcome.stopped:
-        return ["", "Next: the same command again, which continues the search."]
-    if decision is None or not runs_something(decision, outcome):
-        return []
+    decision, again = outcome.decision, "the same command again, which continues the search."
+    confirmed = outcome.finalists or not outcome.stopped
+    if not confirmed or decision is None or not runs_something(decision, outcome):
+        return ["", f"Next: {again}"] if outcome.stopped else []
     yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
     return [
         "",
         f"Next{yours if needs_pictures(decision.command) else ''}:",
         *command_lines(decision.command, "  "),
         *([wrapped(f"  {decision.trains}", "  ")] if decision.trains else []),
+        *([f"Or {again}"] if outcome.stopped else []),
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
-from harness.console.events import Note, Opened, Stopping
+from harness.console.events import CutShort, Note, Opened, Stopping
 from harness.console.lines import leading, rest
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
@@ -158,24 +158,22 @@ def run_phases(
 
     True also where a time limit left out trials, but not the finalists.
     """
+    from harness.search.time_left import note_end_of_trials
+
     if not driver.run(stop):
         return False
-    in_part = phase.done < phase.budget
-    if in_part:
-        view.show(
-            Note(
-                f"{phase.done} of {phase.budget} trials have run: what is left of the time limit "
-                "is for the finalists' runs."
-            )
-        )
+    cut_short = phase.done < phase.budget
+    if cut_short:
+        note_end_of_trials(phase.study, phase.done)
+        view.show(CutShort(phase.done, phase.budget, plan.final_runs))
     if plan.finalists or plan.compared:
         finals = open_finals(plan, phase.study, view, phase.tracker, phase.done)
         driver.turn_to(finals)
         if not driver.run(stop):
             return False
         finals.conclude()
-    if in_part:
-        stop.reason = "timeout"
+    if cut_short:
+        stop.reason = stop.reason or "timeout"
     phase.retention.write_best()  # its decision is another once the search has ended
     return True
 

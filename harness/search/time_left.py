@@ -13,14 +13,16 @@ from harness.config.settings import FINAL_TIMES
 from harness.console.time_left import LATEST, Durations, Work, seconds_left
 from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
-from reports.record.names import RECOMMENDED
-from reports.record.queries import recipe_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 ELSEWHERE = ("budget", "study", "run_dir", "storage", "tracking_uri", "register_model", "open")
 """Options that belong to one search, or that the record has by themselves."""
+
+# Seconds between two estimates of what the finalists need, and by how much they may be too low.
+ESTIMATE_EVERY = 1.0
+MARGIN = 1.15
 
 
 def note_undertaken(study: Study, plan: SearchPlan) -> None:
@@ -51,6 +53,13 @@ def time_left(study: Study, now: float | None = None) -> float | None:
     if left is None and expected is not None:
         left = max(0.0, expected - (now - noted.began))
     return left
+
+
+def note_end_of_trials(study: Study, begun: int) -> None:
+    """Record that a search goes over to the finalists before all its trials have begun."""
+    noted = StudyRecord.of(study).undertaken
+    assert noted is not None
+    StudyRecord.note(study, undertaken=noted.model_copy(update={"trials": begun}))
 
 
 def left_of_plan(study: Study, plan: SearchPlan) -> float | None:
@@ -89,10 +98,10 @@ def seconds_of(trials: list[FrozenTrial], *states: TrialState) -> list[float]:
 
 
 class TimeForFinalists:
-    """Whether what is left of a time limit is for the finalists' runs, which confirm the winner.
+    """Whether the rest of a time limit is needed by the finalists' runs, which confirm the winner.
 
     They get what they need, by the durations of the trials so far, if that is at most half of the
-    limit.
+    time.
 
     Args:
         deadline: of the whole search, by the monotonic clock; None: there is no time limit.
@@ -103,25 +112,25 @@ class TimeForFinalists:
         self.rounds = math.ceil(plan.final_runs / plan.jobs)
         self.deadline = math.inf if deadline is None or not self.rounds else deadline
         self.most = (self.deadline - time.monotonic()) / 2
-        self.begun = -1  # trials for which `needed` holds
+        self.asked = -math.inf  # when `needed` was estimated
         self.needed = math.inf
         self.has_come = False
 
-    def __call__(self, begun: int) -> bool:
-        """Whether no further trial may begin, once so many have. It stays so."""
+    def __call__(self) -> bool:
+        """Whether no further trial may begin. Once true, it stays true."""
+        now = time.monotonic()
         if not self.has_come and self.deadline < math.inf:
-            if begun != self.begun:
-                self.begun, self.needed = begun, self.estimate()
-            left = self.deadline - time.monotonic()
-            self.has_come = left <= self.needed <= self.most
+            if now - self.asked >= ESTIMATE_EVERY:
+                self.asked, self.needed = now, self.estimate()
+            self.has_come = self.deadline - now <= self.needed <= self.most
         return self.has_come
 
     def estimate(self) -> float:
         """Seconds of the finalists' runs, after a trial that is still running.
 
-        Infinite before the guide's recommended setting and another have been trained.
+        Infinite before two trials are complete, the first of which is the guide's recommended one.
         """
         whole = seconds_of(self.study.get_trials(deepcopy=False), TrialState.COMPLETE)
-        if len(whole) < 2 or recipe_trial(self.study, RECOMMENDED) is None:
+        if len(whole) < 2:
             return math.inf
-        return (1 + self.rounds * FINAL_TIMES) * fmean(whole[-LATEST:])
+        return MARGIN * (1 + self.rounds * FINAL_TIMES) * fmean(whole[-LATEST:])

@@ -118,7 +118,7 @@ class MlflowStore:
             self.client.restore_experiment(experiment.experiment_id)
             self.say(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
-                "with all its runs, since this name stays taken."
+                "with all its runs: MLflow keeps its name taken."
             )
         return str(experiment.experiment_id)
 

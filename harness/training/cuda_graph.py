@@ -4,7 +4,7 @@ A batch-1 step is about a thousand small kernels, which take longer to launch th
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -50,13 +50,12 @@ def record(run: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.C
             for _ in range(WARM_UPS):
                 run()
         torch.cuda.current_stream().wait_stream(aside)
-        # If a capture fails, torch's own context does not restore the current stream; the outer
-        # one does.
-        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
-            run()
-    except RuntimeError:
-        leave_capture()
-        raise
+        try:
+            with on_current_stream(), torch.cuda.graph(graph):
+                run()
+        except RuntimeError:
+            leave_capture()
+            raise
     finally:
         with torch.no_grad():
             torch._foreach_copy_(list(changed), before)
@@ -64,13 +63,22 @@ def record(run: Callable[[], object], changed: Sequence[Tensor]) -> torch.cuda.C
     return graph
 
 
-def leave_capture() -> None:
-    """End a failed capture for torch's random numbers too.
+def on_current_stream() -> AbstractContextManager[None]:
+    """Restores the current stream after a failed capture, which torch's own context does not."""
+    return torch.cuda.stream(torch.cuda.current_stream())
 
-    They take themselves for captured until a capture succeeds, and eager dropout raises (seen with
-    torch 2.11).
+
+def leave_capture() -> None:
+    """End a failed capture for torch's random numbers as well.
+
+    Their generator stays in capture mode until a capture succeeds, and until then eager dropout
+    raises (seen with torch 2.11).
     """
-    with suppress(RuntimeError), torch.cuda.graph(torch.cuda.CUDAGraph()):
+    with (
+        suppress(RuntimeError),
+        on_current_stream(),
+        torch.cuda.graph(torch.cuda.CUDAGraph()),
+    ):
         torch.zeros((), device="cuda")
 
 

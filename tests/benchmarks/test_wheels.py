@@ -46,13 +46,9 @@ def test_what_a_wheel_requires_is_fetched_too_but_not_what_is_there(
 
 
 def test_the_version_that_is_installed_here_is_fetched() -> None:
-    asked: dict[str, wheels.SpecifierSet] = {}
-    wheels.add(
-        asked, [wheels.Requirement("pytest>=1"), wheels.Requirement("nowhere>1")], "3.12", {}
-    )
-    assert asked["nowhere"] == wheels.SpecifierSet(">1")
-    assert asked["pytest"].contains(pytest.__version__)
-    assert not asked["pytest"].contains("1.0")
+    assert wheels.installed("nowhere") == wheels.SpecifierSet()
+    assert wheels.installed("pytest").contains(pytest.__version__)
+    assert not wheels.installed("pytest").contains("1.0")
 
 
 def test_a_freeze_is_read(tmp_path: Path) -> None:
@@ -67,6 +63,13 @@ def test_what_is_there_in_too_old_a_version_is_fetched(
 ) -> None:
     wheels.fetch(tmp_path, "3.11", {"torch": "2.11.0+cu130", "second": there, "narrow": "1"})
     assert ("second>=1" in fetched) == fetched_too
+
+
+def test_a_later_requirement_keeps_the_bounds_that_what_is_there_met(
+    tmp_path: Path, fetched: list[str]
+) -> None:
+    wheels.fetch(tmp_path, "3.11", {"torch": "", "narrow": "2"})  # first any, then below 2
+    assert "narrow<2" in fetched
 
 
 def test_pytorch_never_travels() -> None:

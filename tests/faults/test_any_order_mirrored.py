@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,8 @@ class AnyOrderMirrored(AnyOrder):
         if how == "copy":
             file.with_name(f"copy of {file.name}").write_bytes(held)
             return
-        self.folder.mirror_lost.add(int(json.loads(held.partition(b"\n")[0])["run"][1:]))
+        with suppress(ValueError):  # it was spoilt before
+            self.folder.mirror_lost.add(int(json.loads(held.partition(b"\n")[0])["run"][1:]))
         if how == "delete":
             file.unlink()
         else:

@@ -189,10 +189,19 @@ def test_a_reader_that_leaves_stops_a_command() -> None:
     os.close(reader)
     command = [sys.executable, "-m", "harness", "spaces"]
     try:
-        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, check=False)
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_a_command_runs_without_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under cron, where it may be closed."""
+    monkeypatch.setattr(sys, "argv", ["harness", "--version"])
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert not ended.value.code
 
 
 def test_ctrl_c_while_the_command_is_imported_is_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from harness.console.events import (
+    CutShort,
     Event,
     Expected,
     Note,
@@ -186,6 +187,26 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
     assert view.seconds_left() == (15 * 90 - 10) / 2
     view.show(ended("f00", 36, 30))
     assert view.seconds_left() == 14 * 30 / 2
+    view.close()
+
+
+def test_a_search_that_is_cut_short_goes_on_with_its_finalists(clock: Clock) -> None:
+    out, view = io.StringIO(), view_of(100, clock)
+    plain = PlainView(out, clock)
+    for event in (
+        OPENED,
+        Prepared(noop=0.2, warm_start=0.2, oracle=0.9),
+        *(ended(f"t{number:03d}", number + 1, 20) for number in range(12)),
+        CutShort(trials=12, planned=35, runs=15),
+        ended("f00", 13, 30),
+    ):
+        view.show(event)
+        plain.show(event)
+    assert head(view)[0].startswith("13/27 trials, finalists 1/15, about ")
+    assert view.seconds_left() == 14 * 30 / 2
+    lines = out.getvalue().splitlines()
+    assert lines[-2].startswith("12 of 35 trials have run: the rest of the time is kept for")
+    assert lines[-1].startswith("13/27 f00 ")
     view.close()
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from searching import Heard, run, trials
 
 import harness.search.search
 from harness.config.settings import TrialPlan
-from harness.console.events import Note, Opened
+from harness.console.events import CutShort, Note, Opened
 from harness.errors import DivergedError, UserInputError
 from harness.search.finalists import choose
 from harness.search.resolve import choose_finalists
@@ -186,21 +188,34 @@ def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
     tmp_path: Path, unmirrored: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = make_plan(tmp_path, budget=40, finalists=1, repeats=2, timeout=3600)
+
+    def needed_now(self: TimeForFinalists) -> float:
+        if len(trials(tmp_path)) < 12:
+            return math.inf
+        self.deadline = time.monotonic()  # as if all other time had passed
+        return self.most
+
     with monkeypatch.context() as patch:
-        patch.setattr(TimeForFinalists, "__call__", lambda self, begun: begun >= 12)
+        patch.setattr(TimeForFinalists, "estimate", needed_now)
+        patch.setattr("harness.search.time_left.ESTIMATE_EVERY", 0.0)
         view = Heard(stop := StopSwitch(plan.config.timeout))
         first = harness.search.search.run_search(plan, view, stop, Instant)
-    notes = [event.text for event in view.events if isinstance(event, Note)]
-    assert any(text.startswith("12 of 36 trials have run") for text in notes)
+    (cut,) = [event for event in view.events if isinstance(event, CutShort)]
+    assert 12 <= cut.trials < 36
+    assert (cut.planned, cut.runs) == (36, 4)
     assert first.stopped == "timeout"
-    assert first.counts["complete"] + first.counts["pruned"] == 12
-    assert first.finalists is not None
+    assert first.counts["complete"] + first.counts["pruned"] == cut.trials
+    assert first.final_runs == len(final_runs(tmp_path)) == 4
+    lines = as_lines(first)
+    assert lines[0].startswith(f"The time is up: {cut.trials + 4} of 40 trials are done")
+    assert "4 runs of finalists" in lines[0]
+    assert lines[-1] == "Or the same command again, which continues the search."
     assert best_yaml(tmp_path)["confirmed"] is True
-    assert len(final_runs(tmp_path)) == 4
 
     second = run(make_plan(tmp_path, budget=40, finalists=1, repeats=2))
     assert not second.stopped
     assert second.counts["complete"] + second.counts["pruned"] == 36
+    assert second.done == 40
     assert second.finalists is not None
     assert second.best is not None
     assert second.finalists.winner == f"t{second.best.number:03d}"

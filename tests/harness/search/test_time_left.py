@@ -17,7 +17,6 @@ from harness.search.result import outcome_of
 from harness.search.status import standing_lines
 from harness.search.time_left import TimeForFinalists, note_undertaken, time_left
 from harness.study.locks import sign
-from reports.record.names import RECOMMENDED
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
@@ -120,47 +119,47 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def trained(study: Study, seconds: float, recipe: str = "") -> None:
-    attrs = {"seconds": seconds, **({"recipe": recipe} if recipe else {})}
-    study.add_trial(create_trial(value=0.3, user_attrs=attrs))
+def trained(study: Study, seconds: float) -> None:
+    study.add_trial(create_trial(value=0.3, user_attrs={"seconds": seconds}))
 
 
 def test_the_finalists_get_what_they_need_of_a_time_limit(clock: Clock) -> None:
     """Six runs on four workers, each as long as 1.5 trials of 20 s, after a trial that runs."""
-    study, needed = make_study(0), 20 + 2 * 1.5 * 20
+    study, needed = make_study(0), 1.15 * (20 + 2 * 1.5 * 20)
     plan = make_plan(Path("nowhere"), jobs=4, budget=30, finalists=2, repeats=2)
     assert plan.final_runs == 6
     their_time = TimeForFinalists(study, plan, deadline=1000.0)
-    clock.now = 995.0
-    assert not their_time(0)  # nothing can be confirmed yet
-    trained(study, 10, RECOMMENDED)
-    assert not their_time(1)
+    clock.now = 500.0
+    assert not their_time()  # nothing can be confirmed yet
+    trained(study, 10)
+    clock.now = 502.0
+    assert not their_time()
     trained(study, 30)
     clock.now = 1000 - needed - 1
-    assert not their_time(2)
+    assert not their_time()
     clock.now = 1000 - needed
-    assert their_time(2)
+    assert their_time()
     for _ in range(30):
         trained(study, 0.1)
-    assert their_time(32)  # it does not go back
+    assert their_time()  # it does not go back
 
 
 def test_a_time_limit_that_is_too_short_for_finalists_is_the_search_s(clock: Clock) -> None:
     study = make_study(0)
     plan = make_plan(Path("nowhere"), jobs=4, budget=30, finalists=2, repeats=2)
-    trained(study, 10, RECOMMENDED)
+    trained(study, 10)
     trained(study, 30)
-    for limit, enough in ((159.0, False), (160.0, True)):  # twice what they need
+    for limit, enough in ((183.0, False), (185.0, True)):  # twice what they need
         clock.now = 0.0
         their_time = TimeForFinalists(study, plan, limit)
         clock.now = limit - 1
-        assert their_time(2) == enough
+        assert their_time() == enough
 
 
 def test_without_a_time_limit_or_finalists_nothing_is_kept_free(clock: Clock) -> None:
     study = make_study(20)
     plan = make_plan(Path("nowhere"), jobs=2, budget=30, finalists=0)
     clock.now = 1e9
-    assert not TimeForFinalists(study, plan, deadline=1e9)(20)
+    assert not TimeForFinalists(study, plan, deadline=1e9)()
     plan = make_plan(Path("nowhere"), jobs=2, budget=30, finalists=1, repeats=2)
-    assert not TimeForFinalists(study, plan, deadline=None)(20)
+    assert not TimeForFinalists(study, plan, deadline=None)()
