@@ -1,6 +1,6 @@
 """Capture a training step as one CUDA graph, and reuse it for later trials of the same structure.
 
-A batch-1 step is about a thousand small kernels, which take longer to launch than to run.
+A batch-1 step is some five hundred small kernels, which take longer to launch than to run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
