@@ -65,9 +65,7 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
     if trial_plan.warm_start == "shared":
         own = 0 if trial_plan.init_from else train.warm_start_steps
         warm_steps = own + train.warm_discriminator_steps
-    # Made while no trial runs, on more threads.
-    on_cpu = trial_plan.device == "cpu"
-    faster = trial_plan.warm_start_threads / trial_plan.threads if on_cpu else 1.0
+    faster = trial_plan.warm_start_threads / trial_plan.threads
 
     named = min(plan.search_budget, len(plan.recipes))
     stops = plan.config.pruner != "none"

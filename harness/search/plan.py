@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
 from harness.data.files.listing import Remark, no_remark
-from harness.data.files.processes import available_cores
 from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
@@ -176,9 +175,7 @@ def assemble(
             weights=weights,
             device=device,
             threads=resolve.threads_for(train, slots.threads),
-            warm_start_threads=resolve.threads_for(
-                train, available_cores() if config.launcher == "local" else slots.threads
-            ),
+            warm_start_threads=resolve.warm_start_threads(train, config, device, slots),
             warm_start="none" if start == "none" else "shared",
             init_from=tuple(file.absolute() for file in config.init_from),
             discriminators=resolve.discriminators(space),

@@ -76,6 +76,14 @@ def threads_for(train: TrainSettings, most: int) -> int:
     return 1 if train.crop_size * train.ngf < SMALL else most
 
 
+def warm_start_threads(
+    train: TrainSettings, config: SearchConfig, device: str, slots: "Slots"
+) -> int:
+    """CPU threads of the warm start: all cores, since no trial runs; no more hasten a GPU's."""
+    alone = config.launcher == "local" and device == "cpu"
+    return threads_for(train, available_cores() if alone else slots.threads)
+
+
 def read_space(config: SearchConfig) -> Space:
     with as_user_input_error(ValueError):
         return load_space(config.space, config.pinned)

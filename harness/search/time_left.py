@@ -128,7 +128,7 @@ class TimeForFinalists:
     def estimate(self) -> float:
         """Seconds of the finalists' runs, after a trial that is still running.
 
-        Infinite before two trials are complete, the first of which is the guide's recommended one.
+        Infinite before two trials are complete: there is nothing to compare.
         """
         whole = seconds_of(self.study.get_trials(deepcopy=False), TrialState.COMPLETE)
         if len(whole) < 2:

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from searching import Heard
 
 import harness.search.search
+from harness.config.profiles import STANDARD
 from harness.console.events import Expected
 from harness.search.estimate import Forecast, expected, where
 from harness.search.plan import SearchPlan
+from harness.search.resolve import warm_start_threads
 from harness.search.stop_signals import StopSwitch
+from harness.trials.devices import Slots
 from harness.trials.messages import Pace
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
@@ -72,10 +75,13 @@ def test_a_part_that_is_left_out_takes_no_time() -> None:
 
 @pytest.mark.parametrize(("device", "seconds_of_it"), [("cpu", (4 + 2) / 4), ("cuda:0", 4 + 2)])
 def test_more_threads_hasten_a_warm_start_on_the_cpu_alone(
-    device: str, seconds_of_it: float
+    device: str, seconds_of_it: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Eight cores, two of them for a trial."""
+    monkeypatch.setattr("harness.search.resolve.available_cores", lambda: 8)
     plan = planned(budget=4, finalists=0)
-    update = {"device": device, "warm_start_threads": 8, "threads": 2}
+    threads = warm_start_threads(STANDARD, plan.config, device, Slots(1, 1, threads=2))
+    update = {"warm_start_threads": threads, "threads": 2}
     there = replace(plan, trial_plan=plan.trial_plan.model_copy(update=update))
     found = expected(there, [Pace({REPAINTS: 1.0})])
     assert found is not None
