@@ -13,12 +13,7 @@ from harness.data.files.processes import available_cores
 from harness.errors import UserInputError, as_user_input_error
 from reports.record.names import RECOMMENDED, trial_name
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
-from search_spaces.recipes import (
-    generator_for,
-    load_recipes,
-    read_recipes,
-    recipe_for_space,
-)
+from search_spaces.recipes import generator_for, load_recipes, read_recipes
 from search_spaces.space import Space, load_space
 from search_spaces.trial_params import GanMode, GeneratorName
 
@@ -258,10 +253,8 @@ def choose_recipes(
         if netG is None:
             continue
         try:
-            inside[name] = recipe_for_space(
-                recipe.params, space, {**train.model_dump(), "netG": netG}
-            )
-        except ValueError as error:
+            inside[name] = space.suggestion(recipe.params, {**train.model_dump(), "netG": netG})
+        except ValueError as error:  # clipped to the space it would be another recipe
             of = "The guide's recipe" if recipe.of_guide else "The recipe"
             left_out.append(f"{of} {name} is left out: {error}.")
     return inside, tuple(left_out)

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
@@ -178,12 +178,6 @@ class RayLauncher:
         self.workers: dict[int, Any] = {}
         self.pending: dict[Any, int] = {}  # worker number by the reference to its next message
         self.has_warm_start: set[int] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def store_warm_start(self, files: Files) -> None:
         self.warm_start = {name: self.ray.put(content) for name, content in files.items()}
