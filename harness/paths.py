@@ -223,6 +223,13 @@ def write_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file by `write_aside`; a text as UTF-8, and escaped where it cannot be that."""
+    body = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with write_aside(path) as aside:
+        aside.write_bytes(body)
+
+
 def aside_of(path: Path) -> Path:
     """A temporary name next to `path`, unique across processes and containers.
 

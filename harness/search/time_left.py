@@ -13,10 +13,10 @@ from harness.config.settings import FINAL_TIMES
 from harness.console.time_left import LATEST, Durations, Work, seconds_left
 from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
+from reports.record.queries import ENDED
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 ELSEWHERE = ("budget", "study", "run_dir", "storage", "tracking_uri", "register_model", "open")
 """Options that belong to one search, or that the record has by themselves."""
 

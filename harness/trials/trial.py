@@ -21,7 +21,7 @@ from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
-from harness.paths import StudyPaths, write_aside
+from harness.paths import StudyPaths, write_aside, write_whole
 from harness.training.batches import Batches, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
@@ -145,8 +145,7 @@ class Trials:
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
         restored, score = self.val(generator)
         panel = self.paths.warm_start_panel(netG == self.plan.other_netG)
-        with write_aside(panel) as aside:
-            aside.write_bytes(panel_png(self.val.reference, restored))
+        write_whole(panel, panel_png(self.val.reference, restored))
         return score.value
 
     @cached_property

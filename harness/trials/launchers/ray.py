@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
-from harness.paths import StudyPaths, write_aside
+from harness.paths import StudyPaths, write_whole
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, run_orders
@@ -152,8 +152,7 @@ def pack(folder: Path, files: Iterable[Path]) -> Files:
 
 def unpack(folder: Path, files: Files) -> None:
     for name, content in files.items():
-        with write_aside(folder / name) as aside:
-            aside.write_bytes(content)
+        write_whole(folder / name, content)
 
 
 class RayLauncher:
