@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from harness.console.views import View
 from harness.errors import SearchFailedError
-from harness.search.callbacks import EndToConsole, EndToMlflow, TrialCallback, TrialEnd
+from harness.search.callbacks import TrialCallback, TrialEnd, end_to_console
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
 from harness.search.time_left import seconds_of
@@ -93,8 +93,8 @@ class Recorder:
         self.phase = phase
         self.callbacks: tuple[TrialCallback, ...] = (
             *phase.callbacks,
-            EndToMlflow(phase.tracker),
-            EndToConsole(view),
+            lambda end: phase.tracker.end(end.task.name, end.ending),
+            end_to_console(view),
         )
         self.failures: list[str] = []
         self.done = phase.done
@@ -207,4 +207,4 @@ class Recorder:
         """Call the callbacks. `more`: further fields of `TrialEnd`."""
         end = TrialEnd(job.task, job.recipe, ending, value, job.seconds, self.done, **more)
         for callback in self.callbacks:
-            callback.on_trial_end(end)
+            callback(end)

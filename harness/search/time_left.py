@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.config.options import words_of
 from harness.config.settings import FINAL_TIMES
-from harness.console.time_left import LATEST, Durations, Work, seconds_left
+from harness.console.time_left import LATEST, Durations, seconds_left
 from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
 from reports.record.queries import ENDED
@@ -84,7 +84,9 @@ def left_after(
         if now is not None and trial.state == TrialState.RUNNING and trial.datetime_start
     ]
     return seconds_left(
-        Work(max(0, trials - len(ended)), max(0, runs - len(of_runs)), jobs),
+        max(0, trials - len(ended)),
+        max(0, runs - len(of_runs)),
+        jobs,
         Durations(ended, seconds_of(searched, TrialState.COMPLETE), of_runs, running),
     )
 
