@@ -20,6 +20,7 @@ from tests.synthetic_studies import (
     empty_study,
     make_study,
     study_attrs,
+    study_of_both_kinds,
 )
 
 
@@ -370,3 +371,13 @@ def test_a_trial_of_either_kind_is_trained_in_full_with_the_guide_s_network() ->
     assert "--netG unet_128 " in best_config(study, 0)["command"]
     assert "--netG unet_256 " in best_config(study, 0)["full_command"]
     assert "train.py" not in best_config(study, 1)["full_command"]
+
+
+def test_commands_of_both_answers_are_in_the_words_of_the_copy() -> None:
+    study = study_of_both_kinds()
+    options = known(best_config(study, 1), "lr_decay_iters", "continue_train")
+    models = ["pix2pix_warp", "pix2pix_with_perceptual"]
+    winner = best_config(study, None, {**SHARED, "options": options, "models": models})
+    for answer in (winner, winner["as_is"]):
+        for key in ("command", "full_command"):
+            assert answer[key].startswith("cd '/the copy'\n")
