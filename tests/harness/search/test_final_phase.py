@@ -63,3 +63,22 @@ def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
     searched = {trial.user_attrs["seed"] for trial in trials(tmp_path)}
     assert searched == {5}
     assert not searched & {each.user_attrs["seed"] for each in runs}
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_setting_that_is_found_again_keeps_the_runs_of_its_first_trial(tmp_path: Path) -> None:
+    """On a GPU the same setting may score a little higher the second time, and lead."""
+    plan = make_plan(tmp_path, budget=24, finalists=1, repeats=2)
+    first = run(plan)
+    assert first.best is not None
+    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
+    twin = study.trials[first.best.number]
+    twin.value = first.best.value + 1e-6
+    study.add_trial(twin)
+    again = run(make_plan(tmp_path, budget=25, finalists=1, repeats=2))
+    assert first.finalists is not None
+    assert again.finalists is not None
+    assert (first.finalists.winner, again.finalists.winner) == (f"t{first.best.number:03d}", "t020")
+    assert len(final_runs(tmp_path)) == 4
+    assert again.finalists.checkpoint == first.finalists.checkpoint is not None
+    assert (plan.paths.folder / again.finalists.checkpoint).exists()
