@@ -80,6 +80,17 @@ def test_the_best_that_repaints_is_kept_beside_better_ones_that_move_pixels(tmp_
     assert ranking.leaders == [4, 3, 2, 1] == ranking.among(None)
 
 
+def test_best_yaml_changes_with_its_baseline_which_need_not_lead(tmp_path: Path) -> None:
+    study = remembered(make_plan(tmp_path))
+    ranking = Ranking(study, both_kinds=False)
+    changed = []
+    for score, recipe in ((0.5, None), (0.6, None), (0.7, None), (0.1, RECOMMENDED), (0.2, None)):
+        trial = study.ask()
+        study.tell(trial, score)
+        changed.append(ranking.update(trial.number, recipe).best_changed)
+    assert changed == [True, True, True, True, False]
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_three_are_kept_whichever_way_the_objective_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str
