@@ -238,6 +238,14 @@ def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path)
     assert other.data.metrics == {"score": 0.5}
 
 
+def test_a_trial_that_runs_again_is_shown_as_running(runs: Path) -> None:
+    store = study_store(runs, "again")
+    store.open(pytest.fail)
+    for status in ("RUNNING", "KILLED", "RUNNING"):
+        store.write([Entry("t003", status=status, tags={"trial": "3"})])
+        assert store.client.get_run(store.runs["t003"]).info.status == status
+
+
 def test_of_two_runs_of_a_trial_the_recorded_one_goes_on(runs: Path) -> None:
     """Else the one that has metrics."""
     store = study_store(runs, "recorded")
