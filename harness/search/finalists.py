@@ -24,7 +24,7 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.record.finalists import Finalists, Ranked
+from reports.record.finalists import FinalistRow, Finalists, Ranked
 from reports.record.names import MOVING, RECOMMENDED, trial_name
 from reports.record.queries import (
     ENDED,
@@ -207,9 +207,10 @@ class FinalPhase:
         """The ranking with the conditions of the runs, and the checkpoints that are kept."""
         record = StudyRecord.of(self.searched)
         exported = [row for row in ranked.rows if row.trial is not None]
-        kept = [next((row.name for row in exported), ranked.winner)]
+        kept = [next(iter(exported), ranked.row(ranked.winner))]
         if ranked.as_is:
-            kept.append(next((row.name for row in exported if not row.moves), ranked.as_is.name))
+            repainting = (row for row in exported if not row.moves)
+            kept.append(next(repainting, ranked.row(ranked.as_is.name)))
         checkpoint, *others = self.keep_weights(kept, runs)
         return Finalists(
             **dict(ranked)
@@ -222,18 +223,20 @@ class FinalPhase:
             checkpoint=checkpoint,
         )
 
-    def keep_weights(self, names: Sequence[str], runs: Sequence[FrozenTrial]) -> list[str | None]:
-        """Remove the weights of all runs but the first of each of these finalists."""
+    def keep_weights(
+        self, rows: Sequence[FinalistRow], runs: Sequence[FrozenTrial]
+    ) -> list[str | None]:
+        """Remove the weights of all runs but the first of each of these finalists.
+
+        A run that an earlier search made may be noted under another trial of the same setting.
+        """
         kept = [
-            min(
-                (
-                    trial
-                    for trial in runs
-                    if FinalistRun.of(trial).finalist == name and trial.values
-                ),
-                key=lambda trial: trial.number,
+            next(
+                trial
+                for trial in runs
+                if FinalistRun.of(trial).params == row.params and trial.values
             )
-            for name in names
+            for row in rows
         ]
         numbers = {trial.number for trial in kept}
         for trial in self.study.get_trials(deepcopy=False):

@@ -180,7 +180,11 @@ def confirmed(
         and reach_of(challenger, finals.noop, sign) != "below"
     )
     verb: Verb = "use" if found == "better" else "try" if ahead else "keep"
-    best, setting = (rows[0], recommended) if verb == "keep" else (challenger, challenger)
+    best = setting = challenger
+    if verb == "keep":
+        # A baseline that diverged once stands behind all others, whatever it scored.
+        best = max(rows[0], recommended, key=lambda row: sign * (row.mean or 0.0))
+        setting = recommended
     reach = reach_of(best, finals.noop, sign)
     blur = measures_blur(study)
     in_short = short_settings(setting.params, say)

@@ -213,6 +213,17 @@ def test_random_trunks_are_always_equal_and_do_not_change_the_random_state() -> 
         assert not a.requires_grad
 
 
+def test_random_trunks_are_he_normal_and_those_of_every_version() -> None:
+    """Scores of a study that goes on are of the same network, whichever version began it."""
+    trunk = build_trunk("squeezenet1_1", "random")
+    layers = [module for module in trunk.modules() if isinstance(module, torch.nn.Conv2d)]
+    first = layers[0].weight.flatten()[:2].tolist()
+    assert first == pytest.approx([-0.0663408, -0.0679035], rel=1e-5)
+    for layer in layers:
+        outputs = layer.out_channels * layer.kernel_size[0] ** 2
+        assert float(layer.weight.std()) == pytest.approx((2 / outputs) ** 0.5, rel=0.05)
+
+
 def test_weights_policy(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)

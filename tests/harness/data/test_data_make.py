@@ -187,6 +187,8 @@ def test_traces_are_those_of_different_tools() -> None:
     assert 0.35 < np.mean([traces.soft_everywhere > 0 for traces in drawn]) < 0.65
     assert 0.35 < np.mean([traces.jpeg is not None for traces in drawn]) < 0.65
     assert all(0 <= traces.soft_moved <= 0.0035 * 256 for traces in drawn)
+    # What is moved is resampled with the rest, and never sharper than that.
+    assert all(traces.soft_everywhere <= traces.soft_moved for traces in drawn)
     assert draw_traces(256, np.random.default_rng(0), 60).jpeg == 60
 
 

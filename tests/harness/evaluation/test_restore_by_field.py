@@ -219,3 +219,7 @@ def test_trembling_counts_as_no_displacement() -> None:
         stronger = find_maps(Knowing(40 * maps), picture, WIDTH, torch.device("cpu"))
         assert stronger[:, :2].any()
         assert stronger[:, 2:].any()
+        even = torch.zeros(1, 5, WIDTH, WIDTH)
+        even[:, 0] = 0.0011 * WIDTH  # above twice that, in a picture of any size
+        found = find_maps(Knowing(even), picture, WIDTH, torch.device("cpu"))
+        torch.testing.assert_close(found, even)

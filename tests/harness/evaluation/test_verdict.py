@@ -111,6 +111,20 @@ def test_who_diverges_once_cannot_win() -> None:
     assert shown.winner == "t4"
     assert shown.rows[-1].name == "t3"
     assert shown.rows[-1].diverged
+    assert shown.level == pytest.approx(1 - 0.05 / 2)  # t4 was chosen of both
+
+
+def test_a_baseline_that_diverged_once_is_what_the_winner_is_compared_with() -> None:
+    scores = {seed: [0.25, 0.26] for seed in SEEDS[:2]}
+    wild = finalist("recommended", 0.25, scores=scores, diverged=True)
+    better = finalist("t3", 0.3, scores={seed: [0.3, 0.32] for seed in SEEDS})
+    shown = conclude([better, wild], "recommended", of_both_kinds=True)
+    assert shown is not None
+    assert shown.as_is is not None
+    assert [row.name for row in shown.rows] == ["t3", "recommended"]
+    for lead in (shown.difference, shown.as_is.difference):
+        assert lead is not None
+        assert lead.mean == pytest.approx(0.055)
 
 
 @pytest.mark.parametrize("missing", ["t3", "recommended"])

@@ -122,7 +122,12 @@ def test_a_study_in_a_copy_keeps_the_kinds_that_it_began_with(pairs: Path, tmp_p
         planned(pairs, **asked, study="new")
 
 
-OLD_LENGTHS = {"steps": 30, "rungs": [20, 30], "warm_start_steps": 9}
+OLD_LENGTHS = {
+    "steps": 30,
+    "rungs": [20, 30],
+    "warm_start_steps": 9,
+    "warm_discriminator_steps": 4,
+}
 
 
 def begin(run_dir: Path, plan: SearchPlan, **train: Any) -> optuna.Study:
@@ -138,8 +143,9 @@ def test_a_study_goes_on_with_the_lengths_that_it_began_with(pairs: Path, tmp_pa
     study = begin(run_dir, planned(pairs, run_dir=run_dir), **OLD_LENGTHS)
     plan = planned(pairs, run_dir=run_dir)
     check_same(study, plan.setup)
-    assert plan.trial_plan.train.steps == 30
-    assert plan.trial_plan.train.rungs == (20, 30)
+    train = plan.trial_plan.train
+    assert (train.steps, train.rungs) == (30, (20, 30))
+    assert (train.warm_start_steps, train.warm_discriminator_steps) == (9, 4)
     # The profile's other settings are still compared.
     with pytest.raises(UserInputError, match=r"training settings \(of other content"):
         check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).setup)

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 import pytest
-from driving import Instant, make_plan
+from driving import Instant, make_plan, with_setup
 from hypothesis import given
 from hypothesis import strategies as st
 from searching import Heard
@@ -37,16 +37,16 @@ def seconds(plan: SearchPlan, pace: Pace) -> float:
 
 
 def test_the_parts_of_a_search_by_hand() -> None:
-    """Steps of 1 s, 30 a trial with rungs at 10, 20, 30; 2 pairs, scored in 1 s each."""
-    plan = planned(budget=28, jobs=2, finalists=1, repeats=3)
+    """Steps of 1 s, 30 a trial with rungs at 10, 20, 30; 2 pairs to score, in 1 s each."""
+    plan = with_setup(planned(budget=28, jobs=2, finalists=1, repeats=3), data={"n_test": 5})
     found = expected(plan, [Pace({REPAINTS: 0.5}, 0.5), Pace({REPAINTS: 1.5}, 1.5)])
     assert found is not None
     assert found.warm_start == 4 + 2
     # 22 trials, of which 8 are recipes and half of the rest stop at step 10.
     assert len(plan.recipes) == 8
     assert found.trials == (15 * (30 + 3 * 2) + 7 * (10 + 2)) / 2
-    # 6 runs of 45 steps, scored twice, in 3 rounds of two.
-    assert found.runs == 3 * (45 + 2 * 2)
+    # 6 runs of 45 steps, scored twice on 5 held-out pairs, in 3 rounds of two.
+    assert found.runs == 3 * (45 + 2 * 5)
     assert found.stops
     assert found.where == "2 workers of this CPU"
 

@@ -6,10 +6,11 @@ import optuna
 import pytest
 from driving import Instant, make_plan
 from null_tracker import NullTracker
+from optuna.trial import TrialState
 from searching import remembered, run, trials
 
 from harness.search.finalists import FinalPhase, choose
-from harness.trials.messages import Rung, TrialTask
+from harness.trials.messages import Report, Rung, TrialResult, TrialTask
 from tests.harness.search.test_finalists import best_yaml, final_runs
 
 
@@ -63,3 +64,43 @@ def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
     searched = {trial.user_attrs["seed"] for trial in trials(tmp_path)}
     assert searched == {5}
     assert not searched & {each.user_attrs["seed"] for each in runs}
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_setting_that_is_found_again_keeps_the_runs_of_its_first_trial(tmp_path: Path) -> None:
+    """On a GPU the same setting may score a little higher the second time, and lead."""
+    plan = make_plan(tmp_path, budget=24, finalists=1, repeats=2)
+    first = run(plan)
+    assert first.best is not None
+    study = optuna.load_study(study_name="fake", storage=f"sqlite:///{tmp_path}/optuna.db")
+    twin = study.trials[first.best.number]
+    twin.value = first.best.value + 1e-6
+    study.add_trial(twin)
+    again = run(make_plan(tmp_path, budget=25, finalists=1, repeats=2))
+    assert first.finalists is not None
+    assert again.finalists is not None
+    assert (first.finalists.winner, again.finalists.winner) == (f"t{first.best.number:03d}", "t020")
+    assert len(final_runs(tmp_path)) == 4
+    assert again.finalists.checkpoint == first.finalists.checkpoint is not None
+    assert (plan.paths.folder / again.finalists.checkpoint).exists()
+
+
+class Stumbling(Instant):
+    """A run of a finalist fails, by no fault of its own."""
+
+    def run_final(self, task: TrialTask, report: Report) -> TrialResult:
+        if task.number == 1:
+            raise RuntimeError("the file system was away")
+        return super().run_final(task, report)
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_finalist_s_run_that_failed_runs_again_in_the_next_search(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=12, finalists=1, repeats=2)
+    first = run(plan, Stumbling)
+    assert (first.final_runs, first.finalists) == (3, None)
+    again = run(plan)
+    assert again.final_runs == 4
+    assert again.finalists is not None
+    states = [each.state for each in final_runs(tmp_path)]
+    assert states == [TrialState.COMPLETE, TrialState.FAIL, *[TrialState.COMPLETE] * 3]

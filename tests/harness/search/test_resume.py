@@ -4,20 +4,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import torch
 import yaml
 from driving import WEIGHTS, Failing, Instant, Warm, make_plan, note_run, runs_of
 from in_threads import ThreadLauncher
 from optuna.trial import TrialState
-from searching import Heard, run, trials
+from searching import Heard, remembered, run, trials
 
 import harness.search.search
 from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
-from harness.search.resume import is_whole
+from harness.search.resume import check_same_start, is_whole
 from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
+from reports.record.baseline import Baseline
+from reports.record.study import StudyRecord
 from reports.record.trial import Cause
 
 pytestmark = pytest.mark.usefixtures("unmirrored")
@@ -117,6 +120,20 @@ def test_a_warm_start_that_cannot_be_made_again_is_refused_each_time(tmp_path: P
     for file, held in copy.items():
         file.write_bytes(held)
     assert run(make_plan(tmp_path, budget=4), OtherWarm).counts["complete"] == 4
+
+
+@pytest.mark.parametrize("name", ["warm_start", "other_warm_start"])
+def test_another_warm_start_of_either_kind_is_refused(tmp_path: Path, name: str) -> None:
+    plan = make_plan(tmp_path, both=True)
+    study = remembered(plan)
+    known = Baseline(
+        noop=0.2, warm_start=0.22, other_warm_start=0.31, oracle=None, held_out_noop=0.21
+    )
+    StudyRecord.note(study, baseline=known)
+    study.add_trial(optuna.trial.create_trial(value=0.3))
+    check_same_start(study, plan, known)
+    with pytest.raises(HarnessError, match=r"different \(it scores 0\.5, not 0\.(22|31)\)"):
+        check_same_start(study, plan, known.model_copy(update={name: 0.5}))
 
 
 def test_before_the_first_result_any_warm_start_will_do(tmp_path: Path) -> None:

@@ -68,6 +68,25 @@ def test_the_leaders_are_those_of_all_trials(tmp_path: Path, pareto: bool, seed:
     assert KEPT <= led <= written < 40
 
 
+def test_while_the_baseline_runs_the_weights_of_every_trial_are_written(tmp_path: Path) -> None:
+    """Its guards may leave the last of them as the best."""
+    plan = make_plan(tmp_path)
+    study = remembered(plan)
+    ranking = Ranking(study, both_kinds=False)
+    baseline, *_ = recipes = [record.ask(study, plan.space, "random", 0) for _ in plan.recipes]
+    assert study.get_trials()[baseline.number].user_attrs["recipe"] == RECOMMENDED
+    shifts = [(0.9, 9.0), (0.8, 9.0), (0.7, 9.0), (0.1, 1.0)]
+    for score, shift in shifts:
+        trial = record.ask(study, plan.space, "random", 0)
+        rung = Rung(30, score, {"ciede2000": shift}, {})
+        assert ranking.may_lead(trial.number, [score], rung)
+        complete(study, trial, rung, [score])
+        ranking.update(trial.number, None)
+    complete(study, baseline, Rung(30, 0.2, {"ciede2000": 1.0}, {}), [0.2])
+    ranking.update(baseline.number, RECOMMENDED)
+    assert ranking.leaders == [baseline.number, len(recipes) + len(shifts) - 1]
+
+
 def test_the_best_that_repaints_is_kept_beside_better_ones_that_move_pixels(tmp_path: Path) -> None:
     study = remembered(make_plan(tmp_path))
     ranking = Ranking(study, both_kinds=True)
@@ -78,6 +97,17 @@ def test_the_best_that_repaints_is_kept_beside_better_ones_that_move_pixels(tmp_
         study.tell(trial, score)
         ranking.update(trial.number, None)
     assert ranking.leaders == [4, 3, 2, 1] == ranking.among(None)
+
+
+def test_best_yaml_changes_with_its_baseline_which_need_not_lead(tmp_path: Path) -> None:
+    study = remembered(make_plan(tmp_path))
+    ranking = Ranking(study, both_kinds=False)
+    changed = []
+    for score, recipe in ((0.5, None), (0.6, None), (0.7, None), (0.1, RECOMMENDED), (0.2, None)):
+        trial = study.ask()
+        study.tell(trial, score)
+        changed.append(ranking.update(trial.number, recipe).best_changed)
+    assert changed == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])

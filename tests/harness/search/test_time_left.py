@@ -15,7 +15,7 @@ from harness.console.time_left import Durations, seconds_left
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.search.status import standing_lines
-from harness.search.time_left import TimeForFinalists, note_undertaken, time_left
+from harness.search.time_left import TimeForFinalists, note_undertaken, seconds_of, time_left
 from harness.study.locks import sign
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
@@ -82,6 +82,16 @@ def test_then_it_is_by_the_trials_so_far() -> None:
     study = searched(10, 20)
     StudyRecord.note(study, expected_seconds=300.0)
     assert time_left(study, NOW) == pytest.approx((8 * 15 - 5) / 2)
+
+
+def test_the_latest_trials_are_those_that_ended_last() -> None:
+    """Several workers' trials end in another order than that of their numbers."""
+    trials = []
+    for took, ended in ((10, 3), (20, 1), (30, 2)):
+        trial = create_trial(value=0.3, user_attrs={"seconds": took})
+        trial.datetime_complete = datetime.fromtimestamp(NOW + ended)
+        trials.append(trial)
+    assert seconds_of(trials, TrialState.COMPLETE) == [20, 30, 10]
 
 
 def test_a_study_of_an_earlier_version_tells_nothing() -> None:

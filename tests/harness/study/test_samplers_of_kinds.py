@@ -1,5 +1,6 @@
 """A study of both kinds of generator: each kind is as if it had a study of its own."""
 
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -90,6 +91,16 @@ def test_the_kind_is_that_of_the_place_however_many_run_and_whatever_fails(tmp_p
     again = record.ask(study, SPACE, "tpe", seed=3)
     assert again.number == later[2].number
     assert again.params == later[2].params
+
+
+def test_each_kind_has_a_quasi_random_sequence_of_its_own() -> None:
+    """As in a study of one kind: of 16 points, every sixteenth of a scale holds one."""
+    study = optuna.create_study()
+    for _ in range(24 + 1):  # of each kind the first trial tells the sampler the space
+        study.tell(record.ask(study, SPACE, "qmc", seed=3), 0.0)
+    moving = [trial for trial in study.get_trials() if trial.params["generator"] == "warp"]
+    shares = [math.log(trial.params["lr"] / 5e-5) / math.log(8) for trial in moving[1:]]
+    assert sorted(int(16 * share) for share in shares) == list(range(16))
 
 
 def test_an_enqueued_setting_keeps_its_kind(tmp_path: Path) -> None:

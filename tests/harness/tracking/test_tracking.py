@@ -238,6 +238,27 @@ def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path)
     assert other.data.metrics == {"score": 0.5}
 
 
+def test_a_trial_that_runs_again_is_shown_as_running(runs: Path) -> None:
+    store = study_store(runs, "again")
+    store.open(pytest.fail)
+    for status in ("RUNNING", "KILLED", "RUNNING"):
+        store.write([Entry("t003", status=status, tags={"trial": "3"})])
+        assert store.client.get_run(store.runs["t003"]).info.status == status
+
+
+def test_of_two_runs_of_a_trial_the_recorded_one_goes_on(runs: Path) -> None:
+    """Else the one that has metrics."""
+    store = study_store(runs, "recorded")
+    store.open(pytest.fail)
+    tags = {**store.tags_of_new(), "trial": "3"}
+    bare, other = (store.client.create_run(store.experiment, at, tags).info.run_id for at in (1, 2))
+    store.client.log_metric(other, "score", 0.1)
+    for recorded, wanted in (((), other), ((bare,), bare)):
+        store.recorded = recorded
+        store.learn()
+        assert store.runs == {"t003": wanted}
+
+
 def test_what_mlflow_refuses_is_told_from_its_absence(runs: Path) -> None:
     store = study_store(runs, "refusing")
     store.open(pytest.fail)

@@ -93,10 +93,13 @@ def test_settings_in_tensors_are_settings_in_numbers() -> None:
     assert float(apart.mean()) < 1e-3 * FIRST.lr
 
 
+@pytest.mark.parametrize("shares", [False, True])
 @pytest.mark.parametrize("fails", [False, True])
-def test_begun_anew_in_place_is_begun_anew(fails: bool) -> None:
-    """Also where the trial before it diverged."""
+def test_begun_anew_in_place_is_begun_anew(fails: bool, shares: bool) -> None:
+    """Also where the trial before it diverged, and with the generator of another structure."""
     new, used = fresh(SECOND), fresh(FIRST)
+    if shares:
+        used.share_generator(fresh(FIRST))
     held = [state_of(net) for net in (used.generator, used.discriminator)]
     for number in (1, 2):
         used.step(*batch(number))
@@ -108,6 +111,9 @@ def test_begun_anew_in_place_is_begun_anew(fails: bool) -> None:
         rows = [model.step(*batch(number)) for number in (3, 4)]
         assert all(bool(loss.isfinite()) for row in rows for loss in row.values())
     assert torch.equal(weights(new), weights(used))
+    for one, other in ((new.generator, used.generator), (new.discriminator, used.discriminator)):
+        for mine, theirs in zip(one.buffers(), other.buffers(), strict=True):
+            assert torch.equal(mine, theirs)
 
 
 def test_after_a_failure_nothing_moves_and_the_losses_of_the_failure_are_told() -> None:
@@ -244,6 +250,25 @@ def test_steps_are_kept_for_every_structure_and_dropped_where_memory_is_short(
     assert list(steps.cached) == [ONE]
     steps.make_room()
     assert not steps.cached
+
+
+def identity(model: Pix2Pix) -> Pix2Pix:
+    return model
+
+
+def test_generators_of_two_kinds_are_never_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
+        return CapturedStep(model, inputs, None, {})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CapturedStep, "capture", capture)
+    steps, models = CapturedSteps(), [fresh(FIRST) for _ in range(3)]
+    held = (state_of(models[0].generator), state_of(models[0].discriminator))
+    others = [("unet_256", "vanilla"), ("warp_unet_256", "vanilla"), ("unet_256", "lsgan")]
+    for model, (netG, gan_mode) in zip(models, others, strict=True):
+        structure = Structure(3, gan_mode, True, (("netG", netG),))  # type: ignore[arg-type]
+        steps.begin(structure, partial(identity, model), copies(1), held, FIRST)
+    assert models[1].generator is not models[0].generator
+    assert models[2].generator is models[0].generator
 
 
 def test_steps_of_one_generator_share_it_and_train_by_turns(any_gpu: str) -> None:

@@ -1,5 +1,6 @@
 """Where a captured step's batches come from: the same as are cut for any other step."""
 
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -10,7 +11,9 @@ from harness.config.profiles import QUICK
 from harness.data.pairs.pair_set import PairSet
 from harness.training import batches as of_batches
 from harness.training.batches import batches, epoch_batches
+from harness.training.feature_cache import target_features
 from harness.training.inputs import Copied, Gathered, inputs_for
+from harness.training.perceptual import PerceptualLoss
 
 SETTINGS = QUICK.but({"crop_size": 16, "load_size": 20, "batch_size": 2})
 SIZES = [(16, 16), (16, 31), (24, 20), (40, 17), (19, 19)]
@@ -44,6 +47,26 @@ def test_a_graph_cuts_the_batches_that_are_cut_on_the_cpu() -> None:
             for mine, theirs in zip(one[:2], other[:2], strict=True):
                 assert torch.equal(mine.cpu(), theirs)
                 assert mine.stride() == theirs.stride()
+
+
+def test_known_features_are_those_of_the_originals_beside_them() -> None:
+    pairs = pairs_of_all_sizes()
+    whole = PairSet.of([pairs[0], replace(pairs[0], original=255 - pairs[0].original)])
+    settings = SETTINGS.but({"batch_size": 1, "load_size": 16})
+    loss = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None)
+    with PretendedGpu():
+        loss = loss.to(CUDA)
+        targets = target_features(loss, whole, settings, CUDA)
+        assert targets is not None
+        stream = batches(whole, settings, CUDA, 3, targets)
+        inputs = inputs_for(stream)
+        inputs.batch()
+        for _ in islice(inputs.feed(stream), 6):
+            batch = inputs.batch()
+            assert batch.original_features is not None
+            wanted = loss.deep_features(batch.original)
+            for mine, theirs in zip(batch.original_features, wanted, strict=True):
+                torch.testing.assert_close(mine.cpu(), theirs.cpu())
 
 
 def test_the_rest_of_an_epoch_is_cut_beside_the_graph() -> None:

@@ -123,6 +123,14 @@ class TestPerceptual:
         mean = torch.stack([windowed(one, other) for _ in range(20)]).mean()
         assert float(mean) == pytest.approx(float(whole(one, other)), rel=0.05)
 
+    def test_a_window_lies_anywhere_and_in_both_pictures_alike(self, vgg: PerceptualLoss) -> None:
+        torch.manual_seed(0)
+        places = torch.arange(34 * 34).view(1, 1, 34, 34)  # for a window of 32
+        found = [vgg.looked_at(places, -places) for _ in range(90)]
+        assert all(torch.equal(one, -other) for one, other in found)
+        corners = {divmod(int(one[0, 0, 0, 0]), 34) for one, _ in found}
+        assert corners == {(row, column) for row in range(3) for column in range(3)}
+
     def test_it_is_pix2pix_hd_s_loss_on_vgg19_s_layers(self) -> None:
         """All five, by torchvision's own network; a random one's are first brought to mean 1."""
         loss = PerceptualLoss(tuple(HD), "random", window=None)

@@ -153,8 +153,9 @@ def test_a_checkpoint_of_no_sensible_width_is_refused(width: float, tmp_path: Pa
 
 def test_a_model_trained_on_at_another_size_predicts_at_that_size(tmp_path: Path) -> None:
     earlier = build_generator(SMALL, 0)
-    continued = SMALL.but({"load_size": 256, "crop_size": 256})
+    continued = SMALL.but({"load_size": 256})  # of which crops of 128 are trained on
     net = build_generator(continued, 1)
+    assert float(net.state_dict()["field_size"]) == 256
     load_weights(net, dict(earlier.state_dict()), tmp_path / "latest_net_G.pth", continued)
     assert float(net.state_dict()["field_size"]) == 256
     name = "model.model.3.weight"

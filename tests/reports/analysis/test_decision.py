@@ -92,6 +92,14 @@ def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
     assert ("--trial 6" in found.command) == (high > 0)
 
 
+def test_the_better_of_the_two_is_named_also_where_the_baseline_diverged_once() -> None:
+    """It stands behind the others then, whatever it scored."""
+    first, last = finals_of(-0.03, -0.01)["rows"]
+    found = with_finals(-0.03, -0.01, rows=[last, first | {"diverged": True}], noop=0.2)
+    assert (found.verb, found.trial) == ("keep", 6)
+    assert " The better of the two scores 0.2900, the picture returned unchanged" in found.why
+
+
 def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leader() -> None:
     """As with two held-out pairs, of which nothing is reliable."""
     found = with_finals(-0.5, 0.7, noop=0.35)

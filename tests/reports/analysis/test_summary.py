@@ -116,7 +116,7 @@ def test_endings_are_gathered_by_reason() -> None:
 def test_an_ending_has_its_count_and_the_range_of_its_own_numbers() -> None:
     """Fifteen trials do not end for the number of one of them."""
     study = empty_study()
-    for step, value in ((100, 0.336), (100, 0.195), (250, 0.21)):
+    for step, value in ((100, 0.336), (100, 0.195), (50, 0.21)):
         reason = f"pruned at step {step}: {value:.4f} is not in the better half there"
         add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason)
     for loss in (-2.5, 1e-7):
@@ -124,7 +124,7 @@ def test_an_ending_has_its_count_and_the_range_of_its_own_numbers() -> None:
         add_trial(study, BEST, TrialState.PRUNED, (160,), reason=reason)
     found = [(row.reason, len(row.trials)) for row in summarise(study).endings]
     assert found == [
-        ("stopped at step 100 to 250: 0.1950 to 0.3360 is not in the better half there", 3),
+        ("stopped at step 50 to 100: 0.1950 to 0.3360 is not in the better half there", 3),
         ("diverged: G_L1 -2.5 to 1e-07 at step 9", 2),
     ]
 

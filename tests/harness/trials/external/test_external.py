@@ -262,6 +262,8 @@ def test_loss_logs_of_both_ages_are_read(line: str, tmp_path: Path) -> None:
 def test_rungs_fall_on_whole_epochs() -> None:
     settings = QUICK.model_copy(update={"steps": 400, "rungs": (280, 310, 340, 370, 400)})
     assert scored_at("epoch", settings, 64) == {5: 310, 6: 370, 7: 400}
+    threes = settings.model_copy(update={"batch_size": 3})  # 21 batches of 3 and one of 1
+    assert scored_at("epoch", threes, 64) == {13: 280, 15: 310, 16: 340, 17: 370, 19: 400}
 
 
 class TestRepositories:

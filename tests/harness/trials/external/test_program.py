@@ -13,6 +13,8 @@ from driving import with_setup
 from null_tracker import NullTracker
 
 import harness.search.search
+from harness.config.profiles import QUICK
+from harness.config.settings import Program
 from harness.console.views import QuietView
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, UserInputError
@@ -20,7 +22,12 @@ from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
 from harness.trials.external.process import ExternalError
-from harness.trials.external.program import check_program, parsed_line, read_program
+from harness.trials.external.program import (
+    check_program,
+    parsed_line,
+    program_command,
+    read_program,
+)
 from harness.trials.messages import Rung, TrialTask
 from harness.trials.trial import Trials
 from harness.trials.worker import trial_runner
@@ -222,3 +229,24 @@ def test_log_lines_without_a_loss_are_passed_over() -> None:
     assert parsed_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
     assert parsed_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
     assert parsed_line("3: 0.5", None, "epoch") is None
+
+
+@pytest.mark.parametrize(("n_train", "batch", "epochs"), [(48, 1, 9), (9, 4, 134), (64, 3, 19)])
+def test_it_gets_as_many_epochs_as_a_trial_has_steps(
+    n_train: int, batch: int, epochs: int, tmp_path: Path
+) -> None:
+    """The last batch of an epoch may be a smaller one."""
+    program = Program(
+        file=tmp_path / "p.yaml",
+        folder=tmp_path,
+        command=("train", "{epochs}"),
+        mark="epoch",
+        checkpoint="{epoch}.pth",
+        restored=None,
+        log=None,
+        losses=None,
+        silence=9,
+    )
+    train = QUICK.but({"batch_size": batch, "steps": 400, "rungs": (400,)})
+    places = {"n_train": n_train}
+    assert program_command(program, PARAMS, train, places) == ["train", str(epochs)]
