@@ -72,7 +72,6 @@ ALONE = {
     "validate_score": "5 min",
     "evidence": "17 min",
     "gpu": "9 min",
-    "operations": "2 min",
     "verdict": "not timed",
     "wheels": "2 min",
 }

@@ -15,6 +15,7 @@ import os
 import statistics
 import tempfile
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     storage = OnlyWriter(open_storage(sqlite_url(plan.run_paths.optuna_db)))
     study = record.create_study(storage, "simulated", plan.setup, plan.recipes)
     tracker = open_tracker(plan, study, view)
-    with SimulatedLauncher(plan.paths.folder, panel) as launcher:
+    with closing(SimulatedLauncher(plan.paths.folder, panel)) as launcher:
         start_workers(launcher, 1)
         driver = Driver(plan, SearchPhase(plan, study, tracker, trials), launcher, view)
         ends.append(now())

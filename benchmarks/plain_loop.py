@@ -151,19 +151,18 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
     import torch
     from PIL import Image
-    from torch import nn
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
     from torch.utils.data import DataLoader, Dataset
     from torchvision.transforms.functional import hflip, pil_to_tensor
     from torchvision.utils import save_image
 
     from benchmarks.plain_score import plain_network, plain_noop, plain_rows
-    from benchmarks.step import plain_perceptual, plainly
+    from benchmarks.step import pix2pix_step, plain_perceptual, plainly
     from harness.paths import StudyPaths
-    from harness.training.losses import gan_loss
     from harness.training.networks import build_discriminator, build_generator, restoring
     from harness.training.perceptual import PerceptualLoss
     from objectives.score import Reference
+    from search_spaces.trial_params import TrialParams
 
     def halves(file: Path) -> tuple[torch.Tensor, torch.Tensor]:
         picture = pil_to_tensor(Image.open(file).convert("RGB")).float() / 127.5 - 1
@@ -192,11 +191,8 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     critic.load_state_dict(torch.load(warm.discriminator(layers, mode), weights_only=True))
     critic.to(device)
     term = PerceptualLoss(train.perceptual_layers, "random", train.perceptual_window)
-    perceptual = plain_perceptual(term.to(device))
-    optimizers = [
-        torch.optim.Adam(net.parameters(), params["lr"], betas=(train.beta1, 0.999))
-        for net in (generator, critic)
-    ]
+    perceptual = plain_perceptual(term.to(device)) if params["lambda_perceptual"] > 0 else None
+    optimize = pix2pix_step(generator, critic, TrialParams(**params), train.beta1, perceptual)
     averaged = AveragedModel(
         generator, multi_avg_fn=get_ema_multi_avg_fn(train.ema_decay**train.ema_every)
     )
@@ -210,32 +206,14 @@ def plain_trial(folder: Path, params: dict[str, Any]) -> dict[str, Any]:
     metrics: list[tuple[int, str, float]] = []
     score = 0.0
     step = 0
-    l1 = nn.L1Loss()
     loader = DataLoader(Aligned(), batch_size=1, shuffle=True, num_workers=LOADERS)
     while step < train.steps:
         for real_a, real_b in loader:
             step += 1
-            real_a, real_b = real_a.to(device), real_b.to(device)
-            fake_b = generator(real_a)
-            critic.requires_grad_(True)
-            optimizers[1].zero_grad()
-            fake = gan_loss(mode, critic(torch.cat((real_a, fake_b), 1).detach()), real=False)
-            real = gan_loss(mode, critic(torch.cat((real_a, real_b), 1)), real=True)
-            ((fake + real) * 0.5).backward()
-            optimizers[1].step()
-            critic.requires_grad_(False)
-            optimizers[0].zero_grad()
-            adversarial = gan_loss(mode, critic(torch.cat((real_a, fake_b), 1)), real=True)
-            distance = l1(fake_b, real_b) * params["lambda_L1"]
-            loss = adversarial + distance
-            if params["lambda_perceptual"] > 0:
-                loss = loss + perceptual(fake_b, real_b) * params["lambda_perceptual"]
-            loss.backward()
-            optimizers[0].step()
+            losses = optimize(real_a.to(device), real_b.to(device))
             if step % train.ema_every == 0:
                 averaged.update_parameters(generator)
             if step % LOG_EVERY == 0:
-                losses = {"G_GAN": adversarial, "G_L1": distance, "D_real": real, "D_fake": fake}
                 metrics += [(step, name, value.item()) for name, value in losses.items()]
             if step in train.rungs:
                 with restoring(averaged.module) as restore:

@@ -8,7 +8,6 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -88,12 +87,6 @@ class SimulatedLauncher:
         self.panel = panel
         self.running: dict[int, tuple[TrialTask, int]] = {}
         self.messages: dict[int, list[Message]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self, number: int) -> None:
         self.messages[number] = [Ready()]

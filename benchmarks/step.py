@@ -82,12 +82,25 @@ def plain_perceptual(term: PerceptualLoss) -> Callable[[Tensor, Tensor], Tensor]
 
 
 def reference_step(settings: TrainSettings, device: str, perceptual: bool) -> Step:
-    """What pix2pix's `optimize_parameters` does."""
+    """pix2pix's own step of new networks."""
     vgg = plain_perceptual(looked_through(settings, device)) if perceptual else None
     generator = plainly(build_generator(settings, 0)).to(device)
     critic = plainly(build_discriminator(settings, 3, 1)).to(device)
+    params = WITH_PERCEPTUAL if perceptual else PARAMS
+    return pix2pix_step(generator, critic, params, settings.beta1, vgg)
+
+
+def pix2pix_step(
+    generator: nn.Module,
+    critic: nn.Module,
+    params: TrialParams,
+    beta1: float,
+    vgg: Callable[[Tensor, Tensor], Tensor] | None,
+) -> Step:
+    """What pix2pix's `optimize_parameters` does."""
+    mode = params.gan_mode
     optimizers = [
-        torch.optim.Adam(net.parameters(), PARAMS.lr, betas=(settings.beta1, 0.999))
+        torch.optim.Adam(net.parameters(), params.lr, betas=(beta1, 0.999))
         for net in (generator, critic)
     ]
 
@@ -95,17 +108,17 @@ def reference_step(settings: TrainSettings, device: str, perceptual: bool) -> St
         fake_b = generator(real_a)
         critic.requires_grad_(True)
         optimizers[1].zero_grad()
-        fake = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1).detach()), real=False)
-        real = gan_loss("lsgan", critic(torch.cat((real_a, real_b), 1)), real=True)
+        fake = gan_loss(mode, critic(torch.cat((real_a, fake_b), 1).detach()), real=False)
+        real = gan_loss(mode, critic(torch.cat((real_a, real_b), 1)), real=True)
         torch.autograd.backward((fake + real) * 0.5)
         optimizers[1].step()
         critic.requires_grad_(False)
         optimizers[0].zero_grad()
-        adversarial = gan_loss("lsgan", critic(torch.cat((real_a, fake_b), 1)), real=True)
-        distance = F.l1_loss(fake_b, real_b) * PARAMS.lambda_L1
+        adversarial = gan_loss(mode, critic(torch.cat((real_a, fake_b), 1)), real=True)
+        distance = F.l1_loss(fake_b, real_b) * params.lambda_L1
         losses = {"G_GAN": adversarial, "G_L1": distance}
         if vgg is not None:
-            losses["G_Perceptual"] = vgg(fake_b, real_b) * WITH_PERCEPTUAL.lambda_perceptual
+            losses["G_Perceptual"] = vgg(fake_b, real_b) * params.lambda_perceptual
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
         optimizers[0].step()
         losses |= {"D_real": real, "D_fake": fake}

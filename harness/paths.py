@@ -8,11 +8,22 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from harness.errors import UserInputError
 from reports.record.names import OTHER_WARM_START, WARM_START, trial_name
+
+
+class Below:
+    """An attribute of a class with a `folder`: the path of this name in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type) -> Path:
+        return Path(owner.folder, self.name)
 
 
 @dataclass(frozen=True)
@@ -21,32 +32,16 @@ class RunPaths:
 
     root: Path
 
-    @property
-    def optuna_db(self) -> Path:
-        return self.root / "optuna.db"
+    optuna_db = Below("optuna.db")
+    mlflow_db = Below("mlflow.db")
+    mlflow_artifacts = Below("mlflow-artifacts")
+    mlflow_log = Below("mlflow-server.log")  # of the server of `harness ui`
+    made_pairs = Below("made-pairs")  # of `--originals`, a folder for each set of portraits
+    opening_lock = Below(".opening.lock")  # only one process at a time may create a database
 
     @property
-    def mlflow_db(self) -> Path:
-        return self.root / "mlflow.db"
-
-    @property
-    def mlflow_artifacts(self) -> Path:
-        return self.root / "mlflow-artifacts"
-
-    @property
-    def mlflow_log(self) -> Path:
-        """The log of the server of `harness ui`."""
-        return self.root / "mlflow-server.log"
-
-    @property
-    def made_pairs(self) -> Path:
-        """Pairs made of `--originals`, a folder for each set of portraits."""
-        return self.root / "made-pairs"
-
-    @property
-    def opening_lock(self) -> Path:
-        """The lock for opening a database, since only one process at a time may create it."""
-        return self.root / ".opening.lock"
+    def folder(self) -> Path:
+        return self.root
 
     def study(self, name: str) -> "StudyPaths":
         reserved = [self.mlflow_artifacts.name, self.mlflow_log.name, self.made_pairs.name]
@@ -62,53 +57,39 @@ class StudyPaths:
 
     folder: Path
 
-    @property
-    def owner(self) -> Path:
-        """The identity of the study that owns the folder, since names need not be unique."""
-        return self.folder / "study.json"
+    owner = Below("study.json")  # the identity of its study, since names need not be unique
+    best_yaml = Below("best.yaml")
+    report_html = Below("report.html")
+    panels = Below("panels")
+    checkpoints = Below("checkpoints")
+    outbox = Below("mlflow-outbox")  # entries that are not yet delivered to MLflow
+    driver_log = Below("driver.log")
+    lock = Below("driver.lock")
+    driver = Below("driver.json")  # the driver that has the lock: its host and process id
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The results of a study in this folder, without the files of its drivers."""
-        return (
-            self.owner,
-            self.best_yaml,
-            self.report_html,
-            self.panels,
-            self.checkpoints,
-            self.external.folder,
-            self.outbox,
-        )
+        results = (self.owner, self.best_yaml, self.report_html, self.panels, self.checkpoints)
+        return (*results, self.external.folder, self.outbox)
 
     def earlier(self, number: int) -> Path:
         """The folder for the files of a study that used this folder before."""
         return self.folder / f"earlier-{number}"
 
     @property
-    def best_yaml(self) -> Path:
-        return self.folder / "best.yaml"
-
-    @property
-    def report_html(self) -> Path:
-        return self.folder / "report.html"
-
-    @property
-    def panels(self) -> Path:
-        return self.folder / "panels"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    @property
     def warm_start(self) -> "WarmStartPaths":
         return WarmStartPaths(self.checkpoints / "warm_start")
+
+    @property
+    def external(self) -> "ExternalPaths":
+        return ExternalPaths(self.folder / "external")
 
     def checkpoint(self, trial: int) -> Path:
         return self.checkpoints / f"{trial_name(trial)}_net_G.pth"
 
     def final_checkpoint(self, run: int) -> Path:
-        return self.checkpoints / f"f{run:02d}_net_G.pth"
+        return self.checkpoints / f"{trial_name(run, 'final')}_net_G.pth"
 
     def panel(self, trial: int) -> Path:
         return self.panels / f"{trial_name(trial)}.png"
@@ -117,28 +98,6 @@ class StudyPaths:
         """The panel of the shared warm start, or of that of the other kind of generator."""
         return self.panels / f"{OTHER_WARM_START if other else WARM_START}.png"
 
-    @property
-    def outbox(self) -> Path:
-        """Entries that are not yet delivered to MLflow."""
-        return self.folder / "mlflow-outbox"
-
-    @property
-    def external(self) -> "ExternalPaths":
-        return ExternalPaths(self.folder / "external")
-
-    @property
-    def driver_log(self) -> Path:
-        return self.folder / "driver.log"
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / "driver.lock"
-
-    @property
-    def driver(self) -> Path:
-        """The driver that has the lock: its host and process id."""
-        return self.folder / "driver.json"
-
 
 @dataclass(frozen=True)
 class ExternalPaths:
@@ -146,10 +105,7 @@ class ExternalPaths:
 
     folder: Path
 
-    @property
-    def pairs(self) -> Path:
-        """The training pairs, side by side with A retouched, in train/."""
-        return self.folder / "pairs"
+    pairs = Below("pairs")  # the training pairs, side by side with A retouched, in train/
 
     def inputs(self, stage: str) -> Path:
         """The retouched pictures that trials of this stage are scored on."""
@@ -197,19 +153,9 @@ class TrainingPaths:
 
     folder: Path
 
-    @property
-    def settings(self) -> Path:
-        """The settings of the training: only the same training may be resumed."""
-        return self.folder / "training.yaml"
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / ".lock"
-
-    @property
-    def outbox(self) -> Path:
-        """Entries that are not yet delivered to MLflow."""
-        return self.folder / "mlflow-outbox"
+    settings = Below("training.yaml")  # only a training with the same ones may be resumed
+    lock = Below(".lock")
+    outbox = Below("mlflow-outbox")  # entries that are not yet delivered to MLflow
 
     def stage(self, number: int, of: int) -> "TrainingStagePaths":
         """The folder of a stage; the training's own if there is only one. `number`: from 1."""
@@ -222,18 +168,12 @@ class TrainingStagePaths:
 
     folder: Path
 
+    state = Below("state.pt")  # from which a stopped or killed training is resumed
+    history = Below("history.csv")
+
     def net(self, epoch: int | str, network: str) -> Path:
         """`latest_net_G.pth`, `100_net_D.pth`. `network`: G or D."""
         return self.folder / f"{epoch}_net_{network}.pth"
-
-    @property
-    def state(self) -> Path:
-        """The state from which a stopped or killed training is resumed."""
-        return self.folder / "state.pt"
-
-    @property
-    def history(self) -> Path:
-        return self.folder / "history.csv"
 
     def panel(self, epoch: int) -> Path:
         return self.folder / "panels" / f"epoch_{epoch:04d}.png"
@@ -281,6 +221,13 @@ def write_aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file by `write_aside`; a text as UTF-8, and escaped where it cannot be that."""
+    body = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    with write_aside(path) as aside:
+        aside.write_bytes(body)
 
 
 def aside_of(path: Path) -> Path:

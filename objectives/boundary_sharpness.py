@@ -36,6 +36,7 @@ from objectives.laplacian import (
 )
 from objectives.lpips import LpipsNetwork, LpipsTarget, Net
 from objectives.masks import SMALLEST_CORE, dilate, ring
+from objectives.patches import Place
 from objectives.score import NothingToScoreError, Reference, Score, aggregate
 
 TOO_SMALL = f"its warped region is under {SMALLEST_CORE:.2%} of its area"
@@ -100,32 +101,16 @@ class BoundarySharpness:
         return SetScorer(reference.names, tuple(reference.targets.shape), parts, size)
 
 
-@dataclass(frozen=True)
-class Part:
-    """The rectangle that contains all masks of a batch, with a margin for the filters."""
+def around(masks: Tensor, margin: int) -> Place:
+    """The rectangle of all masks `[n, 1, h, w]` and `margin` pixels; all of it if they are empty.
 
-    rows: slice
-    columns: slice
-
-    @classmethod
-    def around(cls, masks: Tensor, margin: int) -> "Part":
-        """Around masks `[n, 1, h, w]`, `margin` pixels wider; the whole picture if all are empty.
-
-        Filters with a radius of up to `margin` give the same values inside the masks as on whole
-        pictures.
-        """
-        union = masks.any(0)[0]
-        spans = (union.any(1).nonzero(), union.any(0).nonzero())
-        return cls(
-            *(
-                span_of(indices, margin, side)
-                for indices, side in zip(spans, union.shape, strict=True)
-            )
-        )
-
-    def of(self, maps: Tensor) -> Tensor:
-        """The rectangle of `[n, k, h, w]`, as a view."""
-        return maps[..., self.rows, self.columns]
+    Filters with a radius of up to `margin` give the same values inside the masks as on whole
+    pictures.
+    """
+    union = masks.any(0)[0]
+    height, width = union.shape
+    rows = span_of(union.any(1).nonzero(), margin, height)
+    return rows, span_of(union.any(0).nonzero(), margin, width)
 
 
 def span_of(indices: Tensor, margin: int, side: int) -> slice:
@@ -151,7 +136,7 @@ class Prepared:
     targets: Tensor
     mask: Tensor
     has_core: Tensor
-    part: Part
+    part: Place
     where: Tensor
     rim: Tensor
     window: LocalVariance
@@ -172,9 +157,9 @@ class Prepared:
         core = reference.masks[batch].to(device)
         mask, rim = dilate(core), ring(core)
         sigma = window_sigma(min(targets.shape[-2:]))
-        part = Part.around(mask, max(REACH, gaussian_radius(sigma)))
-        window = LocalVariance(part.of(mask), sigma)
-        y = luma(part.of(targets))
+        part = around(mask, max(REACH, gaussian_radius(sigma)))
+        window = LocalVariance(mask[..., *part], sigma)
+        y = luma(targets[..., *part])
         variance = window(laplacians(y))
         c = torch.tensor(floors(), device=device).view(1, -1, 1, 1)
         perceptual = LpipsTarget.of(network, targets, mask, {"mask": mask, "ring": rim})
@@ -184,20 +169,20 @@ class Prepared:
             inputs = reference.inputs[batch].to(device, torch.float32)
         with torch.no_grad():
             noop = perceptual(inputs)
-        where = part.of(mask).float()
+        where = mask[..., *part].float()
         return cls(
             targets=targets,
             mask=mask,
             has_core=core.float().mean((1, 2, 3)) >= SMALLEST_CORE,
             part=part,
             where=where,
-            rim=part.of(rim).float(),
+            rim=rim[..., *part].float(),
             window=window,
             floors=c,
             detail=(variance + c).log(),
             laplacian_variance=masked_mean(variance[:, :1], where)[:, 0],
             slopes=guards.gradients(y),
-            lab=guards.to_lab(masked_pixels(part.of(targets), part.of(mask))),
+            lab=guards.to_lab(masked_pixels(targets[..., *part], mask[..., *part])),
             perceptual=perceptual,
             noop=noop,
         )
@@ -208,7 +193,7 @@ class Prepared:
         Args:
             restored: `[n, 3, h, w]` in [0, 1], on the device.
         """
-        y = luma(self.part.of(restored))
+        y = luma(restored[..., *self.part])
         variance = self.window(laplacians(y))
         r = (variance + self.floors).log() - self.detail
         lpips = self.perceptual(restored)
@@ -242,14 +227,14 @@ class Prepared:
             "laplacian_ratio": own / self.laplacian_variance.clamp_min(1e-12),
             "mae": masked_mean(error, mask)[:, 0],
             "mae_outside": masked_mean(error, 1 - mask)[:, 0],
-            "ciede2000": self.colour_error(self.part.of(restored)),
+            "ciede2000": self.colour_error(restored[..., *self.part]),
             "structure_error": guards.structure_error(guards.gradients(y), self.slopes, self.where),
             "mask_fraction": mask.mean((1, 2, 3)),
         }
 
     def colour_error(self, restored: Tensor) -> Tensor:
         """Mean CIEDE2000 in the mask, `[n]`, of restored pictures cropped to `part`."""
-        mask = self.part.of(self.mask)
+        mask = self.mask[..., *self.part]
         lab = guards.to_lab(masked_pixels(restored.detach(), mask))
         error = torch.zeros_like(self.where)
         error[mask] = guards.ciede2000(lab, self.lab)

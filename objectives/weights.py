@@ -14,7 +14,6 @@ from typing import Literal
 import torch
 from torch import nn
 
-Arch = Literal["alexnet", "vgg16", "vgg19", "squeezenet1_1"]
 Weights = Literal["pretrained", "random"]
 
 RANDOM_SEED = 0

@@ -1,9 +1,7 @@
 """Named settings that every study runs first: the guide's eight recipes, and one of ours."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 from search_spaces.generators import REPAINT, GeneratorKind, kind_of, of_kind
 from search_spaces.space import Space
@@ -44,20 +42,6 @@ def read_recipes() -> dict[str, Recipe]:
 def load_recipes() -> dict[str, TrialParams]:
     """The guide's recipes by name, in the guide's order."""
     return {name: recipe.params for name, recipe in read_recipes().items() if recipe.of_guide}
-
-
-def recipe_for_space(recipe: TrialParams, space: Space, train: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe's parameters to enqueue in a study of `space`, without fixed ones.
-
-    Args:
-        train: the profile's training settings; a recipe sets none of them except the kind of netG,
-            see `generator_for`.
-
-    Raises:
-        ValueError: the recipe is outside the space; the message names the settings. Such a recipe
-            is omitted from the study: clipped to the space it would be another recipe.
-    """
-    return space.suggestion(recipe, train)
 
 
 def generator_for(recipe: Recipe, space: Space, netG: str) -> str | None:

@@ -191,8 +191,7 @@ def write(file: Path | None, text: str) -> None:
     if file is None:
         sys.stdout.write(text)
         return
-    from harness.paths import check_file, write_aside
+    from harness.paths import check_file, write_whole
 
     check_file(file, "-o")
-    with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_whole(file, text)

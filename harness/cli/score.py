@@ -59,7 +59,7 @@ def score(
 
     Example: harness score --pred restored --target originals --input retouched
     """
-    from harness.paths import check_file
+    from harness.paths import check_file, write_whole
 
     for flag, file in (("--json", json_file), ("--csv", csv_file)):
         if file is not None:
@@ -68,7 +68,7 @@ def score(
     chosen, found = scored(files, objective, device, weights, region)
     figures = as_json(found, chosen.name, chosen.weights)
     if json_file is not None:
-        write_text(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+        write_whole(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     if csv_file is not None:
         write_csv(csv_file, figures["images"])
     print_table(figures, chosen.direction)
@@ -133,26 +133,11 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
     }
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a file atomically.
-
-    Raises:
-        UserInputError: the file cannot be written.
-    """
-    from harness.errors import UserInputError
-    from harness.paths import write_aside
-
-    try:
-        with write_aside(file) as aside:
-            aside.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserInputError(f"{file} cannot be written: {error.strerror}.") from error
-
-
 def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
     """Write one line per picture, one column per value."""
     import io
 
+    from harness.paths import write_whole
     from reports.export.trials_table import plain_cell
 
     columns = list(dict.fromkeys(key for row in images for key in row))
@@ -160,7 +145,7 @@ def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: plain_cell(value) for key, value in row.items()} for row in images)
-    write_text(file, text.getvalue())
+    write_whole(file, text.getvalue())
 
 
 def print_table(figures: dict[str, Any], direction: str) -> None:

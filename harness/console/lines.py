@@ -12,6 +12,7 @@ from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
 WIDTH = 100
+SPARKS = 40
 
 IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "fail")}
 """Optuna's states as a reader knows them."""
@@ -120,9 +121,9 @@ def settings(params: Mapping[str, Any]) -> str:
     ).rstrip()
 
 
-def sparkline(values: list[float], width: int = 40) -> str:
-    """The last `width` scores as a row of block characters."""
-    latest = values[-width:]
+def sparkline(values: list[float]) -> str:
+    """The last 40 scores as a row of block characters."""
+    latest = values[-SPARKS:]
     if not latest:
         return ""
     low, high = min(latest), max(latest)

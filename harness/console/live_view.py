@@ -32,7 +32,7 @@ from harness.console.lines import (
     tally,
     wrapped,
 )
-from harness.console.time_left import Durations, Work, seconds_left
+from harness.console.time_left import Durations, seconds_left
 from harness.errors import printable
 
 if TYPE_CHECKING:
@@ -228,12 +228,9 @@ class LiveView:
         if opened is None:
             return None
         searched = opened.budget - opened.final_runs
-        work = Work(
-            max(0, searched - now.done), opened.budget - max(now.done, searched), opened.jobs
-        )
+        trials, runs = max(0, searched - now.done), opened.budget - max(now.done, searched)
         running = [since - trial.began for trial in now.running.values()]
-        took = now.took
-        left = seconds_left(work, Durations(took.ended, took.complete, took.runs, running))
+        left = seconds_left(trials, runs, opened.jobs, replace(now.took, running=running))
         if left is not None or now.expected is None:
             return left
         if now.warm_start is not None:

@@ -11,15 +11,6 @@ LATEST = 20
 
 
 @dataclass(frozen=True)
-class Work:
-    """Remaining trials of the search itself, remaining runs of finalists, and trials at a time."""
-
-    trials: int
-    runs: int
-    jobs: int
-
-
-@dataclass(frozen=True)
 class Durations:
     """Seconds that trials have taken, in the order of their ends.
 
@@ -36,14 +27,19 @@ class Durations:
     running: Sequence[float] = ()
 
 
-def seconds_left(work: Work, durations: Durations) -> float | None:
-    """Seconds until the end of the search; None before a trial has ended."""
-    trials = durations.ended[-LATEST:]
-    if not trials and not durations.runs:
+def seconds_left(trials_left: int, runs_left: int, jobs: int, took: Durations) -> float | None:
+    """Seconds until the end of the search; None before a trial has ended.
+
+    Args:
+        trials_left: of the search itself; `runs_left`: of finalists.
+        jobs: trials at a time.
+    """
+    trials = took.ended[-LATEST:]
+    if not trials and not took.runs:
         return None
     trial = fmean(trials) if trials else 0.0
-    whole = durations.complete[-LATEST:] or trials
-    run = fmean(durations.runs or [FINAL_TIMES * fmean(whole)])
-    one = trial if work.trials else run
-    behind = sum(min(seconds, one) for seconds in durations.running)
-    return max(0.0, work.trials * trial + work.runs * run - behind) / max(1, work.jobs)
+    whole = took.complete[-LATEST:] or trials
+    run = fmean(took.runs or [FINAL_TIMES * fmean(whole)])
+    one = trial if trials_left else run
+    behind = sum(min(seconds, one) for seconds in took.running)
+    return max(0.0, trials_left * trial + runs_left * run - behind) / max(1, jobs)

@@ -38,9 +38,11 @@ NOW_AND_THEN = 60.0
 class View(Protocol):
     """Renders events until it is closed."""
 
-    def show(self, event: Event) -> None: ...
+    def show(self, event: Event) -> None:
+        return None
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        return None
 
 
 def make_view(quiet: bool, as_json: bool) -> View:
@@ -54,17 +56,11 @@ def make_view(quiet: bool, as_json: bool) -> View:
     return PlainView(sys.stdout)
 
 
-class QuietView:
+class QuietView(View):
     """Prints nothing."""
 
-    def show(self, event: Event) -> None:
-        pass
 
-    def close(self) -> None:
-        pass
-
-
-class JsonView:
+class JsonView(View):
     """One JSON object per line, for programs: the event's name and its fields."""
 
     def __init__(self, out: TextIO) -> None:
@@ -75,11 +71,8 @@ class JsonView:
         line = {"event": type(event).__name__, **fields}
         print(json.dumps(line, ensure_ascii=False), file=self.out, flush=True)
 
-    def close(self) -> None:
-        pass
 
-
-class PlainView:
+class PlainView(View):
     """One line per trial, for files, pipes and logs, and a rung now and then between them.
 
     Args:
@@ -126,6 +119,3 @@ class PlainView:
                 self.patience = NOW_AND_THEN
                 return ended(event, self.budget)
         return ""
-
-    def close(self) -> None:
-        pass

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UserInputError
-from harness.paths import TrainingPaths, check_writable, write_aside
+from harness.paths import TrainingPaths, check_writable, write_whole
 from search_spaces.strict_yaml import read_bounded, read_mapping
 
 # Names, for the user, of settings that must not change when a training is resumed.
@@ -45,9 +45,8 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
     file = TrainingPaths(folder).settings
     if not file.exists():
         key = uuid.uuid4().hex
-        with write_aside(file) as aside:
-            text = yaml.safe_dump({"key": key, **facts}, sort_keys=False, allow_unicode=True)
-            aside.write_text(text, encoding="utf-8")
+        text = yaml.safe_dump({"key": key, **facts}, sort_keys=False, allow_unicode=True)
+        write_whole(file, text)
         return key
     try:
         recorded = read_mapping(read_bounded(file), str(file))

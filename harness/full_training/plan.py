@@ -95,7 +95,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
     best = read_best_config(config.config)
     stages = stages_of(config, best)
     for stage in stages:
-        check_stage(best, stage)
+        with as_user_input_error(ValueError):
+            check_combination(best.params.n_layers_D, at_size_of(stage, best.train).model_dump())
     check_out(config.out)
     if config.tracking_uri is None:
         check_run_dir(config.run_dir)
@@ -208,11 +209,6 @@ def at_size_of(stage: Stage, train: TrainSettings) -> TrainSettings:
             "perceptual_window": window,
         }
     )
-
-
-def check_stage(best: BestConfig, stage: Stage) -> None:
-    with as_user_input_error(ValueError):
-        check_combination(best.params.n_layers_D, at_size_of(stage, best.train).model_dump())
 
 
 def stage_plan(

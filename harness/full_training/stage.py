@@ -17,7 +17,7 @@ from harness.evaluation.panels import crop_png, panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
-from harness.paths import TrainingStagePaths, write_aside
+from harness.paths import TrainingStagePaths, write_aside, write_whole
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.metrics import LOSSES, SCORE, metrics_of
 from harness.tracking.training_run import TrainingTracker
@@ -155,8 +155,8 @@ class StageRun:
         crop = b""
         if last or save_due:
             rows = panel_rows(self.stage.train.crop_size)
-            with write_aside(self.paths.panel(done.epoch)) as aside:
-                aside.write_bytes(panel_png(self.evaluator.reference, restored, rows))
+            panel = panel_png(self.evaluator.reference, restored, rows)
+            write_whole(self.paths.panel(done.epoch), panel)
             crop = crop_png(self.evaluator.square, restored)
         values = metrics_of(SCORE, score.value, score.components, done.losses)
         values["lr"] = done.lr
@@ -183,8 +183,7 @@ class StageRun:
             for network, net in nets.items():
                 with write_aside(self.paths.net(name, network)) as aside:
                     torch.save(state_of(net), aside)
-        with write_aside(self.paths.history) as aside:
-            aside.write_text(self.history.as_csv(), encoding="utf-8")
+        write_whole(self.paths.history, self.history.as_csv())
         state: dict[str, Any] = {
             "format": STATE_FORMAT,
             "training": self.training.state(),

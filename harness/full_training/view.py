@@ -3,13 +3,10 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import Protocol, TextIO
 
 from harness.console.lines import sparkline, wrapped
 from harness.errors import printable
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,8 @@ class TrainingView(Protocol):
 
     def show(self, event: Event) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        return None
 
 
 def make_training_view() -> TrainingView:
@@ -75,7 +73,7 @@ def make_training_view() -> TrainingView:
     return LiveTrainingView() if sys.stdout.isatty() else PlainTrainingView(sys.stdout)
 
 
-class PlainTrainingView:
+class PlainTrainingView(TrainingView):
     """One line per score, for files, pipes and logs."""
 
     def __init__(self, out: TextIO) -> None:
@@ -89,14 +87,11 @@ class PlainTrainingView:
         for line in lines_of(event, self.last):
             print(wrapped(printable(line), "  "), file=self.out, flush=True)
 
-    def close(self) -> None:
-        pass
-
 
 class LiveTrainingView:
     """A line at the bottom of the terminal that shows the state of the training."""
 
-    def __init__(self, console: "Console | None" = None) -> None:
+    def __init__(self) -> None:
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -111,7 +106,6 @@ class LiveTrainingView:
             TextColumn("epochs,"),
             TimeRemainingColumn(),
             TextColumn("left  {task.description}", markup=False),
-            console=console,
             transient=True,
         )
         self.task = self.progress.add_task("", total=None)

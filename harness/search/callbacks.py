@@ -6,13 +6,11 @@ console, which act on the result but decide nothing.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from harness.console.events import TrialEnded
 from harness.console.views import View
 from harness.search.ranking import Standing
 from harness.tracking.outbox import Ending
-from harness.tracking.study_runs import Tracker
 from harness.trials.messages import TrialResult, TrialTask
 
 
@@ -44,46 +42,15 @@ class TrialEnd:
         return self.standing is not None and self.standing.leads
 
 
-class TrialCallback(Protocol):
-    """Called after a trial's end is recorded."""
-
-    def on_trial_end(self, end: TrialEnd) -> None: ...
+TrialCallback = Callable[[TrialEnd], None]
+"""Called after a trial's end is recorded."""
 
 
-@dataclass(frozen=True)
-class NewLeaderToMlflow:
-    """Tags a new leader in MLflow.
+def end_to_console(view: View) -> TrialCallback:
+    """Show the trial's end in the console."""
 
-    Attributes:
-        describe: returns the name of the winning trial and a Markdown description of the study.
-    """
-
-    tracker: Tracker
-    describe: Callable[[], tuple[str, str]]
-
-    def on_trial_end(self, end: TrialEnd) -> None:
-        if end.leads:
-            self.tracker.lead(*self.describe())
-
-
-@dataclass(frozen=True)
-class EndToMlflow:
-    """Ends the trial's run in MLflow."""
-
-    tracker: Tracker
-
-    def on_trial_end(self, end: TrialEnd) -> None:
-        self.tracker.end(end.task.name, end.ending)
-
-
-@dataclass(frozen=True)
-class EndToConsole:
-    """Shows the trial's end in the console."""
-
-    view: View
-
-    def on_trial_end(self, end: TrialEnd) -> None:
-        self.view.show(
+    def on_trial_end(end: TrialEnd) -> None:
+        view.show(
             TrialEnded(
                 name=end.task.name,
                 state=end.ending.state,
@@ -98,3 +65,5 @@ class EndToConsole:
                 stopped_at=end.stopped_at,
             )
         )
+
+    return on_trial_end

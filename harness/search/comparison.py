@@ -42,9 +42,11 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
             "No pairs are held out to compare on: put some into test/, or give more different "
             "pictures."
         )
-    names = [str(file) for file in files]
-    compared = (finalist(name, best) for name, best in zip(names, (one, other), strict=True))
-    return replace(plan, compared=tuple(compared))
+    compared = tuple(
+        Finalist(str(file), None, None, best.params.model_dump())
+        for file, best in zip(files, (one, other), strict=True)
+    )
+    return replace(plan, compared=compared)
 
 
 def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]) -> TrainSettings:
@@ -73,7 +75,3 @@ def study_name(one: BestConfig, other: BestConfig) -> str:
     """A name derived from the parameters, so that the same comparison can be resumed."""
     text = json.dumps([one.params.model_dump(), other.params.model_dump()])
     return f"compare-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-
-
-def finalist(name: str, best: BestConfig) -> Finalist:
-    return Finalist(name, None, None, best.params.model_dump())

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -113,7 +114,8 @@ def measured(plan: SearchPlan) -> list[Pace]:
         return []
     paces: list[Pace] = []
     until = time.monotonic() + PATIENCE
-    with LocalLauncher(trial_runner, plan.trial_plan, Path(os.devnull), plan.devices) as launcher:
+    started = LocalLauncher(trial_runner, plan.trial_plan, Path(os.devnull), plan.devices)
+    with closing(started) as launcher:
         for number in range(plan.jobs):
             launcher.start(number)
             launcher.send(number, Measure())

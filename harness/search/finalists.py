@@ -27,6 +27,7 @@ from harness.trials.messages import Rung, TrialTask
 from reports.record.finalists import Finalists, Ranked
 from reports.record.names import MOVING, RECOMMENDED, trial_name
 from reports.record.queries import (
+    ENDED,
     is_pareto,
     recipe_trial,
     repainting_by_score,
@@ -41,7 +42,6 @@ from search_spaces.trial_params import FIVE, TrialParams
 
 # Seeds of the search are small, and those of its samplers are derived from trial numbers.
 FIRST_SEED = 1_000_000
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist, ...]:

@@ -161,6 +161,7 @@ def live_of(study: "Study", interval: float) -> "Live":
     from harness.search.time_left import time_left
     from reports.page.live import Live
     from reports.record.names import trial_name
+    from reports.record.queries import ENDED
     from reports.record.study import StudyRecord
 
     searched, final = study.get_trials(deepcopy=False), final_trials(study)
@@ -177,9 +178,8 @@ def live_of(study: "Study", interval: float) -> "Live":
         if trial.state == TrialState.RUNNING
     ]
     left = time_left(study)
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
     return Live(
-        done=sum(trial.state in ended for trial in (*searched, *final)),
+        done=sum(trial.state in ENDED for trial in (*searched, *final)),
         budget=record.setup.budget,
         left=f"about {rough(left)}" if left else "",
         preparing="" if record.baseline else record.setup.warm_start,

@@ -7,7 +7,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial
 
 from harness.config.settings import TrainSettings
-from harness.search.callbacks import NewLeaderToMlflow, TrialCallback
+from harness.search.callbacks import TrialCallback, TrialEnd
 from harness.search.plan import SearchPlan
 from harness.search.publishing import study_note
 from harness.search.ranking import Ranking, Standing
@@ -115,15 +115,16 @@ class SearchPhase:
         self.ranking = Ranking(study, both)
         self.retention = Retention(plan.paths, study, self.ranking)
 
-        def describe() -> tuple[str, str]:
-            outcome = outcome_of(study, plan.config.run_dir, plan.paths)
-            # A winner that was confirmed before a resume stays the winner until the end.
-            assert outcome.winner is not None
-            return trial_name(outcome.winner), study_note(study, outcome)
+        def new_leader_to_mlflow(end: TrialEnd) -> None:
+            if end.leads:
+                outcome = outcome_of(study, plan.config.run_dir, plan.paths)
+                # A winner that was confirmed before a resume stays the winner until the end.
+                assert outcome.winner is not None
+                tracker.lead(trial_name(outcome.winner), study_note(study, outcome))
 
         self.callbacks: Sequence[TrialCallback] = (
-            self.retention,
-            NewLeaderToMlflow(tracker, describe),
+            self.retention.on_trial_end,
+            new_leader_to_mlflow,
         )
 
     def exhausted(self) -> bool:

@@ -117,7 +117,7 @@ def plan_search(
     train = train.but({"precision": resolve.choose_precision(config, places[0], begun_in)})
     pinned = resolve.choose_pinned(config, space)
     train = train.but(pinned)
-    space, train, one_kind = resolve.choose_generators(config, space, train)
+    space, train, one_kind = resolve.choose_generators(config, space, train, begun)
     resolve.check_space(space, train, config.from_scratch)
     resolve.check_start(config, train)
     earlier = resolve.choose_earlier(config.enqueue, space, train)

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from optuna import Study
 from optuna.trial import Trial, TrialState
 
 from harness.console.views import View
 from harness.errors import SearchFailedError
-from harness.search.callbacks import EndToConsole, EndToMlflow, TrialCallback, TrialEnd
+from harness.search.callbacks import TrialCallback, TrialEnd, end_to_console
 from harness.search.phases import Phase
 from harness.search.plan import SearchPlan
+from harness.search.time_left import seconds_of
 from harness.study.study import requeue, running
 from harness.tracking.outbox import Ending
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from reports.record.names import PhaseName, trial_name
+from reports.record.queries import completed
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, RungRecord, TrialRecord
 
@@ -92,14 +93,14 @@ class Recorder:
         self.phase = phase
         self.callbacks: tuple[TrialCallback, ...] = (
             *phase.callbacks,
-            EndToMlflow(phase.tracker),
-            EndToConsole(view),
+            lambda end: phase.tracker.end(end.task.name, end.ending),
+            end_to_console(view),
         )
         self.failures: list[str] = []
         self.done = phase.done
-        self.seconds = seconds_of(phase.study)
-        steps = plan.trial_plan.train.steps
-        self.pace = max([pace, *(seconds / steps for seconds in seconds_of(phase.searched))])
+        self.seconds = seconds_of(completed(phase.study), TrialState.COMPLETE)
+        searched = seconds_of(completed(phase.searched), TrialState.COMPLETE)
+        self.pace = max([pace, *(seconds / plan.trial_plan.train.steps for seconds in searched)])
 
     def time_limit(self) -> float:
         """Time limit of a trial in seconds, far above the usual duration on this machine."""
@@ -206,11 +207,4 @@ class Recorder:
         """Call the callbacks. `more`: further fields of `TrialEnd`."""
         end = TrialEnd(job.task, job.recipe, ending, value, job.seconds, self.done, **more)
         for callback in self.callbacks:
-            callback.on_trial_end(end)
-
-
-def seconds_of(study: Study) -> list[float]:
-    """Durations of a study's completed trials, in seconds."""
-    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    noted = (TrialRecord.of(trial).seconds for trial in completed)
-    return [seconds for seconds in noted if seconds is not None]
+            callback(end)

@@ -11,21 +11,19 @@ from harness.config.profiles import PROFILES, choose_profile
 from harness.config.settings import Precision, SearchConfig, TrainSettings, Weights
 from harness.data.files.processes import available_cores
 from harness.errors import UserInputError, as_user_input_error
+from harness.trials.external.plugin import has_warp
+from reports.commands.train_py import quoted
 from reports.record.names import RECOMMENDED, trial_name
 from search_spaces.distributions import plain
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
-from search_spaces.recipes import (
-    generator_for,
-    load_recipes,
-    read_recipes,
-    recipe_for_space,
-)
+from search_spaces.recipes import generator_for, load_recipes, read_recipes
 from search_spaces.space import Space, load_space
 from search_spaces.trial_params import EXTRAS, FROM_SCRATCH, GanMode, GeneratorName
 
 if TYPE_CHECKING:
     from harness.trials.devices import Slots
     from objectives.score import Goal
+    from reports.record.study import StudySetup
 
     Places = tuple[str, tuple[str, ...], Slots]
 
@@ -209,9 +207,12 @@ def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
 
 
 def choose_generators(
-    config: SearchConfig, space: Space, train: TrainSettings
+    config: SearchConfig, space: Space, train: TrainSettings, begun: "StudySetup | None"
 ) -> tuple[Space, TrainSettings, tuple[str, ...]]:
     """Resolve whether the search tries both kinds of generator.
+
+    Args:
+        begun: None for a new study.
 
     Returns:
         The space, which contains the choice only if both are tried; the training settings with the
@@ -224,8 +225,7 @@ def choose_generators(
     if len(space.kinds) == 1:
         with as_user_input_error(ValueError):
             return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
-    # A copy of pix2pix moves pixels only with our model file, if that is asked for.
-    if not space.kinds or config.repo is not None:
+    if not space.kinds:
         return without, train, ()
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
@@ -233,7 +233,35 @@ def choose_generators(
         return without, train, (remark,)
     if train.netG not in MOVING.values():
         return without, train, ()
+    if config.repo is not None and not tries_both(config.repo, space, begun):
+        return without, train, how_to_try_both(config.repo, config.study)
     return space, train, ()
+
+
+def tries_both(repo: Path, space: Space, begun: "StudySetup | None") -> bool:
+    """Whether a search with the user's own program tries both kinds of generator.
+
+    A copy of pix2pix moves pixels only with our model file. A study keeps to what it began with.
+    """
+    if begun is not None and begun.repository is not None:
+        return begun.space == space.text
+    return has_warp(repo)
+
+
+def how_to_try_both(repo: Path, study: str) -> tuple[str, ...]:
+    """A message to the user of a copy of pix2pix that does not try both kinds of generator."""
+    if not repo.is_dir():
+        return ()  # a program that a YAML file describes
+    if has_warp(repo):
+        return (
+            f"Every trial of study {study} repaints, as it began: a new study (--study NAME) tries "
+            "generators that move pixels, too.",
+        )
+    return (
+        f"Every trial repaints, since {repo} has no model that moves pixels: harness export "
+        f"--format plugin --repo {quoted(str(repo))} adds one, and a new study then tries both "
+        "kinds of generator.",
+    )
 
 
 def other_generator(space: Space, train: TrainSettings) -> GeneratorName | None:
@@ -259,10 +287,8 @@ def choose_recipes(
         if netG is None:
             continue
         try:
-            inside[name] = recipe_for_space(
-                recipe.params, space, {**train.model_dump(), "netG": netG}
-            )
-        except ValueError as error:
+            inside[name] = space.suggestion(recipe.params, {**train.model_dump(), "netG": netG})
+        except ValueError as error:  # clipped to the space it would be another recipe
             of = "The guide's recipe" if recipe.of_guide else "The recipe"
             left_out.append(f"{of} {name} is left out: {error}.")
     return inside, tuple(left_out)

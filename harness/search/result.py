@@ -126,6 +126,7 @@ def outcome_of(
     setup, scores, noted = record.setup, record.baseline, record.undertaken
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
+    shown_storage = storage and without_secrets(storage)
     return SearchOutcome(
         study=setup.name,
         stopped=stopped,
@@ -143,14 +144,10 @@ def outcome_of(
         finalists=record.finalists,
         run_dir=run_dir,
         paths=paths,
-        storage=storage and without_secrets(storage),
+        storage=shown_storage,
         tracking_uri=without_secrets(tracking_uri) if tracking_uri else record.tracking_uri,
         files_here=owner_of(paths) in (None, record.identity),
-        decision=decide(
-            study,
-            translator("en"),
-            Where(paths.folder, without_secrets(storage) if storage else None),
-        ),
+        decision=decide(study, translator("en"), Where(paths.folder, shown_storage)),
     )
 
 

@@ -12,10 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.errors import HarnessError
 from harness.search.plan import SearchPlan
 from reports.record.baseline import Baseline
+from reports.record.queries import ENDED
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, TrialRecord, enqueued_params
 
-WITH_SCORES = (TrialState.COMPLETE, TrialState.PRUNED)
 WARM_STARTS = ("warm_start", "other_warm_start")
 """Scores of a `Baseline` that identify a warm start."""
 
@@ -74,7 +74,7 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     names = [name for name in WARM_STARTS if made_then[name] != made_now[name]]
     if not names:
         return
-    if not study.get_trials(deepcopy=False, states=WITH_SCORES):
+    if not study.get_trials(deepcopy=False, states=ENDED):
         return
     folder = plan.paths.warm_start.folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 from optuna import Study
 
-from harness.paths import StudyPaths, left_aside, write_aside
+from harness.paths import StudyPaths, left_aside, write_whole
 from harness.search.callbacks import TrialEnd
 from harness.search.ranking import Ranking
 from reports.export.best_yaml import as_yaml, best_config
@@ -35,8 +35,7 @@ class Retention:
             return
         number, panel = end.task.number, end.result.panel
         if panel and (end.standing.kept or end.recipe is not None):
-            with write_aside(self.paths.panel(number)) as aside:
-                aside.write_bytes(panel)
+            write_whole(self.paths.panel(number), panel)
         for displaced in end.standing.displaced:
             self.remove_files(displaced)
         if end.standing.best_changed or not self.paths.best_yaml.exists():
@@ -53,5 +52,4 @@ class Retention:
         if not self.ranking.leaders:
             return
         config = best_config(self.study, folder=self.paths.folder)
-        with write_aside(self.paths.best_yaml) as aside:
-            aside.write_text(as_yaml(config), encoding="utf-8")
+        write_whole(self.paths.best_yaml, as_yaml(config))

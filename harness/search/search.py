@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,7 +126,7 @@ def drive(
     if remade := set_damaged_aside(plan):
         view.show(Note(remade))
     with ExitStack() as stack:
-        launcher = stack.enter_context(make_launcher(plan, make_runner))
+        launcher = stack.enter_context(closing(make_launcher(plan, make_runner)))
         baseline = known_baseline(plan, study)
         new = baseline is None
         measure = new and plan.trial_plan.external is None

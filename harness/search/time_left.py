@@ -10,13 +10,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.config.options import words_of
 from harness.config.settings import FINAL_TIMES
-from harness.console.time_left import LATEST, Durations, Work, seconds_left
+from harness.console.time_left import LATEST, Durations, seconds_left
 from harness.search.finalists import final_trials
 from harness.search.plan import SearchPlan
+from reports.record.queries import ENDED
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 ELSEWHERE = ("budget", "study", "run_dir", "storage", "tracking_uri", "register_model", "open")
 """Options that belong to one search, or that the record has by themselves."""
 
@@ -84,7 +84,9 @@ def left_after(
         if now is not None and trial.state == TrialState.RUNNING and trial.datetime_start
     ]
     return seconds_left(
-        Work(max(0, trials - len(ended)), max(0, runs - len(of_runs)), jobs),
+        max(0, trials - len(ended)),
+        max(0, runs - len(of_runs)),
+        jobs,
         Durations(ended, seconds_of(searched, TrialState.COMPLETE), of_runs, running),
     )
 

@@ -10,20 +10,8 @@ HIDDEN = "***"
 # Query parameters that are not secret; all others are redacted.
 HARMLESS = frozenset(
     [
-        "mode",
-        "uri",
-        "immutable",
-        "cache",
-        "sslmode",
-        "host",
-        "port",
-        "dbname",
-        "user",
-        "timeout",
-        "connect_timeout",
-        "charset",
-        "application_name",
-        "target_session_attrs",
+        *("mode", "uri", "immutable", "cache", "sslmode", "host", "port", "dbname", "user"),
+        *("timeout", "connect_timeout", "charset", "application_name", "target_session_attrs"),
     ]
 )
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")

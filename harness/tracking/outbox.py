@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from harness.paths import write_aside
+from harness.paths import write_whole
 
 
 def now() -> int:
@@ -102,8 +102,7 @@ class Outbox:
         """Store an entry atomically."""
         self.last += 1
         file = self.folder / f"{self.last:09d}.entry"
-        with write_aside(file) as aside:
-            aside.write_bytes(entry.as_bytes())
+        write_whole(file, entry.as_bytes())
         return file
 
     def refuse(self, file: Path) -> Path:

@@ -1,6 +1,6 @@
 """Types that the driver and its workers exchange about a trial. Without torch: both import it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -112,16 +112,17 @@ class Answer(IntEnum):
     ONLY_SCORE = 2
 
 
-class Report(Protocol):
-    """Callback for every rung; its answer as a bool: whether to go on."""
+Report = Callable[[Rung], Answer | bool]
+"""Callback for every rung; its answer as a bool: whether to go on."""
 
-    def __call__(self, rung: Rung) -> Answer | bool: ...
+ProgressCallback = Callable[[int, int], None]
+"""Called with the progress of a long preparation: optimisation steps done, and steps in total."""
 
 
 class TrialRunner(Protocol):
     """Runs a worker's trials; created once per worker by a picklable factory."""
 
-    def prepare(self, on_progress: "ProgressCallback") -> Baseline:
+    def prepare(self, on_progress: ProgressCallback) -> Baseline:
         """Make the shared warm start unless it exists; `on_progress` gets the progress."""
         ...
 
@@ -136,9 +137,3 @@ class TrialRunner(Protocol):
             DivergedError: a loss or the score is no longer finite.
         """
         ...
-
-
-class ProgressCallback(Protocol):
-    """Progress callback of a long preparation, in optimisation steps."""
-
-    def __call__(self, done: int, total: int) -> None: ...

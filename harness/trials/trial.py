@@ -21,7 +21,7 @@ from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
-from harness.paths import StudyPaths, write_aside
+from harness.paths import StudyPaths, WarmStartPaths, write_aside, write_whole
 from harness.training.batches import Batches, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
@@ -145,8 +145,7 @@ class Trials:
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
         restored, score = self.val(generator)
         panel = self.paths.warm_start_panel(netG == self.plan.other_netG)
-        with write_aside(panel) as aside:
-            aside.write_bytes(panel_png(self.val.reference, restored))
+        write_whole(panel, panel_png(self.val.reference, restored))
         return score.value
 
     @cached_property
@@ -174,10 +173,12 @@ class Trials:
             self.warm_starts[netG] = self.read_warm_start(netG)
         return self.warm_starts[netG]
 
+    def warm_start_paths(self, netG: str) -> WarmStartPaths:
+        warm_start = self.paths.warm_start
+        return warm_start.of_other if netG == self.plan.other_netG else warm_start
+
     def read_warm_start(self, netG: str) -> WarmStart:
-        paths = self.paths.warm_start
-        if netG == self.plan.other_netG:
-            paths = paths.of_other
+        paths = self.warm_start_paths(netG)
         try:
             return WarmStart.load(paths, self.plan.discriminators).on(self.device)
         except UserInputError as error:
@@ -261,6 +262,7 @@ class Trials:
     def train_external(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """Train with the user's own program, from the shared warm start if there is one."""
         assert self.plan.external is not None
+        shared = self.plan.warm_start == "shared"
         yield from train_with(
             self.plan.external,
             task,
@@ -268,7 +270,7 @@ class Trials:
             self.dataset,
             self.paths,
             self.plan.device,
-            warm=self.plan.warm_start == "shared",
+            self.warm_start_paths(settings.netG) if shared else None,
         )
 
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:

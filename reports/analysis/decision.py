@@ -22,6 +22,7 @@ from reports.commands.next_command import (
 from reports.record.finalists import FinalistRow, Finalists, Interval
 from reports.record.names import RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
+    ENDED,
     as_is_trial,
     is_pareto,
     objectives_of,
@@ -309,7 +310,7 @@ def no_better_than_unchanged(study: Study, trial: FrozenTrial) -> bool:
 
 def tried(study: Study) -> int:
     """Trials of the budget that the search itself has behind it."""
-    return len(trials_of(study, TrialState.COMPLETE, TrialState.PRUNED))
+    return len(trials_of(study, *ENDED))
 
 
 def is_finished(study: Study) -> bool:

@@ -45,7 +45,9 @@ def notes(
         found.append(say(start, steps=train["warm_start_steps"]))
     if train["warm_start"] == "init-from":
         found.append(say("note_init_from"))
-    if train.get("ema_decay") and trainer == "builtin":
+    if trainer != "builtin":  # train.py keeps no average, and has a perceptual term of its own
+        return found
+    if train.get("ema_decay"):
         found.append(say("note_average", decay=f"{train['ema_decay']:g}"))
     if params["lambda_perceptual"] > 0:
         found.append(say("note_layers", layers=", ".join(train["perceptual_layers"])))

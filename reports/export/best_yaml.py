@@ -76,7 +76,7 @@ def best_config(
     as_is = as_is_trial(study)
     if as_is is None:
         return config
-    own = config_of(study, as_is, None, folder, config_file, say)
+    own = config_of(study, as_is, repository, folder, config_file, say)
     return {
         **config,
         "as_is": {

@@ -23,25 +23,9 @@ SETTINGS = {
 """The guide's eight settings, in the order of `PARAMS`, as search_spaces/recipes.yaml has them."""
 
 FOUND = (
-    "recipe",
-    "guide",
-    "profile",
-    "budget",
-    "space",
-    "seed",
-    "step",
-    "rung",
-    "pruned",
-    "diverged",
-    "validation",
-    "held_out",
-    "kinds",
-    "warm_start",
-    "unchanged",
-    "oracle",
-    "finalist",
-    "interval",
-    "LPIPS",
+    *("recipe", "guide", "profile", "budget", "space", "seed", "step", "rung", "pruned"),
+    *("diverged", "validation", "held_out", "kinds", "warm_start", "unchanged", "oracle"),
+    *("finalist", "interval", "LPIPS"),
 )
 """Words that a newcomer may meet without their meaning: `find_...` are how the texts write them."""
 

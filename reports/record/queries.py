@@ -13,6 +13,8 @@ from reports.record.names import RECOMMENDED, moves_pixels
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord, enqueued_params
 
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States of trials that count towards a budget once they have ended."""
 KIND = "generator"
 """The parameter that says a trial's kind of generator, in a study that tries both."""
 

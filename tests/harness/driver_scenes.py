@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import optuna
 from driving import make_plan
@@ -31,12 +31,6 @@ class Mute:
     def __init__(self) -> None:
         self.alive = {0, 1}
         self.orders: list[tuple[int, TrialTask | Measure | Prepare | Answer]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def start(self, number: int) -> None:
         assert number not in self.alive

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from typing import Any, Self
+from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.trials.launchers.launcher import Died
@@ -45,12 +45,6 @@ class ThreadLauncher:
         self.factory = factory
         self.plan = plan
         self.lanes: dict[int, Lane] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self, number: int) -> None:
         self.lanes[number] = lane = Lane()

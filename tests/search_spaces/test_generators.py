@@ -3,7 +3,7 @@
 import pytest
 
 from search_spaces.generators import KINDS, kind_of, of_kind
-from search_spaces.recipes import generator_for, read_recipes, recipe_for_space
+from search_spaces.recipes import generator_for, read_recipes
 from search_spaces.space import load_space, parse_space
 from tests.search_spaces.written import TRAIN, space_text
 
@@ -88,7 +88,7 @@ def test_the_guides_recipes_repaint_unless_nothing_does(
 
 def test_a_recipe_is_enqueued_with_its_kind() -> None:
     space, recipes = load_space("default"), read_recipes()
-    guides = recipe_for_space(recipes["recommended"].params, space, TRAIN)
-    moving = recipe_for_space(recipes["warp"].params, space, TRAIN | {"netG": "warp_unet_128"})
+    guides = space.suggestion(recipes["recommended"].params, TRAIN)
+    moving = space.suggestion(recipes["warp"].params, TRAIN | {"netG": "warp_unet_128"})
     assert (guides["generator"], moving["generator"]) == KINDS
     assert moving | {"lr": 1e-4, "generator": "repaint"} == guides

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search_spaces.recipes import load_recipes, read_recipes, recipe_for_space
+from search_spaces.recipes import load_recipes, read_recipes
 from search_spaces.space import load_space
 from search_spaces.trial_params import TrialParams
 from tests.search_spaces.written import TRAIN
@@ -39,21 +39,21 @@ def test_every_recipe_is_described() -> None:
 def test_a_broad_space_holds_every_recipe(name: str) -> None:
     space = load_space(name)
     for recipe in load_recipes().values():
-        assert space.params(recipe_for_space(recipe, space, TRAIN)) == recipe
+        assert space.params(space.suggestion(recipe, TRAIN)) == recipe
 
 
 def test_a_narrow_space_names_what_does_not_fit() -> None:
     space = load_space("narrow")
     with pytest.raises(ValueError, match=r"lambda_L1 500 is not in 50..100, lambda_perceptual 0"):
-        recipe_for_space(load_recipes()["problem"], space, TRAIN)
-    assert recipe_for_space(load_recipes()["recommended"], space, TRAIN)
+        space.suggestion(load_recipes()["problem"], TRAIN)
+    assert space.suggestion(load_recipes()["recommended"], TRAIN)
 
 
 def test_a_pinned_setting_is_not_suggested_and_must_agree() -> None:
     space = load_space("default", {"lr": "1e-4"})
-    assert "lr" not in recipe_for_space(load_recipes()["recommended"], space, TRAIN)
+    assert "lr" not in space.suggestion(load_recipes()["recommended"], TRAIN)
     with pytest.raises(ValueError, match=r"lr 0.0002 is not 0.0001"):
-        recipe_for_space(load_recipes()["progressive"], space, TRAIN)
+        space.suggestion(load_recipes()["progressive"], TRAIN)
 
 
 def test_a_value_between_the_points_of_a_grid_is_not_moved() -> None:
@@ -61,22 +61,20 @@ def test_a_value_between_the_points_of_a_grid_is_not_moved() -> None:
         lambda_L1=100, lambda_perceptual=11, n_layers_D=3, gan_mode="lsgan", lr=1e-4
     )
     with pytest.raises(ValueError, match=r"lambda_perceptual 11 is not in 0..30 in steps of 2.5"):
-        recipe_for_space(params, load_space("default"), TRAIN)
+        load_space("default").suggestion(params, TRAIN)
 
 
 def test_a_recipe_has_the_profiles_training_settings() -> None:
     space = load_space("default", {"beta1": "0.5"})
-    assert recipe_for_space(load_recipes()["recommended"], space, TRAIN)
+    assert space.suggestion(load_recipes()["recommended"], TRAIN)
     with pytest.raises(ValueError, match=r"beta1 0.5 is not 0.9"):
-        recipe_for_space(
-            load_recipes()["recommended"], load_space("default", {"beta1": "0.9"}), TRAIN
-        )
+        load_space("default", {"beta1": "0.9"}).suggestion(load_recipes()["recommended"], TRAIN)
 
 
 def test_a_recipe_without_a_perceptual_term_is_not_asked_for_its_weight() -> None:
     space = load_space("wide")
-    without = recipe_for_space(load_recipes()["lsgan"], space, TRAIN)
+    without = space.suggestion(load_recipes()["lsgan"], TRAIN)
     assert without["use_perceptual"] is False
     assert "lambda_perceptual" not in without
-    with_it = recipe_for_space(load_recipes()["recommended"], space, TRAIN)
+    with_it = space.suggestion(load_recipes()["recommended"], TRAIN)
     assert (with_it["use_perceptual"], with_it["lambda_perceptual"]) == (True, 10)

@@ -16,7 +16,7 @@ from harness.data.files.pair_folders import SIDES, PairFolder, evenly, find_pair
 from harness.data.files.processes import processes_for
 from harness.data.pairs.cache import digest_of, stamp
 from harness.errors import UserInputError, inline
-from harness.paths import write_aside
+from harness.paths import write_whole
 
 # Part of the cache's key: increase when the same pairs give other findings.
 VERSION = 1
@@ -157,6 +157,6 @@ def check_sample(folder: PairFolder, profile: str, cache: Path) -> SampleCheck:
     result = check(folder, facts, None, {profile: PROFILES[profile]} if profile in PROFILES else {})
     checked = SampleCheck(len(pairs), result.findings, result.direction)
     # Without a cache, the pairs are checked again the next time.
-    with suppress(OSError), write_aside(file) as aside:
-        aside.write_text(json.dumps(asdict(checked)), encoding="utf-8")
+    with suppress(OSError):
+        write_whole(file, json.dumps(asdict(checked)))
     return checked

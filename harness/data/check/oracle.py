@@ -39,14 +39,10 @@ def made_bounds(folder: Path, weights: str) -> Bounds:
         mask = torch.from_numpy(read_mask(files.mask, *a.shape[:2]).copy())[None]
         undone = to_tensor(warped_back(a, files.field, "AtoB"))
         pairs.append(TrainingPair(files.name, to_tensor(a), to_tensor(b), mask, undone))
-    return bounds(PairSet.of(pairs), weights)
-
-
-def bounds(pairs: PairSet, weights: str) -> Bounds:
-    """Score the retouched pictures (all of one size), unchanged and warped back (`undone`)."""
+    made = PairSet.of(pairs)  # all of one size
     inputs, targets, restored = (
-        torch.stack(kind).float() / 255 for kind in (pairs.retouched, pairs.originals, pairs.undone)
+        torch.stack(kind).float() / 255 for kind in (made.retouched, made.originals, made.undone)
     )
-    reference = Reference(pairs.names, targets, torch.stack(pairs.masks), inputs)
+    reference = Reference(made.names, targets, torch.stack(made.masks), inputs)
     score = BoundarySharpness(weights).against(reference)
     return Bounds(score(inputs).value, score(restored).value, weights)

@@ -15,7 +15,7 @@ from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.files.picture_reading import Picture
 from harness.errors import UserInputError
-from harness.paths import write_aside
+from harness.paths import write_whole
 
 MOST_ROWS = 200
 
@@ -68,8 +68,7 @@ def write_page(result: CheckResult, file: Path) -> None:
         rows=rows,
         left_out=len(by_name) - len(rows),
     )
-    with write_aside(file) as aside:
-        aside.write_text(text, encoding="utf-8", errors="replace")
+    write_whole(file, text)
 
 
 def thumbnails(files: PairFiles | None) -> list[str]:

@@ -21,7 +21,7 @@ from harness.errors import (
     SharedInputError,
     UserInputError,
 )
-from harness.paths import ExternalPaths, StudyPaths, aside_of
+from harness.paths import ExternalPaths, StudyPaths, WarmStartPaths, aside_of
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
 from harness.training.loop import Progress
@@ -43,12 +43,13 @@ def train_with(
     dataset: Dataset,
     paths: StudyPaths,
     device: str,
-    warm: bool,
+    warm_start: WarmStartPaths | None,
 ) -> Generator[Progress]:
     """Run the trial in the external program, and yield its result at every rung.
 
     Args:
-        warm: continue from the study's warm start.
+        warm_start: that of the trial's kind of generator, for train.py to continue from; None:
+            from scratch.
 
     Raises:
         ExternalError: the program crashed, hung, or did not write a result.
@@ -66,9 +67,9 @@ def train_with(
         program = other_program(external, task, settings, n_train, scored, paths, device)
         yield from follow(program, scored_at(external.mark, settings, n_train), device)
         return
-    if warm:
-        lay_warm_start(paths, task.params, run)
-    program = train_py(external, task, settings, n_train, paths, device, warm)
+    if warm_start is not None:
+        lay_warm_start(warm_start, task.params, run)
+    program = train_py(external, task, settings, n_train, paths, device, warm_start is not None)
     try:
         yield from follow(program, scored_at("epoch", settings, n_train), device)
     finally:
@@ -170,9 +171,8 @@ def load_restored(folder: Path, scored: PairSet) -> Tensor:
     return torch.stack(restored)
 
 
-def lay_warm_start(paths: StudyPaths, params: TrialParams, run: Path) -> None:
-    """Copy the study's warm start to where `--continue_train` looks for it."""
-    warm = paths.warm_start
+def lay_warm_start(warm: WarmStartPaths, params: TrialParams, run: Path) -> None:
+    """Copy a warm start of the study to where `--continue_train` looks for it."""
     discriminator = warm.discriminator(params.n_layers_D, params.gan_mode)
     try:
         shutil.copyfile(warm.generator, run / "latest_net_G.pth")

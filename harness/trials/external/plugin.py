@@ -63,6 +63,11 @@ def check_copy(folder: Path) -> None:
             )
 
 
+def has_warp(folder: Path) -> bool:
+    """Whether a copy of pix2pix has the model file that moves pixels."""
+    return (folder / "models" / WARP).is_file()
+
+
 def is_same(file: Path) -> bool:
     """Whether the file is one of ours, as this version writes it."""
     return file.is_file() and file.read_bytes() == (SOURCES / file.name).read_bytes()

@@ -1,7 +1,7 @@
 """The interface between the driver and the launcher of its workers."""
 
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 from harness.trials.messages import Answer, TrialTask
 from harness.trials.worker import Measure, Message, Prepare
@@ -17,12 +17,8 @@ class Died:
 class Launcher(Protocol):
     """Starts and ends workers and exchanges messages with them, by their numbers.
 
-    Used by one thread. Leaving its context ends every worker.
+    Used by one thread.
     """
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
     def start(self, number: int) -> None:
         """Start worker `number`, which is not running; its first message is `Ready`."""

@@ -16,7 +16,7 @@ from multiprocessing import connection, forkserver, util
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
@@ -84,12 +84,6 @@ class LocalLauncher:
         self.workers: dict[int, Worker] = {}
         if FORKED:
             start_server()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self, number: int) -> None:
         """Start worker `number`; the devices take turns. Its first message is `Ready`."""

@@ -14,11 +14,11 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
-from harness.paths import StudyPaths, write_aside
+from harness.paths import StudyPaths, write_whole
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, run_orders
@@ -152,8 +152,7 @@ def pack(folder: Path, files: Iterable[Path]) -> Files:
 
 def unpack(folder: Path, files: Files) -> None:
     for name, content in files.items():
-        with write_aside(folder / name) as aside:
-            aside.write_bytes(content)
+        write_whole(folder / name, content)
 
 
 class RayLauncher:
@@ -178,12 +177,6 @@ class RayLauncher:
         self.workers: dict[int, Any] = {}
         self.pending: dict[Any, int] = {}  # worker number by the reference to its next message
         self.has_warm_start: set[int] = set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def store_warm_start(self, files: Files) -> None:
         self.warm_start = {name: self.ray.put(content) for name, content in files.items()}

@@ -15,6 +15,7 @@ from harness.search.plan import SearchPlan
 from harness.study.study import check_same, create_study
 from harness.training.networks import build_generator
 from search_spaces.space import load_space
+from tests.harness.trials.external.test_external import add_plugin, copy_of_pix2pix
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,47 @@ def test_with_the_users_own_model_its_kind_alone(
     plan = planned(pairs, init_from=(own,))
     assert generators(plan) == (netG,)
     assert any(f"which {said}" in remark for remark in plan.remarks)
+
+
+def test_a_copy_of_pix2pix_with_our_model_file_tries_both(pairs: Path, tmp_path: Path) -> None:
+    repo = copy_of_pix2pix(tmp_path / "pix2pix")
+    add_plugin(repo)
+    plan = planned(pairs, trainer="external", repo=repo)
+    assert generators(plan) == ("unet_128", "warp_unet_128")
+    assert plan.space.text == load_space("default").text == plan.setup.space
+    assert "warp" in plan.recipes
+    assert not any("repaints" in remark for remark in plan.remarks)
+
+
+def test_a_copy_without_it_repaints_and_the_search_says_how_to_try_both(
+    pairs: Path, tmp_path: Path
+) -> None:
+    repo = copy_of_pix2pix(tmp_path / "my pix2pix")
+    plan = planned(pairs, trainer="external", repo=repo)
+    assert generators(plan) == ("unet_128",)
+    remarks = [remark for remark in plan.remarks if "repaints" in remark]
+    assert len(remarks) == 1
+    assert f"harness export --format plugin --repo '{repo}'" in remarks[0]
+    kept = planned(pairs, trainer="external", repo=repo, pinned={"generator": "repaint"})
+    assert not any("repaints" in remark for remark in kept.remarks)
+
+
+def test_a_study_in_a_copy_keeps_the_kinds_that_it_began_with(pairs: Path, tmp_path: Path) -> None:
+    """Also one that an earlier version began, which tried one kind with our model file too."""
+    repo, run_dir = copy_of_pix2pix(tmp_path / "pix2pix"), tmp_path / "runs"
+    asked = {"trainer": "external", "repo": repo, "run_dir": run_dir}
+    study = begin(run_dir, planned(pairs, **asked))
+    add_plugin(repo)
+    plan = planned(pairs, **asked)
+    check_same(study, plan.setup)
+    assert generators(plan) == ("unet_128",)
+    assert any("a new study (--study NAME)" in remark for remark in plan.remarks)
+    new = planned(pairs, **asked, study="new")
+    assert new.of_both_kinds
+    create_study(study._storage, "new", new.setup, {})
+    (repo / "models" / "pix2pix_warp_model.py").unlink()
+    with pytest.raises(UserInputError, match=r"--model pix2pix_warp.*export --format plugin"):
+        planned(pairs, **asked, study="new")
 
 
 OLD_LENGTHS = {"steps": 30, "rungs": [20, 30], "warm_start_steps": 9}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import by_hand
 import numpy as np
@@ -47,12 +47,6 @@ class ThreadLauncher:
         self.factory = factory
         self.pipes: dict[int, Connection] = {}
         self.threads: list[threading.Thread] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self, number: int) -> None:
         self.pipes[number], theirs = multiprocessing.Pipe()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optuna import Study
 from optuna.trial import TrialState, create_trial
 
-from harness.console.time_left import Durations, Work, seconds_left
+from harness.console.time_left import Durations, seconds_left
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.search.status import standing_lines
@@ -24,19 +24,19 @@ durations = st.lists(st.floats(0.1, 1000), max_size=30)
 
 
 def test_nothing_is_known_before_a_trial_has_ended() -> None:
-    assert seconds_left(Work(10, 2, 2), Durations(running=[5.0])) is None
+    assert seconds_left(10, 2, 2, Durations(running=[5.0])) is None
 
 
 def test_trials_and_runs_that_are_left() -> None:
     took = Durations(ended=[10, 20, 30], complete=[20, 30], running=[5.0, 99.0])
     # 8 trials of 20 s each and 2 runs of one and a half complete trials, on two workers; one that
     # is running counts at most as a whole trial.
-    assert seconds_left(Work(8, 2, 2), took) == (8 * 20 + 2 * 1.5 * 25 - 5 - 20) / 2
+    assert seconds_left(8, 2, 2, took) == (8 * 20 + 2 * 1.5 * 25 - 5 - 20) / 2
 
 
 def test_the_runs_of_finalists_are_counted_by_their_own_durations() -> None:
     took = Durations(ended=[10], complete=[10], runs=[40, 60], running=[30.0])
-    assert seconds_left(Work(0, 3, 1), took) == 3 * 50 - 30
+    assert seconds_left(0, 3, 1, took) == 3 * 50 - 30
 
 
 @given(ended=durations, runs=durations, left=st.integers(0, 99), jobs=st.integers(1, 64))
@@ -44,7 +44,7 @@ def test_more_to_do_takes_longer(
     ended: list[float], runs: list[float], left: int, jobs: int
 ) -> None:
     took = Durations(ended, ended, runs)
-    now, later = (seconds_left(Work(count, 1, jobs), took) for count in (left, left + 1))
+    now, later = (seconds_left(count, 1, jobs, took) for count in (left, left + 1))
     if now is None or later is None:
         assert now is later is None
     else:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def run(launcher: Launcher, number: int, trial: int, answers: list[bool]) -> Mes
 
 
 def test_a_trial_from_order_to_result(make: Make, plan: TrialPlan) -> None:
-    with make(plan) as launcher:
+    with closing(make(plan)) as launcher:
         prepared(launcher, 0)
         ready(launcher, 1)
         assert launcher.wait(0.05) == []
@@ -165,7 +166,7 @@ def test_workers_of_a_resumed_study_use_its_warm_start(make: Make, plan: TrialPl
     generator = StudyPaths(plan.folder).warm_start.generator
     generator.parent.mkdir(parents=True)
     generator.write_bytes(b"an earlier one")
-    with make(plan) as launcher:
+    with closing(make(plan)) as launcher:
         prepared(launcher, 0)
         result = run(launcher, 0, trial=1, answers=[True] * 3)
         assert isinstance(result, TrialResult)
@@ -175,7 +176,7 @@ def test_workers_of_a_resumed_study_use_its_warm_start(make: Make, plan: TrialPl
 def test_the_death_of_a_worker_is_reported_and_it_can_be_replaced(
     make: Make, plan: TrialPlan
 ) -> None:
-    with make(plan) as launcher:
+    with closing(make(plan)) as launcher:
         prepared(launcher, 0)
         died = run(launcher, 0, trial=DEADLY, answers=[True])
         assert isinstance(died, Died)
@@ -185,7 +186,7 @@ def test_the_death_of_a_worker_is_reported_and_it_can_be_replaced(
 
 
 def test_a_killed_worker_sends_no_more_messages(make: Make, plan: TrialPlan) -> None:
-    with make(plan) as launcher:
+    with closing(make(plan)) as launcher:
         prepared(launcher, 0)
         launcher.send(0, TrialTask(1, PARAMS, seed=0))
         launcher.kill(0)
@@ -205,7 +206,8 @@ class ReportingEnvironment(Instant):
 def test_a_worker_has_the_driver_s_environment_at_its_start(
     plan: TrialPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with LocalLauncher(ReportingEnvironment, plan, plan.folder / "log", ("cpu",)) as launcher:
+    started = LocalLauncher(ReportingEnvironment, plan, plan.folder / "log", ("cpu",))
+    with closing(started) as launcher:
         for text in ("one", "another"):
             monkeypatch.setenv("FOR_WORKERS", text)
             prepared(launcher, 0)
@@ -228,7 +230,7 @@ def serving() -> tuple[psutil.Process, psutil.Process]:
 
 @pytest.mark.skipif(not FORKED, reason="workers are spawned here")
 def test_workers_die_with_their_fork_server_and_can_be_replaced(plan: TrialPlan) -> None:
-    with make_local(plan) as launcher:
+    with closing(make_local(plan)) as launcher:
         prepared(launcher, 0)
         serving()[0].kill()
         assert isinstance(next_of(launcher)[1], Died)
@@ -241,7 +243,7 @@ def test_workers_die_with_their_fork_server_and_can_be_replaced(plan: TrialPlan)
 def test_signals_that_stop_a_search_end_neither_workers_nor_their_server(
     plan: TrialPlan, number: int
 ) -> None:
-    with make_local(plan) as launcher:
+    with closing(make_local(plan)) as launcher:
         prepared(launcher, 0)
         server, worker = serving()
         worker.send_signal(number)
@@ -292,7 +294,7 @@ assert os.wait()[1] == 0
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("ray_cluster")
 def test_actors_leave_nothing_on_their_node(plan: TrialPlan) -> None:
-    with make_ray(plan) as launcher:
+    with closing(make_ray(plan)) as launcher:
         prepared(launcher, 0)
         result = run(launcher, 0, trial=1, answers=[True] * 3)
         assert isinstance(result, TrialResult)

@@ -20,6 +20,7 @@ from tests.synthetic_studies import (
     empty_study,
     make_study,
     study_attrs,
+    study_of_both_kinds,
 )
 
 
@@ -330,14 +331,17 @@ def test_a_full_training_has_settings_of_three_digits_and_the_trial_its_own() ->
     )
 
 
-def test_a_score_of_last_weights_is_not_called_one_of_averages() -> None:
-    """The user's own train.py keeps no running average of its weights."""
+def test_notes_on_this_programs_own_training_are_not_given_for_train_py() -> None:
+    """It keeps no running average of its weights, and its perceptual term is the copy's."""
     study = make_study(12)
     study.set_user_attr("train", {**study.user_attrs["train"], "ema_decay": 0.98})
-    assert any("running average" in note for note in best_config(study)["notes"])
+    study.set_user_attr("weights", "random")
+    own = (r"running average", r"compared VGG19's relu", r"perceptual term .* random networks")
+    notes = " ".join(best_config(study)["notes"])
+    assert all(re.search(text, notes) for text in own)
     study.set_user_attr("trainer", "external")
     config = best_config(study)
-    assert not any("running average" in note for note in config["notes"])
+    assert not any(re.search(text, " ".join(config["notes"])) for text in own)
     assert config["provenance"]["trainer"] == "external"
 
 
@@ -367,3 +371,13 @@ def test_a_trial_of_either_kind_is_trained_in_full_with_the_guide_s_network() ->
     assert "--netG unet_128 " in best_config(study, 0)["command"]
     assert "--netG unet_256 " in best_config(study, 0)["full_command"]
     assert "train.py" not in best_config(study, 1)["full_command"]
+
+
+def test_commands_of_both_answers_are_in_the_words_of_the_copy() -> None:
+    study = study_of_both_kinds()
+    options = known(best_config(study, 1), "lr_decay_iters", "continue_train")
+    models = ["pix2pix_warp", "pix2pix_with_perceptual"]
+    winner = best_config(study, None, {**SHARED, "options": options, "models": models})
+    for answer in (winner, winner["as_is"]):
+        for key in ("command", "full_command"):
+            assert answer[key].startswith("cd '/the copy'\n")

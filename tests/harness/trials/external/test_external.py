@@ -19,7 +19,7 @@ from harness.console.views import QuietView
 from harness.data.files.picture_reading import read_picture
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, HarnessError, UserInputError
-from harness.paths import RunPaths
+from harness.paths import RunPaths, StudyPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
@@ -56,6 +56,18 @@ def copy_of_pix2pix(folder: Path, **faults: str) -> Path:
     return folder
 
 
+def add_plugin(repo: Path) -> None:
+    (repo / "models" / "pix2pix_warp_model.py").touch()
+
+
+def given_options(paths: StudyPaths, trial: str) -> dict[str, Any]:
+    """What the stand-in was called with."""
+    found: dict[str, Any] = json.loads(
+        (paths.external.run(trial) / "options.json").read_text(encoding="utf-8")
+    )
+    return found
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return read_repository(copy_of_pix2pix(tmp_path_factory.mktemp("repo") / "pix2pix"), 2.0)
@@ -64,12 +76,17 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def test_a_search_drives_it_and_every_fault_fails_one_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four trials complete; a crash, a hang, a missing checkpoint and a wrong flag do not count."""
+    """Four trials complete; a crash, a hang, a missing checkpoint and a wrong flag do not count.
+
+    The copy has our model file, so the search tries both kinds of generator.
+    """
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     faults = {"t001": "crash", "t002": "hang", "t003": "no checkpoint", "t005": "wrong flag"}
+    repo = copy_of_pix2pix(tmp_path / "pix2pix", **faults)
+    add_plugin(repo)
     config = external_search(
         tmp_path,
-        copy_of_pix2pix(tmp_path / "pix2pix", **faults),
+        repo,
         budget=4,
         pinned={"n_layers_D": "4", "gan_mode": "lsgan"},
         study="external",
@@ -97,40 +114,56 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     assert "ended without 2_net_G.pth" in reasons[3]
     assert "exit code 2" in reasons[5]
     assert "argument --norm: invalid choice" in reasons[5]
-    best = trials[0]
-    assert [(rung["step"], rung["losses"]["G_L1"]) for rung in best.user_attrs["rungs"]] == [
+    assert [(rung["step"], rung["losses"]["G_L1"]) for rung in trials[0].user_attrs["rungs"]] == [
         (3, 10.0),
         (6, 5.0),
     ]
-    # What it exports is for that copy.
-    assert best_config(study)["command"].startswith(f"cd {tmp_path / 'pix2pix'}\n")
     folder = paths.study("external")
+    given_models = {
+        name: given_options(folder, name)["model"] for name in ("t000", "t004", "t006", "t007")
+    }
+    # The recipe repaints, and so do the failed t002 and t005: each third that the sampler chooses.
+    repaints, moves = "pix2pix", "pix2pix_warp"
+    assert given_models == {"t000": repaints, "t004": moves, "t006": moves, "t007": moves}
+    # What it exports is for that copy, with the model file that it needs.
+    best = best_config(study)
+    for config_of, model in ((best, moves), (best["as_is"], repaints)):
+        for key in ("command", "full_command"):
+            assert config_of[key].startswith(f"cd {repo}\n")
+            assert f"--model {model} " in config_of[key]
     assert not list(folder.external.folder.glob("t*/*.pth"))
     # What it was given to train on is what the search scores by.
     given = read_picture(folder.external.pairs / "train" / "00000.png")
     assert np.array_equal(given, read_picture(tmp_path / "my pairs" / "train" / "train0.png"))
-    told = json.loads((folder.external.run("t000") / "options.json").read_text())
+    told = given_options(folder, "t000")
     assert (told["netD"], told["n_layers_D"], told["gan_mode"]) == ("n_layers", 4, "lsgan")
     assert (told["direction"], told["gpu_ids"], told["n_epochs"]) == ("AtoB", "-1", 2)
 
 
-def test_a_copy_with_our_model_file_runs_trials_that_move_pixels(tmp_path: Path) -> None:
-    """The stand-in gives back the warm start, which here is one of such a generator."""
+def test_each_kind_of_generator_continues_from_its_own_warm_start(tmp_path: Path) -> None:
+    """The stand-in gives it back as its result."""
     repo = copy_of_pix2pix(tmp_path / "pix2pix")
-    (repo / "models" / "pix2pix_warp_model.py").touch()
+    add_plugin(repo)
     file = tmp_path / "pairs.pt"
     save_dataset(Dataset(pairs(2, 0), pairs(3, 1), pairs(1, 2), "digest"), file)
-    moving = TRAIN.but({"netG": "warp_unet_128", "ngf": 4})
     copy = read_repository(repo, 20)
-    trials = make_trials(file, tmp_path / "study", train=moving, external=copy)
+    trials = make_trials(
+        file, tmp_path / "study", train=TRAIN, other_netG="warp_unet_128", external=copy
+    )
     baseline = trials.prepare(ignore)
+    assert baseline.warm_start != pytest.approx(baseline.other_warm_start)
     params = PARAMS.model_copy(update={"n_layers_D": 2})
-    result = trials.run(TrialTask(0, params, 0), lambda _: True)
-    assert result is not None
-    assert result.rung.value == pytest.approx(baseline.warm_start)
-    told = json.loads((trials.paths.external.run("t000") / "options.json").read_text())
-    assert (told["model"], told["netG"]) == ("pix2pix_warp", "unet_128")
-    assert (told["lambda_perceptual"], told["use_perceptual"]) == (10, False)
+    for number, netG, start, model in (
+        (0, "unet_128", baseline.warm_start, "pix2pix_with_perceptual"),
+        (1, "warp_unet_128", baseline.other_warm_start, "pix2pix_warp"),
+    ):
+        task = TrialTask(number, params, 0, extras={"netG": netG})
+        result = trials.run(task, lambda _: True)
+        assert result is not None
+        assert result.rung.value == pytest.approx(start)
+        told = given_options(trials.paths, task.name)
+        assert (told["model"], told["netG"]) == (model, "unet_128")
+        assert (told["lambda_perceptual"], told["use_perceptual"]) == (10, number == 0)
 
 
 def followed(cwd: Path, run: Path) -> Followed:

@@ -96,14 +96,15 @@ def test_what_even_the_warden_did_not_end_is_ended_before_its_folder_is_used_aga
 
 
 def test_a_run_begins_in_a_folder_that_nothing_writes_to_any_more(tmp_path: Path) -> None:
-    run = StudyPaths(tmp_path).external.run("t007")
+    paths = StudyPaths(tmp_path)
+    run = paths.external.run("t007")
     run.mkdir(parents=True)
     dataset = Dataset(pairs(2, 0), pairs(3, 1), pairs(1, 2), "digest")
     left = subprocess.Popen(["sleep", "1000"], env={MARK: str(run)})
     repository = Repository(folder=tmp_path, python=sys.executable, options=(), silence=30)
     task = TrialTask(7, PARAMS, seed=0)
     with pytest.raises(UserInputError, match="of the warm start is missing"):
-        next(train_with(repository, task, QUICK, dataset, StudyPaths(tmp_path), "cpu", warm=True))
+        next(train_with(repository, task, QUICK, dataset, paths, "cpu", paths.warm_start))
     left.wait(timeout=10)
 
 
