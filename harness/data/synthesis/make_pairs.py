@@ -22,6 +22,7 @@ from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_pi
 from harness.data.files.processes import parallel_map
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
+from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import (
     Field,
     Stroke,
@@ -72,7 +73,7 @@ class MadePair:
 
     original: Picture
     retouched: Picture
-    strokes: tuple[Stroke, ...]
+    strokes: tuple[Stroke | Handles, ...]
     field: Field
     inverse: Field
     traces: Traces

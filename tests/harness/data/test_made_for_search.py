@@ -13,7 +13,7 @@ from harness.config.settings import SearchConfig
 from harness.data.check.at_start import check_at_start, few_portraits
 from harness.data.files.pair_folders import find_pairs
 from harness.data.synthesis import made_for_search as module
-from harness.data.synthesis.made_for_search import made_for_search
+from harness.data.synthesis.made_for_search import made_for_search, planned_pairs
 from harness.errors import UserInputError
 from harness.search.plan import with_made_pairs
 from harness.search.resolve import choose_train
@@ -55,6 +55,21 @@ def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: P
     other = made_for_search(portraits, place, 128)
     assert other != made
     assert made.is_dir()
+
+
+def test_pairs_that_an_earlier_version_made_are_used_on(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a study of that version would find other pairs, and be refused."""
+    place = tmp_path / "made"
+    newest = planned_pairs(portraits, place, 128).folder
+    with monkeypatch.context() as earlier_version:
+        earlier_version.setattr(module, "RECIPES", module.RECIPES[1:])
+        earlier = planned_pairs(portraits, place, 128).folder
+    earlier.mkdir(parents=True)
+    assert newest != earlier
+    assert made_for_search(portraits, place, 128) == earlier
+    assert not newest.exists()
 
 
 def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
