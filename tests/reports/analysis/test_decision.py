@@ -142,6 +142,11 @@ def test_a_score_of_which_less_is_better() -> None:
     assert decided(study).sentence == f"Use t003: {CLOSER} and than doing nothing"
     study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.2))
     assert decided(study).sentence.endswith("no closer than doing nothing, so the blur stays")
+    # The end of its interval that is worse, 0.45, is that of the worse scores.
+    study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.445))
+    assert (
+        decided(study).sentence == f"Use t003: {CLOSER}, but perhaps no closer than doing nothing"
+    )
 
 
 def test_an_objective_of_the_users_own_says_nothing_of_blur() -> None:
