@@ -229,7 +229,7 @@ HIGH = {"noop": 0.3, "warm_start": 0.2, "oracle": 0.9}
 def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search() -> None:
     study = make_study(50, budget=40, baseline=HIGH)
     options = ["--data", "/my pairs", "--set", "gan_mode=lsgan"]
-    undertaken = Undertaken(trials=40, runs=0, jobs=1, began=0.0, options=options)
+    undertaken = Undertaken(trials=28, runs=12, jobs=1, began=0.0, options=options)
     StudyRecord.note(study, undertaken=undertaken)
     found, best = decided(study), f"t{study.best_trial.number:03d}"
     assert (found.verb, found.trial, found.settings, found.trains) == ("search", None, "", "")
@@ -240,6 +240,9 @@ def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search()
         *("harness", "search", *options, "--run-dir", "runs", "--study", "boundary-sharpness"),
         *("--budget", "80"),
     ]
+    StudyRecord.note(study, tracking_uri="http://tracking:5000")
+    mirrored = ["--tracking-uri", "http://tracking:5000", "--budget", "80"]
+    assert words(decided(study).command) == [*words(found.command)[:-2], *mirrored]
 
 
 def test_a_study_that_kept_no_options_is_searched_on_by_hand() -> None:
