@@ -325,22 +325,25 @@ def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) ->
 
 
 def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> None:
-    plain = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json")
-    assert plain.code == 0
-    for file in (folder / "target").iterdir():
-        grey = np.asarray(Image.open(file).convert("L"))
-        Image.fromarray(grey).save(file)
+    """And pictures restored by another program in all 16 bits."""
+    files = [
+        (file, white)
+        for kind, white in (("target", 4095), ("pred", 65535))
+        for file in (folder / kind).iterdir()
+    ]
+    for file, _ in files:
+        Image.fromarray(np.asarray(Image.open(file).convert("L"))).save(file)
     assert score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json").code == 0
-    for file in (folder / "target").iterdir():
-        values = np.rint(np.asarray(Image.open(file)) / 255 * 4095).astype(np.uint16)
+    for file, white in files:
+        values = np.rint(np.asarray(Image.open(file)) / 255 * white).astype(np.uint16)
         Image.fromarray(values).save(file)
-    wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "12.json")
+    wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "16.json")
     assert "read as 12-bit, a guess" in wide.err
-    eight, twelve = (
+    eight, sixteen = (
         json.loads((tmp_path / f"{bits}.json").read_text(encoding="utf-8"))["score"]
-        for bits in (8, 12)
+        for bits in (8, 16)
     )
-    assert twelve == pytest.approx(eight, abs=0.005)
+    assert sixteen == pytest.approx(eight, abs=0.005)
 
 
 def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
