@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
-from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set
+from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set, score_files
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
-from objectives.score import Reference
+from objectives.score import Reference, Score, Scorer, aggregate
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "score.md"
 
@@ -357,3 +357,29 @@ def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
     found = read_set(files, "flow", Bits.of([files]))
     expected = [False, False, False, True, True, True, False, True]
     assert found.mask[0].tolist() == [expected] * 8
+
+
+class Darkness:
+    """An objective of the user's own, of which less is better."""
+
+    name, direction, value_range, weights = "darkness", "minimize", (0.0, 1.0), "random"
+
+    def against(self, reference: Reference) -> Scorer:
+        def scorer(restored: torch.Tensor) -> Score:
+            means = restored.mean((1, 2, 3)).tolist()
+            named = zip(reference.names, means, strict=True)
+            rows = [{"name": name, "score": mean} for name, mean in named]
+            return aggregate(rows, "minimize")
+
+        return scorer
+
+
+def test_where_less_is_better_the_worst_tenth_of_a_folder_is_the_highest(tmp_path: Path) -> None:
+    greys, files = (10, 250, 90), []
+    for number, grey in enumerate(greys):
+        file = tmp_path / f"{number}.png"
+        Image.new("RGB", (64 + number, 64), (grey,) * 3).save(file)
+        files.append(PictureFiles(file.name, file, file, None, file))
+    found = score_files(files, Darkness(), "difference").score
+    assert found.value == pytest.approx(sum(greys) / 3 / 255)
+    assert found.components["worst_tenth"] == pytest.approx(250 / 255)
