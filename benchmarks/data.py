@@ -27,12 +27,12 @@ from skimage.transform import resize, warp
 from benchmarks.scaffold import peak_mib, write_result
 from harness.data.check.check import check
 from harness.data.check.facts import PairFacts, Unreadable, measure
+from harness.data.files.duplicates import same_picture_groups, signature
+from harness.data.files.overlapping_crops import FEWEST_ALIKE
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split, find_pairs
 from harness.data.files.picture_reading import Picture, read_picture
 from harness.data.files.processes import parallel_map, processes_for
 from harness.data.files.scikit_image import scikit_image_file
-from harness.data.pairs.duplicates import same_picture_groups, signature
-from harness.data.pairs.overlapping_crops import FEWEST_ALIKE
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.liquify import (
     Field,

@@ -217,7 +217,7 @@ class SearchConfig(Frozen):
         Path | None,
         Field(
             description="Your pairs: DIR/{train,val,test}/*, A and B side by side, or "
-            "retouched/ and original/. Only single portraits: see --originals."
+            "retouched/ and original/. Only single portraits: see harness search --originals."
         ),
         replace(DATA, basic=True, metavar="DIR"),
     ] = None

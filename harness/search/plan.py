@@ -120,7 +120,7 @@ def plan_search(
     space, train, one_kind = resolve.choose_generators(config, space, train, begun)
     resolve.check_space(space, train, config.from_scratch)
     resolve.check_start(config, train)
-    earlier = resolve.choose_earlier(config.enqueue, space)
+    earlier = resolve.choose_earlier(config.enqueue, space, train)
     config = with_made_pairs(config, train, remark, make_pairs)
     doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
     plan = assemble(config, space, profile, train, places)

@@ -14,10 +14,11 @@ from harness.errors import UserInputError, as_user_input_error
 from harness.trials.external.plugin import has_warp
 from reports.commands.train_py import quoted
 from reports.record.names import RECOMMENDED, trial_name
+from search_spaces.distributions import plain
 from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
 from search_spaces.recipes import generator_for, load_recipes, read_recipes
 from search_spaces.space import Space, load_space
-from search_spaces.trial_params import GanMode, GeneratorName
+from search_spaces.trial_params import EXTRAS, FROM_SCRATCH, GanMode, GeneratorName
 
 if TYPE_CHECKING:
     from harness.trials.devices import Slots
@@ -348,8 +349,13 @@ def choose_finalists(
     return config.finalists, ()
 
 
-def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str, Any]]:
+def choose_earlier(
+    files: tuple[Path, ...], space: Space, train: TrainSettings
+) -> dict[str, dict[str, Any]]:
     """`--enqueue`: earlier results as parameters to enqueue, by the name of their source.
+
+    Args:
+        train: the training settings of this search, which has them where its space has none.
 
     Raises:
         UserInputError: a file cannot be read, or its settings are outside the space or those of
@@ -363,6 +369,7 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
         name = best.study if best.trial is None else f"{best.study} {trial_name(best.trial)}"
         try:
             values = space.suggestion(best.params, best.train.model_dump())
+            check_unsearched(space, train, best.train)
         except ValueError as error:
             raise UserInputError(
                 f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
@@ -374,3 +381,25 @@ def choose_earlier(files: tuple[Path, ...], space: Space) -> dict[str, dict[str,
         same_name = sum(other == name or other.startswith(f"{name} (") for other in found)
         found[f"{name} ({same_name + 1})" if same_name else name] = values
     return found
+
+
+def check_unsearched(space: Space, train: TrainSettings, found: TrainSettings) -> None:
+    """Reject an earlier result with other settings than a trial of this search would have.
+
+    Networks may have another size, as in another profile.
+
+    Raises:
+        ValueError: the message names every such setting.
+    """
+    same = [name for name in EXTRAS if name not in FROM_SCRATCH and name not in space.parameters]
+    if not space.kinds and "netG" not in space.parameters:
+        same.append(GENERATOR)
+    ours, theirs = (
+        {**settings.model_dump(), GENERATOR: kind_of(settings.netG)} for settings in (train, found)
+    )
+    if other := [
+        f"{name} {plain(theirs[name])} is not {plain(ours[name])}"
+        for name in same
+        if ours[name] != theirs[name]
+    ]:
+        raise ValueError(f"outside space {space.name}: {', '.join(other)}")

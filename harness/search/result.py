@@ -309,6 +309,8 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
 def next_lines(outcome: SearchOutcome) -> list[str]:
     """The one next command, on lines of its own to be copied."""
     decision, again = outcome.decision, "the same command again, which continues the search."
+    if outcome.stopped == "timeout" and not outcome.done:
+        again = "the same command with a longer --timeout: no trial has ended in this one."
     confirmed = outcome.finalists or not outcome.stopped
     if not confirmed or decision is None or not runs_something(decision, outcome):
         return ["", f"Next: {again}"] if outcome.stopped else []

@@ -1,4 +1,4 @@
-"""Prepare a resumed study: check the warm start, and requeue failed trials."""
+"""Prepare a resumed study: check budget and warm start, and requeue failed trials."""
 
 import shutil
 import zipfile
@@ -9,8 +9,10 @@ from pathlib import Path
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UserInputError
+from harness.search.finalists import finished_runs
 from harness.search.plan import SearchPlan
+from harness.study.study import counted
 from reports.record.baseline import Baseline
 from reports.record.queries import ENDED
 from reports.record.study import StudyRecord
@@ -25,6 +27,21 @@ def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
     found = StudyRecord.of(study).baseline
     usable = plan.trial_plan.warm_start == "none" or plan.paths.warm_start.folder.exists()
     return found if usable else None
+
+
+def check_budget(plan: SearchPlan, study: Study) -> None:
+    """Check that the budget has room for the finalists' runs beside the trials that have ended.
+
+    Raises:
+        UserInputError: it has not, since more trials have ended than it leaves to the search.
+    """
+    ended, runs = counted(study), plan.final_runs
+    if ended > plan.search_budget and finished_runs(study) < runs:
+        raise UserInputError(
+            f"{ended} trials of {plan.config.study} have ended, and confirming the finalists takes "
+            f"{runs} runs: --budget {ended + runs} or more confirms them, --finalists 0 searches "
+            "on without."
+        )
 
 
 def set_damaged_aside(plan: SearchPlan) -> str:

@@ -68,7 +68,7 @@ def run_search(
     """Run a planned search: open the record, lock the study, and drive it."""
     import harness.study.study as record
     from harness.search.open_database import open_record
-    from harness.search.resume import requeue_failed
+    from harness.search.resume import check_budget, requeue_failed
     from harness.search.time_left import note_undertaken
     from harness.study.folder import check_folder, claim, set_aside
     from harness.study.locks import only_driver, only_driver_anywhere, sign
@@ -92,6 +92,7 @@ def run_search(
         record.checked(study)
         check_folder(paths, study)
         record.check_same(study, plan.setup)
+        check_budget(plan, study)
         claim(paths, study)
         StudyRecord.bring_up_to_date(study)
         record.note_places(study, plan.setup)

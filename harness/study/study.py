@@ -64,6 +64,9 @@ FIXED_FACTS = {
     "pruner": "pruner",
 }
 
+# Facts on which the pairs depend, too: how they are drawn, scaled and turned.
+DECIDE_PAIRS = {"seed", "profile", "train", "direction_of_pairs"}
+
 # Suffix of the name of the finalists' record.
 FINALISTS = " (finalists)"
 
@@ -313,14 +316,13 @@ def check_same(study: Study, setup: StudySetup) -> None:
         UserInputError: names all differences.
     """
     made, given = fixed_facts(StudyRecord.of(study).setup), fixed_facts(setup)
-    differing = [
-        f"{words} ({shown(made[key])}, now {shown(given[key])})"
-        for key, words in FIXED_FACTS.items()
-        if made[key] != given[key]
-    ]
+    differing = [key for key in FIXED_FACTS if made[key] != given[key]]
+    if set(differing) & DECIDE_PAIRS and "data_digest" in differing:
+        differing.remove("data_digest")  # other pairs, but perhaps of the same pictures
     if differing:
+        named = ", ".join(difference(key, made[key], given[key]) for key in differing)
         raise UserInputError(
-            f"Study {study.study_name} was made with another {', '.join(differing)}: go on with "
+            f"Study {study.study_name} was made with another {named}: go on with "
             "what it was made with, or give the new search a name of its own with --study NAME."
         )
 
@@ -344,12 +346,14 @@ def fixed_facts(setup: StudySetup) -> dict[str, Any]:
     return {key: facts[key] for key in FIXED_FACTS}
 
 
-def shown(fact: Any) -> str:
-    """A value for a message, abbreviated if it is too long to print."""
-    text = str(fact)
-    if len(text) == 64 and text.isalnum():
-        return text[:12]
-    return text if len(text) <= 40 else "of other content"
+def difference(key: str, made: Any, given: Any) -> str:
+    """A fact that differs, for a message, with its two values if both are short."""
+    values = [
+        text[:12] if len(text) >= 32 and text.isalnum() else text
+        for text in (str(made), str(given))
+    ]
+    short = all(len(text) <= 40 for text in values)
+    return FIXED_FACTS[key] + (f" ({values[0]}, now {values[1]})" if short else "")
 
 
 def requeue(study: Study, trial: FrozenTrial | Trial) -> None:

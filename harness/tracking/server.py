@@ -1,5 +1,6 @@
 """Run MLflow's own server on a run folder: local only, without telemetry, until Ctrl-C."""
 
+import fcntl
 import http.client
 import os
 import signal
@@ -74,7 +75,13 @@ def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
 
     The server ends with this process in any case, since the pipe to `ended_with_parent` closes.
     """
-    with log.open("ab") as output:  # of another server of this folder, too
+    with log.open("ab") as output:
+        # A log begins anew unless another server, which keeps its lock, still writes to it.
+        with suppress(OSError):
+            fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            output.truncate(0)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(output, fcntl.LOCK_SH)
         return subprocess.Popen(
             [sys.executable, ended_with_parent.__file__, *command],
             env=quiet_environment(),

@@ -132,6 +132,8 @@ Message = (
     | Failed
 )
 
+Order = Measure | Prepare | TrialTask | Answer
+
 
 class Pipe(Protocol):
     """A worker's connection to its driver."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optuna import Study
+from optuna.trial import TrialState
 
 from reports.commands.recorded_paths import data_of
 from reports.commands.train_py import (
@@ -13,7 +14,7 @@ from reports.commands.train_py import (
     quoted,
 )
 from reports.record.names import moves_pixels, trial_name
-from reports.record.queries import settings_of, winning_trial
+from reports.record.queries import settings_of, trials_of, winning_trial
 from reports.record.study import StudyRecord
 
 
@@ -49,7 +50,7 @@ def status_command(study: Study, where: Where) -> str:
 
 
 def search_command(study: Study, where: Where) -> str:
-    """Searches on with twice the budget, by the options of the last search.
+    """Searches on with twice as many trials, by the options of the last search.
 
     How the search stands, where an earlier version did not record them.
     """
@@ -58,7 +59,9 @@ def search_command(study: Study, where: Where) -> str:
         return status_command(study, where)
     mirror = ["--tracking-uri", record.tracking_uri] if record.tracking_uri else []
     given = [*record.undertaken.options, *study_options(study, where), *mirror]
-    return line(["harness", "search", *given, "--budget", f"{2 * record.ours.budget}"])
+    # The last search may have had a smaller budget than one before it.
+    trials = max(record.ours.budget, len(trials_of(study, TrialState.COMPLETE, TrialState.PRUNED)))
+    return line(["harness", "search", *given, "--budget", f"{2 * trials}"])
 
 
 def training_command(study: Study, trial: int | None, where: Where) -> str:

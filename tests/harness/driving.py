@@ -74,7 +74,7 @@ def make_plan(folder: Path, jobs: int = 1, both: bool = False, **settings: Any) 
         config=config,
         space=space,
         recipes=recipes,
-        earlier=choose_earlier(config.enqueue, space),
+        earlier=choose_earlier(config.enqueue, space, train),
         remarks=left_out,
         setup=StudySetup.model_validate(
             {

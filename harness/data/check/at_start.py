@@ -98,8 +98,8 @@ def few_portraits(folder: Path) -> tuple[str, ...]:
     """
     from harness.data.synthesis.make_pairs import find_originals, split_of
 
-    names = list(find_originals(folder)[0])
-    counts = Counter(split_of(names).values())
+    names = find_originals(folder)[0]
+    counts = Counter(split_of([[name] for name in names]).values())
     found = judge_counts(counts["train"], counts["val"])
     return tuple(f"Warning: {sentence([replace(few, do=MORE_PORTRAITS)])}." for few in found)
 

@@ -28,9 +28,9 @@ from harness.data.check.findings import (
     of_kind,
     suggested_direction,
 )
+from harness.data.files.duplicates import same_picture_groups
 from harness.data.files.pair_folders import PairFolder
 from harness.data.files.processes import parallel_map
-from harness.data.pairs.duplicates import same_picture_groups
 from harness.errors import inline
 
 WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)

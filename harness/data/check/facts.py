@@ -15,10 +15,10 @@ from skimage.registration import phase_cross_correlation
 from harness.data.check.flow import estimated_displacement
 from harness.data.check.texture import BAND, Texture, texture
 from harness.data.files.bit_depth import WIDEST, is_wide
+from harness.data.files.duplicates import Signature, signature
 from harness.data.files.pair_folders import PairFiles, Split
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import Picture, opened_picture, read_mask
-from harness.data.pairs.duplicates import Signature, signature
 from harness.data.synthesis.displacement_files import read_field
 from harness.errors import UserInputError
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from harness.config.settings import FINAL_TIMES, TrainSettings
 from harness.data.files.bit_depth import WIDEST
+from harness.data.files.duplicates import read_signature, same_picture_groups
 from harness.data.files.pair_folders import SPLITS, PairFiles, PairFolder, Split
 from harness.data.files.processes import parallel_map, processes_for
 from harness.data.pairs.cache import digest_of, stamp
-from harness.data.pairs.duplicates import read_signature, same_picture_groups
 from harness.errors import UserInputError, inline
 from harness.paths import write_whole
 

@@ -8,6 +8,7 @@ inverse are exact, not interpolated.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,17 @@ Points = NDArray[np.float64]
 SPLINE_ORDER = 5
 SPLINE_REACH = 16
 STEEPEST_FALLOFF = 8 / (3 * math.sqrt(3))
+
+
+class Move(Protocol):
+    """A displacement within an ellipse that does not fold the picture."""
+
+    @property
+    def centre(self) -> tuple[float, float]: ...
+    @property
+    def radius(self) -> tuple[float, float]: ...
+    def shift(self, points: Points) -> Points: ...
+    def undo(self, points: Points) -> Points: ...
 
 
 @dataclass(frozen=True)
@@ -68,8 +80,12 @@ class Stroke:
             ]
         )
 
+    def undo(self, points: Points) -> Points:
+        """Where the pixels at `points` `[2, ...]` of the original are in the retouched picture."""
+        return solve(self, points)
 
-def displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
+
+def displacement(strokes: Sequence[Move], height: int, width: int) -> Field:
     """The field of consecutive `strokes`, which maps the original to the retouched picture."""
 
     def pull(points: Points) -> Points:
@@ -80,12 +96,12 @@ def displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
     return on_reach(strokes, height, width, pull)
 
 
-def inverse_displacement(strokes: Sequence[Stroke], height: int, width: int) -> Field:
+def inverse_displacement(strokes: Sequence[Move], height: int, width: int) -> Field:
     """The field that undoes `strokes`, exact to 1e-4 pixels."""
 
     def push_back(points: Points) -> Points:
         for stroke in strokes:
-            points = solve(stroke, points)
+            points = stroke.undo(points)
         return points
 
     return on_reach(strokes, height, width, push_back)
@@ -109,7 +125,7 @@ def solve(stroke: Stroke, target: Points) -> Points:
 
 
 def on_reach(
-    strokes: Sequence[Stroke], height: int, width: int, move: Callable[[Points], Points]
+    strokes: Sequence[Move], height: int, width: int, move: Callable[[Points], Points]
 ) -> Field:
     """`move` minus the identity, computed only within reach of the strokes; 0 elsewhere."""
     field = np.zeros((2, height, width), np.float32)
@@ -122,7 +138,7 @@ def on_reach(
     return field
 
 
-def reach(strokes: Sequence[Stroke], height: int, width: int) -> tuple[int, int, int, int]:
+def reach(strokes: Sequence[Move], height: int, width: int) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) of the strokes' bounding box, within the picture."""
     if not strokes:
         return 0, 0, 0, 0

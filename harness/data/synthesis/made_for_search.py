@@ -16,8 +16,9 @@ from harness.data.files.processes import processes_for
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
 from harness.errors import UserInputError, inline
 
-# Part of the folder's name: increase it when the same portraits give different pairs.
-RECIPE = 1
+# Part of the folder's name: add a number in front when the same portraits give different pairs.
+# Pairs that an earlier version made are used on, so that its studies go on.
+RECIPES = (2, 1)
 FEWEST_PAIRS = 100
 MOST_PAIRS = 1000
 # The default of `harness data make`; smaller portraits give smaller pairs.
@@ -54,7 +55,8 @@ def planned_pairs(originals: Path, place: Path, least: int) -> Making:
         )
     size = size_for(portraits, least)
     pairs = min(max(FEWEST_PAIRS, len(portraits)), MOST_PAIRS)
-    folder = place / f"{size}px-{digest(portraits, size, pairs)}"
+    folders = [place / f"{size}px-{name}" for name in digests(portraits, size, pairs)]
+    folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return Making(len(portraits), pairs, size, folder)
 
 
@@ -117,15 +119,16 @@ def size_for(portraits: Mapping[str, Path], least: int) -> int:
     return size
 
 
-def digest(portraits: Mapping[str, Path], size: int, pairs: int) -> str:
-    """A digest of the portraits, their names and how pairs are made of them; 12 hex digits.
+def digests(portraits: Mapping[str, Path], size: int, pairs: int) -> list[str]:
+    """A digest of the portraits, their names and how pairs are made of them, for each of `RECIPES`;
+    12 hex digits.
 
     Raises:
         UserInputError: two portraits have the same content, of which one might be trained on and
             the other validate.
     """
     known: dict[bytes, Path] = {}
-    total = hashlib.sha256(f"{RECIPE} {size} {pairs}".encode())
+    totals = [hashlib.sha256(f"{recipe} {size} {pairs}".encode()) for recipe in RECIPES]
     for name, file in portraits.items():
         with file.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").digest()
@@ -134,5 +137,6 @@ def digest(portraits: Mapping[str, Path], size: int, pairs: int) -> str:
                 f"{inline(file)} is the same picture as {inline(other)}: remove one, since a score "
                 "on a picture seen in training says nothing."
             )
-        total.update(hashlib.sha256(name.encode()).digest() + content)
-    return total.hexdigest()[:12]
+        for total in totals:
+            total.update(hashlib.sha256(name.encode()).digest() + content)
+    return [total.hexdigest()[:12] for total in totals]

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from harness.data.files.bit_depth import WIDEST
+from harness.data.files.duplicates import Signature, same_picture_groups, signature
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
 from harness.data.files.listing import Remark, account_of, list_pictures, name_of, no_remark
 from harness.data.files.new_folder import new_folder
@@ -21,6 +22,7 @@ from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_pi
 from harness.data.files.processes import parallel_map
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
+from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import (
     Field,
     Stroke,
@@ -71,7 +73,7 @@ class MadePair:
 
     original: Picture
     retouched: Picture
-    strokes: tuple[Stroke, ...]
+    strokes: tuple[Stroke | Handles, ...]
     field: Field
     inverse: Field
     traces: Traces
@@ -83,7 +85,8 @@ def make_pairs(
 ) -> Path:
     """Make `pairs` pairs from the pictures in `originals`, in turn, as a data folder:
     `{train,val}/*.png` with A = retouched, `masks/`, `fields/*.npz`, and `made.jsonl` with every
-    stroke and seed. Every fifth original is kept for validation.
+    stroke and seed. Every fifth original is kept for validation, with all that show the same
+    picture.
 
     Args:
         remark: receives sentences about ignored files, a guessed bit depth, and how far it is.
@@ -98,7 +101,8 @@ def make_pairs(
             if sentence:
                 remark(sentence)
         names = list(files)
-        splits = split_of(names)
+        groups = same_portraits({name: files[name] for name in names[:pairs]}, plan.bits, processes)
+        splits = split_of([*groups, *([name] for name in names[pairs:])])
         sources = [names[number % len(names)] for number in range(pairs)]
         entries = (
             (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
@@ -151,13 +155,29 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return originals, passed_over
 
 
-def split_of(names: Sequence[str]) -> dict[str, Split]:
-    """The split of each original: all its pairs go to the same one."""
+def same_portraits(files: Mapping[str, Path], bits: int, processes: int) -> list[list[str]]:
+    """The names of originals in groups that show the same picture, whole or cropped."""
+    names = list(files)
+    entries = ((file, bits) for file in files.values())
+    with closing(parallel_map(signature_of, entries, processes)) as signatures:
+        groups = same_picture_groups(list(signatures))
+    return [[names[index] for index in group] for group in groups]
+
+
+def signature_of(entry: tuple[Path, int]) -> Signature:
+    """What identifies an original's picture. `entry`: its file, and the bits of 16-bit ones."""
+    picture = read_picture(*entry)
+    return signature(picture, picture)
+
+
+def split_of(groups: Sequence[Sequence[str]]) -> dict[str, Split]:
+    """The split of each original of these groups: all pairs of a group go to the same one."""
     return {
         name: "val"
-        if number % VAL_EVERY == VAL_EVERY - 1 or number == len(names) - 1 > 0
+        if number % VAL_EVERY == VAL_EVERY - 1 or number == len(groups) - 1 > 0
         else "train"
-        for number, name in enumerate(names)
+        for number, group in enumerate(groups)
+        for name in group
     }
 
 

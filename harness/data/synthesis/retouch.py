@@ -5,7 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import Stroke
+
+# Places in half axes of the face's oval that stay when the jaw moves: eyes, temples, brow, nose.
+STAYING = ((-0.45, -0.2), (0.45, -0.2), (-0.95, -0.3), (0.95, -0.3), (0.0, -0.5), (0.0, 0.2))
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,38 @@ def slim_jaw(
     )
 
 
+def moved_jaw(face: Face, random: np.random.Generator) -> Handles:
+    """The landmarks of the jaw moved inwards, by up to a fifth of the face's half width, and the
+    chin upwards; sometimes on one side only. Eyes, nose and all around the face stay."""
+    angles = np.linspace(0.06, 0.94, 11) * np.pi
+    at = oval(angles) * random.uniform(0.92, 1.04, 2)
+    sides = np.minimum(random.uniform(0.06, 0.18) * random.uniform(0.65, 1.35, 2), 0.2)
+    if random.uniform() < 0.15:
+        sides[random.integers(2)] = 0
+    lift = random.uniform(0.0, 0.09)
+    inward = np.where(np.cos(angles) > 0, *sides[:, None]) * np.sin(2 * angles)
+    to = at - np.stack([inward, lift * np.sin(angles) ** 3], axis=1)
+    around = np.concatenate([STAYING, 1.62 * oval(np.arange(16) * np.pi / 8)])
+    mouth = np.array([[0.0, 0.55]])
+
+    def in_pixels(*places: np.ndarray) -> tuple[tuple[float, float], ...]:
+        axes = np.array([face.half_width, face.half_height])
+        points = np.concatenate(places) * axes + [face.x, face.y]
+        return tuple((x, y) for x, y in points.round(3).tolist())
+
+    return Handles(
+        centre=(face.x, face.y),
+        radius=(1.9 * face.half_width, 1.9 * face.half_height),
+        at=in_pixels(at, mouth, around),
+        to=in_pixels(to, mouth - [0.0, 0.4 * lift], around),
+    )
+
+
+def oval(angles: np.ndarray) -> np.ndarray:
+    """Points `[n, 2]` of the unit circle; y points down."""
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
 def turned(stroke: Stroke, angle: float) -> Stroke:
     """The stroke with its push rotated by `angle` in radians."""
     cosine, sine = math.cos(angle), math.sin(angle)
@@ -46,15 +82,20 @@ def turned(stroke: Stroke, angle: float) -> Stroke:
     return replace(stroke, push=(cosine * x - sine * y, sine * x + cosine * y))
 
 
-def retouch(face: Face, random: np.random.Generator) -> tuple[Stroke, ...]:
+def retouch(face: Face, random: np.random.Generator) -> tuple[Stroke | Handles, ...]:
     """A random retouching of a whole portrait.
 
-    The jaw is always made narrower, by a push on each side (sometimes on one side only) and
-    sometimes by scaling; face length (either way), nose and eyes are changed at random.
+    The jaw is always made narrower, by a push on each side or by its landmarks (sometimes on one
+    side only), and sometimes by scaling; face length (either way), nose and eyes are changed at
+    random.
     """
-    strokes = slim_jaw(face, random, random.uniform(0.3, 0.95), spread=0.35)
-    if random.uniform() < 0.15:
-        strokes = (strokes[random.integers(2)], strokes[2])
+    strokes: tuple[Stroke | Handles, ...]
+    if random.uniform() < 0.5:
+        strokes = (moved_jaw(face, random),)
+    else:
+        strokes = slim_jaw(face, random, random.uniform(0.3, 0.95), spread=0.35)
+        if random.uniform() < 0.15:
+            strokes = (strokes[random.integers(2)], strokes[2])
     if random.uniform() < 0.4:
         wide = random.uniform(0.04, 0.12)
         strokes += (squeeze(face, (0.0, 0.5), (1.6, 1.2), (wide, 0.0)),)

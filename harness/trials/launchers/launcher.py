@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.trials.messages import Answer, TrialTask
-from harness.trials.worker import Measure, Message, Prepare
+from harness.trials.worker import Message, Order
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class Launcher(Protocol):
         """Start worker `number`, which is not running; its first message is `Ready`."""
         ...
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
+    def send(self, number: int, order: Order) -> None:
         """Send an order, or the answer to a rung. If the worker has died, `wait` reports it."""
         ...
 

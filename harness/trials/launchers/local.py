@@ -22,8 +22,7 @@ from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
 from harness.signals import kept_from_children
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Answer, TrialTask
-from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, serve
+from harness.trials.worker import Message, Order, RunnerFactory, serve
 
 FORKED = sys.platform == "linux"
 # A socket address has 107 bytes; the server appends /pymp-xxxxxxxx/listener-xxxxxxxx.
@@ -100,7 +99,7 @@ class LocalLauncher:
         theirs.close()  # so that our end reads end-of-file when the worker dies
         self.workers[number] = Worker(number, process, ours)
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
+    def send(self, number: int, order: Order) -> None:
         """Send an order or an answer. If the worker has died, `wait` reports it."""
         try:
             self.workers[number].pipe.send(order)

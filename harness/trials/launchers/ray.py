@@ -20,8 +20,8 @@ from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
 from harness.paths import StudyPaths, write_whole
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Answer, TrialResult, TrialTask
-from harness.trials.worker import Measure, Message, Prepare, RunnerFactory, run_orders
+from harness.trials.messages import Answer, TrialResult
+from harness.trials.worker import Message, Order, RunnerFactory, run_orders
 from reports.record.baseline import Baseline
 
 Files = Mapping[str, bytes]
@@ -73,13 +73,27 @@ class QueuePipe:
     """The pipe of a worker inside an actor: one queue of orders, one of messages."""
 
     def __init__(self) -> None:
-        self.orders: queue.Queue[Any] = queue.Queue()
+        self.orders: queue.Queue[Order] = queue.Queue()
         self.messages: queue.Queue[Message] = queue.Queue()
+        self.early: dict[int, Order] = {}
+        self.queued = 0
+        self.queueing = threading.Lock()
+
+    def put(self, position: int, order: Order) -> None:
+        """Queue orders by their position among those sent, from 0.
+
+        Calls of an actor with several threads may overtake each other.
+        """
+        with self.queueing:
+            self.early[position] = order
+            while self.queued in self.early:
+                self.orders.put(self.early.pop(self.queued))
+                self.queued += 1
 
     def send(self, message: Message, /) -> None:
         self.messages.put(message)
 
-    def recv(self) -> Any:
+    def recv(self) -> Order:
         return self.orders.get()
 
 
@@ -110,12 +124,10 @@ class RayWorker:
         except BaseException:
             os._exit(1)
 
-    def put_order(
-        self, order: TrialTask | Measure | Prepare | Answer, names: tuple[str, ...], *files: bytes
-    ) -> None:
-        """Store the files that an order needs, then queue the order."""
+    def put_order(self, position: int, order: Order, names: tuple[str, ...], *files: bytes) -> None:
+        """Store the files that an order needs, then queue the order, as `QueuePipe.put` does."""
         unpack(self.folder, dict(zip(names, files, strict=True)))
-        self.pipe.orders.put(order)
+        self.pipe.put(position, order)
 
     def next_message(self) -> tuple[Message, Files]:
         """The next message, with the files that belong to it."""
@@ -177,6 +189,7 @@ class RayLauncher:
         self.workers: dict[int, Any] = {}
         self.pending: dict[Any, int] = {}  # worker number by the reference to its next message
         self.has_warm_start: set[int] = set()
+        self.sent: dict[int, int] = {}  # orders, by worker number
 
     def store_warm_start(self, files: Files) -> None:
         self.warm_start = {name: self.ray.put(content) for name, content in files.items()}
@@ -184,19 +197,22 @@ class RayLauncher:
     def start(self, number: int) -> None:
         self.workers[number] = self.actor.remote(self.factory, self.plan, *self.shared)
         self.has_warm_start.discard(number)
+        self.sent[number] = 0
         self.request_message(number)
 
     def request_message(self, number: int) -> None:
         self.pending[self.workers[number].next_message.remote()] = number
 
-    def send(self, number: int, order: TrialTask | Measure | Prepare | Answer) -> None:
+    def send(self, number: int, order: Order) -> None:
         files: dict[str, Any] = {}
         if not isinstance(order, Answer) and number not in self.has_warm_start:
             files = self.warm_start
             if files:
                 self.has_warm_start.add(number)
         if number in self.workers:
-            self.workers[number].put_order.remote(order, tuple(files), *files.values())
+            position = self.sent[number]
+            self.sent[number] += 1
+            self.workers[number].put_order.remote(position, order, tuple(files), *files.values())
 
     def wait(self, timeout: float) -> list[tuple[int, Message | Died]]:
         if not self.pending:

@@ -16,9 +16,9 @@ from harness.data.check.check import CheckResult, check, distribution, measure_a
 from harness.data.check.findings import SMALLEST_MASK
 from harness.data.check.mend import mend
 from harness.data.check.page import write_page
+from harness.data.files.duplicates import close_hashes, difference_hash
 from harness.data.files.pair_folders import find_pairs
 from harness.data.files.picture_reading import read_mask
-from harness.data.pairs.duplicates import close_hashes, difference_hash
 from harness.data.pairs.prepare import prepare_data
 from harness.data.synthesis.displacement_files import read_field, save_fields
 from harness.errors import UserInputError

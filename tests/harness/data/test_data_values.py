@@ -18,10 +18,10 @@ from harness.data.check.findings import (
     judge_sizes,
     suggested_direction,
 )
+from harness.data.files.duplicates import Signature, difference_hash
 from harness.data.files.pair_folders import PairFiles, PairFolder, Split
 from harness.data.pairs import splits as held_out
 from harness.data.pairs.cache import fingerprints
-from harness.data.pairs.duplicates import Signature, difference_hash
 from harness.data.pairs.pair_set import PairSet
 from harness.data.pairs.sizing import centred_crop, sized_pair
 from harness.data.pairs.splits import limit, with_held_out
@@ -226,9 +226,10 @@ def test_the_built_in_pairs_are_those_that_the_documentation_describes(
 
 @pytest.mark.parametrize(("count", "val"), [(1, []), (2, [1]), (5, [4]), (12, [4, 9, 11])])
 def test_every_fifth_original_and_the_last_go_to_val(count: int, val: list[int]) -> None:
-    files = [Path(f"{number}.png") for number in range(count)]
-    splits = split_of(files)
-    assert [number for number in range(count) if splits[files[number]] == "val"] == val
+    groups = [[f"{number}.png", f"{number}-crop.png"] for number in range(count)]
+    splits = split_of(groups)
+    for names in zip(*groups, strict=True):
+        assert [number for number, name in enumerate(names) if splits[name] == "val"] == val
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

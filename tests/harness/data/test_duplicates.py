@@ -9,10 +9,8 @@ from PIL import Image
 
 from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
-from harness.data.files.pair_folders import find_pairs
-from harness.data.files.scikit_image import scikit_image_file
-from harness.data.pairs.duplicates import Signature, same_picture_groups, signature
-from harness.data.pairs.overlapping_crops import (
+from harness.data.files.duplicates import Signature, same_picture_groups, signature
+from harness.data.files.overlapping_crops import (
     FEWEST_ALIKE,
     FOLLOWING,
     LANDMARK,
@@ -22,6 +20,8 @@ from harness.data.pairs.overlapping_crops import (
     landmarks,
     show_one_picture,
 )
+from harness.data.files.pair_folders import find_pairs
+from harness.data.files.scikit_image import scikit_image_file
 from harness.data.pairs.pair_set import load_dataset
 from harness.data.pairs.prepare import prepare_data
 from harness.data.synthesis.liquify import displacement, resample

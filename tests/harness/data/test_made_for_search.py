@@ -1,5 +1,6 @@
 """Pairs made of portraits for a search: complete, made once, or refused with nothing left."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness.config.settings import SearchConfig
 from harness.data.check.at_start import check_at_start, few_portraits
 from harness.data.files.pair_folders import find_pairs
 from harness.data.synthesis import made_for_search as module
-from harness.data.synthesis.made_for_search import made_for_search
+from harness.data.synthesis.made_for_search import made_for_search, planned_pairs
 from harness.errors import UserInputError
 from harness.search.plan import with_made_pairs
 from harness.search.resolve import choose_train
@@ -54,6 +55,21 @@ def test_pairs_are_made_once_for_the_same_portraits(portraits: Path, tmp_path: P
     other = made_for_search(portraits, place, 128)
     assert other != made
     assert made.is_dir()
+
+
+def test_pairs_that_an_earlier_version_made_are_used_on(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a study of that version would find other pairs, and be refused."""
+    place = tmp_path / "made"
+    newest = planned_pairs(portraits, place, 128).folder
+    with monkeypatch.context() as earlier_version:
+        earlier_version.setattr(module, "RECIPES", module.RECIPES[1:])
+        earlier = planned_pairs(portraits, place, 128).folder
+    earlier.mkdir(parents=True)
+    assert newest != earlier
+    assert made_for_search(portraits, place, 128) == earlier
+    assert not newest.exists()
 
 
 def test_a_dry_run_says_what_would_be_made_and_writes_nothing(
@@ -102,9 +118,9 @@ def test_the_making_of_many_pairs_says_how_far_it_is(
     portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FEWEST_PAIRS", 25)
-    monkeypatch.setattr(
-        "harness.data.synthesis.make_pairs.parallel_map", lambda *_: (x for x in ["{}"] * 25)
-    )
+    patched = "harness.data.synthesis.make_pairs"
+    monkeypatch.setattr(f"{patched}.same_portraits", lambda files, *_: [[name] for name in files])
+    monkeypatch.setattr(f"{patched}.parallel_map", lambda *_: (x for x in ["{}"] * 25))
     said: list[str] = []
     made_for_search(portraits, tmp_path / "made", 128, said.append)
     assert said[1:] == ["10 of 25 pairs are made.", "20 of 25 pairs are made."]
@@ -151,11 +167,25 @@ def test_what_a_killed_search_began_of_other_portraits_is_removed(
     assert running.is_dir()
 
 
-def test_pairs_made_of_one_picture_twice_are_refused_by_its_portrait(
-    portraits: Path, tmp_path: Path
-) -> None:
+def test_pairs_made_of_one_picture_twice_are_in_one_split(portraits: Path, tmp_path: Path) -> None:
     """The copy is another file, so that only its pixels tell."""
     Image.open(portraits / "0.png").save(portraits / "3.bmp")
+    made = made_for_search(portraits, tmp_path / "made", 128)
+    rows = map(json.loads, (made / "made.jsonl").read_text("utf-8").splitlines())
+    splits = {(row["original"], row["pair"].partition("/")[0]) for row in rows}
+    assert splits == {("0.png", "train"), ("1.png", "train"), ("2.png", "val"), ("3.bmp", "train")}
+    check_at_start(made, "AtoB", True, "quick", tmp_path / "cache", made=True)
+
+
+def test_earlier_pairs_of_one_picture_in_both_splits_are_refused_by_its_portrait(
+    portraits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions made them."""
+    Image.open(portraits / "0.png").save(portraits / "3.bmp")
+    monkeypatch.setattr(
+        "harness.data.synthesis.make_pairs.same_portraits",
+        lambda files, *_: [[name] for name in files],
+    )
     made = made_for_search(portraits, tmp_path / "made", 128)
     with pytest.raises(
         UserInputError, match=r"leave its portrait out: .*made\.jsonl names"

@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, laplace, maximum_filter
 
 from harness.data.check.texture import BAND, texture
+from harness.data.files.overlapping_crops import SCALES, blurred, largest_near
 from harness.data.files.scikit_image import scikit_image_file
-from harness.data.pairs.overlapping_crops import SCALES, blurred, largest_near
 
 
 def grey(side: int, name: str = "astronaut.png") -> np.ndarray:

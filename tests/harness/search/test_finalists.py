@@ -184,6 +184,21 @@ def test_a_larger_budget_confirms_whoever_leads_then(tmp_path: Path, unmirrored:
     assert len(final_runs(tmp_path)) == 4 + 2
 
 
+def test_a_budget_without_room_for_the_finalists_is_refused(
+    tmp_path: Path, unmirrored: None
+) -> None:
+    """More trials have ended than it leaves to the search."""
+    run(make_plan(tmp_path, budget=12))
+    said = r"12 trials of fake have ended, .* takes 4 runs: --budget 16 or more .* --finalists 0"
+    with pytest.raises(UserInputError, match=said):
+        run(make_plan(tmp_path, budget=14, finalists=1, repeats=2))
+    assert run(make_plan(tmp_path, budget=14)).done == 14
+    confirmed = make_plan(tmp_path, budget=18, finalists=1, repeats=2)
+    assert run(confirmed).done == 18
+    # What is finished is shown again whatever the budget.
+    assert run(make_plan(tmp_path, budget=8, finalists=1, repeats=2)).finalists is not None
+
+
 def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
     tmp_path: Path, unmirrored: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

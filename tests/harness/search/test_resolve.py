@@ -1,10 +1,12 @@
 """Earlier results that are enqueued: none is passed over, none is tried twice."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.config.options import pins
+from harness.config.profiles import QUICK
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
 from harness.search.resolve import choose_earlier, choose_finalists, weights_remark
@@ -20,7 +22,7 @@ def test_results_of_one_name_from_different_runs_are_all_enqueued(tmp_path: Path
     files = tuple(
         write_best(tmp_path / f"{weight}.yaml", params={"lambda_L1": weight}) for weight in weights
     )
-    found = choose_earlier(files, SPACE)
+    found = choose_earlier(files, SPACE, QUICK)
     assert list(found) == ["portraits t003", "portraits t003 (2)", "portraits t003 (3)"]
     assert [values["lambda_L1"] for values in found.values()] == list(weights)
 
@@ -31,7 +33,29 @@ def test_settings_that_are_enqueued_twice_are_refused(tmp_path: Path) -> None:
         with pytest.raises(
             UserInputError, match=r"[ab]\.yaml has the same settings as a file named befor"
         ):
-            choose_earlier(files, SPACE)
+            choose_earlier(files, SPACE, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("space", "found", "named"),
+    [
+        ("narrow", {"netG": "warp_unet_128"}, "generator warp is not repaint"),
+        ("narrow", {"flip": False}, "flip false is not true"),
+        ("default", {"beta1": 0.9, "batch_size": 4}, "beta1 0.9 is not 0.5, batch_size 4 is not 1"),
+        ("default", {"netG": "warp_unet_256", "ngf": 64}, ""),  # of another profile
+        ("wide", {"beta1": 0.9}, ""),
+    ],
+)
+def test_an_earlier_result_is_refused_where_its_trial_would_be_another(
+    tmp_path: Path, space: str, found: dict[str, Any], named: str
+) -> None:
+    params = {"n_layers_D": 3, "lr": 1e-4}
+    file = write_best(tmp_path / "best.yaml", params=params, train=found)
+    if not named:
+        assert choose_earlier((file,), load_space(space), QUICK)
+        return
+    with pytest.raises(UserInputError, match=f"best.yaml is outside space {space}: {named}: sear"):
+        choose_earlier((file,), load_space(space), QUICK)
 
 
 @pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])

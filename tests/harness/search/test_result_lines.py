@@ -96,6 +96,13 @@ def test_a_search_that_was_stopped_is_continued_and_one_that_runs_has_no_next_co
     assert headline(stopped).startswith("Stopped: 12 of 50 trials are done: ")
 
 
+def test_a_time_in_which_no_trial_ends_is_to_be_longer() -> None:
+    nothing = replace(read(make_study(12)), stopped="timeout", counts=Counter(), best=None)
+    assert as_lines(nothing)[-1] == (
+        "Next: the same command with a longer --timeout: no trial has ended in this one."
+    )
+
+
 def test_the_counts_of_the_head_add_up_to_the_trials_done() -> None:
     outcome = replace(read(both_kinds()), budget=3, final_runs=0)
     queued = replace(outcome, counts=Counter({"complete": 2, "pruned": 1, "waiting": 6}))
@@ -142,7 +149,7 @@ def test_what_is_no_better_than_doing_nothing_is_recommended_nowhere(tmp_path: P
     text = " ".join(" ".join(as_lines(outcome)).replace("\\", "").split())
     assert (
         "Next: harness search --set gan_mode=lsgan --jobs 2 --seed 3 --run-dir runs "
-        "--study boundary-sharpness --budget 80"
+        "--study boundary-sharpness --budget 96"  # 48 trials have ended, more than its last budget
     ) in text
     html = render(study)
     assert f"<h1>{sentence}" in html

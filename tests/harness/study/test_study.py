@@ -91,7 +91,7 @@ def test_a_half_made_study_is_made_anew(tmp_path: Path) -> None:
         ("profile", "full", "another profile (quick, now full)"),
         ("weights", "pretrained", "another weights (random, now pretrained)"),
         ("warm_start", "none", "another warm start (shared, now none)"),
-        ("train", {"steps": 1}, "another training settings"),
+        ("train", {"steps": 1}, "another training settings: go on"),
         ("data", {"digest": "e" * 64, "direction": "AtoB"}, "data (dddddddddddd, now eeeeeeeeeeee"),
     ],
 )
@@ -105,6 +105,13 @@ def test_what_made_the_numbers_may_not_change(
     with pytest.raises(UserInputError) as refused:
         record.check_same(study, with_setup(plan, **{key: value}).setup)
     assert named in str(refused.value)
+
+
+def test_pairs_that_another_seed_drew_are_not_called_other_data(tmp_path: Path) -> None:
+    study = new_study(tmp_path)
+    drawn = {"digest": "e" * 32, "direction": "AtoB"}
+    with pytest.raises(UserInputError, match=r"another seed \(0, now 3\): go on"):
+        record.check_same(study, with_setup(make_plan(tmp_path), data=drawn, seed=3).setup)
 
 
 def test_another_precision_is_refused_by_its_name(tmp_path: Path) -> None:

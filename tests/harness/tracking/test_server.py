@@ -205,13 +205,25 @@ def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
     assert runs.mlflow_log.exists()
 
 
-def test_a_second_server_leaves_the_first_one_s_log(tmp_path: Path) -> None:
+def test_the_log_begins_anew_once_no_server_writes_to_it(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    for text in ("first", "second"):
-        server = start([sys.executable, "-c", f"print('{text}')"], log)
-        assert server.wait(timeout=60) == 0
-        end(server)
-    assert log.read_text("utf-8").split() == ["first", "second"]
+
+    def started(text: str) -> "subprocess.Popen[bytes]":
+        command = "print({!r}, flush=True); __import__('time').sleep(60)"
+        server = start([sys.executable, "-c", command.format(text)], log)
+        while text not in log.read_text("utf-8"):
+            assert server.poll() is None
+        return server
+
+    first = started("first")
+    second = started("second")
+    end(first)
+    third = started("third")
+    assert log.read_text("utf-8").split() == ["first", "second", "third"]
+    end(second)
+    end(third)
+    end(started("fourth"))
+    assert log.read_text("utf-8").split() == ["fourth"]
 
 
 def test_an_older_store_opens_without_the_view() -> None:

@@ -19,8 +19,16 @@ from harness.config.settings import TrialPlan
 from harness.paths import StudyPaths
 from harness.trials.launchers.launcher import Died, Launcher
 from harness.trials.launchers.local import FORKED, LocalLauncher
-from harness.trials.messages import Baseline, ProgressCallback, Report, Rung, TrialResult, TrialTask
-from harness.trials.worker import Message, Prepare, Ready, Stopped
+from harness.trials.messages import (
+    Answer,
+    Baseline,
+    ProgressCallback,
+    Report,
+    Rung,
+    TrialResult,
+    TrialTask,
+)
+from harness.trials.worker import Measure, Message, Prepare, Ready, Stopped
 from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(lambda_L1=50, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=1e-4)
@@ -302,3 +310,13 @@ def test_actors_leave_nothing_on_their_node(plan: TrialPlan) -> None:
         assert folder.exists()
         assert folder != plan.folder
     assert not folder.exists()
+
+
+def test_an_actor_runs_orders_in_the_order_they_were_sent() -> None:
+    """Its threads may get them in another."""
+    from harness.trials.launchers.ray import QueuePipe
+
+    pipe = QueuePipe()
+    for position, order in ((1, Prepare()), (2, Answer.GO_ON), (0, Measure())):
+        pipe.put(position, order)
+    assert [pipe.orders.get_nowait() for _ in range(3)] == [Measure(), Prepare(), Answer.GO_ON]

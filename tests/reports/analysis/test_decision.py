@@ -238,10 +238,10 @@ def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search()
     assert ", the picture returned unchanged 0.3000;" in found.why
     assert words(found.command) == [
         *("harness", "search", *options, "--run-dir", "runs", "--study", "boundary-sharpness"),
-        *("--budget", "80"),
+        *("--budget", "96"),  # twice the 48 that have ended
     ]
     StudyRecord.note(study, tracking_uri="http://tracking:5000")
-    mirrored = ["--tracking-uri", "http://tracking:5000", "--budget", "80"]
+    mirrored = ["--tracking-uri", "http://tracking:5000", "--budget", "96"]
     assert words(decided(study).command) == [*words(found.command)[:-2], *mirrored]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 from scipy.cluster.hierarchy import DisjointSet
 
+from harness.data.files.overlapping_crops import candidates, landmarks, show_one_picture
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import Picture
-from harness.data.pairs.overlapping_crops import candidates, landmarks, show_one_picture
 from harness.errors import UserInputError
 
 HASH_SIDE = 8
