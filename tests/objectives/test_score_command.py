@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
-from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set
+from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set, score_files
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
-from objectives.score import Reference
+from objectives.score import Reference, Score, Scorer, aggregate
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "score.md"
 
@@ -325,22 +325,25 @@ def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) ->
 
 
 def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> None:
-    plain = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json")
-    assert plain.code == 0
-    for file in (folder / "target").iterdir():
-        grey = np.asarray(Image.open(file).convert("L"))
-        Image.fromarray(grey).save(file)
+    """And pictures restored by another program in all 16 bits."""
+    files = [
+        (file, white)
+        for kind, white in (("target", 4095), ("pred", 65535))
+        for file in (folder / kind).iterdir()
+    ]
+    for file, _ in files:
+        Image.fromarray(np.asarray(Image.open(file).convert("L"))).save(file)
     assert score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json").code == 0
-    for file in (folder / "target").iterdir():
-        values = np.rint(np.asarray(Image.open(file)) / 255 * 4095).astype(np.uint16)
+    for file, white in files:
+        values = np.rint(np.asarray(Image.open(file)) / 255 * white).astype(np.uint16)
         Image.fromarray(values).save(file)
-    wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "12.json")
+    wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "16.json")
     assert "read as 12-bit, a guess" in wide.err
-    eight, twelve = (
+    eight, sixteen = (
         json.loads((tmp_path / f"{bits}.json").read_text(encoding="utf-8"))["score"]
-        for bits in (8, 12)
+        for bits in (8, 16)
     )
-    assert twelve == pytest.approx(eight, abs=0.005)
+    assert sixteen == pytest.approx(eight, abs=0.005)
 
 
 def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
@@ -354,3 +357,29 @@ def test_a_mask_is_white_above_half(tmp_path: Path) -> None:
     found = read_set(files, "flow", Bits.of([files]))
     expected = [False, False, False, True, True, True, False, True]
     assert found.mask[0].tolist() == [expected] * 8
+
+
+class Darkness:
+    """An objective of the user's own, of which less is better."""
+
+    name, direction, value_range, weights = "darkness", "minimize", (0.0, 1.0), "random"
+
+    def against(self, reference: Reference) -> Scorer:
+        def scorer(restored: torch.Tensor) -> Score:
+            means = restored.mean((1, 2, 3)).tolist()
+            named = zip(reference.names, means, strict=True)
+            rows = [{"name": name, "score": mean} for name, mean in named]
+            return aggregate(rows, "minimize")
+
+        return scorer
+
+
+def test_where_less_is_better_the_worst_tenth_of_a_folder_is_the_highest(tmp_path: Path) -> None:
+    greys, files = (10, 250, 90), []
+    for number, grey in enumerate(greys):
+        file = tmp_path / f"{number}.png"
+        Image.new("RGB", (64 + number, 64), (grey,) * 3).save(file)
+        files.append(PictureFiles(file.name, file, file, None, file))
+    found = score_files(files, Darkness(), "difference").score
+    assert found.value == pytest.approx(sum(greys) / 3 / 255)
+    assert found.components["worst_tenth"] == pytest.approx(250 / 255)

@@ -9,7 +9,15 @@ from scipy.ndimage import binary_dilation, gaussian_filter, laplace
 
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.laplacian import floors, luma, window_sigma
-from objectives.masks import closed, dilate, moving, region_by_difference, region_from_field, ring
+from objectives.masks import (
+    closed,
+    dilate,
+    moving,
+    region_by_difference,
+    region_from_field,
+    region_from_pair,
+    ring,
+)
 from objectives.score import Reference, aggregate
 
 
@@ -192,3 +200,44 @@ def test_without_inputs_the_blur_depends_on_the_short_side(
     blurred = gaussian_filter(target.numpy(), (0, 0, 2, 2), mode="mirror", radius=(0, 0, 6, 6))
     score = objective.against(Reference(("a",), target, mask, None))(torch.from_numpy(blurred))
     assert score.components["Lrel"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((300, 600), (256, 512)), ((1024, 512), (512, 256)), ((200, 90), (200, 90))],
+)
+def test_movement_is_looked_for_at_a_short_side_of_256_pixels(
+    size: tuple[int, int], small: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Smaller pictures as they are, long ones no smaller than square ones."""
+    seen = []
+
+    def all_moves(moved: np.ndarray, still: np.ndarray) -> np.ndarray:
+        seen.extend([moved.shape, still.shape])
+        return np.ones(still.shape, np.bool_)
+
+    monkeypatch.setattr("objectives.masks.moving", all_moves)
+    picture = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    region = region_from_pair(picture, picture)
+    assert seen == [small, small]
+    assert region.shape == (1, *size)
+    assert region.all()
+
+
+def test_the_window_of_a_long_picture_is_that_of_its_short_side(
+    objective: BoundarySharpness,
+) -> None:
+    """The variance of the 4-neighbour Laplacian within a Gaussian of 2 pixels, in the mask."""
+    target = drawn(1, 3, 120, 500)
+    mask = torch.zeros(1, 1, 120, 500, dtype=torch.bool)
+    mask[..., 40:80, 60:160] = True
+    score = objective.against(Reference(("a",), target, mask, target))(target)
+    maps, where = laplace(luma(target)[0, 0].numpy(), mode="mirror"), dilate(mask)[0, 0].numpy()
+
+    def windowed(values: np.ndarray) -> np.ndarray:
+        return np.asarray(gaussian_filter(values * where, 2.0, mode="mirror", radius=6))
+
+    norm = np.maximum(windowed(np.ones_like(maps)), 1e-6)
+    variance = windowed(maps**2) / norm - (windowed(maps) / norm) ** 2
+    expected = pytest.approx(float(variance[where].mean()), rel=1e-3)
+    assert score.components["laplacian_variance"] == expected

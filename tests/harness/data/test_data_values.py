@@ -19,8 +19,9 @@ from harness.data.check.findings import (
     suggested_direction,
 )
 from harness.data.files.duplicates import Signature, difference_hash
-from harness.data.files.pair_folders import PairFiles, PairFolder
+from harness.data.files.pair_folders import PairFiles, PairFolder, Split
 from harness.data.pairs import splits as held_out
+from harness.data.pairs.cache import fingerprints
 from harness.data.pairs.pair_set import PairSet
 from harness.data.pairs.sizing import centred_crop, sized_pair
 from harness.data.pairs.splits import limit, with_held_out
@@ -229,3 +230,17 @@ def test_every_fifth_original_and_the_last_go_to_val(count: int, val: list[int])
     splits = split_of(groups)
     for names in zip(*groups, strict=True):
         assert [number for number, name in enumerate(names) if splits[name] == "val"] == val
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_another_field_makes_other_prepared_pairs_where_it_is_undone(
+    split: Split, tmp_path: Path
+) -> None:
+    picture, field = tmp_path / "pair.png", tmp_path / "pair.npz"
+    picture.write_bytes(b"the same")
+    pair = PairFiles("pair.png", picture, None, field=field)
+    folder, found = PairFolder(tmp_path, "aligned", {split: (pair,)}), []
+    for content in (b"one", b"another"):
+        field.write_bytes(content)
+        found.append(list(fingerprints(folder)))
+    assert (found[0] == found[1]) == (split == "train")

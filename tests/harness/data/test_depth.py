@@ -13,6 +13,7 @@ from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
 from harness.data.check.facts import file_notes
 from harness.data.check.mend import mend
+from harness.data.files.bit_depth import scaled
 from harness.data.files.folder_bit_depth import bits_of, depth_remark, with_bits
 from harness.data.files.pair_folders import find_pairs
 from harness.data.files.pair_reading import read_halves
@@ -156,3 +157,10 @@ def test_a_16_bit_mask_is_white_where_it_is_brightest(tmp_path: Path, white: int
 def test_notes_name_16_bits_of_colour(tmp_path: Path, bright: np.ndarray) -> None:
     save_colour(widened(bright, 16), tmp_path / "p.png")
     assert file_notes(tmp_path / "p.png", tmp_path) == ["16 bits"]
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_every_value_becomes_the_nearest_of_255(bits: int) -> None:
+    values = np.arange(2**bits, dtype=np.int64).astype(np.uint16)
+    away = scaled(values, bits) / 255 - values / (2**bits - 1)
+    assert np.abs(away).max() <= 0.5 / 255 + 1e-6

@@ -130,16 +130,17 @@ def test_a_shift_by_whole_pixels_gives_the_values_that_stand_there() -> None:
     assert np.abs(found[2:, :-3] - values[:-2, 3:]).max() <= 1
 
 
-def test_clear_pixels_lend_no_colour_to_those_that_are_seen() -> None:
+@pytest.mark.parametrize("white", [255, 4095, 65535])
+def test_clear_pixels_lend_no_colour_to_those_that_are_seen(white: int) -> None:
     """A red figure cut out of green that is not seen: its outline moves, and stays red."""
-    values = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
-    values[..., 1] = 255
-    values[40:120, 30:100] = (255, 0, 0, 255)
-    found = moved(values, field_of(STROKE), "RGBA")
+    values = np.zeros((HEIGHT, WIDTH, 4), np.uint8 if white == 255 else np.uint16)
+    values[..., 1] = white
+    values[40:120, 30:100] = (white, 0, 0, white)
+    found = moved(values, field_of(STROKE), "RGBA", white)
     assert (found[..., 3] != values[..., 3]).any()
-    seen = found[..., 3] > 20
-    assert found[seen][:, 0].min() >= 250
-    assert found[seen][:, 1].max() <= 5
+    seen = found[..., 3] > 0.08 * white
+    assert found[seen][:, 0].min() >= 0.98 * white
+    assert found[seen][:, 1].max() <= 0.02 * white
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "RGBA"])

@@ -146,9 +146,12 @@ def test_only_seeds_that_both_ran_are_compared() -> None:
 
 
 def test_where_less_is_better_the_least_leads() -> None:
-    shown = conclude(
-        [finalist("t3", 0.2), finalist("t4", 0.3), finalist("recommended", 0.25)], "recommended", -1
-    )
+    finalists = [finalist("t3", 0.2), finalist("t4", 0.3), finalist("recommended", 0.25)]
+    shown = conclude(finalists, "recommended", -1, of_both_kinds=True)
     assert shown is not None
-    assert shown.winner == "t3"
+    assert [row.name for row in shown.rows] == ["t3", "recommended", "t4"]
     assert shown.difference.low > 0.04
+    assert shown.ahead_of_runner_up.low > 0.04
+    assert shown.as_is.name == "t3"
+    assert shown.as_is.better
+    assert shown.as_is.difference == shown.difference

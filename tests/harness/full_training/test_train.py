@@ -4,6 +4,7 @@ import csv
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import by_hand
@@ -16,7 +17,7 @@ from harness.data.pairs.prepare import prepare_data
 from harness.data.pairs.sizing import centred_crop
 from harness.errors import HarnessError, UserInputError
 from harness.full_training.stage import StageRun
-from harness.full_training.train import train_fully
+from harness.full_training.train import run_stages, train_fully
 from harness.full_training.view import (
     Checked,
     EpochEnded,
@@ -24,6 +25,8 @@ from harness.full_training.view import (
     Remark,
     StageBegan,
 )
+from harness.paths import TrainingStagePaths
+from harness.training.epochs import Schedule
 from harness.training.networks import build_discriminator, build_generator
 from reports.export.best_yaml import as_yaml, best_config
 from tests.harness.full_training.helpers import (
@@ -145,6 +148,25 @@ def test_the_second_stage_starts_from_the_weights_of_the_first(
         (2, pytest.approx(1e-4)),
         (3, pytest.approx(5e-5)),
     ]
+
+
+def test_every_stage_counts_on_from_all_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's steps: the epochs of all stages in a row."""
+    begun = []
+
+    def stage_run(plan: Any, stage: Any, objective: Any, weights: Any, before: int) -> Any:
+        begun.append(before)
+        return SimpleNamespace(train=lambda *_: SimpleNamespace(ended="finished"))
+
+    monkeypatch.setattr("harness.full_training.train.StageRun", stage_run)
+    monkeypatch.setattr("harness.full_training.train.load_objective", lambda *_: None)
+    paths = TrainingStagePaths(Path("nowhere"))
+    stages = [SimpleNamespace(schedule=Schedule(n, n), paths=paths) for n in (3, 5, 7)]
+    plan: Any = SimpleNamespace(stages=stages, objective="", weights="", device="cpu")
+    plan.config = SimpleNamespace(init_from=())
+    nothing: Any = None
+    run_stages(plan, nothing, nothing, nothing)
+    assert begun == [0, 6, 16]
 
 
 def test_denormals_are_flushed_during_training_only(

@@ -28,6 +28,17 @@ def recorder(plan: SearchPlan, *seconds: float) -> Recorder:
     return Recorder(plan, phase, QuietView())
 
 
+def test_a_finalist_s_limit_is_that_of_finalists(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    phase = recorder(plan, 10, 10, 10).phase
+    phase.study = recorder(plan, 30, 40, 50).phase.study
+    assert Recorder(plan, phase, QuietView()).time_limit() == HUNG * 40
+    phase.study = recorder(plan).phase.study
+    first = Recorder(plan, phase, QuietView())
+    assert first.seconds == []
+    assert first.pace == pytest.approx(10 / TRAIN.steps)
+
+
 def test_the_limit_is_ten_times_the_median_whatever_the_longest_took(tmp_path: Path) -> None:
     plan = make_plan(tmp_path)
     assert recorder(plan, 10, 11, 12, 5000, 9).time_limit() == HUNG * 11

@@ -204,3 +204,24 @@ def test_a_recipe_that_is_too_large_for_the_memory_is_not_queued_again(tmp_path:
     assert trials(tmp_path)[1].user_attrs["cause"] == Cause.OUT_OF_MEMORY
     assert run(make_plan(tmp_path, budget=8)).counts == {"fail": 1, "complete": 8}
     assert runs_of(tmp_path / "fake", 1) == 2
+
+
+class FailsThenTooLarge(TooLarge):
+    """The second recipe fails at first; run again, it needs more memory than there is."""
+
+    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
+        if task.number == 1:
+            raise RuntimeError("a node was lost")
+        if task.number == 8:
+            raise MemoryError("16 GiB")
+        return Instant.run(self, task, report)
+
+
+def test_whether_a_recipe_is_queued_again_is_said_by_its_last_attempt(tmp_path: Path) -> None:
+    assert run(make_plan(tmp_path, budget=7), FailsThenTooLarge).counts["fail"] == 1
+    assert run(make_plan(tmp_path, budget=8), FailsThenTooLarge).counts["fail"] == 2
+    causes = [trials(tmp_path)[number].user_attrs["cause"] for number in (1, 8)]
+    assert causes == [Cause.FAILED, Cause.OUT_OF_MEMORY]
+    recipe = trials(tmp_path)[8].user_attrs["recipe"]
+    run(make_plan(tmp_path, budget=9))
+    assert [one.user_attrs.get("recipe") for one in trials(tmp_path)].count(recipe) == 2

@@ -207,6 +207,22 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
         assert [(m.step, m.value) for m in history] == [(10, 0.1), (20, 0.1)]
 
 
+def test_what_is_delivered_late_has_the_times_of_its_events(runs: Path, tmp_path: Path) -> None:
+    """And the table, which has no history, is that of the last rung."""
+    told = enumerate(written_by(tmp_path, tell), 1)
+    entries = [replace(entry, at=1000 * place) for place, entry in told]
+    store = study_store(runs, "late")
+    store.open(pytest.fail)
+    store.write(entries)
+    own, run_id = [entry for entry in entries if entry.run == "t001"], store.runs["t001"]
+    info = store.client.get_run(run_id).info
+    assert (info.start_time, info.end_time) == (own[0].at, own[-1].at)
+    scored = [entry.at for entry in own if entry.metrics]
+    assert [m.timestamp for m in store.client.get_metric_history(run_id, "score")] == scored
+    table = Path(store.files_of(run_id).download_artifacts("scores.csv")).read_text()
+    assert table.splitlines()[:3] == ["name,value", "step,20", "score,0.2"]
+
+
 def written_by(folder: Path, tell: Callable[[MlflowTracker], None]) -> list[Entry]:
     """What a tracker keeps whose store is away."""
     away = cast(StudyStore, Switched())

@@ -142,6 +142,11 @@ def test_a_score_of_which_less_is_better() -> None:
     assert decided(study).sentence == f"Use t003: {CLOSER} and than doing nothing"
     study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.2))
     assert decided(study).sentence.endswith("no closer than doing nothing, so the blur stays")
+    # The end of its interval that is worse, 0.45, is that of the worse scores.
+    study = make_study(12, direction="minimize", finalists=finals_of(0.1, 0.2, noop=0.445))
+    assert (
+        decided(study).sentence == f"Use t003: {CLOSER}, but perhaps no closer than doing nothing"
+    )
 
 
 def test_an_objective_of_the_users_own_says_nothing_of_blur() -> None:
@@ -224,7 +229,7 @@ HIGH = {"noop": 0.3, "warm_start": 0.2, "oracle": 0.9}
 def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search() -> None:
     study = make_study(50, budget=40, baseline=HIGH)
     options = ["--data", "/my pairs", "--set", "gan_mode=lsgan"]
-    undertaken = Undertaken(trials=40, runs=0, jobs=1, began=0.0, options=options)
+    undertaken = Undertaken(trials=28, runs=12, jobs=1, began=0.0, options=options)
     StudyRecord.note(study, undertaken=undertaken)
     found, best = decided(study), f"t{study.best_trial.number:03d}"
     assert (found.verb, found.trial, found.settings, found.trains) == ("search", None, "", "")
@@ -233,8 +238,11 @@ def test_a_leader_below_the_unchanged_input_is_not_recommended_but_more_search()
     assert ", the picture returned unchanged 0.3000;" in found.why
     assert words(found.command) == [
         *("harness", "search", *options, "--run-dir", "runs", "--study", "boundary-sharpness"),
-        *("--budget", "80"),
+        *("--budget", "96"),  # twice the 48 that have ended
     ]
+    StudyRecord.note(study, tracking_uri="http://tracking:5000")
+    mirrored = ["--tracking-uri", "http://tracking:5000", "--budget", "96"]
+    assert words(decided(study).command) == [*words(found.command)[:-2], *mirrored]
 
 
 def test_a_study_that_kept_no_options_is_searched_on_by_hand() -> None:

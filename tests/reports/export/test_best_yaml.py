@@ -279,6 +279,19 @@ def test_each_kind_of_generator_continues_from_a_warm_start_of_its_own() -> None
         assert "--netG unet_256 " in plain["full_command"]
 
 
+def test_where_every_trial_moves_pixels_the_only_warm_start_is_theirs() -> None:
+    study = empty_study(train=study_attrs()["train"] | {"netG": "warp_unet_128"})
+    add_trial(study, BEST)
+    plain = empty_study()
+    add_trial(plain, BEST)
+    options = known(best_config(plain, 0), "lr_decay_iters", "continue_train")
+    copy = {**SHARED, "options": options, "models": ["pix2pix_warp"]}
+    command = best_config(study, 0, copy)["command"]
+    assert "--model pix2pix_warp " in command
+    for net in ("G", "D_3_lsgan"):
+        assert f"/warm_start/latest_net_{net}.pth ./checkpoints/" in command
+
+
 def test_script_gives_train_py_its_arguments_whatever_the_names(tmp_path: Path) -> None:
     """Run by bash, with a python in its way that only says how it was called."""
     folder = "/it's\ntouch evil; $(touch evil)"
