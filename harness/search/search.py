@@ -318,12 +318,15 @@ def logging_to(file: Path) -> Iterator[None]:
     handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("harness")
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
         yield
     finally:
+        logger.setLevel(level)
+        logger.propagate = propagate
         logger.removeHandler(handler)
         handler.close()
 

@@ -77,6 +77,18 @@ def test_a_path_that_is_not_utf8_reaches_the_log_escaped(tmp_path: Path) -> None
     assert log.read_text(encoding="utf-8").endswith(r"no answer of \udcbe\udcf3" + "\n")
 
 
+def test_the_log_is_the_callers_again_after_a_search(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("harness")
+    before = logger.level, logger.propagate
+    with logging_to(tmp_path / "driver.log"):
+        logger.info("to the file")
+    assert (logger.level, logger.propagate) == before
+    logger.warning("to the caller")
+    assert caplog.messages == ["to the caller"]
+
+
 @pytest.mark.parametrize(
     "url",
     [
