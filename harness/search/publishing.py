@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
-    """The study's description in MLflow, Markdown: the outcome, and all of the guide's settings."""
+    """The study's description in MLflow, Markdown: the outcome, and all recipes."""
     from reports.record.queries import completed, params_of, score_of
     from reports.record.trial import TrialRecord
 
@@ -41,7 +41,7 @@ def study_note(study: "Study", outcome: SearchOutcome) -> str:
     ]
     if not rows:
         return outcome_note(outcome)
-    return "\n".join([outcome_note(outcome), "", "### The guide's settings", "", *HEAD, *rows])
+    return "\n".join([outcome_note(outcome), "", "### The recipes", "", *HEAD, *rows])
 
 
 def outcome_note(outcome: SearchOutcome) -> str:

@@ -98,7 +98,7 @@ def test_the_trials_stand_under_their_study(page: Any, served: Served) -> None:
     parent.get_by_role("button").first.click()
     page.locator(".ag-row", has_text="L1=").nth(8).wait_for()
     page.get_by_role("link", name="portraits <b>").last.click()
-    page.get_by_text("The recipes and the winner").wait_for(state="attached")
+    page.get_by_text("The recipes", exact=True).wait_for(state="attached")
     text = page.locator("body").inner_text()
     assert "Child runs" in text
     assert "12 of 12 trials are done" in text
