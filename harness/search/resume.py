@@ -12,9 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.errors import HarnessError, UserInputError
 from harness.search.finalists import finished_runs
 from harness.search.plan import SearchPlan
-from harness.study.study import counted
 from reports.record.baseline import Baseline
-from reports.record.queries import ENDED
+from reports.record.queries import ENDED, trials_of
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, TrialRecord, enqueued_params
 
@@ -35,7 +34,7 @@ def check_budget(plan: SearchPlan, study: Study) -> None:
     Raises:
         UserInputError: it has not, since more trials have ended than it leaves to the search.
     """
-    ended, runs = counted(study), plan.final_runs
+    ended, runs = len(trials_of(study, *ENDED)), plan.final_runs
     if ended > plan.search_budget and finished_runs(study) < runs:
         raise UserInputError(
             f"{ended} trials of {plan.config.study} have ended, and confirming the finalists takes "
@@ -91,7 +90,7 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     names = [name for name in WARM_STARTS if made_then[name] != made_now[name]]
     if not names:
         return
-    if not study.get_trials(deepcopy=False, states=ENDED):
+    if not trials_of(study, *ENDED):
         return
     folder = plan.paths.warm_start.folder
     shutil.rmtree(folder, ignore_errors=True)

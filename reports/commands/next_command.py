@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optuna import Study
-from optuna.trial import TrialState
 
 from reports.commands.recorded_paths import data_of
 from reports.commands.train_py import (
@@ -14,7 +13,7 @@ from reports.commands.train_py import (
     quoted,
 )
 from reports.record.names import moves_pixels, trial_name
-from reports.record.queries import settings_of, trials_of, winning_trial
+from reports.record.queries import ENDED, settings_of, trials_of, winning_trial
 from reports.record.study import StudyRecord
 
 
@@ -60,7 +59,7 @@ def search_command(study: Study, where: Where) -> str:
     mirror = ["--tracking-uri", record.tracking_uri] if record.tracking_uri else []
     given = [*record.undertaken.options, *study_options(study, where), *mirror]
     # The last search may have had a smaller budget than one before it.
-    trials = max(record.ours.budget, len(trials_of(study, TrialState.COMPLETE, TrialState.PRUNED)))
+    trials = max(record.ours.budget, len(trials_of(study, *ENDED)))
     return line(["harness", "search", *given, "--budget", f"{2 * trials}"])
 
 

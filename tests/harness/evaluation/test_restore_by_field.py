@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, device
 
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import Picture
@@ -193,6 +193,10 @@ class Knowing(WarpUnet):
         return self.known[:, :2], self.known[:, 2:]
 
 
+def maps_in(picture: Picture, known: Tensor) -> Tensor:
+    return find_maps(Knowing(known), picture, WIDTH, device("cpu"))
+
+
 def test_steps_from_pixel_to_pixel_of_a_field_are_not_enlarged() -> None:
     """They would show as waves; in a picture of the field's own width all stays as it is."""
     smooth = torch.zeros(1, 5, WIDTH, WIDTH)
@@ -202,7 +206,7 @@ def test_steps_from_pixel_to_pixel_of_a_field_are_not_enlarged() -> None:
     rough[:, :2] += board
     for times, most in ((1, 0.3), (3, 0.1)):
         picture = portrait(times * WIDTH, times * WIDTH)
-        found = find_maps(Knowing(rough), picture, WIDTH, torch.device("cpu"))
+        found = maps_in(picture, rough)
         apart = (found - smooth)[:, :2].norm(dim=1)
         assert float(apart[:, 20:-20, 20:-20].max()) < most
         assert (float(apart.mean()) > 0.2) == (times == 1)
@@ -216,11 +220,11 @@ def test_trembling_counts_as_no_displacement() -> None:
     maps[:, 2:] *= 0.9 / 255 / maps[:, 2:].norm(dim=1).max()
     for side in (WIDTH, 200):
         picture = portrait(side, side)
-        assert not find_maps(Knowing(maps), picture, WIDTH, torch.device("cpu")).any()
-        stronger = find_maps(Knowing(40 * maps), picture, WIDTH, torch.device("cpu"))
+        assert not maps_in(picture, maps).any()
+        stronger = maps_in(picture, 40 * maps)
         assert stronger[:, :2].any()
         assert stronger[:, 2:].any()
         even = torch.zeros(1, 5, WIDTH, WIDTH)
         even[:, 0] = 0.0011 * WIDTH  # above twice that, in a picture of any size
-        found = find_maps(Knowing(even), picture, WIDTH, torch.device("cpu"))
+        found = maps_in(picture, even)
         torch.testing.assert_close(found, even)
