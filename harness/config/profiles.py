@@ -16,8 +16,10 @@ QUICK = TrainSettings(
     ema_every=4,
     perceptual_layers=("relu1_1", "relu2_1"),
     perceptual_window=48,
-    warm_start_steps=600,
+    # A generator that moves pixels then knows where each picture was changed (docs/evidence.md).
+    warm_start_steps=900,
     warm_discriminator_steps=100,
+    warm_start_lr_warp=4e-4,
 )
 
 STANDARD = QUICK.model_copy(
@@ -34,6 +36,7 @@ STANDARD = QUICK.model_copy(
         "perceptual_window": None,
         "warm_start_steps": 6000,
         "warm_discriminator_steps": 1000,
+        "warm_start_lr_warp": 2e-4,
     }
 )
 

@@ -110,6 +110,9 @@ class TrainSettings(Frozen):
     perceptual_window: Side | None = Field(description="side of the square compared; None: all")
     warm_start_steps: Steps = Field(description="steps of the study's shared warm start")
     warm_discriminator_steps: Steps = Field(description="the last of them, all depths beside")
+    warm_start_lr_warp: float = Field(
+        default=2e-4, gt=0, description="of the warm start of a generator that moves pixels"
+    )
 
     def longer(self, times: float) -> "TrainSettings":
         """The same training, `times` as long, scored at its former and its new end."""

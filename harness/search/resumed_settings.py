@@ -10,7 +10,7 @@ from harness.study.database import open_to_read, reading_url
 from harness.study.study import checked, find_study
 from reports.record.study import StudyRecord, StudySetup
 
-LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps")
+LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps", "warm_start_lr_warp")
 """Training settings that only the profile can set."""
 
 

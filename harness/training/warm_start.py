@@ -46,7 +46,7 @@ ProgressCallback = Callable[[int, int], None]
 BLURRING = TrialParams(
     lambda_L1=500, lambda_perceptual=0, n_layers_D=3, gan_mode="vanilla", lr=1e-4
 )
-# Parameters for a generator that moves pixels, which does not blur.
+# Parameters for a generator that moves pixels, which does not blur; `warm_start_lr_warp` is its lr.
 FINDING = TrialParams(lambda_L1=100, lambda_perceptual=0, n_layers_D=3, gan_mode="lsgan", lr=2e-4)
 
 
@@ -112,7 +112,9 @@ def make_warm_start(
     if isinstance(generator, UnetGenerator):
         init_as_copy(generator)
     generator.to(device)
-    params = FINDING if kind_of(settings.netG) == WARP else BLURRING
+    params = BLURRING
+    if kind_of(settings.netG) == WARP:
+        params = FINDING.model_copy(update={"lr": settings.warm_start_lr_warp})
     discriminator = build_discriminator(settings, params.n_layers_D, seed).to(device)
     model: Pix2Pix | CapturedStep
     model = started = Pix2Pix.start(generator, discriminator, params, settings, None)

@@ -33,8 +33,8 @@ from reports.texts.recorded import recorded
 from reports.texts.translations import Translate, glossary_words, translator
 
 UNUSED = {
-    "none": ("warm_start_steps", "warm_discriminator_steps"),
-    "init-from": ("warm_start_steps",),
+    "none": ("warm_start_steps", "warm_discriminator_steps", "warm_start_lr_warp"),
+    "init-from": ("warm_start_steps", "warm_start_lr_warp"),
 }
 """Training settings that concern no trial, by what trials begin with."""
 

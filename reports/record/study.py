@@ -64,6 +64,7 @@ class Train(Part):
     precision: Literal["float32", "tf32", "bfloat16"]
     warm_start_steps: int
     warm_discriminator_steps: int
+    warm_start_lr_warp: float = 2e-4  # of every study of earlier versions
 
     @model_validator(mode="wrap")
     @classmethod

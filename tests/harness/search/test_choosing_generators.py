@@ -127,6 +127,7 @@ OLD_LENGTHS = {
     "rungs": [20, 30],
     "warm_start_steps": 9,
     "warm_discriminator_steps": 4,
+    "warm_start_lr_warp": 3e-4,
 }
 
 
@@ -146,6 +147,7 @@ def test_a_study_goes_on_with_the_lengths_that_it_began_with(pairs: Path, tmp_pa
     train = plan.trial_plan.train
     assert (train.steps, train.rungs) == (30, (20, 30))
     assert (train.warm_start_steps, train.warm_discriminator_steps) == (9, 4)
+    assert train.warm_start_lr_warp == 3e-4
     # The profile's other settings are still compared.
     with pytest.raises(UserInputError, match="training settings: go on"):
         check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).setup)

@@ -278,6 +278,7 @@ def test_a_study_without_a_warm_start_speaks_of_none() -> None:
     own = Page(render(make_study(8, warm_start="init-from"))).text
     assert "warm_discriminator_steps" in own
     assert "warm_start_steps" not in own
+    assert "warm_start_lr_warp" not in own
     assert "warm_start_steps" in Page(render(make_study(8))).text
 
 
