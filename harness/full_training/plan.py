@@ -15,7 +15,7 @@ from harness.paths import (
     TrainingStagePaths,
     check_run_dir,
 )
-from harness.search.resolve import choose_objective, choose_weights, weights_remark
+from harness.search.resolve import choose_objective, choose_weights, trunks_of, weights_remark
 from harness.tracking.client import check_tracking_uri, ignored_variable
 from reports.commands.train_py import GUIDE_EPOCHS
 from search_spaces.checks import check_combination
@@ -106,7 +106,8 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
 
     device = resolve_device(config.device)
     objective = config.objective or trusted_objective(config.config, best)
-    weights = choose_weights(config.weights, objective)
+    trunks = trunks_of(objective)
+    weights = choose_weights(config.weights, trunks)
     choose_objective(objective, weights)
     if config.init_from:
         from harness.training.init_from import check_fits
@@ -130,7 +131,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
         device=device,
         data=f"{prepared[0].n_train} + {prepared[0].n_val} pairs of {prepared[0].source}",
         remarks=(
-            *weights_remark(weights, config.weights, objective),
+            *weights_remark(weights, config.weights, trunks),
             *ignored_variable(config.tracking_uri),
         ),
         facts={

@@ -150,9 +150,10 @@ def assemble(
     """
     device, devices, slots = places
     train = resolve.on_device(train, device)
-    weights = resolve.choose_weights(config.weights, config.objective)
-    goal = resolve.choose_objective(config.objective, weights)
     external = choose_trainer(config, space, train)
+    trunks = resolve.trunks_of(config.objective, external is not None)
+    weights = resolve.choose_weights(config.weights, trunks)
+    goal = resolve.choose_objective(config.objective, weights)
     start = start_of(config, external)
     data = prepare(config, train)
     paths = RunPaths(config.run_dir).study(config.study)
@@ -161,7 +162,7 @@ def assemble(
         space=space,
         recipes={},
         remarks=(
-            *resolve.weights_remark(weights, config.weights, config.objective),
+            *resolve.weights_remark(weights, config.weights, trunks),
             *resolve.packing_remark(config, slots, device),
         ),
         setup=setup_of(

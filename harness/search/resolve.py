@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 # The default network of LPIPS, and the network of the perceptual term.
 TRUNKS = ("alexnet", "vgg19")
+NETWORKS = {
+    "alexnet": "AlexNet",
+    "vgg16": "VGG16",
+    "vgg19": "VGG19",
+    "squeezenet1_1": "SqueezeNet",
+}
 # `--finalists auto`: how many settings are confirmed, and the maximum share of the budget for it.
 FINALISTS = 3
 FINAL_SHARE = 0.25
@@ -138,13 +144,20 @@ def on_device(train: TrainSettings, device: str) -> TrainSettings:
     return train
 
 
-def choose_weights(policy: str, objective: str = "boundary_sharpness") -> Weights:
-    """Resolve `--weights`: pretrained networks, or random ones if those are unavailable."""
+def trunks_of(objective: str, external: bool = False) -> tuple[str, ...]:
+    """The pretrained networks that a search uses: the objective's, and that of the perceptual term
+    unless another program trains."""
     from objectives.loading import trunk_of
+
+    return trunk_of(objective), *(() if external else TRUNKS[1:])
+
+
+def choose_weights(policy: str, trunks: tuple[str, ...]) -> Weights:
+    """Resolve `--weights`: pretrained networks, or random ones if one of them is unavailable."""
     from objectives.weights import resolve_weights
 
     with as_user_input_error(FileNotFoundError):
-        return resolve_weights(policy, (trunk_of(objective), TRUNKS[1]))
+        return resolve_weights(policy, trunks)
 
 
 def choose_objective(name: str, weights: Weights) -> "Goal":
@@ -155,17 +168,15 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
         return goal_of(name, weights)
 
 
-def weights_remark(weights: Weights, policy: str, objective: str) -> tuple[str, ...]:
+def weights_remark(weights: Weights, policy: str, trunks: tuple[str, ...]) -> tuple[str, ...]:
     """A message if random networks stand in for pretrained ones. `policy`: the `--weights`."""
-    from objectives.loading import trunk_of
-
     if weights == "pretrained":
         return ()
-    trunk = {"alexnet": "AlexNet", "vgg16": "VGG16", "squeezenet1_1": "SqueezeNet"}
+    named = " and ".join(NETWORKS[trunk] for trunk in trunks)
     why = "as asked" if policy == "random" else "not cached, and cannot be downloaded"
     return (
-        f"WEIGHTS ARE RANDOM: seeded networks replace the pretrained {trunk[trunk_of(objective)]} "
-        f"and VGG19 ({why}). Scores compare within this study only; all is marked weights: random.",
+        f"WEIGHTS ARE RANDOM: a seeded network replaces each pretrained one ({named}; {why}). "
+        "Scores compare within this study only; all is marked weights: random.",
     )
 
 

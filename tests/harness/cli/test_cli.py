@@ -282,14 +282,14 @@ def test_a_dry_run_says_in_ten_lines_what_would_be_done(
         "Settings": "9 recipes, then tpe varies lambda_L1, lambda_perceptual, n_layers_D, "
         "gan_mode, lr",
         "Generator": "unet_128 (repaints), warp_unet_128 (moves pixels), each from a warm start of "
-        "600 steps",
+        "900 steps",
         "Finalists": "15 runs on 3 fresh seeds: best 3 (with recipe warp), best that repaints, "
         "recommended",
         "Results": "runs/boundary-sharpness (report.html, best.yaml), MLflow in runs/mlflow.db",
-        "Time": "about 10 min: warm start 2 min, trials 4 min if half stop early, finalists 4 min",
+        "Time": "about 11 min: warm start 3 min, trials 4 min if half stop early, finalists 4 min",
     }
     assert lines[8].startswith("WEIGHTS ARE RANDOM: ")
-    assert "AlexNet and VGG19 (as asked)" in lines[8]
+    assert "(AlexNet and VGG19; as asked)" in lines[8]
     assert not (tmp_path / "runs").exists()
 
 

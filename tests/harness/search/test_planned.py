@@ -39,8 +39,9 @@ MEASURED = {
         "ema_every": 4,
         "perceptual_layers": FIVE_LAYERS[:2],
         "perceptual_window": 48,
-        "warm_start_steps": 600,
+        "warm_start_steps": 900,
         "warm_discriminator_steps": 100,
+        "warm_start_lr_warp": 4e-4,
     },
     "standard": {
         **sizes("unet_256", 64, 256),
@@ -51,6 +52,7 @@ MEASURED = {
         "perceptual_window": None,
         "warm_start_steps": 6000,
         "warm_discriminator_steps": 1000,
+        "warm_start_lr_warp": 2e-4,
     },
     "full": {
         **sizes("unet_256", 64, 512),
@@ -61,6 +63,7 @@ MEASURED = {
         "perceptual_window": None,
         "warm_start_steps": 12000,
         "warm_discriminator_steps": 1500,
+        "warm_start_lr_warp": 2e-4,
     },
 }
 
