@@ -20,15 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from optuna.trial import TrialState
-
 from benchmarks.scaffold import describe_machine, result_file, save_result
-from harness.evaluation.paired_comparison import paired_interval
-from harness.search.finalists import final_trials
-from harness.study.study import read_study
-from reports.record.names import MOVING
-from reports.record.trial import FinalistRun
 
 COMMAND = "harness search --budget 50 --seed {seed}"
 
@@ -48,23 +40,7 @@ def search(seed: int, folder: Path) -> dict[str, Any]:
         "wall_seconds": round(time.perf_counter() - began),
         "load_at_the_end": round(os.getloadavg()[0], 1),
         **told(outcome),
-        "lead_over_warp": lead_over_warp(folder, outcome["finalists"]["rows"][0]["name"]),
     }
-
-
-def lead_over_warp(folder: Path, winner: str) -> dict[str, float] | None:
-    """The lead of the winner over the recipe `warp`; None if that was not confirmed as often."""
-    study = read_study(folder)
-    scores: dict[str, dict[str, list[float]]] = {winner: {}, MOVING: {}}
-    for trial in final_trials(study, TrialState.COMPLETE):
-        run = FinalistRun.of(trial)
-        for name in {run.finalist, run.recipe} & scores.keys():
-            scores[name][str(run.seed)] = [one.score or 0.0 for one in run.per_image]
-    ours = scores[MOVING]
-    if ours.keys() != scores[winner].keys():
-        return None
-    differences = [np.subtract(run, ours[seed]) for seed, run in scores[winner].items()]
-    return paired_interval(np.array(differences)).as_data()
 
 
 def told(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -77,6 +53,7 @@ def told(outcome: dict[str, Any]) -> dict[str, Any]:
         "unchanged": finals["noop"],
         "score": best["mean"],
         "lead": finals["difference"],
+        "lead_over_warp": finals["ahead_of_warp"],
         "remedy": bool(finals["better"] and best["mean"] > finals["noop"]),
         "as_is": as_is and {key: as_is[key] for key in ("name", "difference", "verdict")},
         "finalists": [

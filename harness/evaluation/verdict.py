@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.evaluation.paired_comparison import level_for, mean_interval, paired_interval
 from reports.record.finalists import AsIs, FinalistRow, Interval, Ranked
-from reports.record.names import moves_pixels
+from reports.record.names import MOVING, moves_pixels
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def conclude(
     better = lead is not None and lead.low > 0
     second = ranked[1] if len(ranked) > 1 else None
     ahead = difference(ranked[0], second, level, sign) if second else None
+    warp = next((one for one in ranked if one.recipe == MOVING and one is not ranked[0]), None)
     return Ranked(
         rows=[row(one) for one in [*ranked, *(o for o in finalists if o not in ranked)]],
         baseline=baseline,
@@ -73,6 +74,7 @@ def conclude(
         runner_up=second.name if second else None,
         difference=lead,
         ahead_of_runner_up=ahead,
+        ahead_of_warp=difference(ranked[0], warp, level, sign) if warp else None,
         level=level,
         better=better,
         verdict=sentence(challengers[0], judged_baseline, lead),

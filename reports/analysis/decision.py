@@ -213,9 +213,20 @@ def confirmed(
         setting.trial,
         sentence,
         "" if verb == "keep" else described(in_short, setting.params, say),
-        why,
+        why + (over_warp(finals, say) if verb == "use" and setting.moves else ""),
         training_command(study, setting.trial, where),
     )
+
+
+def over_warp(finals: Finalists, say: Translate) -> str:
+    """Whether the winner owes its lead to its settings, or to moving pixels as the recipe does."""
+    lead = finals.ahead_of_warp
+    if lead is None:
+        return ""
+    if lead.low > 0:
+        return say("over_warp_better", **size_of_lead(lead)[1])
+    ends = {"low": number(lead.low), "high": number(lead.high)}
+    return say("over_warp_undecided", difference=signed(lead.mean), **ends)
 
 
 def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:

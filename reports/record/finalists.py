@@ -69,6 +69,8 @@ class Ranked(Part):
         rows: the finalists, the best first, then those that cannot win.
         baseline: name of the finalist that the others are to beat.
         difference: of the winner, or the best challenger, to the baseline; None for too few runs.
+        ahead_of_warp: the winner's lead over the recipe `warp`; None if that wins or is no
+            finalist.
         level: of the intervals, which allows for the winner's having been chosen.
         as_is: the same of those that repaint; None where that is no question.
     """
@@ -79,6 +81,7 @@ class Ranked(Part):
     runner_up: str | None
     difference: Interval | None
     ahead_of_runner_up: Interval | None
+    ahead_of_warp: Interval | None = None
     level: float
     better: bool
     verdict: str

@@ -137,6 +137,27 @@ def test_one_run_is_no_verdict(missing: str) -> None:
     assert conclude(few, "recommended") is None
 
 
+@pytest.mark.parametrize(("sign", "mean"), [(1, 0.3), (-1, 0.2)])
+def test_the_winner_is_also_compared_with_the_recipe_that_moves_pixels(
+    sign: int, mean: float
+) -> None:
+    others = [finalist("warp", 0.26, trial=8), finalist("recommended", 0.25)]
+    found = conclude([finalist("t3", mean), *others], "recommended", sign)
+    assert found is not None
+    assert found.ahead_of_warp is not None
+    assert found.ahead_of_warp.mean == pytest.approx(sign * (mean - 0.26), abs=2e-3)
+    assert found.level == pytest.approx(0.975)
+    cells = [
+        sign * np.subtract(finalist("t3", mean).scores[seed], others[0].scores[seed])
+        for seed in SEEDS
+    ]
+    _, low, high = crossed_interval(np.array(cells), 0.975)
+    assert (found.ahead_of_warp.low, found.ahead_of_warp.high) == pytest.approx((low, high))
+    won = conclude([finalist("t3", 0.255), *others], "recommended")
+    assert won is not None
+    assert (won.winner, won.ahead_of_warp) == ("warp", None)
+
+
 def test_only_seeds_that_both_ran_are_compared() -> None:
     late = finalist("t3", 0.3, scores={seed: [0.3, 0.31] for seed in (12, 13, 14)})
     early = finalist("recommended", 0.2, scores={11: [9.0, 9.0], 12: [0.2, 0.21], 13: [0.2, 0.21]})

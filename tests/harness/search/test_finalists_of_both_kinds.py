@@ -255,7 +255,10 @@ def test_both_answers_in_terminal_record_mlflow_and_report(usual: Searched) -> N
     assert decision is not None
     assert decision.as_is is not None
     assert (decision.trial, decision.verb) == (held["trial"], "use")
-    assert decision.why.endswith("the picture returned unchanged 0.2100.")
+    assert decision.why.endswith(
+        "the picture returned unchanged 0.2100. It leads the recipe warp, whose generator moves "
+        "pixels too, by 0.0093 (0.0093 to 0.0093)."
+    )
     assert "0.2100 of the picture returned unchanged" in decision.as_is.why
     one, other = decision.answers
     assert (held["decision"], held["as_is"]["decision"]) == (one, other)

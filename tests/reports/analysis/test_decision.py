@@ -184,6 +184,27 @@ def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.01, 0.03, "is not reliable (+0.0100, -0.0100 to 0.0300)."),
+        (-0.03, -0.01, "is not reliable (-0.0200, -0.0300 to -0.0100)."),
+        (0.02, 0.04, "It leads the recipe warp, whose generator moves pixels too, by 0.0300 "),
+    ],
+)
+def test_a_winner_that_moves_pixels_is_set_beside_the_plain_recipe_that_does(
+    low: float, high: float, said: str
+) -> None:
+    ahead = {"mean": (low + high) / 2, "low": low, "high": high}
+    finals = finals_of(0.1, 0.2, noop=0.35, as_is=(-0.01, 0.02), ahead_of_warp=ahead)
+    found = decided(study_of_both_kinds(finalists=finals))
+    assert said in found.why
+    assert found.as_is is not None
+    assert "warp" not in found.as_is.why
+    repainting = finals_of(0.1, 0.2, noop=0.35, ahead_of_warp=ahead)
+    assert "warp" not in decided(make_study(12, finalists=repainting)).why
+
+
 def test_train_py_as_it_is_may_have_a_better_setting_too() -> None:
     finals = finals_of(0.1, 0.2, noop=0.35, as_is=(0.01, 0.03))
     found = decided(study_of_both_kinds(finalists=finals)).as_is
