@@ -12,6 +12,7 @@ from reports.analysis.decision import Decision
 from reports.commands.next_command import needs_pictures
 from reports.commands.train_py import PLACEHOLDER_DATA, quoted
 from reports.record.names import BLURRING, RECOMMENDED, trial_name
+from reports.texts.numbers import number
 from reports.texts.translations import LANGUAGES, translator
 
 if TYPE_CHECKING:
@@ -247,13 +248,13 @@ def table(outcome: SearchOutcome) -> list[str]:
             return []
         return ["No trial has completed: there is no best configuration yet."]
     rows = [
-        (row.label, trial_name(row.number), f"{row.value:.4f}", settings(row.params))
+        (row.label, trial_name(row.number), number(row.value), settings(row.params))
         for row in standings(outcome)
     ]
-    rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
+    rows += [(label, "", number(value), "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
-        wrapped(f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip(), "      ")
+        wrapped(f"  {label:<{width}}  {number:<5} {value:<6}  {text}".rstrip(), "      ")
         for label, number, value, text in rows
     ]
 
@@ -265,9 +266,9 @@ def front_lines(outcome: SearchOutcome) -> list[str]:
     names = list(outcome.front[0].values)
     lines = [f"The front, beaten by none in both {' and '.join(names)}; --trial N exports one:"]
     for point in sorted(outcome.front, key=lambda point: -point.values[names[0]]):
-        values = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
+        values = "  ".join(f"{name} {number(value)}" for name, value in point.values.items())
         lines.append(
-            f"  {trial_name(point.number)}  {values}  score {point.score:.4f}  "
+            f"  {trial_name(point.number)}  {values}  score {number(point.score)}  "
             f"{settings(point.params)}"
         )
     return lines
@@ -285,11 +286,11 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
     ]
     width = max(len(names[row.name]) for row in found.rows)
     for row in found.rows:
-        mean = "diverged" if row.mean is None else f"{row.mean:.4f}"
-        text = f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}"
+        mean = "diverged" if row.mean is None else number(row.mean)
+        text = f"  {names[row.name]:<{width}}  {mean:<6}  {settings(row.params)}"
         lines.append(wrapped(text, "      "))
     if found.noop is not None:
-        lines.append(f"  {'the input unchanged':<{width}}  {found.noop:.4f}")
+        lines.append(f"  {'the input unchanged':<{width}}  {number(found.noop)}")
     return lines
 
 

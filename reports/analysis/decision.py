@@ -35,7 +35,7 @@ from reports.record.queries import (
     winning_trial,
 )
 from reports.record.study import StudyRecord
-from reports.texts.numbers import number, short, signed
+from reports.texts.numbers import number, short, signed, unsigned
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
@@ -348,8 +348,8 @@ def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:
     found = "better" if low > 0 else "worse" if high < 0 else "undecided"
     if found == "worse":
         low, high = -high, -low
-    size = signed(lead.mean) if found == "undecided" else number(abs(lead.mean))
-    return found, {"difference": size, "low": number(low), "high": number(high)}
+    size = signed(lead.mean) if found == "undecided" else unsigned(abs(lead.mean))
+    return found, {"difference": size, "low": unsigned(low), "high": unsigned(high)}
 
 
 def how_confirmed(finals: Finalists) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from reports.record.queries import (
 )
 from reports.record.study import StudyRecord, StudySetup
 from reports.record.trial import TrialRecord
+from reports.texts.numbers import unsigned
 from reports.texts.translations import Translate, translator
 
 Config = dict[str, Any]
@@ -268,7 +269,7 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     difference = sign * (score_of(trial) - score_of(baseline))
     word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
     return (
-        f"{word} the guide's {RECOMMENDED} setting by {abs(difference):.4f} in one run each; "
+        f"{word} the guide's {RECOMMENDED} setting by {unsigned(abs(difference))} in one run each; "
         "not confirmed by repeats"
     )
 

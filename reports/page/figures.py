@@ -54,7 +54,7 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
             [0, max(1, len(frame) - 1)],
             [value, value],
             line={"dash": dash, "color": "ink", "width": 1},
-            hovertemplate=f"{safe(say(name))}: %{{y:.4f}}<extra></extra>",
+            hovertemplate=f"{safe(say(name))}: %{{y:.4r}}<extra></extra>",
         )
         for name, value, dash in levels(summary)
     ]
@@ -121,7 +121,7 @@ def course(rungs: Sequence[RungRecord], say: Translate) -> Figure:
         say("score"),
         [rung.step for rung in rungs],
         [rung.value for rung in rungs],
-        hovertemplate="%{y:.4f}<extra></extra>",
+        hovertemplate="%{y:.4r}<extra></extra>",
         line={"color": "accent", "width": 2},
     )
     return {"data": [line], "layout": axes(say("step"), say("score"), legend=False)}
