@@ -29,13 +29,16 @@ log = logging.getLogger(__name__)
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
     """The study's description in MLflow, Markdown: the outcome, and all recipes."""
-    from reports.record.queries import completed, params_of, score_of
+    from reports.record.queries import completed, score_of, settings_of
     from reports.record.trial import TrialRecord
 
     named = {TrialRecord.of(trial).recipe: trial for trial in completed(study)}
     rows = [
         row_of(
-            starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)
+            starred(outcome, trial.number, recipe),
+            trial.number,
+            score_of(trial),
+            settings_of(trial),
         )
         for recipe, trial in sorted(named.items(), key=lambda pair: pair[1].number)
         if recipe is not None

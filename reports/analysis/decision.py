@@ -20,7 +20,7 @@ from reports.commands.next_command import (
     training_command,
 )
 from reports.record.finalists import FinalistRow, Finalists, Interval
-from reports.record.names import RECOMMENDED, moves_pixels, trial_name
+from reports.record.names import PARAMS, RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
     ENDED,
     as_is_trial,
@@ -35,10 +35,11 @@ from reports.record.queries import (
     winning_trial,
 )
 from reports.record.study import StudyRecord
-from reports.texts.numbers import number, short, signed, unsigned
+from reports.texts.numbers import number, short, signed, unsigned, value
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
+U_NETS = ("unet_128", "unet_256")
 OWN_OBJECTIVE = "boundary_sharpness"
 """The objective that measures blur: of no other may the words say that the blur stays."""
 
@@ -368,10 +369,19 @@ def measures_blur(study: Study) -> bool:
 
 
 def short_settings(settings: Mapping[str, Any], say: Translate) -> str:
-    """The five settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`."""
+    """The settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`.
+
+    With what the space varies beside the five, `beta1 0.9`, but no U-Net, the usual generator.
+    """
     l1, perceptual, lr = (short(settings[key]) for key in ("lambda_L1", "lambda_perceptual", "lr"))
     layers = say("layers", count=settings["n_layers_D"])
-    return f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
+    beside = [
+        f"{name} {value(entry)}"
+        for name, entry in settings.items()
+        if name not in PARAMS and not str(entry).endswith(U_NETS)
+    ]
+    five = f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
+    return ", ".join([five, *beside])
 
 
 def described(in_short: str, settings: Mapping[str, Any], say: Translate) -> str:

@@ -7,7 +7,6 @@ import pandas as pd
 from reports.analysis.summary import Summary
 from reports.page.figure_elements import Figure, axes, points, safe, trace
 from reports.page.figures_by_setting import parallel, slice_of
-from reports.record.names import PARAMS
 from reports.record.trial import RungRecord
 from reports.texts.numbers import short
 from reports.texts.translations import Translate
@@ -22,7 +21,7 @@ def all_figures(
     if len(done) + len(stopped_in(frame)) > 1:
         figures["history"] = history(frame, summary, say)
     alike = done[done["trial"].isin(summary.alike)]
-    for name in PARAMS:
+    for name in summary.settings:
         if alike[name].nunique() > 1:
             figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
     if len(alike) > 1:

@@ -24,7 +24,7 @@ from reports.page.live import Live
 from reports.page.look_result import result as judged_by_eyes
 from reports.page.picture_strip import shown_pictures
 from reports.page.rendering import script_json, template, unbroken
-from reports.record.names import PARAMS, RECOMMENDED
+from reports.record.names import RECOMMENDED
 from reports.record.queries import winning_trial
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
@@ -116,7 +116,7 @@ def render(
         strip=pictures.strip,
         pictures=pictures.pictures,
         setting_name=partial(setting_name, say=say),
-        params=PARAMS + (("netG",) if summary.both else ()),
+        params=summary.settings,
         config=config,
         setup=record.ours,
         provenance=provenance(record, say),
