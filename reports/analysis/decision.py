@@ -29,6 +29,7 @@ from reports.record.queries import (
     recipe_trial,
     score_of,
     settings_of,
+    shut_out,
     sign_of,
     trials_by_score,
     trials_of,
@@ -85,6 +86,9 @@ class Decision:
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     """What a study's record lets a person decide, whatever state the study is in."""
     found = decided(study, say, where)
+    if names := ", ".join(trial_name(trial.number) for trial in shut_out(study)):
+        left_out = say("guarded", names=names)
+        found = replace(found, why=f"{found.why} {left_out}".strip())
     if found.trial is None or found.verb == "wait":
         return found
     return replace(found, trains=length_of_training(study, found.trial, say))

@@ -102,7 +102,7 @@ def as_markdown(frame: pd.DataFrame) -> str:
     """The columns that a person reads, as a Markdown table: without the components."""
     columns = list(frame.columns)
     head = columns[: columns.index("seconds") + 1]
-    unread = {"last_value", "step", "feasible"}
+    unread = {"last_value", "step", *(["feasible"] if frame["feasible"].all() else [])}
     short = frame[[*(name for name in head if name not in unread), "reason"]]
     lines = [list(short.columns), ["---"] * len(short.columns)]
     lines += [[cell(value) for value in row] for row in short.itertuples(index=False)]

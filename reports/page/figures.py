@@ -39,12 +39,13 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
     """Score by trial, the best so far, and the levels that every score is compared with."""
     done = frame[frame["score"].notna()]
     stopped = stopped_in(frame)
-    best = (summary.sign * (summary.sign * done["score"]).cummax()).tolist()
+    may_win = done[done["feasible"]]
+    best = summary.sign * (summary.sign * may_win["score"]).cummax()
     line = {"shape": "hv", "color": "good", "width": 2}
     data = [
         points(done, "trial", "score", say("completed"), "accent", 8),
         points(stopped, "trial", "last_value", say("pruned_at_last"), "muted", 5),
-        trace("lines", say("best_so_far"), done["trial"], best, line=line, hoverinfo="skip"),
+        trace("lines", say("best_so_far"), may_win["trial"], best, line=line, hoverinfo="skip"),
     ]
     data += [
         trace(

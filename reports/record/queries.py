@@ -58,6 +58,18 @@ def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[in
     }
 
 
+def shut_out(study: Study) -> list[FrozenTrial]:
+    """The trials that score better than the best, but break a guard; empty of a Pareto search."""
+    best, broken, sign = best_trial(study), breaking(study), sign_of(study)
+    if best is None or is_pareto(study):
+        return []
+    return [
+        trial
+        for trial in completed(study)
+        if trial.number in broken and sign * score_of(trial) > sign * score_of(best)
+    ]
+
+
 def is_pareto(study: Study) -> bool:
     """Whether the search weighed several objectives."""
     return len(study.directions) > 1
