@@ -97,6 +97,12 @@ class SearchOutcome:
         return self.decision.answers if self.decision else ()
 
     @property
+    def best_yaml(self) -> Path | None:
+        """The best configuration, if there is one in `paths`."""
+        file = self.paths.best_yaml
+        return file if self.files_here and file.exists() else None
+
+    @property
     def done(self) -> int:
         """Trials of the budget that have ended without failing."""
         return self.counts["complete"] + self.counts["pruned"] + self.final_runs
@@ -206,7 +212,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "answers": list(outcome.answers),
         "decision": asdict(outcome.decision) if outcome.decision else None,
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
-        "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
+        "best_yaml": str(outcome.best_yaml) if outcome.best_yaml else None,
     }
 
 
@@ -360,8 +366,8 @@ def places(outcome: SearchOutcome) -> list[str]:
             "has a study of the same name; name it with --run-dir DIR"
         ]
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
-    if outcome.best is not None:
-        lines.append(f"Best configuration:           {outcome.paths.best_yaml}")
+    if outcome.best_yaml is not None:
+        lines.append(f"Best configuration:           {outcome.best_yaml}")
     lines.append(f"Compare in MLflow:            {comparing(outcome)}")
     if outcome.paths.report_html.exists():
         lines.append(f"Report, for a browser:        {outcome.paths.report_html}")

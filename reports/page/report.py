@@ -41,9 +41,9 @@ UNUSED = {
 
 def write_report(
     study: Study,
-    file: Path,
+    file: Path | str,
     lang: str = "en",
-    panels: Path | None = None,
+    panels: Path | str | None = None,
     storage: str | None = None,
     live: Live | None = None,
 ) -> None:
@@ -57,8 +57,12 @@ def write_report(
             pictures.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
         live: how far a search is that runs; the page then loads itself again.
+
+    Raises:
+        ValueError: there is no such language.
     """
-    page = render(study, lang, panels, storage, live)
+    file = Path(file)
+    page = render(study, lang, None if panels is None else Path(panels), storage, live)
     file.parent.mkdir(parents=True, exist_ok=True)
     # Named like the harness's own temporary files, which a search removes if they were left behind.
     aside = file.with_name(f".{file.name[:40]}.{uuid4().hex}.tmp")
