@@ -10,7 +10,7 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.analysis.decision import decide
+from reports.analysis.decision import decide, is_finished
 from reports.commands.exported import commands_of, is_progressive
 from reports.commands.recorded_paths import data_of, program_of
 from reports.commands.train_py import PROGRESSIVE_STAGES
@@ -240,9 +240,8 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
     if number is None:
         best = winning_trial(study)
         if best is None:
-            raise ValueError(
-                f"Study {name} has no completed trial yet: let the search go on, then export."
-            )
+            go_on = "raise its --budget" if is_finished(study) else "let the search go on"
+            raise ValueError(f"Study {name} has no completed trial yet: {go_on}, then export.")
         return best
     trials = study.get_trials(deepcopy=False)
     if not trials:
