@@ -40,6 +40,7 @@ from reports.texts.numbers import number, short, signed, unsigned, value
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
+MOST_NAMES = 3
 U_NETS = ("unet_128", "unet_256")
 OWN_OBJECTIVE = "boundary_sharpness"
 """The objective that measures blur: of no other may the words say that the blur stays."""
@@ -86,8 +87,10 @@ class Decision:
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     """What a study's record lets a person decide, whatever state the study is in."""
     found = decided(study, say, where)
-    if names := ", ".join(trial_name(trial.number) for trial in shut_out(study)):
-        left_out = say("guarded", names=names)
+    if guarded := shut_out(study):
+        names = [trial_name(trial.number) for trial in guarded[:MOST_NAMES]]
+        more = ", …" if len(guarded) > MOST_NAMES else ""
+        left_out = say("guarded", names=", ".join(names) + more)
         found = replace(found, why=f"{found.why} {left_out}".strip())
     if found.trial is None or found.verb == "wait":
         return found

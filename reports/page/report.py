@@ -126,7 +126,7 @@ def render(
         provenance=provenance(record, say),
         eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
-        front=frame[frame["front"]].to_dict("records") if summary.front else [],
+        front=table(frame[frame["front"]]) if summary.front else [],
         plotly=Markup(get_plotlyjs()),
         figures=Markup(script_json(figures)),
         drawn=set(figures),

@@ -34,6 +34,13 @@ def test_the_decision_names_the_better_scores_that_it_leaves_out(study: optuna.S
     assert "t001" in decide(study, translator("ko")).why
 
 
+def test_of_many_the_best_are_named(study: optuna.Study) -> None:
+    for number in range(4, 9):
+        components = {"D": 0.3, "ciede2000": 7.0}
+        add_trial(study, BEST, noise=number / 50, components=components)
+    assert "Left out: t008, t007, t006, …, of a better" in decide(study, translator("en")).why
+
+
 def test_the_course_of_the_best_leaves_them_out(study: optuna.Study) -> None:
     say = translator("en")
     frame = trials_frame(study)

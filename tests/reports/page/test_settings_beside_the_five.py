@@ -4,12 +4,13 @@ import re
 
 import optuna
 import pytest
+from optuna.trial import create_trial
 
 from reports.analysis.decision import decide
 from reports.export.trials_table import as_markdown, trials_frame
 from reports.page.report import render
 from reports.texts.translations import translator
-from tests.synthetic_studies import BEST, add_trial, empty_study
+from tests.synthetic_studies import BEST, SPACE, add_trial, empty_study, study_attrs
 
 
 @pytest.fixture
@@ -38,6 +39,23 @@ def test_the_page_has_their_columns_and_figures(study: optuna.Study, lang: str) 
         assert f'data-figure="slice-{name}"' in page
         assert f'"slice-{name}":' in page
     assert re.search(r"<td>0.6</td><td>False</td><td>3</td>", table)
+
+
+def test_a_setting_that_a_trial_of_the_front_lacks_is_an_empty_cell() -> None:
+    """A conditional setting, in a Pareto search."""
+    made = optuna.create_study(directions=["maximize", "minimize"])
+    for key, entry in study_attrs().items():
+        made.set_user_attr(key, entry)
+    for number, extras in enumerate(({"batch_size": 2}, {})):
+        noted = {"params": BEST, "score": 0.3, "extras": extras}
+        made.add_trial(
+            create_trial(
+                values=[number, number], params=BEST, distributions=SPACE, user_attrs=noted
+            )
+        )
+    page = render(made)
+    assert page.count("<code>batch_size</code>") > 1
+    assert "<td>nan</td>" not in page
 
 
 def test_the_markdown_has_their_columns(study: optuna.Study) -> None:
