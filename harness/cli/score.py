@@ -154,14 +154,16 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from reports.texts.numbers import number
+
     console = Console()
     console.begin_capture()  # Rich would end the program at a broken pipe
     components = figures["components"]
     console.print(
-        f"[bold]{escape(printable(figures['objective']))} {figures['score']:.4f}[/bold]  "
+        f"[bold]{escape(printable(figures['objective']))} {number(figures['score'])}[/bold]  "
         f"({direction}; "
         f"{figures['n_scored']} of {figures['n']} pictures scored; median "
-        f"{components['median']:.4f}, worst tenth {components['worst_tenth']:.4f}; "
+        f"{number(components['median'])}, worst tenth {number(components['worst_tenth'])}; "
         f"weights: {figures['weights']})"
     )
     if figures["weights"] == "random":
@@ -175,7 +177,7 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     )[:WORST]
     means = Table("component", "mean")
     for key, value in components.items():
-        means.add_row(escape(printable(key)), f"{value:.4f}")
+        means.add_row(escape(printable(key)), number(value))
     console.print(means)
     columns = [key for key in SHOWN if key in ranked[0]]
     worst = Table("worst pictures", *columns)

@@ -6,6 +6,9 @@ import typer
 
 from harness.errors import as_user_input_error
 
+USUAL_NETG = "unet_128"
+"""A profile's generator, which a space without a choice of `generator` has."""
+
 
 def spaces(
     space: Annotated[
@@ -18,7 +21,7 @@ def spaces(
 
     Example: harness spaces default > my_space.yaml
     """
-    from search_spaces.recipes import read_recipes
+    from search_spaces.recipes import generator_for, read_recipes
     from search_spaces.space import BUILT_IN, load_space, space_text
 
     if space is not None:
@@ -34,5 +37,9 @@ def spaces(
         print()
     print("The guide's settings, and one that is not, run first where the space holds them:")
     for name, recipe in read_recipes().items():
-        holding = ", ".join(each for each, found in known.items() if found.holds(recipe.params))
+        holding = ", ".join(
+            each
+            for each, found in known.items()
+            if found.holds(recipe.params) and generator_for(recipe, found, USUAL_NETG)
+        )
         print(f"  {name:<12} {recipe.description} (in {holding})")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
-from reports.texts.numbers import UNIT
+from reports.texts.numbers import UNIT, number
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
@@ -43,7 +43,7 @@ def wrapped(text: str, indent: str = "", width: int | None = None) -> str:
 
 
 def at_rung(event: RungReached) -> str:
-    return f"{event.name} is at step {event.step} of {event.steps}, score {event.value:.4f}"
+    return f"{event.name} is at step {event.step} of {event.steps}, score {number(event.value)}"
 
 
 def opening(event: Opened) -> str:
@@ -76,21 +76,21 @@ def tally(done: Mapping[str, int], others: Mapping[str, int]) -> str:
 
 
 def baseline(event: Prepared) -> str:
-    start = "" if event.warm_start is None else f", the warm start {event.warm_start:.4f}"
+    start = "" if event.warm_start is None else f", the warm start {number(event.warm_start)}"
     if event.other_warm_start is not None:
-        start += f" (moving pixels {event.other_warm_start:.4f})"
-    best = "" if event.oracle is None else f", warped back {event.oracle:.4f}"
-    return f"The input unchanged scores {event.noop:.4f}{start}{best}."
+        start += f" (moving pixels {number(event.other_warm_start)})"
+    best = "" if event.oracle is None else f", warped back {number(event.oracle)}"
+    return f"The input unchanged scores {number(event.noop)}{start}{best}."
 
 
 def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
     """The leader, in one line."""
-    return f"{value:.4f}  {name} {settings(params)}"
+    return f"{number(value)}  {name} {settings(params)}"
 
 
 def ended(event: TrialEnded, budget: int) -> str:
     """One trial in one line, and a second line for an error."""
-    value = f"{event.value:.4f}" if event.value is not None else "      "
+    value = "" if event.value is None else number(event.value)
     state = (IN_WORDS | {"pruned": "stopped"}).get(event.state, event.state)
     state = "leads" if event.best else state
     marks = f" [{event.recipe}]" if event.recipe else ""
@@ -98,7 +98,7 @@ def ended(event: TrialEnded, budget: int) -> str:
     if event.stopped_at is not None:
         marks, why = f"{marks} at step {event.stopped_at}", ""
     line = (
-        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<9} {value} "
+        f"{event.done:>{len(str(budget))}}/{budget} {event.name:<4} {state:<9} {value:<6} "
         f"{event.seconds:4.0f} s {settings(event.params)}{marks}"
     )
     return wrapped(line.rstrip() + why, "      ")

@@ -34,6 +34,7 @@ from harness.console.lines import (
 )
 from harness.console.time_left import Durations, seconds_left
 from harness.errors import printable
+from reports.texts.numbers import number
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -210,7 +211,7 @@ class LiveView:
             table.add_row(
                 Text(name),
                 Text(f"{rung.step}/{rung.steps}" if rung else "-"),
-                Text(f"{rung.value:.4f}" if rung else "-"),
+                Text(number(rung.value) if rung else "-"),
                 Text(printable(settings(trial.params))),
             )
         if len(rows) > MOST_ROWS:

@@ -9,6 +9,7 @@ import numpy as np
 from harness.evaluation.paired_comparison import level_for, mean_interval, paired_interval
 from reports.record.finalists import AsIs, FinalistRow, Interval, Ranked
 from reports.record.names import MOVING, moves_pixels
+from reports.texts.numbers import signed, unsigned
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,17 @@ def sentence(one: Finalist, other: Finalist, lead: Interval | None) -> str:
     baseline = f"the guide's {other.name} setting" if other.recipe else other.name
     if lead is None:
         return f"not compared with {baseline}: too few runs or held-out pictures"
-    size = f"{abs(lead.mean):.4f}"
+    size = unsigned(abs(lead.mean))
     if lead.low > 0:
-        return f"better than {baseline} by {size} [{lead.low:.4f}, {lead.high:.4f}]"
+        return f"better than {baseline} by {size} [{unsigned(lead.low)}, {unsigned(lead.high)}]"
     if lead.high < 0:
         return (
             f"{baseline} is the best: {challenger}, the best of the others, is worse by "
-            f"{size} [{-lead.high:.4f}, {-lead.low:.4f}]"
+            f"{size} [{unsigned(-lead.high)}, {unsigned(-lead.low)}]"
         )
     return (
-        f"no difference between {challenger} and {baseline} shown: {lead.mean:+.4f} "
-        f"[{lead.low:+.4f}, {lead.high:+.4f}]"
+        f"no difference between {challenger} and {baseline} shown: {signed(lead.mean)} "
+        f"[{signed(lead.low)}, {signed(lead.high)}]"
     )
 
 

@@ -4,6 +4,8 @@ import csv
 import io
 from dataclasses import dataclass, field
 
+from reports.texts.numbers import number
+
 # Overfitting: this many scores in a row are worse than the best one on the validation pairs, and
 # better on the training pairs, by more than this share of the best score. Noise between scores is
 # about half of that.
@@ -53,11 +55,13 @@ class History:
     def overfitting(self) -> str:
         """The remark for the user when overfitting starts."""
         best, last = self.best or {}, self.rows[-1]
+        course = {
+            key: f"{number(best[key])} to {number(last[key])}" for key in ("score", "train_score")
+        }
         return (
             f"Overfitting: since epoch {best['epoch']:.0f} the score has become worse on "
-            f"validation pairs ({best['score']:.4f} to {last['score']:.4f}) and better on training "
-            f"pairs ({best['train_score']:.4f} to {last['train_score']:.4f}); more pairs would "
-            "help, or best_net_G.pth as it is."
+            f"validation pairs ({course['score']}) and better on training pairs "
+            f"({course['train_score']}); more pairs would help, or best_net_G.pth as it is."
         )
 
     def as_csv(self) -> str:

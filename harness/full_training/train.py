@@ -21,6 +21,7 @@ from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
 from reports.analysis.decision import short_settings
 from reports.commands.train_py import quoted
+from reports.texts.numbers import number
 from reports.texts.translations import translator
 
 
@@ -155,8 +156,8 @@ def last_lines(outcome: StageOutcome) -> list[str]:
     if (best := outcome.history.best) is None:
         return lines
     lines.append(
-        f"Best score {best['score']:.4f} at epoch {best['epoch']:.0f} of {outcome.epoch}; "
-        f"the input unchanged scores {outcome.noop:.4f}."
+        f"Best score {number(best['score'])} at epoch {best['epoch']:.0f} of {outcome.epoch}; "
+        f"the input unchanged scores {number(outcome.noop)}."
     )
     if outcome.history.sign * (best["score"] - outcome.noop) <= 0:
         lines.append("That is no better than returning the input: train longer, or on more pairs.")

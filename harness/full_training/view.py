@@ -7,6 +7,7 @@ from typing import Protocol, TextIO
 
 from harness.console.lines import sparkline, wrapped
 from harness.errors import printable
+from reports.texts.numbers import number
 
 
 @dataclass(frozen=True)
@@ -145,15 +146,15 @@ def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
             done = f", {event.done} of them done" if event.done else ""
             return [
                 f"{stage}{event.epochs} epochs at {event.size} px{done}. "
-                f"The input unchanged (no-op) scores {event.noop:.4f}."
+                f"The input unchanged (no-op) scores {number(event.noop)}."
             ]
         case Checked():
-            train_score = (
-                "" if event.train_score is None else f" (on training pairs {event.train_score:.4f})"
-            )
+            score = number(event.score)
+            if event.train_score is not None:
+                score += f" (on training pairs {number(event.train_score)})"
             mark = "  <- best so far" if event.best else ""
             losses = f"  {losses_line(last)}" if last else ""
-            return [f"epoch {event.epoch:>4}  score {event.score:.4f}{train_score}{losses}{mark}"]
+            return [f"epoch {event.epoch:>4}  score {score}{losses}{mark}"]
         case Remark():
             return [event.text]
     return []

@@ -39,6 +39,7 @@ from harness.trials.worker import (
 from reports.record.baseline import Baseline
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, TrialRecord
+from reports.texts import numbers
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
 MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
@@ -295,7 +296,7 @@ class Driver:
             # Prune at the furthest rung only: an earlier attempt has passed those before it.
             if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
-                job.verdict = f"stopped at step {rung.step}: {rung.value:.4f} {why}"
+                job.verdict = f"stopped at step {rung.step}: {numbers.number(rung.value)} {why}"
         self.launcher.send(
             worker, Answer.STOP if job.verdict else answer(self.phase, job.trial, rung)
         )

@@ -17,6 +17,7 @@ from harness.search.result import (
 )
 from harness.tracking.model_registry import Left, Model
 from reports.record.names import trial_name
+from reports.texts.numbers import number
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -28,13 +29,16 @@ log = logging.getLogger(__name__)
 
 def study_note(study: "Study", outcome: SearchOutcome) -> str:
     """The study's description in MLflow, Markdown: the outcome, and all recipes."""
-    from reports.record.queries import completed, params_of, score_of
+    from reports.record.queries import completed, score_of, settings_of
     from reports.record.trial import TrialRecord
 
     named = {TrialRecord.of(trial).recipe: trial for trial in completed(study)}
     rows = [
         row_of(
-            starred(outcome, trial.number, recipe), trial.number, score_of(trial), params_of(trial)
+            starred(outcome, trial.number, recipe),
+            trial.number,
+            score_of(trial),
+            settings_of(trial),
         )
         for recipe, trial in sorted(named.items(), key=lambda pair: pair[1].number)
         if recipe is not None
@@ -50,7 +54,7 @@ def outcome_note(outcome: SearchOutcome) -> str:
         row_of(starred(outcome, row.number, row.label), row.number, row.value, row.params)
         for row in standings(outcome)
     ]
-    rows += [f"| {label} | | {value:.4f} | |" for label, value in bounds(outcome)]
+    rows += [f"| {label} | | {number(value)} | |" for label, value in bounds(outcome)]
     parts = (["", *HEAD, *rows], front_table(outcome), finals_table(outcome))
     return "\n".join([*first_words(outcome), *(line for part in parts for line in part)])
 
@@ -75,7 +79,7 @@ def front_table(outcome: SearchOutcome) -> list[str]:
     names = list(outcome.front[0].values)
     rows = [
         f"| {starred(outcome, point.number, trial_name(point.number))} | "
-        + " | ".join(f"{value:.4f}" for value in (*point.values.values(), point.score))
+        + " | ".join(number(value) for value in (*point.values.values(), point.score))
         + f" | {' '.join(settings(point.params).split())} |"
         for point in outcome.front
     ]
@@ -101,9 +105,9 @@ def finals_table(outcome: SearchOutcome) -> list[str]:
 
 
 def row_of(label: str, trial: int | None, value: float | None, params: dict[str, Any]) -> str:
-    number = "" if trial is None else trial_name(trial)
-    score = "diverged" if value is None else f"{value:.4f}"
-    return f"| {label} | {number} | {score} | {' '.join(settings(params).split())} |"
+    name = "" if trial is None else trial_name(trial)
+    score = "diverged" if value is None else number(value)
+    return f"| {label} | {name} | {score} | {' '.join(settings(params).split())} |"
 
 
 def starred(outcome: SearchOutcome, trial: int | None, label: str) -> str:

@@ -12,6 +12,7 @@ from reports.analysis.decision import Decision
 from reports.commands.next_command import needs_pictures
 from reports.commands.train_py import PLACEHOLDER_DATA, quoted
 from reports.record.names import BLURRING, RECOMMENDED, trial_name
+from reports.texts.numbers import number
 from reports.texts.translations import LANGUAGES, translator
 
 if TYPE_CHECKING:
@@ -94,6 +95,12 @@ class SearchOutcome:
     def answers(self) -> tuple[str, ...]:
         """The decision, and that for an unmodified train.py, each with its reason."""
         return self.decision.answers if self.decision else ()
+
+    @property
+    def best_yaml(self) -> Path | None:
+        """The best configuration, if there is one in `paths`."""
+        file = self.paths.best_yaml
+        return file if self.files_here and file.exists() else None
 
     @property
     def done(self) -> int:
@@ -205,7 +212,7 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
         "answers": list(outcome.answers),
         "decision": asdict(outcome.decision) if outcome.decision else None,
         "folder": str(outcome.paths.folder) if outcome.files_here else None,
-        "best_yaml": str(outcome.paths.best_yaml) if outcome.best and outcome.files_here else None,
+        "best_yaml": str(outcome.best_yaml) if outcome.best_yaml else None,
     }
 
 
@@ -247,13 +254,13 @@ def table(outcome: SearchOutcome) -> list[str]:
             return []
         return ["No trial has completed: there is no best configuration yet."]
     rows = [
-        (row.label, trial_name(row.number), f"{row.value:.4f}", settings(row.params))
+        (row.label, trial_name(row.number), number(row.value), settings(row.params))
         for row in standings(outcome)
     ]
-    rows += [(label, "", f"{value:.4f}", "") for label, value in bounds(outcome)]
+    rows += [(label, "", number(value), "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
-        wrapped(f"  {label:<{width}}  {number:<5} {value}  {text}".rstrip(), "      ")
+        wrapped(f"  {label:<{width}}  {number:<5} {value:<6}  {text}".rstrip(), "      ")
         for label, number, value, text in rows
     ]
 
@@ -265,9 +272,9 @@ def front_lines(outcome: SearchOutcome) -> list[str]:
     names = list(outcome.front[0].values)
     lines = [f"The front, beaten by none in both {' and '.join(names)}; --trial N exports one:"]
     for point in sorted(outcome.front, key=lambda point: -point.values[names[0]]):
-        values = "  ".join(f"{name} {value:.4f}" for name, value in point.values.items())
+        values = "  ".join(f"{name} {number(value)}" for name, value in point.values.items())
         lines.append(
-            f"  {trial_name(point.number)}  {values}  score {point.score:.4f}  "
+            f"  {trial_name(point.number)}  {values}  score {number(point.score)}  "
             f"{settings(point.params)}"
         )
     return lines
@@ -285,11 +292,11 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
     ]
     width = max(len(names[row.name]) for row in found.rows)
     for row in found.rows:
-        mean = "diverged" if row.mean is None else f"{row.mean:.4f}"
-        text = f"  {names[row.name]:<{width}}  {mean}  {settings(row.params)}"
+        mean = "diverged" if row.mean is None else number(row.mean)
+        text = f"  {names[row.name]:<{width}}  {mean:<6}  {settings(row.params)}"
         lines.append(wrapped(text, "      "))
     if found.noop is not None:
-        lines.append(f"  {'the input unchanged':<{width}}  {found.noop:.4f}")
+        lines.append(f"  {'the input unchanged':<{width}}  {number(found.noop)}")
     return lines
 
 
@@ -359,8 +366,8 @@ def places(outcome: SearchOutcome) -> list[str]:
             "has a study of the same name; name it with --run-dir DIR"
         ]
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
-    if outcome.best is not None:
-        lines.append(f"Best configuration:           {outcome.paths.best_yaml}")
+    if outcome.best_yaml is not None:
+        lines.append(f"Best configuration:           {outcome.best_yaml}")
     lines.append(f"Compare in MLflow:            {comparing(outcome)}")
     if outcome.paths.report_html.exists():
         lines.append(f"Report, for a browser:        {outcome.paths.report_html}")

@@ -7,6 +7,7 @@ from harness.console.lines import rough, sparkline
 from harness.search.result import SearchOutcome, as_lines
 from harness.search.time_left import time_left
 from harness.study.locks import driven_by
+from reports.texts.numbers import number
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -43,4 +44,4 @@ def course_of(study: "Study") -> str:
     latest = values[-40:]
     if not latest:
         return ""
-    return f"  scores {sparkline(latest)} {min(latest):.4f} to {max(latest):.4f}"
+    return f"  scores {sparkline(latest)} {number(min(latest))} to {number(max(latest))}"

@@ -20,7 +20,7 @@ from reports.commands.next_command import (
     training_command,
 )
 from reports.record.finalists import FinalistRow, Finalists, Interval
-from reports.record.names import RECOMMENDED, moves_pixels, trial_name
+from reports.record.names import PARAMS, RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
     ENDED,
     as_is_trial,
@@ -29,16 +29,19 @@ from reports.record.queries import (
     recipe_trial,
     score_of,
     settings_of,
+    shut_out,
     sign_of,
     trials_by_score,
     trials_of,
     winning_trial,
 )
 from reports.record.study import StudyRecord
-from reports.texts.numbers import number, short, signed
+from reports.texts.numbers import number, short, signed, unsigned, value
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
+MOST_NAMES = 3
+U_NETS = ("unet_128", "unet_256")
 OWN_OBJECTIVE = "boundary_sharpness"
 """The objective that measures blur: of no other may the words say that the blur stays."""
 
@@ -84,6 +87,11 @@ class Decision:
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     """What a study's record lets a person decide, whatever state the study is in."""
     found = decided(study, say, where)
+    if guarded := shut_out(study):
+        names = [trial_name(trial.number) for trial in guarded[:MOST_NAMES]]
+        more = ", …" if len(guarded) > MOST_NAMES else ""
+        left_out = say("guarded", names=", ".join(names) + more)
+        found = replace(found, why=f"{found.why} {left_out}".strip())
     if found.trial is None or found.verb == "wait":
         return found
     return replace(found, trains=length_of_training(study, found.trial, say))
@@ -359,8 +367,8 @@ def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:
     found = "better" if low > 0 else "worse" if high < 0 else "undecided"
     if found == "worse":
         low, high = -high, -low
-    size = signed(lead.mean) if found == "undecided" else number(abs(lead.mean))
-    return found, {"difference": size, "low": number(low), "high": number(high)}
+    size = signed(lead.mean) if found == "undecided" else unsigned(abs(lead.mean))
+    return found, {"difference": size, "low": unsigned(low), "high": unsigned(high)}
 
 
 def how_confirmed(finals: Finalists) -> dict[str, Any]:
@@ -379,10 +387,19 @@ def measures_blur(study: Study) -> bool:
 
 
 def short_settings(settings: Mapping[str, Any], say: Translate) -> str:
-    """The five settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`."""
+    """The settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`.
+
+    With what the space varies beside the five, `beta1 0.9`, but no U-Net, the usual generator.
+    """
     l1, perceptual, lr = (short(settings[key]) for key in ("lambda_L1", "lambda_perceptual", "lr"))
     layers = say("layers", count=settings["n_layers_D"])
-    return f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
+    beside = [
+        f"{name} {value(entry)}"
+        for name, entry in settings.items()
+        if name not in PARAMS and not str(entry).endswith(U_NETS)
+    ]
+    five = f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
+    return ", ".join([five, *beside])
 
 
 def described(in_short: str, settings: Mapping[str, Any], say: Translate) -> str:

@@ -11,11 +11,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reports.analysis.effects import Effect, effects
 from reports.record.finalists import Finalists
-from reports.record.names import BLURRING, RECOMMENDED
+from reports.record.names import BLURRING, PARAMS, RECOMMENDED
 from reports.record.queries import (
     as_is_trial,
     completed,
     counts_of,
+    extras_of,
     is_pareto,
     moves,
     objectives_of,
@@ -113,6 +114,7 @@ class Summary:
         as_is: the best for an unchanged train.py; None where that is no question of its own.
         alike: the completed trials of the winner's kind of generator.
         both: whether the study tries both kinds.
+        settings: names of what tells its trials apart: the five, and what the space varies beside.
         objectives: of a Pareto search.
         front: its trials that no other beats.
         finals: None until the finalists are compared.
@@ -133,6 +135,7 @@ class Summary:
     recipes: tuple[Standing, ...]
     alike: tuple[int, ...]
     both: bool
+    settings: tuple[str, ...]
     losses: tuple[LossCheck, ...]
     overfitting: Overfitting | None
     endings: tuple[Ending, ...]
@@ -165,6 +168,9 @@ def summarise(study: Study) -> Summary:
         oracle=scores.oracle if scores else None,
         recipes=tuple(standing(trial) for trial in trials if TrialRecord.of(trial).recipe),
         both=both,
+        settings=tuple(
+            dict.fromkeys([*PARAMS, *(key for one in trials for key in extras_of(one))])
+        ),
         alike=tuple(trial.number for trial in alike(study)),
         losses=loss_checks(best) if best else (),
         overfitting=overfitting(best, sign) if best else None,

@@ -89,11 +89,14 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
 def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
     """The file that has a trial's setting, and the command that writes it first.
 
-    The study's best.yaml has the winner's, and then that command is "".
+    The study's best.yaml has the winner's, and then that command is "", unless somebody removed it
+    from the run folder.
     """
     winner = winning_trial(study)
     if winner and winner.number == trial:
-        return str((where.folder or Path("runs") / study.study_name) / "best.yaml"), ""
+        file = (where.folder or Path("runs") / study.study_name) / "best.yaml"
+        if file.exists() or not file.parent.parent.exists():
+            return str(file), ""
     return exported_file(study, trial, where)
 
 

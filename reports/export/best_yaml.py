@@ -10,7 +10,7 @@ import yaml
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.analysis.decision import decide
+from reports.analysis.decision import decide, is_finished
 from reports.commands.exported import commands_of, is_progressive
 from reports.commands.recorded_paths import data_of, program_of
 from reports.commands.train_py import PROGRESSIVE_STAGES
@@ -29,6 +29,7 @@ from reports.record.queries import (
 )
 from reports.record.study import StudyRecord, StudySetup
 from reports.record.trial import TrialRecord
+from reports.texts.numbers import unsigned
 from reports.texts.translations import Translate, translator
 
 Config = dict[str, Any]
@@ -239,9 +240,8 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
     if number is None:
         best = winning_trial(study)
         if best is None:
-            raise ValueError(
-                f"Study {name} has no completed trial yet: let the search go on, then export."
-            )
+            go_on = "raise its --budget" if is_finished(study) else "let the search go on"
+            raise ValueError(f"Study {name} has no completed trial yet: {go_on}, then export.")
         return best
     trials = study.get_trials(deepcopy=False)
     if not trials:
@@ -268,7 +268,7 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
     difference = sign * (score_of(trial) - score_of(baseline))
     word = "ahead of" if difference > 0 else "behind" if difference < 0 else "level with"
     return (
-        f"{word} the guide's {RECOMMENDED} setting by {abs(difference):.4f} in one run each; "
+        f"{word} the guide's {RECOMMENDED} setting by {unsigned(abs(difference))} in one run each; "
         "not confirmed by repeats"
     )
 

@@ -99,8 +99,11 @@ def as_json(frame: pd.DataFrame) -> str:
 
 
 def as_markdown(frame: pd.DataFrame) -> str:
-    """The columns that a person reads, as a Markdown table."""
-    short = frame[["trial", "state", "recipe", "score", *PARAMS, "seconds", "reason"]]
+    """The columns that a person reads, as a Markdown table: without the components."""
+    columns = list(frame.columns)
+    head = columns[: columns.index("seconds") + 1]
+    unread = {"last_value", "step", *(["feasible"] if frame["feasible"].all() else [])}
+    short = frame[[*(name for name in head if name not in unread), "reason"]]
     lines = [list(short.columns), ["---"] * len(short.columns)]
     lines += [[cell(value) for value in row] for row in short.itertuples(index=False)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -35,7 +35,7 @@ def points(
         frame[x].tolist(),
         frame[y].tolist(),
         text=[hover(row) for row in frame.to_dict("records")],
-        hovertemplate="%{text}<br>%{y:.4f}<extra></extra>",
+        hovertemplate="%{text}<br>%{y:.4r}<extra></extra>",
         marker={"color": colour, "size": size},
     )
 

@@ -7,7 +7,6 @@ import pandas as pd
 from reports.analysis.summary import Summary
 from reports.page.figure_elements import Figure, axes, points, safe, trace
 from reports.page.figures_by_setting import parallel, slice_of
-from reports.record.names import PARAMS
 from reports.record.trial import RungRecord
 from reports.texts.numbers import short
 from reports.texts.translations import Translate
@@ -22,7 +21,7 @@ def all_figures(
     if len(done) + len(stopped_in(frame)) > 1:
         figures["history"] = history(frame, summary, say)
     alike = done[done["trial"].isin(summary.alike)]
-    for name in PARAMS:
+    for name in summary.settings:
         if alike[name].nunique() > 1:
             figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
     if len(alike) > 1:
@@ -40,12 +39,13 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
     """Score by trial, the best so far, and the levels that every score is compared with."""
     done = frame[frame["score"].notna()]
     stopped = stopped_in(frame)
-    best = (summary.sign * (summary.sign * done["score"]).cummax()).tolist()
+    may_win = done[done["feasible"]]
+    best = summary.sign * (summary.sign * may_win["score"]).cummax()
     line = {"shape": "hv", "color": "good", "width": 2}
     data = [
         points(done, "trial", "score", say("completed"), "accent", 8),
         points(stopped, "trial", "last_value", say("pruned_at_last"), "muted", 5),
-        trace("lines", say("best_so_far"), done["trial"], best, line=line, hoverinfo="skip"),
+        trace("lines", say("best_so_far"), may_win["trial"], best, line=line, hoverinfo="skip"),
     ]
     data += [
         trace(
@@ -54,7 +54,7 @@ def history(frame: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
             [0, max(1, len(frame) - 1)],
             [value, value],
             line={"dash": dash, "color": "ink", "width": 1},
-            hovertemplate=f"{safe(say(name))}: %{{y:.4f}}<extra></extra>",
+            hovertemplate=f"{safe(say(name))}: %{{y:.4r}}<extra></extra>",
         )
         for name, value, dash in levels(summary)
     ]
@@ -121,7 +121,7 @@ def course(rungs: Sequence[RungRecord], say: Translate) -> Figure:
         say("score"),
         [rung.step for rung in rungs],
         [rung.value for rung in rungs],
-        hovertemplate="%{y:.4f}<extra></extra>",
+        hovertemplate="%{y:.4r}<extra></extra>",
         line={"color": "accent", "width": 2},
     )
     return {"data": [line], "layout": axes(say("step"), say("score"), legend=False)}

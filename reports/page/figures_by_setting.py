@@ -43,9 +43,13 @@ BANDS = {
 
 
 def slice_of(done: pd.DataFrame, name: str, summary: Summary, say: Translate) -> Figure:
-    """Score by one setting, with the guide's bands behind and the winner marked."""
+    """Score by one setting, with the guide's bands behind and the winner marked.
+
+    Trials that do not have a conditional setting are left out.
+    """
+    done = done[done[name].notna()]
     data = [points(done, name, "score", say("completed"), "accent", 7)]
-    if winner := summary.winner:
+    if (winner := summary.winner) and name in winner.params:
         star = {"color": "good", "size": 14, "symbol": "star"}
         x, y = [winner.params[name]], [winner.score]
         data.append(trace("markers", say("winner"), x, y, marker=star, hoverinfo="skip"))
@@ -76,7 +80,7 @@ def slice_axis(done: pd.DataFrame, name: str) -> dict[str, Any]:
     if name in LOG_SCALE and done[name].min() > 0:
         ticks = {"lr": [5e-5, 1e-4, 2e-4, 4e-4]}.get(name, [1, 10, 20, 50, 100, 200, 500, 1000])
         return {"type": "log", "tickvals": ticks, "ticktext": [short(tick) for tick in ticks]}
-    if name == "gan_mode":
+    if done[name].dtype.kind not in "fiu":  # words and yes or no
         return {"type": "category"}
     return {"dtick": 1} if name == "n_layers_D" else {}
 

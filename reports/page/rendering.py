@@ -5,7 +5,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from reports.texts.numbers import UNIT, number, signed, value
+from reports.texts.numbers import UNIT, number, signed, unsigned, value
 
 
 def template(name: str) -> Template:
@@ -22,7 +22,13 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": number, "signed": signed, "value": value, "unbroken": unbroken}
+    made.filters |= {
+        "number": number,
+        "signed": signed,
+        "unsigned": unsigned,
+        "value": value,
+        "unbroken": unbroken,
+    }
     return made
 
 

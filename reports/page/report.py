@@ -24,7 +24,7 @@ from reports.page.live import Live
 from reports.page.look_result import result as judged_by_eyes
 from reports.page.picture_strip import shown_pictures
 from reports.page.rendering import script_json, template, unbroken
-from reports.record.names import PARAMS, RECOMMENDED
+from reports.record.names import RECOMMENDED
 from reports.record.queries import winning_trial
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
@@ -41,9 +41,9 @@ UNUSED = {
 
 def write_report(
     study: Study,
-    file: Path,
+    file: Path | str,
     lang: str = "en",
-    panels: Path | None = None,
+    panels: Path | str | None = None,
     storage: str | None = None,
     live: Live | None = None,
 ) -> None:
@@ -57,8 +57,12 @@ def write_report(
             pictures.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
         live: how far a search is that runs; the page then loads itself again.
+
+    Raises:
+        ValueError: there is no such language.
     """
-    page = render(study, lang, panels, storage, live)
+    file = Path(file)
+    page = render(study, lang, None if panels is None else Path(panels), storage, live)
     file.parent.mkdir(parents=True, exist_ok=True)
     # Named like the harness's own temporary files, which a search removes if they were left behind.
     aside = file.with_name(f".{file.name[:40]}.{uuid4().hex}.tmp")
@@ -116,13 +120,13 @@ def render(
         strip=pictures.strip,
         pictures=pictures.pictures,
         setting_name=partial(setting_name, say=say),
-        params=PARAMS + (("netG",) if summary.both else ()),
+        params=summary.settings,
         config=config,
         setup=record.ours,
         provenance=provenance(record, say),
         eyes=Markup(judged_by_eyes(study, lang)),
         table=table(frame),
-        front=frame[frame["front"]].to_dict("records") if summary.front else [],
+        front=table(frame[frame["front"]]) if summary.front else [],
         plotly=Markup(get_plotlyjs()),
         figures=Markup(script_json(figures)),
         drawn=set(figures),

@@ -58,6 +58,22 @@ def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[in
     }
 
 
+def shut_out(study: Study) -> list[FrozenTrial]:
+    """The trials that break a guard and score better than the best, by score.
+
+    Empty of a Pareto search.
+    """
+    best, broken, sign = best_trial(study), breaking(study), sign_of(study)
+    if best is None or is_pareto(study):
+        return []
+    ahead = [
+        trial
+        for trial in completed(study)
+        if trial.number in broken and sign * score_of(trial) > sign * score_of(best)
+    ]
+    return sorted(ahead, key=lambda trial: -sign * score_of(trial))
+
+
 def is_pareto(study: Study) -> bool:
     """Whether the search weighed several objectives."""
     return len(study.directions) > 1

@@ -9,12 +9,21 @@ UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?![A-Za-z])|\+ \d)|(?<=\d \+) (?=\
 
 
 def number(score: float | None) -> str:
-    """A score to four decimals; a dash where there is none."""
-    return "-" if score is None or math.isnan(score) else f"{score:.4f}"
+    """A score to four decimals, or in three figures below 0.001; a dash where there is none."""
+    if score is None or math.isnan(score):
+        return "-"
+    return short(score) if 0 < abs(score) < 1e-3 else f"{score:.4f}"
 
 
 def signed(difference: float) -> str:
-    return f"{difference:+.4f}"
+    """A difference of scores to four decimals, or in three figures where these were all zero."""
+    invisible = 0 < abs(difference) < 5e-5
+    return f"{'+' * (difference > 0)}{short(difference)}" if invisible else f"{difference:+.4f}"
+
+
+def unsigned(difference: float) -> str:
+    """Like `signed`, without a plus sign."""
+    return signed(difference).removeprefix("+")
 
 
 def short(value: object) -> str:

@@ -28,6 +28,8 @@ def glossary_words(of_score: bool, warm_start: bool = True) -> list[str]:
 
 def translator(language: str) -> Translate:
     """`say(key, **values)`: a text of that language with its values filled in."""
+    if language not in LANGUAGES:
+        raise ValueError(f"There is no language {language}: name one of {', '.join(LANGUAGES)}.")
     texts = LANGUAGES[language]
 
     def say(key: str, **values: object) -> str:

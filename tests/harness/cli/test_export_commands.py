@@ -278,6 +278,8 @@ def test_spaces_are_listed_and_a_copy_reads_back(run: Run, tmp_path: Path) -> No
     listed = run("spaces").stdout
     for word in ("default:", "narrow:", "wide:", "lambda_perceptual", "problem", "recommended"):
         assert word in listed
+    warp = next(line for line in listed.splitlines() if line.startswith("  warp "))
+    assert warp.endswith("(in default, wide)")  # narrow has only the generator that repaints
     copy = tmp_path / "my_space.yaml"
     copy.write_text(run("spaces", "default").stdout, encoding="utf-8")
     assert run("spaces", copy).stdout == copy.read_text(encoding="utf-8")

@@ -167,3 +167,23 @@ def test_a_number_keeps_its_unit_on_its_line(shift: int) -> None:
     lines = wrapped(text, "  ").splitlines()
     assert " ".join(line.strip() for line in lines) == text
     assert not [line for line in lines if line.lstrip().startswith(("%", "px", "s)"))]
+
+
+def test_a_best_yaml_that_was_removed_is_exported_again_and_not_named(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path).study("faces")
+    study = both_kinds()
+    study.set_user_attr("budget", 12)
+    gone = outcome_of(study, tmp_path, paths)
+    assert as_data(gone)["best_yaml"] is None
+    text = "\n".join(as_lines(gone))
+    assert "Best configuration" not in text
+    assert "best.yaml" not in text
+    assert gone.decision is not None
+    export, train = gone.decision.command.split(" && ")
+    file = shlex.split(export)[-1]
+    assert shlex.split(train)[:3] == ["harness", "train", file]
+    paths.folder.mkdir(parents=True)
+    paths.best_yaml.write_text("schema: 1")
+    there = outcome_of(study, tmp_path, paths)
+    assert as_data(there)["best_yaml"] == str(paths.best_yaml)
+    assert f"harness train {paths.best_yaml}" in "\n".join(as_lines(there)).replace(" \\\n   ", "")

@@ -394,3 +394,14 @@ def test_commands_of_both_answers_are_in_the_words_of_the_copy() -> None:
     for answer in (winner, winner["as_is"]):
         for key in ("command", "full_command"):
             assert answer[key].startswith("cd '/the copy'\n")
+
+
+@pytest.mark.parametrize(
+    ("budget", "remedy"), [(2, "raise its --budget"), (3, "let the search go on")]
+)
+def test_a_study_of_stopped_trials_alone_says_what_to_do(budget: int, remedy: str) -> None:
+    study = empty_study("faces", budget=budget)
+    for _ in range(2):
+        add_trial(study, BEST, TrialState.PRUNED, (160,), reason="stopped at step 160")
+    with pytest.raises(ValueError, match=f"no completed trial yet: {remedy}, then export"):
+        best_config(study)

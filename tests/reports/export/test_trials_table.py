@@ -9,7 +9,14 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.export.trials_table import as_csv, as_json, as_markdown, trials_frame
-from tests.synthetic_studies import BEST, SPACE, add_trial, empty_study, make_study
+from tests.synthetic_studies import (
+    BEST,
+    SPACE,
+    add_trial,
+    empty_study,
+    make_study,
+    study_of_both_kinds,
+)
 
 
 def test_a_row_a_trial_with_its_own_facts() -> None:
@@ -142,3 +149,10 @@ def test_no_text_of_the_csv_is_a_formula_and_numbers_stay_numbers() -> None:
     assert [row["reason"] for row in rows] == ["'=HYPERLINK(1)", "'@x", "'-1 of 2"]
     assert rows[0]["score"] == "-0.25"
     assert [row["trial"] for row in rows] == ["0", "1", "2"]
+
+
+def test_the_markdown_has_every_setting_that_tells_trials_apart() -> None:
+    lines = as_markdown(trials_frame(study_of_both_kinds(4))).splitlines()
+    assert "| lr | netG | seconds | reason |" in lines[0]
+    assert "| warp_unet_128 |" in lines[2]
+    assert "| unet_128 |" in lines[3]

@@ -335,3 +335,12 @@ def test_the_best_are_marked_where_less_is_better_too() -> None:
         at_the_score = list(boldest["y"][5::7])  # type: ignore[index]
         assert abs(best - at_the_score[0]) < 0.5
         assert any(y == best for y in at_the_score)
+
+
+def test_paths_may_be_words_and_an_unknown_language_is_refused(tmp_path: Path) -> None:
+    study = make_study(8)
+    write_report(study, f"{tmp_path}/new/page.html", panels=str(tmp_path))
+    assert (tmp_path / "new" / "page.html").read_text().startswith("<!doctype html>")
+    with pytest.raises(ValueError, match=r"no language de: name one of en, ko\."):
+        write_report(study, tmp_path / "german.html", lang="de")
+    assert not (tmp_path / "german.html").exists()
