@@ -125,7 +125,7 @@ def memory() -> Finding:
 
 def weights() -> Iterator[Finding]:
     """Check that the pretrained networks of the objectives are cached."""
-    from harness.search.resolve import TRUNKS
+    from harness.search.pretrained import TRUNKS
     from objectives.weights import URLS, weights_file
 
     for arch in TRUNKS:

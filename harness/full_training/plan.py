@@ -15,7 +15,8 @@ from harness.paths import (
     TrainingStagePaths,
     check_run_dir,
 )
-from harness.search.resolve import choose_objective, choose_weights, trunks_of, weights_remark
+from harness.search.pretrained import choose_weights, trunks_of, weights_remark
+from harness.search.resolve import choose_objective
 from harness.tracking.client import check_tracking_uri, ignored_variable
 from reports.commands.train_py import GUIDE_EPOCHS
 from search_spaces.checks import check_combination

@@ -19,7 +19,7 @@ from harness.study.urls import sqlite_address
 from harness.tracking.outbox import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
-from reports.analysis.decision import short_settings
+from reports.analysis.settings_in_words import short_settings
 from reports.commands.train_py import quoted
 from reports.texts.numbers import number
 from reports.texts.translations import translator

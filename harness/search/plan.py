@@ -9,7 +9,7 @@ from harness.data.files.listing import Remark, no_remark
 from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
-from harness.search import resolve
+from harness.search import pretrained, resolve
 from harness.search.resumed_settings import is_of, setup_at_beginning, with_lengths_of
 from harness.study.metadata import setup_of
 from harness.study.pareto import check_pareto
@@ -151,8 +151,8 @@ def assemble(
     device, devices, slots = places
     train = resolve.on_device(train, device)
     external = choose_trainer(config, space, train)
-    trunks = resolve.trunks_of(config.objective, external is not None)
-    weights = resolve.choose_weights(config.weights, trunks)
+    trunks = pretrained.trunks_of(config.objective, external is not None)
+    weights = pretrained.choose_weights(config.weights, trunks)
     goal = resolve.choose_objective(config.objective, weights)
     start = start_of(config, external)
     data = prepare(config, train)
@@ -162,7 +162,7 @@ def assemble(
         space=space,
         recipes={},
         remarks=(
-            *resolve.weights_remark(weights, config.weights, trunks),
+            *pretrained.weights_remark(weights, config.weights, trunks),
             *resolve.packing_remark(config, slots, device),
         ),
         setup=setup_of(

@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
     Places = tuple[str, tuple[str, ...], Slots]
 
-# The default network of LPIPS, and the network of the perceptual term.
-TRUNKS = ("alexnet", "vgg19")
-NETWORKS = {
-    "alexnet": "AlexNet",
-    "vgg16": "VGG16",
-    "vgg19": "VGG19",
-    "squeezenet1_1": "SqueezeNet",
-}
 # `--finalists auto`: how many settings are confirmed, and the maximum share of the budget for it.
 FINALISTS = 3
 FINAL_SHARE = 0.25
@@ -144,40 +136,12 @@ def on_device(train: TrainSettings, device: str) -> TrainSettings:
     return train
 
 
-def trunks_of(objective: str, external: bool = False) -> tuple[str, ...]:
-    """The pretrained networks that a search uses: the objective's, and that of the perceptual term
-    unless another program trains."""
-    from objectives.loading import trunk_of
-
-    return trunk_of(objective), *(() if external else TRUNKS[1:])
-
-
-def choose_weights(policy: str, trunks: tuple[str, ...]) -> Weights:
-    """Resolve `--weights`: pretrained networks, or random ones if one of them is unavailable."""
-    from objectives.weights import resolve_weights
-
-    with as_user_input_error(FileNotFoundError):
-        return resolve_weights(policy, trunks)
-
-
 def choose_objective(name: str, weights: Weights) -> "Goal":
     """The objective's own description of its goal."""
     from objectives.loading import goal_of
 
     with as_user_input_error(ValueError, FileNotFoundError):
         return goal_of(name, weights)
-
-
-def weights_remark(weights: Weights, policy: str, trunks: tuple[str, ...]) -> tuple[str, ...]:
-    """A message if random networks stand in for pretrained ones. `policy`: the `--weights`."""
-    if weights == "pretrained":
-        return ()
-    named = " and ".join(NETWORKS[trunk] for trunk in trunks)
-    why = "as asked" if policy == "random" else "not cached, and cannot be downloaded"
-    return (
-        f"WEIGHTS ARE RANDOM: a seeded network replaces each pretrained one ({named}; {why}). "
-        "Scores compare within this study only; all is marked weights: random.",
-    )
 
 
 def check_start(config: SearchConfig, train: TrainSettings) -> None:

@@ -4,13 +4,13 @@ The report's headline, the terminal's last lines, MLflow's description and `deci
 are all made here, so that they cannot disagree.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from reports.analysis.settings_in_words import described, short_settings
 from reports.commands.lengths import length_of_training
 from reports.commands.next_command import (
     NOWHERE,
@@ -20,7 +20,7 @@ from reports.commands.next_command import (
     training_command,
 )
 from reports.record.finalists import FinalistRow, Finalists, Interval
-from reports.record.names import PARAMS, RECOMMENDED, moves_pixels, trial_name
+from reports.record.names import RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
     ENDED,
     as_is_trial,
@@ -36,12 +36,11 @@ from reports.record.queries import (
     winning_trial,
 )
 from reports.record.study import StudyRecord
-from reports.texts.numbers import number, short, signed, unsigned, value
+from reports.texts.numbers import number, signed, unsigned
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
 MOST_NAMES = 3
-U_NETS = ("unet_128", "unet_256")
 OWN_OBJECTIVE = "boundary_sharpness"
 """The objective that measures blur: of no other may the words say that the blur stays."""
 
@@ -233,7 +232,7 @@ def over_warp(finals: Finalists, say: Translate) -> str:
         return ""
     if lead.low > 0:
         return say("over_warp_better", **size_of_lead(lead)[1])
-    ends = {"low": number(lead.low), "high": number(lead.high)}
+    ends = {"low": unsigned(lead.low), "high": unsigned(lead.high)}
     return say("over_warp_undecided", difference=signed(lead.mean), **ends)
 
 
@@ -384,24 +383,3 @@ def how_confirmed(finals: Finalists) -> dict[str, Any]:
 def measures_blur(study: Study) -> bool:
     setup = StudyRecord.of(study).ours
     return setup is None or setup.objective == OWN_OBJECTIVE
-
-
-def short_settings(settings: Mapping[str, Any], say: Translate) -> str:
-    """The settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`.
-
-    With what the space varies beside the five, `beta1 0.9`, but no U-Net, the usual generator.
-    """
-    l1, perceptual, lr = (short(settings[key]) for key in ("lambda_L1", "lambda_perceptual", "lr"))
-    layers = say("layers", count=settings["n_layers_D"])
-    beside = [
-        f"{name} {value(entry)}"
-        for name, entry in settings.items()
-        if name not in PARAMS and not str(entry).endswith(U_NETS)
-    ]
-    five = f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
-    return ", ".join([five, *beside])
-
-
-def described(in_short: str, settings: Mapping[str, Any], say: Translate) -> str:
-    """Settings in short, and what the generator does where that is not the usual."""
-    return "; ".join([in_short, *([say("moves_pixels")] if moves_pixels(settings) else [])])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
 
-from reports.analysis.decision import short_settings
+from reports.analysis.settings_in_words import short_settings
 from reports.page.first_screen import setting_name
 from reports.record.names import BLURRING, PARAMS, RECOMMENDED
 from reports.texts.translations import Translate

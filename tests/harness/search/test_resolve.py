@@ -9,7 +9,7 @@ from harness.config.options import pins
 from harness.config.profiles import QUICK
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
-from harness.search.resolve import choose_earlier, choose_finalists, trunks_of, weights_remark
+from harness.search.resolve import choose_earlier, choose_finalists
 from search_spaces.space import load_space
 from tests.harness.portraits import write_best
 
@@ -74,24 +74,3 @@ def test_a_winner_is_confirmed_by_a_quarter_of_the_budget(
     found, remarks = choose_finalists(SearchConfig(budget=budget, repeats=repeats), n_test=12)
     assert found == finalists
     assert bool(remarks) is (finalists == 0)
-
-
-@pytest.mark.parametrize(
-    ("policy", "why"),
-    [("random", "as asked"), ("auto", "not cached, and cannot be downloaded")],
-)
-def test_random_weights_are_said_to_be_asked_for_only_where_they_were(
-    policy: str, why: str
-) -> None:
-    trunks = trunks_of("boundary_sharpness")
-    [remark] = weights_remark("random", policy, trunks)
-    assert remark.startswith("WEIGHTS ARE RANDOM: ")
-    assert f"(AlexNet and VGG19; {why}). " in remark
-    assert weights_remark("pretrained", policy, trunks) == ()
-
-
-def test_a_search_with_the_user_s_own_program_needs_no_network_for_the_perceptual_term() -> None:
-    trunks = trunks_of("boundary_sharpness", external=True)
-    assert trunks == ("alexnet",)
-    [remark] = weights_remark("random", "auto", trunks)
-    assert "VGG" not in remark

@@ -1,0 +1,31 @@
+"""A setting in a line, as the decision, the report and `harness train` name it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports.record.names import PARAMS, moves_pixels
+from reports.texts.numbers import short, value
+from reports.texts.translations import Translate
+
+U_NETS = ("unet_128", "unet_256")
+
+
+def short_settings(settings: Mapping[str, Any], say: Translate) -> str:
+    """The settings in a line: `L1 100, perceptual 10, 3 layers, lsgan, lr 1e-4`.
+
+    With what the space varies beside the five, `beta1 0.9`, but no U-Net, the usual generator.
+    """
+    l1, perceptual, lr = (short(settings[key]) for key in ("lambda_L1", "lambda_perceptual", "lr"))
+    layers = say("layers", count=settings["n_layers_D"])
+    beside = [
+        f"{name} {value(entry)}"
+        for name, entry in settings.items()
+        if name not in PARAMS and not str(entry).endswith(U_NETS)
+    ]
+    five = f"L1 {l1}, perceptual {perceptual}, {layers}, {settings['gan_mode']}, lr {lr}"
+    return ", ".join([five, *beside])
+
+
+def described(in_short: str, settings: Mapping[str, Any], say: Translate) -> str:
+    """Settings in short, and what the generator does where that is not the usual."""
+    return "; ".join([in_short, *([say("moves_pixels")] if moves_pixels(settings) else [])])
