@@ -23,8 +23,8 @@ from harness.paths import write_whole
 VERSION = 1
 # Pairs of each split that are checked: enough for `few`.
 MOST_PAIRS = 24
-# Kinds that the search itself tells: what it cannot read, and what it leaves out.
-REPORTED_ELSEWHERE = {"unreadable", "passed over"}
+# Kinds that the search itself tells: what it cannot read, leaves out, or cannot do without.
+REPORTED_ELSEWHERE = {"unreadable", "passed over", "single"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
 MORE_PORTRAITS = "add other portraits"
