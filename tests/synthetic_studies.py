@@ -43,6 +43,7 @@ TRAIN = {
     "perceptual_window": 64,
     "warm_start_steps": 2000,
     "warm_discriminator_steps": 200,
+    "warm_start_lr_warp": 2e-4,
 }
 SPACE_TEXT = """params:
   lambda_L1: {type: float, low: 10.0, high: 500.0, log: true}

@@ -55,13 +55,13 @@ def check_command(
     for level in LEVELS:
         for line in result.lines(level):
             typer.echo(line)
+    if fix is not None:  # before the page, which may belong into the new folder
+        typer.echo(mend(result, fix))
     if page is not None:
         from harness.data.check.page import write_page
 
         write_page(result, page)
         typer.echo(f"page: {page}")
-    if fix is not None:
-        typer.echo(mend(result, fix))
     if result.worst == "error":
         raise typer.Exit(2)
 
@@ -94,10 +94,11 @@ def make_command(
     from harness.data.files.processes import processes_for
     from harness.data.synthesis.make_pairs import MakePlan, make_pairs
     from objectives.weights import resolve_weights
+    from reports.commands.train_py import quoted
 
     plan = MakePlan(out, size, seed, jpeg)
     folder = make_pairs(originals, pairs, plan, processes_for(pairs), to_stderr)
-    typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {folder}")
+    typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {quoted(str(folder))}")
     bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
     typer.echo(
         f"boundary_sharpness ({bounds.weights} weights): doing nothing {bounds.identity:.3f}, "

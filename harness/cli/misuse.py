@@ -36,7 +36,11 @@ def sentence(error: Any, command: str) -> str:
     if kind == "NoSuchOption":
         meant = listed(error.possibilities or [])
         wrong = f"{error.option_name} is no option of {command}"
-        return f"{wrong}: did you mean {meant}?" if meant else f"{wrong}: leave it out."
+        if meant:
+            return f"{wrong}: did you mean {meant}?"
+        takes_files = any(each.param_type_name == "argument" for each in error.ctx.command.params)
+        as_file = ", or write ./ before the name of a file that begins with -"
+        return f"{wrong}: leave it out{as_file if takes_files else ''}."
     if kind == "BadOptionUsage" and "requires an argument" in message:
         return f"{error.option_name} has no value: write one after it{example(error)}."
     if kind == "BadParameter" and error.param is not None:

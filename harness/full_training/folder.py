@@ -17,6 +17,7 @@ WORDS = {
     "train": "settings (train)",
     "stages": "epochs, picture sizes or learning rates",
     "data": "pairs",
+    "init_from": "networks to begin with (--init-from)",
 }
 
 

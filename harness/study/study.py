@@ -50,7 +50,7 @@ FIXED_FACTS = {
     "profile": "profile",
     "precision": "precision",
     "train": "training settings",
-    "data_digest": "data",
+    "data_digest": "set of pictures",
     "direction_of_pairs": "direction",
     "weights": "weights",
     "objective": "objective",
@@ -348,10 +348,9 @@ def fixed_facts(setup: StudySetup) -> dict[str, Any]:
 
 def difference(key: str, made: Any, given: Any) -> str:
     """A fact that differs, for a message, with its two values if both are short."""
-    values = [
-        text[:12] if len(text) >= 32 and text.isalnum() else text
-        for text in (str(made), str(given))
-    ]
+    if key == "data_digest":
+        return f"{FIXED_FACTS[key]} (some were added, removed or changed, or the folder is another)"
+    values = [str(made), str(given)]
     short = all(len(text) <= 40 for text in values)
     return FIXED_FACTS[key] + (f" ({values[0]}, now {values[1]})" if short else "")
 

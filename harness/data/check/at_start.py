@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from harness.config.profiles import PROFILES
 from harness.config.settings import Direction
@@ -22,8 +23,8 @@ from harness.paths import write_whole
 VERSION = 1
 # Pairs of each split that are checked: enough for `few`.
 MOST_PAIRS = 24
-# Kinds that the search itself tells: what it cannot read, and what it leaves out.
-REPORTED_ELSEWHERE = {"unreadable", "passed over"}
+# Kinds that the search itself tells: what it cannot read, leaves out, or cannot do without.
+REPORTED_ELSEWHERE = {"unreadable", "passed over", "single"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
 MORE_PORTRAITS = "add other portraits"
@@ -86,7 +87,8 @@ def check_at_start(
             kinds[finding.level, finding.kind, of_folder].append(finding)
     errors = [found for (level, *_), found in kinds.items() if level == "error"]
     if errors and not resumed:
-        raise UserInputError(refusal(folder, max(errors, key=len), checked.pairs, direction, made))
+        worst = max(errors, key=len)
+        raise UserInputError(refusal(data, folder, worst, checked.pairs, direction, made))
     return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
 
 
@@ -105,20 +107,30 @@ def few_portraits(folder: Path) -> tuple[str, ...]:
 
 
 def refusal(
-    folder: PairFolder, found: Sequence[Finding], pairs: int, direction: Direction, made: bool
+    data: Path,
+    folder: PairFolder,
+    found: Sequence[Finding],
+    pairs: int,
+    direction: Direction,
+    made: bool,
 ) -> str:
-    """A sentence about errors of one kind in a sample of so many pairs, with the remedy."""
-    data, kind = inline(folder.root), found[0].kind
+    """A sentence about errors of one kind in a sample of so many pairs, with the remedy.
+
+    Args:
+        data: the folder as the user named it, or the list of its pairs.
+    """
+    place, kind = inline(data), found[0].kind
     if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:
         return f"{single_pictures(folder.root, len(found), pairs)}."
     if kind == "direction":
-        return f"{data}: {sentence(found)} (then name --direction {direction})."
-    remedy = f" (harness data check {folder.root} --fix NEW writes a copy without such files)"
+        return f"{place}: {sentence(found)} (then name --direction {direction})."
+    command = f"harness data check {quote(str(data))} --fix NEW"
+    remedy = f" ({command} writes a copy without such files)"
     if made:
         from harness.data.synthesis.make_pairs import RECORD
 
         remedy = f" (leave its portrait out: {folder.root / RECORD} names that of every pair)"
-    return f"{data}: {sentence(found)}{remedy if found[0].name else ''}."
+    return f"{place}: {sentence(found)}{remedy if found[0].name else ''}."
 
 
 def sentence(found: Sequence[Finding]) -> str:

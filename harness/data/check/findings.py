@@ -48,6 +48,7 @@ KINDS: dict[str, tuple[Level, str]] = {
     "duplicate": ("error", "remove one: a score on a picture seen in training says nothing"),
     "direction": ("error", "use the other, unless the softer picture is the original"),
     "none": ("error", "put pairs into train/, in a supported format"),
+    "single": ("error", "add pairs of another"),
     "shifted": ("warning", "align the two: a shift blurs what the model learns, everywhere"),
     "swapped": ("warning", "look at it, and swap its halves if they are"),
     "processed": (
@@ -168,6 +169,8 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
     trained = counts["train"]
     if groups and not trained:
         yield of_kind("none", "no picture to train on")
+    if trained == 1 and not counts["val"]:
+        yield of_kind("single", "one picture alone, so that none can be held out to validate with")
     yield from judge_counts(trained, counts["val"] + counts["test"])
 
 

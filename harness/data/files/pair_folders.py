@@ -115,7 +115,7 @@ def detect_layout(folder: Path) -> PairFolder:
         )
     if not folder.is_dir():
         raise UserInputError(
-            f"There is no data folder {inline(folder)}: give --data a folder with train/ and val/."
+            f"There is no data folder {inline(folder)}: name a folder with train/ and val/."
         )
     for name in MANIFESTS:
         if (folder / name).is_file():

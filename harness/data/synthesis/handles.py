@@ -6,6 +6,7 @@ squares", 2006.
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ GRID, FINE = 64, 512
 FADE = (0.8, 0.98)
 # The most that the shift changes per pixel: at 1 the picture folds.
 STEEPEST = 0.9
+# Steps to an origin after which they are halved: where the picture is stretched to more than twice
+# its size, between the points of the grid, whole steps would go back and forth for ever.
+WHOLE_STEPS = 50
 
 
 def rigid(points: Complex, handles: Complex, goals: Complex) -> Complex:
@@ -88,9 +92,10 @@ class Handles:
         aims = points.reshape(2, -1)
         found = aims.copy()
         moving = np.arange(aims.shape[1])
-        while moving.size:  # a contraction, since nothing folds
-            closer = aims[:, moving] - self.shift(found[:, moving])
-            far = np.abs(closer - found[:, moving]).max(axis=0) >= 1e-5
-            found[:, moving] = closer
-            moving = moving[far]
+        for share in chain(repeat(1.0, WHOLE_STEPS), repeat(0.5)):
+            step = aims[:, moving] - self.shift(found[:, moving]) - found[:, moving]
+            found[:, moving] += share * step
+            moving = moving[np.abs(step).max(axis=0) >= 1e-5]
+            if not moving.size:
+                break
         return found.reshape(points.shape)

@@ -44,18 +44,19 @@ def planned_pairs(originals: Path, place: Path, least: int) -> Making:
     """What `made_for_search` would make. Writes nothing.
 
     Raises:
-        UserInputError: there are fewer than two portraits, two are the same file, or one is too
-            small or cannot be read.
+        UserInputError: there are fewer than two different portraits, or one is too small or cannot
+            be read.
     """
     portraits, _ = find_originals(originals)
-    if len(portraits) < 2:
-        raise UserInputError(
-            f"{inline(originals)} holds one picture: give at least two, one of which is not "
-            "trained on but validates."
-        )
     size = size_for(portraits, least)
+    contents = {name: content_of(file) for name, file in portraits.items()}
+    if len(set(contents.values())) < 2:
+        raise UserInputError(
+            f"{inline(originals)} holds one picture: give at least two different ones, one of "
+            "which is not trained on but validates."
+        )
     pairs = min(max(FEWEST_PAIRS, len(portraits)), MOST_PAIRS)
-    folders = [place / f"{size}px-{name}" for name in digests(portraits, size, pairs)]
+    folders = [place / f"{size}px-{name}" for name in digests(contents, size, pairs)]
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return Making(len(portraits), pairs, size, folder)
 
@@ -119,24 +120,16 @@ def size_for(portraits: Mapping[str, Path], least: int) -> int:
     return size
 
 
-def digests(portraits: Mapping[str, Path], size: int, pairs: int) -> list[str]:
-    """A digest of the portraits, their names and how pairs are made of them, for each of `RECIPES`;
-    12 hex digits.
+def content_of(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
 
-    Raises:
-        UserInputError: two portraits have the same content, of which one might be trained on and
-            the other validate.
-    """
-    known: dict[bytes, Path] = {}
+
+def digests(contents: Mapping[str, bytes], size: int, pairs: int) -> list[str]:
+    """A digest of the portraits, their names and how pairs are made of them, for each of `RECIPES`;
+    12 hex digits."""
     totals = [hashlib.sha256(f"{recipe} {size} {pairs}".encode()) for recipe in RECIPES]
-    for name, file in portraits.items():
-        with file.open("rb") as opened:
-            content = hashlib.file_digest(opened, "sha256").digest()
-        if (other := known.setdefault(content, file)) is not file:
-            raise UserInputError(
-                f"{inline(file)} is the same picture as {inline(other)}: remove one, since a score "
-                "on a picture seen in training says nothing."
-            )
+    for name, content in contents.items():
         for total in totals:
             total.update(hashlib.sha256(name.encode()).digest() + content)
     return [total.hexdigest()[:12] for total in totals]

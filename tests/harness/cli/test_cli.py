@@ -117,6 +117,10 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     [
         (["search", "--bugdet", "5"], "--bugdet is no option of harness search: did you mean"),
         (["search", "--qqq"], "--qqq is no option of harness search: leave it out."),
+        (
+            ["data", "check", "-d"],
+            "leave it out, or write ./ before the name of a file that begins",
+        ),
         (["search", "--budget"], "write one after it, for example --budget 50. See harness search"),
         (["search", "--set"], "--set has no value: write one after it. See harness search"),
         (["search", "here"], "here belongs to no option: did you mean an option's value"),

@@ -1,5 +1,6 @@
 """The check of a user's pairs as a search starts: errors refuse with their remedy."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,19 @@ def test_a_pair_of_two_pictures_is_refused_by_name_and_a_resumed_study_only_told
     assert "--fix NEW writes a copy without such files)." in str(refused.value)
     told = checked(folder, cache, resumed=True)
     assert any("wrong.png: A and B are not of one picture" in line for line in told)
+
+
+def test_the_remedy_can_be_pasted_and_checks_the_list_that_was_given(
+    tmp_path: Path, halves: Halves, cache: Path
+) -> None:
+    data = tmp_path / "my pairs' list.csv"
+    data.write_text("a\nwrong.png\nright.png\n", "utf-8")
+    save_pair(tmp_path / "wrong.png", halves[0][0], halves[1][1])
+    save_pair(tmp_path / "right.png", *halves[0])
+    with pytest.raises(UserInputError) as refused:
+        checked(data, cache)
+    command = str(refused.value).rpartition("(")[2].partition(" writes")[0]
+    assert shlex.split(command) == ["harness", "data", "check", str(data), "--fix", "NEW"]
 
 
 def test_a_direction_that_the_pictures_contradict_is_refused_unless_it_was_named(

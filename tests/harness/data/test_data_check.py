@@ -220,6 +220,16 @@ def test_a_folder_without_readable_pairs_is_reported(tmp_path: Path) -> None:
     assert "0 of 1" in result.summary()
 
 
+def test_one_picture_alone_is_an_error_as_in_a_search(tmp_path: Path, halves) -> None:
+    for number, part in enumerate((np.s_[:], np.s_[:100])):
+        save = Image.fromarray(np.hstack([half[part] for half in halves[0]])).save
+        (tmp_path / "train").mkdir(exist_ok=True)
+        save(tmp_path / "train" / f"{number}.png")
+    assert checked(tmp_path).findings[0].kind == "single"
+    Image.fromarray(np.hstack(halves[1])).save(tmp_path / "train" / "2.png")
+    assert "single" not in {finding.kind for finding in checked(tmp_path).findings}
+
+
 def test_page_shows_every_finding_and_escapes_names(folder: Path, tmp_path: Path) -> None:
     odd = folder / "train" / "<b>\"&'\n초상.png"
     odd.write_bytes(b"")

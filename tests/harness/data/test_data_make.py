@@ -298,16 +298,20 @@ def test_commands(
     assert "6 of 6 pairs read" in checked.output
     assert (tmp_path / "page.html").exists()
     (folder / "train" / "train0.png").write_bytes(b"")
-    fixed = run(app, ["check", str(folder), "--fix", str(tmp_path / "fixed")])
+    page = tmp_path / "fixed" / "page.html"
+    fixed = run(app, ["check", str(folder), "--fix", str(page.parent), "-o", str(page)])
     assert fixed.exit_code == 2
+    assert page.exists()
     assert "train0.png is empty" in fixed.output
     assert len(list((tmp_path / "fixed").rglob("*.png"))) == 5
     preview_file = tmp_path / "p.png"
     assert run(app, ["preview", str(tmp_path / "fixed"), "-o", str(preview_file)]).exit_code == 0
     assert Image.open(preview_file).width == 5 * 256
-    out = tmp_path / "made"
+    out = tmp_path / "made of my"
     options = ["--originals", str(originals), "--out", str(out), "--pairs", "2", "--size", "96"]
-    assert run(app, ["make", *options]).exit_code == 0
+    made = run(app, ["make", *options])
+    assert made.exit_code == 0
+    assert f"look: harness data preview '{out}'" in made.output
     assert len(find_pairs(out).splits["train"]) == 2
     missing = run(app, ["check", str(tmp_path / "nowhere")])
     assert isinstance(missing.exception, UserInputError)

@@ -5,7 +5,7 @@ import pytest
 
 from harness.data.synthesis.handles import Handles, rigid
 from harness.data.synthesis.liquify import displacement, inverse_displacement
-from harness.data.synthesis.retouch import Face, moved_jaw
+from harness.data.synthesis.retouch import Face, middle_face, moved_jaw
 
 SIZE = 200
 RANDOM = np.random.default_rng(0)
@@ -43,6 +43,14 @@ def test_landmarks_arrive_and_nothing_moves_outside_of_the_ellipse() -> None:
 def test_the_inverse_leads_every_pixel_back() -> None:
     back = PIXELS + inverse_displacement([handles(MOVED)], SIZE, SIZE)
     assert np.abs(back + handles(MOVED).shift(back) - PIXELS).max() < 1e-4
+
+
+def test_the_inverse_ends_where_whole_steps_would_go_back_and_forth() -> None:
+    """This jaw stretches the picture to more than twice its size at one place."""
+    jaw = moved_jaw(middle_face(128), np.random.default_rng(184))
+    pixels = PIXELS[:, :128, :128]
+    back = pixels + inverse_displacement([jaw], 128, 128)
+    assert np.abs(back + jaw.shift(back) - pixels).max() < 1e-4
 
 
 def test_no_jaw_that_is_drawn_folds() -> None:

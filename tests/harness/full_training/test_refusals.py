@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from harness.errors import UserInputError
+from harness.full_training.folder import claim_folder
 from harness.full_training.train import train_fully
 from harness.paths import TrainingPaths, sole_writer
 from tests.harness.full_training.helpers import STAGES, RecordingView, make_config
@@ -100,3 +101,9 @@ def test_the_required_weights_are_those_of_the_objective_s_network(
     config = make_config(tmp_path, pairs, objective="boundary_sharpness_vgg", weights="pretrained")
     with pytest.raises(UserInputError, match=r"vgg16-397923af\.pth are missing"):
         train_fully(config, RecordingView())
+
+
+def test_a_training_that_began_with_other_networks_is_refused_in_words(tmp_path: Path) -> None:
+    claim_folder(tmp_path, {"init_from": []})
+    with pytest.raises(UserInputError, match=r"with other networks to begin with \(--init-from\):"):
+        claim_folder(tmp_path, {"init_from": ["a" * 32]})
