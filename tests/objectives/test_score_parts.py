@@ -1,8 +1,11 @@
 """The parts of the score compared with reference libraries, and the masks."""
 
 from collections.abc import Callable
+from email.message import Message
 from http.client import BadStatusLine
+from io import BytesIO
 from pathlib import Path
+from urllib.response import addinfourl
 
 import lpips
 import numpy as np
@@ -244,6 +247,21 @@ def test_a_proxy_s_answer_is_not_an_error(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", answer)
     assert resolve_weights("auto", ["alexnet"]) == "random"
+
+
+def test_a_download_of_other_content_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login page instead of the file: its digest is not that in the file's name."""
+
+    def answer(*_: object, **__: object) -> addinfourl:
+        return addinfourl(BytesIO(b"<html>log in</html>"), Message(), "")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    monkeypatch.setattr("torch.hub.urlopen", answer)
+    assert resolve_weights("auto", ["alexnet"]) == "random"
+    assert not list(tmp_path.rglob("*.pth"))
 
 
 @pytest.mark.parametrize("content", [b"<html>no such file</html>", b""])
