@@ -167,6 +167,14 @@ def test_what_a_conditional_setting_is_elsewhere_must_agree() -> None:
         space.suggestion(params, TRAIN | {"beta1": 0.5})
 
 
+def test_the_depth_elsewhere_is_one_of_the_discriminators() -> None:
+    depth = {"type": "int", "low": 3, "high": 4, "when": {"gan_mode": "lsgan"}, "else": 5}
+    space = parse_space("mine", space_text(n_layers_D=depth))
+    assert {depth for depth, _ in space.discriminators} == {3, 4, 5}
+    with pytest.raises(ValueError, match="n_layers_D 5 is too deep for crop_size 64"):
+        space.check_against(TRAIN | {"crop_size": 64, "netG": "resnet_9blocks"})
+
+
 @pytest.mark.parametrize(("weight", "used"), [("10", True), ("0", False)])
 def test_a_pinned_perceptual_weight_settles_whether_it_is_used(weight: str, used: bool) -> None:
     space = load_space("wide", {"lambda_perceptual": weight})
