@@ -121,16 +121,19 @@ def test_set_may_go_beyond_the_range() -> None:
     ("overrides", "named"),
     [
         ({"lambda_l1": "100"}, "lambda_l1 is no setting"),
-        ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many'"),
-        ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1'"),
-        ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan'"),
-        ({"n_layers_D": "3.5"}, "n_layers_D cannot be '3.5'"),
-        ({"lr": "true"}, "lr cannot be 'true'"),
-        ({"lr": ""}, "lr cannot be ''"),
+        ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many': write a number"),
+        ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1': write a number of at least 0"),
+        ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan': write vanilla, lsgan or wgangp"),
+        ({"n_layers_D": "3.5"}, "n_layers_D cannot be '3.5': write a whole number"),
+        ({"n_layers_D": "13"}, "n_layers_D cannot be '13': write a number of at most 12"),
+        ({"beta1": "1"}, "beta1 cannot be '1': write a number below 1"),
+        ({"lr": "0"}, "lr cannot be '0': write a number above 0"),
+        ({"lr": "true"}, "lr cannot be 'true': write a number"),
+        ({"lr": ""}, "lr cannot be '': write a number"),
     ],
 )
 def test_a_bad_pin_is_named(overrides: dict[str, str], named: str) -> None:
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=rf"{named}\b"):
         load_space("default", overrides)
 
 
