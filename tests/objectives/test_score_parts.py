@@ -20,6 +20,7 @@ from objectives.lpips import TRUNKS, LpipsNetwork, LpipsTarget
 from objectives.masks import (
     dilate,
     erode,
+    moving,
     region_by_difference,
     region_from_field,
     region_from_pair,
@@ -198,6 +199,17 @@ def test_flow_finds_the_region_through_noise_and_a_change_of_tone(reference: Ref
 def overlap(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     a, b = dilate(found), dilate(truth)
     return (a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3))
+
+
+def test_parts_of_a_region_are_dropped_under_a_two_thousandth_of_the_area(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    still = np.zeros((100, 200), np.float32)
+    flow = np.zeros((2, 100, 200), np.float32)
+    flow[1, 20:23, 150:153] = 5.0  # 9 of 20,000 pixels
+    flow[0, 60:63, 20:24] = 5.0  # 12
+    monkeypatch.setattr("skimage.registration.optical_flow_tvl1", lambda *_: flow)
+    assert (moving(still, still) == (flow[0] > 0)).all()
 
 
 def test_equal_pictures_have_no_region() -> None:
