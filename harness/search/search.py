@@ -268,6 +268,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         recorded=recorded_runs(study),
         tags=tags_of(plan.setup),
         space=plan.setup.space,
+        direction=plan.setup.direction,
     )
     tracker = MlflowTracker(store, plan.paths.outbox, lambda text: view.show(Note(text)))
     tracker.reconcile(endings_of(study))

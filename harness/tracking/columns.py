@@ -22,11 +22,14 @@ FINAL = {HELD_OUT: 110}
 RUN_NAME = "attributes.`Run Name`"
 
 
-def experiment_tags() -> dict[str, str]:
+def experiment_tags(direction: str) -> dict[str, str]:
     """Tags of an experiment that MLflow's page reads.
 
     They make it an experiment of training runs (not of language models), put the score first among
     the charts, and define a view of each trial's parameters and score, best first.
+
+    Args:
+        direction: of better scores, "maximize" or "minimize".
     """
     columns = {
         **{f"metrics.`{name}`": width for name, width in METRICS.items()},
@@ -37,7 +40,7 @@ def experiment_tags() -> dict[str, str]:
     }
     view = {
         "orderByKey": f"metrics.`{SCORE}`",
-        "orderByAsc": False,
+        "orderByAsc": direction == "minimize",
         "selectedColumns": list(columns),
         "columnOrder": [RUN_NAME, *columns],
         "columnWidths": {RUN_NAME: 230, **columns},

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
@@ -90,6 +90,7 @@ class StudyStore(MlflowStore):
         recorded: run ids in the study's record.
         tags: tags of every run.
         space: text of the search space.
+        direction: of better scores.
         parent: MLflow's id of the parent run.
     """
 
@@ -97,6 +98,7 @@ class StudyStore(MlflowStore):
     recorded: Collection[str] = ()
     tags: Mapping[str, str]
     space: str
+    direction: Literal["maximize", "minimize"]
     parent: str | None = None
 
     def find_runs(self) -> None:
@@ -112,7 +114,7 @@ class StudyStore(MlflowStore):
             self.parent = made.info.run_id
             self.note_inputs(self.parent)
         there = self.client.get_experiment(self.experiment).tags
-        for key, text in experiment_tags().items():
+        for key, text in experiment_tags(self.direction).items():
             # The experiment may belong to the user: overwrite no tag but our own.
             if key == VIEW_TAG or key not in there:
                 self.client.set_experiment_tag(self.experiment, key, text)

@@ -28,7 +28,7 @@ def study_store(
         identity=identity,
         tags=tags_of(setup),
         space=setup.space,
-        **more,
+        **{"direction": setup.direction} | more,
     )
 
 

@@ -172,6 +172,8 @@ def test_a_picture_without_a_region_is_left_out_with_a_reason(
 ) -> None:
     masks = reference.masks.clone()
     masks[0] = False
+    # Under 0.05 % of the area; what is scored around it would be over it.
+    masks[0, 0, 60:62, 60:64] = True
     partial = Reference(reference.names, reference.targets, masks, reference.inputs)
     score = objective.against(partial)(blur(1.0)(reference.targets))
     assert score.components["n_scored"] == FEW - 1
@@ -235,14 +237,22 @@ def test_restored_pictures_of_another_size_are_refused(
 def test_every_component_equals_the_libraries_picture_by_picture(
     reference: Reference, objective: BoundarySharpness
 ) -> None:
-    """Batches, crops around masks and cached features do not change values, for any masks."""
-    masks = reference.masks.clone()
-    masks[0] = masks[3] = False
-    masks[0, :, :30, :20] = True
-    masks[3, :, 100:, 90:] = True
-    spread = Reference(reference.names, reference.targets, masks, reference.inputs)
+    """Batches, crops around masks and cached features do not change values, for any masks.
+
+    The pictures are wide, so that one side cannot pass for the other, and the masks leave a part
+    of the width free, so that the crop is smaller than the picture.
+    """
+
+    def wide(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x[:2], x[2:], x[:2].flip(3)], 3)[:, :, :72]
+
     assert reference.inputs is not None
-    restored = blur(0.8)(reference.inputs)
+    targets, inputs = wide(reference.targets), wide(reference.inputs)
+    masks = torch.zeros_like(targets[:, :1], dtype=torch.bool)
+    masks[0, :, :30, 150:200] = True
+    masks[1, :, 50:, 360:] = True
+    spread = Reference(reference.names[:2], targets, masks, inputs)
+    restored = blur(0.8)(inputs)
     package = plain_network()
     expected = plain_rows(package, spread, restored, plain_noop(package, spread))
     found = objective.against(spread)(restored).per_image

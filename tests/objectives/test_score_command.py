@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
+from harness.cli.score import as_json, print_table
 from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set, score_files
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
@@ -328,16 +330,17 @@ def test_12_bits_are_scored_as_8_are(score, folder: Path, tmp_path: Path) -> Non
     """And pictures restored by another program in all 16 bits."""
     files = [
         (file, white)
-        for kind, white in (("target", 4095), ("pred", 65535))
+        for kind, white in (("target", 4095), ("input", 4095), ("pred", 65535))
         for file in (folder / kind).iterdir()
     ]
     for file, _ in files:
         Image.fromarray(np.asarray(Image.open(file).convert("L"))).save(file)
-    assert score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "8.json").code == 0
+    named = flags(folder, "pred", "target", "mask", "input")
+    assert score(*named, "--json", tmp_path / "8.json").code == 0
     for file, white in files:
         values = np.rint(np.asarray(Image.open(file)) / 255 * white).astype(np.uint16)
         Image.fromarray(values).save(file)
-    wide = score(*flags(folder, "pred", "target", "mask"), "--json", tmp_path / "16.json")
+    wide = score(*named, "--json", tmp_path / "16.json")
     assert "read as 12-bit, a guess" in wide.err
     eight, sixteen = (
         json.loads((tmp_path / f"{bits}.json").read_text(encoding="utf-8"))["score"]
@@ -374,12 +377,16 @@ class Darkness:
         return scorer
 
 
-def test_where_less_is_better_the_worst_tenth_of_a_folder_is_the_highest(tmp_path: Path) -> None:
+def test_where_less_is_better_the_worst_of_a_folder_are_the_highest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     greys, files = (10, 250, 90), []
     for number, grey in enumerate(greys):
         file = tmp_path / f"{number}.png"
         Image.new("RGB", (64 + number, 64), (grey,) * 3).save(file)
         files.append(PictureFiles(file.name, file, file, None, file))
-    found = score_files(files, Darkness(), "difference").score
-    assert found.value == pytest.approx(sum(greys) / 3 / 255)
-    assert found.components["worst_tenth"] == pytest.approx(250 / 255)
+    found = score_files(files, Darkness(), "difference")
+    assert found.score.value == pytest.approx(sum(greys) / 3 / 255)
+    assert found.score.components["worst_tenth"] == pytest.approx(250 / 255)
+    print_table(as_json(found, "darkness", "random"), "minimize")
+    assert re.findall(r"\d\.png", capsys.readouterr().out) == ["1.png", "2.png", "0.png"]

@@ -1,8 +1,11 @@
 """The parts of the score compared with reference libraries, and the masks."""
 
 from collections.abc import Callable
+from email.message import Message
 from http.client import BadStatusLine
+from io import BytesIO
 from pathlib import Path
+from urllib.response import addinfourl
 
 import lpips
 import numpy as np
@@ -17,6 +20,7 @@ from objectives.lpips import TRUNKS, LpipsNetwork, LpipsTarget
 from objectives.masks import (
     dilate,
     erode,
+    moving,
     region_by_difference,
     region_from_field,
     region_from_pair,
@@ -197,6 +201,17 @@ def overlap(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return (a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3))
 
 
+def test_parts_of_a_region_are_dropped_under_a_two_thousandth_of_the_area(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    still = np.zeros((100, 200), np.float32)
+    flow = np.zeros((2, 100, 200), np.float32)
+    flow[1, 20:23, 150:153] = 5.0  # 9 of 20,000 pixels
+    flow[0, 60:63, 20:24] = 5.0  # 12
+    monkeypatch.setattr("skimage.registration.optical_flow_tvl1", lambda *_: flow)
+    assert (moving(still, still) == (flow[0] > 0)).all()
+
+
 def test_equal_pictures_have_no_region() -> None:
     picture = drawn(3, 64, 64)
     assert not region_from_pair(picture, picture).any()
@@ -244,6 +259,21 @@ def test_a_proxy_s_answer_is_not_an_error(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr("urllib.request.urlopen", answer)
     assert resolve_weights("auto", ["alexnet"]) == "random"
+
+
+def test_a_download_of_other_content_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login page instead of the file: its digest is not that in the file's name."""
+
+    def answer(*_: object, **__: object) -> addinfourl:
+        return addinfourl(BytesIO(b"<html>log in</html>"), Message(), "")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", answer)
+    monkeypatch.setattr("torch.hub.urlopen", answer)
+    assert resolve_weights("auto", ["alexnet"]) == "random"
+    assert not list(tmp_path.rglob("*.pth"))
 
 
 @pytest.mark.parametrize("content", [b"<html>no such file</html>", b""])

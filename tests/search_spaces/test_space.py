@@ -121,16 +121,19 @@ def test_set_may_go_beyond_the_range() -> None:
     ("overrides", "named"),
     [
         ({"lambda_l1": "100"}, "lambda_l1 is no setting"),
-        ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many'"),
-        ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1'"),
-        ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan'"),
-        ({"n_layers_D": "3.5"}, "n_layers_D cannot be '3.5'"),
-        ({"lr": "true"}, "lr cannot be 'true'"),
-        ({"lr": ""}, "lr cannot be ''"),
+        ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many': write a number"),
+        ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1': write a number of at least 0"),
+        ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan': write vanilla, lsgan or wgangp"),
+        ({"n_layers_D": "3.5"}, "n_layers_D cannot be '3.5': write a whole number"),
+        ({"n_layers_D": "13"}, "n_layers_D cannot be '13': write a number of at most 12"),
+        ({"beta1": "1"}, "beta1 cannot be '1': write a number below 1"),
+        ({"lr": "0"}, "lr cannot be '0': write a number above 0"),
+        ({"lr": "true"}, "lr cannot be 'true': write a number"),
+        ({"lr": ""}, "lr cannot be '': write a number"),
     ],
 )
 def test_a_bad_pin_is_named(overrides: dict[str, str], named: str) -> None:
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=rf"{named}\b"):
         load_space("default", overrides)
 
 
@@ -165,6 +168,14 @@ def test_what_a_conditional_setting_is_elsewhere_must_agree() -> None:
     assert "beta1" not in space.suggestion(params, TRAIN | {"beta1": 0.9})
     with pytest.raises(ValueError, match=r"beta1 0.5 is not one of 0, 0.5 when gan_mode is lsgan"):
         space.suggestion(params, TRAIN | {"beta1": 0.5})
+
+
+def test_the_depth_elsewhere_is_one_of_the_discriminators() -> None:
+    depth = {"type": "int", "low": 3, "high": 4, "when": {"gan_mode": "lsgan"}, "else": 5}
+    space = parse_space("mine", space_text(n_layers_D=depth))
+    assert {depth for depth, _ in space.discriminators} == {3, 4, 5}
+    with pytest.raises(ValueError, match="n_layers_D 5 is too deep for crop_size 64"):
+        space.check_against(TRAIN | {"crop_size": 64, "netG": "resnet_9blocks"})
 
 
 @pytest.mark.parametrize(("weight", "used"), [("10", True), ("0", False)])

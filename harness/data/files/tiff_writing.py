@@ -18,7 +18,6 @@ from harness.data.files.photograph import EXTRA_SAMPLES, Photograph
 
 STRIP_BYTES = 2**20
 PHOTOMETRIC = {"L": 1, "LA": 1, "RGB": 2, "RGBA": 2, "CMYK": 5}
-WHITE_IS_ZERO = 0
 ALPHA, DEFLATE, DIFFERENCES = 2, 8, 2
 SHORT, LONG = TiffTags.SHORT, TiffTags.LONG
 STRIP_OFFSETS, STRIP_LENGTHS = 273, 279
@@ -46,7 +45,7 @@ def tiff_like(opened: Image.Image, photograph: Photograph) -> Callable[[Path], N
         257: (LONG, height),
         258: (SHORT, (bits,) * channels),
         259: (SHORT, DEFLATE),
-        262: (SHORT, photometric(opened, photograph)),
+        262: (SHORT, PHOTOMETRIC[photograph.mode]),  # Pillow has inverted where white is 0
         277: (SHORT, channels),
         278: (LONG, rows),
         284: (SHORT, 1),
@@ -76,13 +75,6 @@ def packed(rows: np.ndarray) -> bytes:
     differences = rows.copy()
     differences[:, 1:] -= rows[:, :-1]
     return zlib.compress(differences.astype(rows.dtype.newbyteorder("<")).tobytes())
-
-
-def photometric(opened: TiffImagePlugin.TiffImageFile, photograph: Photograph) -> int:
-    """The photometric interpretation. Pillow inverts white-is-zero with 8 bits, but not with 16."""
-    wide = photograph.values.itemsize == 2
-    inverted = wide and opened.tag_v2.get(262) == WHITE_IS_ZERO
-    return WHITE_IS_ZERO if inverted else PHOTOMETRIC[photograph.mode]
 
 
 def tags_of(opened: TiffImagePlugin.TiffImageFile) -> dict[int, tuple[int, Any]]:

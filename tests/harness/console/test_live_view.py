@@ -171,8 +171,9 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
     view.show(OPENED)
     assert left_of(view) == ""
     view.show(EXPECTED)
-    view.show(WarmStart(700, 1400))
-    assert left_of(view) == "about 4 min left"  # half of the warm start, and 240 s
+    view.show(WarmStart(350, 1400))
+    assert view.seconds_left() == 0.75 * EXPECTED.warm_start + EXPECTED.trials + EXPECTED.runs
+    assert left_of(view) == "about 5 min left"
     view.show(Prepared(noop=0.2, warm_start=0.2, oracle=0.9))
     clock.now = 100
     assert left_of(view) == "about 2 min left"
@@ -183,8 +184,8 @@ def test_the_remaining_time_is_first_as_expected_then_by_the_trials(clock: Clock
         view.show(ended(f"t{number:03d}", number + 1, 20, "pruned"))
     view.show(TrialBegan("f00", WARP, None))
     assert view.seconds_left() == 15 * 90 / 2
-    clock.now = 110
-    assert view.seconds_left() == (15 * 90 - 10) / 2
+    clock.now = 150  # longer than a trial, shorter than a run
+    assert view.seconds_left() == (15 * 90 - 50) / 2
     view.show(ended("f00", 36, 30))
     assert view.seconds_left() == 14 * 30 / 2
     view.close()
@@ -205,6 +206,7 @@ def test_a_search_that_is_cut_short_goes_on_with_its_finalists(clock: Clock) -> 
     assert head(view)[0].startswith("13/27 trials, finalists 1/15, about ")
     assert view.seconds_left() == 14 * 30 / 2
     lines = out.getvalue().splitlines()
+    assert ": 50 trials (35, then 15 runs of finalists); " in lines[0]
     assert lines[-2].startswith("12 of 35 trials have run: the rest of the time is kept for")
     assert lines[-1].startswith("13/27 f00 ")
     view.close()
@@ -298,7 +300,7 @@ def test_a_line_now_and_then_says_how_far_a_trial_is(clock: Clock) -> None:
     [
         (1, "10 s"), (44, "40 s"), (56, "1 min"), (317, "5 min"), (1150, "19 min"),
         (1500, "25 min"), (5100, "85 min"), (5500, "1.5 h"), (11000, "3.1 h"), (86400, "24 h"),
-        (200000, "2 days"),
+        (162000, "45 h"), (200000, "2 days"),
     ],
 )  # fmt: skip
 def test_an_estimate_is_rounded(seconds: float, words: str) -> None:

@@ -283,6 +283,23 @@ def test_arrows_point_where_things_went() -> None:
     assert ((reach > 3) & (reach <= 8)).sum() > 1.5 * ((reach > 8) & (reach < 13)).sum()
 
 
+def test_arrows_are_three_times_as_long_as_the_displacement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which is a share of the width and one of the height: unequal, as the sides are."""
+    field = np.ones((2, 128, 128)) * [[[0.02]], [[0.03]]]
+    drawn: list[tuple[float, ...]] = []
+    monkeypatch.setattr("harness.data.check.preview.estimated_displacement", lambda *_: field)
+    monkeypatch.setattr(
+        "harness.data.check.preview.draw_arrow",
+        lambda _, start, reach: drawn.append((*start, *reach)),
+    )
+    wide = np.zeros((64, 256, 3), np.uint8)
+    arrows(wide, wide)
+    assert len(drawn) == 4 * 16
+    assert drawn[1] == pytest.approx((24, 8, -0.02 * 256 * 3, -0.03 * 64 * 3))
+
+
 def test_commands(
     tmp_path: Path,
     write_pairs: WritePairs,

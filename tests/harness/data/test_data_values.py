@@ -95,7 +95,8 @@ def test_the_direction_is_suggested_if_half_the_pairs_are_clearly_sharper(
 def test_few_means_under_twenty_training_and_four_validation_pictures(
     train: int, val: int, message: list[str]
 ) -> None:
-    groups = [[SOUND]] * train + [[replace(SOUND, split="val")]] * val
+    held_out = [[replace(SOUND, split=split)] for split in ("val", "test", "val", "test")]
+    groups = [[SOUND]] * train + held_out[:val]
     found = [finding.what for finding in judge_numbers(groups)]
     assert len(found) == len(message)
     assert all(what.startswith(words) for what, words in zip(found, message, strict=True))

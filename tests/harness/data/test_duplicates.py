@@ -164,6 +164,17 @@ def test_eight_landmarks_must_agree(alike: int, same: bool, scale: float, off: i
     assert show_one_picture(one.tobytes(), other.tobytes(), found[0][2]) == expected
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_landmark_counts_once_however_many_match_it(side: int) -> None:
+    random = np.random.default_rng(3)
+    one = np.zeros(8, LANDMARK)
+    one["x"], one["y"] = random.integers(0, 250, (2, 8))
+    one[7] = one[6]
+    pairs = np.column_stack([[0, 1, 2, 3, 4, 5, 6, 6], range(8)])[:, :: -1 if side else 1]
+    assert show_one_picture(one.tobytes(), one.tobytes(), np.column_stack([range(8)] * 2))
+    assert not show_one_picture(one.tobytes(), one.tobytes(), pairs)
+
+
 def test_pictures_of_one_tone_match_no_other(
     halves: list[tuple[np.ndarray, np.ndarray]],
 ) -> None:

@@ -384,3 +384,12 @@ def test_grey_of_16_bits_with_white_as_0_is_refused_where_it_could_not_be_kept(
     with pytest.raises(UserInputError, match="white stored as 0"):
         read_photograph(tmp_path / "inverted.tif")
     assert int(read_picture(tmp_path / "inverted.tif")[0, 0, 0]) == 255 - round(60_000 / 257)
+
+
+def test_grey_of_8_bits_with_white_as_0_is_written_with_black_as_0(tmp_path: Path) -> None:
+    file = tmp_path / "inverted.tif"
+    Image.fromarray(np.full((40, 40), 50, np.uint8)).save(file, tiffinfo={262: 0})
+    with Image.open(file, formats=("TIFF",)) as opened:
+        assert opened.tag_v2[262] == 0
+    assert (read_photograph(file).values == 50).all()
+    assert (read_photograph(rewritten(file)).values == 50).all()

@@ -13,8 +13,8 @@ from objectives.score import Reference
 from reports.page.panel_crops import GAP, HEADING, rows_of
 
 
-def drawn(seed: int) -> torch.Tensor:
-    pictures = torch.randint(256, (3, 3, 300, 300), generator=torch.Generator().manual_seed(seed))
+def drawn(seed: int, width: int = 300) -> torch.Tensor:
+    pictures = torch.randint(256, (3, 3, 300, width), generator=torch.Generator().manual_seed(seed))
     return pictures.float() / 255
 
 
@@ -67,12 +67,12 @@ def cropped(reference: Reference, restored: torch.Tensor) -> np.ndarray:
 
 
 def test_a_crop_is_the_part_of_the_first_scored_region_that_was_changed_most() -> None:
-    masks = torch.zeros(3, 1, 300, 300, dtype=torch.bool)
+    masks = torch.zeros(3, 1, 300, 360, dtype=torch.bool)
     masks[1, :, 20:280, 100:300] = True  # nothing of the first picture is scored
-    inputs = torch.zeros(3, 3, 300, 300)
+    inputs = torch.zeros(3, 3, 300, 360)
     inputs[1, :, 150:250, 160:260] = 0.5
     inputs[1, :, :, :80] = 1.0  # changed more, but not in the scored region
-    reference, restored = reference_of(masks, inputs), drawn(3)
+    reference, restored = reference_of(masks, inputs), drawn(3, 360)
     number, top, left, side = telling_square(reference)
     assert (number, side) == (1, 112)  # three eighths of the picture
     assert top <= 150 < 250 <= top + side

@@ -110,6 +110,16 @@ def test_best_yaml_changes_with_its_baseline_which_need_not_lead(tmp_path: Path)
     assert changed == [True, True, True, True, False]
 
 
+def test_the_next_driver_writes_the_best_yaml_that_a_killed_one_did_not(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path)
+    study = remembered(plan)
+    for number, score in enumerate((0.5, 0.6)):
+        trial = record.ask(study, plan.space, "random", 0)
+        complete(study, trial, Rung(30, score, {}, {}), [score])
+        Retention(plan.paths, study, Ranking(study, both_kinds=False))
+        assert f"\ntrial: {number}\n" in plan.paths.best_yaml.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_the_best_three_are_kept_whichever_way_the_objective_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, direction: str

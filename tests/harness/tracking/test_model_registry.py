@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from driving import Instant, make_plan
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 import harness.search.search
 from harness.console.events import Event, Note
@@ -13,7 +14,7 @@ from harness.console.views import QuietView
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.client import quiet_client
-from harness.tracking.model_registry import Model, register
+from harness.tracking.model_registry import Model, keep_weights, register
 
 
 class Notes(QuietView):
@@ -71,6 +72,17 @@ def test_the_winner_becomes_a_version_once(tmp_path: Path) -> None:
     now = {file.name for file in later.paths.checkpoints.glob("*_net_G.pth")}
     assert files(client, study, "weights") == now
     assert Path(held["checkpoint"]).name in now - kept
+
+
+def test_weights_that_were_uploaded_in_part_are_uploaded_again(tmp_path: Path) -> None:
+    stored, file = tmp_path / "stored" / "weights", tmp_path / "t001_net_G.pth"
+    stored.mkdir(parents=True)
+    (stored / "t000_net_G.pth").write_bytes(b"of a trial that leads no more")
+    (stored / file.name).write_bytes(b"wei")
+    file.write_bytes(b"weights")
+    keep_weights(get_artifact_repository(stored.parent.as_uri()), [file])
+    assert [each.name for each in stored.iterdir()] == [file.name]
+    assert (stored / file.name).read_bytes() == b"weights"
 
 
 def test_another_refusal_of_the_registry_is_not_taken_for_a_known_name(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run is a study's own by its identity, never by a name: others' runs are left alone."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from searching import run as search
 
 from harness.search.search import recorded_runs
 from harness.study.study import FINALISTS
+from harness.tracking.columns import VIEW_TAG
 from harness.tracking.store import Ending
 from harness.tracking.study_runs import IDENTITY_TAG, StudyStore
 
@@ -79,10 +81,14 @@ def test_somebodys_own_experiment_keeps_its_tags(runs: Path) -> None:
     theirs = store.client.create_experiment(
         "portraits", str(runs.parent / "theirs"), {"mlflow.experimentKind": "genai"}
     )
-    opened(runs, "portraits")
+    opened(runs, "portraits", direction="minimize")
     tags = store.client.get_experiment(theirs).tags
     assert tags["mlflow.experimentKind"] == "genai"
-    assert "mlflow.sharedViewState.harness" in tags
+    view = json.loads(tags["mlflow.sharedViewState.harness"])
+    # Best first.
+    assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", True)
+    own = json.loads(store.client.get_experiment(store.experiment).tags[VIEW_TAG])
+    assert own["orderByAsc"] is False
 
 
 def test_a_study_deleted_and_begun_again_gets_runs_of_its_own(runs: Path) -> None:

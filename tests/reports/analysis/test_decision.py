@@ -98,6 +98,10 @@ def test_the_better_of_the_two_is_named_also_where_the_baseline_diverged_once() 
     found = with_finals(-0.03, -0.01, rows=[last, first | {"diverged": True}], noop=0.2)
     assert (found.verb, found.trial) == ("keep", 6)
     assert " The better of the two scores 0.2900, the picture returned unchanged" in found.why
+    rows = [last | {"mean": 0.31}, first]  # which is worse where less is better
+    finals = finals_of(-0.03, -0.01, rows=rows, noop=0.5)
+    found = decided(make_study(12, direction="minimize", finalists=finals))
+    assert " The better of the two scores 0.2900, the picture returned unchanged" in found.why
 
 
 def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leader() -> None:

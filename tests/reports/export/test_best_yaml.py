@@ -18,6 +18,7 @@ from tests.synthetic_studies import (
     SPACE,
     add_trial,
     empty_study,
+    finals_of,
     make_study,
     study_attrs,
     study_of_both_kinds,
@@ -384,6 +385,13 @@ def test_a_trial_of_either_kind_is_trained_in_full_with_the_guide_s_network() ->
     assert "--netG unet_128 " in best_config(study, 0)["command"]
     assert "--netG unet_256 " in best_config(study, 0)["full_command"]
     assert "train.py" not in best_config(study, 1)["full_command"]
+
+
+def test_each_of_both_answers_has_its_own_lead() -> None:
+    finals = finals_of(0.1, 0.2, as_is=(0.01, 0.03))
+    winner = best_config(study_of_both_kinds(finalists=finals))
+    assert winner["lead"] == finals["difference"]
+    assert winner["as_is"]["lead"] == finals["as_is"]["difference"] != winner["lead"]
 
 
 def test_commands_of_both_answers_are_in_the_words_of_the_copy() -> None:
