@@ -20,7 +20,7 @@ from reports.commands.next_command import (
     training_command,
 )
 from reports.record.finalists import FinalistRow, Finalists, Interval
-from reports.record.names import RECOMMENDED, moves_pixels, trial_name
+from reports.record.names import MOVING, RECOMMENDED, moves_pixels, trial_name
 from reports.record.queries import (
     ENDED,
     as_is_trial,
@@ -220,15 +220,17 @@ def confirmed(
         setting.trial,
         sentence,
         "" if verb == "keep" else described(in_short, setting.params, say),
-        why + (over_warp(finals, say) if verb == "use" and setting.moves else ""),
+        why + (over_warp(finals, setting, say) if verb == "use" else ""),
         training_command(study, setting.trial, where),
     )
 
 
-def over_warp(finals: Finalists, say: Translate) -> str:
-    """Whether the winner owes its lead to its settings, or to moving pixels as the recipe does."""
+def over_warp(finals: Finalists, winner: FinalistRow, say: Translate) -> str:
+    """Whether a winner that moves pixels owes its lead to its settings, or to the kind alone."""
     lead = finals.ahead_of_warp
-    if lead is None:
+    if winner.recipe == MOVING:
+        return say("over_warp_itself")
+    if not winner.moves or lead is None:
         return ""
     if lead.low > 0:
         return say("over_warp_better", **size_of_lead(lead)[1])

@@ -6,7 +6,7 @@ squares", 2006.
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, repeat
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,10 @@ GRID, FINE = 64, 512
 FADE = (0.8, 0.98)
 # The most that the shift changes per pixel: at 1 the picture folds.
 STEEPEST = 0.9
-# Steps to an origin after which they are halved: where the picture is stretched to more than twice
-# its size, between the points of the grid, whole steps would go back and forth for ever.
-WHOLE_STEPS = 50
+# After so many whole steps to an origin they become smaller: where the picture is stretched to more
+# than twice its size, between the points of the grid, whole ones would go back and forth for ever.
+# Steps of the smallest share end where it is stretched to less than twenty times.
+WHOLE_STEPS, SMALLEST_SHARE = 50, 0.1
 
 
 def rigid(points: Complex, handles: Complex, goals: Complex) -> Complex:
@@ -92,7 +93,8 @@ class Handles:
         aims = points.reshape(2, -1)
         found = aims.copy()
         moving = np.arange(aims.shape[1])
-        for share in chain(repeat(1.0, WHOLE_STEPS), repeat(0.5)):
+        for rounds in count():
+            share = max(1 / (1 + rounds // WHOLE_STEPS), SMALLEST_SHARE)
             step = aims[:, moving] - self.shift(found[:, moving]) - found[:, moving]
             found[:, moving] += share * step
             moving = moving[np.abs(step).max(axis=0) >= 1e-5]
