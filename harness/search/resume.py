@@ -32,10 +32,18 @@ def check_budget(plan: SearchPlan, study: Study) -> None:
     """Check that the budget has room for the finalists' runs beside the trials that have ended.
 
     Raises:
-        UserInputError: it has not, since more trials have ended than it leaves to the search.
+        UserInputError: it has not, since more trials have ended than it leaves to the search, or
+            it is too small for finalists and spent on those of a larger one.
     """
-    ended, runs = len(trials_of(study, *ENDED)), plan.final_runs
-    if ended > plan.search_budget and finished_runs(study) < runs:
+    ended, runs, confirmed = len(trials_of(study, *ENDED)), plan.final_runs, finished_runs(study)
+    spent = ended + confirmed
+    if plan.config.finalists == "auto" and not runs and ended < plan.config.budget < spent:
+        raise UserInputError(
+            f"{ended} trials of {plan.config.study} and {confirmed} runs of its finalists have "
+            f"ended, more than --budget {plan.config.budget}: name a budget above {spent} to go "
+            "on. harness status shows what they found."
+        )
+    if ended > plan.search_budget and confirmed < runs:
         raise UserInputError(
             f"{ended} trials of {plan.config.study} have ended, and confirming the finalists takes "
             f"{runs} runs: --budget {ended + runs} or more confirms them, --finalists 0 searches "

@@ -197,6 +197,9 @@ def test_a_budget_without_room_for_the_finalists_is_refused(
     assert run(confirmed).done == 18
     # What is finished is shown again whatever the budget.
     assert run(make_plan(tmp_path, budget=8, finalists=1, repeats=2)).finalists is not None
+    # One in between that is too small for finalists of its own would search on unconfirmed.
+    with pytest.raises(UserInputError, match=r"14 trials .* and 4 runs .* a budget above 18"):
+        run(make_plan(tmp_path, budget=17))
 
 
 def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
