@@ -64,7 +64,7 @@ def told(outcome: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_text(lead: dict[str, float] | None) -> str:
-    return "unknown" if lead is None else "{mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(**lead)
+    return "none" if lead is None else "{mean:+.4f} [{low:+.4f}, {high:+.4f}]".format(**lead)
 
 
 def main() -> None:
