@@ -153,6 +153,19 @@ def test_a_study_goes_on_with_the_lengths_that_it_began_with(pairs: Path, tmp_pa
         check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).setup)
 
 
+def test_a_study_of_an_earlier_version_keeps_its_rate_of_the_warm_start(
+    pairs: Path, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "runs"
+    study = begin(run_dir, planned(pairs, run_dir=run_dir))
+    recorded = dict(study.user_attrs["train"])
+    assert recorded.pop("warm_start_lr_warp") == QUICK.warm_start_lr_warp != 2e-4
+    study.set_user_attr("train", recorded)
+    plan = planned(pairs, run_dir=run_dir)
+    check_same(study, plan.setup)
+    assert plan.trial_plan.train.warm_start_lr_warp == 2e-4
+
+
 def test_a_study_of_both_kinds_is_another_than_one_of_one(pairs: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "runs"
     plan = planned(pairs, run_dir=run_dir)
