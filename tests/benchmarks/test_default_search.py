@@ -1,4 +1,4 @@
-"""What the benchmark of default searches reads from a search's record."""
+"""What the benchmark of default searches reads from a search's outcome."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 from driving import make_plan
 from searching import run, without_mlflow
 
-from benchmarks.default_search import lead_over_warp
+from benchmarks.default_search import told
+from harness.search.result import as_data
 from harness.trials.messages import Rung, TrialTask
 from tests.harness.search.test_finalists_of_both_kinds import OfKinds
 
@@ -28,6 +29,7 @@ def test_the_lead_over_the_recipe_is_of_the_same_seeds_and_pictures(tmp_path: Pa
     names = {row.recipe: row.name for row in outcome.finalists.rows}
     winner = outcome.finalists.winner
     assert winner != names["warp"]
-    found = lead_over_warp(tmp_path, winner)
-    assert found["mean"] == pytest.approx(0.1)
-    assert lead_over_warp(tmp_path, names["warp"])["mean"] == 0
+    found = told(as_data(outcome))
+    assert found["lead_over_warp"]["mean"] == pytest.approx(0.1)
+    assert found["finalists"][0]["name"] == winner
+    assert found["score"] == found["finalists"][0]["mean"]
