@@ -68,9 +68,11 @@ class Frozen(BaseModel):
 
 
 def unusable_entry(file: Path, error: ValidationError) -> UserInputError:
-    """The error for a file with an entry that its model refuses; names the first."""
+    """The error for a file with an entry that its model refuses or lacks; names the first."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return UserInputError(f"{file} has no entry {where}: is it the file that you mean?")
     return UserInputError(f"{file}: {where} cannot be used: {first['msg']}.")
 
 

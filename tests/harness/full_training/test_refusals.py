@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from harness.config.best_config import read_best_config
 from harness.errors import UserInputError
 from harness.full_training.folder import claim_folder
 from harness.full_training.train import train_fully
@@ -48,6 +49,12 @@ def test_unusable_input_is_refused_and_nothing_is_written(
     with pytest.raises(UserInputError, match=message):
         train_fully(make_config(tmp_path, pairs, **options), RecordingView())
     assert [entry.name for entry in tmp_path.iterdir()] == ["best.yaml"]
+
+
+def test_another_yaml_is_refused_by_the_entry_that_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text("params: {}\n")
+    with pytest.raises(UserInputError, match=r"space\.yaml has no entry schema: is it the file"):
+        read_best_config(tmp_path / "space.yaml")
 
 
 def test_a_discriminator_is_refused_as_initial_generator(
