@@ -6,9 +6,6 @@ import typer
 
 from harness.errors import as_user_input_error
 
-USUAL_NETG = "unet_128"
-"""A profile's generator, which a space without a choice of `generator` has."""
-
 
 def spaces(
     space: Annotated[
@@ -21,6 +18,7 @@ def spaces(
 
     Example: harness spaces default > my_space.yaml
     """
+    from harness.config.profiles import QUICK
     from search_spaces.recipes import generator_for, read_recipes
     from search_spaces.space import BUILT_IN, load_space, space_text
 
@@ -40,6 +38,6 @@ def spaces(
         holding = ", ".join(
             each
             for each, found in known.items()
-            if found.holds(recipe.params) and generator_for(recipe, found, USUAL_NETG)
+            if found.holds(recipe.params) and generator_for(recipe, found, QUICK.netG)
         )
         print(f"  {name:<12} {recipe.description} (in {holding})")

@@ -113,7 +113,7 @@ class TrainSettings(Frozen):
     warm_start_steps: Steps = Field(description="steps of the study's shared warm start")
     warm_discriminator_steps: Steps = Field(description="the last of them, all depths beside")
     warm_start_lr_warp: float = Field(
-        default=2e-4, gt=0, description="of the warm start of a generator that moves pixels"
+        default=2e-4, gt=0, description="learning rate of the warm start that moves pixels"
     )
 
     def longer(self, times: float) -> "TrainSettings":

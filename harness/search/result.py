@@ -260,8 +260,8 @@ def table(outcome: SearchOutcome) -> list[str]:
     rows += [(label, "", number(value), "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
     return [
-        wrapped(f"  {label:<{width}}  {number:<5} {value:<6}  {text}".rstrip(), "      ")
-        for label, number, value, text in rows
+        wrapped(f"  {label:<{width}}  {name:<5} {value:<6}  {text}".rstrip(), "      ")
+        for label, name, value, text in rows
     ]
 
 
