@@ -12,7 +12,7 @@ from reports.analysis.decision import Decision
 from reports.commands.next_command import needs_pictures
 from reports.commands.train_py import PLACEHOLDER_DATA, quoted
 from reports.record.names import BLURRING, RECOMMENDED, trial_name
-from reports.texts.numbers import number
+from reports.texts.numbers import number, quantity
 from reports.texts.translations import LANGUAGES, translator
 
 if TYPE_CHECKING:
@@ -224,7 +224,8 @@ def headline(outcome: SearchOutcome) -> str:
     others = ("running", "interrupted", "fail")
     by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
     ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
-    so_far = f"{outcome.done} of {outcome.budget} trials are done"
+    are = "is" if outcome.budget == 1 else "are"
+    so_far = f"{outcome.done} of {quantity(outcome.budget, 'trial')} {are} done"
     return f"{ended}{so_far}{by_state and ': '}{by_state}."
 
 
@@ -287,8 +288,8 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
         return []
     names = {row.name: NAMED_RECIPES.get(row.name, row.name) for row in found.rows}
     lines = [
-        f"Finalists: {found.steps} steps, {len(found.seeds)} fresh seeds, "
-        f"{found.pairs} held-out pairs."
+        f"Finalists: {quantity(found.steps, 'step')}, {quantity(len(found.seeds), 'fresh seed')}, "
+        f"{quantity(found.pairs, 'held-out pair')}."
     ]
     width = max(len(names[row.name]) for row in found.rows)
     for row in found.rows:

@@ -242,12 +242,13 @@ def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> De
     """A Pareto search leaves the choice; of its front the trial with the best score is named."""
     winner = winning_trial(study)
     assert winner is not None
+    count = len(trials_by_score(study))
     return Decision(
         "choose",
         winner.number,
         say(
-            "decide_choose",
-            count=len(trials_by_score(study)),
+            "decide_choose" if count > 1 else "decide_choose_only",
+            count=count,
             goals=say("and").join(objectives_of(study)),
             one=trial_name(winner.number),
         ),

@@ -19,6 +19,7 @@ from reports.commands.train_py import (
 from reports.record.names import moves_pixels
 from reports.record.queries import extras_of
 from reports.record.study import StudyRecord
+from reports.texts.numbers import quantity
 from reports.texts.translations import Translate, translator
 
 
@@ -93,8 +94,9 @@ def length_of_export(
         read = read_by_harness_train(data) if full.here else read_by_train_py(data)
         steps = epochs_of(train, read) * steps_per_epoch(train, read)
         return (
-            f"This is the short training of trial {config['trial']}: about {steps} steps "
-            f"at {train['crop_size']} px. Without --repeat-trial you get the full one."
+            f"This is the short training of trial {config['trial']}: about "
+            f"{quantity(steps, 'step')} at {train['crop_size']} px. Without "
+            "--repeat-trial you get the full one."
         )
     exactly = "with the searched settings rounded to three significant digits"
     if full.here:

@@ -12,6 +12,7 @@ from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import read_mask
 from harness.errors import inline
 from harness.paths import check_writable
+from reports.texts.numbers import quantity
 
 # Kinds of findings whose pairs are left out: unreadable, or useless for training and scoring.
 LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})
@@ -50,7 +51,8 @@ def mend(result: CheckResult, out: Path) -> str:
                     shutil.copyfile(files.field, field)
                 written += 1
     total = sum(map(len, result.folder.splits.values()))
-    return f"{written} of {total} pairs written to {inline(out)}; {total - written} left out"
+    of_all = f"{written} of {quantity(total, 'pair')}"
+    return f"{of_all} written to {inline(out)}; {total - written} left out"
 
 
 def check_place(out: Path) -> None:

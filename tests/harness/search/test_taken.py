@@ -86,7 +86,7 @@ def test_a_dry_run_counts_the_finalists_runs_as_the_search_does(tmp_path: Path) 
     outcome = run(plan)
     assert trials_there(plan) == outcome.done == 20
     assert " ".join(explained(plan, 20)[0].split()).endswith(
-        ": finished, all 20 trials are done; a larger --budget goes on"
+        ": finished after 20 trials; a larger --budget goes on"
     )
     assert explained(plan, 19)[0].endswith(": 19 of 20 trials are done")
 
