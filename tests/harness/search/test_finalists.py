@@ -72,7 +72,8 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert held["searched"]["mean"] == best[0].value
     assert held["baseline"]["mean"] < held["score"]["mean"]
     kept = [file.name for file in (plan.paths.checkpoints).glob("f*.pth")]
-    assert [held["checkpoint"]] == [f"checkpoints/{name}" for name in kept]
+    assert held["checkpoint"] in [f"checkpoints/{name}" for name in kept]
+    assert len(kept) == 3  # any finalist may win once the search goes on
 
     said = "\n".join(as_lines(outcome))
     assert "24 of 24 trials are done" in said
