@@ -49,7 +49,7 @@ def check_command(
 
     pairs = with_bits(pairs)
     if fix is not None:
-        check_place(fix)
+        check_place(fix, folder)
     total = sum(map(len, pairs.splits.values()))
     result = check(pairs, measure_all(pairs, processes_for(total)), direction)
     typer.echo(result.summary())

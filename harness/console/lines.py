@@ -52,7 +52,7 @@ def opening(event: Opened) -> str:
     done = f", {event.done} of them done" if event.done else ""
     best = f"\nLeader so far: {event.best}" if event.best else ""
     return (
-        f"Study {event.study}: {quantity(event.budget, 'trial')}{kinds}{done}; "
+        f"Study {event.study}: {quantity(max(event.budget, event.done), 'trial')}{kinds}{done}; "
         f"profile {event.profile}, {quantity(event.jobs, 'worker')} on {event.device}, "
         f"weights {event.weights}, {event.data}.\n"
         f"Everything goes to {event.folder}{best}"

@@ -49,7 +49,7 @@ def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
 
 def progress(done: int, budget: int) -> str:
     if done >= budget:
-        return f"finished after {quantity(done, 'trial')}; a larger --budget goes on"
+        return f"finished after {quantity(done, 'trial')}; a --budget above {done} goes on"
     return f"{done} of {budget} trials are done" if done else quantity(budget, "trial")
 
 

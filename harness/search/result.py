@@ -58,7 +58,8 @@ class SearchOutcome:
         stopped: why it ended before its budget; "" if it did not.
         counts: trials of the study by state, lower case.
         best: the best completed trial.
-        winner: number of the trial in best.yaml: the finalists' winner, else the best.
+        winner: number of the trial in best.yaml: the one that the finalists decided for, else the
+            best.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of the input unchanged.
         oracle: the score of the input warped back; None if its warp is unknown.
@@ -224,8 +225,9 @@ def headline(outcome: SearchOutcome) -> str:
     others = ("running", "interrupted", "fail")
     by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
     ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
-    are = "is" if outcome.budget == 1 else "are"
-    so_far = f"{outcome.done} of {quantity(outcome.budget, 'trial')} {are} done"
+    total = max(outcome.budget, outcome.done)  # the budget may have been larger before
+    are = "is" if total == 1 else "are"
+    so_far = f"{outcome.done} of {quantity(total, 'trial')} {are} done"
     return f"{ended}{so_far}{by_state and ': '}{by_state}."
 
 
