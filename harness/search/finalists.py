@@ -213,9 +213,11 @@ class FinalPhase:
             kept.append(next(repainting, ranked.row(ranked.as_is.name)))
         weights = self.keep_weights(runs)
         checkpoint, *others = (weights.get(row.name) for row in kept)
+        rows = [row.model_copy(update={"checkpoint": weights.get(row.name)}) for row in ranked.rows]
         return Finalists(
             **dict(ranked)
-            | {"as_is": ranked.as_is and ranked.as_is.model_copy(update={"checkpoint": others[0]})},
+            | {"as_is": ranked.as_is and ranked.as_is.model_copy(update={"checkpoint": others[0]})}
+            | {"rows": rows},
             steps=self.train.steps,
             seeds=self.seeds,
             pairs=record.setup.data.n_test,

@@ -27,6 +27,8 @@ class FinalistRow(Part):
         repeats: its completed runs.
         components: of the score, means over its completed runs.
         diverged: one of its runs did not end, by its own fault.
+        checkpoint: the weights of one of its runs, in the study's folder; None: an earlier version
+            kept those of the first finalists only.
     """
 
     name: str
@@ -38,6 +40,7 @@ class FinalistRow(Part):
     repeats: int
     components: dict[str, float]
     diverged: bool
+    checkpoint: str | None = None
 
     @property
     def moves(self) -> bool:

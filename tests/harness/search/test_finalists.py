@@ -190,7 +190,7 @@ def test_a_budget_without_room_for_the_finalists_is_refused(
 ) -> None:
     """More trials have ended than it leaves to the search."""
     run(make_plan(tmp_path, budget=12))
-    said = r"12 trials of fake have ended, .* takes 4 runs: --budget 16 or more .* --finalists 0"
+    said = r"After 12 trials of fake, .* takes 4 runs: --budget 16 or more .* --finalists 0"
     with pytest.raises(UserInputError, match=said):
         run(make_plan(tmp_path, budget=14, finalists=1, repeats=2))
     assert run(make_plan(tmp_path, budget=14)).done == 14

@@ -171,11 +171,19 @@ def test_a_trial_that_breaks_a_constraint_is_never_the_winner() -> None:
     assert best_config(study)["trial"] == 0
 
 
+def queued_only(ran: int) -> optuna.Study:
+    """So many trials ran, and recipes wait."""
+    study = make_study(ran)
+    study.enqueue_trial(BEST)
+    return study
+
+
 @pytest.mark.parametrize(
     ("study", "number", "sentence"),
     [
         (empty_study("mine"), None, "Study mine has no completed trial yet"),
         (make_study(9), 40, "has no trial 40: its trials are 0 to 8"),
+        (queued_only(3), 9, "has no trial 9: its trials are 0 to 2"),
         (make_study(9), -1, "has no trial -1"),
         (make_study(30), 16, "Trial 16 .* has no final score .it is fail"),
         (optuna.create_study(study_name="other"), None, "other was not made by harness search"),
