@@ -56,7 +56,7 @@ def test_a_winner_that_moves_pixels_is_set_beside_the_plain_recipe_that_does(
     assert "warp" not in found.as_is.why
     finals["rows"][0]["recipe"] = "warp"
     itself = decided(study_of_both_kinds(finalists=finals | {"ahead_of_warp": None}))
-    assert itself.why.endswith("It is the recipe warp itself: no setting that the search chose did better.")
+    assert itself.why.endswith("It is the recipe warp itself: no other finalist did better.")
     repainting = finals_of(0.1, 0.2, noop=0.35, ahead_of_warp=ahead)
     assert "warp" not in decided(make_study(12, finalists=repainting)).why
 
