@@ -54,7 +54,7 @@ class AsIs(Part):
     Attributes:
         name: the best of them.
         challenger: the best of them but the baseline.
-        checkpoint: the weights of the best of them, in the study's folder.
+        checkpoint: the weights of the best of them that the search tried, in the study's folder.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Finalists(Ranked):
         pairs: number of held-out pairs.
         noop: the score of the input unchanged on those pairs.
         runs: number of runs that ended.
-        checkpoint: the winner's weights, in the study's folder.
+        checkpoint: the weights of the best that the search tried, in the study's folder.
     """
 
     steps: int

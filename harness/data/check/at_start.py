@@ -28,8 +28,9 @@ REPORTED_ELSEWHERE = {"unreadable", "passed over", "single"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
 MORE_PORTRAITS = "add other portraits"
-# Portraits that are compared with one another before pairs are made: of more, few cannot be few.
-MOST_PORTRAITS = 100
+# Portraits that are compared with one another at the start, twice as many as are enough: it opens
+# each of them.
+MOST_PORTRAITS = 50
 
 
 @dataclass(frozen=True)
