@@ -31,8 +31,7 @@ from harness.data.check.findings import (
 from harness.data.files.duplicates import same_picture_groups
 from harness.data.files.pair_folders import PairFolder
 from harness.data.files.processes import parallel_map
-from harness.errors import inline
-from reports.texts.numbers import quantity
+from harness.errors import inline, quantity
 
 WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
 FILES_PER_KIND = 5

@@ -11,7 +11,7 @@ from harness.config.settings import Direction, TrainSettings
 from harness.data.check.facts import PairFacts
 from harness.data.files.listing import account_of
 from harness.data.files.pair_folders import Split
-from reports.texts.numbers import quantity
+from harness.errors import quantity
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")

@@ -10,9 +10,8 @@ from harness.data.check.check import CheckResult
 from harness.data.files.new_folder import check_new, new_folder
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import read_mask
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 from harness.paths import check_writable
-from reports.texts.numbers import quantity
 
 # Kinds of findings whose pairs are left out: unreadable, or useless for training and scoring.
 LEFT_OUT = frozenset({"unreadable", "identical", "unlike"})

@@ -14,9 +14,8 @@ from harness.data.check.findings import LEVELS, Finding
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.files.picture_reading import Picture
-from harness.errors import UserInputError
+from harness.errors import UserInputError, quantity
 from harness.paths import write_whole
-from reports.texts.numbers import quantity
 
 MOST_ROWS = 200
 

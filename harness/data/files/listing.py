@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.errors import UserInputError, inline
-from reports.texts.numbers import quantity
+from harness.errors import UserInputError, inline, quantity
 
 # pix2pix's own suffixes, and two that it does not know: .webp and .jfif (a JPEG).
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})

@@ -18,8 +18,7 @@ from harness.data.files.listing import (
     unreadable,
 )
 from harness.data.files.pair_lists import rows_of
-from harness.errors import UserInputError, inline
-from reports.texts.numbers import quantity
+from harness.errors import UserInputError, inline, quantity
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

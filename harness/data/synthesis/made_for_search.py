@@ -14,8 +14,7 @@ from harness.data.files.listing import Remark, no_remark
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, opened_picture
 from harness.data.files.processes import processes_for
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
-from harness.errors import UserInputError, inline
-from reports.texts.numbers import quantity
+from harness.errors import UserInputError, inline, quantity
 
 # Part of the folder's name: add a number in front when the same portraits give different pairs.
 # Pairs that an earlier version made are used on, so that its studies go on.
