@@ -34,7 +34,7 @@ def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
     space = read_space(config)
     goal = choose_objective(config.objective, "random")
     recipes, remarks = choose_recipes(space, QUICK)
-    data = PreparedData(folder / "none.pt", "d" * 64, "nothing", n_train=64, n_val=12, n_test=0)
+    data = PreparedData(folder / "none.pt", "d" * 64, "nothing", 64, 12, 0, 64, 0)
     return SearchPlan(
         config=config,
         space=space,

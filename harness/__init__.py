@@ -22,11 +22,14 @@ from harness.config.version import __version__
 if TYPE_CHECKING:
     from harness.config.settings import SearchConfig
     from harness.errors import HarnessError, SearchFailedError, UserInputError
-    from harness.search.api import best_configuration, find_settings
+    from harness.search.api import (
+        best_configuration,
+        find_settings,
+        trials_frame,
+        write_report,
+    )
     from harness.search.result import SearchOutcome
     from harness.study.study import read_study
-    from reports.export.trials_table import trials_frame
-    from reports.page.report import write_report
 
 __all__ = [
     "HarnessError",
@@ -51,8 +54,8 @@ _HOMES = {
     "best_configuration": "harness.search.api",
     "find_settings": "harness.search.api",
     "read_study": "harness.study.study",
-    "trials_frame": "reports.export.trials_table",
-    "write_report": "reports.page.report",
+    "trials_frame": "harness.search.api",
+    "write_report": "harness.search.api",
 }
 
 

@@ -103,6 +103,11 @@ def full_disk() -> OSError:
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def quantity(count: int, noun: str) -> str:
+    """So many things: `1 pair`, `12 pairs`; for packages that must not import those of reports."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 # Control characters except tab and newline, line separators, bidirectional controls, and lone
 # surrogates (bytes of file names that are not UTF-8), which cannot be encoded.
 UNSAFE = re.compile(

@@ -272,17 +272,16 @@ def unfit_to_run_in(folder: Path) -> str:
     return ""
 
 
-def check_file(file: Path, option: str) -> None:
+def check_file(file: Path, option: str = "") -> None:
     """Refuse a file that cannot be written, without creating it or its folder.
 
     Raises:
-        UserInputError: it cannot be written; the message names the option for another file.
+        UserInputError: it cannot be written; the message names the option, if any, for another.
     """
     why = "it is a folder" if file.is_dir() else why_not_writable(file.absolute().parent)
     if why:
-        raise UserInputError(
-            f"{file} cannot be written ({why}): name another file with {option} FILE."
-        )
+        by = f" with {option} FILE" if option else ""
+        raise UserInputError(f"{file} cannot be written ({why}): name another file{by}.")
 
 
 def why_not_writable(folder: Path) -> str:

@@ -60,7 +60,7 @@ def aggregate(
     """
     scored = [row for row in rows if "score" in row]
     if not scored:
-        raise NothingToScoreError(f"None of the {len(rows)} pictures has a region to score.")
+        raise NothingToScoreError("No picture has a region to score.")
     means = {key: fmean(float(row[key]) for row in scored) for key in scored[0] if key != "name"}
     scores = sorted((float(row["score"]) for row in scored), reverse=direction == "minimize")
     value = means.pop("score")

@@ -16,6 +16,10 @@ KINDS = {
     "finite_number": "a finite number",
     "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "string_type": "a text",
+    "path_type": "a path",
+    "tuple_type": "a list",
+    "dict_type": "a mapping of names to values",
 }
 BOUNDS = {
     "greater_than_equal": ("a number of at least", "ge"),

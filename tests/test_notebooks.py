@@ -5,12 +5,14 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from null_tracker import NullTracker
+from optuna import Study, create_study
 
 import harness
 import harness.config.profiles
@@ -20,6 +22,7 @@ from harness.config.settings import SearchConfig
 from harness.console.views import View
 from harness.search.result import SearchOutcome
 from harness.search.stop_signals import StopSwitch
+from tests.synthetic_studies import make_study
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "search_from_python.ipynb"
@@ -139,6 +142,33 @@ def test_every_public_name_is_there_and_documented() -> None:
     assert set(harness.__all__) <= set(dir(harness))
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         _ = harness.serach
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: harness.SearchConfig(budget=0), "--budget 0 cannot be used: write a number of at"),
+        (lambda: harness.SearchConfig(budgt=9), "SearchConfig has no option budgt: did you mean b"),
+        (lambda: harness.SearchConfig(data="a", originals="b"), "--originals and --data exclude"),
+        (lambda: harness.SearchConfig(data=3), "--data 3 cannot be used: write a path."),
+        (lambda: harness.write_report(make_study(1), ROOT / "x.html", "fr"), "no language fr"),
+        (lambda: harness.write_report(make_study(1), ROOT), "written (it is a folder): name anoth"),
+        (lambda: harness.write_report(create_study(), "x.html"), "not made by harness search"),
+        (lambda: harness.trials_frame(damaged()), "`budget` of study s is 'x'"),
+        (lambda: harness.best_configuration(make_study(1), 9), "has no trial 9"),
+    ],
+)  # fmt: skip
+def test_the_python_api_refuses_in_a_sentence(call: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(harness.UserInputError) as refused:
+        call()
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def damaged() -> Study:
+    study = make_study(1)
+    study.set_user_attr("budget", "x")
+    return study
 
 
 def test_importing_harness_imports_nothing_else() -> None:

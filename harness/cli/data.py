@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from harness.cli.options import Command, to_stderr
+from reports.texts.numbers import quantity
 
 app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_args_is_help=True)
 
@@ -48,7 +49,7 @@ def check_command(
 
     pairs = with_bits(pairs)
     if fix is not None:
-        check_place(fix)
+        check_place(fix, folder)
     total = sum(map(len, pairs.splits.values()))
     result = check(pairs, measure_all(pairs, processes_for(total)), direction)
     typer.echo(result.summary())
@@ -98,7 +99,9 @@ def make_command(
 
     plan = MakePlan(out, size, seed, jpeg)
     folder = make_pairs(originals, pairs, plan, processes_for(pairs), to_stderr)
-    typer.echo(f"{pairs} pairs in {folder}; look: harness data preview {quoted(str(folder))}")
+    typer.echo(
+        f"{quantity(pairs, 'pair')} in {folder}; look: harness data preview {quoted(str(folder))}"
+    )
     bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
     typer.echo(
         f"boundary_sharpness ({bounds.weights} weights): doing nothing {bounds.identity:.3f}, "

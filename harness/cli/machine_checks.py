@@ -11,6 +11,7 @@ from typing import Literal
 
 from harness.errors import HarnessError
 from harness.paths import RunPaths, nearest, unfit_to_run_in, why_not_writable
+from reports.texts.numbers import quantity
 
 Level = Literal["ok", "warning", "problem"]
 
@@ -116,7 +117,7 @@ def memory() -> Finding:
 
     workers = 1 if torch.cuda.is_available() else available_cores()
     free = psutil.virtual_memory().available
-    text = f"{free / GIB:.1f} GiB free for {workers} worker(s)"
+    text = f"{free / GIB:.1f} GiB free for {quantity(workers, 'worker')}"
     if free >= workers * A_WORKER:
         return Finding("ok", "memory", text)
     fix = f"close other programs, or search with --jobs {max(1, int(free / A_WORKER))}."

@@ -11,12 +11,11 @@ from typer.core import TyperCommand
 
 from harness.cli.misuse import MISUSE
 from harness.config.options import Option, option_of
-from harness.errors import UserInputError
-from search_spaces.reasons import remedy
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel, ValidationError
     from pydantic.fields import FieldInfo
+
+    from harness.config.models import Options
 
 
 # Options that several commands share.
@@ -118,7 +117,7 @@ def show_all(context: typer.Context, requested: bool) -> None:
 
 
 def command_of(
-    model: "type[BaseModel]", run: Callable[..., None], only: Sequence[str] = ()
+    model: "type[Options]", run: Callable[..., None], only: Sequence[str] = ()
 ) -> Callable[..., None]:
     """A Typer command that calls `run` with a settings model made of its options.
 
@@ -144,7 +143,7 @@ def command_of(
             for name in options
             if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
         }
-        run(validated(model, given), **{each.name: values[each.name] for each in own})
+        run(model.model_validate(given), **{each.name: values[each.name] for each in own})
 
     parameters = [
         parameter(name, field, option, hidden=not (only or option.basic or option.argument))
@@ -209,34 +208,3 @@ def metavar(kind: Any) -> str:
     if parts := [part for part in get_args(kind) if part not in (NoneType, ...)]:
         return "|".join(map(metavar, parts))
     return {int: "N", float: "X", Path: "PATH"}.get(kind, "TEXT")
-
-
-def validated(model: "type[BaseModel]", given: dict[str, Any]) -> "BaseModel":
-    """The settings.
-
-    Raises:
-        UserInputError: a value cannot be used.
-    """
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise UserInputError(refusal(model, error)) from error
-
-
-def refusal(model: "type[BaseModel]", error: "ValidationError") -> str:
-    """A message about the first invalid option, from pydantic's errors."""
-    first, *others = error.errors()
-    reasons = [first, *(other for other in others if other["loc"][:1] == first["loc"][:1])]
-    text = remedy(reasons)
-    if not first["loc"]:
-        return f"{text}."
-    field = str(first["loc"][0])
-    option = option_of(model.model_fields[field])
-    default = model.model_fields[field].default
-    if option and "_parsing" in first["type"] and type(default) in (int, float):
-        text += f", for example {option.name(field)} {default}"
-    value = "''" if first["input"] == "" else first["input"]
-    printed = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
-    return f"{option.name(field) if option else field} {printed} cannot be used: {text}."

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.options import to_stderr
 from harness.errors import printable
+from reports.texts.numbers import quantity
 
 if TYPE_CHECKING:
     from harness.evaluation.folder_scoring import FolderScore, PictureFiles, Region
@@ -162,7 +163,7 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     console.print(
         f"[bold]{escape(printable(figures['objective']))} {number(figures['score'])}[/bold]  "
         f"({direction}; "
-        f"{figures['n_scored']} of {figures['n']} pictures scored; median "
+        f"{figures['n_scored']} of {quantity(figures['n'], 'picture')} scored; median "
         f"{number(components['median'])}, worst tenth {number(components['worst_tenth'])}; "
         f"weights: {figures['weights']})"
     )

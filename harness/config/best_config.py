@@ -5,14 +5,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from harness.config.models import Frozen, unusable_entry
 from harness.config.settings import (
     Direction,
     Epochs,
-    Frozen,
     Side,
     StudyName,
     TrainSettings,
-    unusable_entry,
 )
 from harness.errors import UserInputError
 from search_spaces.strict_yaml import read_bounded, read_mapping

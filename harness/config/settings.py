@@ -7,17 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
+from harness.config.models import Frozen, Options
 from harness.config.options import LONGEST_NAME, Option, named_after_data, pins, seconds
-from harness.errors import UserInputError, inline
+from harness.errors import inline
 from search_spaces.trial_params import MOST_FILTERS, MOST_IN_BATCH, GanMode, GeneratorName
 
 # Length of a finalist's training in trials: the CPU profile has no time for more.
@@ -59,21 +57,6 @@ Plain = Annotated[str, AfterValidator(without_commands)]
 StudyName = Annotated[
     str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(without_commands)
 ]
-
-
-class Frozen(BaseModel):
-    """Base of every settings model: immutable, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-def unusable_entry(file: Path, error: ValidationError) -> UserInputError:
-    """The error for a file with an entry that its model refuses or lacks; names the first."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return UserInputError(f"{file} has no entry {where}: is it the file that you mean?")
-    return UserInputError(f"{file}: {where} cannot be used: {first['msg']}.")
 
 
 class TrainSettings(Frozen):
@@ -210,7 +193,7 @@ MACHINE = Option("Machine")
 TRIALS = Option("Trials")
 
 
-class SearchConfig(Frozen):
+class SearchConfig(Options):
     """The options of `harness search`, one per field. Times are in seconds."""
 
     budget: Annotated[
@@ -245,7 +228,7 @@ class SearchConfig(Frozen):
         BeforeValidator(pins),
         Field(description="Keep one setting at a value."),
         replace(TRIED, basic=True, flag="--set", metavar="NAME=VALUE"),
-    ] = {}
+    ] = {}  # noqa: RUF012  # pydantic copies it
     enqueue: Annotated[
         tuple[Path, ...],
         Field(description="Try an earlier result's best.yaml after the guide's settings."),

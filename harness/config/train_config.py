@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from harness.config.models import Options
 from harness.config.options import Option
 from harness.config.settings import (
     DATA,
@@ -13,7 +14,6 @@ from harness.config.settings import (
     RECORD,
     Direction,
     Epochs,
-    Frozen,
     InitFrom,
     LrPolicy,
     Seed,
@@ -24,7 +24,7 @@ from harness.config.settings import (
 TRAINING = Option("Training")
 
 
-class TrainConfig(Frozen):
+class TrainConfig(Options):
     """The options of `harness train`, one per field. None: as in the configuration file."""
 
     config: Annotated[

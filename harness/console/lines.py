@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
-from reports.texts.numbers import UNIT, number
+from reports.texts.numbers import UNIT, number, quantity
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
@@ -48,12 +48,12 @@ def at_rung(event: RungReached) -> str:
 
 def opening(event: Opened) -> str:
     trials, runs = event.budget - event.final_runs, event.final_runs
-    kinds = f" ({trials}, then {runs} runs of finalists)" if trials and runs else ""
+    kinds = f" ({trials}, then {quantity(runs, 'run')} of finalists)" if trials and runs else ""
     done = f", {event.done} of them done" if event.done else ""
     best = f"\nLeader so far: {event.best}" if event.best else ""
     return (
-        f"Study {event.study}: {event.budget} trials{kinds}{done}; profile {event.profile}, "
-        f"{event.jobs} worker{'s' if event.jobs > 1 else ''} on {event.device}, "
+        f"Study {event.study}: {quantity(max(event.budget, event.done), 'trial')}{kinds}{done}; "
+        f"profile {event.profile}, {quantity(event.jobs, 'worker')} on {event.device}, "
         f"weights {event.weights}, {event.data}.\n"
         f"Everything goes to {event.folder}{best}"
     )

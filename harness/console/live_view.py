@@ -34,7 +34,7 @@ from harness.console.lines import (
 )
 from harness.console.time_left import Durations, seconds_left
 from harness.errors import printable
-from reports.texts.numbers import number
+from reports.texts.numbers import number, quantity
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -173,11 +173,11 @@ class LiveView:
         now, opened, warm_start = self.now, self.now.opened, self.now.warm_start
         if warm_start is not None and not now.stopping:
             done, total = warm_start.done, max(1, warm_start.total)
-            return done, total, f"warm start {done}/{total} steps"
+            return done, total, f"warm start {done}/{quantity(total, 'step')}"
         budget = opened.budget if opened else 1
         runs = opened.final_runs if opened else 0
         done = min(budget, now.done)
-        in_words = f"{done}/{budget} trials"
+        in_words = f"{done}/{quantity(budget, 'trial')}"
         if now.stopping:
             in_words += ", stopping"
         elif done == budget:

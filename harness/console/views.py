@@ -29,6 +29,7 @@ from harness.console.lines import (
 )
 from harness.console.live_view import LiveView
 from harness.errors import printable
+from reports.texts.numbers import quantity
 
 # Seconds without output after which a rung is printed: before the first trial has ended, and later.
 AT_FIRST = 5.0
@@ -110,7 +111,7 @@ class PlainView(View):
                 return wrapped(forecast(event))
             case WarmStart() if event.total and 10 * event.done // event.total > self.tenth:
                 self.tenth = 10 * event.done // event.total
-                return f"warm start: {event.done} of {event.total} steps"
+                return f"warm start: {event.done} of {quantity(event.total, 'step')}"
             case Prepared():
                 return wrapped(baseline(event))
             case RungReached() if self.clock() - self.printed >= self.patience:

@@ -222,7 +222,7 @@ def score_files(
         score = aggregate([rows[file.name] for file in files], objective.direction)
     except NothingToScoreError as error:
         raise UserInputError(
-            f"None of the {len(files)} pictures has a warped region worth scoring: check --mask "
+            "No picture has a warped region worth scoring: check --mask "
             "(white where it was warped), or that --input really differs from --target."
         ) from error
     return FolderScore(score, BLURRED_TARGET if files[0].retouched is None else INPUT)

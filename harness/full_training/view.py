@@ -7,7 +7,7 @@ from typing import Protocol, TextIO
 
 from harness.console.lines import sparkline, wrapped
 from harness.errors import printable
-from reports.texts.numbers import number
+from reports.texts.numbers import number, quantity
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
             stage = f"Stage {event.number} of {event.of}: " if event.of > 1 else ""
             done = f", {event.done} of them done" if event.done else ""
             return [
-                f"{stage}{event.epochs} epochs at {event.size} px{done}. "
+                f"{stage}{quantity(event.epochs, 'epoch')} at {event.size} px{done}. "
                 f"The input unchanged (no-op) scores {number(event.noop)}."
             ]
         case Checked():

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from harness.config.settings import SearchConfig
 from harness.console.views import make_view
 from harness.errors import as_user_input_error
-from harness.paths import RunPaths
+from harness.paths import RunPaths, check_file
 from harness.search.result import SearchOutcome
 from harness.search.search import search
 
 if TYPE_CHECKING:
     from optuna import Study
+    from pandas import DataFrame
 
 
 def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
@@ -47,3 +48,47 @@ def best_configuration(
     folder = RunPaths(Path(run_dir)).study(study.study_name).folder if run_dir else None
     with as_user_input_error(ValueError):
         return best_config(study, trial, folder=folder)
+
+
+def trials_frame(study: "Study") -> "DataFrame":
+    """The trials of a study as a pandas table, one row each, by number.
+
+    Its columns: `trial`, `state`, `recipe`, `score` (of completed trials), `last_value` (at the
+    last rung), `step` (of that rung), the settings, `feasible`, `seconds`, the score's components,
+    `reason`, `seed`, `mlflow_run`.
+
+    Raises:
+        UserInputError: the study's record cannot be read.
+    """
+    from reports.export import trials_table
+
+    with as_user_input_error(ValueError):
+        return trials_table.trials_frame(study)
+
+
+def write_report(
+    study: "Study",
+    file: Path | str,
+    lang: str = "en",
+    panels: Path | str | None = None,
+    storage: str | None = None,
+) -> None:
+    """Write a study's report, one HTML file, whatever state the study is in.
+
+    Args:
+        file: where to; replaced in one go.
+        lang: `en` or `ko`.
+        panels: the folder of the trials' pictures, `outcome.paths.panels`; None: no pictures.
+        storage: the URL of the study's database, as it may be shown; None: the run folder's.
+
+    Raises:
+        UserInputError: there is no such language, the file cannot be written, or the study's
+            record cannot be read.
+    """
+    from reports.page import report
+    from reports.record.study import StudyRecord
+
+    check_file(Path(file))
+    with as_user_input_error(ValueError):
+        StudyRecord.of(study).setup  # noqa: B018  # raises for a study of another program
+        report.write_report(study, file, lang, panels, storage)

@@ -17,6 +17,7 @@ from harness.trials.launchers.local import LocalLauncher
 from harness.trials.messages import Pace
 from harness.trials.worker import Measure, Ready, trial_runner
 from reports.record.study import StudyRecord
+from reports.texts.numbers import quantity
 from search_spaces.generators import WARP, kind_of
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def share_of(netG: str, kinds: int) -> float:
 
 def where(plan: SearchPlan) -> str:
     """The machine of the search: `2 workers of this CPU`, `this GPU`, `2 GPUs`."""
-    workers = f"{plan.jobs} worker{'s' if plan.jobs > 1 else ''} of"
+    workers = f"{quantity(plan.jobs, 'worker')} of"
     if plan.config.launcher == "ray":
         return f"{workers} the Ray cluster"
     place = "this CPU" if plan.trial_plan.device == "cpu" else "this GPU"

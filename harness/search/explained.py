@@ -9,6 +9,7 @@ from harness.console.lines import wrapped
 from harness.search.plan import SearchPlan
 from reports.record.names import MOVING
 from reports.record.study import Data
+from reports.texts.numbers import quantity
 from search_spaces.generators import GENERATOR, REPAINT, WARP, kind_of
 
 LABEL = 11
@@ -48,8 +49,8 @@ def entries(plan: SearchPlan, done: int) -> Iterator[tuple[str, str]]:
 
 def progress(done: int, budget: int) -> str:
     if done >= budget:
-        return f"finished, all {budget} trials are done; a larger --budget goes on"
-    return f"{done} of {budget} trials are done" if done else f"{budget} trials"
+        return f"finished after {quantity(done, 'trial')}; a --budget above {done} goes on"
+    return f"{done} of {budget} trials are done" if done else quantity(budget, "trial")
 
 
 def pairs(data: Data) -> str:
@@ -61,7 +62,7 @@ def trials(plan: SearchPlan) -> str:
     train, pruner = plan.trial_plan.train, plan.config.pruner
     ends = "none stopped early" if pruner == "none" else f"stopped early by {pruner}"
     return (
-        f"{plan.search_budget} (profile {plan.setup.profile}): {train.steps} steps at "
+        f"{plan.search_budget} (profile {plan.setup.profile}): {quantity(train.steps, 'step')} at "
         f"{train.crop_size} px, {plan.jobs} at a time on {plan.setup.device}, {ends}"
     )
 
@@ -92,7 +93,8 @@ def start(plan: SearchPlan) -> str:
         case "none":
             return "every trial from nothing"
     each = "each " if len(plan.trial_plan.generators) > 1 else ""
-    return f"{each}from a warm start of {plan.trial_plan.train.warm_start_steps} steps"
+    steps = quantity(plan.trial_plan.train.warm_start_steps, "step")
+    return f"{each}from a warm start of {steps}"
 
 
 def finalists(plan: SearchPlan) -> str:

@@ -24,7 +24,7 @@ from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
-from reports.record.finalists import FinalistRow, Finalists, Ranked
+from reports.record.finalists import Finalists, Ranked
 from reports.record.names import MOVING, RECOMMENDED, trial_name
 from reports.record.queries import (
     ENDED,
@@ -211,10 +211,13 @@ class FinalPhase:
         if ranked.as_is:
             repainting = (row for row in exported if not row.moves)
             kept.append(next(repainting, ranked.row(ranked.as_is.name)))
-        checkpoint, *others = self.keep_weights(kept, runs)
+        weights = self.keep_weights(runs)
+        checkpoint, *others = (weights.get(row.name) for row in kept)
+        rows = [row.model_copy(update={"checkpoint": weights.get(row.name)}) for row in ranked.rows]
         return Finalists(
             **dict(ranked)
-            | {"as_is": ranked.as_is and ranked.as_is.model_copy(update={"checkpoint": others[0]})},
+            | {"as_is": ranked.as_is and ranked.as_is.model_copy(update={"checkpoint": others[0]})}
+            | {"rows": rows},
             steps=self.train.steps,
             seeds=self.seeds,
             pairs=record.setup.data.n_test,
@@ -223,26 +226,24 @@ class FinalPhase:
             checkpoint=checkpoint,
         )
 
-    def keep_weights(
-        self, rows: Sequence[FinalistRow], runs: Sequence[FrozenTrial]
-    ) -> list[str | None]:
-        """Remove the weights of all runs but the first of each of these finalists.
+    def keep_weights(self, runs: Sequence[FrozenTrial]) -> dict[str, str | None]:
+        """Remove the weights of all runs but the first of each finalist; their files by name.
 
-        A run that an earlier search made may be noted under another trial of the same setting.
+        Any of them may win once the search goes on. A run that an earlier search made may be noted
+        under another trial of the same setting.
         """
-        kept = [
-            next(
-                trial
-                for trial in runs
-                if FinalistRun.of(trial).params == row.params and trial.values
-            )
-            for row in rows
-        ]
-        numbers = {trial.number for trial in kept}
+        done = [trial for trial in runs if trial.state == TrialState.COMPLETE]
+        kept: dict[str, FrozenTrial] = {}
+        for one in self.finalists:
+            own = [trial for trial in done if FinalistRun.of(trial).params == one.params]
+            held = (each for each in own if self.paths.final_checkpoint(each.number).exists())
+            if own:
+                kept[one.name] = next(held, own[0])
+        numbers = {trial.number for trial in kept.values()}
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number not in numbers:
                 self.paths.final_checkpoint(trial.number).unlink(missing_ok=True)
-        return [TrialRecord.of(trial).checkpoint for trial in kept]
+        return {name: TrialRecord.of(trial).checkpoint for name, trial in kept.items()}
 
 
 def with_runs(one: Finalist, runs: Iterable[FrozenTrial]) -> Finalist:

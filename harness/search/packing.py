@@ -3,6 +3,7 @@
 from harness.search.plan import SearchPlan
 from harness.trials.devices import trials_that_fit
 from harness.trials.messages import Memory
+from reports.texts.numbers import quantity
 
 MEASURED = 2  # trials: the second recipe is the first that uses the perceptual networks
 
@@ -32,6 +33,6 @@ class Packing:
         """The message to the user about it."""
         need = max(memory.peak for memory in self.measured) / (1 << 30)
         return (
-            f"A worker needs up to {need:.1f} GiB of a GPU: {workers} trials run at a time from "
-            "now on (--per-gpu sets another number)."
+            f"A worker needs up to {need:.1f} GiB of a GPU: from now on "
+            f"{quantity(workers, 'trial')} at a time (--per-gpu sets another number)."
         )

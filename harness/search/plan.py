@@ -16,6 +16,7 @@ from harness.study.pareto import check_pareto
 from harness.tracking.client import check_tracking_uri, ignored_variable
 from harness.trials.external.trainer import choose_trainer, start_of
 from reports.record.study import StudySetup
+from reports.texts.numbers import quantity
 from search_spaces.space import Space
 
 if TYPE_CHECKING:
@@ -212,8 +213,8 @@ def with_made_pairs(
         making = planned_pairs(config.originals, place, least)
         if not making.made:
             raise PairsToMakeError(
-                f"would make {making.pairs} pairs of {making.size} pixels from the "
-                f"{making.portraits} portraits in {inline(config.originals)}, kept in "
+                f"would make {quantity(making.pairs, 'pair')} of {making.size} pixels from the "
+                f"{quantity(making.portraits, 'portrait')} in {inline(config.originals)}, kept in "
                 f"{making.folder}"
             )
     made = made_for_search(config.originals, place, least, remark)

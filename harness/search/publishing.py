@@ -17,7 +17,7 @@ from harness.search.result import (
 )
 from harness.tracking.model_registry import Left, Model
 from reports.record.names import trial_name
-from reports.texts.numbers import number
+from reports.texts.numbers import number, quantity
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -160,8 +160,8 @@ def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[st
         config=paths.best_yaml,
         tags={key: str(value) for key, value in tags.items()},
         description=f"{config['verdict'][:1].upper()}{config['verdict'][1:]}. A generator of "
-        f"{train['steps']} steps or little more: it shows what the setting does; `harness train` "
-        "with the best.yaml beside it trains in full.",
+        f"{quantity(train['steps'], 'step')} or little more: it shows what the setting does; "
+        "`harness train` with the best.yaml beside it trains in full.",
     )
 
 

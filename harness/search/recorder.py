@@ -169,9 +169,12 @@ class Recorder:
         self.failures.append(reason)
         if len(self.failures) >= self.plan.config.max_failures:
             commonest, times = Counter(self.failures).most_common(1)[0]
+            failed = "The last trial failed with"
+            if len(self.failures) > 1:
+                failed = f"The last {len(self.failures)} trials all failed, {times} of them with"
             raise SearchFailedError(
-                f"The last {len(self.failures)} trials all failed, {times} of them with: "
-                f"{commonest}; mend that and run the same command again, the study goes on."
+                f"{failed}: {commonest}; mend that and run the same command again, the study goes "
+                "on."
             )
 
     def requeue_running(self) -> None:

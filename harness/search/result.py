@@ -12,7 +12,7 @@ from reports.analysis.decision import Decision
 from reports.commands.next_command import needs_pictures
 from reports.commands.train_py import PLACEHOLDER_DATA, quoted
 from reports.record.names import BLURRING, RECOMMENDED, trial_name
-from reports.texts.numbers import number
+from reports.texts.numbers import number, quantity
 from reports.texts.translations import LANGUAGES, translator
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class SearchOutcome:
         stopped: why it ended before its budget; "" if it did not.
         counts: trials of the study by state, lower case.
         best: the best completed trial.
-        winner: number of the trial in best.yaml: the finalists' winner, else the best.
+        winner: number of the trial in best.yaml: the one that the finalists decided for, else the
+            best.
         recipes: those of `NAMED_RECIPES` that completed.
         noop: the score of the input unchanged.
         oracle: the score of the input warped back; None if its warp is unknown.
@@ -224,7 +225,9 @@ def headline(outcome: SearchOutcome) -> str:
     others = ("running", "interrupted", "fail")
     by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
     ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
-    so_far = f"{outcome.done} of {outcome.budget} trials are done"
+    total = max(outcome.budget, outcome.done)  # the budget may have been larger before
+    are = "is" if total == 1 else "are"
+    so_far = f"{outcome.done} of {quantity(total, 'trial')} {are} done"
     return f"{ended}{so_far}{by_state and ': '}{by_state}."
 
 
@@ -287,8 +290,8 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
         return []
     names = {row.name: NAMED_RECIPES.get(row.name, row.name) for row in found.rows}
     lines = [
-        f"Finalists: {found.steps} steps, {len(found.seeds)} fresh seeds, "
-        f"{found.pairs} held-out pairs."
+        f"Finalists: {quantity(found.steps, 'step')}, {quantity(len(found.seeds), 'fresh seed')}, "
+        f"{quantity(found.pairs, 'held-out pair')}."
     ]
     width = max(len(names[row.name]) for row in found.rows)
     for row in found.rows:

@@ -16,6 +16,7 @@ from reports.record.baseline import Baseline
 from reports.record.queries import ENDED, trials_of
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, TrialRecord, enqueued_params
+from reports.texts.numbers import quantity
 
 WARM_STARTS = ("warm_start", "other_warm_start")
 """Scores of a `Baseline` that identify a warm start."""
@@ -39,15 +40,16 @@ def check_budget(plan: SearchPlan, study: Study) -> None:
     spent = ended + confirmed
     if plan.config.finalists == "auto" and not runs and ended < plan.config.budget < spent:
         raise UserInputError(
-            f"{ended} trials of {plan.config.study} and {confirmed} runs of its finalists have "
-            f"ended, more than --budget {plan.config.budget}: name a budget above {spent} to go "
-            "on. harness status shows what they found."
+            f"{quantity(ended, 'trial')} of {plan.config.study} and "
+            f"{quantity(confirmed, 'run')} of its finalists have ended, more than "
+            f"--budget {plan.config.budget}: name a budget above {spent} to go on. harness status "
+            "shows what they found."
         )
     if ended > plan.search_budget and confirmed < runs:
         raise UserInputError(
-            f"{ended} trials of {plan.config.study} have ended, and confirming the finalists takes "
-            f"{runs} runs: --budget {ended + runs} or more confirms them, --finalists 0 searches "
-            "on without."
+            f"After {quantity(ended, 'trial')} of {plan.config.study}, confirming the finalists "
+            f"takes {runs} runs: --budget {ended + runs} or more confirms them, --finalists 0 "
+            "searches on without."
         )
 
 

@@ -197,6 +197,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     from harness.search.time_left import left_of_plan
     from harness.study.study import counted
     from reports.record.queries import best_trial, completed, score_of, settings_of
+    from reports.texts.numbers import quantity
 
     setup, data = plan.setup, plan.setup.data
     leader = ""
@@ -211,7 +212,8 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
             device=setup.device,
             jobs=plan.jobs,
             weights=setup.weights,
-            data=f"{data.n_train} pairs to train on, {data.n_val} to score: {data.source}",
+            data=f"{quantity(data.n_train, 'pair')} to train on, {data.n_val} to score: "
+            f"{data.source}",
             folder=str(plan.paths.folder),
             best=leader,
             scores=tuple(score_of(trial) for trial in completed(study)),

@@ -66,6 +66,8 @@ def setup_of(
             n_train=data.n_train,
             n_val=data.n_val,
             n_test=data.n_test,
+            n_folder=data.n_folder,
+            n_drawn=data.n_drawn,
         ),
         pinned={},
         weights=weights,

@@ -100,7 +100,7 @@ class Deliveries:
         if self.queue:
             left = len(self.outbox.waiting())
             what = (
-                f"{left} entries wait in {self.outbox.folder}"
+                f"{left} {'entry waits' if left == 1 else 'entries wait'} in {self.outbox.folder}"
                 if left
                 else "how this ended is missing"
             )

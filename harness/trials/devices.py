@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from harness.errors import UserInputError
 from harness.trials.messages import Memory
+from reports.texts.numbers import quantity
 
 CONTEXT = 600 << 20  # bytes of GPU memory that a process takes before its first allocation
 
@@ -54,8 +55,8 @@ def resolve_devices(option: str, available: int | None = None) -> tuple[str, ...
     numbers = tuple(dict.fromkeys(int(index) for index in indices))
     if max(numbers) >= available:
         raise UserInputError(
-            f"--device {option}: PyTorch sees {available} CUDA device(s) here; use --device cpu, "
-            "or install a CUDA build of PyTorch with its driver."
+            f"--device {option}: PyTorch sees {quantity(available, 'CUDA device')} here; use "
+            "--device cpu, or install a CUDA build of PyTorch with its driver."
         )
     return tuple(f"cuda:{number}" for number in numbers)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.analysis.settings_in_words import described, short_settings
+from reports.analysis.settings_in_words import described, settings_in_line
 from reports.commands.lengths import length_of_training
 from reports.commands.next_command import (
     NOWHERE,
@@ -19,8 +19,10 @@ from reports.commands.next_command import (
     status_command,
     training_command,
 )
+from reports.record.decided import Decided, reach_of
+from reports.record.decided import decided as by_finalists
 from reports.record.finalists import FinalistRow, Finalists, Interval
-from reports.record.names import MOVING, RECOMMENDED, moves_pixels, trial_name
+from reports.record.names import MOVING, RECOMMENDED, trial_name
 from reports.record.queries import (
     ENDED,
     as_is_trial,
@@ -98,25 +100,24 @@ def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
 
 def decided(study: Study, say: Translate, where: Where) -> Decision:
     """The decision without what its command trains."""
-    finals = StudyRecord.of(study).finalists
-    if not (finals and finals.difference):
-        return with_as_is(study, searched(study, winning_trial(study), say, where), say, where)
+    record, pareto = StudyRecord.of(study), is_pareto(study)
+    finals = record.finalists
+    found = finals and by_finalists(finals, sign_of(study), pareto)
+    if not (finals and found):
+        single = searched(study, winning_trial(study), say, where)
+        if "finalists" in record.model_fields_set:  # they were run, and nothing came of it
+            single = replace(single, why=(single.why + say("not_compared")).strip())
+        return with_as_is(study, single, say, where)
     if compares(finals):
-        return compared(finals, finals.difference, say)
-    decision = confirmed(study, finals, finals.difference, say, where)
-    if is_pareto(study):
+        return compared(finals, found[0].lead, say)
+    of_all, repainting = found
+    decision = confirmed(study, finals, of_all, say, where)
+    if pareto:
         decision = chosen(study, decision, say, where)
-    lead = finals.as_is.difference if finals.as_is else None
-    if lead is None:
-        return decision
-    if decision.verb in ("keep", "try"):
-        # A setting that moves pixels may be ahead, but not reliably, and hide one that repaints.
-        alone = confirmed(study, finals, lead, say, where, everyone=False)
-        if alone.verb == "use":
-            return alone
-    if decision.verb == "keep" or not of_moves(study, decision):
-        return decision
-    as_is = confirmed(study, finals, lead, say, where, everyone=False, beside=True)
+    if repainting is None:
+        moves = decision.trial is not None and of_all.setting.moves
+        return with_as_is(study, decision, say, where) if moves else decision
+    as_is = confirmed(study, finals, repainting, say, where, beside=True)
     return replace(decision, as_is=for_train_py(as_is, say))
 
 
@@ -152,53 +153,29 @@ def compared(finals: Finalists, lead: Interval, say: Translate) -> Decision:
     )
 
 
-def of_moves(study: Study, decision: Decision) -> bool:
-    """Whether a decision is about a generator that an unchanged train.py cannot run."""
-    assert decision.trial is not None
-    return moves_pixels(settings_of(study.get_trials(deepcopy=False)[decision.trial]))
-
-
 def confirmed(
     study: Study,
     finals: Finalists,
-    lead: Interval,
+    decided: Decided,
     say: Translate,
     where: Where,
-    everyone: bool = True,
     beside: bool = False,
 ) -> Decision:
-    """What the finalists' runs showed of all of them, or of those that repaint.
+    """What the finalists' runs showed, in words.
 
     Args:
-        lead: over the guide's setting, of the best of all, or of those that repaint.
-        everyone: also those that move pixels.
         beside: it stands beside the decision about all, which names the seeds and pairs.
     """
-    rows = [row for row in finals.rows if row.mean is not None and (everyone or not row.moves)]
-    recommended = next(row for row in rows if row.name == finals.baseline)
-    challenger = next(row for row in rows if row is not recommended)
-    found, size = size_of_lead(lead)
-    sign = sign_of(study)
-    # Even without a reliable lead it is no worse than a setting that does not restore anything.
-    ahead = (
-        found == "undecided"
-        and rows[0] is challenger
-        and reach_of(recommended, finals.noop, sign) == "below"
-        and reach_of(challenger, finals.noop, sign) != "below"
-    )
-    verb: Verb = "use" if found == "better" else "try" if ahead else "keep"
-    best = setting = challenger
-    if verb == "keep":
-        # A baseline that diverged once stands behind all others, whatever it scored.
-        best = max(rows[0], recommended, key=lambda row: sign * (row.mean or 0.0))
-        setting = recommended
-    reach = reach_of(best, finals.noop, sign)
+    verb, setting, one = decided.verb, decided.setting, decided.challenger.name
+    found, size = size_of_lead(decided.lead)
+    best = decided.best if verb == "keep" else setting
+    reach = reach_of(best, finals.noop, sign_of(study))
     blur = measures_blur(study)
-    in_short = short_settings(setting.params, say)
+    in_short = settings_in_line(study, setting.params, say)
     if verb == "use":
-        sentence = say(f"decide_use_{'' if blur else 'own_'}{reach}", one=challenger.name)
+        sentence = say(f"decide_use_{'' if blur else 'own_'}{reach}", one=one)
     elif verb == "try":
-        sentence = say("decide_ahead", one=challenger.name)
+        sentence = say("decide_ahead", one=one)
     else:
         among = "_as_is" if beside else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
@@ -209,18 +186,23 @@ def confirmed(
     scores = {"score": number(best.mean), "noop": number(finals.noop)}
     why = say(
         f"why_{found if verb == 'keep' else 'better'}",
-        one=challenger.name,
+        one=one,
         level=say(level, **scores) if level else "",
         more=say("more_sharp" if blur else "more_good"),
         sure="" if beside else say("sure", **how_confirmed(finals)),
         **size,
     )
+    if verb == "use":
+        why += over_warp(finals, setting, say)
+    if decided.baseline.diverged and not beside:
+        runs = len(finals.seeds)
+        why += say("baseline_diverged", failed=runs - decided.baseline.repeats, runs=runs)
     return Decision(
         verb,
         setting.trial,
         sentence,
         "" if verb == "keep" else described(in_short, setting.params, say),
-        why + (over_warp(finals, setting, say) if verb == "use" else ""),
+        why,
         training_command(study, setting.trial, where),
     )
 
@@ -242,16 +224,17 @@ def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> De
     """A Pareto search leaves the choice; of its front the trial with the best score is named."""
     winner = winning_trial(study)
     assert winner is not None
+    count, settings = len(trials_by_score(study)), settings_of(winner)
     return Decision(
         "choose",
         winner.number,
         say(
-            "decide_choose",
-            count=len(trials_by_score(study)),
+            "decide_choose" if count > 1 else "decide_choose_only",
+            count=count,
             goals=say("and").join(objectives_of(study)),
             one=trial_name(winner.number),
         ),
-        described(short_settings(settings_of(winner), say), settings_of(winner), say),
+        described(settings_in_line(study, settings, say), settings, say),
         decision.why,
         training_command(study, winner.number, where),
     )
@@ -273,7 +256,7 @@ def searched(
     one = trial_name(trial.number)
     recommended = recipe_trial(study, RECOMMENDED)
     own = recommended is not None and recommended.number == trial.number
-    in_short = short_settings(settings_of(trial), say)
+    in_short = settings_in_line(study, settings_of(trial), say)
     command, verb = training_command(study, trial.number, where), "try"
     why = why_searched(study, trial, None if own else recommended, say)
     if not is_finished(study):
@@ -347,19 +330,6 @@ def is_finished(study: Study) -> bool:
 def budget_of(study: Study) -> int | None:
     setup = StudyRecord.of(study).ours
     return setup.budget if setup else None
-
-
-def reach_of(row: FinalistRow, noop: float | None, sign: int) -> str:
-    """How a finalist stands to the picture as it was: `above`, `perhaps` above, or `below`.
-
-    It is above where the whole interval of its mean is.
-    """
-    if noop is None or row.mean is None:
-        return "unknown"
-    if sign * row.mean <= sign * noop:
-        return "below"
-    nearest = min(sign * end for end in row.ci95 or (row.mean,))
-    return "above" if nearest > sign * noop else "perhaps"
 
 
 def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:

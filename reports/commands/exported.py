@@ -1,6 +1,5 @@
 """The commands that `best.yaml` holds for a trial, with what they need and cannot say."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,16 @@ from reports.commands.repository_options import in_its_words
 from reports.commands.train_py import (
     ADD_MODEL,
     Command,
+    epochs_of,
     folder_name,
     full_commands,
     harness_train,
     model_of,
     progressive_commands,
+    read_by_harness_train,
+    read_by_train_py,
     rounded,
     shell,
-    steps_per_epoch,
     train_commands,
 )
 from reports.record.names import moves_pixels, trial_name
@@ -96,13 +97,13 @@ def commands_of(
     if repository is None and setup.repository is not None:
         repository = setup.repository.as_data()
     if moves_pixels(train) and not repository:
-        epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+        epochs = epochs_of(train, read_by_harness_train(data))
         of_trial = [harness_train(config_file, data, short, epochs)]
         in_full = [harness_train(config_file, data, name)]  # as the decision's own command has it
         needs = [say("note_harness"), *own_pictures(data, say)]
         return Exported(as_lines(of_trial), as_lines(in_full), needs, [])
     mark = mark_of_warm_start(setup, train)
-    of_trial = train_commands(params, train, data, short, warm_start, mark)
+    of_trial = train_commands(params, train, read_by_train_py(data), short, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
     in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
     if repository:

@@ -7,10 +7,19 @@ from typing import Any
 from optuna import Study
 
 from reports.commands.exported import is_progressive, settings_in_full
-from reports.commands.train_py import FULL_TRAINING, GUIDE_EPOCHS, STAGE_EPOCHS
+from reports.commands.train_py import (
+    FULL_TRAINING,
+    GUIDE_EPOCHS,
+    STAGE_EPOCHS,
+    epochs_of,
+    read_by_harness_train,
+    read_by_train_py,
+    steps_per_epoch,
+)
 from reports.record.names import moves_pixels
 from reports.record.queries import extras_of
 from reports.record.study import StudyRecord
+from reports.texts.numbers import quantity
 from reports.texts.translations import Translate, translator
 
 
@@ -81,10 +90,13 @@ def length_of_export(
     if full is None:
         return ""
     if repeat_trial:
-        train = config["train"]
+        train, data = config["train"], StudyRecord.of(study).setup.data.as_data()
+        read = read_by_harness_train(data) if full.here else read_by_train_py(data)
+        steps = epochs_of(train, read) * steps_per_epoch(train, read)
         return (
-            f"This is the short training of trial {config['trial']}: about {train['steps']} steps "
-            f"at {train['crop_size']} px. Without --repeat-trial you get the full one."
+            f"This is the short training of trial {config['trial']}: about "
+            f"{quantity(steps, 'step')} at {train['crop_size']} px. Without "
+            "--repeat-trial you get the full one."
         )
     exactly = "with the searched settings rounded to three significant digits"
     if full.here:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reports.commands.train_py import PLACEHOLDER_DATA, quoted, steps_per_epoch
+from reports.commands.train_py import PLACEHOLDER_DATA, quoted, read_by_train_py, steps_per_epoch
 from reports.record.names import moves_pixels
 from reports.texts.translations import Translate
 
@@ -39,7 +39,10 @@ def notes(
     params: Config, train: Config, data: Config, weights: str, trainer: str, say: Translate
 ) -> list[str]:
     """What else the commands cannot say."""
-    found = [say("note_lengths", steps=train["steps"], epoch=steps_per_epoch(train, data))]
+    read, used = read_by_train_py(data), data["n_train"]
+    found = [say("note_lengths", steps=train["steps"], epoch=steps_per_epoch(train, read))]
+    if read["n_train"] > used:
+        found.append(say("note_every_pair", count=read["n_train"], used=used))
     if train["warm_start"] == "shared":
         start = "note_shared_moving" if moves_pixels(train) else "note_shared"
         found.append(say(start, steps=train["warm_start_steps"]))

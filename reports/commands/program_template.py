@@ -1,11 +1,10 @@
 """Command templates of the user's own training program: their placeholders, and filling them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
-from reports.commands.train_py import Command, number, steps_per_epoch
+from reports.commands.train_py import Command, epochs_of, number
 
 SETTINGS = (
     *("lambda_L1", "lambda_perceptual", "n_layers_D", "gan_mode", "lr", "netG", "ngf", "ndf"),
@@ -74,7 +73,7 @@ def program_commands(
         "n_train": data["n_train"],
         "inputs": program["inputs"],
         "out": f"./{name}",
-        "epochs": math.ceil(train["steps"] / steps_per_epoch(train, data)),
+        "epochs": epochs_of(train, data),
         "seed": seed,
         "device": device,
         "start_G": f"{warm_start}/latest_net_G.pth",

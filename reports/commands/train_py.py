@@ -106,7 +106,7 @@ def train_commands(
     Args:
         params: the five searched settings.
         train: the fixed ones, TrainSettings' names.
-        data: `folder` (None: built-in pictures), `direction`, `n_train`.
+        data: `folder` (None: built-in pictures), `direction`, `n_train`, the pairs in its train/.
         name: the run's name; made safe for a folder.
         warm_start: the folder of checkpoints that the trial continued from; None: from scratch.
         mark: the suffix of its files for the trial's kind of generator.
@@ -114,7 +114,7 @@ def train_commands(
     Returns:
         Commands as argument lists, to be run in order.
     """
-    epochs = math.ceil(train["steps"] / steps_per_epoch(train, data))
+    epochs = epochs_of(train, data)
     constant = ["--n_epochs", f"{epochs}", "--n_epochs_decay", "0"]
     constant += ["--lr_policy", "step", "--lr_decay_iters", f"{epochs + 1}"]
     constant += ["--save_epoch_freq", f"{epochs}"]
@@ -228,10 +228,26 @@ def schedule(epochs: int) -> list[str]:
     ]
 
 
+def read_by_train_py(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The pairs as train.py reads them: all of train/, also those that the search scored on."""
+    return {**data, "n_train": data["n_folder"] or data["n_train"]}
+
+
+def read_by_harness_train(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The pairs as `harness train` reads them: all of train/ but those that it holds out."""
+    n_folder = data["n_folder"]
+    return {**data, "n_train": n_folder - data["n_drawn"] if n_folder else data["n_train"]}
+
+
 def steps_per_epoch(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
     """Optimisation steps of one epoch of `train.py`; the last batch may be a small one."""
     pictures, batch = int(data["n_train"]), int(train["batch_size"])
     return math.ceil(max(1, pictures) / batch)
+
+
+def epochs_of(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
+    """The fewest whole epochs that hold a trial's steps."""
+    return math.ceil(int(train["steps"]) / steps_per_epoch(train, data))
 
 
 def folder_name(name: str) -> str:

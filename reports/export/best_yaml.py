@@ -14,11 +14,13 @@ from reports.analysis.decision import decide, is_finished
 from reports.commands.exported import commands_of, is_progressive
 from reports.commands.recorded_paths import data_of, program_of
 from reports.commands.train_py import PROGRESSIVE_STAGES
+from reports.record.decided import decided
 from reports.record.finalists import AsIs, Finalists
 from reports.record.names import RECOMMENDED
 from reports.record.queries import (
     as_is_trial,
     extras_of,
+    is_pareto,
     objectives_of,
     params_of,
     recipe_trial,
@@ -139,7 +141,7 @@ def config_of(
         "full_command": exported.in_full,
         "needs": exported.needs,
         "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
-        "checkpoint": kept(found.checkpoint if found else own.checkpoint, folder),
+        "checkpoint": kept(weights_of(finals, trial) if finals else own.checkpoint, folder),
         "provenance": {
             "data_digest": data.digest,
             "data": data_of(setup, folder)["folder"] or data.source,
@@ -169,11 +171,24 @@ def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Final
     """
     finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
-    if finals and winner and trial.number == winner.number:
-        return finals, finals
-    if finals and finals.as_is and as_is and trial.number == as_is.number:
+    found = finals and decided(finals, sign_of(study), is_pareto(study))
+    if not (finals and found):
+        return None, None
+    if winner and trial.number == winner.number:
+        return finals, finals if found[0].everyone else finals.as_is
+    if finals.as_is and finals.as_is.difference and as_is and trial.number == as_is.number:
         return finals, finals.as_is
     return None, None
+
+
+def weights_of(finals: Finalists, trial: FrozenTrial) -> str | None:
+    """A finalist's weights; an earlier version noted those of the first ones beside them."""
+    rows = finals.of_search
+    own = next(row for row in rows if row.trial == trial.number)
+    if own.checkpoint or own is rows[0]:
+        return own.checkpoint or finals.checkpoint
+    first = next((row for row in rows if not row.moves), None)
+    return finals.as_is.checkpoint if finals.as_is and own is first else None
 
 
 def confirmed_score(finals: Finalists, trial: FrozenTrial, setup: StudySetup) -> Config:
@@ -244,11 +259,12 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
             raise ValueError(f"Study {name} has no completed trial yet: {go_on}, then export.")
         return best
     trials = study.get_trials(deepcopy=False)
-    if not trials:
+    ran = [trial.number for trial in trials if trial.state != TrialState.WAITING]
+    if not ran:
         raise ValueError(f"Study {name} has no trial yet: let the search go on, then export.")
     if not 0 <= number < len(trials):
         raise ValueError(
-            f"Study {name} has no trial {number}: its trials are 0 to {len(trials) - 1}."
+            f"Study {name} has no trial {number}: its trials are {min(ran)} to {max(ran)}."
         )
     if trials[number].state != TrialState.COMPLETE:
         state = trials[number].state.name.lower()

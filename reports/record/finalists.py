@@ -27,6 +27,8 @@ class FinalistRow(Part):
         repeats: its completed runs.
         components: of the score, means over its completed runs.
         diverged: one of its runs did not end, by its own fault.
+        checkpoint: the weights of one of its runs, in the study's folder; None: an earlier version
+            kept those of the first finalists only.
     """
 
     name: str
@@ -38,6 +40,7 @@ class FinalistRow(Part):
     repeats: int
     components: dict[str, float]
     diverged: bool
+    checkpoint: str | None = None
 
     @property
     def moves(self) -> bool:
@@ -51,7 +54,7 @@ class AsIs(Part):
     Attributes:
         name: the best of them.
         challenger: the best of them but the baseline.
-        checkpoint: the weights of the best of them, in the study's folder.
+        checkpoint: the weights of the best of them that the search tried, in the study's folder.
     """
 
     name: str
@@ -117,7 +120,7 @@ class Finalists(Ranked):
         pairs: number of held-out pairs.
         noop: the score of the input unchanged on those pairs.
         runs: number of runs that ended.
-        checkpoint: the winner's weights, in the study's folder.
+        checkpoint: the weights of the best that the search tried, in the study's folder.
     """
 
     steps: int

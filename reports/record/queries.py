@@ -8,6 +8,7 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from reports.record.decided import decided
 from reports.record.finalists import FinalistRow
 from reports.record.names import RECOMMENDED, moves_pixels
 from reports.record.study import StudyRecord
@@ -157,10 +158,18 @@ def sign_of(study: Study) -> int:
 
 
 def winning_trial(study: Study) -> FrozenTrial | None:
-    """The confirmed winner, of those that the search tried; before that the best trial."""
+    """The trial that the finalists' runs decided for; before that, or without, the best trial.
+
+    The best finalist that the search tried, where it did not try the decided setting.
+    """
     finals = StudyRecord.of(study).finalists
-    confirmed = next(iter(finals.of_search), None) if finals else None
-    return trial_of_row(study, confirmed) if confirmed else best_trial(study)
+    found = finals and decided(finals, sign_of(study), is_pareto(study))
+    if not (finals and found and finals.of_search):
+        return best_trial(study)
+    row = found[0].setting
+    if row.trial is None or is_pareto(study):
+        row = finals.of_search[0]
+    return trial_of_row(study, row)
 
 
 def trial_of_row(study: Study, row: FinalistRow) -> FrozenTrial:
@@ -180,16 +189,18 @@ def moves(trial: FrozenTrial) -> bool:
 
 
 def as_is_trial(study: Study) -> FrozenTrial | None:
-    """The best trial that an unchanged train.py can run, confirmed where any is.
+    """The trial that was decided for of those that an unchanged train.py can run, else the best.
 
     None in a study of one kind of generator, where the best trial answers that already.
     """
     if not tries_both_kinds(study):
         return None
     finals = StudyRecord.of(study).finalists
-    confirmed = finals.of_search if finals and finals.as_is else []
-    if repainting := next((row for row in confirmed if not row.moves), None):
-        return trial_of_row(study, repainting)
+    found = finals and decided(finals, sign_of(study), is_pareto(study))
+    if finals and found and finals.as_is and finals.as_is.difference:
+        for row in [(found[1] or found[0]).setting, *finals.of_search]:
+            if row.trial is not None and not row.moves:
+                return trial_of_row(study, row)
     return next(iter(repainting_by_score(study)), None)
 
 

@@ -92,6 +92,8 @@ class Data(Part):
         folder: None: built-in ones.
         direction: AtoB: A, the left half, is the retouched picture.
         n_test: number of pairs that are held out for the finalists.
+        n_folder: number of pairs in the folder's train/; None: an earlier version did not count.
+        n_drawn: of these, those that were drawn for validation or held out.
     """
 
     digest: str
@@ -101,6 +103,8 @@ class Data(Part):
     n_train: int
     n_val: int
     n_test: int
+    n_folder: int | None = None
+    n_drawn: int = 0
 
 
 class ProgramRecord(Part):

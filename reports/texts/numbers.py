@@ -3,7 +3,7 @@
 import math
 import re
 
-UNITS = "s|min|h|days|px|pixels|layers|steps|epochs|trials|runs|pairs|GiB"
+UNITS = "s|min|h|days|px|pixels|layers?|steps?|epochs?|trials?|runs?|pairs?|GiB"
 UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?![A-Za-z])|\+ \d)|(?<=\d \+) (?=\d)")
 """The spaces of `5 min` and `96 + 12`, at which no line ends."""
 
@@ -13,6 +13,11 @@ def number(score: float | None) -> str:
     if score is None or math.isnan(score):
         return "-"
     return short(score) if 0 < abs(score) < 1e-3 else f"{score:.4f}"
+
+
+def quantity(count: object, noun: str) -> str:
+    """So many things: `1 pair`, `12 pairs`."""
+    return f"{count} {noun}{'' if str(count) == '1' else 's'}"
 
 
 def signed(difference: float) -> str:

@@ -33,7 +33,11 @@ def patterns() -> dict[str, re.Pattern[str]]:
 
 
 def pattern_of(text: str) -> str:
-    fixed_and_names = re.split(r"{(\w+)}", text)
-    fixed, names = map(re.escape, fixed_and_names[::2]), fixed_and_names[1::2]
-    holes = [f"(?P<{name}>{NUMBER if name in NUMBERS else '.+'})" for name in names]
+    parts = re.split(r"{(\w+)(?::([^}]+))?}", text)
+    fixed, names, nouns = map(re.escape, parts[::3]), parts[1::3], parts[2::3]
+    holes = [
+        f"(?P<{name}>{NUMBER if name in NUMBERS else '.+'})"
+        + (rf" {noun}(?:s|\(s\))?" if noun else "")  # earlier versions wrote `folder(s)`
+        for name, noun in zip(names, nouns, strict=True)
+    ]
     return "".join(part for pair in zip(fixed, [*holes, ""], strict=True) for part in pair)

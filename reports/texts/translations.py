@@ -1,12 +1,17 @@
 """The texts of reports and exports by language: `en.json` and `ko.json`, which have the same keys.
 
-`{name}` is filled in by `translator`. The glossary's words are `word_...` with their definitions
-`means_...`, in the order of the page; docs/glossary.md has the same ones.
+`{name}` is filled in by `translator`; `{pairs:held-out pair}` is a count with its noun. The
+glossary's words are `word_...` with their definitions `means_...`, in the order of the page;
+docs/glossary.md has the same ones.
 """
 
 import json
 from collections.abc import Callable
 from importlib.resources import files
+from string import Formatter
+from typing import Any
+
+from reports.texts.numbers import quantity
 
 Translate = Callable[..., str]
 
@@ -26,6 +31,11 @@ def glossary_words(of_score: bool, warm_start: bool = True) -> list[str]:
     return [word for word in words if word not in absent]
 
 
+class WithNouns(Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return quantity(value, format_spec) if format_spec else str(value)
+
+
 def translator(language: str) -> Translate:
     """`say(key, **values)`: a text of that language with its values filled in."""
     if language not in LANGUAGES:
@@ -33,6 +43,6 @@ def translator(language: str) -> Translate:
     texts = LANGUAGES[language]
 
     def say(key: str, **values: object) -> str:
-        return texts[key].format(**values)
+        return WithNouns().vformat(texts[key], (), values)
 
     return say

@@ -12,7 +12,7 @@ from harness.config.profiles import PROFILES
 from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all, single_pictures
 from harness.data.check.findings import Finding, judge_counts, judge_direction
-from harness.data.files.folder_bit_depth import with_bits
+from harness.data.files.folder_bit_depth import bits_of, with_bits
 from harness.data.files.pair_folders import SIDES, PairFolder, evenly, find_pairs
 from harness.data.files.processes import processes_for
 from harness.data.pairs.cache import digest_of, stamp
@@ -28,6 +28,9 @@ REPORTED_ELSEWHERE = {"unreadable", "passed over", "single"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
 MORE_PORTRAITS = "add other portraits"
+# Portraits that are compared with one another at the start, twice as many as are enough: it opens
+# each of them.
+MOST_PORTRAITS = 50
 
 
 @dataclass(frozen=True)
@@ -98,10 +101,15 @@ def few_portraits(folder: Path) -> tuple[str, ...]:
     Raises:
         UserInputError: there are none.
     """
-    from harness.data.synthesis.make_pairs import find_originals, split_of
+    from harness.data.synthesis.make_pairs import find_originals, same_portraits, split_of
 
-    names = find_originals(folder)[0]
-    counts = Counter(split_of([[name] for name in names]).values())
+    files = find_originals(folder)[0]
+    names, bits = list(files), bits_of(list(files.values()))
+    opened = {name: files[name] for name in names[:MOST_PORTRAITS]}
+    groups = same_portraits(opened, bits, processes_for(len(opened)))
+    groups += [[name] for name in names[MOST_PORTRAITS:]]
+    splits = split_of(groups)
+    counts = Counter(splits[name] for name, *_ in groups)
     found = judge_counts(counts["train"], counts["val"])
     return tuple(f"Warning: {sentence([replace(few, do=MORE_PORTRAITS)])}." for few in found)
 

@@ -31,7 +31,7 @@ from harness.data.check.findings import (
 from harness.data.files.duplicates import same_picture_groups
 from harness.data.files.pair_folders import PairFolder
 from harness.data.files.processes import parallel_map
-from harness.errors import inline
+from harness.errors import inline, quantity
 
 WARP_BANDS = (SLIGHT_WARP, 0.01, 0.02, 0.04, STRONG_WARP)
 FILES_PER_KIND = 5
@@ -63,7 +63,7 @@ class CheckResult:
         total = sum(map(len, self.folder.splits.values()))
         by_split = ", ".join(f"{split} {counts[split]}" for split in self.folder.splits)
         if not self.pairs:
-            return f"0 of {total} pairs could be read."
+            return f"0 of {quantity(total, 'pair')} could be read."
         widths = [pair.width for pair in self.pairs]
         heights = [pair.height for pair in self.pairs]
         warps = [pair.warp_largest for pair in self.pairs]
@@ -74,10 +74,11 @@ class CheckResult:
             if self.direction
             else "direction: unclear from the pictures"
         )
-        repeats = f" of {self.different} pictures" if self.different < len(self.pairs) else ""
+        different = quantity(self.different, "picture")
+        repeats = f" of {different}" if self.different < len(self.pairs) else ""
         return (
-            f"{len(self.pairs)} of {total} pairs read{repeats} ({self.folder.layout}: {by_split}), "
-            "halves "
+            f"{len(self.pairs)} of {quantity(total, 'pair')} read{repeats} "
+            f"({self.folder.layout}: {by_split}), halves "
             f"{min(widths)}-{max(widths)} x {min(heights)}-{max(heights)} px\n"
             f"largest displacement {min(warps):.1%} to {max(warps):.1%} of the side, median "
             f"{median(warps):.1%}: {distribution(warps)}\n{suggestion}"
@@ -109,7 +110,8 @@ class CheckResult:
                 where = f"{inline(Path(finding.name))}: " if finding.name else ""
                 yield f"{level}: {where}{finding.what}; {finding.do}."
             if len(found) > FILES_PER_KIND:
-                yield f"{level}: and {len(found) - FILES_PER_KIND} more files like this one."
+                more = quantity(len(found) - FILES_PER_KIND, "more file")
+                yield f"{level}: and {more} like this one."
 
 
 def single_pictures(folder: Path, unlike: int, pictures: int) -> str:

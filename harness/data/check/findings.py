@@ -11,6 +11,7 @@ from harness.config.settings import Direction, TrainSettings
 from harness.data.check.facts import PairFacts
 from harness.data.files.listing import account_of
 from harness.data.files.pair_folders import Split
+from harness.errors import quantity
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
@@ -185,7 +186,7 @@ def judge_counts(trained: int, held_out: int) -> Iterator[Finding]:
 
 
 def different(count: int) -> str:
-    return f"{count} different picture{'s' if count > 1 else ''}"
+    return quantity(count, "different picture")
 
 
 def judge_sizes(
@@ -197,10 +198,8 @@ def judge_sizes(
         side = profile.load_size
         count = sum(min(pair.width, pair.height) < side for pair in pairs)
         if count:
-            what = (
-                f"{count} of {len(pairs)} pairs are under {side} pixels a side, and profile {name} "
-                "enlarges them to that"
-            )
+            of_all = f"{count} of {quantity(len(pairs), 'pair')}"
+            what = f"profile {name} enlarges {of_all} to {side} pixels a side"
             do = f"use larger pictures, or at most --profile {smaller}" if smaller else ""
             found = of_kind("small", what, do=do)
             yield replace(found, level="note") if name == "full" else found

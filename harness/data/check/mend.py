@@ -10,7 +10,7 @@ from harness.data.check.check import CheckResult
 from harness.data.files.new_folder import check_new, new_folder
 from harness.data.files.pair_reading import read_halves
 from harness.data.files.picture_reading import read_mask
-from harness.errors import inline
+from harness.errors import UserInputError, inline, quantity
 from harness.paths import check_writable
 
 # Kinds of findings whose pairs are left out: unreadable, or useless for training and scoring.
@@ -50,16 +50,22 @@ def mend(result: CheckResult, out: Path) -> str:
                     shutil.copyfile(files.field, field)
                 written += 1
     total = sum(map(len, result.folder.splits.values()))
-    return f"{written} of {total} pairs written to {inline(out)}; {total - written} left out"
+    of_all = f"{written} of {quantity(total, 'pair')}"
+    return f"{of_all} written to {inline(out)}; {total - written} left out"
 
 
-def check_place(out: Path) -> None:
-    """Refuse a folder that is not new, or that cannot be written.
+def check_place(out: Path, folder: Path) -> None:
+    """Refuse a folder that is not new, lies in the one that is checked, or cannot be written.
 
     Raises:
         UserInputError: it is refused.
     """
     check_new(out, "--fix")
+    if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+        raise UserInputError(
+            f"{inline(out)} lies in {inline(folder)}, so that its pairs would be read as that "
+            "folder's: name a new folder outside of it with --fix."
+        )
     check_writable(out, "--fix")
 
 

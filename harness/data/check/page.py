@@ -14,7 +14,7 @@ from harness.data.check.findings import LEVELS, Finding
 from harness.data.files.pair_folders import PairFiles
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.files.picture_reading import Picture
-from harness.errors import UserInputError
+from harness.errors import UserInputError, quantity
 from harness.paths import write_whole
 
 MOST_ROWS = 200
@@ -35,9 +35,9 @@ img { height: 128px; margin-right: 4px }
 </style>
 <h1>{{ folder }}</h1>
 <p class="summary">{{ summary }}</p>
-<p>{% for level, count in counts %}<span class="{{ level }}">{{ count }} {{ level }}{{ "s" if
-count != 1 }}</span>{{ ", " if not loop.last }}{% else %}No findings.{% endfor %}
-{% if left_out %}({{ left_out }} more files with findings are not shown.){% endif %}</p>
+<p>{% for level, count in counts %}<span class="{{ level }}">{{ quantity(count, level) }}</span>{{
+", " if not loop.last }}{% else %}No findings.{% endfor %}
+{% if left_out %}(Not shown: {{ quantity(left_out, "more file") }} with findings.){% endif %}</p>
 <table><tr><th>A, B, their difference x {{ scale }}</th><th>findings</th></tr>{% for row in rows %}
 <tr><td>{% for source in row.pictures %}<img src="data:image/jpeg;base64,{{ source }}" alt="">
 {% else %}{% if row.name %}<span class="none">no picture</span>{% endif %}{% endfor %}</td>
@@ -67,6 +67,7 @@ def write_page(result: CheckResult, file: Path) -> None:
         scale=DIFFERENCE_SCALE,
         rows=rows,
         left_out=len(by_name) - len(rows),
+        quantity=quantity,
     )
     write_whole(file, text)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 
 # pix2pix's own suffixes, and two that it does not know: .webp and .jfif (a JPEG).
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".ppm"})
 # Files that file managers create in every folder.
 CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-
+FOLDER = "folder"
 
 Remark = Callable[[str], object]
 """Callback that shows the user one sentence."""
@@ -161,8 +161,12 @@ def account_of(passed_over: Iterable[str]) -> str:
     for name in passed_over:
         kinds[kind_of(name)].append(name)
     most_first = sorted(kinds.items(), key=lambda entry: -len(entry[1]))
-    counted = ", ".join(f"{len(names)} {kind} ({inline(names[0])})" for kind, names in most_first)
-    return f"passed over: {counted}; supported are {', '.join(sorted(SUFFIXES))}" if counted else ""
+    found = ", ".join(
+        f"{quantity(len(names), kind) if kind == FOLDER else f'{len(names)} {kind}'} "
+        f"({inline(names[0])})"
+        for kind, names in most_first
+    )
+    return f"passed over: {found}; supported are {', '.join(sorted(SUFFIXES))}" if found else ""
 
 
 def kind_of(name: str) -> str:
@@ -170,5 +174,5 @@ def kind_of(name: str) -> str:
     if PurePosixPath(name).name.startswith("."):
         return "hidden"
     if name.endswith("/"):
-        return "folder(s)"
+        return FOLDER
     return PurePosixPath(name).suffix.lower() or "without an ending"

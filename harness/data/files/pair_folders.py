@@ -18,7 +18,7 @@ from harness.data.files.listing import (
     unreadable,
 )
 from harness.data.files.pair_lists import rows_of
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -244,8 +244,9 @@ def matched(
     for have, other, stems in ((left, right, a.keys() - b.keys()), (right, left, b.keys() - a)):
         if stems:
             raise UserInputError(
-                f"{inline(folder / have)} has {len(stems)} picture(s) without a counterpart of the "
-                f"same name in {other}/, first {readable(min(stems))!r}: add or remove it.{remark}"
+                f"{inline(folder / have)} has {quantity(len(stems), 'picture')} without a "
+                f"counterpart of the same name in {other}/, first {readable(min(stems))!r}: add or "
+                f"remove it.{remark}"
             )
     if not a:
         raise UserInputError(f"{inline(folder / left)} holds no pictures.{remark}")

@@ -40,6 +40,8 @@ class PreparedData:
         n_train: number of training pairs.
         n_val: number of validation pairs.
         n_test: number of pairs held out from the search; 0 if the folder is too small for any.
+        n_folder: number of pairs in the user's train/, all of which train.py would read.
+        n_drawn: of these, those that were drawn for validation or held out.
     """
 
     file: Path
@@ -48,6 +50,8 @@ class PreparedData:
     n_train: int
     n_val: int
     n_test: int
+    n_folder: int
+    n_drawn: int
 
 
 def prepare_data(
@@ -86,7 +90,7 @@ def prepare_data(
         file = prepared_file(cache, digest)
         dataset = cached(file) or written(lambda: built_in(train), digest, file)
         source = "built-in photographs of scikit-image, liquified"
-        return prepared(file, digest, source, dataset)
+        return prepared(file, digest, source, dataset, len(dataset.train), 0)
     found = with_bits(find_pairs(data))
     if direction == "BtoA" and found.sides != SIDES[0]:
         retouched, original = found.sides
@@ -106,12 +110,16 @@ def prepare_data(
         lambda: read_all(limited, direction, train, skip_bad), digest, file
     )
     refuse_unscorable(limited, dataset.val)
-    return prepared(file, digest, described(found, folder, dataset), dataset)
+    drawn = folder.splits.keys() - found.splits.keys()
+    counts = (len(found.splits["train"]), sum(len(folder.splits[split]) for split in drawn))
+    return prepared(file, digest, described(found, folder, dataset), dataset, *counts)
 
 
-def prepared(file: Path, digest: str, source: str, dataset: Dataset) -> PreparedData:
+def prepared(
+    file: Path, digest: str, source: str, dataset: Dataset, n_folder: int, n_drawn: int
+) -> PreparedData:
     counts = (len(dataset.train), len(dataset.val), len(dataset.test))
-    return PreparedData(file, digest, source, *counts)
+    return PreparedData(file, digest, source, *counts, n_folder, n_drawn)
 
 
 def prepared_file(cache: Path, digest: str) -> Path:

@@ -14,7 +14,7 @@ from harness.data.files.listing import Remark, no_remark
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, opened_picture
 from harness.data.files.processes import processes_for
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 
 # Part of the folder's name: add a number in front when the same portraits give different pairs.
 # Pairs that an earlier version made are used on, so that its studies go on.
@@ -82,8 +82,9 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = n
         with FileLock(lock):  # another search on the same portraits waits for the pairs
             if not making.made:
                 remark(
-                    f"Making {pairs} pairs of {size} pixels of the {making.portraits} pictures in "
-                    f"{inline(originals)}, kept in {folder}."
+                    f"Making {quantity(pairs, 'pair')} of {size} pixels of the "
+                    f"{quantity(making.portraits, 'picture')} in {inline(originals)}, "
+                    f"kept in {folder}."
                 )
                 plan = MakePlan(folder, size, seed=0)
                 make_pairs(originals, pairs, plan, processes_for(pairs), remark)

@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from harness.config.settings import Frozen, Program, TrainSettings, unusable_entry
+from harness.config.models import Frozen, unusable_entry
+from harness.config.settings import Program, TrainSettings
 from harness.errors import UserInputError
 from harness.trials.external.repository import python_of
 from reports.commands.program_template import PLACES, SETTINGS, filled, named_in

@@ -179,7 +179,7 @@ def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
     short = run(*words, "--format", "command", "--repeat-trial")
     assert "--n_epochs 9 " in short.stdout
     assert "-t001-short" in short.stdout
-    assert "the short training of trial 1: about 400 steps at 128 px" in short.stderr
+    assert "the short training of trial 1: about 432 steps at 128 px" in short.stderr
     for form in ("yaml", "script", "plugin"):
         told = refused(run(*words, "--format", form, "--repeat-trial"))
         assert told.startswith(f"--repeat-trial is for --format command, not {form}")

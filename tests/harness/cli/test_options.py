@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import typer
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from harness.cli.app import app
 from harness.cli.options import Command, Deferred, command_of
+from harness.config.models import Options
 from harness.config.options import Option, words_of
 from harness.config.settings import SearchConfig
 from harness.config.train_config import TrainConfig
@@ -38,7 +39,7 @@ SINGLE = [
 ]
 
 
-class Wish(BaseModel):
+class Wish(Options):
     """A model with an option of each kind."""
 
     size: Annotated[int, Field(ge=1, le=9, description="How large."), Option("Looks")] = 3
@@ -83,7 +84,7 @@ def test_a_field_of_a_model_is_an_option_of_the_command() -> None:
     ids=["search", "train"],
 )
 def test_every_setting_is_an_option_with_help_default_and_group(
-    command: str, model: type[BaseModel]
+    command: str, model: type[Options]
 ) -> None:
     given = {option.name: option for option in COMMANDS[command,].params}
     for name, field in model.model_fields.items():

@@ -16,7 +16,7 @@ from rich.console import Console
 import harness.search.search
 from harness.console import lines
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
-from harness.console.lines import leading, sparkline
+from harness.console.lines import leading, opening, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_data, as_lines, outcome_of
@@ -95,6 +95,8 @@ def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
     assert "Leader so far: 0.3100  t007 L1=82" in text
     assert "leader 0.3100  t007 L1=82" in text
     assert sparkline([0.2, 0.31, 0.25, 0.26]) in text
+    one = opening(Opened("s", 1, 0, "quick", "cpu", 1, "random", "pairs", "runs"))
+    assert one.startswith("Study s: 1 trial; profile quick, 1 worker on cpu,")
 
 
 def test_lines_in_a_file_contain_no_colour_codes() -> None:

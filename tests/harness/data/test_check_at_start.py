@@ -45,7 +45,7 @@ def test_good_pairs_pass_with_a_line_for_each_kind_of_warning(
     ]
     assert not any("enlarges" in line for line in found)
     larger = checked(tmp_path / "data", cache, profile="standard")
-    assert any("6 of 6 pairs are under 256 pixels a side, and profile s" in line for line in larger)
+    assert any("d enlarges 6 of 6 pairs to 256 pixels a side" in line for line in larger)
 
 
 def test_single_portraits_are_refused_with_the_way_to_search_on_them(

@@ -110,7 +110,7 @@ def test_everything_else_is_counted_with_an_example(tmp_path: Path) -> None:
         "train/p/b.HEIC",
     ]
     account = account_of(found.passed_over)
-    for part in ("2 .heic (train/a.heic)", "2 .png (", "1 folder(s) (Train2/)", "2 hidden ("):
+    for part in ("2 .heic (train/a.heic)", "2 .png (", "1 folder (Train2/)", "2 hidden ("):
         assert part in account
     assert "supported are .bmp, .jfif, .jpeg" in account
     assert account_of(()) == ""
@@ -121,7 +121,7 @@ def test_the_refusal_of_a_folder_names_what_was_passed_over(tmp_path: Path) -> N
     with pytest.raises(UserInputError, match=r"holds no pairs.*3 \.heic \(train/1\.heic\)"):
         find_pairs(tmp_path / "one")
     touch(tmp_path / "two", "person0/1.png")
-    with pytest.raises(UserInputError, match=r"holds no pairs.*1 folder\(s\) \(person0/\)"):
+    with pytest.raises(UserInputError, match=r"holds no pairs.*1 folder \(person0/\)"):
         find_pairs(tmp_path / "two")
     touch(tmp_path / "three", "A/1.heic", "B/1.png")
     with pytest.raises(UserInputError, match=r"without a counterpart.*1 \.heic \(A/1\.heic\)"):
@@ -236,4 +236,4 @@ def test_originals_in_subfolders_are_used_and_made_pairs_are_not(
     assert "1 .heic (c.heic)" in remarks[0]
     again = make_pairs(originals, 2, MakePlan(tmp_path / "again", 96, 0), 1, remarks.append)
     assert (again / "made.jsonl").read_text(encoding="utf-8") == record
-    assert "1 folder(s) (pairs/)" in remarks[1]
+    assert "1 folder (pairs/)" in remarks[1]

@@ -105,11 +105,17 @@ def test_too_few_portraits_are_warned_of_before_pairs_are_made_and_whenever_they
         assert not any("different picture" in line for line in told)
 
 
-def test_enough_portraits_are_not_warned_of(tmp_path: Path) -> None:
+def test_enough_different_portraits_are_not_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(25):
-        (tmp_path / f"{number:02}.png").touch()
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{number:02}.png")
+    patched = "harness.data.synthesis.make_pairs.same_portraits"
+    monkeypatch.setattr(patched, lambda files, *_: [[name] for name in files])
     assert few_portraits(tmp_path) == ()
-    (tmp_path / "24.png").unlink()
+    monkeypatch.setattr(
+        patched, lambda files, *_: [list(files)[:2], *([name] for name in list(files)[2:])]
+    )
     [warning] = few_portraits(tmp_path)
     assert warning.startswith("Warning: 19 different pictures to train on; below 20 a model")
 

@@ -166,6 +166,9 @@ def test_duplicate_across_splits(result: CheckResult) -> None:
 
 
 def test_no_fault_is_a_traceback_and_every_line_is_one_line(folder: Path, tmp_path: Path) -> None:
+    inside = CliRunner().invoke(app, ["check", str(folder), "--fix", str(folder / "fixed")])
+    assert "so that its pairs would be read as that folder's" in str(inside.exception)
+    assert inside.output == ""
     outside = [str(tmp_path / name) for name in ("page.html", "fixed")]
     ran = CliRunner().invoke(app, ["check", str(folder), "-o", outside[0], "--fix", outside[1]])
     assert isinstance(ran.exception, SystemExit)

@@ -204,6 +204,7 @@ def test_only_pairs_that_are_used_are_opened(
     made = prepared(folder, tmp_path / "c")
     assert len(opened) == 6
     assert (made.n_train, made.n_val, made.n_test) == (4, 1, 1)
+    assert (made.n_folder, made.n_drawn) == (8, 2)
     assert "drawn from 8" in made.source
 
 
@@ -213,6 +214,7 @@ def test_the_user_s_own_splits_do_not_change(tmp_path: Path, write_pairs: WriteP
     assert dataset.test.names == ("test/test0.png", "test/test1.png")
     assert all(name.startswith("train/") for name in dataset.val.names)
     assert (made.n_train, made.n_val, made.n_test) == (2, 1, 2)
+    assert (made.n_folder, made.n_drawn) == (3, 1)
 
 
 def test_missing_splits_are_drawn_by_whole_pictures(tmp_path: Path, halves) -> None:

@@ -38,7 +38,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     n_test = [2]
 
     def prepare(*_: object) -> PreparedData:
-        return PreparedData(tmp_path / "none.pt", "d" * 32, "nothing", 8, 2, n_test[0])
+        return PreparedData(tmp_path / "none.pt", "d" * 32, "nothing", 8, 2, n_test[0], 8, 0)
 
     monkeypatch.setattr(harness.search.plan, "prepare", prepare)
     return n_test

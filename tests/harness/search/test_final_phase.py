@@ -58,12 +58,23 @@ def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
     # Seed by seed: the two best of the search, then the guide's recommendation.
     first = runs[2 if runner is Upset else 0]
     assert first.user_attrs["params"] == held["params"]
-    (kept,) = plan.paths.checkpoints.glob("f*.pth")
-    assert held["checkpoint"] == f"checkpoints/{kept.name}"
+    kept = plan.paths.folder / held["checkpoint"]
+    assert len(list(plan.paths.checkpoints.glob("f*.pth"))) == 3
     assert kept.read_text() == f"of f{first.number:02d}, seed {first.user_attrs['seed']}"
     searched = {trial.user_attrs["seed"] for trial in trials(tmp_path)}
     assert searched == {5}
     assert not searched & {each.user_attrs["seed"] for each in runs}
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_a_finalist_that_wins_when_the_search_goes_on_still_has_its_weights(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=24, finalists=2, repeats=3)
+    run(plan)
+    before = best_yaml(tmp_path)["trial"]
+    run(make_plan(tmp_path, budget=39, finalists=2, repeats=8), Upset)
+    held = best_yaml(tmp_path)
+    assert held["trial"] != before
+    assert (plan.paths.folder / held["checkpoint"]).exists()
 
 
 @pytest.mark.usefixtures("unmirrored")

@@ -72,7 +72,8 @@ def test_the_finalists_are_paid_from_the_budget_and_named_in_best_yaml(tmp_path:
     assert held["searched"]["mean"] == best[0].value
     assert held["baseline"]["mean"] < held["score"]["mean"]
     kept = [file.name for file in (plan.paths.checkpoints).glob("f*.pth")]
-    assert [held["checkpoint"]] == [f"checkpoints/{name}" for name in kept]
+    assert held["checkpoint"] in [f"checkpoints/{name}" for name in kept]
+    assert len(kept) == 3  # any finalist may win once the search goes on
 
     said = "\n".join(as_lines(outcome))
     assert "24 of 24 trials are done" in said
@@ -189,7 +190,7 @@ def test_a_budget_without_room_for_the_finalists_is_refused(
 ) -> None:
     """More trials have ended than it leaves to the search."""
     run(make_plan(tmp_path, budget=12))
-    said = r"12 trials of fake have ended, .* takes 4 runs: --budget 16 or more .* --finalists 0"
+    said = r"After 12 trials of fake, .* takes 4 runs: --budget 16 or more .* --finalists 0"
     with pytest.raises(UserInputError, match=said):
         run(make_plan(tmp_path, budget=14, finalists=1, repeats=2))
     assert run(make_plan(tmp_path, budget=14)).done == 14

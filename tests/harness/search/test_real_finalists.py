@@ -192,7 +192,7 @@ def test_the_weights_that_are_kept_restore_as_was_scored(confirmed: Confirmed) -
     wanted = scores_of(finals, f"t{held['trial']:03d}")
     assert any(found == pytest.approx(list(row), rel=1e-4) for row in wanted)
     kept = [file.name for file in plan.paths.checkpoints.glob("f*.pth")]
-    assert kept == [Path(held["checkpoint"]).name]
+    assert Path(held["checkpoint"]).name in kept
 
 
 def test_the_search_s_own_trials_are_scored_on_the_validation_pictures(

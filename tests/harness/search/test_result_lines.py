@@ -113,6 +113,9 @@ def test_the_counts_of_the_head_add_up_to_the_trials_done() -> None:
     assert headline(others) == (
         "2 of 3 trials are done: 1 completed, 1 run of finalists; 2 running, 1 failed."
     )
+    assert headline(replace(queued, budget=2)).startswith("3 of 3 trials are done")
+    one = replace(outcome, budget=1, counts=Counter({"complete": 1}))
+    assert headline(one) == "1 of 1 trial is done: 1 completed."
     assert headline(replace(outcome, counts=Counter({}))) == "0 of 3 trials are done."
 
 

@@ -12,7 +12,7 @@ from searching import run, trials
 from harness.cli.search import trials_there
 from harness.errors import UserInputError
 from harness.paths import RunPaths, left_aside
-from harness.search.explained import explained
+from harness.search.explained import explained, progress
 from harness.study import study as record
 from harness.study.database import open_storage
 from harness.study.folder import owner_of
@@ -86,8 +86,9 @@ def test_a_dry_run_counts_the_finalists_runs_as_the_search_does(tmp_path: Path) 
     outcome = run(plan)
     assert trials_there(plan) == outcome.done == 20
     assert " ".join(explained(plan, 20)[0].split()).endswith(
-        ": finished, all 20 trials are done; a larger --budget goes on"
+        ": finished after 20 trials; a --budget above 20 goes on"
     )
+    assert progress(3, 2) == "finished after 3 trials; a --budget above 3 goes on"
     assert explained(plan, 19)[0].endswith(": 19 of 20 trials are done")
 
 

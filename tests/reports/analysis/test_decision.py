@@ -10,6 +10,8 @@ from optuna.trial import TrialState
 
 from reports.analysis.decision import Decision, decide
 from reports.commands.next_command import Where, needs_pictures
+from reports.export.best_yaml import best_config
+from reports.record.queries import best_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
 from tests.synthetic_studies import (
@@ -88,20 +90,35 @@ def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
     assert found.why.startswith(why)
     assert " Either way the blur stays: 0." in found.why
     assert found.why.endswith(", no better than the 0.5000 of the picture returned unchanged.")
-    # Where another setting has the highest mean, best.yaml holds that one.
-    assert ("--trial 6" in found.command) == (high > 0)
+    assert "--trial" not in found.command  # best.yaml holds it, whichever has the higher mean
 
 
 def test_the_better_of_the_two_is_named_also_where_the_baseline_diverged_once() -> None:
     """It stands behind the others then, whatever it scored."""
     first, last = finals_of(-0.03, -0.01)["rows"]
-    found = with_finals(-0.03, -0.01, rows=[last, first | {"diverged": True}], noop=0.2)
+    found = with_finals(
+        -0.03, -0.01, rows=[last, first | {"diverged": True, "repeats": 2}], noop=0.2
+    )
     assert (found.verb, found.trial) == ("keep", 6)
     assert " The better of the two scores 0.2900, the picture returned unchanged" in found.why
+    assert found.why.endswith(
+        "diverged in 1 of 3 runs, and is compared on the seeds of the others."
+    )
     rows = [last | {"mean": 0.31}, first]  # which is worse where less is better
     finals = finals_of(-0.03, -0.01, rows=rows, noop=0.5)
     found = decided(make_study(12, direction="minimize", finalists=finals))
     assert " The better of the two scores 0.2900, the picture returned unchanged" in found.why
+
+
+def test_finalists_that_cannot_be_compared_leave_the_decision_to_single_runs() -> None:
+    """With one held-out pair, say: best.yaml holds the leader then, not the finalists' best."""
+    finals = finals_of(0.1, 0.2) | {"difference": None, "ahead_of_runner_up": None}
+    study = make_study(12, budget=12, finalists=finals)
+    found, held = decided(study), best_config(study)
+    assert found.trial == held["trial"] == best_trial(study).number != 3
+    assert found.sentence.endswith("nothing tried scored better")
+    assert found.why.endswith("too few of them ended, or too few pairs are held out.")
+    assert (held["confirmed"], held["score"]["repeats"]) == (False, 1)
 
 
 def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leader() -> None:
@@ -353,10 +370,11 @@ def test_a_setting_that_moves_pixels_is_trained_here() -> None:
     assert needs_pictures(builtin.command)
 
 
-def test_a_moving_setting_that_best_yaml_does_not_hold_is_written_first() -> None:
+def test_a_moving_setting_whose_best_yaml_was_removed_is_written_first(tmp_path: Path) -> None:
     moving = TRAIN | {"netG": "warp_unet_128"}
     study = make_study(12, train=moving, finalists=finals_of(-0.01, 0.03))
-    first, second = decided(study).command.split(" && ")
+    found = decided(study, Where(tmp_path / "boundary-sharpness"))
+    first, second = found.command.split(" && ")
     assert words(first)[-4:] == ["--trial", "6", "-o", "boundary-sharpness-t006.yaml"]
     assert words(second)[:3] == ["harness", "train", "boundary-sharpness-t006.yaml"]
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reports.export.best_yaml import best_config
 from tests.reports.analysis.test_decision import AS_IS, BELOW, CLOSER, HIGH, decided
 from tests.synthetic_studies import finals_of, make_study, study_of_both_kinds
 
@@ -28,6 +29,8 @@ def test_both_kinds_have_a_second_answer_for_train_py_as_it_is() -> None:
         "0.0200). Either way the blur stays: 0.2950, no better than the 0.3500 of the picture "
         "returned unchanged."
     )
+    held = best_config(study_of_both_kinds(finalists=finals))
+    assert (held["trial"], held["as_is"]["trial"]) == (3, 6)
     assert found.answers == (
         f"{found.sentence}. {found.why}",
         f"{found.as_is.sentence}. {found.as_is.why}",
@@ -53,9 +56,7 @@ def test_a_winner_that_moves_pixels_is_set_beside_the_plain_recipe_that_does(
     assert "warp" not in found.as_is.why
     finals["rows"][0]["recipe"] = "warp"
     itself = decided(study_of_both_kinds(finalists=finals | {"ahead_of_warp": None}))
-    assert itself.why.endswith(
-        "It is the recipe warp itself: no setting that the search chose did better."
-    )
+    assert itself.why.endswith("It is the recipe warp itself: no other finalist did better.")
     repainting = finals_of(0.1, 0.2, noop=0.35, ahead_of_warp=ahead)
     assert "warp" not in decided(make_study(12, finalists=repainting)).why
 
@@ -76,6 +77,9 @@ def test_a_moving_leader_without_a_reliable_lead_does_not_hide_what_repaints_bet
     finals = finals_of(-0.1, 0.2, noop=0.2, as_is=(0.01, 0.03))
     found = decided(study_of_both_kinds(finalists=finals))
     assert (found.verb, found.trial, found.as_is) == ("use", 4, None)
+    held = best_config(study_of_both_kinds(finalists=finals))
+    assert held["trial"] == held["as_is"]["trial"] == 4
+    assert held["lead"] == held["as_is"]["lead"] == finals["as_is"]["difference"]
     assert found.sentence == f"Use t004: {CLOSER} and than doing nothing"
     assert "3 fresh seeds" in found.why
 

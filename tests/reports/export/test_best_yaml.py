@@ -12,6 +12,7 @@ import yaml
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
+from reports.commands.lengths import length_of_export
 from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 from tests.synthetic_studies import (
     BEST,
@@ -77,6 +78,20 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
     for option in ("--n_layers_D", "--gan_mode"):
         assert short[short.index(option) + 1] == full[full.index(option) + 1]
     assert short[short.index("--name") + 1] != full[full.index("--name") + 1]
+
+
+@pytest.mark.parametrize(("netG", "epochs"), [("unet_128", 7), ("warp_unet_128", 8)])
+def test_epochs_are_counted_by_the_pairs_that_the_command_reads(netG: str, epochs: int) -> None:
+    """train.py reads all of train/, also what the search drew from it to score on."""
+    data = study_attrs()["data"] | {"n_train": 48, "n_folder": 66, "n_drawn": 16}
+    study = empty_study(data=data)
+    add_trial(study, BEST, extras={"netG": netG})
+    config = best_config(study)
+    assert re.search(rf"epochs {epochs}\b", config["command"])
+    here = netG.startswith("warp")
+    told = length_of_export(study, config, repeat_trial=True, copy=False)
+    assert f"about {8 * 50 if here else 7 * 66} steps" in told
+    assert ("reads all 66 pairs" in " ".join(config["notes"])) is not here
 
 
 def test_a_named_trial() -> None:
@@ -156,11 +171,19 @@ def test_a_trial_that_breaks_a_constraint_is_never_the_winner() -> None:
     assert best_config(study)["trial"] == 0
 
 
+def queued_only(ran: int) -> optuna.Study:
+    """So many trials ran, and recipes wait."""
+    study = make_study(ran)
+    study.enqueue_trial(BEST)
+    return study
+
+
 @pytest.mark.parametrize(
     ("study", "number", "sentence"),
     [
         (empty_study("mine"), None, "Study mine has no completed trial yet"),
         (make_study(9), 40, "has no trial 40: its trials are 0 to 8"),
+        (queued_only(3), 9, "has no trial 9: its trials are 0 to 2"),
         (make_study(9), -1, "has no trial -1"),
         (make_study(30), 16, "Trial 16 .* has no final score .it is fail"),
         (optuna.create_study(study_name="other"), None, "other was not made by harness search"),

@@ -4,6 +4,7 @@ import re
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 
 from reports.analysis.decision import decide
@@ -28,6 +29,15 @@ def study() -> optuna.Study:
 def test_the_decision_names_them(study: optuna.Study) -> None:
     found = decide(study, translator("en"))
     assert found.settings.endswith("lr 1.3e-4, beta1 0.6, flip False, batch_size 3")
+
+
+def test_the_decision_names_the_u_net_where_that_varies_too() -> None:
+    made = empty_study(budget=1)
+    kinds = {"netG": CategoricalDistribution(("unet_128", "resnet_6blocks"))}
+    noted = {"params": BEST, "extras": {"netG": "unet_128"}}
+    given = {"value": 0.3, "params": BEST | noted["extras"], "distributions": SPACE | kinds}
+    made.add_trial(create_trial(**given, user_attrs=noted))
+    assert decide(made, translator("en")).settings.endswith("lr 1e-4, netG unet_128")
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from reports.texts.numbers import number, signed, unsigned
+from reports.texts.numbers import number, quantity, signed, unsigned
+from reports.texts.translations import translator
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,13 @@ def test_no_score_looks_like_zero_but_zero(score: float | None, text: str) -> No
 def test_no_difference_looks_like_none_but_none(difference: float, text: str) -> None:
     assert signed(difference) == text
     assert unsigned(difference) == text.removeprefix("+")
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert [quantity(count, "pair") for count in (0, 1, 2)] == ["0 pairs", "1 pair", "2 pairs"]
+    say = translator("en")
+    assert say("layers", count=1) == "1 layer"
+    ends = {"difference": "0.1", "low": "0.0", "high": "0.2"}
+    assert "over 3 fresh seeds and 1 held-out pair." in say(
+        "why_compared_better", seeds=3, pairs=1, **ends
+    )

@@ -38,7 +38,7 @@ SENTENCES = {
     "변형한 것",
     "/my pairs (aligned: train 40 of 96, val 12)": "/my pairs(나란히 붙은 쌍: train 96 중 40, val "
     "12)",
-    "pairs (two folders: train 9, val 3, drawn from 12; passed over: 2 hidden (.a), 1 folder(s) "
+    "pairs (two folders: train 9, val 3, drawn from 12; passed over: 2 hidden (.a), 1 folder "
     "(b/); supported are .jpg, .png)": "pairs(두 폴더: train 9, val 3, 모두 12쌍에서 추출; 건너뜀: "
     "숨김 파일 2(.a), 폴더 1(b/); 지원하는 형식: .jpg, .png)",
     "p (manifest: train 9; 16-bit pictures are read as 12-bit, a guess: all their values are below "
@@ -50,6 +50,12 @@ SENTENCES = {
 def test_a_recorded_sentence_is_read_in_korean(english: str) -> None:
     assert recorded(english, KO) == SENTENCES[english]
     assert recorded(english, translator("en")) == english
+
+
+def test_what_an_earlier_version_wrote_is_read_too() -> None:
+    english = "p (aligned: train 9; passed over: 3 folder(s) (b/); supported are .jpg)"
+    assert "폴더 3(b/)" in recorded(english, KO)
+    assert "3 folders (b/)" in recorded(english, translator("en"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ def test_the_languages_say_the_same_things() -> None:
     english, korean = LANGUAGES["en"], LANGUAGES["ko"]
     assert english.keys() == korean.keys()
     for key in english:
-        holes = re.compile(r"{\w+}")
+        holes = re.compile(r"{(\w+)[}:]")
         assert sorted(holes.findall(english[key])) == sorted(holes.findall(korean[key])), key
 
 
