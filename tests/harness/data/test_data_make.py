@@ -95,6 +95,18 @@ def test_no_two_pairs_of_a_portrait_are_framed_or_warped_alike(made: Path) -> No
         assert not np.array_equal(one, again)
 
 
+def test_a_face_is_retouched_where_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At half the size, in a square that begins at (100, 50)."""
+    seen: list[Face] = []
+    made = "harness.data.synthesis.make_pairs"
+    monkeypatch.setattr(f"{made}.find_face", lambda _: Face(220, 130, 40, 60))
+    monkeypatch.setattr(f"{made}.frame", lambda *_: (100, 50, 200))
+    monkeypatch.setattr(f"{made}.retouch", lambda face, _: seen.append(face) or ())
+    picture = np.zeros((300, 400, 3), np.uint8)
+    made_pair(picture, Path("p.png"), 0, MakePlan(Path("out"), 100, 0))
+    assert seen == [Face(60, 40, 20, 30)]
+
+
 def test_oracle_restores_nearly_everything(originals: Path) -> None:
     for number in range(4):
         source = originals / "astronaut.png"
