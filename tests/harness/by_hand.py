@@ -124,12 +124,17 @@ def warm_start(
     pairs: PairSet, settings: TrainSettings, kinds: tuple[tuple[int, str], ...], seed: int
 ) -> tuple[Weights, dict[tuple[int, str], Weights]]:
     """The guide's blurring recipe, then a discriminator of each kind beside what it made."""
-    params = TrialParams(
+    blurring = TrialParams(
         lambda_L1=500, lambda_perceptual=0, n_layers_D=3, gan_mode="vanilla", lr=1e-4
     )
+    params = blurring
     torch.manual_seed(seed)
     generator = build_generator(settings, seed)
-    init_as_copy(generator)
+    if settings.netG.startswith("warp_"):
+        own = {"lambda_L1": 100, "gan_mode": "lsgan", "lr": settings.warm_start_lr_warp}
+        params = blurring.model_copy(update=own)
+    else:
+        init_as_copy(generator)
     gan = Gan((generator, build_discriminator(settings, 3, seed)), params, settings.beta1)
     average, stream = Average(generator, settings), shown(pairs, settings, seed)
     for _ in range(settings.warm_start_steps):
@@ -141,7 +146,7 @@ def warm_start(
     learners = {
         (depth, mode): Gan(
             (generator, build_discriminator(settings, depth, seed)),
-            params.model_copy(update={"n_layers_D": depth, "gan_mode": mode}),
+            blurring.model_copy(update={"n_layers_D": depth, "gan_mode": mode}),
             settings.beta1,
         )
         for depth, mode in kinds

@@ -176,9 +176,14 @@ def test_gaps_and_small_parts_of_the_region_are_removed(monkeypatch: pytest.Monk
     flow[0, 120:180, 100:140] = 0.79
     flow[0, 10:14, 150:155] = 2.0  # twenty pixels
     flow[0, 30, 150:169] = 2.0  # nineteen
-    monkeypatch.setattr("skimage.registration.optical_flow_tvl1", lambda still, moved: flow)
+
+    def flow_of(reference: np.ndarray, moved: np.ndarray) -> np.ndarray:
+        assert (reference < moved).all()  # from original to retouched
+        return flow
+
+    monkeypatch.setattr("skimage.registration.optical_flow_tvl1", flow_of)
     picture = np.zeros((200, 200), np.float32)
-    found = moving(picture, picture)
+    found = moving(picture + 1, picture)
     expected = np.zeros((200, 200), bool)
     expected[20:80, 20:100] = expected[120:160, 20:60] = expected[10:14, 150:155] = True
     for end in (slice(20, 22), slice(78, 80)):  # a disc does not close the ends of a gap

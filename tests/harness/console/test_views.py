@@ -20,10 +20,11 @@ from harness.console.lines import leading, opening, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_data, as_lines, outcome_of
-from harness.search.status import standing_lines
+from harness.search.status import course_of, standing_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
 from harness.study.locks import driven_by, sign
+from reports.record.queries import completed, score_of
 from tests.synthetic_studies import make_study
 
 ESCAPE = "\x1b"
@@ -184,6 +185,10 @@ def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     head, _, course, *_ = standing_lines(study, outcome)
     assert head == "Study boundary-sharpness, budget 50, not being searched now"
     assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
+    many = make_study(80)  # of which 48 complete
+    latest = [score_of(trial) for trial in completed(many)][-40:]
+    ends = f"{min(latest):.4f} to {max(latest):.4f}"
+    assert course_of(many) == f"  scores {sparkline(latest)} {ends}"
     assert standing_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
     begun = replace(outcome, counts=Counter({"complete": 5, "running": 2}))
     assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from planting import WritePairs
 from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
@@ -27,7 +27,7 @@ from harness.data.pairs.sizing import sized_pair
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
 from harness.data.synthesis.liquify import Stroke, displacement, resample
-from harness.data.synthesis.make_pairs import MakePlan, made_pair, make_pairs
+from harness.data.synthesis.make_pairs import MakePlan, frame, made_pair, make_pairs
 from harness.data.synthesis.retouch import Face, retouch
 from harness.data.synthesis.traces import Traces, apply_traces, draw_traces, softened
 from harness.errors import UserInputError
@@ -93,6 +93,36 @@ def test_no_two_pairs_of_a_portrait_are_framed_or_warped_alike(made: Path) -> No
     originals = [np.asarray(Image.open(made / record["pair"]))[:, 192:] for record in records]
     for one, again in zip(originals[:3], originals[3:], strict=True):
         assert not np.array_equal(one, again)
+
+
+def test_a_face_is_retouched_where_it_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At half the size, in a square that begins at (100, 50)."""
+    seen: list[Face] = []
+    made = "harness.data.synthesis.make_pairs"
+    monkeypatch.setattr(f"{made}.find_face", lambda _: Face(220, 130, 40, 60))
+    monkeypatch.setattr(f"{made}.frame", lambda *_: (100, 50, 200))
+    monkeypatch.setattr(f"{made}.retouch", lambda face, _: seen.append(face) or ())
+    picture = np.zeros((300, 400, 3), np.uint8)
+    made_pair(picture, Path("p.png"), 0, MakePlan(Path("out"), 100, 0))
+    assert seen == [Face(60, 40, 20, 30)]
+
+
+def test_a_square_is_cut_around_the_face_and_below_its_middle() -> None:
+    """By a tenth of its half height, a twenty-fifth of the side more or less; in the picture."""
+    picture = np.zeros((800, 1000, 3), np.uint8)
+
+    def squares(face: Face | None) -> np.ndarray:
+        drawn = (frame(picture, face, 100, np.random.default_rng(seed)) for seed in range(60))
+        return np.array(list(drawn), float).T
+
+    for face, centre in ((Face(600, 300, 60, 90), (600, 309)), (None, (500, 400))):
+        left, top, side = squares(face)
+        centres = np.stack([left + side / 2, top + side / 2])
+        assert centres.mean(axis=1) == pytest.approx(centre, abs=4)
+        assert (np.abs(centres.T - centre) <= 0.04 * side[:, None] + 1).all()
+    left, top, side = squares(Face(990, 790, 60, 90))
+    assert (left + side == 1000).all()
+    assert (top + side == 800).all()
 
 
 def test_oracle_restores_nearly_everything(originals: Path) -> None:
@@ -269,6 +299,27 @@ def test_preview_rows_show_the_warp(made: Path) -> None:
     assert red[:, 768:1024].sum() > 200
     assert not red[:, 1024:].any()
     assert green[:, 1024:].sum() > 200
+
+
+def test_the_preview_of_swapped_pairs_differs_in_its_captions_and_halves_alone(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda _, at, text, *more, **how: said.append(text)
+    )
+    pair = find_pairs(made).splits["val"][0]
+    with Image.open(pair.a) as opened:
+        both = np.asarray(opened)
+    Image.fromarray(np.hstack([both[:, 192:], both[:, :192]])).save(tmp_path / "swapped.png")
+    swapped = replace(pair, a=tmp_path / "swapped.png")
+    one, other = (
+        np.asarray(preview([files], direction))
+        for files, direction in ((pair, "AtoB"), (swapped, "BtoA"))
+    )
+    assert said[:2] + said[6:8] == ["A: retouched", "B: original", "A: original", "B: retouched"]
+    assert np.array_equal(one[:, :512], np.hstack([other[:, 256:512], other[:, :256]]))
+    assert np.array_equal(one[:, 512:], other[:, 512:])
 
 
 def test_arrows_point_where_things_went() -> None:

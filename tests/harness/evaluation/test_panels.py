@@ -1,6 +1,7 @@
 """A panel shows each picture in its own column, and the region that is scored."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,13 +45,20 @@ def test_retouched_restored_original_and_region(tmp_path) -> None:
         assert np.array_equal(outlined[~rim], wanted[2][~rim])
 
 
-def test_small_pictures_are_enlarged_and_without_inputs_the_original_stands_twice() -> None:
-    masks = torch.ones(1, 1, 128, 128, dtype=torch.bool)
+def test_small_pictures_are_enlarged_and_without_inputs_the_original_stands_twice(
+    tmp_path: Path,
+) -> None:
+    masks = torch.zeros(1, 1, 128, 128, dtype=torch.bool)
+    masks[..., 40:60, 70:100] = True
     originals = drawn(0)[:1, :, :128, :128]
     reference = Reference(("a",), originals, masks, None)
-    with Image.open(io.BytesIO(panel_png(reference, originals))) as panel:
+    file = tmp_path / "panel.png"
+    file.write_bytes(panel_png(reference, originals))
+    with Image.open(file, formats=("PNG",)) as panel:
         assert panel.size == (4 * 256 + 3 * 2, 16 + 256)
         first = np.asarray(panel)[16:, :256]
+    # Dilated by 3 pixels, 2 % of 128, and enlarged with the pictures.
+    assert rows_of(file)[0].region == (2 * 67, 2 * 37, 2 * 103, 2 * 63)
     wanted = (originals[0] * 255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(first, wanted.repeat(2, 0).repeat(2, 1))
 

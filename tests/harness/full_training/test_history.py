@@ -1,8 +1,13 @@
 """The scores of a training: the best one, overfitting, the CSV file."""
 
+from pathlib import Path
+
 import pytest
 
 from harness.full_training.history import History
+from harness.full_training.stage import StageOutcome
+from harness.full_training.train import last_lines
+from harness.paths import TrainingStagePaths
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -52,3 +57,13 @@ def test_the_best_score_is_the_lowest_when_minimising() -> None:
 def test_history_as_csv() -> None:
     rows = [{"epoch": 1, "score": 0.2}, {"epoch": 2, "score": 0.3, "train_score": 0.4}]
     assert History(1, rows).as_csv() == "epoch,score,train_score\n1,0.2,\n2,0.3,0.4\n"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("better", "told"), [(0.1, False), (0.0, True), (-0.1, True)])
+def test_a_training_that_restores_nothing_is_told(sign: int, better: float, told: bool) -> None:
+    history = History(sign, [{"epoch": 3, "score": 0.5 + sign * better}])
+    outcome = StageOutcome("finished", 9, history, 0.5, TrainingStagePaths(Path("out")))
+    best, *rest = last_lines(outcome)
+    assert best.startswith(f"Best score {0.5 + sign * better:.4f} at epoch 3 of 9; the input")
+    assert any("no better than returning the input" in line for line in rest) == told

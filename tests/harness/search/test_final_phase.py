@@ -10,7 +10,10 @@ from optuna.trial import TrialState
 from searching import remembered, run, trials
 
 from harness.search.finalists import FinalPhase, choose
+from harness.search.publishing import study_note
+from harness.study.study import read_study
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask
+from reports.record.names import trial_name
 from tests.harness.search.test_finalists import best_yaml, final_runs
 
 
@@ -53,7 +56,7 @@ def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
     tmp_path: Path, runner: type[Instant]
 ) -> None:
     plan = make_plan(tmp_path, budget=24, finalists=2, repeats=3, seed=5)
-    run(plan, runner)
+    outcome = run(plan, runner)
     runs, held = final_runs(tmp_path), best_yaml(tmp_path)
     # Seed by seed: the two best of the search, then the guide's recommendation.
     first = runs[2 if runner is Upset else 0]
@@ -61,6 +64,10 @@ def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
     kept = plan.paths.folder / held["checkpoint"]
     assert len(list(plan.paths.checkpoints.glob("f*.pth"))) == 3
     assert kept.read_text() == f"of f{first.number:02d}, seed {first.user_attrs['seed']}"
+    # MLflow's star is the winner's, whoever led in single runs.
+    note = study_note(read_study(tmp_path, "fake"), outcome)
+    starred = [line.split("|")[2].strip() for line in note.splitlines() if "★" in line]
+    assert {*starred} == {trial_name(held["trial"])}
     searched = {trial.user_attrs["seed"] for trial in trials(tmp_path)}
     assert searched == {5}
     assert not searched & {each.user_attrs["seed"] for each in runs}

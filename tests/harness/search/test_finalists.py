@@ -196,6 +196,10 @@ def test_a_budget_without_room_for_the_finalists_is_refused(
     assert run(make_plan(tmp_path, budget=14)).done == 14
     confirmed = make_plan(tmp_path, budget=18, finalists=1, repeats=2)
     assert run(confirmed).done == 18
+    # The runs that are there are among those that more finalists take.
+    more = make_plan(tmp_path, budget=16, finalists=2, repeats=2)
+    with pytest.raises(UserInputError, match=r"14 trials .* takes 6 runs: --budget 20 or more"):
+        run(more)
     # What is finished is shown again whatever the budget.
     assert run(make_plan(tmp_path, budget=8, finalists=1, repeats=2)).finalists is not None
     # One in between that is too small for finalists of its own would search on unconfirmed.

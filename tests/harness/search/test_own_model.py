@@ -59,7 +59,9 @@ def test_what_is_pinned_holds_for_the_shared_warm_start_too(tmp_path: Path) -> N
 
 def test_trials_of_it_begin_with_its_weights(tmp_path: Path) -> None:
     files = own_model(tmp_path)
-    train = TRAIN.but({"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "dropout": False})
+    own = {"netG": "resnet_6blocks", "ngf": 4, "ndf": 6, "dropout": False}
+    # The discriminators are not trained on, to be seen as they begin.
+    train = TRAIN.but({**own, "warm_discriminator_steps": 0})
     file = tmp_path / "pairs.pt"
     save_dataset(Dataset(pairs(2, 0), pairs(2, 1), pairs(1, 2), "digest"), file)
     trials = make_trials(file, tmp_path / "study", train=train, init_from=files)
@@ -67,7 +69,11 @@ def test_trials_of_it_begin_with_its_weights(tmp_path: Path) -> None:
     generator, _ = trials.networks(TrialTask(0, PARAMS, seed=0))
     wanted = build_generator(RESNET, 1).state_dict()
     assert all(torch.equal(held, wanted[name]) for name, held in generator.named_parameters())
-    assert set(trials.warm_start(TRAIN.netG).discriminators) == set(KINDS)
+    discriminators = trials.warm_start(TRAIN.netG).discriminators
+    assert set(discriminators) == set(KINDS)
+    wanted = build_discriminator(RESNET, 3, 1).state_dict()
+    begun = discriminators[3, "vanilla"]  # as deep as the user's, for whatever loss his was
+    assert all(torch.equal(begun[name], held) for name, held in wanted.items())
     rungs: list[float] = []
     assert trials.run(TrialTask(0, PARAMS, 0), lambda rung: not rungs.append(rung.value))
     assert len(rungs) == len(train.rungs)

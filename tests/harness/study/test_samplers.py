@@ -244,3 +244,15 @@ def test_one_quasi_random_sequence_a_study() -> None:
         study.tell(trial, 0.0)
     shares = [math.log(trial.params["lr"] / 5e-5) / math.log(8) for trial in study.get_trials()[1:]]
     assert sorted(int(16 * share) for share in shares) == list(range(16))
+
+
+def test_what_a_quasi_random_sequence_has_no_place_for_is_drawn_anew_for_each_trial() -> None:
+    """Settings that the first trial did not have, such as those of the other branch."""
+    beta1 = {"type": "float", "low": 0, "high": 0.9, "when": {"gan_mode": "lsgan"}, "else": 0.5}
+    space = parse_space("branch", space_text(beta1=beta1))
+    study = optuna.create_study()
+    study.enqueue_trial({"gan_mode": "vanilla"})
+    for _ in range(8):
+        study.tell(record.ask(study, space, "qmc", seed=3), 0.0)
+    drawn = [trial.params["beta1"] for trial in study.get_trials() if "beta1" in trial.params]
+    assert len(set(drawn)) == len(drawn) > 2

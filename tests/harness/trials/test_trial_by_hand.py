@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.training.networks import build_discriminator, build_generator, init_as_copy
-from harness.training.warm_start import WarmStart
+from harness.training.warm_start import WarmStart, make_warm_start
 from harness.trials.messages import Baseline, Rung, TrialTask
 from harness.trials.trial import Trials
 from search_spaces.trial_params import TrialParams
@@ -79,6 +79,21 @@ def test_the_warm_start_trains_the_generator_and_then_every_discriminator(
         by_hand.assert_moved_alike(
             saved.discriminators[kind], discriminators[kind], fresh.state_dict()
         )
+
+
+def test_a_generator_that_moves_pixels_has_a_warm_start_of_its_own() -> None:
+    """With other settings and its own learning rate; its discriminators learn at the usual one."""
+    settings = SETTINGS.but({"netG": "warp_unet_128", "ngf": 4, "warm_start_lr_warp": 7e-4})
+    torch.manual_seed(PLAN_SEED)  # of dropout
+    found = make_warm_start(
+        settings, SPLITS.train, KINDS[:1], torch.device("cpu"), PLAN_SEED, lambda *_: None
+    )
+    generator, discriminators = by_hand.warm_start(SPLITS.train, settings, KINDS[:1], PLAN_SEED)
+    fresh = build_generator(settings, PLAN_SEED), build_discriminator(settings, 3, PLAN_SEED)
+    by_hand.assert_moved_alike(found.generator, generator, fresh[0].state_dict())
+    by_hand.assert_moved_alike(
+        found.discriminators[KINDS[0]], discriminators[KINDS[0]], fresh[1].state_dict()
+    )
 
 
 def test_the_baseline_scores_each_split_on_its_own_pairs(

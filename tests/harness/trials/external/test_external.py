@@ -19,12 +19,17 @@ from harness.console.views import QuietView
 from harness.data.files.picture_reading import read_picture
 from harness.data.pairs.pair_set import Dataset, save_dataset
 from harness.errors import DivergedError, HarnessError, UserInputError
-from harness.paths import RunPaths, StudyPaths
+from harness.paths import RunPaths, StudyPaths, WarmStartPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
 from harness.study.study import read_study
-from harness.trials.external.external_trial import pix2pix_line, scored_at, write_pictures
+from harness.trials.external.external_trial import (
+    lay_warm_start,
+    pix2pix_line,
+    scored_at,
+    write_pictures,
+)
 from harness.trials.external.process import Followed, follow, losses_between
 from harness.trials.external.repository import check_options, read_repository, trial_command
 from harness.trials.messages import TrialTask
@@ -164,6 +169,22 @@ def test_each_kind_of_generator_continues_from_its_own_warm_start(tmp_path: Path
         told = given_options(trials.paths, task.name)
         assert (told["model"], told["netG"]) == (model, "unet_128")
         assert (told["lambda_perceptual"], told["use_perceptual"]) == (10, number == 0)
+
+
+def test_a_trial_continues_from_the_discriminator_of_its_kind_depth_and_loss(
+    tmp_path: Path,
+) -> None:
+    run, own = tmp_path / "run", WarmStartPaths(tmp_path)
+    run.mkdir()
+    for warm in (own, own.of_other):
+        for depth, mode in ((4, "vanilla"), (3, "lsgan"), (4, "lsgan")):
+            file = warm.discriminator(depth, mode)
+            file.write_text(file.name)
+        warm.generator.write_text(warm.generator.name)
+    for warm in (own, own.of_other):
+        lay_warm_start(warm, PARAMS, run)
+        for net, start in (("G", warm.generator), ("D", warm.discriminator(4, "lsgan"))):
+            assert (run / f"latest_net_{net}.pth").read_text() == start.name
 
 
 def followed(cwd: Path, run: Path) -> Followed:

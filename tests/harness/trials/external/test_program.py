@@ -16,11 +16,13 @@ import harness.search.search
 from harness.config.profiles import QUICK
 from harness.config.settings import Program
 from harness.console.views import QuietView
-from harness.data.pairs.pair_set import Dataset, save_dataset
+from harness.data.pairs.pair_set import Dataset, PairSet, save_dataset
 from harness.errors import DivergedError, UserInputError
+from harness.paths import StudyPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
+from harness.trials.external.external_trial import other_program
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import (
     check_program,
@@ -34,7 +36,7 @@ from harness.trials.worker import trial_runner
 from reports.export.best_yaml import as_script
 from search_spaces.space import load_space
 from tests.harness.portraits import external_search
-from tests.harness.trials.test_trial import PARAMS, ignore, make_trials, pairs
+from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 
 PAGE = Path(__file__).parents[4] / "docs" / "train.md"
 STAND_IN = Path(__file__).with_name("stand_in_program.py")
@@ -229,6 +231,28 @@ def test_log_lines_without_a_loss_are_passed_over() -> None:
     assert parsed_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
     assert parsed_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
     assert parsed_line("3: 0.5", None, "epoch") is None
+
+
+def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
+    names = ("pairs", "n_train", "inputs", "out", "seed", "device", "start_G", "start_D")
+    program = Program(
+        file=tmp_path / "p.yaml",
+        folder=tmp_path,
+        command=tuple(f"{{{name}}}" for name in names),
+        mark=None,
+        checkpoint="G.pth",
+        restored=None,
+        log=None,
+        losses=None,
+        silence=9,
+    )
+    paths, task = StudyPaths(tmp_path), TrialTask(4, PARAMS, 7, "final")
+    found = other_program(program, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
+    assert list(found.command) == [
+        *(str(paths.external.pairs), "5", str(paths.external.inputs("final"))),
+        *(str(paths.external.run("f04")), "7", "cuda", str(paths.warm_start.generator)),
+        str(paths.warm_start.discriminator(PARAMS.n_layers_D, PARAMS.gan_mode)),
+    ]
 
 
 @pytest.mark.parametrize(("n_train", "batch", "epochs"), [(48, 1, 9), (9, 4, 134), (64, 3, 19)])
