@@ -17,7 +17,7 @@ import harness.search.search
 from harness.console import lines
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
 from harness.console.lines import leading, sparkline
-from harness.console.views import JsonView, LiveView, PlainView, View, make_view
+from harness.console.views import JsonView, LiveView, PlainView, QuietView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_data, as_lines, outcome_of
 from harness.search.status import standing_lines
@@ -129,6 +129,7 @@ def test_the_view_depends_on_whether_stdout_is_a_terminal(
     assert ESCAPE not in capsys.readouterr().out
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert isinstance(make_view(quiet=False, as_json=False), LiveView)
+    assert isinstance(make_view(quiet=True, as_json=True), QuietView)
 
 
 def test_files_of_a_search_contain_no_colour_codes(
