@@ -214,6 +214,8 @@ def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Pa
     data = as_data(outcome)
     assert data["folder"] is data["best_yaml"] is None
     assert str(paths.folder) in "\n".join(as_lines(outcome_of(other, tmp_path, paths)))
+    elsewhere = RunPaths(tmp_path / "none").study("boundary-sharpness")
+    assert not outcome_of(study, tmp_path / "none", elsewhere, storage="postgresql://x").files_here
 
 
 def test_status_names_the_mlflow_of_the_last_search(tmp_path: Path) -> None:
