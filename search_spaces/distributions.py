@@ -155,7 +155,8 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
     where = f"{where}: {name}"
     if isinstance(entry, list):
         raise ValueError(
-            f"{where} cannot be a list: write {{type: categorical, choices: [...]}} for several values."
+            f"{where} cannot be a list: write {{type: categorical, choices: [...]}} for several "
+            "values."
         )
     if not isinstance(entry, dict):
         return Fixed(checked(name, entry, where))
