@@ -4,11 +4,22 @@ import importlib
 import math
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
+
+from torch import Tensor
 
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.lpips import TRUNKS, Net
-from objectives.score import Goal, Objective
+from objectives.score import (
+    Goal,
+    NothingToScoreError,
+    Objective,
+    OwnObjectiveError,
+    Reference,
+    Score,
+    Scorer,
+)
 
 # The LPIPS network of each.
 BUILT_IN: dict[str, Net] = {
@@ -59,7 +70,52 @@ def load_objective(name: str, weights: str, device: str) -> Objective:
             f"--objective {name}: {factory_name} failed ({first_line(error)}); it is called with "
             "weights= and device=."
         ) from error
-    return checked(name, made)
+    return OwnObjective(name, checked(name, made))
+
+
+class OwnObjective(Objective):
+    """An objective of the user's own, whose results are checked.
+
+    Its scorers raise `OwnObjectiveError` where the user's code fails, or returns something other
+    than a score with one row per picture.
+    """
+
+    def __init__(self, option: str, made: Objective) -> None:
+        self.option = option
+        self.made = made
+        self.name, self.direction = made.name, made.direction
+        self.value_range, self.weights = made.value_range, made.weights
+
+    def against(self, reference: Reference) -> Scorer:
+        score = self.calling(self.made.against)(reference)
+        return lambda restored: self.checked(self.calling(score)(restored), reference.names)
+
+    def calling(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def called(argument: Reference | Tensor) -> Any:
+            try:
+                return function(argument)
+            except NothingToScoreError:
+                raise
+            except Exception as error:  # whatever the user's own code raises
+                raise OwnObjectiveError(
+                    f"--objective {self.option} failed ({type(error).__name__}: "
+                    f"{first_line(error)})."
+                ) from error
+
+        return called
+
+    def checked(self, score: Any, names: tuple[str, ...]) -> Score:
+        if not isinstance(score, Score):
+            raise OwnObjectiveError(
+                f"--objective {self.option} gives a {type(score).__name__} for pictures: it must "
+                "return what objectives.score.aggregate makes of their rows."
+            )
+        if [row.get("name") for row in score.per_image] != list(names):
+            raise OwnObjectiveError(
+                f"--objective {self.option} must give one row for each of the {len(names)} "
+                f"pictures, with its name, in their order; it gives {len(score.per_image)}."
+            )
+        return score
 
 
 def trunk_of(name: str) -> str:

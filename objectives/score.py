@@ -47,6 +47,10 @@ class NothingToScoreError(ValueError):
     """No picture of a reference has a region to score."""
 
 
+class OwnObjectiveError(ValueError):
+    """An objective of the user's own failed, or returned something other than a score."""
+
+
 def aggregate(
     rows: Sequence[dict[str, float | str]], direction: Literal["maximize", "minimize"]
 ) -> Score:

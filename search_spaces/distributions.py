@@ -153,11 +153,17 @@ def read_parameter(name: str, entry: Any, where: str) -> Parameter:
         ValueError: the message has `where`, the invalid key, the reason and the remedy.
     """
     where = f"{where}: {name}"
+    if isinstance(entry, list):
+        raise ValueError(
+            f"{where} cannot be a list: write {{type: categorical, choices: [...]}} for several "
+            "values."
+        )
     if not isinstance(entry, dict):
         return Fixed(checked(name, entry, where))
     kind = entry.get("type")
     if not isinstance(kind, str) or kind not in KEYS:
-        raise ValueError(f"{where}: type must be float, int or categorical, not {kind}.")
+        wrong = "is missing" if kind is None else f"cannot be {kind}"
+        raise ValueError(f"{where}: type {wrong}: write float, int or categorical.")
     unknown = [key for key in entry if key not in KEYS[kind]]
     if unknown:
         raise ValueError(
@@ -203,7 +209,9 @@ def read_else(name: str, entry: dict[Any, Any], where: str) -> Value | None:
         return 0.0
     if name in EXTRAS:
         return None
-    raise ValueError(f"{where}: else is missing; give {name}'s value for where when does not hold.")
+    raise ValueError(
+        f"{where}: else is missing; give the value that {name} has if the conditions do not hold."
+    )
 
 
 def read_choice(name: str, entry: dict[Any, Any], where: str) -> Choice:

@@ -47,11 +47,11 @@ class View(Protocol):
 
 
 def make_view(quiet: bool, as_json: bool) -> View:
-    """The view for this terminal: `--json` lines, nothing, a live view, or plain lines."""
-    if as_json:
-        return JsonView(sys.stdout)
+    """The view for this terminal: nothing, `--json` lines, a live view, or plain lines."""
     if quiet:
         return QuietView()
+    if as_json:
+        return JsonView(sys.stdout)
     if sys.stdout.isatty():
         return LiveView()
     return PlainView(sys.stdout)

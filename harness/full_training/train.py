@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from harness.config.train_config import TrainConfig
-from harness.errors import HarnessError, disk_full
+from harness.errors import HarnessError, as_user_input_error, disk_full
 from harness.full_training.folder import claim_folder
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
@@ -19,6 +19,7 @@ from harness.study.urls import sqlite_address
 from harness.tracking.outbox import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
+from objectives.score import OwnObjectiveError
 from reports.analysis.settings_in_words import short_settings
 from reports.commands.train_py import quoted
 from reports.texts.numbers import number
@@ -87,7 +88,8 @@ def run_stages(
     epochs_before = 0
     for stage in plan.stages:
         run = StageRun(plan, stage, objective, weights_from, epochs_before)
-        outcome = run.train(tracker, view, stop)
+        with as_user_input_error(OwnObjectiveError):
+            outcome = run.train(tracker, view, stop)
         if outcome.ended == "stopped":
             break
         weights_from = tuple(stage.paths.net("latest", network) for network in "GD")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.config.settings import SearchConfig, TrainSettings, TrialPlan
+from harness.config.settings import External, SearchConfig, TrainSettings, TrialPlan
 from harness.data.files.listing import Remark, no_remark
 from harness.errors import inline
 from harness.evaluation.verdict import Finalist
@@ -119,12 +119,14 @@ def plan_search(
     pinned = resolve.choose_pinned(config, space)
     train = train.but(pinned)
     space, train, one_kind = resolve.choose_generators(config, space, train, begun)
-    resolve.check_space(space, train, config.from_scratch)
-    resolve.check_start(config, train)
+    external = choose_trainer(config, space, train)
+    alone = start_of(config, external) == "none"
+    resolve.check_space(space, train, alone)
+    resolve.check_start(config, train, alone)
     earlier = resolve.choose_earlier(config.enqueue, space, train)
     config = with_made_pairs(config, train, remark, make_pairs)
     doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
-    plan = assemble(config, space, profile, train, places)
+    plan = assemble(config, space, profile, train, places, external)
     recipes, left_out = resolve.choose_recipes(space, train)
     n_test = plan.setup.data.n_test
     finalists, unconfirmed = resolve.choose_finalists(config, n_test, plan.of_both_kinds)
@@ -141,7 +143,12 @@ def plan_search(
 
 
 def assemble(
-    config: SearchConfig, space: Space, profile: str, train: TrainSettings, places: "Places"
+    config: SearchConfig,
+    space: Space,
+    profile: str,
+    train: TrainSettings,
+    places: "Places",
+    external: External | None = None,
 ) -> SearchPlan:
     """A plan of trials in `space` with the training settings `train`, without recipes and
     finalists.
@@ -151,7 +158,6 @@ def assemble(
     """
     device, devices, slots = places
     train = resolve.on_device(train, device)
-    external = choose_trainer(config, space, train)
     trunks = pretrained.trunks_of(config.objective, external is not None)
     weights = pretrained.choose_weights(config.weights, trunks)
     goal = resolve.choose_objective(config.objective, weights)

@@ -86,13 +86,18 @@ def read_space(config: SearchConfig) -> Space:
         return load_space(config.space, config.pinned)
 
 
-def check_space(space: Space, train: TrainSettings, from_scratch: bool) -> None:
+def check_space(space: Space, train: TrainSettings, alone: bool) -> None:
+    """Reject a space that cannot be trained.
+
+    Args:
+        alone: whether trials share no warm start, so that their networks may differ.
+    """
     try:
         space.check_against(train.model_dump())
     except ValueError as error:
         sizes = ", ".join(f"{name} {each.crop_size}" for name, each in PROFILES.items())
         raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
-    if not from_scratch:
+    if not alone:
         with as_user_input_error(ValueError):
             space.check_shared_start(train.netG)
 
@@ -144,8 +149,11 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
         return goal_of(name, weights)
 
 
-def check_start(config: SearchConfig, train: TrainSettings) -> None:
+def check_start(config: SearchConfig, train: TrainSettings, alone: bool) -> None:
     """Reject networks that do not support the shared start of trials.
+
+    Args:
+        alone: whether trials share none.
 
     Raises:
         UserInputError: the user's model has another architecture, or the generator is too narrow.
@@ -155,7 +163,7 @@ def check_start(config: SearchConfig, train: TrainSettings) -> None:
 
     if config.init_from:
         check_fits(config.init_from, train)
-    elif not config.from_scratch and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
+    elif not alone and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
         raise UserInputError(
             f"ngf {train.ngf} is too narrow for the shared warm start, which begins by passing the "
             f"picture on: use {COPY_CHANNELS} or more, or --from-scratch."

@@ -1,5 +1,6 @@
 """The outcome of a search: the best setting beside the guide's own, and where the files are."""
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.console.lines import IN_WORDS, columns, settings, tally, wrapped
 from harness.paths import StudyPaths
-from harness.study.urls import without_secrets
+from harness.study.urls import HIDDEN, without_secrets
 from reports.analysis.decision import Decision
 from reports.commands.next_command import needs_pictures
 from reports.commands.train_py import PLACEHOLDER_DATA, quoted
@@ -28,6 +29,9 @@ NAMED_RECIPES = {
     RECOMMENDED: LANGUAGES["en"]["recommended_short"],
     BLURRING: LANGUAGES["en"]["problem_short"],
 }
+
+# The space before an option of a command, unless it is inside quotes.
+BEFORE_AN_OPTION = re.compile(r""" (?=--)(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""")
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,8 @@ def outcome_of(
         paths=paths,
         storage=shown_storage,
         tracking_uri=without_secrets(tracking_uri) if tracking_uri else record.tracking_uri,
-        files_here=owner_of(paths) in (None, record.identity),
+        files_here=owner_of(paths) in (None, record.identity)
+        and (not storage or paths.folder.exists()),
         decision=decide(study, translator("en"), Where(paths.folder, shown_storage)),
     )
 
@@ -324,10 +329,14 @@ def next_lines(outcome: SearchOutcome) -> list[str]:
     confirmed = outcome.finalists or not outcome.stopped
     if not confirmed or decision is None or not runs_something(decision, outcome):
         return ["", f"Next: {again}"] if outcome.stopped else []
-    yours = f", with your own pairs in place of {PLACEHOLDER_DATA}"
+    yours = []
+    if needs_pictures(decision.command):
+        yours.append(f"your own pairs in place of {PLACEHOLDER_DATA}")
+    if HIDDEN in decision.command:
+        yours.append(f"the password in place of {HIDDEN}")
     return [
         "",
-        f"Next{yours if needs_pictures(decision.command) else ''}:",
+        f"Next{', with ' * bool(yours)}{' and '.join(yours)}:",
         *command_lines(decision.command, "  "),
         *([wrapped(f"  {decision.trains}", "  ")] if decision.trains else []),
         *([f"Or {again}"] if outcome.stopped else []),
@@ -341,16 +350,17 @@ def runs_something(decision: Decision, outcome: SearchOutcome) -> bool:
 
 def command_lines(command: str, indent: str) -> list[str]:
     """A command to be copied; a long one is continued with backslashes."""
-    options, width = command.split(" --"), columns()
-    if len(indent + command) <= width or "'" in command:  # what is quoted may look like an option
+    width = columns()
+    if len(indent + command) <= width or "$'" in command:  # there a quote may be part of a word
         return [indent + command]
-    lines = [indent + options[0]]
-    for option in options[1:]:
-        if len(lines[-1]) + len(option) + 5 > width:
+    first, *options = BEFORE_AN_OPTION.split(command)
+    lines = [indent + first]
+    for option in options:
+        if len(lines[-1]) + len(option) + 3 > width:
             lines[-1] += " \\"
-            lines.append(f"{indent}  --{option}")
+            lines.append(f"{indent}  {option}")
         else:
-            lines[-1] += f" --{option}"
+            lines[-1] += f" {option}"
     return lines
 
 
@@ -365,8 +375,8 @@ def places(outcome: SearchOutcome) -> list[str]:
     """Where the files are."""
     if not outcome.files_here:
         return [
-            f"Record, pictures and weights: in another run folder than {outcome.run_dir}, which "
-            "has a study of the same name; name it with --run-dir DIR"
+            f"Record, pictures and weights: in another run folder than {outcome.run_dir}: name it "
+            "with --run-dir DIR"
         ]
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
     if outcome.best_yaml is not None:

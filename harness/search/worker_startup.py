@@ -85,11 +85,12 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
     """Reject a preparation whose scores are not finite.
 
     Raises:
-        HarnessError: a score is not finite.
+        HarnessError: a score is not finite; a `UserInputError` where the objective is the user's.
     """
+    kind = UserInputError if ":" in plan.config.objective else HarnessError
     for name, score in baseline.as_data().items():
         if score is not None and not math.isfinite(score):
-            raise HarnessError(
+            raise kind(
                 f"The objective {plan.config.objective} gives {score} for {name}, which every "
                 "trial is compared with: it must give finite scores."
             )

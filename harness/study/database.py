@@ -132,9 +132,10 @@ def unopened(url: str, error: Exception) -> UserInputError:
         what_to_do = (
             f"install the driver package {error.name}, or name another driver in the address."
         )
-    return UserInputError(
-        f"The study's database {shown} cannot be opened ({type(error).__name__}): {what_to_do}"
-    )
+    # What the server answered. Other texts of the driver may hold a part of the password.
+    answer = re.search(r"FATAL: +([^\n]+)", str(error))
+    reason = answer[1] if answer else type(error).__name__
+    return UserInputError(f"The study's database {shown} cannot be opened ({reason}): {what_to_do}")
 
 
 def sqlite_url(file: Path) -> str:

@@ -128,12 +128,10 @@ def open_existing(
         )
     storage = open_to_read(storage_url or reading_url(paths.optuna_db))
     if storage is None:
-        place = (
-            "its database with --storage URL" if storage_url else "its folder with --run-dir DIR"
-        )
+        place = "" if storage_url else "its folder with --run-dir DIR, or "
         raise UserInputError(
-            f"There is no study in {where}: to read another search name {place}, or run harness "
-            "search first."
+            f"There is no study in {where}: to read another search name {place}its database with "
+            "--storage URL, or run harness search first."
         )
     found, unreadable = [], {}
     for each in optuna.get_all_study_names(storage) if name is None else [name]:

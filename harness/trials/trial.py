@@ -46,6 +46,7 @@ from harness.trials.messages import (
 )
 from harness.trials.pace import measure_pace
 from objectives.loading import load_objective
+from objectives.score import OwnObjectiveError
 from reports.record.baseline import Baseline
 
 
@@ -92,14 +93,16 @@ class Trials:
         """Make the shared warm starts unless they exist; score them, the input and the oracle.
 
         Raises:
-            UserInputError: `init_from` names a checkpoint that does not fit.
+            UserInputError: `init_from` names a checkpoint that does not fit, or the user's own
+                objective failed.
         """
-        baseline = Baseline(
-            noop=self.val.noop(),
-            warm_start=None,
-            oracle=self.val.oracle(),
-            held_out_noop=self.test.noop() if len(self.dataset.test) else None,
-        )
+        with as_user_input_error(OwnObjectiveError):
+            baseline = Baseline(
+                noop=self.val.noop(),
+                warm_start=None,
+                oracle=self.val.oracle(),
+                held_out_noop=self.test.noop() if len(self.dataset.test) else None,
+            )
         if self.plan.warm_start == "none":
             return baseline
         if not self.paths.warm_start.folder.exists():

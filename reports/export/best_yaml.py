@@ -316,7 +316,7 @@ def as_command(config: Config, repeat_trial: bool = False) -> str:
 
 
 def as_script(config: Config) -> str:
-    """A bash script of the full training with the found settings, and what to know before it."""
+    """A shell script of the full training with the found settings, and what to know before it."""
     head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
     texts = [head, *config["needs"], *config["notes"]]
     remarks = "".join(f"# {line}\n" for text in texts for line in wrap(text))
@@ -325,7 +325,7 @@ def as_script(config: Config) -> str:
         if config["full_command"].startswith(("cd ", "harness "))
         else "# Run it in a checkout of pytorch-CycleGAN-and-pix2pix.\n"
     )
-    return f"#!/usr/bin/env bash\n{remarks}{there}set -euo pipefail\n\n{config['full_command']}"
+    return f"#!/usr/bin/env bash\n{remarks}{there}set -eu\n\n{config['full_command']}"
 
 
 def wrap(text: str) -> list[str]:

@@ -29,15 +29,16 @@ def trials_frame(study: Study) -> pd.DataFrame:
 
     Columns: `trial`, `state`, `recipe`, `score` (completed trials only), `last_value` (the value
     at the last rung, also of a pruned trial), `step` (of that rung), the five settings, those that
-    the space varies beside them, `feasible`, `seconds`, one column a component, `reason`, `seed`,
-    `mlflow_run`. A Pareto search has a column more for each of its objectives, by name, and
+    the space varies beside them, `feasible` (whether a completed trial may win), `seconds`, one
+    column a component, `reason`, `seed`, `mlflow_run` (empty for a trial that ended before MLflow
+    had its run). A Pareto search has a column more for each of its objectives, by name, and
     `front`: whether no other trial beats it in all of them.
     """
     objectives = objectives_of(study)
     rows = [row_of(trial, objectives) for trial in trials_of(study)]
     broken = breaking(study)
     for head, _, _ in rows:
-        head["feasible"] = head["trial"] not in broken
+        head["feasible"] = None if head["score"] is None else head["trial"] not in broken
     if objectives:
         front = {trial.number for trial in trials_by_score(study)}
         for head, _, _ in rows:
@@ -52,7 +53,8 @@ def trials_frame(study: Study) -> pd.DataFrame:
     ]
     data = [head | parts | tail for head, parts, tail in rows]
     frame = pd.DataFrame(data, columns=pd.Index(dict.fromkeys(columns)))
-    return frame.astype({"trial": "int64", "step": "Int64", "n_layers_D": "Int64", "seed": "Int64"})
+    whole = {"trial": "int64", "step": "Int64", "n_layers_D": "Int64", "seed": "Int64"}
+    return frame.astype({**whole, "feasible": "boolean"})
 
 
 def row_of(

@@ -61,7 +61,7 @@ BAD = {
     ),
     "else missing": (
         space_text(lr={"type": "float", "low": 1, "high": 2, "when": {"gan_mode": "lsgan"}}),
-        "lr: else is missing; give lr's value for where when does not hold",
+        "lr: else is missing; give the value that lr has if the conditions do not hold",
     ),
     "else that it cannot be": (
         space_text(
@@ -104,8 +104,8 @@ BAD = {
     "params a list": ("params: [lr]\n", "params must be a mapping"),
     "unknown setting": (space_text(lambda_l1=3), "lambda_l1 is no setting"),
     "missing setting": (yaml.safe_dump({"params": {"lr": 1e-4}}), "lambda_L1 is missing"),
-    "unknown type": (space_text(lr={"type": "log", "low": 1, "high": 2}), "lr: type must be"),
-    "type left out": (space_text(lr={"low": 1, "high": 2}), "lr: type must be"),
+    "unknown type": (space_text(lr={"type": "log", "low": 1, "high": 2}), "lr: type cannot be log"),
+    "type left out": (space_text(lr={"low": 1, "high": 2}), "lr: type is missing"),
     "unknown key": (
         space_text(lr={"type": "float", "low": 1, "max": 2}),
         "lr: max is not a key of a float entry",
@@ -204,7 +204,7 @@ BAD = {
         space_text(gan_mode={"type": "categorical", "choices": ["lsgan", "lsgan"]}),
         "gan_mode: choices holds a value twice",
     ),
-    "a list for a value": (space_text(lr=[1, 2]), "lr cannot be"),
+    "a list for a value": (space_text(lr=[1, 2]), "lr cannot be a list: write {type: cat"),
     "nothing for a value": (space_text(lr=None), "lr cannot be None"),
     "yes for a number": (space_text(lambda_perceptual=True), "lambda_perceptual cannot be True"),
 }

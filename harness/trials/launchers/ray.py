@@ -140,9 +140,9 @@ class RayWorker:
         return message, {}
 
     def shut_down(self) -> None:
-        """End at once, even during a trial, and leave no files on this node."""
+        """Leave no files on this node. The driver kills the actor then, even during a trial: of an
+        actor that ends by itself, Ray prints a warning to the standard output."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        os._exit(0)
 
     def with_checkpoint(self, result: TrialResult) -> tuple[TrialResult, Files]:
         """The result with a relative checkpoint path, and the checkpoint's content."""

@@ -17,7 +17,7 @@ import harness.search.search
 from harness.console import lines
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
 from harness.console.lines import leading, opening, sparkline
-from harness.console.views import JsonView, LiveView, PlainView, View, make_view
+from harness.console.views import JsonView, LiveView, PlainView, QuietView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_data, as_lines, outcome_of
 from harness.search.status import course_of, standing_lines
@@ -132,6 +132,7 @@ def test_the_view_depends_on_whether_stdout_is_a_terminal(
     assert ESCAPE not in capsys.readouterr().out
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert isinstance(make_view(quiet=False, as_json=False), LiveView)
+    assert isinstance(make_view(quiet=True, as_json=True), QuietView)
 
 
 def test_files_of_a_search_contain_no_colour_codes(
@@ -220,6 +221,8 @@ def test_files_of_a_study_of_the_same_name_are_not_shown_as_its_own(tmp_path: Pa
     data = as_data(outcome)
     assert data["folder"] is data["best_yaml"] is None
     assert str(paths.folder) in "\n".join(as_lines(outcome_of(other, tmp_path, paths)))
+    elsewhere = RunPaths(tmp_path / "none").study("boundary-sharpness")
+    assert not outcome_of(study, tmp_path / "none", elsewhere, storage="postgresql://x").files_here
 
 
 def test_status_names_the_mlflow_of_the_last_search(tmp_path: Path) -> None:

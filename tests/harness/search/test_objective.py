@@ -1,10 +1,15 @@
 """A search by an objective of the user's own, here one of which less is better."""
 
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import optuna
 import pytest
+import torch
 import yaml
 from driving import Faulty, Instant, make_plan, with_setup
 from null_tracker import NullTracker
@@ -12,11 +17,13 @@ from null_tracker import NullTracker
 import harness.search.search
 from harness.config.settings import SearchConfig
 from harness.console.views import QuietView
+from harness.errors import UserInputError
 from harness.search.plan import plan_search
 from harness.search.stop_signals import StopSwitch
-from harness.trials.messages import TrialTask
-from objectives.loading import load_objective
-from objectives.score import Goal
+from harness.search.worker_startup import check_scores
+from harness.trials.messages import Baseline, TrialTask
+from objectives.loading import OwnObjective, load_objective
+from objectives.score import Goal, Objective, OwnObjectiveError, Reference, Score, aggregate
 from reports.analysis.summary import summarise
 from reports.page.report import render
 
@@ -61,6 +68,50 @@ def test_trials_are_scored_by_it(example: str, tmp_path: Path) -> None:
     assert score == own(restored)
     assert set(rungs[0].components) == {"median", "worst_tenth", "n", "n_scored"}
     assert 0 < rungs[0].value < 1
+    assert isinstance(trials.objective, OwnObjective)
+    trials.objective.made.against = failing
+    del trials.val
+    with pytest.raises(UserInputError, match=rf"--objective {example} failed \(KeyError: 'a'\)"):
+        trials.prepare(lambda *_: None)
+
+
+def failing(_: object) -> Score:
+    raise KeyError("a")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (lambda _: 0.5, "gives a float for pictures: it must return what"),
+        (
+            lambda _: aggregate([{"name": "a", "score": 1.0}], "maximize"),
+            "must give one row for each of the 2",
+        ),
+        (failing, "failed (KeyError: 'a')."),
+    ],
+)
+def test_what_is_no_score_is_refused_by_the_objectives_name(
+    given: Callable[[object], Score], said: str
+) -> None:
+    made = SimpleNamespace(
+        name="own",
+        direction="maximize",
+        value_range=(0, 1),
+        weights="random",
+        against=lambda _: given,
+    )
+    pictures = torch.zeros(2, 3, 4, 4)
+    reference = Reference(("a", "b"), pictures, pictures[:, :1] > 0, None)
+    score = OwnObjective("my:make", cast(Objective, made)).against(reference)
+    with pytest.raises(OwnObjectiveError, match=re.escape(f"--objective my:make {said}")):
+        score(pictures)
+
+
+def test_scores_that_are_not_finite_are_the_users_to_correct(tmp_path: Path) -> None:
+    baseline = Baseline(noop=math.nan, warm_start=None, oracle=None, held_out_noop=None)
+    plan = make_plan(tmp_path, objective="my:make")
+    with pytest.raises(UserInputError, match="my:make gives nan for noop"):
+        check_scores(baseline, plan)
 
 
 @pytest.mark.parametrize("goal", [Goal("minimize", 1.0), Goal("maximize", None)])

@@ -125,6 +125,8 @@ def test_the_commands_name_the_database_without_its_secrets() -> None:
     assert outcome.decision is not None
     assert "--storage" in outcome.decision.command
     assert "secret" not in outcome.decision.command
+    here = replace(outcome, files_here=True)
+    assert next_lines(here)[1] == "Next, with the password in place of ***:"
 
 
 @pytest.mark.parametrize("long", [20, 60, 130])
@@ -138,8 +140,11 @@ def test_a_long_command_is_the_same_to_a_shell(long: int) -> None:
 
 
 def test_a_quoted_name_is_not_broken() -> None:
-    command = shlex.join(["harness", "export", "--study", f"a --b {'c' * 100}"])
-    assert command_lines(command, "  ") == [f"  {command}"]
+    command = shlex.join(["harness", "export", "--study", f"a'b --b {'c' * 100}", "--trial", "1"])
+    first, study, trial = command_lines(command, "  ")
+    assert first == "  harness export \\"
+    assert trial == "    --trial 1"
+    assert shlex.split(study.removesuffix("\\")) == shlex.split(command)[2:4]
 
 
 def test_what_is_no_better_than_doing_nothing_is_recommended_nowhere(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from driving import make_plan
 from optuna.storages import RDBStorage
 from searching import run
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 import harness.study.database
@@ -23,7 +24,14 @@ from harness.paths import RunPaths
 from harness.search.result import as_lines
 from harness.search.search import logging_to
 from harness.study import study as record
-from harness.study.database import check_url, open_storage, reading_url, sqlite_url, understood
+from harness.study.database import (
+    check_url,
+    open_storage,
+    reading_url,
+    sqlite_url,
+    understood,
+    unopened,
+)
 from harness.study.urls import scrubbed, sqlite_file, without_secrets
 
 SECRETS = [
@@ -143,12 +151,23 @@ def test_a_missing_driver_package_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     assert "s3cret" not in str(no.value)
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('port 5432 failed: FATAL:  database "x" does not exist\n', 'database "x" does not exist'),
+        ("failed to resolve host 'half@host'", "OperationalError"),  # of the password pa@half
+    ],
+)
+def test_what_the_server_answered_is_said_without_the_password(said: str, reason: str) -> None:
+    error = unopened("postgres://me:pa@half@host/x", OperationalError("", None, Exception(said)))
+    assert f"postgres://me:***@host/x cannot be opened ({reason}): " in str(error)
+
+
 @pytest.mark.usefixtures("unmirrored")
 def test_the_next_commands_name_the_database_without_its_secrets(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/my studies.db?timeout=60"
     outcome = run(make_plan(tmp_path / "runs", budget=1, storage=url))
-    (line,) = (line for line in as_lines(outcome) if "harness export" in line)
-    assert line.endswith(f"--study fake --storage '{url}'")
+    assert f"--storage '{url}'" in "\n".join(as_lines(outcome))
     words = ["--run-dir", str(tmp_path / "runs"), "--storage", url]
     done = CliRunner().invoke(app, ["export", "--format", "command", *words])
     assert done.exit_code == 0

@@ -301,7 +301,9 @@ assert os.wait()[1] == 0
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("ray_cluster")
-def test_actors_leave_nothing_on_their_node(plan: TrialPlan) -> None:
+def test_actors_leave_nothing_on_their_node(
+    plan: TrialPlan, capfd: pytest.CaptureFixture[str]
+) -> None:
     with closing(make_ray(plan)) as launcher:
         prepared(launcher, 0)
         result = run(launcher, 0, trial=1, answers=[True] * 3)
@@ -310,6 +312,7 @@ def test_actors_leave_nothing_on_their_node(plan: TrialPlan) -> None:
         assert folder.exists()
         assert folder != plan.folder
     assert not folder.exists()
+    assert capfd.readouterr().out == ""  # of an actor that ends by itself Ray prints a warning
 
 
 def test_an_actor_runs_orders_in_the_order_they_were_sent() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 
 import optuna
+import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
@@ -69,7 +70,7 @@ def test_figures_are_those_of_the_last_rung_and_of_the_trial() -> None:
     assert frame["score"].tolist()[:2] == [0.2, 0.4]
     assert frame["last_value"].tolist() == [0.2] * 4
     assert frame["step"].tolist() == [400] * 4
-    assert frame["feasible"].tolist() == [True, False, True, True]
+    assert frame["feasible"].tolist() == [True, False, pd.NA, True]
     assert frame["D"].tolist() == [0.3, 0.1, 0.3, 0.3]
     assert frame["recipe"].tolist()[0] == "recommended"
     for name in ("seconds", "seed", "mlflow_run"):

@@ -60,7 +60,8 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
     file = described(tmp_path / "my program")
-    config = external_search(tmp_path, file, budget=3, study="program")
+    # A width that no warm start could have; the program has none.
+    config = external_search(tmp_path, file, budget=3, study="program", pinned={"ngf": "4"})
     plan = plan_search(config)
     train = plan.trial_plan.train.but({"steps": 6, "rungs": (3, 6)})
     assert plan.trial_plan.warm_start == "none"
