@@ -35,7 +35,7 @@ from harness.tracking.server import (
     start,
 )
 from harness.tracking.store import Ending
-from harness.tracking.study_runs import MlflowTracker
+from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[3]
 def write_runs(paths: RunPaths, name: str) -> None:
     """A study of two trials as a search leaves it in MLflow."""
     notes: list[str] = []
-    tracker = MlflowTracker(study_store(paths.root, name), paths.study(name).outbox, notes.append)
+    tracker = Tracker(study_store(paths.root, name), paths.study(name).outbox, notes.append)
     for number in range(2):
         task = TrialTask(number, PARAMS, 0)
         tracker.begin(task, {"recipe": "recommended"})
