@@ -19,10 +19,9 @@ from urllib.parse import urlencode
 from harness.errors import HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.study.urls import sqlite_address
-from harness.tracking.client import named_errors, quiet_client
+from harness.tracking.client import AwayError, RefusedError, named_errors, quiet_client
 from harness.tracking.columns import VIEW, VIEW_TAG
 from harness.tracking.database import served
-from harness.tracking.sender import AwayError, RefusedError
 from harness.warden import guarded
 
 if TYPE_CHECKING:

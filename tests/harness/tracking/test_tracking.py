@@ -12,9 +12,10 @@ from driving import PIXEL
 from mirroring import PARAMS, study_store
 
 from harness.tracking import sender as deliveries
+from harness.tracking.client import RefusedError
 from harness.tracking.outbox import Entry, Outbox
-from harness.tracking.sender import Deliveries, RefusedError, Say
-from harness.tracking.store import Ending
+from harness.tracking.sender import Deliveries
+from harness.tracking.store import Ending, Say
 from harness.tracking.study_runs import StudyStore, Tracker, run_name
 from harness.trials.messages import Rung, TrialTask
 
