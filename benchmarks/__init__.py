@@ -1,1 +1,1 @@
-"""Measurements; `python -m benchmarks` lists and runs them. Results are kept under results/."""
+"""Measurements, each a command of its own. Results are kept under results/."""

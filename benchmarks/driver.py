@@ -1,4 +1,4 @@
-"""The driver's cost per trial: `python -m benchmarks.driver [--trials 1000]`.
+"""The driver's cost per trial: `python -m benchmarks.driver [--trials 1000]` (6 minutes).
 
 The time of a trial that takes no time itself: ask, report five rungs and decide on pruning, tell,
 log to MLflow, keep its files. Medians of the trials around the 10th, 100th and 1,000th (and

@@ -1,13 +1,13 @@
 """Trials per hour against the loop that a competent user writes.
 
-    python -m benchmarks.plain_loop
+    python -m benchmarks.plain_loop    # 27 minutes on two quiet cores
 
 The peer: Optuna's `optimize`, one subprocess per trial that imports torch, builds the same networks
 from the same warm start, trains them eagerly in float32 for as many steps with the usual data
 loader from PNG files, restores and saves the validation pictures at the same steps, and scores them
 with lpips, scipy and scikit-image; `mlflow.log_metric` one by one. Both sides run the same settings
 without pruning, from an existing warm start, in alternation. Times are of whole commands with their
-start-up, medians of the rounds. About 27 minutes on two cores. Results: `results/plain_loop.json`.
+start-up, medians of the rounds. Results: `results/plain_loop.json`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A search without training: a plan without pairs, and workers that answer at once.
+"""A search without training: workers that answer at once.
 
 Everything on the driver's side is real.
 """
@@ -13,13 +13,10 @@ import numpy as np
 from PIL import Image
 
 from harness.config.profiles import QUICK
-from harness.config.settings import SearchConfig, TrialPlan
+from harness.config.settings import SearchConfig
 from harness.console.events import Event, TrialEnded
 from harness.console.views import View
-from harness.data.pairs.prepare import PreparedData
-from harness.search.plan import SearchPlan
-from harness.search.resolve import choose_objective, choose_recipes, other_generator, read_space
-from harness.study.metadata import setup_of
+from harness.search.plan import SearchPlan, plan_search
 from harness.trials.messages import Answer, Baseline, Pace, Rung, TrialResult, TrialTask
 from harness.trials.worker import Measure, Message, Prepare, Ready, Stopped
 from search_spaces.trial_params import TrialParams
@@ -29,34 +26,18 @@ LOSSES = ("G_GAN", "G_L1", "G_Perceptual", "D_real", "D_fake")
 
 
 def make_plan(folder: Path, jobs: int, budget: int) -> SearchPlan:
-    """The quick profile's plan, as `plan_search` makes it."""
-    config = SearchConfig(run_dir=folder, study="simulated", jobs=jobs, budget=budget)
-    space = read_space(config)
-    goal = choose_objective(config.objective, "random")
-    recipes, remarks = choose_recipes(space, QUICK)
-    data = PreparedData(folder / "none.pt", "d" * 64, "nothing", 64, 12, 0, 64, 0)
-    return SearchPlan(
-        config=config,
-        space=space,
-        recipes=recipes,
-        remarks=remarks,
-        setup=setup_of(
-            config, space, "quick", QUICK, "random", goal, ("cpu",), data, "shared", None
-        ),
-        trial_plan=TrialPlan(
-            dataset=data.file,
-            folder=(folder / "simulated").absolute(),
-            train=QUICK,
-            other_netG=other_generator(space, QUICK),
-            weights="random",
+    """A plan of the quick profile, without finalists."""
+    return plan_search(
+        SearchConfig(
+            run_dir=folder,
+            study="simulated",
+            profile="quick",
             device="cpu",
-            threads=1,
-            warm_start_threads=1,
-            discriminators=space.discriminators,
-        ),
-        jobs=jobs,
-        most_jobs=jobs,
-        devices=("cpu",),
+            weights="random",
+            jobs=jobs,
+            budget=budget,
+            finalists=0,
+        )
     )
 
 

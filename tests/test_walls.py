@@ -22,6 +22,7 @@ FORBIDDEN = {
 FLOORS = (
     "errors.py",
     "signals.py",
+    "warden.py",
     "paths.py",
     "config",
     "console",

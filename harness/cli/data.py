@@ -91,9 +91,9 @@ def make_command(
 
     Example: harness data make --originals portraits --out pairs --pairs 100
     """
-    from harness.data.check.oracle import made_bounds
     from harness.data.files.processes import processes_for
     from harness.data.synthesis.make_pairs import MakePlan, make_pairs
+    from harness.evaluation.made_bounds import made_bounds
     from objectives.weights import resolve_weights
     from reports.commands.train_py import quoted
 
@@ -102,10 +102,11 @@ def make_command(
     typer.echo(
         f"{quantity(pairs, 'pair')} in {folder}; look: harness data preview {quoted(str(folder))}"
     )
-    bounds = made_bounds(folder, resolve_weights("auto", ("alexnet",)))
+    weights = resolve_weights("auto", ("alexnet",))
+    unchanged, oracle = made_bounds(folder, weights)
     typer.echo(
-        f"boundary_sharpness ({bounds.weights} weights): doing nothing {bounds.identity:.3f}, "
-        f"warping back {bounds.oracle:.3f}; a model's score lies between."
+        f"boundary_sharpness ({weights} weights): doing nothing {unchanged:.3f}, "
+        f"warping back {oracle:.3f}; a model's score lies between."
     )
 
 

@@ -1,6 +1,5 @@
 """`harness score`: score a folder of restored pictures."""
 
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -71,7 +70,11 @@ def score(
     if json_file is not None:
         write_whole(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
     if csv_file is not None:
-        write_csv(csv_file, figures["images"])
+        import pandas as pd
+
+        from reports.export.trials_table import as_csv
+
+        write_whole(csv_file, as_csv(pd.DataFrame(figures["images"])))
     print_table(figures, chosen.direction)
 
 
@@ -132,21 +135,6 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
         "components": components,
         "images": list(found.score.per_image),
     }
-
-
-def write_csv(file: Path, images: list[dict[str, Any]]) -> None:
-    """Write one line per picture, one column per value."""
-    import io
-
-    from harness.paths import write_whole
-    from reports.export.trials_table import plain_cell
-
-    columns = list(dict.fromkeys(key for row in images for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: plain_cell(value) for key, value in row.items()} for row in images)
-    write_whole(file, text.getvalue())
 
 
 def print_table(figures: dict[str, Any], direction: str) -> None:

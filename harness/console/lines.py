@@ -5,7 +5,17 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from harness.console.events import Expected, Opened, Prepared, RungReached, TrialEnded
+from harness.console.events import (
+    CutShort,
+    Event,
+    Expected,
+    Note,
+    Opened,
+    Prepared,
+    RungReached,
+    Stopping,
+    TrialEnded,
+)
 from reports.texts.numbers import UNIT, number, quantity
 from reports.texts.translations import LANGUAGES
 from search_spaces.generators import MOVING
@@ -40,6 +50,22 @@ def wrapped(text: str, indent: str = "", width: int | None = None) -> str:
         ).replace("\0", " ")
         for line in text.split("\n")
     )
+
+
+def sentences(event: Event) -> str:
+    """What every view prints of an event; "" for those that each shows in its own way."""
+    match event:
+        case Opened():
+            return opening(event)
+        case Note() | CutShort():
+            return event.text
+        case Expected():
+            return forecast(event)
+        case Prepared():
+            return baseline(event)
+        case Stopping():
+            return event.why
+    return ""
 
 
 def at_rung(event: RungReached) -> str:

@@ -9,7 +9,6 @@ from harness.console.events import (
     CutShort,
     Event,
     Expected,
-    Note,
     Opened,
     Prepared,
     RungReached,
@@ -21,12 +20,10 @@ from harness.console.events import (
 from harness.console.lines import (
     IN_WORDS,
     WIDTH,
-    baseline,
     ended,
-    forecast,
     leading,
-    opening,
     rough,
+    sentences,
     settings,
     sparkline,
     tally,
@@ -98,27 +95,23 @@ class LiveView:
         self.console = self.live.console
 
     def show(self, event: Event) -> None:
+        if text := sentences(event):
+            self.print(text)
         now = self.now
         match event:
             case Opened():
                 now.opened, now.done = event, event.done
                 now.best, now.history = event.best, list(event.scores)
-                self.print(opening(event))
                 self.live.start(refresh=True)
-            case Note():
-                self.print(event.text)
             case Expected():
                 now.expected = event
-                self.print(forecast(event))
             case CutShort():
                 assert now.opened is not None
                 now.opened = replace(now.opened, budget=event.trials + event.runs)
-                self.print(event.text)
             case WarmStart():
                 now.warm_start = event
             case Prepared():
                 now.warm_start, now.prepared, now.began = None, True, self.clock()
-                self.print(baseline(event))
             case TrialBegan():
                 now.running[event.name] = Running(event.params, self.clock())
             case RungReached():
@@ -128,7 +121,6 @@ class LiveView:
                 self.ended(event)
             case Stopping():
                 now.stopping, now.running = True, {}
-                self.print(event.why)
 
     def print(self, text: str) -> None:
         lines = wrapped(printable(text), width=min(WIDTH, self.console.width))

@@ -10,23 +10,13 @@ from typing import Protocol, TextIO
 from harness.console.events import (
     CutShort,
     Event,
-    Expected,
-    Note,
     Opened,
     Prepared,
     RungReached,
-    Stopping,
     TrialEnded,
     WarmStart,
 )
-from harness.console.lines import (
-    at_rung,
-    baseline,
-    ended,
-    forecast,
-    opening,
-    wrapped,
-)
+from harness.console.lines import at_rung, ended, sentences, wrapped
 from harness.console.live_view import LiveView
 from harness.errors import printable
 from reports.texts.numbers import quantity
@@ -99,24 +89,14 @@ class PlainView(View):
         match event:
             case Opened():
                 self.budget = event.budget
-                return wrapped(opening(event))
-            case Note():
-                return wrapped(event.text)
             case CutShort():
                 self.budget = event.trials + event.runs
-                return wrapped(event.text)
-            case Stopping():
-                return wrapped(event.why)
-            case Expected():
-                return wrapped(forecast(event))
             case WarmStart() if event.total and 10 * event.done // event.total > self.tenth:
                 self.tenth = 10 * event.done // event.total
                 return f"warm start: {event.done} of {quantity(event.total, 'step')}"
-            case Prepared():
-                return wrapped(baseline(event))
             case RungReached() if self.clock() - self.printed >= self.patience:
                 return f"  {at_rung(event)}"
             case TrialEnded():
                 self.patience = NOW_AND_THEN
                 return ended(event, self.budget)
-        return ""
+        return wrapped(sentences(event))

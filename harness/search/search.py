@@ -258,7 +258,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
     """The study's MLflow tracker; also ends runs that an earlier driver left open."""
     from harness.study.locks import one_at_a_time
     from harness.study.study import identity_of
-    from harness.tracking.study_runs import MlflowTracker, StudyStore, tags_of
+    from harness.tracking.study_runs import StudyStore, Tracker, tags_of
 
     uri = plan.config.tracking_uri
     store = StudyStore(
@@ -272,7 +272,7 @@ def open_tracker(plan: "SearchPlan", study: "Study", view: View) -> "Tracker":
         space=plan.setup.space,
         direction=plan.setup.direction,
     )
-    tracker = MlflowTracker(store, plan.paths.outbox, lambda text: view.show(Note(text)))
+    tracker = Tracker(store, plan.paths.outbox, lambda text: view.show(Note(text)))
     tracker.reconcile(endings_of(study))
     return tracker
 

@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError
 from harness.study.urls import scrubbed, without_secrets
-from harness.tracking.sender import AwayError, RefusedError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,6 +35,14 @@ REFUSALS = (
     "RESOURCE_ALREADY_EXISTS",
     "RESOURCE_DOES_NOT_EXIST",
 )
+
+
+class RefusedError(Exception):
+    """The store rejects a request for good. The message is the store's own."""
+
+
+class AwayError(Exception):
+    """The store is unavailable; a retry may succeed. The message is the store's own."""
 
 
 def load_client() -> "type[MlflowClient]":

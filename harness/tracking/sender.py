@@ -7,57 +7,30 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
 
+from harness.tracking.client import AwayError, RefusedError
 from harness.tracking.outbox import Entry, Outbox
+from harness.tracking.store import MlflowStore
 
 RETRY_AFTER = 20.0  # seconds between tries while the store does not answer
 LAST_TRIES = 2  # tries after `finish` while the store does not answer
 TOGETHER = 24  # maximum number of entries per delivery
 
 Call = Callable[[], None]
-Say = Callable[[str], None]
 
 log = logging.getLogger(__name__)
-
-
-class RefusedError(Exception):
-    """The store rejects a request for good. The message is the store's own."""
-
-
-class AwayError(Exception):
-    """The store is unavailable; a retry may succeed. The message is the store's own."""
-
-
-class Store(Protocol):
-    """The destination of entries.
-
-    Every call may raise `AwayError`; an OSError counts as one. Any other error is a bug.
-    """
-
-    def open(self, say: Say) -> None:
-        """Prepare for writes. `say` receives messages for the user, now and in later calls."""
-        ...
-
-    def write(self, entries: Sequence[Entry]) -> None:
-        """Write all entries, in order. Writing one again changes nothing.
-
-        Raises:
-            RefusedError: the store rejects one of them for good.
-        """
-        ...
-
-    def close(self) -> None: ...
 
 
 class Deliveries:
     """A thread that delivers an outbox to a store, and makes calls on the store in between.
 
-    Entries survive the process. Calls do not: they are for work that a later process repeats. Only
-    the owner's thread may call these methods; `warn` is called in that thread only.
+    Any call on the store may raise `AwayError`, as which an OSError counts; `write` also raises
+    `RefusedError`; any other error is a bug. Entries survive the process. Calls do not: they are
+    for work that a later process repeats. Only the owner's thread may call these methods; `warn` is
+    called in that thread only.
     """
 
-    def __init__(self, store: Store, outbox: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, store: MlflowStore, outbox: Path, warn: Callable[[str], None]) -> None:
         self.store = store
         self.outbox = Outbox(outbox)
         self.warn = warn

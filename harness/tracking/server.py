@@ -3,14 +3,14 @@
 import fcntl
 import http.client
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import webbrowser
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,11 +19,10 @@ from urllib.parse import urlencode
 from harness.errors import HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.study.urls import sqlite_address
-from harness.tracking import ended_with_parent
-from harness.tracking.client import named_errors, quiet_client
+from harness.tracking.client import AwayError, RefusedError, named_errors, quiet_client
 from harness.tracking.columns import VIEW, VIEW_TAG
 from harness.tracking.database import served
-from harness.tracking.sender import AwayError, RefusedError
+from harness.warden import guarded
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -51,8 +50,8 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
     base = f"http://{HOST}:{free_port(port)}"
     with served(paths) as (database, log):
         print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
-        server = start(server_command(database, paths.mlflow_artifacts, base), log)
-        try:
+        command = server_command(database, paths.mlflow_artifacts, base)
+        with suppress(KeyboardInterrupt), started(command, log) as server:
             wait_until_it_answers(server, base, log)
             try:
                 with named_errors():
@@ -64,16 +63,13 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
                 webbrowser.open(address)
             server.wait()
             raise HarnessError(died(server, log))
-        except KeyboardInterrupt:
-            pass
-        finally:
-            end(server)
 
 
-def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start the server in a session of its own: Ctrl-C reaches this process only, which ends it.
+@contextmanager
+def started(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the server in a session of its own: Ctrl-C reaches this process only, which ends it.
 
-    The server ends with this process in any case, since the pipe to `ended_with_parent` closes.
+    The server ends with this process in any case, since a warden runs it.
     """
     with log.open("ab") as output:
         # A log begins anew unless another server, which keeps its lock, still writes to it.
@@ -82,14 +78,13 @@ def start(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
             output.truncate(0)
         with suppress(OSError):  # a file system without locks
             fcntl.flock(output, fcntl.LOCK_SH)
-        return subprocess.Popen(
-            [sys.executable, ended_with_parent.__file__, *command],
-            env=quiet_environment(),
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with guarded(command, stdout=output, env=quiet_environment()) as server:
+            try:
+                yield server
+            finally:
+                server.terminate()
+                with suppress(subprocess.TimeoutExpired):
+                    server.wait(timeout=ENDS_WITHIN)
 
 
 def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
@@ -179,18 +174,3 @@ def page_of(experiment: "Experiment | None") -> str:
     if VIEW_TAG in experiment.tags:
         query["viewStateShareKey"] = VIEW
     return f"/#/experiments/{experiment.experiment_id}/runs?{urlencode(query)}"
-
-
-def end(server: "subprocess.Popen[bytes]") -> None:
-    """End the server and its child processes."""
-    signal_group(server, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
-        server.wait(timeout=ENDS_WITHIN)
-    signal_group(server, signal.SIGKILL)
-    server.wait()
-
-
-def signal_group(server: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    """Send a signal to the server's process group, if it still exists."""
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, number)

@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
 from harness.study.urls import sqlite_file
-from harness.tracking.client import REFUSALS, load_client, named_errors, quiet_client
+from harness.tracking.client import (
+    REFUSALS,
+    AwayError,
+    RefusedError,
+    load_client,
+    named_errors,
+    quiet_client,
+)
 from harness.tracking.database import damaged, located, make_database, not_utf8, settle
 from harness.tracking.metrics import table_of
 from harness.tracking.outbox import Ending, Entry, now
-from harness.tracking.sender import AwayError, RefusedError, Say
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,6 +36,8 @@ THUMBNAIL = 256  # pixels: the longer side of an image in MLflow's grid
 PNG_END = b"IEND\xaeB`\x82"
 METRICS_AT_ONCE = 1000  # MLflow's limit per call
 RUNNING = "RUNNING"
+
+Say = Callable[[str], None]
 
 
 @dataclass
@@ -62,6 +70,9 @@ class MlflowStore:
 
     def open(self, say: Say) -> None:
         """Find or create the experiment and our runs in it.
+
+        Args:
+            say: receives messages for the user, now and in later calls.
 
         Raises:
             AwayError: it cannot be opened now.
@@ -140,7 +151,7 @@ class MlflowStore:
         return {}
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Write entries, those of one run together.
+        """Write entries, those of one run together. Writing one again changes nothing.
 
         Raises:
             RefusedError: MLflow rejects one for good.

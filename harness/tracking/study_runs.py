@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
@@ -23,36 +23,6 @@ IDENTITY_TAG = "study_identity"
 PARENT_TAG = "mlflow.parentRunId"
 # The tag with a run's number, per phase.
 NUMBER_TAGS: dict[PhaseName, str] = {"search": "trial", "final": "finalist_run"}
-
-
-class Tracker(Protocol):
-    """Records a study's trials, by name. An unreachable store makes no call block or raise."""
-
-    def begin(self, task: TrialTask, tags: Mapping[str, str]) -> None: ...
-
-    def rung(self, task: TrialTask, rung: Rung) -> None: ...
-
-    def end(self, trial: str, ending: Ending) -> None: ...
-
-    def lead(self, trial: str, note: str) -> None: ...
-
-    def run_id(self, trial: str) -> str | None:
-        """MLflow's id of a trial's run; None if it does not exist yet."""
-        ...
-
-    def parent(self) -> str | None:
-        """MLflow's id of the study's parent run; None if it does not exist yet."""
-        ...
-
-    def reconcile(self, endings: Mapping[str, Ending]) -> None:
-        """End the runs that earlier drivers left open, if their trials are not running."""
-        ...
-
-    def conclude(self, ending: Ending, left: Left) -> None: ...
-
-    def finish(self) -> None:
-        """Wait until everything deliverable is delivered. No call may follow."""
-        ...
 
 
 def run_name(name: str, params: TrialParams) -> str:
@@ -209,9 +179,11 @@ class StudyStore(MlflowStore):
         self.attempt(leave)
 
 
-class MlflowTracker(Deliveries):
-    """`Tracker` on MLflow. The outbox stores updates of trials; updates of the study are repeated
-    by the next driver, and not stored.
+class Tracker(Deliveries):
+    """Records a study's trials, by name. An unreachable store makes no call block or raise.
+
+    The outbox stores updates of trials; updates of the study are repeated by the next driver, and
+    not stored.
     """
 
     store: StudyStore
@@ -252,9 +224,11 @@ class MlflowTracker(Deliveries):
         self.add(partial(self.store.lead, trial, note))
 
     def run_id(self, trial: str) -> str | None:
+        """MLflow's id of a trial's run; None if it does not exist yet."""
         return self.store.runs.get(trial)
 
     def parent(self) -> str | None:
+        """MLflow's id of the study's parent run; None if it does not exist yet."""
         return self.store.parent
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:

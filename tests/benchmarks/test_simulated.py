@@ -7,10 +7,9 @@ from null_tracker import NullTracker
 
 import benchmarks.driver
 import harness.search.search
-from benchmarks.simulated import make_plan
+from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.study.study import read_study
-from harness.tracking.study_runs import tags_of
 
 BUDGET = 24
 
@@ -28,10 +27,6 @@ def test_simulated_trials_end_as_real_ones_do(
     ends, _ = benchmarks.driver.ours(tmp_path, BUDGET, b"")
     assert len(ends) == BUDGET + 1
     assert told == [f"t{number:03d}" for number in range(BUDGET)]
-    outcome = outcome_of(read_study(tmp_path), tmp_path, make_plan(tmp_path, 1, BUDGET).paths)
+    outcome = outcome_of(read_study(tmp_path), tmp_path, RunPaths(tmp_path).study("simulated"))
     assert sum(outcome.counts.values()) == BUDGET
     assert set(outcome.counts) == {"complete", "pruned"}
-
-
-def test_a_simulated_plan_says_what_runs_are_tagged_with(tmp_path: Path) -> None:
-    assert tags_of(make_plan(tmp_path, 1, BUDGET).setup)["profile"] == "quick"

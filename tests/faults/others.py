@@ -104,10 +104,6 @@ def their_study(connection: sqlite3.Connection) -> dict[str, Rows]:
     }
 
 
-def all_runs(connection: sqlite3.Connection) -> list[str]:
-    return [run for (run,) in connection.execute("SELECT run_uuid FROM runs ORDER BY 1")]
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file and folder under one, with what the files hold."""
     return {

@@ -7,7 +7,7 @@ from driving import PIXEL, make_plan
 
 from harness.paths import RunPaths
 from harness.tracking.outbox import Entry
-from harness.tracking.study_runs import MlflowTracker, StudyStore, tags_of
+from harness.tracking.study_runs import StudyStore, Tracker, tags_of
 from search_spaces.trial_params import TrialParams
 
 PARAMS = TrialParams(
@@ -62,7 +62,7 @@ def pictures(store: StudyStore, run: str) -> list[int]:
     return sorted(int(step) for _, _, step, *_ in whole)
 
 
-def tracker_of(store: Any, outbox: Path) -> tuple[MlflowTracker, list[str]]:
+def tracker_of(store: Any, outbox: Path) -> tuple[Tracker, list[str]]:
     """A tracker, and what it tells the user."""
     said: list[str] = []
-    return MlflowTracker(store, outbox, said.append), said
+    return Tracker(store, outbox, said.append), said

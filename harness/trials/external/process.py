@@ -4,7 +4,6 @@ import contextlib
 import math
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from torch import Tensor, nn
 from harness.errors import DivergedError, HarnessError
 from harness.training.loop import Progress
 from harness.trials.devices import visible_device
-from harness.trials.external import warden
+from harness.warden import TO_END, guarded
 
 LOOK_EVERY = 0.1  # seconds between polls of the program's files
 LAST_LINES = 3
-TO_END = 30.0  # seconds for the warden to end all processes of the program
 MARK = "HARNESS_RUN"
 """Environment variable that identifies the processes of a run; its value is the run's folder."""
 
@@ -85,46 +83,22 @@ def follow(program: Followed, scored: Mapping[int, int], device: str) -> Iterato
         DivergedError: a loss in its log is not finite.
     """
     program.run.mkdir(parents=True, exist_ok=True)
-    with started(program, device) as process:
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": visible_device(device),
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        MARK: str(program.run),
+    }
+    with (
+        program.output.open("wb") as output,
+        guarded(program.command, cwd=program.cwd, stdout=output, env=environment) as process,
+    ):
         after = -1
         for mark, step in scored.items():
             judged = awaited(process, program, mark)
             yield Progress(step, judged, losses_between(program, after, mark))
             after = mark
         wait_for_end(process, program)
-
-
-@contextlib.contextmanager
-def started(program: Followed, device: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start the program under a warden; at the end of the block all its processes are ended."""
-    reading, lifeline = os.pipe()
-    try:
-        with program.output.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-P", warden.__file__, str(reading), *program.command],
-                cwd=program.cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "CUDA_VISIBLE_DEVICES": visible_device(device),
-                    "OMP_NUM_THREADS": str(torch.get_num_threads()),
-                    MARK: str(program.run),
-                },
-                start_new_session=True,
-                pass_fds=[reading],
-            )
-    except BaseException:
-        os.close(lifeline)
-        raise
-    finally:
-        os.close(reading)
-    try:
-        yield process
-    finally:
-        os.close(lifeline)
-        end(process)
 
 
 def awaited(process: "subprocess.Popen[bytes]", program: Followed, mark: int) -> Judged:
@@ -232,15 +206,6 @@ def last_lines(output: Path) -> str:
     lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
     last = [line.strip() for line in lines if line.strip()][-LAST_LINES:]
     return " | ".join(last) or "it printed nothing"
-
-
-def end(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a warden whose lifeline is closed; it ends all processes of the program."""
-    try:
-        process.wait(TO_END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def end_left_over(run: Path) -> None:

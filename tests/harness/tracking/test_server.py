@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,12 @@ from harness.tracking.server import (
     APP,
     DIRECTLY,
     chosen_experiment,
-    end,
     free_port,
     page_of,
-    start,
+    started,
 )
 from harness.tracking.store import Ending
-from harness.tracking.study_runs import MlflowTracker
+from harness.tracking.study_runs import Tracker
 from harness.trials.messages import Rung, TrialTask
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[3]
 def write_runs(paths: RunPaths, name: str) -> None:
     """A study of two trials as a search leaves it in MLflow."""
     notes: list[str] = []
-    tracker = MlflowTracker(study_store(paths.root, name), paths.study(name).outbox, notes.append)
+    tracker = Tracker(study_store(paths.root, name), paths.study(name).outbox, notes.append)
     for number in range(2):
         task = TrialTask(number, PARAMS, 0)
         tracker.begin(task, {"recipe": "recommended"})
@@ -208,21 +208,22 @@ def test_it_prints_where_the_last_study_is_and_ends_with_ctrl_c(
 def test_the_log_begins_anew_once_no_server_writes_to_it(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
 
-    def started(text: str) -> "subprocess.Popen[bytes]":
+    def writing(text: str) -> ExitStack:
         command = "print({!r}, flush=True); __import__('time').sleep(60)"
-        server = start([sys.executable, "-c", command.format(text)], log)
+        running = ExitStack()
+        server = running.enter_context(started([sys.executable, "-c", command.format(text)], log))
         while text not in log.read_text("utf-8"):
             assert server.poll() is None
-        return server
+        return running
 
-    first = started("first")
-    second = started("second")
-    end(first)
-    third = started("third")
+    first = writing("first")
+    second = writing("second")
+    first.close()
+    third = writing("third")
     assert log.read_text("utf-8").split() == ["first", "second", "third"]
-    end(second)
-    end(third)
-    end(started("fourth"))
+    second.close()
+    third.close()
+    writing("fourth").close()
     assert log.read_text("utf-8").split() == ["fourth"]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.tracking import ended_with_parent
 from harness.tracking.server import quiet_environment
+from harness.warden import guarded
 
 ROOT = Path(__file__).parents[3]
 
@@ -103,8 +103,7 @@ def test_nohup_keeps_it(tmp_path: Path) -> None:
 
 
 def test_the_guard_passes_on_how_its_command_ended() -> None:
-    command = [sys.executable, ended_with_parent.__file__, sys.executable, "-c", "exit(7)"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as guard:
+    with guarded([sys.executable, "-c", "exit(7)"]) as guard:
         assert guard.wait(timeout=30) == 7
 
 

@@ -12,10 +12,11 @@ from driving import PIXEL
 from mirroring import PARAMS, study_store
 
 from harness.tracking import sender as deliveries
+from harness.tracking.client import RefusedError
 from harness.tracking.outbox import Entry, Outbox
-from harness.tracking.sender import Deliveries, RefusedError, Say
-from harness.tracking.store import Ending
-from harness.tracking.study_runs import MlflowTracker, StudyStore, run_name
+from harness.tracking.sender import Deliveries
+from harness.tracking.store import Ending, Say
+from harness.tracking.study_runs import StudyStore, Tracker, run_name
 from harness.trials.messages import Rung, TrialTask
 
 
@@ -161,7 +162,7 @@ def contents(store: StudyStore) -> dict[str, Any]:
     return held
 
 
-def tell(tracker: MlflowTracker) -> None:
+def tell(tracker: Tracker) -> None:
     for number in range(2):
         task = TrialTask(number, PARAMS, 0, "search" if number else "final")
         tracker.begin(task, {"recipe": "recommended"})
@@ -178,7 +179,7 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
     for together in (1, 24):
         monkeypatch.setattr(deliveries, "TOGETHER", together)
         store = study_store(runs, f"{together} together")
-        tracker = MlflowTracker(store, tmp_path / "out", pytest.fail)
+        tracker = Tracker(store, tmp_path / "out", pytest.fail)
         tell(tracker)
         tracker.finish()
         held.append(contents(store))
@@ -223,10 +224,10 @@ def test_what_is_delivered_late_has_the_times_of_its_events(runs: Path, tmp_path
     assert table.splitlines()[:3] == ["name,value", "step,20", "score,0.2"]
 
 
-def written_by(folder: Path, tell: Callable[[MlflowTracker], None]) -> list[Entry]:
+def written_by(folder: Path, tell: Callable[[Tracker], None]) -> list[Entry]:
     """What a tracker keeps whose store is away."""
     away = cast(StudyStore, Switched())
-    tracker = MlflowTracker(away, folder / "out", lambda _: None)
+    tracker = Tracker(away, folder / "out", lambda _: None)
     tell(tracker)
     tracker.finish()
     return [Entry.of_bytes(file.read_bytes()) for file in Outbox(folder / "out").waiting()]

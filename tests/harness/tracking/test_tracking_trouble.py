@@ -15,10 +15,11 @@ import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
+from harness.tracking.client import AwayError, RefusedError
 from harness.tracking.model_registry import Left
 from harness.tracking.outbox import Entry, Outbox
-from harness.tracking.sender import AwayError, Deliveries, RefusedError, Say
-from harness.tracking.store import Ending
+from harness.tracking.sender import Deliveries
+from harness.tracking.store import Ending, Say
 
 OVER = Ending("FINISHED", "complete")
 

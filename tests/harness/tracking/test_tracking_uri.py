@@ -14,12 +14,12 @@ from sqlalchemy.exc import OperationalError
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
 from harness.tracking.client import (
+    AwayError,
     bypass_proxies,
     check_tracking_uri,
     ignored_variable,
     quiet_client,
 )
-from harness.tracking.sender import AwayError
 
 
 @pytest.mark.parametrize(
