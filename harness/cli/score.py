@@ -68,7 +68,7 @@ def score(
     chosen, found = scored(files, objective, device, weights, region)
     figures = as_json(found, chosen.name, chosen.weights)
     if json_file is not None:
-        write_whole(json_file, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+        write_whole(json_file, json_text(figures))
     if csv_file is not None:
         import pandas as pd
 
@@ -135,6 +135,12 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
         "components": components,
         "images": list(found.score.per_image),
     }
+
+
+def json_text(figures: dict[str, Any]) -> str:
+    """JSON, with null for a number that is not finite, as an own objective may give."""
+    finite = json.loads(json.dumps(figures), parse_constant=lambda _: None)
+    return json.dumps(finite, indent=2, ensure_ascii=False) + "\n"
 
 
 def print_table(figures: dict[str, Any], direction: str) -> None:

@@ -50,10 +50,10 @@ def write_report(
     """Write the report of a study, whatever state it is in.
 
     Args:
-        study: a study as the driver notes it.
+        study: its record, as `harness.read_study` returns it.
         file: where to; replaced in one go.
         lang: `en` or `ko`.
-        panels: the folder with the trials' panels `t007.png`, in that of the study; None: no
+        panels: the folder `panels` in that of the study (`SearchOutcome.paths.panels`); None: no
             pictures.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
         live: how far a search is that runs; the page then loads itself again.

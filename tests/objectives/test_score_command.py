@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from scoring import SIGMAS, assert_same, flags, save
 
-from harness.cli.score import as_json, print_table
+from harness.cli.score import as_json, json_text, print_table
 from harness.evaluation.folder_scoring import Bits, PictureFiles, read_set, score_files
 from objectives.boundary_sharpness import BoundarySharpness
 from objectives.masks import region_from_pair
@@ -91,6 +91,16 @@ def test_the_page_explains_every_component(score, folder: Path) -> None:
         "components",
         "images",
         "weights",
+    }
+
+
+def test_what_is_not_finite_is_null_in_the_json() -> None:
+    figures = {"score": float("nan"), "images": [{"name": "얼굴", "E": float("inf"), "D": 0.1}]}
+    text = json_text(figures)
+    assert "얼굴" in text
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "score": None,
+        "images": [{"name": "얼굴", "E": None, "D": 0.1}],
     }
 
 
