@@ -151,7 +151,7 @@ def assemble(
     device, devices, slots = places
     train = resolve.on_device(train, device)
     external = choose_trainer(config, space, train)
-    trunks = pretrained.trunks_of(config.objective, external is not None)
+    trunks = pretrained.trunks_of(config.objective, perceptual=external is None)
     weights = pretrained.choose_weights(config.weights, trunks)
     goal = resolve.choose_objective(config.objective, weights)
     start = start_of(config, external)
