@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from harness.cli.options import Command, to_stderr
+from harness.errors import UserInputError
 from reports.texts.numbers import quantity
 
 app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_args_is_help=True)
@@ -130,6 +131,8 @@ def preview_command(
     from harness.paths import check_file, write_aside
 
     check_file(out, "-o")
+    if out.suffix.lower() != ".png":
+        raise UserInputError(f"{out} is not written: the preview is a PNG; name it so with -o.")
     sheet = preview(spread(with_bits(find_pairs(folder))), direction)
     with write_aside(out) as aside:
         sheet.save(aside, "PNG")

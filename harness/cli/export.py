@@ -169,6 +169,8 @@ def report(
     from harness.study.study import read_study
     from harness.study.urls import without_secrets
 
+    if lang != "en" and form != "html":
+        raise UserInputError(f"--lang is for --format html, not {form}: leave it out.")
     found = read_study(run_dir, study, storage)
     if form == "html":
         from reports.page.report import write_report

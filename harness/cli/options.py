@@ -44,7 +44,8 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments = [each for each in self.params if each.param_type_name == "argument"]
-        return [self.options_metavar or "", *(each.metavar or "" for each in arguments)]
+        names = (f"{each.metavar}" if each.required else f"[{each.metavar}]" for each in arguments)
+        return [self.options_metavar or "", *names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:

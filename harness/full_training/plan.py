@@ -107,7 +107,7 @@ def plan_training(config: TrainConfig) -> TrainingPlan:
 
     device = resolve_device(config.device)
     objective = config.objective or trusted_objective(config.config, best)
-    trunks = trunks_of(objective)
+    trunks = trunks_of(objective, perceptual=best.params.lambda_perceptual > 0)
     weights = choose_weights(config.weights, trunks)
     choose_objective(objective, weights)
     if config.init_from:

@@ -158,7 +158,7 @@ def assemble(
     """
     device, devices, slots = places
     train = resolve.on_device(train, device)
-    trunks = pretrained.trunks_of(config.objective, external is not None)
+    trunks = pretrained.trunks_of(config.objective, perceptual=external is None)
     weights = pretrained.choose_weights(config.weights, trunks)
     goal = resolve.choose_objective(config.objective, weights)
     start = start_of(config, external)

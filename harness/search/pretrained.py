@@ -13,12 +13,11 @@ NETWORKS = {
 }
 
 
-def trunks_of(objective: str, external: bool = False) -> tuple[str, ...]:
-    """The pretrained networks that a search uses: the objective's, and that of the perceptual term
-    unless another program trains."""
+def trunks_of(objective: str, perceptual: bool = True) -> tuple[str, ...]:
+    """The pretrained networks that are used: the objective's, and that of the perceptual term."""
     from objectives.loading import trunk_of
 
-    return trunk_of(objective), *(() if external else TRUNKS[1:])
+    return trunk_of(objective), *(TRUNKS[1:] if perceptual else ())
 
 
 def choose_weights(policy: str, trunks: tuple[str, ...]) -> Weights:
@@ -37,5 +36,5 @@ def weights_remark(weights: Weights, policy: str, trunks: tuple[str, ...]) -> tu
     why = "as asked" if policy == "random" else "not cached, and cannot be downloaded"
     return (
         f"WEIGHTS ARE RANDOM: a seeded network replaces each pretrained one ({named}; {why}). "
-        "Scores compare within this study only; all is marked weights: random.",
+        "Scores compare only within this study or training; all is marked weights: random.",
     )

@@ -21,6 +21,7 @@ from harness.config.settings import SamplerName
 from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
+from harness.study.fixed_facts import DECIDE_PAIRS, FIXED_FACTS, difference, fixed_facts
 from harness.study.samplers import make_sampler
 from harness.study.storage import OnlyWriter, PatientStorage
 from harness.study.urls import without_secrets
@@ -43,29 +44,6 @@ from search_spaces.space import Space
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 """States that count towards the budget. A failed trial has no result and is not counted."""
-
-# Metadata that must not change within a study, with their names in messages.
-FIXED_FACTS = {
-    "space": "space",
-    "profile": "profile",
-    "precision": "precision",
-    "train": "training settings",
-    "data_digest": "set of pictures",
-    "direction_of_pairs": "direction",
-    "weights": "weights",
-    "objective": "objective",
-    "objectives": "choice of --pareto or not",
-    "trainer": "trainer",
-    "program": "program that trains",
-    "warm_start": "warm start",
-    "init_from": "init-from",
-    "seed": "seed",
-    "sampler": "sampler",
-    "pruner": "pruner",
-}
-
-# Facts on which the pairs depend, too: how they are drawn, scaled and turned.
-DECIDE_PAIRS = {"seed", "profile", "train", "direction_of_pairs"}
 
 # Suffix of the name of the finalists' record.
 FINALISTS = " (finalists)"
@@ -331,26 +309,6 @@ def note_places(study: Study, setup: StudySetup) -> None:
     for key in ("data", "warm_start_folder", "program"):
         if getattr(noted, key) != getattr(setup, key):
             StudyRecord.note(study, **{key: getattr(setup, key)})
-
-
-def fixed_facts(setup: StudySetup) -> dict[str, Any]:
-    """The facts of `FIXED_FACTS`, without paths in the run folder, which may be moved."""
-    facts = setup.as_data()
-    data, train, program = facts["data"], dict(facts["train"]), facts["program"]
-    facts |= {"data_digest": data["digest"], "direction_of_pairs": data["direction"]}
-    facts |= {"precision": train.pop("precision"), "train": train}
-    if program:
-        facts["program"] = {key: program[key] for key in program if key not in ("pairs", "inputs")}
-    return {key: facts[key] for key in FIXED_FACTS}
-
-
-def difference(key: str, made: Any, given: Any) -> str:
-    """A fact that differs, for a message, with its two values if both are short."""
-    if key == "data_digest":
-        return f"{FIXED_FACTS[key]} (some were added, removed or changed, or the folder is another)"
-    values = [str(made), str(given)]
-    short = all(len(text) <= 40 for text in values)
-    return FIXED_FACTS[key] + (f" ({values[0]}, now {values[1]})" if short else "")
 
 
 def requeue(study: Study, trial: FrozenTrial | Trial) -> None:

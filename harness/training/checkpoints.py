@@ -31,7 +31,7 @@ BEGINNINGS = {
     b"version https://git-lfs": "it is a Git LFS pointer; fetch the file itself with git lfs pull",
     b"<": "it is a web page or XML; download the file itself",
 }
-NAME_ONE = "name a latest_net_G.pth or latest_net_D.pth that pix2pix saved"
+NAME_ONE = "name a checkpoint that pix2pix saved, such as latest_net_G.pth"
 
 
 def state_of(net: nn.Module) -> NetWeights:

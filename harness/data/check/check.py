@@ -131,7 +131,7 @@ def distribution(warps: Sequence[float]) -> str:
         (f"over {WARP_BANDS[-1]:.1%}", WARP_BANDS[-1], math.inf),
     ]
     counts = ((sum(low <= warp < high for warp in warps), name) for name, low, high in bands)
-    return ", ".join(f"{count} {name}" for count, name in counts if count)
+    return ", ".join(f"{name} in {count}" for count, name in counts if count)
 
 
 def measure_all(folder: PairFolder, processes: int) -> Iterator[PairFacts | Unreadable]:

@@ -264,6 +264,8 @@ def test_several_studies_must_be_named(run: Run, tmp_path: Path) -> None:
 def test_what_is_refused(run: Run, run_dir: Path, tmp_path: Path) -> None:
     assert str(tmp_path) in refused(run("export", "--run-dir", tmp_path))
     assert "no study other" in refused(run("report", "--run-dir", run_dir, "--study", "other"))
+    table = ("report", "--run-dir", run_dir, "--lang", "ko", "--format", "md")
+    assert "--lang is for --format html, not md: leave it out." in refused(run(*table))
     assert "no trial 99" in refused(run("export", "--run-dir", run_dir, "--trial", 99))
     assert "cannot be written" in refused(run("export", "--run-dir", run_dir, "-o", tmp_path))
     blocked = tmp_path / "file"

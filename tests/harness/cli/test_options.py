@@ -126,6 +126,7 @@ def test_the_help_names_placeholders_and_keeps_the_example_on_one_line(
     _, out, _ = in_process(*words, "--help")
     usage, *rest = out.splitlines()
     assert usage.startswith(f"Usage: harness {' '.join(words)} [OPTIONS]")
+    assert usage.endswith({"look": " [STUDY]", "spaces": " [SPACE]"}.get(words[-1], ""))
     names = [line[:34] for line in rest if line.startswith("  ")]
     assert not any(re.search(r"<[a-z]|\{", name) for name in (usage, *names))
     help_text = COMMANDS[words].help or ""

@@ -61,8 +61,9 @@ def test_summary_counts_pictures_and_shows_the_distribution_of_warps(folder: Pat
     shutil.copy(folder / "train" / "train0.png", folder / "train" / "again.png")
     counts, warps, _ = checked(folder).summary().splitlines()
     assert "10 of 10 pairs read of 9 pictures (aligned: train 7, val 3)" in counts
-    assert sum(int(part.split()[0]) for part in warps.split(": ")[1].split(", ")) == 10
-    assert distribution([0.001, 0.015, 0.012, 0.3]) == "1 under 0.4%, 2 1.0%-2.0%, 1 over 12.0%"
+    assert sum(int(part.split()[-1]) for part in warps.split(": ")[1].split(", ")) == 10
+    bands = distribution([0.001, 0.015, 0.012, 0.3])
+    assert bands == "under 0.4% in 1, 1.0%-2.0% in 2, over 12.0% in 1"
 
 
 def test_different_pictures_are_counted_not_pairs(tmp_path: Path, write_pairs: WritePairs) -> None:

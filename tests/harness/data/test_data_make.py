@@ -373,6 +373,8 @@ def test_commands(
     assert "train0.png is empty" in fixed.output
     assert len(list((tmp_path / "fixed").rglob("*.png"))) == 5
     preview_file = tmp_path / "p.png"
+    other = run(app, ["preview", str(tmp_path / "fixed"), "-o", str(tmp_path / "p.jpg")])
+    assert "p.jpg is not written: the preview is a PNG" in str(other.exception)
     assert run(app, ["preview", str(tmp_path / "fixed"), "-o", str(preview_file)]).exit_code == 0
     assert Image.open(preview_file).width == 5 * 256
     out = tmp_path / "made of my"

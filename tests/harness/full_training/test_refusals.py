@@ -104,10 +104,11 @@ def test_the_required_weights_are_those_of_the_objective_s_network(
 ) -> None:
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
-    write_best(tmp_path / "best.yaml")
+    write_best(tmp_path / "best.yaml", params={"lambda_perceptual": 0})
     config = make_config(tmp_path, pairs, objective="boundary_sharpness_vgg", weights="pretrained")
-    with pytest.raises(UserInputError, match=r"vgg16-397923af\.pth are missing"):
+    with pytest.raises(UserInputError, match=r"vgg16-397923af\.pth are missing") as refused:
         train_fully(config, RecordingView())
+    assert "vgg19" not in str(refused.value)  # without a perceptual term
 
 
 def test_a_training_that_began_with_other_networks_is_refused_in_words(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_study_goes_on_with_the_lengths_that_it_began_with(pairs: Path, tmp_pa
     assert (train.warm_start_steps, train.warm_discriminator_steps) == (9, 4)
     assert train.warm_start_lr_warp == 3e-4
     # The profile's other settings are still compared.
-    with pytest.raises(UserInputError, match="training settings: go on"):
+    with pytest.raises(UserInputError, match=r"\(ngf\), training settings \(ngf 12, now 13\): go"):
         check_same(study, planned(pairs, run_dir=run_dir, pinned={"ngf": "13"}).setup)
 
 

@@ -20,7 +20,7 @@ def test_random_weights_are_said_to_be_asked_for_only_where_they_were(
 
 
 def test_a_search_with_the_user_s_own_program_needs_no_network_for_the_perceptual_term() -> None:
-    trunks = trunks_of("boundary_sharpness", external=True)
+    trunks = trunks_of("boundary_sharpness", perceptual=False)
     assert trunks == ("alexnet",)
     [remark] = weights_remark("random", "auto", trunks)
     assert "VGG" not in remark

@@ -91,7 +91,8 @@ def test_a_half_made_study_is_made_anew(tmp_path: Path) -> None:
         ("profile", "full", "another profile (quick, now full)"),
         ("weights", "pretrained", "another weights (random, now pretrained)"),
         ("warm_start", "none", "another warm start (shared, now none)"),
-        ("train", {"steps": 1}, "another training settings: go on"),
+        ("train", {"steps": 1}, "another training settings (steps 30, now 1): go on"),
+        ("space", "params: {lr: 0.1, beta1: 0.5}", "another space (lambda_L1; lambda_perceptual; "),
         ("data", {"digest": "e" * 64, "direction": "AtoB"}, "another set of pictures (some were "),
     ],
 )
