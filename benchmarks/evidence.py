@@ -37,6 +37,8 @@ from search_spaces.trial_params import TrialParams
 # A score and the two before it, as shares of its step.
 BESIDE = (0.9, 0.95, 1.0)
 LAST = len(BESIDE)
+# Of the settings, for an interval.
+DRAWS = 2000
 # Random orders in which the pruner meets the settings.
 ORDERS = 200
 
@@ -109,7 +111,7 @@ def agreement(runs: dict[str, Any]) -> list[dict[str, float]]:
     steps = [rung["step"] for rung in next(iter(runs.values()))["rungs"]]
     truth = scores[:, -LAST:].mean(1)
     random = np.random.default_rng(0)
-    draws = [random.integers(len(truth), size=len(truth)) for _ in range(2000)]
+    draws = [random.integers(len(truth), size=len(truth)) for _ in range(DRAWS)]
     found = []
     for column in range(LAST - 1, len(steps) - LAST):
         single, smoothed = scores[:, column], scores[:, column + 1 - LAST : column + 1].mean(1)

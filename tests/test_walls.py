@@ -102,16 +102,34 @@ def test_only_the_trackers_import_mlflow() -> None:
     assert users == set()
 
 
-def test_no_circles() -> None:
-    """No two files of the house import each other, however long the way round."""
-    names = {
-        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+def all_imports() -> dict[str, set[str]]:
+    """What each module of the house imports."""
+    return {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): imports(
+            file
+        )
         for package in PACKAGES
         for file in files(package)
     }
-    edges = {
-        name: {used for used in imports(file) if used in names} for name, file in names.items()
-    }
+
+
+@pytest.mark.parametrize("module", ["synthesis.make_pairs", "check.facts"])
+def test_processes_that_read_and_make_pictures_need_no_torch(module: str) -> None:
+    """Its import takes longer than they do."""
+    known, waiting = all_imports(), {f"harness.data.{module}"}
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        waiting |= known.get(name, set()) - reached
+    assert "numpy" in reached
+    assert "torch" not in reached
+
+
+def test_no_circles() -> None:
+    """No two files of the house import each other, however long the way round."""
+    known = all_imports()
+    edges = {name: used & known.keys() for name, used in known.items()}
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:
@@ -121,7 +139,7 @@ def test_no_circles() -> None:
                 visit(used, (*way, name))
             done.add(name)
 
-    for name in names:
+    for name in known:
         visit(name, ())
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks import evidence
 from benchmarks.evidence import agreement, pruned
 from harness.config.profiles import QUICK
 
@@ -22,6 +23,12 @@ def made(early: np.ndarray, late: np.ndarray) -> dict[str, Any]:
         }
         for k in range(len(early))
     }
+
+
+@pytest.fixture(autouse=True)
+def fewer_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "DRAWS", 50)
+    monkeypatch.setattr(evidence, "ORDERS", 20)
 
 
 QUALITY = np.linspace(0.1, 0.2, 16)

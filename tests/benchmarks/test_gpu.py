@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pretended_gpu import PretendedGpu
 
-from benchmarks import gpu, step
+from benchmarks import gpu, gpu_parts, step
 from benchmarks.gpu_table import table
 from harness.config.profiles import QUICK
 
@@ -108,70 +108,86 @@ def with_mps(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{control.parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
-# One part of each kind: a command of its own, work on the device, several processes.
-QUICK_PARTS = ("machine", "tests", "loop", "kernels", "streams", "processes", "ceilings")
+Rows = list[dict[str, Any]]
 
 
-@pytest.mark.parametrize(
-    "parts", [QUICK_PARTS, pytest.param(tuple(gpu.PARTS), marks=pytest.mark.slow)]
-)
-@pytest.mark.timeout(900)
-def test_the_call_is_rehearsed(
-    tmp_path: Path, with_mps: dict[str, str], parts: tuple[str, ...]
-) -> None:
-    """Each part, as it will run on a GPU, in tiny sizes: nothing fails or is left out."""
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(out), "--rehearse"]
-    command += ["--minutes", "12", "--parts", ",".join(parts)]
-    done = subprocess.run(command, cwd=ROOT, env=with_mps, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in (out / "gpu.jsonl").read_text("utf-8").splitlines()]
+def found(rows: Rows, part: str, what: str) -> Rows:
+    return [row for row in rows if (row["part"], row.get("what")) == (part, what)]
+
+
+def check_device(rows: Rows) -> None:
+    """What must be there of the parts that work on the device; nothing failed or was left out."""
     wrong = [row for row in rows if "left_out" in row or "failed" in row or "Traceback" in str(row)]
     assert not wrong, wrong
-    ended = [row["part"] for row in rows if row.keys() == {"at", "part", "seconds"}]
-    assert ended == list(parts)
-
-    def found(part: str, what: str) -> list[dict[str, Any]]:
-        return [row for row in rows if (row["part"], row.get("what")) == (part, what)]
-
-    assert "1 passed" in found("tests", "summary")[0]["text"]
-    assert [row["precision"] for row in found("loop", "loop")] == ["tf32", "bfloat16"]
-    assert found("kernels", "kernel")
-    for part in {"streams", "processes", "mps"} & {*parts}:
-        assert [row["count"] for row in found(part, "trials")] == [2], part
-    assert [row["name"] for row in found("ceilings", "ceiling")] == [
+    assert [row["precision"] for row in found(rows, "loop", "loop")] == ["tf32", "bfloat16"]
+    assert found(rows, "kernels", "kernel")
+    for part in {"streams", "processes", "mps"} & {row["part"] for row in rows}:
+        assert [row["count"] for row in found(rows, part, "trials")] == [2], part
+    assert [row["name"] for row in found(rows, "ceilings", "ceiling")] == [
         "copy",
         "tf32",
         "bfloat16",
         "float32",
     ]
+
+
+def test_the_parts_on_the_device_are_rehearsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: the parts that start others, as the call does, take half a minute."""
+    monkeypatch.setattr(gpu_parts, "die_with_parent", lambda: None)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    rows: Rows = []
+    for part in ("machine", "loop", "kernels", "streams", "ceilings"):
+        words = [f"{part}:0", "--out", str(tmp_path), "--work", str(tmp_path), "--rehearse"]
+        monkeypatch.setattr(sys, "argv", ["gpu_parts", *words])
+        gpu_parts.main()
+        said = map(json.loads, capsys.readouterr().out.splitlines())
+        rows += [{"part": part, **row} for row in said]
+        assert rows[-1]["ended"] == part
+    check_device(rows)
+    assert table(rows).startswith("REHEARSAL")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_call_is_rehearsed(tmp_path: Path, with_mps: dict[str, str]) -> None:
+    """Each part, as it will run on a GPU, in tiny sizes."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--out", str(out), "--rehearse"]
+    command += ["--minutes", "12"]
+    done = subprocess.run(command, cwd=ROOT, env=with_mps, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (out / "gpu.jsonl").read_text("utf-8").splitlines()]
+    check_device(rows)
+    ended = [row["part"] for row in rows if row.keys() == {"at", "part", "seconds"}]
+    assert ended == list(gpu.PARTS)
+    assert "1 passed" in found(rows, "tests", "summary")[0]["text"]
     text = (out / "table.txt").read_text("utf-8")
     assert text.startswith("REHEARSAL")
     files = {file.name for file in out.iterdir()}
-    assert {"table.txt", "gpu.jsonl"} < files
-    assert len(files) == 3 + ("search" in parts)
-    if "search" not in parts:
-        return
-    (searched,) = found("search", "search")
+    assert {"table.txt", "gpu.jsonl", "best.yaml"} < files
+    assert len(files) == 4
+    (searched,) = found(rows, "search", "search")
     assert (searched["code"], searched["complete"]) == (0, 2)
-    verdict = [row["text"] for row in found("search", "verdict")]
+    verdict = [row["text"] for row in found(rows, "search", "verdict")]
     assert verdict
     assert all(each in text for each in verdict)
-    assert [(row["netG"], row["way"]) for row in found("rates", "step")] == [
+    assert [(row["netG"], row["way"]) for row in found(rows, "rates", "step")] == [
         (netG, way)
         for netG in ("unet_128", "warp_unet_128")
         for way in ("reference", "tf32", "bfloat16", "float32")
     ]
-    assert found("plain", "plain")[0]["score"] > 0
-    assert "best.yaml" in files
+    assert found(rows, "plain", "plain")[0]["score"] > 0
 
 
-@pytest.mark.parametrize("perceptual", [False, True])
-def test_a_step_is_compared_as_a_gpu_computes_it(perceptual: bool) -> None:
-    """TF32 convolutions were seen to move a loss by up to 3e-4."""
+@pytest.mark.parametrize("window", [TINY.perceptual_window, None])
+def test_a_step_is_compared_as_a_gpu_computes_it(window: int | None) -> None:
+    """TF32 convolutions move a loss by more than float32 may: up to 3e-4 was seen."""
     assert step.MOST_APART["tf32"] > 3e-4 > step.MOST_APART["float32"]
     with PretendedGpu():
-        row = step.beside(TINY, "cuda", rounds=1, steps=1, perceptual=perceptual)
+        settings = TINY.but({"perceptual_window": window})
+        row = step.beside(settings, "cuda", rounds=1, steps=1, perceptual=True)
     precisions = ("float32", "tf32", "bfloat16")
     assert set(row["seconds"]) == {
         "reference",

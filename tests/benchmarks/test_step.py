@@ -1,10 +1,9 @@
-"""The benchmark of one step: its peer, and its result on a GPU."""
+"""The peer that the benchmark of one step is compared with: the same networks, of plain PyTorch."""
 
 import pytest
 import torch
-from pretended_gpu import PretendedGpu
 
-from benchmarks.step import MOST_APART, beside, plain_perceptual, plainly
+from benchmarks.step import plain_perceptual, plainly
 from harness.config.profiles import QUICK
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
@@ -35,14 +34,3 @@ def test_so_are_the_peer_s_discriminator_and_its_perceptual_term() -> None:
             torch.manual_seed(1)
             found.append(float(each(a, b)))
     assert found[0] == pytest.approx(found[1], rel=1e-5)
-
-
-def test_the_benchmark_of_one_step_has_a_result_on_a_gpu() -> None:
-    """Whose convolutions are rounded to TF32, which moves a loss by more than float32 may."""
-    assert MOST_APART["float32"] < 3e-4 < MOST_APART["tf32"]
-    settings = QUICK.but({"ngf": 4, "ndf": 4, "perceptual_window": None})
-    with PretendedGpu():
-        found = beside(settings, "cuda:0", rounds=1, steps=1, perceptual=True)
-    assert set(found["ratio"]) == {
-        "reference", *MOST_APART, *(f"graph {precision}" for precision in MOST_APART)
-    }  # fmt: skip

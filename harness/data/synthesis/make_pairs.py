@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import torch
 from PIL import Image
 
 from harness.data.files.bit_depth import WIDEST
@@ -33,7 +32,6 @@ from harness.data.synthesis.liquify import (
 from harness.data.synthesis.retouch import Face, middle_face, retouch
 from harness.data.synthesis.traces import Traces, apply_traces, draw_traces
 from harness.errors import UserInputError, inline
-from objectives.masks import region_from_field
 
 RECORD = "made.jsonl"
 # Files by which a folder that this program wrote is recognised: made pairs, a study's files, a full
@@ -41,6 +39,8 @@ RECORD = "made.jsonl"
 OURS = (frozenset({RECORD}), frozenset({"study.json", "driver.lock"}), frozenset({"training.yaml"}))
 ARTIFACTS, BESIDE = "mlflow-artifacts", "mlflow.db"
 VAL_EVERY = 5
+# As `objectives.masks.FIELD_THRESHOLD`, which each process would import torch for.
+MOVED = 0.001
 # Stronger compression would take as long as the rest of making a pair.
 QUICK_PNG = 3
 # The side of a portrait's frame, in heights of the face.
@@ -191,7 +191,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
         folder.mkdir(parents=True, exist_ok=True)
     both = Image.fromarray(np.hstack([made.retouched, made.original]))
     both.save(root / split / f"{name}.png", compress_level=QUICK_PNG)
-    mask = region_from_field(torch.from_numpy(made.field))[0].numpy()
+    mask = np.hypot(*made.field.astype(np.float64)) > MOVED * plan.size
     Image.fromarray(mask.astype(np.uint8) * 255).save(root / "masks" / split / f"{name}.png")
     save_fields(root / "fields" / f"{name}.npz", made.field, made.inverse)
     return json.dumps(

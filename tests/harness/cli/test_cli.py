@@ -53,11 +53,11 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not loaded & {"torch", "mlflow", "optuna", "numpy", "pandas", "pydantic", "PIL"}
 
 
-def test_help_of_each_command_has_an_example(tmp_path: Path) -> None:
+def test_help_of_each_command_has_an_example(in_process: InProcess) -> None:
     for command in ("search", "status", "ui", "export", "train", "restore"):
-        done = harness(command, "--help", folder=tmp_path)
-        assert done.returncode == 0
-        assert "Example: harness" in done.stdout
+        code, out, _ = in_process(command, "--help")
+        assert code == 0
+        assert "Example: harness" in out
 
 
 @pytest.mark.parametrize(

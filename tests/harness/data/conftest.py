@@ -1,14 +1,48 @@
 """Pairs to plant faults into: windows of the built-in photographs, as files."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from planting import WritePairs
 
+import harness.data.check.facts
+import harness.data.files.processes
+import objectives.masks
 from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.pair_set import PairSet
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quicker() -> Iterator[None]:
+    """One process, which is quicker for few pairs; and each pair's optical flow is found once.
+
+    Most tests are of the same pairs, and flow is most of their time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.data.files.processes, "available_cores", lambda: 1)
+        for module, name in (
+            (objectives.masks, "moving"),
+            (harness.data.check.facts, "estimated_displacement"),
+        ):
+            patch.setattr(module, name, once(getattr(module, name)))
+        yield
+
+
+def once(find: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """The same, which finds what belongs to two pictures once."""
+    known: dict[Any, np.ndarray] = {}
+
+    def found(*pictures: np.ndarray) -> np.ndarray:
+        key = tuple((picture.shape, picture.tobytes()) for picture in pictures)
+        if key not in known:
+            known[key] = find(*pictures)
+        return known[key].copy()
+
+    return found
 
 
 @pytest.fixture(scope="session")

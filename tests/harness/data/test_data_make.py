@@ -31,6 +31,7 @@ from harness.data.synthesis.retouch import Face, retouch
 from harness.data.synthesis.traces import Traces, apply_traces, draw_traces, softened
 from harness.errors import UserInputError
 from harness.evaluation.made_bounds import made_bounds
+from objectives.masks import FIELD_THRESHOLD
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_made_folder_is_a_data_folder_with_all_that_undoes_it(made: Path) -> Non
         stored = np.load(made / "fields" / f"{Path(record['pair']).stem}.npz")
         assert np.abs(stored["field"] - field).max() < 0.02
         mask = np.asarray(Image.open(made / "masks" / record["pair"])) > 0
-        assert np.array_equal(mask, np.hypot(*field) > 0.192)
+        assert np.array_equal(mask, np.hypot(*field) > 192 * FIELD_THRESHOLD)
         assert 0.005 < np.hypot(*field).max() / 192 < 0.08
 
 

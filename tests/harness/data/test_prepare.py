@@ -256,10 +256,10 @@ def test_more_pairs_than_can_be_used_are_drawn_by_seed(
     assert "val 2 of 5" in made[0].source
 
 
-def test_unwritable_cache(tmp_path: Path) -> None:
+def test_unwritable_cache(tmp_path: Path, write_pairs: WritePairs) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserInputError, match="HARNESS_CACHE"):
-        prepared(None, tmp_path / "file")
+        prepared(write_pairs(tmp_path / "data"), tmp_path / "file")
 
 
 def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

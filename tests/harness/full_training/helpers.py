@@ -1,12 +1,15 @@
 """Helpers for tests of full trainings: configuration, a recording view, comparison of files."""
 
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
+from harness.cli.app import main
 from harness.config.train_config import TrainConfig
 from harness.full_training.view import (
     Event,
@@ -48,6 +51,26 @@ def make_config(folder: Path, pairs: Path, out: str = "out", **settings: Any) ->
         "run_dir": os.environ["TRAIN_TEST_RUNS"],
     }
     return TrainConfig.model_validate({**given, **settings})
+
+
+def die_halfway(folder: Path, words: list[str], environment: dict[str, str]) -> None:
+    """Run a command in `folder`, and kill this process halfway through a file of epoch two."""
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["harness", *words]
+    sys.stdout = sys.stderr = (folder / "printed.txt").open("w", buffering=1)
+    save, files = torch.save, 0
+
+    def dying(content: object, file: Path) -> None:
+        nonlocal files
+        files += 1
+        if files == 8:
+            file.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(content, file)
+
+    torch.save = dying
+    main()
 
 
 def weights(file: Path) -> dict[str, torch.Tensor]:

@@ -3,8 +3,7 @@
 import errno
 import os
 import signal
-import subprocess
-import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,14 @@ from harness.full_training.view import (
     Event,
     StageBegan,
 )
-from tests.harness.full_training.helpers import RecordingView, make_config, same, weights
+from tests.harness.full_training.helpers import (
+    RecordingView,
+    die_halfway,
+    make_config,
+    same,
+    weights,
+)
 from tests.harness.portraits import write_best
-
-ROOT = Path(__file__).parents[3]
-
-
-# Runs the command line, and kills itself halfway through writing a file of the second epoch.
-DYING = """
-import os, signal, torch
-from harness.cli.app import main
-
-save, files = torch.save, 0
-
-def dying(content, file):
-    global files
-    files += 1
-    if files == 8:
-        open(file, "wb").write(b"half")
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(content, file)
-
-torch.save = dying
-main()
-"""
 
 
 def test_a_training_killed_midway_gives_the_same_files_after_a_resume(
@@ -54,15 +37,15 @@ def test_a_training_killed_midway_gives_the_same_files_after_a_resume(
     words = ["--epochs", "2", "--epochs-decay", "2", "--check-every", "1", "--save-every", "2"]
     words += ["--weights", "random", "--device", "cpu", "--data", str(pairs)]
     words += ["--run-dir", str(run_dir)]
-    killed = subprocess.run(
-        [sys.executable, "-c", DYING, "train", "best.yaml", *words, "--out", "out"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
+    process = get_context("forkserver").Process(
+        target=die_halfway,
+        args=(tmp_path, ["train", "best.yaml", *words, "--out", "out"], dict(os.environ)),
     )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert "epoch    1" in killed.stdout
+    process.start()
+    process.join()
+    printed = (tmp_path / "printed.txt").read_text()
+    assert process.exitcode == -signal.SIGKILL, printed
+    assert "epoch    1" in printed
     assert len(list((tmp_path / "out").glob(".*.tmp"))) == 1
     view = RecordingView()
     train_fully(make_config(tmp_path, pairs), view)

@@ -1,18 +1,16 @@
 """What the driver decides when workers die, run short, are many, or are kept waiting."""
 
-import math
-import os
-import signal
 import time
 from pathlib import Path
 
 import driving
 import optuna
 import pytest
-from driving import Instant, make_plan, note_run, runs_of
+from driving import Instant, make_plan, runs_of
 from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import Heard, run, trials
+from wrong_once import Crowded, DiesLate, DiesWhenStopped
 
 import harness.search.search
 from benchmarks.simulated import SimulatedLauncher
@@ -20,7 +18,7 @@ from harness.console.events import Event, TrialEnded
 from harness.search.phases import SearchPhase
 from harness.search.stop_signals import StopSwitch
 from harness.trials.launchers.launcher import Died
-from harness.trials.messages import Answer, Report, Rung, TrialResult, TrialTask
+from harness.trials.messages import Answer, Rung, TrialTask
 from harness.trials.worker import Message, Prepare, Ready
 
 
@@ -29,35 +27,12 @@ def unmirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness.search.search, "open_tracker", lambda *_: NullTracker())
 
 
-class DiesWhenStopped(Instant):
-    """Trial 1 has no score the first time, and its worker dies as it is told to stop for that."""
-
-    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        if task.number == 1 and runs_of(self.plan.folder, 1) == 0:
-            note_run(self.plan, task)
-            assert not report(Rung(10, math.nan, {}, {}))
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().run(task, report)
-
-
 def test_a_trial_that_runs_again_is_judged_anew(tmp_path: Path) -> None:
     run(make_plan(tmp_path, budget=3), DiesWhenStopped)
     assert runs_of(tmp_path / "fake", 1) == 2
     again = trials(tmp_path)[1]
     assert again.state == TrialState.COMPLETE
     assert [rung["step"] for rung in again.user_attrs["rungs"]] == [10, 20, 30]
-
-
-class DiesLate(Instant):
-    """Trial 1's worker dies after its second rung, the first time."""
-
-    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        if task.number == 1 and runs_of(self.plan.folder, 1) == 0:
-            note_run(self.plan, task)
-            assert report(self.rung(task, 10))
-            assert report(self.rung(task, 20))
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().run(task, report)
 
 
 def test_a_trial_that_runs_again_passes_the_rungs_that_it_had_passed(
@@ -98,21 +73,6 @@ def test_a_lost_node_is_not_a_worker_that_cannot_start(
     outcome = harness.search.search.run_search(plan, Heard(stop), stop, Instant)
     assert launcher.again == {1, 2, 3, 4}
     assert outcome.counts == {"complete": 8}
-
-
-class Crowded(driving.Slow):
-    """Notes when each run begins and ends; trial 2 finds too little memory the first time."""
-
-    def run(self, task: TrialTask, report: Report) -> TrialResult | None:
-        file, begun = self.plan.folder / "times.txt", time.monotonic()
-        try:
-            if task.number == 2 and runs_of(self.plan.folder, 2) == 0:
-                note_run(self.plan, task)
-                raise MemoryError("16 GiB")
-            return super().run(task, report)
-        finally:
-            with file.open("a") as opened:
-                opened.write(f"{task.number} {begun} {time.monotonic()}\n")
 
 
 def test_a_trial_out_of_memory_runs_again_while_nothing_else_does(tmp_path: Path) -> None:

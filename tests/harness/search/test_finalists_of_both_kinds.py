@@ -1,10 +1,8 @@
 """A search of both kinds of generator: who is confirmed, and the two answers that it ends with."""
 
-import dataclasses
 import html
 import itertools
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import optuna
 import pytest
 import yaml
 from driving import Instant, make_plan
+from of_kinds import Behind, OfKinds, TornOfKinds, TornUnlucky, Unlucky, UnluckyAndGaudy
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from searching import remembered, run, trials, without_mlflow
 
@@ -24,7 +23,6 @@ from harness.search.publishing import study_note
 from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
 from harness.study.study import read_study
-from harness.trials.messages import Rung, TrialTask
 from reports.commands.recorded_paths import mark_of_warm_start
 from reports.commands.train_py import continue_from
 from reports.export.best_yaml import best_config
@@ -39,33 +37,6 @@ from tests.synthetic_studies import RECIPES, empty_study
 pytestmark = pytest.mark.usefixtures("unmirrored")
 
 NOOP = 0.21  # of the pictures held out
-
-
-class OfKinds(Instant):
-    """A generator that moves pixels scores `lift` more than one that repaints."""
-
-    lift = 0.4
-
-    def rung(self, task: TrialTask, step: int) -> Rung:
-        rung = super().rung(task, step)
-        moves = str(task.extras["netG"]).startswith("warp_")
-        scale = 0.3  # repainting stays below the picture as it is
-        return dataclasses.replace(rung, value=scale * rung.value + (self.lift if moves else 0))
-
-
-class TornOfKinds(OfKinds):
-    """Both values of a Pareto search are better where pixels are moved."""
-
-    def rung(self, task: TrialTask, step: int) -> Rung:
-        rung = super().rung(task, step)
-        tone = math.log(task.params.lambda_L1 / 10) / math.log(50)
-        far = 0 if str(task.extras["netG"]).startswith("warp_") else 2
-        parts = {"D": far + tone, "E": 0.1, "lpips": far + 1 - tone}
-        return dataclasses.replace(rung, components=parts)
-
-
-class Behind(OfKinds):
-    lift = -0.05
 
 
 def searched(folder: Path, runner: type[Instant] = OfKinds, **settings: Any) -> SearchOutcome:
@@ -137,15 +108,6 @@ def test_where_the_best_repaint_the_next_best_has_the_place(tmp_path: Path) -> N
     assert best_yaml(tmp_path)["as_is"]["trial"] == best_yaml(tmp_path)["trial"]
 
 
-class Unlucky(OfKinds):
-    """The recipe `warp` has the lowest score of all that move pixels."""
-
-    def rung(self, task: TrialTask, step: int) -> Rung:
-        rung = super().rung(task, step)
-        ours = (task.params.lambda_L1, task.params.lr) == (100, 2e-4)
-        return dataclasses.replace(rung, value=rung.value - 0.1 * ours)
-
-
 def test_the_recipe_that_moves_pixels_is_confirmed_though_others_lead(tmp_path: Path) -> None:
     searched(tmp_path, Unlucky)
     warp = number_of_recipe(tmp_path, "warp")
@@ -154,15 +116,6 @@ def test_the_recipe_that_moves_pixels_is_confirmed_though_others_lead(tmp_path: 
     study = read_study(tmp_path, "fake")
     assert [one.trial for one in choose(study, 3, "unet_128")[:3]] == [*best[:2], warp]
     assert choose(study, 1, "unet_128")[0].trial == best[0]
-
-
-class UnluckyAndGaudy(Unlucky):
-    """And it shifts the colours."""
-
-    def rung(self, task: TrialTask, step: int) -> Rung:
-        rung = super().rung(task, step)
-        ours = (task.params.lambda_L1, task.params.lr) == (100, 2e-4)
-        return dataclasses.replace(rung, components={**rung.components, "ciede2000": 5 + 3 * ours})
 
 
 def test_the_recipe_that_moves_pixels_is_no_finalist_where_it_breaks_a_guard(
@@ -324,17 +277,6 @@ def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
     assert as_is["trial"] in {trial.number for trial in unbeaten}
     kept = {path.name for path in (tmp_path / "fake" / "checkpoints").glob("t*.pth")}
     assert {f"t{trial.number:03d}_net_G.pth" for trial in unbeaten} <= kept
-
-
-class TornUnlucky(TornOfKinds):
-    """The recipe `warp` is off the front of a Pareto search."""
-
-    def rung(self, task: TrialTask, step: int) -> Rung:
-        rung = super().rung(task, step)
-        if (task.params.lambda_L1, task.params.lr) != (100, 2e-4):
-            return rung
-        worse = {key: rung.components[key] + 0.5 for key in ("D", "lpips")}
-        return dataclasses.replace(rung, components=rung.components | worse)
 
 
 def test_the_finalists_of_a_pareto_search_that_move_pixels_are_of_its_front(tmp_path: Path) -> None:
