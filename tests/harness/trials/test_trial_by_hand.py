@@ -30,7 +30,7 @@ SETTINGS = TRAIN.but(
     }
 )
 LEAST_SQUARES = TrialParams(
-    lambda_L1=60, lambda_perceptual=0, n_layers_D=2, gan_mode="lsgan", lr=2e-4
+    lambda_L1=60, lambda_perceptual=0, n_layers_D=2, gan_mode="lsgan", lr=1e-4
 )
 ENTROPY = LEAST_SQUARES.model_copy(
     update={"n_layers_D": 3, "gan_mode": "vanilla", "lambda_L1": 400}

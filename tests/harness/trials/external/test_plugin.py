@@ -131,12 +131,13 @@ def test_the_same_weights_restore_the_same_as_here(models: ModuleType, norm: str
 
 @pytest.mark.parametrize("gan_mode", ["lsgan", "vanilla"])
 def test_its_steps_are_ours(models: ModuleType, gan_mode: Any) -> None:
-    params = PARAMS.model_copy(update={"gan_mode": gan_mode})
+    """At a learning rate at which the rounding of some processors does not grow within steps."""
+    params = PARAMS.model_copy(update={"gan_mode": gan_mode, "lr": 1e-4})
     begun = trained_a_little().state_dict()
     ours = Pix2Pix.start(
         trained_a_little(), build_discriminator(SETTINGS, 2, 5), params, SETTINGS, None
     )
-    model = created(models, "--gan_mode", gan_mode)
+    model = created(models, "--gan_mode", gan_mode, "--lr", "0.0001")
     model.warp.load_state_dict(begun)
     model.netD.load_state_dict(build_discriminator(SETTINGS, 2, 5).state_dict())
     for number in range(3):
@@ -146,7 +147,7 @@ def test_its_steps_are_ours(models: ModuleType, gan_mode: Any) -> None:
         model.optimize_parameters()
         for name in model.loss_names:
             found = getattr(model, f"loss_{name}").item()
-            assert found == pytest.approx(float(wanted[name]), rel=1e-3), name
+            assert found == pytest.approx(float(wanted[name]), rel=1e-5), name
     learnt = {name: weight.detach() for name, weight in ours.generator.named_parameters()}
     assert_moved_alike(dict(model.warp.named_parameters()), learnt, begun)
 
