@@ -28,8 +28,8 @@ from harness.cli import (
 from harness.cli.misuse import MISUSE, correction
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
+from harness.console.signals import STOPPED_BY_USER, discard_unread, handled, interrupt, unread
 from harness.errors import HarnessError, disk_full, inline
-from harness.signals import STOPPED_BY_USER, discard_unread, handled, interrupt, unread
 from harness.study.urls import scrubbed
 
 # Errors about a path that the user chose, rather than bugs.

@@ -37,12 +37,12 @@ def run(
     """Compare, with a console view, and print the outcome."""
     import json
 
+    from harness.console.signals import STOPPED_BY_USER
     from harness.console.views import make_view
     from harness.search.comparison import plan_comparison
     from harness.search.result import as_data, confirmation, decision_lines, next_lines
     from harness.search.search import run_search
     from harness.search.stop_signals import StopSwitch
-    from harness.signals import STOPPED_BY_USER
     from harness.trials.launchers.local import import_for_workers
     from harness.trials.worker import trial_runner
 

@@ -78,10 +78,10 @@ def run(config: "SearchConfig", quiet: bool, as_json: bool) -> None:
     """Run the search with its console view, and print the outcome."""
     import json
 
+    from harness.console.signals import STOPPED_BY_USER
     from harness.console.views import make_view
     from harness.search.result import as_data, as_lines
     from harness.search.search import search
-    from harness.signals import STOPPED_BY_USER
 
     # Imports create many objects and no garbage: collect less often.
     gc.set_threshold(100_000)

@@ -29,9 +29,9 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Train with a console view, and print the outcome."""
+    from harness.console.signals import STOPPED_BY_USER
     from harness.full_training.train import last_lines, train_fully
     from harness.full_training.view import make_training_view
-    from harness.signals import STOPPED_BY_USER
 
     with closing(make_training_view()) as view:
         outcome = train_fully(config, view)

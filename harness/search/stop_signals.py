@@ -3,8 +3,8 @@
 import time
 from contextlib import AbstractContextManager
 
+from harness.console.signals import handled
 from harness.search.result import StopReason
-from harness.signals import handled
 
 
 class StopSwitch:

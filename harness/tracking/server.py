@@ -22,7 +22,7 @@ from harness.study.urls import sqlite_address
 from harness.tracking.client import AwayError, RefusedError, named_errors, quiet_client
 from harness.tracking.columns import VIEW, VIEW_TAG
 from harness.tracking.database import served
-from harness.warden import guarded
+from harness.trials.warden import guarded
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment

@@ -11,11 +11,11 @@ import striking
 from null_tracker import NullTracker
 
 import harness.search.search
+from harness.console.signals import STOPPED_BY_USER
 from harness.console.views import PlainView
 from harness.search.result import as_lines
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.signals import STOPPED_BY_USER
 from harness.trials.launchers.ray import connect
 
 

@@ -14,8 +14,8 @@ from checking import wait_until
 from PIL import Image
 from skimage.data import astronaut
 
+from harness.console.signals import STOPPED_BY_USER, STOPPING
 from harness.data.files.pair_folders import find_pairs
-from harness.signals import STOPPED_BY_USER, STOPPING
 
 PAIRS = 100
 COMMANDS = {

@@ -17,9 +17,9 @@ from optuna.trial import TrialState
 import harness.search.search
 from harness.config.settings import TrialPlan
 from harness.console.events import Event, TrialEnded
+from harness.console.signals import STOPPED_BY_USER
 from harness.console.views import View
 from harness.search.stop_signals import StopSwitch
-from harness.signals import STOPPED_BY_USER
 from harness.trials.messages import Report, TrialResult, TrialTask
 
 BUDGET = 20

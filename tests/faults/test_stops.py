@@ -19,7 +19,7 @@ from checking import (
 )
 from optuna.trial import TrialState
 
-from harness.signals import SECOND_AFTER, STOPPED_BY_USER
+from harness.console.signals import SECOND_AFTER, STOPPED_BY_USER
 
 
 def stop(

@@ -9,8 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TypeVar
 
+from harness.console.signals import kept_from_children
 from harness.errors import HarnessError
-from harness.signals import kept_from_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from harness.errors import DivergedError, HarnessError
 from harness.training.loop import Progress
 from harness.trials.devices import visible_device
-from harness.warden import TO_END, guarded
+from harness.trials.warden import TO_END, guarded
 
 LOOK_EVERY = 0.1  # seconds between polls of the program's files
 LAST_LINES = 3

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.settings import TrialPlan
+from harness.console.signals import kept_from_children
 from harness.errors import UserInputError
-from harness.signals import kept_from_children
 from harness.trials.launchers.launcher import Died
 from harness.trials.worker import Message, Order, RunnerFactory, serve
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from planting import WritePairs
 
+from harness.console.signals import STOPPING
 from harness.data.check.check import check, measure_all
 from harness.data.check.mend import mend
 from harness.data.files.new_folder import new_folder
 from harness.data.files.pair_folders import find_pairs
 from harness.data.synthesis.make_pairs import MakePlan, make_pairs
 from harness.errors import UserInputError
-from harness.signals import STOPPING
 
 InProcess = Callable[..., tuple[int, str, str]]
 Writer = Callable[[Path], object]

@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.signals import STOPPED_BY_USER
+from harness.console.signals import STOPPED_BY_USER
 
 COMMAND = """
 import sys
 from time import sleep
 from harness.data.files.processes import parallel_map
-from harness.signals import handled, interrupt
+from harness.console.signals import handled, interrupt
 
 if __name__ == "__main__":
     try:

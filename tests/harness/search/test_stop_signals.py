@@ -15,9 +15,9 @@ from searching import Heard
 
 import harness.search.search
 from harness.console.events import Stopping
+from harness.console.signals import SECOND_AFTER, STOPPED_BY_USER
 from harness.search.result import StopReason
 from harness.search.stop_signals import StopSwitch
-from harness.signals import SECOND_AFTER, STOPPED_BY_USER
 
 
 class ExitedError(Exception):
@@ -32,8 +32,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def leave(code: int) -> None:
         raise ExitedError(code)
 
-    monkeypatch.setattr("harness.signals.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("harness.signals.os._exit", leave)
+    monkeypatch.setattr("harness.console.signals.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("harness.console.signals.os._exit", leave)
     return now
 
 
@@ -133,7 +133,7 @@ def test_a_library_that_swallows_exceptions_while_it_is_imported_does_not_go_on(
         "    print('swallowed')\n"
     )
     code = (
-        "from harness.signals import handled, interrupt\n"
+        "from harness.console.signals import handled, interrupt\n"
         "with handled(interrupt):\n"
         "    import library\n"
     )

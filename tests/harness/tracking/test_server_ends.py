@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.tracking.server import quiet_environment
-from harness.warden import guarded
+from harness.trials.warden import guarded
 
 ROOT = Path(__file__).parents[3]
 

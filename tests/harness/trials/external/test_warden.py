@@ -15,10 +15,10 @@ from test_external import followed
 
 from harness.config.profiles import QUICK
 from harness.config.settings import Repository
+from harness.console.signals import kept_from_children
 from harness.data.pairs.pair_set import Dataset
 from harness.errors import HarnessError, UserInputError
 from harness.paths import StudyPaths
-from harness.signals import kept_from_children
 from harness.trials.external.external_trial import train_with
 from harness.trials.external.process import MARK, end_left_over, follow
 from harness.trials.messages import TrialTask
