@@ -217,7 +217,7 @@ def over_warp(finals: Finalists, winner: FinalistRow, say: Translate) -> str:
     if lead.low > 0:
         return say("over_warp_better", **size_of_lead(lead)[1])
     ends = {"low": unsigned(lead.low), "high": unsigned(lead.high)}
-    return say("over_warp_undecided", difference=signed(lead.mean), **ends)
+    return say("over_warp_undecided", signed=signed(lead.mean), **ends)
 
 
 def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
@@ -338,8 +338,8 @@ def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:
     found = "better" if low > 0 else "worse" if high < 0 else "undecided"
     if found == "worse":
         low, high = -high, -low
-    size = signed(lead.mean) if found == "undecided" else unsigned(abs(lead.mean))
-    return found, {"difference": size, "low": unsigned(low), "high": unsigned(high)}
+    size = {"difference": unsigned(abs(lead.mean)), "signed": signed(lead.mean)}
+    return found, size | {"low": unsigned(low), "high": unsigned(high)}
 
 
 def how_confirmed(finals: Finalists) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def test_what_is_no_better_than_doing_nothing_is_not_kept_before_an_unsure_leade
         "doing nothing"
     )
     assert found.why == (
-        "It leads the recommended setting by +0.1000 (95 % interval -0.5000 to 0.7000, over 3 "
+        "It leads the recommended setting by 0.1000 (95 % interval -0.5000 to 0.7000, over 3 "
         "fresh seeds and 12 pairs that the search never saw). It scores 0.3900, the picture "
         "returned unchanged 0.3500."
     )
