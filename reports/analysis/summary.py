@@ -25,6 +25,7 @@ from reports.record.queries import (
     score_of,
     settings_of,
     sign_of,
+    trial_of_row,
     trials_by_score,
     trials_of,
     tries_both_kinds,
@@ -109,6 +110,7 @@ class Summary:
     Attributes:
         sign: 1 where a higher score is better, -1 where a lower one is.
         winner: see `winning_trial`.
+        best_other: the best of the other finalists, where the recommended setting is the winner.
         baseline: the guide's recommended setting.
         problem: the guide's setting that blurs.
         as_is: the best for an unchanged train.py; None where that is no question of its own.
@@ -125,6 +127,7 @@ class Summary:
     counts: Counter[str]
     budget: int | None
     winner: Standing | None
+    best_other: Standing | None
     baseline: Standing | None
     problem: Standing | None
     as_is: Standing | None
@@ -159,6 +162,7 @@ def summarise(study: Study) -> Summary:
         counts=counts_of(study),
         budget=setup.budget if setup else None,
         winner=standing(best) if best else None,
+        best_other=best_other(study, best),
         baseline=standing(recommended) if recommended else None,
         problem=standing(problem) if problem else None,
         as_is=standing(as_is) if as_is else None,
@@ -194,6 +198,15 @@ def standing(trial: FrozenTrial) -> Standing:
         components=record.components,
         seconds=record.seconds,
     )
+
+
+def best_other(study: Study, winner: FrozenTrial | None) -> Standing | None:
+    finals = StudyRecord.of(study).finalists
+    if not (finals and winner and TrialRecord.of(winner).recipe == RECOMMENDED):
+        return None
+    others = (row for row in finals.of_search if row.trial != winner.number)
+    best = next(others, None)
+    return standing(trial_of_row(study, best)) if best else None
 
 
 def alike(study: Study) -> list[FrozenTrial]:

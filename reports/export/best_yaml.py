@@ -172,11 +172,9 @@ def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Final
     finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
     found = finals and decided(finals, sign_of(study), is_pareto(study))
-    if not (finals and found):
-        return None, None
-    if winner and trial.number == winner.number:
-        return finals, finals if found[0].everyone else finals.as_is
-    if finals.as_is and finals.as_is.difference and as_is and trial.number == as_is.number:
+    if finals and winner and trial.number == winner.number:
+        return finals, finals if not found or found[0].everyone else finals.as_is
+    if finals and finals.as_is and as_is and trial.number == as_is.number:
         return finals, finals.as_is
     return None, None
 

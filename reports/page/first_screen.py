@@ -57,7 +57,7 @@ def setting_name(name: str | None, say: Translate) -> str:
 def name_of(one: Standing, summary: Summary, decision: Decision, say: Translate) -> str:
     """A trial as a reader knows it: its part in the study, and its recipe or number."""
     own = setting_name(one.recipe or trial_name(one.trial), say)
-    if one == summary.winner:
+    if one == summary.winner and decision.verb != "keep":
         part = say("winner" if decision.verb in ("use", "choose") else "leader")
         return f"{part}: {own}"
     return say("as_is_short") + f": {own}" if one == summary.as_is else own
@@ -65,7 +65,8 @@ def name_of(one: Standing, summary: Summary, decision: Decision, say: Translate)
 
 def chief_of(summary: Summary) -> list[Standing]:
     """The trials of the first screen, the winner first, each once."""
-    candidates = (summary.winner, summary.as_is, summary.baseline, summary.problem)
+    standings = (summary.winner, summary.best_other, summary.as_is, summary.baseline)
+    candidates = (*standings, summary.problem)
     return list({one.trial: one for one in candidates if one is not None}.values())
 
 

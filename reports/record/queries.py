@@ -160,13 +160,14 @@ def sign_of(study: Study) -> int:
 def winning_trial(study: Study) -> FrozenTrial | None:
     """The trial that the finalists' runs decided for; before that, or without, the best trial.
 
-    The best finalist that the search tried, where it did not try the decided setting.
+    The best finalist that the search tried, where it did not try the decided setting, or where
+    nothing could be compared.
     """
     finals = StudyRecord.of(study).finalists
-    found = finals and decided(finals, sign_of(study), is_pareto(study))
-    if not (finals and found and finals.of_search):
+    if not (finals and finals.of_search):
         return best_trial(study)
-    row = found[0].setting
+    found = decided(finals, sign_of(study), is_pareto(study))
+    row = found[0].setting if found else finals.of_search[0]
     if row.trial is None or is_pareto(study):
         row = finals.of_search[0]
     return trial_of_row(study, row)
@@ -196,9 +197,10 @@ def as_is_trial(study: Study) -> FrozenTrial | None:
     if not tries_both_kinds(study):
         return None
     finals = StudyRecord.of(study).finalists
-    found = finals and decided(finals, sign_of(study), is_pareto(study))
-    if finals and found and finals.as_is and finals.as_is.difference:
-        for row in [(found[1] or found[0]).setting, *finals.of_search]:
+    if finals and finals.as_is:
+        found = decided(finals, sign_of(study), is_pareto(study))
+        first = [(found[1] or found[0]).setting] if found else []
+        for row in [*first, *finals.of_search]:
             if row.trial is not None and not row.moves:
                 return trial_of_row(study, row)
     return next(iter(repainting_by_score(study)), None)

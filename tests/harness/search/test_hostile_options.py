@@ -188,7 +188,7 @@ def test_names_of_others_do_not_command_the_terminal(capsys: pytest.CaptureFixtu
     view.show(Note(f"a note of {ESCAPE}"))
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
-    assert shown.startswith("Study [red]\\x1b[31m: 1 trials")
+    assert shown.startswith("Study [red]\\x1b[31m: 1 trial")
     assert SearchConfig(study="[red]얼굴 🙂").study == "[red]얼굴 🙂"
 
 
@@ -199,7 +199,7 @@ def test_a_live_view_takes_names_as_text() -> None:
     view.show(Opened("[bold]mine", 1, 0, "quick", "cpu", 1, "random", "\x1b]0;owned", "runs"))
     view.show(Note("[red]a note\x9b"))
     view.close()
-    assert "Study [bold]mine: 1 trials" in out.getvalue()
+    assert "Study [bold]mine: 1 trial" in out.getvalue()
     assert "[red]a note\\x9b" in out.getvalue()
     assert "\x1b]0;" not in out.getvalue()
 

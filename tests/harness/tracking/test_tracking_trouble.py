@@ -234,7 +234,7 @@ def test_a_store_that_does_not_open_loses_nothing_and_its_reason_is_logged(
         f"MLflow takes nothing now ({reason}). What waits for it is kept in {tmp_path}/out and "
         "delivered later."
     )
-    assert "1 entries wait" in said[1]
+    assert "1 entry waits" in said[1]
     assert f"MLflow takes nothing now: {reason}" in caplog.messages
     faults = [record for record in caplog.records if record.exc_info]
     assert bool(faults) == isinstance(fault, TypeError)

@@ -13,7 +13,7 @@ from reports.analysis.decision import Decision, Verb, decide
 from reports.analysis.summary import standing, summarise
 from reports.export.best_yaml import best_config
 from reports.page.dot_chart import Dots
-from reports.page.first_screen import name_of, progress, remarks, scores
+from reports.page.first_screen import name_of, progress, remarks, scores, setting_name
 from reports.page.report import render, write_report
 from reports.texts.translations import LANGUAGES, translator
 from tests.reports.page.parsed_page import HOSTILE, Page
@@ -157,7 +157,7 @@ def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs()
     rows = shown.rows
     assert rows[0].chosen
     assert [row.label for row in rows] == [
-        "Leader: Guide's recommended",
+        "Guide's recommended",
         "Guide's blurring",
         "Warm start",
     ]
@@ -167,13 +167,13 @@ def test_a_winner_that_the_guide_recommends_is_shown_beside_the_one_that_blurs()
 
 @pytest.mark.parametrize(
     ("verb", "part"),
-    [("use", "Winner"), ("choose", "Winner"), ("try", "Leader"), ("keep", "Leader")],
+    [("use", "Winner: "), ("choose", "Winner: "), ("try", "Leader: "), ("keep", "")],
 )
 def test_only_what_is_to_be_used_or_chosen_is_called_the_winner(verb: Verb, part: str) -> None:
     summary, say = summarise(make_study(12)), translator("en")
     assert summary.winner is not None
     found = name_of(summary.winner, summary, Decision(verb, summary.winner.trial, ""), say)
-    assert found.startswith(f"{part}: ")
+    assert found == part + setting_name(summary.winner.recipe, say)
 
 
 def test_what_a_reader_must_know_beside_the_decision() -> None:

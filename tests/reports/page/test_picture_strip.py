@@ -102,13 +102,16 @@ def without_recipe(name: str, study: optuna.Study) -> optuna.Study:
 
 def test_a_setting_that_is_kept_is_marked_and_what_led_is_no_winner(tmp_path: Path) -> None:
     study = make_study(12, finalists=finals_of(-0.01, 0.03))
+    other = summarise(study).best_other
+    assert other is not None
+    assert other.trial == 3
     strip = shown_of(study, panels_of(tmp_path, 0, 3, 6)).strip
     assert [cell.view.key for cell in strip if cell.chosen] == ["t006"]
     assert [cell.view.name for cell in strip] == [
         "Retouched (input)",
         "Guide's blurring",
+        "Deeper discriminator",
         "Guide's recommended",
-        "Leader: Deeper discriminator",
         "Original",
     ]
 
