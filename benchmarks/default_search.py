@@ -7,7 +7,8 @@ else should run meanwhile. The verdicts are of the pairs held out: how far the b
 best with train.py as it is, lie above the guide's recommended setting, with 95 % intervals, and
 what returning the picture unchanged scores there; and how far the best lies above the recipe
 `warp`, which is a finalist too. A remedy leads by an interval above zero and scores more than the
-unchanged picture. A seed that is run again replaces its own result alone.
+unchanged picture. A seed that is run again replaces its own result alone. Another processor rounds
+in another way, and gets a file of its own by --name.
 """
 
 import argparse
@@ -70,9 +71,12 @@ def as_text(lead: dict[str, float] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--name", default="default_search")
     asked = parser.parse_args()
-    file = result_file("default_search")
+    file, machine = result_file(asked.name), describe_machine("cpu")
     kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    if kept and kept["machine"]["device"] != machine["device"]:
+        parser.error(f"{file} is of another processor: give another --name")
     found = {each["seed"]: each for each in kept.get("searches", ())}
     for seed in asked.seeds:
         with tempfile.TemporaryDirectory() as folder:
@@ -85,11 +89,11 @@ def main() -> None:
             flush=True,
         )
         kept = {
-            "machine": describe_machine("cpu"),
+            "machine": machine,
             "command": COMMAND.format(seed="N"),
             "searches": [found[each] for each in sorted(found)],
         }
-        save_result("default_search", kept)
+        save_result(asked.name, kept)
 
 
 if __name__ == "__main__":
