@@ -304,7 +304,7 @@ COMMON = {
 
 @pytest.mark.timeout(900)
 class TestAnyOrder(AnyOrder.TestCase):  # type: ignore[misc]
-    settings = settings(max_examples=45, stateful_step_count=5, **COMMON)
+    settings = settings(max_examples=85, stateful_step_count=5, **COMMON)
 
 
 @pytest.mark.slow

@@ -184,7 +184,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.timeout(900)
 class TestAnyOrderMirrored(AnyOrderMirrored.TestCase):  # type: ignore[misc]
-    settings = settings(max_examples=10, stateful_step_count=5, **COMMON)
+    settings = settings(max_examples=15, stateful_step_count=5, **COMMON)
 
 
 @pytest.mark.slow
