@@ -95,8 +95,8 @@ class BoundarySharpness:
         ]
         if not any(bool(part.has_core.any()) for part in parts):
             raise NothingToScoreError(
-                f"No picture has a warped region of at least "
-                f"{SMALLEST_CORE:.2%} of its area: there is nothing to score."
+                f"No picture has a warped region of at least {SMALLEST_CORE:.2%} of its area: "
+                "there is nothing to score."
             )
         return SetScorer(reference.names, tuple(reference.targets.shape), parts, size)
 

@@ -156,7 +156,7 @@ def compared(finals: Finalists, lead: Interval, say: Translate) -> Decision:
 def confirmed(
     study: Study,
     finals: Finalists,
-    decided: Decided,
+    result: Decided,
     say: Translate,
     where: Where,
     beside: bool = False,
@@ -166,9 +166,9 @@ def confirmed(
     Args:
         beside: it stands beside the decision about all, which names the seeds and pairs.
     """
-    verb, setting, one = decided.verb, decided.setting, decided.challenger.name
-    found, size = size_of_lead(decided.lead)
-    best = decided.best if verb == "keep" else setting
+    verb, setting, one = result.verb, result.setting, result.challenger.name
+    found, size = size_of_lead(result.lead)
+    best = result.best if verb == "keep" else setting
     reach = reach_of(best, finals.noop, sign_of(study))
     blur = measures_blur(study)
     in_short = settings_in_line(study, setting.params, say)
@@ -194,9 +194,9 @@ def confirmed(
     )
     if verb == "use":
         why += over_warp(finals, setting, say)
-    if decided.baseline.diverged and not beside:
+    if result.baseline.diverged and not beside:
         runs = len(finals.seeds)
-        why += say("baseline_diverged", failed=runs - decided.baseline.repeats, runs=runs)
+        why += say("baseline_diverged", failed=runs - result.baseline.repeats, runs=runs)
     return Decision(
         verb,
         setting.trial,

@@ -65,8 +65,13 @@ def name_of(one: Standing, summary: Summary, decision: Decision, say: Translate)
 
 def chief_of(summary: Summary) -> list[Standing]:
     """The trials of the first screen, the winner first, each once."""
-    standings = (summary.winner, summary.best_other, summary.as_is, summary.baseline)
-    candidates = (*standings, summary.problem)
+    candidates = (
+        summary.winner,
+        summary.best_other,
+        summary.as_is,
+        summary.baseline,
+        summary.problem,
+    )
     return list({one.trial: one for one in candidates if one is not None}.values())
 
 

@@ -39,7 +39,7 @@ RECORD = "made.jsonl"
 OURS = (frozenset({RECORD}), frozenset({"study.json", "driver.lock"}), frozenset({"training.yaml"}))
 ARTIFACTS, BESIDE = "mlflow-artifacts", "mlflow.db"
 VAL_EVERY = 5
-# As `objectives.masks.FIELD_THRESHOLD`, which each process would import torch for.
+# `objectives.masks.FIELD_THRESHOLD`, for which each process would import torch; a test compares.
 MOVED = 0.001
 # Stronger compression would take as long as the rest of making a pair.
 QUICK_PNG = 3

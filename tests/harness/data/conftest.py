@@ -16,22 +16,6 @@ from harness.data.pairs.built_in import built_in_pairs
 from harness.data.pairs.pair_set import PairSet
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quicker() -> Iterator[None]:
-    """One process, which is quicker for few pairs; and each pair's optical flow is found once.
-
-    Most tests are of the same pairs, and flow is most of their time.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness.data.files.processes, "available_cores", lambda: 1)
-        for module, name in (
-            (objectives.masks, "moving"),
-            (harness.data.check.facts, "estimated_displacement"),
-        ):
-            patch.setattr(module, name, once(getattr(module, name)))
-        yield
-
-
 def once(find: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     """The same, which finds what belongs to two pictures once."""
     known: dict[Any, np.ndarray] = {}
@@ -43,6 +27,23 @@ def once(find: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
         return known[key].copy()
 
     return found
+
+
+MOVING = once(objectives.masks.moving)
+DISPLACEMENT = once(harness.data.check.facts.estimated_displacement)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quicker() -> Iterator[None]:
+    """One process, which is quicker for few pairs; and each pair's optical flow is found once.
+
+    Most tests are of the same pairs, and flow is most of their time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.data.files.processes, "available_cores", lambda: 1)
+        patch.setattr(objectives.masks, "moving", MOVING)
+        patch.setattr(harness.data.check.facts, "estimated_displacement", DISPLACEMENT)
+        yield
 
 
 @pytest.fixture(scope="session")
