@@ -102,7 +102,7 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     small = plan.trial_plan.model_copy(
         update={
             "train": plan.trial_plan.train.model_copy(update=SMALL),
-            "external": plan.trial_plan.external.model_copy(update={"silence": 2.0}),
+            "external": plan.trial_plan.external.model_copy(update={"silence": 4.0}),
         }
     )
     outcome = run_search(
@@ -114,7 +114,7 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     trials = study.get_trials(deepcopy=False)
     reasons = {t.number: t.user_attrs["reason"] for t in trials if t.state == TrialState.FAIL}
     assert "the card fell off the bus" in reasons[1]
-    assert "hung: nothing new for 2 s: " in reasons[2]
+    assert "hung: nothing new for 4 s: " in reasons[2]
     assert "End of epoch 1" in reasons[2]
     assert "ended without 2_net_G.pth" in reasons[3]
     assert "exit code 2" in reasons[5]
