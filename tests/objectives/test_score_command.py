@@ -167,13 +167,15 @@ def test_found_masks_are_cached_and_damaged_ones_are_found_again(
     assert score(*words).code == 0
     assert asked == []
     assert (folder / "out.json").read_text() == first
-    for file in (cache / "masks").iterdir():
-        file.write_bytes(file.read_bytes()[:40])
     with Image.open(folder / "input" / "face 0.png") as picture:
         other = Image.fromarray(255 - np.asarray(picture))
     other.save(folder / "input" / "face 0.png")
     assert score(*words).code == 0
-    assert len(asked) == 6
+    assert len(asked) == 1  # another retouching of the same original
+    for file in (cache / "masks").iterdir():
+        file.write_bytes(file.read_bytes()[:40])
+    assert score(*words).code == 0
+    assert len(asked) == 7
     again, before = (json.loads(text) for text in ((folder / "out.json").read_text(), first))
     for found, row in zip(again["images"][1:], before["images"][1:], strict=True):
         assert_same(found, row)

@@ -238,7 +238,7 @@ def test_only_what_moves_is_softened_unless_all_is() -> None:
     # In the middle of the stroke it is the Gaussian itself.
     blurred = gaussian_filter(astronaut.astype(float), (1, 1, 0))
     assert np.abs(local[110, 128] - blurred[110, 128]).max() <= 0.5
-    everywhere = softened(astronaut, field, 1.0, 1.0)
+    everywhere = apply_traces(Traces(1.0, 1.0, None), astronaut, field)
     assert np.abs(everywhere - blurred).max() <= 0.5
     assert np.array_equal(softened(astronaut, field, 0.0), astronaut)
 
