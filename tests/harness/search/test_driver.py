@@ -1,5 +1,7 @@
 """What the driver decides when workers die, run short, are many, or are kept waiting."""
 
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 
@@ -110,6 +112,36 @@ def test_ctrl_c_is_heard_while_trials_are_handed_out(
     assert outcome.stopped == "user"
     assert len(launcher.running) == 3
     assert outcome.counts == {"waiting": 8}  # the guide's recipes, three of them put back
+
+
+class Reading(SimulatedLauncher):
+    """Reads in the database, at the moment in which a worker is given a trial, what it has."""
+
+    def __init__(self, folder: Path, database: Path) -> None:
+        super().__init__(folder, b"")
+        self.database = database
+        self.on_record: dict[int, bool] = {}
+
+    def send(self, number: int, order: TrialTask | Prepare | Answer) -> None:
+        super().send(number, order)
+        if isinstance(order, TrialTask):
+            with contextlib.closing(sqlite3.connect(self.database)) as record:
+                query = (
+                    "SELECT param_name FROM trial_params JOIN trials USING (trial_id)"
+                    " WHERE trials.number = ?"
+                )
+                names = {name for (name,) in record.execute(query, (order.number,))}
+            self.on_record[order.number] = names >= {"lambda_L1", "lr", "gan_mode"}
+
+
+def test_a_trial_is_on_record_before_a_worker_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, stop = make_plan(tmp_path, budget=3), StopSwitch(None)
+    launcher = Reading(plan.trial_plan.folder, tmp_path / "optuna.db")
+    monkeypatch.setattr(harness.search.search, "make_launcher", lambda *_: launcher)
+    harness.search.search.run_search(plan, Heard(stop), stop, Instant)
+    assert launcher.on_record == dict.fromkeys(range(3), True)
 
 
 def test_a_trial_is_not_hung_because_the_driver_was_busy(
