@@ -4,7 +4,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from driving import Instant, make_plan
+from driving import Instant, make_plan, with_setup
 from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import remembered, run, trials
@@ -71,6 +71,15 @@ def test_the_weights_that_are_kept_are_of_the_winner_s_first_run(
     searched = {trial.user_attrs["seed"] for trial in trials(tmp_path)}
     assert searched == {5}
     assert not searched & {each.user_attrs["seed"] for each in runs}
+
+
+@pytest.mark.usefixtures("unmirrored")
+def test_the_lowest_finalist_wins_where_an_objective_is_minimised(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, budget=24, finalists=2, repeats=2)
+    outcome = run(with_setup(plan, direction="minimize", worst_score=7.0))
+    assert outcome.finalists is not None
+    means = {row.name: row.mean for row in outcome.finalists.rows}
+    assert means[outcome.finalists.winner] == min(means.values()) < max(means.values())
 
 
 @pytest.mark.usefixtures("unmirrored")
