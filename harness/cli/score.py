@@ -156,7 +156,7 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     components = figures["components"]
     console.print(
         f"[bold]{escape(printable(figures['objective']))} {number(figures['score'])}[/bold]  "
-        f"({direction}; "
+        f"({'higher' if direction == 'maximize' else 'lower'} is better; "
         f"{figures['n_scored']} of {quantity(figures['n'], 'picture')} scored; median "
         f"{number(components['median'])}, worst tenth {number(components['worst_tenth'])}; "
         f"weights: {figures['weights']})"
