@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, is_folder, list_pictures, no_remark
+from harness.data.files.listing import (
+    SUFFIXES,
+    Remark,
+    account_of,
+    is_folder,
+    list_pictures,
+    no_remark,
+)
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
 from harness.data.files.picture_reading import Picture, opened_picture, read_picture
 from harness.data.files.picture_writing import write_like
@@ -155,6 +162,11 @@ def targets_of(
     pictures: Sequence[Path], out: Path, save_field: bool = False
 ) -> tuple[dict[Path, Path], list[str]]:
     """The output file of each picture, and the ignored files of the folders."""
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        raise UserInputError(
+            f"{inline(out)} looks like a picture, but --out is the folder for the results: name a "
+            "folder."
+        )
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed_over: list[str] = []
@@ -167,6 +179,8 @@ def targets_of(
         root = entry if folder else entry.parent
         for file in files:
             target = out / file.relative_to(root)
+            if targets.get(file) == target:  # named twice
+                continue
             if file.absolute() == target.absolute():
                 raise UserInputError(
                     f"{inline(file)} would be written over: choose another folder with --out DIR."

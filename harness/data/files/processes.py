@@ -3,13 +3,14 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TypeVar
 
 from harness.console.signals import kept_from_children
+from harness.data.files.listing import Remark
 from harness.errors import HarnessError
 
 Item = TypeVar("Item")
@@ -59,6 +60,14 @@ def parallel_map(
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def counted(items: Iterable[Item], total: int, done: str, remark: Remark) -> Iterator[Item]:
+    """The items, with a remark on how many of `total` are `done`, at most ten times in all."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number < total and number % max(10, total // 10) == 0:
+            remark(f"{number} of {total} {done}.")
 
 
 def end_with_parent() -> None:

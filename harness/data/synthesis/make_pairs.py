@@ -18,7 +18,7 @@ from harness.data.files.listing import Remark, account_of, list_pictures, name_o
 from harness.data.files.new_folder import new_folder
 from harness.data.files.pair_folders import Split
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
-from harness.data.files.processes import parallel_map
+from harness.data.files.processes import counted, parallel_map
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
@@ -113,10 +113,8 @@ def make_pairs(
             (aside / RECORD).open("w", encoding="utf-8") as record,
             closing(parallel_map(make_one, entries, processes)) as lines,
         ):
-            for done, line in enumerate(lines, 1):
+            for line in counted(lines, pairs, "pairs are made", remark):
                 record.write(line + "\n")
-                if done < pairs and done % max(10, pairs // 10) == 0:
-                    remark(f"{done} of {pairs} pairs are made.")
     return plan.out
 
 

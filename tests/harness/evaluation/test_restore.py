@@ -92,7 +92,9 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
     (folder / "p0" / "c.heic").touch()
     for _ in range(2):  # what was restored into the folder before is no input
         remarks: list[str] = []
-        written = list(restore_pictures(checkpoint, [folder], out, "cpu", remarks.append))
+        twice = [folder, folder / "b.png"]
+        written = list(restore_pictures(checkpoint, twice, out, "cpu", remarks.append))
+        assert len(written) == 3
         names = {file.relative_to(out).as_posix() for file in written}
         assert names == {"p0/a.png", "p1/a.png", "b.png"}
         assert len(remarks) == 1
@@ -340,3 +342,6 @@ class TestRefusals:
         with pytest.raises(UserInputError, match="written over"):
             list(restore_pictures(checkpoint, [file], tmp_path, "cpu"))
         assert file.read_bytes() == before
+        with pytest.raises(UserInputError, match=r"new\.png looks like a picture, but --out is"):
+            list(restore_pictures(checkpoint, [file], tmp_path / "new.png", "cpu"))
+        assert not (tmp_path / "new.png").exists()
