@@ -19,7 +19,10 @@ WORST = 5
 
 
 def score(
-    pred: Annotated[Path | None, typer.Option(help="Restored pictures.")] = None,
+    pred: Annotated[
+        Path | None,
+        typer.Option(help="Restored pictures; those of --input show what doing nothing scores."),
+    ] = None,
     target: Annotated[Path | None, typer.Option(help="Their originals.")] = None,
     mask: Annotated[
         Path | None, typer.Option(help="Masks, white where a picture was warped.")

@@ -21,11 +21,16 @@ from harness.data.files.listing import (
     no_remark,
 )
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
-from harness.data.files.picture_reading import Picture, opened_picture, read_picture
+from harness.data.files.picture_reading import (
+    Picture,
+    halves_alike,
+    opened_picture,
+    read_picture,
+)
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import save_flo
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 from harness.evaluation.padding import padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, sole_writer, write_aside
@@ -56,16 +61,20 @@ class Restorer:
     device: torch.device
     bits: int
 
-    def check(self, file: Path) -> None:
+    def check(self, file: Path) -> bool:
         """Reject a picture that `restored` cannot restore.
+
+        Returns:
+            Whether it looks like a pair side by side.
 
         Raises:
             UserInputError: it cannot be read, or not without loss where nothing moves.
         """
-        read_picture(file, self.bits)
+        picture = read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
             with opened_picture(file) as opened:
                 refuse_lossy(opened, file)
+        return halves_alike(picture)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
         """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
@@ -97,7 +106,7 @@ def restore_pictures(
     yield each file as it is written. Unreadable pictures are skipped, and reported at the end.
 
     Args:
-        remark: receives sentences about ignored files and a guessed bit depth.
+        remark: receives sentences about ignored files, a guessed bit depth, and pairs side by side.
         save_field: also write the displacement of each picture, as NAME.flo.
 
     Raises:
@@ -120,9 +129,16 @@ def restore_pictures(
             remark(sentence)
     restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
     refused: dict[Path, UserInputError] = {}
+    double: list[Path] = []
     for file in targets:
         with noting(file, refused):
-            restorer.check(file)
+            double += [file] if restorer.check(file) else []
+    if double:
+        remark(
+            f"In {len(double)} of {quantity(len(targets), 'picture')} (first {inline(double[0])}) "
+            "both halves show the same, as in a pair side by side: each is restored as one "
+            "picture; give the retouched halves alone."
+        )
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):
             for file in [file for file in targets if file not in refused]:

@@ -101,6 +101,18 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
         assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
 
 
+def test_pairs_side_by_side_are_remarked_on(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    half = np.asarray(Image.open(write_picture(tmp_path / "in" / "a.png", 40, 40)))
+    Image.fromarray(np.hstack([half, half // 2])).save(tmp_path / "in" / "b.png")
+    Image.new("RGB", (40, 40)).save(tmp_path / "in" / "flat.png")
+    said: list[str] = []
+    folder, out = tmp_path / "in", tmp_path / "out"
+    assert len(list(restore_pictures(checkpoint, [folder], out, "cpu", said.append))) == 3
+    [remark] = said
+    assert remark.startswith(f"In 1 of 3 pictures (first {folder / 'b.png'}) both halves")
+
+
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
     checkpoint = write_checkpoint(tmp_path / "net.pth")
     name = "초상.png".encode("cp949")
