@@ -1,7 +1,7 @@
 """Score folders of results: match their pictures, read and score them in batches."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +28,7 @@ from harness.data.files.picture_reading import (
     opened_picture,
     read_picture,
 )
+from harness.data.files.processes import counted
 from harness.data.pairs.mask_cache import found_mask
 from harness.errors import UserInputError, inline
 from harness.training.precision import full_float32
@@ -200,7 +201,7 @@ def score_files(
 
     Args:
         region: the method to find the region of a picture without a mask.
-        remark: receives a sentence about a guessed bit depth.
+        remark: receives sentences about a guessed bit depth, and how far it is.
 
     Raises:
         UserInputError: a picture cannot be read, its files differ in size, or there is nothing to
@@ -209,15 +210,18 @@ def score_files(
     bits = Bits.of(files)
     for sentence in {depth_remark(bits.restored), depth_remark(bits.others)} - {""}:
         remark(sentence)
-    rows: dict[str, dict[str, float | str]] = {}
     by_size: dict[tuple[int, int], list[PictureFiles]] = defaultdict(list)
     for one in files:
         by_size[picture_size(one)].append(one)
-    for (width, height), same in by_size.items():
-        step = max(1, BATCH_PIXELS // (width * height))
-        for start in range(0, len(same), step):
-            batch = same[start : start + step]
-            rows |= {str(row["name"]): row for row in score_batch(batch, objective, region, bits)}
+
+    def scored() -> Iterator[dict[str, float | str]]:
+        for (width, height), same in by_size.items():
+            step = max(1, BATCH_PIXELS // (width * height))
+            for start in range(0, len(same), step):
+                yield from score_batch(same[start : start + step], objective, region, bits)
+
+    told = counted(scored(), len(files), "pictures are scored", remark)
+    rows = {str(row["name"]): row for row in told}
     try:
         score = aggregate([rows[file.name] for file in files], objective.direction)
     except NothingToScoreError as error:

@@ -12,13 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, is_folder, list_pictures, no_remark
+from harness.data.files.listing import (
+    SUFFIXES,
+    Remark,
+    account_of,
+    is_folder,
+    list_pictures,
+    no_remark,
+)
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
-from harness.data.files.picture_reading import Picture, opened_picture, read_picture
+from harness.data.files.picture_reading import (
+    Picture,
+    halves_alike,
+    opened_picture,
+    read_picture,
+)
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import save_flo
-from harness.errors import UserInputError, inline
+from harness.errors import UserInputError, inline, quantity
 from harness.evaluation.padding import padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, sole_writer, write_aside
@@ -49,16 +61,20 @@ class Restorer:
     device: torch.device
     bits: int
 
-    def check(self, file: Path) -> None:
+    def check(self, file: Path) -> bool:
         """Reject a picture that `restored` cannot restore.
+
+        Returns:
+            Whether it looks like a pair side by side.
 
         Raises:
             UserInputError: it cannot be read, or not without loss where nothing moves.
         """
-        read_picture(file, self.bits)
+        picture = read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
             with opened_picture(file) as opened:
                 refuse_lossy(opened, file)
+        return halves_alike(picture)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
         """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
@@ -90,7 +106,7 @@ def restore_pictures(
     yield each file as it is written. Unreadable pictures are skipped, and reported at the end.
 
     Args:
-        remark: receives sentences about ignored files and a guessed bit depth.
+        remark: receives sentences about ignored files, a guessed bit depth, and pairs side by side.
         save_field: also write the displacement of each picture, as NAME.flo.
 
     Raises:
@@ -113,9 +129,16 @@ def restore_pictures(
             remark(sentence)
     restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
     refused: dict[Path, UserInputError] = {}
+    double: list[Path] = []
     for file in targets:
         with noting(file, refused):
-            restorer.check(file)
+            double += [file] if restorer.check(file) else []
+    if double:
+        remark(
+            f"In {len(double)} of {quantity(len(targets), 'picture')} (first {inline(double[0])}) "
+            "both halves show the same, as in a pair side by side: each is restored as one "
+            "picture; give the retouched halves alone."
+        )
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):
             for file in [file for file in targets if file not in refused]:
@@ -155,6 +178,11 @@ def targets_of(
     pictures: Sequence[Path], out: Path, save_field: bool = False
 ) -> tuple[dict[Path, Path], list[str]]:
     """The output file of each picture, and the ignored files of the folders."""
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        raise UserInputError(
+            f"{inline(out)} looks like a picture, but --out is the folder for the results: name a "
+            "folder."
+        )
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     passed_over: list[str] = []
@@ -167,6 +195,8 @@ def targets_of(
         root = entry if folder else entry.parent
         for file in files:
             target = out / file.relative_to(root)
+            if targets.get(file) == target:  # named twice
+                continue
             if file.absolute() == target.absolute():
                 raise UserInputError(
                     f"{inline(file)} would be written over: choose another folder with --out DIR."

@@ -401,4 +401,6 @@ def test_where_less_is_better_the_worst_of_a_folder_are_the_highest(
     assert found.score.value == pytest.approx(sum(greys) / 3 / 255)
     assert found.score.components["worst_tenth"] == pytest.approx(250 / 255)
     print_table(as_json(found, "darkness", "random"), "minimize")
-    assert re.findall(r"\d\.png", capsys.readouterr().out) == ["1.png", "2.png", "0.png"]
+    shown = capsys.readouterr().out
+    assert "(lower is better; 3 of 3 pictures scored" in shown
+    assert re.findall(r"\d\.png", shown) == ["1.png", "2.png", "0.png"]
