@@ -17,7 +17,7 @@ from harness.data.files.photograph import Photograph, read_photograph, refuse_lo
 from harness.data.files.picture_reading import Picture, opened_picture, read_picture
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
-from harness.data.synthesis.displacement_files import save_flo
+from harness.data.synthesis.displacement_files import FIELD, save_flo
 from harness.errors import UserInputError, inline
 from harness.evaluation.padding import padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
@@ -32,7 +32,6 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
-FIELD = ".flo"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from reports.record.queries import (
     recipe_trial,
     score_of,
     sign_of,
+    state_of,
     trials_by_score,
     winning_trial,
 )
@@ -265,7 +266,7 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
             f"Study {name} has no trial {number}: its trials are {min(ran)} to {max(ran)}."
         )
     if trials[number].state != TrialState.COMPLETE:
-        state = trials[number].state.name.lower()
+        state = state_of(trials[number])
         raise ValueError(
             f"Trial {number} of study {name} has no final score (it is {state}): name a completed "
             "one, or leave --trial out for the best."
