@@ -1,6 +1,7 @@
 """The command line: quick, and every refusal one sentence with exit code 2 and nothing written."""
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -236,6 +237,8 @@ def test_each_failure_has_its_exit_code_and_one_sentence(
 
     monkeypatch.setattr("harness.search.search.search", fail)
     assert in_process("search", "--quiet") == (code, "", f"harness: {raised}\n")
+    printed = json.loads(in_process("search", "--json")[1])
+    assert printed == {"event": "Failed", "reason": str(raised), "code": code}
 
 
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
