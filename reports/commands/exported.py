@@ -13,6 +13,7 @@ from reports.commands.recorded_paths import data_of, mark_of_warm_start, warm_st
 from reports.commands.repository_options import in_its_words
 from reports.commands.train_py import (
     ADD_MODEL,
+    FULL_TRAINING,
     Command,
     epochs_of,
     folder_name,
@@ -26,7 +27,7 @@ from reports.commands.train_py import (
     shell,
     train_commands,
 )
-from reports.record.names import moves_pixels, trial_name
+from reports.record.names import MOVES, moves_pixels, trial_name
 from reports.record.queries import KIND, extras_of, params_of
 from reports.record.study import StudySetup
 from reports.record.trial import TrialRecord
@@ -127,13 +128,13 @@ def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Co
 
     They are those that the user pinned or whose value comes from the user's model, and, rounded,
     those that the search chose. Those of a recipe are the profile's, and are left to the guide; so
-    is the network of a trial that was only given a kind of generator.
+    is the network of a trial that was only given a kind of generator: of that kind the guide's.
     """
     chosen = {} if TrialRecord.of(trial).recipe else rounded(extras_of(trial))
     if KIND in trial.params:
         chosen.pop("netG", None)
-    generator = {"netG": train["netG"]} if moves_pixels(train) else {}
-    return {**setup.pinned, **chosen, **generator}
+    generator = {"netG": MOVES + FULL_TRAINING["netG"]} if moves_pixels(train) else {}
+    return {**generator, **setup.pinned, **chosen}
 
 
 def as_lines(commands: list[Command]) -> str:
