@@ -19,6 +19,7 @@ from reports.commands.train_py import (
     folder_name,
     full_commands,
     harness_train,
+    in_whole_epochs,
     model_of,
     progressive_commands,
     read_by_harness_train,
@@ -98,13 +99,16 @@ def commands_of(
     if repository is None and setup.repository is not None:
         repository = setup.repository.as_data()
     if moves_pixels(train) and not repository:
-        epochs = epochs_of(train, read_by_harness_train(data))
+        read = read_by_harness_train(data)
+        epochs = epochs_of(in_whole_epochs(train, data, read, setup.trainer), read)
         of_trial = [harness_train(config_file, data, short, epochs)]
         in_full = [harness_train(config_file, data, name)]  # as the decision's own command has it
         needs = [say("note_harness"), *own_pictures(data, say)]
         return Exported(as_lines(of_trial), as_lines(in_full), needs, [])
     mark = mark_of_warm_start(setup, train)
-    of_trial = train_commands(params, train, read_by_train_py(data), short, warm_start, mark)
+    read = read_by_train_py(data)
+    again = in_whole_epochs(train, data, read, setup.trainer)
+    of_trial = train_commands(params, again, read, short, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
     in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
     if repository:

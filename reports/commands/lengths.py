@@ -11,10 +11,9 @@ from reports.commands.train_py import (
     FULL_TRAINING,
     GUIDE_EPOCHS,
     STAGE_EPOCHS,
-    epochs_of,
+    in_whole_epochs,
     read_by_harness_train,
     read_by_train_py,
-    steps_per_epoch,
 )
 from reports.record.names import moves_pixels
 from reports.record.queries import extras_of
@@ -90,12 +89,14 @@ def length_of_export(
     if full is None:
         return ""
     if repeat_trial:
-        train, data = config["train"], StudyRecord.of(study).setup.data.as_data()
+        train, setup = config["train"], StudyRecord.of(study).setup
+        data = setup.data.as_data()
         read = read_by_harness_train(data) if full.here else read_by_train_py(data)
-        steps = epochs_of(train, read) * steps_per_epoch(train, read)
+        steps = in_whole_epochs(train, data, read, setup.trainer)["steps"]
+        had = "" if steps == train["steps"] else f" in whole epochs, where it had {train['steps']}"
         return (
             f"This is the short training of trial {config['trial']}: about "
-            f"{quantity(steps, 'step')} at {train['crop_size']} px. Without "
+            f"{quantity(steps, 'step')} at {train['crop_size']} px{had}. Without "
             "--repeat-trial you get the full one."
         )
     exactly = "with the searched settings rounded to three significant digits"

@@ -177,9 +177,9 @@ def test_a_size_that_the_user_kept_is_that_of_the_full_training_too(
 def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
     words = ("export", "--run-dir", run_dir, "--trial", 1)
     short = run(*words, "--format", "command", "--repeat-trial")
-    assert "--n_epochs 9 " in short.stdout
+    assert "--n_epochs 8 " in short.stdout
     assert "-t001-short" in short.stdout
-    assert "the short training of trial 1: about 432 steps at 128 px" in short.stderr
+    assert "the short training of trial 1: about 384 steps at 128 px" in short.stderr
     for form in ("yaml", "script", "plugin"):
         told = refused(run(*words, "--format", form, "--repeat-trial"))
         assert told.startswith(f"--repeat-trial is for --format command, not {form}")
