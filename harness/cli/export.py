@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.cli.options import RunDir, Storage
-from harness.errors import UserInputError, as_user_input_error
+from harness.cli.options import RunDir, Storage, to_stderr
+from harness.errors import UserInputError, as_user_input_error, printable
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -173,12 +173,14 @@ def report(
         raise UserInputError(f"--lang is for --format html, not {form}: leave it out.")
     found = read_study(run_dir, study, storage)
     if form == "html":
-        from reports.page.report import write_report
+        from reports.page.report import no_pictures, write_report
 
         paths = RunPaths(run_dir).study(found.study_name)
         file = out or paths.report_html
         check_file(file, "-o")
         shown_storage = without_secrets(storage) if storage else None
+        if not paths.panels.is_dir():
+            to_stderr(printable(no_pictures(paths.panels)))
         write_report(found, file, lang, paths.panels, shown_storage)
         print(file)
         return

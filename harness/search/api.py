@@ -1,5 +1,6 @@
 """The Python API of the search; `harness/__init__.py` lists everything public."""
 
+import warnings
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,8 @@ def write_report(
     Args:
         file: where to; replaced in one go.
         lang: `en` or `ko`.
-        panels: the folder of the trials' pictures, `outcome.paths.panels`; None: no pictures.
+        panels: the folder of the trials' pictures, `outcome.paths.panels`; None: no pictures. A
+            missing one is warned of, since the report then has none either.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
 
     Raises:
@@ -89,6 +91,8 @@ def write_report(
     from reports.record.study import StudyRecord
 
     check_file(Path(file))
+    if panels is not None and not Path(panels).is_dir():
+        warnings.warn(report.no_pictures(panels), stacklevel=2)
     with as_user_input_error(ValueError):
         StudyRecord.of(study).setup  # noqa: B018  # raises for a study of another program
         report.write_report(study, file, lang, panels, storage)

@@ -237,6 +237,7 @@ def test_report_goes_into_the_studys_folder(run: Run, run_dir: Path) -> None:
     result = run("report", "--run-dir", run_dir, "--lang", "ko")
     file = Path(result.stdout.strip())
     assert file.parent.parent == run_dir
+    assert f"no pictures: there is no folder {file.with_name('panels')}." in result.stderr
     assert '<html lang="ko">' in file.read_text(encoding="utf-8")
 
 
