@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from pandas import DataFrame
 
+    from reports.export.best_yaml import Named
+
 
 def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
     """Search like `harness search`: create or continue the study, up to its budget.
@@ -34,11 +36,12 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
 
 
 def best_configuration(
-    study: "Study", trial: int | None = None, run_dir: Path | str | None = None
+    study: "Study", trial: "Named" = None, run_dir: Path | str | None = None
 ) -> dict[str, Any]:
     """The configuration of the best trial of a study, or of `trial`; the content of `best.yaml`.
 
     Args:
+        trial: its number, or `recommended`, the guide's recommended setting.
         run_dir: the present path of the run folder; None: the path in the last search.
 
     Raises:

@@ -28,8 +28,8 @@ from reports.commands.train_py import (
     shell,
     train_commands,
 )
-from reports.record.names import MOVES, moves_pixels, trial_name
-from reports.record.queries import KIND, extras_of, params_of
+from reports.record.names import MOVES, RECOMMENDED, moves_pixels, trial_name
+from reports.record.queries import KIND, UNTRIED, extras_of, params_of
 from reports.record.study import StudySetup
 from reports.record.trial import TrialRecord
 from reports.texts.translations import Translate
@@ -81,7 +81,8 @@ def commands_of(
     """
     params, data = params_of(trial), data_of(setup, folder)
     device = "cuda" if setup.device.startswith("cuda") else "cpu"  # of `cuda:0, cuda:1`
-    name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
+    who = RECOMMENDED if trial.number == UNTRIED else trial_name(trial.number)
+    name = folder_name(f"{setup.name}-{who}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
     warm_start = warm_start_of(setup, folder)
     if program:

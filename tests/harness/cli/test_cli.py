@@ -127,7 +127,6 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
         (["search", "here"], "here belongs to no option: did you mean an option's value"),
         (["search", "50"], "50 belongs to no option: did you mean --budget 50?"),
         (["export", "--format", "comand"], "used: write yaml, command, script or plugin. See"),
-        (["export", "--trial", "best"], "--trial best cannot be used: write a whole number. See"),
         (["export", "--format"], "--format has no value: write one after it, for example --format"),
         (["report", "--lang", "de"], "--lang de cannot be used: write en or ko. See"),
         (["ui", "--port", "70000"], "--port 70000 cannot be used: write a number of at most"),

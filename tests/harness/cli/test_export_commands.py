@@ -268,6 +268,8 @@ def test_what_is_refused(run: Run, run_dir: Path, tmp_path: Path) -> None:
     table = ("report", "--run-dir", run_dir, "--lang", "ko", "--format", "md")
     assert "--lang is for --format html, not md: leave it out." in refused(run(*table))
     assert "no trial 99" in refused(run("export", "--run-dir", run_dir, "--trial", 99))
+    told = refused(run("export", "--run-dir", run_dir, "--trial", "best"))
+    assert told == "--trial best cannot be used: write the number of a trial, or recommended."
     assert "cannot be written" in refused(run("export", "--run-dir", run_dir, "-o", tmp_path))
     blocked = tmp_path / "file"
     blocked.touch()
