@@ -30,6 +30,7 @@ from harness.data.files.picture_reading import (
 )
 from harness.data.files.processes import counted
 from harness.data.pairs.mask_cache import found_mask
+from harness.data.synthesis.displacement_files import FIELD
 from harness.errors import UserInputError, inline
 from harness.training.precision import full_float32
 from objectives.masks import region_by_difference
@@ -152,7 +153,8 @@ def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> d
     if not is_folder(folder):
         raise UserInputError(f"{flag} {inline(folder)} is no folder: name one with the pictures.")
     listing = list_pictures(folder, deep=deep)
-    account = account_of(listing.passed_over)
+    # Displacements that `harness restore --save-field` writes beside its pictures.
+    account = account_of(name for name in listing.passed_over if not name.endswith(FIELD))
     if not listing.pictures:
         raise UserInputError(
             f"{flag} {inline(folder)} holds no pictures{account and f' ({account})'}."

@@ -29,7 +29,7 @@ from harness.data.files.picture_reading import (
 )
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
-from harness.data.synthesis.displacement_files import save_flo
+from harness.data.synthesis.displacement_files import FIELD, save_flo
 from harness.errors import UserInputError, inline, quantity
 from harness.evaluation.padding import padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
@@ -44,7 +44,6 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
-FIELD = ".flo"
 
 
 @dataclass(frozen=True)

@@ -381,8 +381,6 @@ def check_unsearched(space: Space, train: TrainSettings, found: TrainSettings) -
         {**settings.model_dump(), GENERATOR: kind_of(settings.netG)} for settings in (train, found)
     )
     if other := [
-        f"{name} {plain(theirs[name])} is not {plain(ours[name])}"
-        for name in same
-        if ours[name] != theirs[name]
+        (name, theirs[name], plain(ours[name])) for name in same if ours[name] != theirs[name]
     ]:
-        raise ValueError(f"outside space {space.name}: {', '.join(other)}")
+        raise ValueError(space.refusal(other))
