@@ -173,7 +173,7 @@ def test_no_fault_is_a_traceback_and_every_line_is_one_line(folder: Path, tmp_pa
     ran = CliRunner().invoke(app, ["check", str(folder), "-o", outside[0], "--fix", outside[1]])
     assert isinstance(ran.exception, SystemExit)
     assert ran.exit_code == 2
-    lines = ran.output.splitlines()
+    lines = ran.stdout.splitlines()
     *found, written, page = lines[3:]
     assert all(line.split(":")[0] in ("error", "warning", "note") for line in found), lines
     assert "pairs written" in written
