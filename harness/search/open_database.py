@@ -21,7 +21,7 @@ def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
         UserInputError: the database cannot be opened, or another study has the name or the folder.
     """
     own, name = plan.config.storage, plan.config.study
-    with opening(plan):
+    with opening_lock(plan):
         database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
     try:
         check_name(database, name, bool(plan.finalists or plan.compared))
@@ -31,8 +31,8 @@ def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
         database.engine.dispose()  # merges the write-ahead log into the file
 
 
-def opening(plan: SearchPlan) -> AbstractContextManager[None]:
-    """The lock for opening the study's database, if it is a file that may have to be created."""
+def opening_lock(plan: SearchPlan) -> AbstractContextManager[None]:
+    """The lock for opening the study's database, if that is a file that may have to be created."""
     if plan.config.storage is None:
         return one_at_a_time(plan.run_paths)
     shared = sqlite_file(plan.config.storage)

@@ -10,7 +10,7 @@ from harness.config.settings import TrainSettings
 from harness.search.callbacks import TrialCallback, TrialEnd
 from harness.search.plan import SearchPlan
 from harness.search.publishing import study_note
-from harness.search.ranking import Ranking, Standing
+from harness.search.ranking import Ranking, RankingChange
 from harness.search.result import outcome_of
 from harness.search.retention import Retention
 from harness.search.time_left import TimeForFinalists
@@ -34,7 +34,7 @@ class Phase(Protocol):
         searched: the record of the search itself, with data that all phases share.
         tracker: MLflow.
         train: training settings of each trial.
-        callbacks: callbacks at the end of a trial, of this phase only.
+        callbacks: called at the end of each trial of this phase.
         done: trials of the budget that have started and not failed.
     """
 
@@ -73,13 +73,16 @@ class Phase(Protocol):
         """Record the constraints of a completed trial; returns a message about violated ones."""
         ...
 
-    def rank(self, number: int, recipe: str | None) -> Standing | None:
+    def rank(self, number: int, recipe: str | None) -> RankingChange | None:
         """Rank a completed trial; None if this phase ranks none."""
         ...
 
 
 def answer(phase: Phase, trial: Trial, rung: Rung) -> Answer:
-    """The answer to a trial that goes on: at its end, whether its files may be kept."""
+    """The answer to a trial that is not stopped.
+
+    After its last rung it sends only its score, unless its files may be kept.
+    """
     at_its_end = rung.step == phase.train.steps
     return Answer.ONLY_SCORE if at_its_end and not phase.may_lead(trial, rung) else Answer.GO_ON
 
@@ -118,7 +121,7 @@ class SearchPhase:
         def new_leader_to_mlflow(end: TrialEnd) -> None:
             if end.leads:
                 outcome = outcome_of(study, plan.config.run_dir, plan.paths)
-                # A winner that was confirmed before a resume stays the winner until the end.
+                # In a resumed study the confirmed winner stays the winner until the end.
                 assert outcome.winner is not None
                 tracker.lead(trial_name(outcome.winner), study_note(study, outcome))
 
@@ -164,5 +167,5 @@ class SearchPhase:
             trial.set_constraint(name, over)
         return broken(beyond)
 
-    def rank(self, number: int, recipe: str | None) -> Standing | None:
+    def rank(self, number: int, recipe: str | None) -> RankingChange | None:
         return self.ranking.update(number, recipe)

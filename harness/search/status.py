@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from optuna import Study
 
 
-def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
+def status_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     """A headline, the outcome so far, and the history of scores."""
     driver = driven_by(study)
-    if not driver:  # what it was running is still so in the record, and runs again
+    if not driver:  # trials of a killed driver are still marked as running, and will run again
         counts = outcome.counts.copy()
         counts["interrupted"] = counts.pop("running", 0)
         outcome = replace(outcome, counts=counts)
@@ -27,16 +27,16 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
         now += f", about {rough(left)} left"
     if not driver and outcome.done >= outcome.budget:
         now = "finished"
-    course = course_of(study)
+    scores = score_history(study)
     return [
         f"Study {outcome.study}, budget {outcome.budget}, {now}",
         headline,
-        *([course] if course else []),
+        *([scores] if scores else []),
         *table,
     ]
 
 
-def course_of(study: "Study") -> str:
+def score_history(study: "Study") -> str:
     """The scores of the latest completed trials as a sparkline with their range; "" if none."""
     from reports.record.queries import completed, score_of
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
-from harness.tracking.model_registry import Left, keep_weights, register
+from harness.tracking.model_registry import SearchResults, keep_weights, register
 from harness.tracking.outbox import Ending, Entry
 from harness.tracking.sender import Deliveries
 from harness.tracking.store import RUNNING, MlflowStore
@@ -162,21 +162,21 @@ class StudyStore(MlflowStore):
 
         self.attempt(tag)
 
-    def conclude(self, ending: Ending, left: Left) -> None:
+    def conclude(self, ending: Ending, results: SearchResults) -> None:
         """Tag the best trial, upload the results of the search, and end the parent run."""
-        self.lead(None if left.best is None else trial_name(left.best), left.note)
+        self.lead(None if results.best is None else trial_name(results.best), results.note)
 
-        def leave() -> None:
+        def upload() -> None:
             assert self.parent is not None
             files = self.files_of(self.parent)
-            for file in left.files:
+            for file in results.files:
                 files.log_artifact(str(file))
-            keep_weights(files, left.weights)
-            if left.model is not None:
-                register(self.client, files, self.parent, left.model)
+            keep_weights(files, results.weights)
+            if results.model is not None:
+                register(self.client, files, self.parent, results.model)
             self.end(self.parent, ending)
 
-        self.attempt(leave)
+        self.attempt(upload)
 
 
 class Tracker(Deliveries):
@@ -234,5 +234,5 @@ class Tracker(Deliveries):
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         self.add(partial(self.store.reconcile, endings))
 
-    def conclude(self, ending: Ending, left: Left) -> None:
-        self.add(partial(self.store.conclude, ending, left))
+    def conclude(self, ending: Ending, results: SearchResults) -> None:
+        self.add(partial(self.store.conclude, ending, results))

@@ -20,7 +20,7 @@ from harness.console.lines import leading, opening, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, QuietView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_data, as_lines, outcome_of
-from harness.search.status import course_of, standing_lines
+from harness.search.status import score_history, status_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
 from harness.study.locks import driven_by, sign
@@ -183,20 +183,20 @@ def test_the_outcome_names_the_address_of_mlflow(
 def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     study, paths = make_study(20), RunPaths(tmp_path).study("boundary-sharpness")
     outcome = outcome_of(study, tmp_path, paths)
-    head, _, course, *_ = standing_lines(study, outcome)
+    head, _, course, *_ = status_lines(study, outcome)
     assert head == "Study boundary-sharpness, budget 50, not being searched now"
     assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
     many = make_study(80)  # of which 48 complete
     latest = [score_of(trial) for trial in completed(many)][-40:]
     ends = f"{min(latest):.4f} to {max(latest):.4f}"
-    assert course_of(many) == f"  scores {sparkline(latest)} {ends}"
-    assert standing_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
+    assert score_history(many) == f"  scores {sparkline(latest)} {ends}"
+    assert status_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
     begun = replace(outcome, counts=Counter({"complete": 5, "running": 2}))
-    assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")
+    assert status_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")
     sign(study)
-    assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 running.")
+    assert status_lines(study, begun)[1].endswith(": 5 completed; 2 running.")
     assert driven_by(study) == f"process {os.getpid()}"
-    assert standing_lines(study, outcome)[0].endswith(f"being searched by process {os.getpid()}")
+    assert status_lines(study, outcome)[0].endswith(f"being searched by process {os.getpid()}")
     host = os.uname().nodename
     for attributes in (
         {"driver": f"process {os.getpid()} on elsewhere"},

@@ -22,7 +22,7 @@ from harness.trials.worker import Message
 AFTERWARDS = (
     "harness.search.recorder.requeue",
     "harness.search.conclusion.outcome_of",
-    "harness.search.conclusion.left_by",
+    "harness.search.conclusion.search_results",
     "null_tracker.NullTracker.parent",
     "null_tracker.NullTracker.conclude",
     "null_tracker.NullTracker.finish",

@@ -19,7 +19,7 @@ import harness.search.search
 from harness.config.settings import TrialPlan
 from harness.console.events import CutShort, Note, Opened
 from harness.errors import DivergedError, UserInputError
-from harness.search.finalists import choose
+from harness.search.finalists import pick_finalists
 from harness.search.resolve import choose_finalists
 from harness.search.result import as_lines
 from harness.search.stop_signals import StopSwitch
@@ -127,14 +127,19 @@ def test_finalists_are_the_best_settings_that_differ_and_the_recommendation_once
         params = load_recipes()["recommended"].model_dump() | {"lambda_L1": float(lambda_L1)}
         noted = {"params": params, **({"recipe": recipe} if recipe else {})}
         study.add_trial(optuna.trial.create_trial(value=0.3 - place / 100, user_attrs=noted))
-    found = choose(study, 2)
+    found = pick_finalists(study, 2)
     assert [(one.name, one.trial, one.recipe) for one in found] == [
         ("t002", 2, None),
         ("t004", 4, "lower_L1"),
         ("recommended", 0, "recommended"),
     ]
     assert [one.params["lambda_L1"] for one in found] == [80, 60, 100]
-    assert [one.name for one in choose(study, 9)] == ["t002", "t004", "t005", "recommended"]
+    assert [one.name for one in pick_finalists(study, 9)] == [
+        "t002",
+        "t004",
+        "t005",
+        "recommended",
+    ]
 
 
 def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored: None) -> None:
@@ -216,7 +221,7 @@ def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
         if len(trials(tmp_path)) < 12:
             return math.inf
         self.deadline = time.monotonic()  # as if all other time had passed
-        return self.most
+        return self.limit
 
     with monkeypatch.context() as patch:
         patch.setattr(TimeForFinalists, "estimate", needed_now)

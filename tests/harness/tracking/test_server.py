@@ -24,7 +24,7 @@ from harness.paths import RunPaths
 from harness.tracking import sender as deliveries
 from harness.tracking.client import quiet_client
 from harness.tracking.columns import VIEW
-from harness.tracking.model_registry import Left
+from harness.tracking.model_registry import SearchResults
 from harness.tracking.outbox import Entry
 from harness.tracking.server import (
     APP,
@@ -51,7 +51,7 @@ def write_runs(paths: RunPaths, name: str) -> None:
         tracker.rung(task, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
         tracker.rung(task, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
         tracker.end(task.name, Ending("FINISHED", "complete"))
-    tracker.conclude(Ending("FINISHED", "finished"), Left(1, "the note"))
+    tracker.conclude(Ending("FINISHED", "finished"), SearchResults(1, "the note"))
     tracker.finish()
     assert notes == []
 

@@ -16,7 +16,7 @@ import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.client import AwayError, RefusedError
-from harness.tracking.model_registry import Left
+from harness.tracking.model_registry import SearchResults
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries
 from harness.tracking.store import Ending, Say
@@ -267,7 +267,7 @@ def test_the_end_of_a_search_restores_its_experiment_too(runs: Path) -> None:
     store.open(said.append)
     store.write([began(0)])
     store.client.delete_experiment(store.experiment)
-    store.conclude(OVER, Left(0, "the note"))
+    store.conclude(OVER, SearchResults(0, "the note"))
     assert store.parent is not None
     parent = store.client.get_run(store.parent)
     assert parent.info.status == "FINISHED"
