@@ -122,16 +122,16 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
 
 def how_long(plan: "SearchPlan") -> str:
     """How long the search would take; "" if unknown. Writes nothing."""
-    from harness.console.lines import parts, rest, rough
+    from harness.console.lines import duration_parts, remaining_text, rough_duration
     from harness.search.estimate import expected, measure_paces, where
     from harness.search.time_left import time_left_of_plan
 
     study = existing_study(plan)
     left = time_left_of_plan(study, plan) if study is not None else None
     if left is not None:
-        return rest(left, where(plan))
+        return remaining_text(left, where(plan))
     found = expected(plan, measure_paces(plan))
-    return f"about {rough(found.seconds)}: {parts(found)}" if found else ""
+    return f"about {rough_duration(found.seconds)}: {duration_parts(found)}" if found else ""
 
 
 def trials_done(plan: "SearchPlan") -> int:

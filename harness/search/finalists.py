@@ -160,9 +160,9 @@ class FinalPhase:
             elif trial.state != TrialState.FAIL:
                 missing.pop(key, None)
         for one, seed in missing.values():
-            noted = {"finalist": one.name, "params": dict(one.params), "seed": seed}
+            attributes = {"finalist": one.name, "params": dict(one.params), "seed": seed}
             recipe = {"recipe": one.recipe} if one.recipe else {}
-            self.study.enqueue_trial({}, FinalistRun.attributes(**noted, **recipe))
+            self.study.enqueue_trial({}, FinalistRun.attributes(**attributes, **recipe))
 
     def runs(self, *states: TrialState) -> list[FrozenTrial]:
         """The runs of the current finalists, in these states."""

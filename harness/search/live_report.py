@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.config.settings import FINAL_TIMES
 from harness.console.events import Note
-from harness.console.lines import rough
+from harness.console.lines import rough_duration
 from harness.console.views import View
 from harness.paths import RunPaths
 
@@ -181,7 +181,7 @@ def live_of(study: "Study", interval: float) -> "Live":
     return Live(
         done=sum(trial.state in ENDED for trial in (*searched, *final)),
         budget=record.setup.budget,
-        left=f"about {rough(left)}" if left else "",
+        left=f"about {rough_duration(left)}" if left else "",
         preparing="" if record.baseline else record.setup.warm_start,
         running=tuple(running),
         written=time.time(),

@@ -8,13 +8,13 @@ from harness.search.plan import SearchPlan
 from harness.study.database import open_storage, sqlite_url
 from harness.study.folder import check_folder
 from harness.study.locks import one_at_a_time
-from harness.study.storage import PatientStorage
+from harness.study.storage import RetryingStorage
 from harness.study.study import check_name, find_study
 from harness.study.urls import sqlite_file
 
 
 @contextmanager
-def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
+def open_record(plan: SearchPlan) -> Iterator[RetryingStorage]:
     """Open or create the study's database, and close it at the end of the block.
 
     Raises:

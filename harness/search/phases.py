@@ -14,7 +14,7 @@ from harness.search.ranking import Ranking, RankingChange
 from harness.search.result import outcome_of
 from harness.search.retention import Retention
 from harness.search.time_left import TimeForFinalists
-from harness.study.constraints import broken, excess
+from harness.study.constraints import excess, violations
 from harness.study.pareto import values_of
 from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
@@ -140,8 +140,8 @@ class SearchPhase:
         params, extras = self.space.params(suggested), self.space.extras(suggested)
         if self.space.kinds:
             extras["netG"] = of_kind(self.train.netG, suggested[GENERATOR])
-        noted = {"params": params.model_dump(), "seed": self.seed}
-        TrialRecord.note(trial, **noted, **({"extras": extras} if extras else {}))
+        attributes = {"params": params.model_dump(), "seed": self.seed}
+        TrialRecord.note(trial, **attributes, **({"extras": extras} if extras else {}))
         return trial, TrialTask(trial.number, params, self.seed, extras=extras)
 
     def report(self, trial: Trial, step: int, value: float) -> None:
@@ -165,7 +165,7 @@ class SearchPhase:
         beyond = excess(rung.components, TrialRecord.of(self.recommended).components)
         for name, over in beyond.items():
             trial.set_constraint(name, over)
-        return broken(beyond)
+        return violations(beyond)
 
     def rank(self, number: int, recipe: str | None) -> RankingChange | None:
         return self.ranking.update(number, recipe)

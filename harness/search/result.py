@@ -1,4 +1,4 @@
-"""The outcome of a search: the best setting beside the guide's own, and where the files are."""
+"""The outcome of a search: the best setting, the guide's own, and where the files are."""
 
 import re
 from collections import Counter
@@ -135,7 +135,7 @@ def outcome_of(
     from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
-    setup, scores, noted = record.setup, record.baseline, record.undertaken
+    setup, scores, planned = record.setup, record.baseline, record.undertaken
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     shown_storage = storage and without_secrets(storage)
@@ -151,7 +151,7 @@ def outcome_of(
         oracle=scores.oracle if scores else None,
         front=front_of(study),
         final_runs=(
-            counted_runs(study, noted.trials, noted.runs) if noted else finished_runs(study)
+            counted_runs(study, planned.trials, planned.runs) if planned else finished_runs(study)
         ),
         finalists=record.finalists,
         run_dir=run_dir,
@@ -322,7 +322,7 @@ def decision_lines(outcome: SearchOutcome) -> list[str]:
 
 
 def next_lines(outcome: SearchOutcome) -> list[str]:
-    """The one next command, on lines of its own so that it can be copied."""
+    """The one next command, on separate lines so that it can be copied."""
     decision, again = outcome.decision, "the same command again, which continues the search."
     if outcome.stopped == "timeout" and not outcome.done:
         again = "the same command with a longer --timeout: no trial has ended in this one."

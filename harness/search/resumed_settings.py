@@ -7,7 +7,7 @@ from harness.config.settings import SearchConfig, TrainSettings
 from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
-from harness.study.study import checked, find_study
+from harness.study.study import find_study, validated
 from reports.record.study import StudyRecord, StudySetup
 
 LENGTHS = ("steps", "rungs", "warm_start_steps", "warm_discriminator_steps", "warm_start_lr_warp")
@@ -25,7 +25,7 @@ def recorded_setup(config: SearchConfig) -> StudySetup | None:
         return None
     try:
         study = find_study(storage, config.study)
-        return StudyRecord.of(checked(study)).setup if study else None
+        return StudyRecord.of(validated(study)).setup if study else None
     finally:
         storage.engine.dispose()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
 from harness.console.events import CutShort, Note, Opened, Stopping
-from harness.console.lines import leading, rest
+from harness.console.lines import leader_line, remaining_text
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import (
@@ -71,8 +71,8 @@ def run_search(
     from harness.search.resume import check_budget, requeue_failed
     from harness.search.time_left import note_undertaken
     from harness.study.folder import check_folder, claim, set_aside
-    from harness.study.locks import only_driver, only_driver_anywhere, sign
-    from harness.study.storage import OnlyWriter
+    from harness.study.locks import only_driver, only_driver_anywhere, record_driver
+    from harness.study.storage import SingleWriterStorage
     from reports.record.study import StudyRecord
 
     paths, name = plan.paths, plan.config.study
@@ -84,19 +84,19 @@ def run_search(
         only_driver(paths, name),
         logging_to(paths.driver_log),
     ):
-        storage = OnlyWriter(database)
+        storage = SingleWriterStorage(database)
         study, moved = record.find_study(storage, name), None
         if study is None:
             moved = set_aside(paths)
             study = record.create_study(storage, name, plan.setup, plan.recipes)
-        record.checked(study)
+        record.validated(study)
         check_folder(paths, study)
         record.check_same(study, plan.setup)
         check_budget(plan, study)
         claim(paths, study)
-        StudyRecord.bring_up_to_date(study)
-        record.note_places(study, plan.setup)
-        sign(study)
+        StudyRecord.migrate(study)
+        record.update_paths(study, plan.setup)
+        record_driver(study)
         record.enqueue_earlier(study, plan.earlier)
         note_undertaken(study, plan)
         mirror = plan.config.tracking_uri
@@ -203,7 +203,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     setup, data = plan.setup, plan.setup.data
     leader = ""
     if best := best_trial(study):
-        leader = leading(score_of(best), trial_name(best.number), settings_of(best))
+        leader = leader_line(score_of(best), trial_name(best.number), settings_of(best))
     view.show(
         Opened(
             study=plan.config.study,
@@ -224,7 +224,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     for sentence in plan.remarks:
         view.show(Note(sentence))
     if left := time_left_of_plan(study, plan):
-        view.show(Note(rest(left, where(plan))))
+        view.show(Note(remaining_text(left, where(plan))))
 
 
 def open_finals(

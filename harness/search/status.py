@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.console.lines import rough, sparkline
+from harness.console.lines import rough_duration, sparkline
 from harness.search.result import SearchOutcome, as_lines
 from harness.search.time_left import time_left
 from harness.study.locks import driven_by
@@ -24,7 +24,7 @@ def status_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     now = f"being searched by {driver}" if driver else "not being searched now"
     left = time_left(study) if driver else None
     if left:
-        now += f", about {rough(left)} left"
+        now += f", about {rough_duration(left)} left"
     if not driver and outcome.done >= outcome.budget:
         now = "finished"
     scores = score_history(study)

@@ -28,14 +28,14 @@ MARGIN = 1.15
 def note_undertaken(study: Study, plan: SearchPlan) -> None:
     """Record what this search is going to do, and drop the estimate of an earlier one."""
     made = ("data",) if plan.config.originals else ()  # follows from `originals`
-    noted = Undertaken(
+    undertaken = Undertaken(
         trials=plan.search_budget,
         runs=plan.final_runs,
         jobs=plan.jobs,
         began=time.time(),
         options=words_of(plan.config, (*NOT_RECORDED, *made)),
     )
-    StudyRecord.note(study, undertaken=noted, expected_seconds=None)
+    StudyRecord.note(study, undertaken=undertaken, expected_seconds=None)
 
 
 def time_left(study: Study, now: float | None = None) -> float | None:
@@ -45,13 +45,13 @@ def time_left(study: Study, now: float | None = None) -> float | None:
         now: seconds since the epoch; None: the present.
     """
     record = StudyRecord.of(study)
-    noted, expected = record.undertaken, record.expected_seconds
-    if noted is None:
+    undertaken, expected = record.undertaken, record.expected_seconds
+    if undertaken is None:
         return None
     now = time.time() if now is None else now
-    left = seconds_for_rest(study, noted.trials, noted.runs, noted.jobs, now)
+    left = seconds_for_rest(study, undertaken.trials, undertaken.runs, undertaken.jobs, now)
     if left is None and expected is not None:
-        left = max(0.0, expected - (now - noted.began))
+        left = max(0.0, expected - (now - undertaken.began))
     return left
 
 
@@ -61,9 +61,9 @@ def note_end_of_trials(study: Study, begun: int) -> None:
     Args:
         begun: number of trials that have.
     """
-    noted = StudyRecord.of(study).undertaken
-    assert noted is not None
-    StudyRecord.note(study, undertaken=noted.model_copy(update={"trials": begun}))
+    undertaken = StudyRecord.of(study).undertaken
+    assert undertaken is not None
+    StudyRecord.note(study, undertaken=undertaken.model_copy(update={"trials": begun}))
 
 
 def time_left_of_plan(study: Study, plan: SearchPlan) -> float | None:
@@ -99,8 +99,8 @@ def seconds_of(trials: list[FrozenTrial], *states: TrialState) -> list[float]:
     """Durations in seconds of the trials in these states, in the order in which they ended."""
     found = [trial for trial in trials if trial.state in states and trial.datetime_complete]
     found.sort(key=lambda trial: trial.datetime_complete or datetime.min)
-    noted = (TrialRecord.of(trial).seconds for trial in found)
-    return [seconds for seconds in noted if seconds is not None]
+    durations = (TrialRecord.of(trial).seconds for trial in found)
+    return [seconds for seconds in durations if seconds is not None]
 
 
 class TimeForFinalists:

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import TypeVar
 
-from harness.console.signals import kept_from_children
+from harness.console.signals import blocked_in_children
 from harness.errors import HarnessError
 
 Item = TypeVar("Item")
@@ -45,11 +45,11 @@ def parallel_map(
         yield from map(work, items)
         return
     context = multiprocessing.get_context("spawn")
-    with kept_from_children():  # multiprocessing starts a process of its own
+    with blocked_in_children():  # multiprocessing starts a process of its own
         pool = ProcessPoolExecutor(processes, context, end_with_parent)
     with pool:
         try:
-            with kept_from_children():  # all others start here
+            with blocked_in_children():  # all others start here
                 results = pool.map(work, items)
             yield from results
         except BrokenProcessPool as error:

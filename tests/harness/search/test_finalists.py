@@ -24,11 +24,11 @@ from harness.search.resolve import choose_finalists
 from harness.search.result import as_lines
 from harness.search.stop_signals import StopSwitch
 from harness.search.time_left import TimeForFinalists
-from harness.study.constraints import broken, excess
+from harness.study.constraints import excess, violations
 from harness.study.study import FINALISTS, read_study
 from harness.tracking.client import quiet_client
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask
-from reports.record.queries import breaking, trials_by_score
+from reports.record.queries import guard_violators, trials_by_score
 from search_spaces.recipes import load_recipes
 
 
@@ -352,7 +352,7 @@ def test_a_recipe_that_ends_before_the_recommended_one_is_held_to_the_guards_too
     assert not any(trial.constraints for trial in early.get_trials())
     shifted = {t.number for t in early.get_trials() if t.user_attrs["params"]["lambda_L1"] < 80}
     assert len(shifted) == 2
-    assert breaking(early) == shifted
+    assert guard_violators(early) == shifted
     assert not shifted & {trial.number for trial in trials_by_score(early)}
 
 
@@ -363,8 +363,8 @@ def test_a_guard_is_broken_only_beyond_its_margin() -> None:
     )
     assert excess({"ciede2000": 6.1, "mae_outside": 0.03}, recommended)["ciede2000"] > 0
     assert excess({"D": 0.1}, recommended) == {}
-    assert broken({"ciede2000": -1.0}) == ""
-    assert broken({"ciede2000": 1.25}) == "cannot win: beyond the margin in ciede2000 by 1.25"
+    assert violations({"ciede2000": -1.0}) == ""
+    assert violations({"ciede2000": 1.25}) == "cannot win: beyond the margin in ciede2000 by 1.25"
 
 
 @pytest.mark.usefixtures("unmirrored")

@@ -27,7 +27,7 @@ from reports.commands.recorded_paths import mark_of_warm_start
 from reports.commands.train_py import continue_from
 from reports.export.best_yaml import best_config
 from reports.page.report import render
-from reports.record.queries import beats, breaking
+from reports.record.queries import dominates, guard_violators
 from reports.record.study import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
@@ -124,7 +124,7 @@ def test_the_recipe_that_moves_pixels_is_no_finalist_where_it_breaks_a_guard(
     searched(tmp_path, UnluckyAndGaudy)
     study = read_study(tmp_path, "fake")
     warp = number_of_recipe(tmp_path, "warp")
-    assert warp in breaking(study)
+    assert warp in guard_violators(study)
     assert warp not in [one.trial for one in pick_finalists(study, 3, "unet_128")]
 
 
@@ -271,7 +271,7 @@ def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
     unbeaten = [
         trial
         for trial in repaints
-        if not any(beats(study, other.values, trial.values) for other in repaints)
+        if not any(dominates(study, other.values, trial.values) for other in repaints)
     ]
     assert unbeaten
     assert as_is["trial"] in {trial.number for trial in unbeaten}

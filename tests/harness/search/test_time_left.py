@@ -16,7 +16,7 @@ from harness.paths import RunPaths
 from harness.search.result import outcome_of
 from harness.search.status import status_lines
 from harness.search.time_left import TimeForFinalists, note_undertaken, seconds_of, time_left
-from harness.study.locks import sign
+from harness.study.locks import record_driver
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
@@ -103,7 +103,7 @@ def test_the_status_of_a_running_search_says_it(tmp_path: Path) -> None:
     outcome = outcome_of(study, tmp_path, RunPaths(tmp_path).study("boundary-sharpness"))
     note_undertaken(study, make_plan(tmp_path, budget=50))
     assert "left" not in status_lines(study, outcome)[0]
-    sign(study)
+    record_driver(study)
     assert " min left" in status_lines(study, outcome)[0]
 
 

@@ -169,7 +169,7 @@ def test_an_empty_database_is_refused_and_stays(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match=f"{file} is empty .*restore it from a copy"):
             attempt()
     found = next(iter(stores(RunPaths(tmp_path))))
-    assert (found.level, found.said) == ("problem", f"{own}: it is empty (0 bytes)")
+    assert (found.level, found.message) == ("problem", f"{own}: it is empty (0 bytes)")
     assert own.stat().st_size == shared.stat().st_size == 0
     assert log.read_bytes() == b"changes"
 
