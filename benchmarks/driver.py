@@ -48,13 +48,13 @@ def ours(folder: Path, trials: int, panel: bytes) -> tuple[list[Moment], float]:
     from harness.search.worker_startup import start_workers
     from harness.study import study as record
     from harness.study.database import open_storage, sqlite_url
-    from harness.study.storage import OnlyWriter
+    from harness.study.storage import SingleWriterStorage
 
     plan = make_plan(folder, jobs=1, budget=trials)
     plan.paths.folder.mkdir(parents=True)
     ends: list[Moment] = []
     view = Clock(lambda _: ends.append(now()))
-    storage = OnlyWriter(open_storage(sqlite_url(plan.run_paths.optuna_db)))
+    storage = SingleWriterStorage(open_storage(sqlite_url(plan.run_paths.optuna_db)))
     study = record.create_study(storage, "simulated", plan.setup, plan.recipes)
     tracker = open_tracker(plan, study, view)
     with closing(SimulatedLauncher(plan.paths.folder, panel)) as launcher:

@@ -28,7 +28,7 @@ def commands_of(group: Any, before: str) -> Iterator[tuple[str, Any]]:
         if hasattr(one, "commands"):
             yield from commands_of(one, f"{before}{name} ")
         else:
-            yield before + name, one.real() if isinstance(one, Deferred) else one
+            yield before + name, one.resolve() if isinstance(one, Deferred) else one
 
 
 def contents(commands: dict[str, Any]) -> str:

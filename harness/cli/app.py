@@ -28,7 +28,13 @@ from harness.cli import (
 from harness.cli.misuse import MISUSE, correction
 from harness.cli.options import Command, Deferred
 from harness.config.version import __version__
-from harness.console.signals import STOPPED_BY_USER, discard_unread, handled, interrupt, unread
+from harness.console.signals import (
+    STOPPED_BY_USER,
+    discard_unread,
+    interrupt,
+    stopping_on_signals,
+    unread_outputs,
+)
 from harness.errors import HarnessError, disk_full, inline
 from harness.study.urls import scrubbed
 
@@ -86,18 +92,18 @@ def root(
 def main() -> None:
     """The `harness` command.
 
-    Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user,
-    or nobody reads the output any more.
-    A command without signal handlers of its own is interrupted by SIGTERM and SIGHUP as by Ctrl-C.
+    Exit codes: 0 success, 1 a bug, 2 invalid input, 3 all trials failed, 130 stopped by the user or
+    because nobody reads the output any more. Unless a command has its own signal handlers, SIGTERM
+    and SIGHUP interrupt it like Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
-        # Escape characters that the terminal cannot print, rather than fail.
+        # Escape characters that the terminal cannot print, instead of failing.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        with handled(interrupt):
+        with stopping_on_signals(interrupt):
             code = run(words)
         sys.exit(code)
     except KeyboardInterrupt:
@@ -111,10 +117,10 @@ def main() -> None:
             print(scrubbed(traceback.format_exc()), end="", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and any(unread()):
+        if isinstance(error, BrokenPipeError) and any(unread_outputs()):
             discard_unread()
             sys.exit(STOPPED_BY_USER)
-        unusable = unusable_place(error)
+        unusable = unusable_path(error)
         if unusable or not debug:
             print(unusable or fault(error), file=sys.stderr)
         if debug:
@@ -126,7 +132,7 @@ def run(words: list[str]) -> int | None:
     """Run a command and flush its output; returns its exit code.
 
     Raises:
-        BrokenPipeError: nobody reads its output any more, or a pipe of its own has broken.
+        BrokenPipeError: nobody reads its output any more, or another pipe of the command broke.
     """
     try:
         code: int | None = app(words, prog_name="harness", standalone_mode=False)
@@ -140,7 +146,7 @@ def run(words: list[str]) -> int | None:
     return code
 
 
-def unusable_place(error: Exception) -> str:
+def unusable_path(error: Exception) -> str:
     """A message for a path that cannot be used, or a full disk; "" for any other error."""
     if disk_full(error):
         where = (

@@ -1,4 +1,4 @@
-"""Serve blind pairs to a browser on this machine, and note each judgement as it arrives."""
+"""Serve blind pairs to a browser on this machine, and record each judgement as it arrives."""
 
 import json
 import secrets
@@ -13,22 +13,22 @@ from typing import Any
 from optuna import Study
 
 from harness.errors import inline
-from harness.study.locks import only_judge
-from reports.analysis.judgements import CHOICES, Pair, note, pairs_to_judge, unjudged
+from harness.study.locks import judgement_lock
+from reports.analysis.judgements import CHOICES, Pair, add_judgement, pairs_to_judge, unjudged
 from reports.page.look import page
 from reports.page.look_result import result
 from reports.page.panel_crops import Cut
 
 HOST = "127.0.0.1"
-LONGEST_BODY = 1000  # bytes
+MAX_BODY = 1000  # bytes
 
 
 def judge(study: Study, pictures: Mapping[int, tuple[Cut, ...]], open_browser: bool = True) -> None:
-    """Serve the pairs that nobody has judged yet, until the person has finished or Ctrl-C.
+    """Serve the pairs that nobody has judged yet, until the user has finished or presses Ctrl-C.
 
     Args:
-        study: the judgements are noted in it.
-        pictures: trial -> its crops, a row a validation picture; the same rows for every trial.
+        study: the study in which the judgements are recorded.
+        pictures: each trial's crops, one row per validation picture, the same rows for all trials.
     """
     rows = len(next(iter(pictures.values())))
     pairs = pairs_to_judge(study, list(pictures), rows)
@@ -41,7 +41,7 @@ def judge(study: Study, pictures: Mapping[int, tuple[Cut, ...]], open_browser: b
 
 
 class PairsServer(ThreadingHTTPServer):
-    """A server for one person: its address has a secret, which other pages cannot know."""
+    """A server for one user: its address contains a secret, which other web pages cannot know."""
 
     daemon_threads = True
 
@@ -56,34 +56,34 @@ class PairsServer(ThreadingHTTPServer):
         self.pictures = pictures
         self.lock = Lock()
 
-    def answer(self, place: int, choice: Any) -> bool:
-        """Note the judgement of a pair; False where there is no such pair or choice.
+    def record(self, index: int, choice: Any) -> bool:
+        """Record the judgement of a pair; returns False if there is no such pair or choice.
 
-        A repeated answer, as of a second page or command, changes nothing.
+        A repeated judgement, from a second page or command, changes nothing.
         """
-        if choice not in CHOICES or not 0 <= place < len(self.pairs):
+        if choice not in CHOICES or not 0 <= index < len(self.pairs):
             return False
-        with self.lock, only_judge(self.study):
-            if self.pairs[place] in unjudged(self.study, self.pairs):
-                note(self.study, self.pairs[place], choice)
+        with self.lock, judgement_lock(self.study):
+            if self.pairs[index] in unjudged(self.study, self.pairs):
+                add_judgement(self.study, self.pairs[index], choice)
         return True
 
     def page(self) -> str:
-        """The page, which begins at the first pair that is not judged: it may be reloaded."""
+        """The page. It starts at the first pair that is not judged yet, so it can be reloaded."""
         with self.lock:
-            left = unjudged(self.study, self.pairs)
-        begin = self.pairs.index(left[0]) if left else len(self.pairs)
-        return page(self.study, self.pictures, self.pairs, begin)
+            remaining = unjudged(self.study, self.pairs)
+        first = self.pairs.index(remaining[0]) if remaining else len(self.pairs)
+        return page(self.study, self.pictures, self.pairs, first)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print a line about a failed request, but not of a browser that left: it shows why."""
+        """Print a line about a failed request, except for a browser that closed the connection."""
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             print(f"Not kept: {inline(error)}", file=sys.stderr, flush=True)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The page, a judgement, the result."""
+    """Answers requests for the page, for a judgement and for the result."""
 
     server: PairsServer
 
@@ -104,22 +104,22 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             length = int(self.headers.get("Content-Length", 0))
-            sent = json.loads(self.rfile.read(length)) if 0 < length <= LONGEST_BODY else None
+            body = json.loads(self.rfile.read(length)) if 0 < length <= MAX_BODY else None
         except (ValueError, RecursionError):
-            sent = None
-        if isinstance(sent, dict):
-            route(sent)
+            body = None
+        if isinstance(body, dict):
+            route(body)
         else:
             self.send_error(400)
 
-    def judge(self, sent: dict[str, Any]) -> None:
-        place = sent.get("pair")
-        if type(place) is int and self.server.answer(place, sent.get("choice")):
+    def judge(self, body: dict[str, Any]) -> None:
+        index = body.get("pair")
+        if type(index) is int and self.server.record(index, body.get("choice")):
             self.send(b"{}", "application/json")
         else:
             self.send_error(400)
 
-    def reveal(self, sent: dict[str, Any]) -> None:
+    def reveal(self, body: dict[str, Any]) -> None:
         """Reveal the settings, and end the server."""
         self.send(result(self.server.study).encode(), "text/html; charset=utf-8")
         Thread(target=self.server.shutdown, daemon=True).start()
@@ -133,4 +133,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print no line a request."""
+        """Do not print a line per request."""

@@ -11,7 +11,7 @@ from harness.errors import printable
 def doctor(
     run_dir: Annotated[Path, typer.Option(help="The run folder to check.")] = Path("runs"),
 ) -> None:
-    """Check what a search needs, and say how to mend what it lacks.
+    """Check what a search needs, and say how to fix what is missing.
 
     Every warning comes with its fix. Exit code 2 if a search cannot run here, else 0.
 
@@ -21,7 +21,7 @@ def doctor(
 
     worst = 0
     for finding in examine(run_dir):
-        print(printable(f"{finding.level:<8} {finding.what:<11} {finding.said}"))
+        print(printable(f"{finding.level:<8} {finding.what:<11} {finding.message}"))
         if finding.fix:
             print(printable(f"{'':<20} fix: {finding.fix}"))
         worst = max(worst, 2 if finding.level == "problem" else 0)

@@ -62,9 +62,9 @@ def export(
     if repeat_trial and form != "command":
         raise UserInputError(f"--repeat-trial is for --format command, not {form}: leave it out.")
     if form == "plugin":
-        of_a_study = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
+        study_options = {"--study": study, "--storage": storage, "--trial": trial, "--out": out}
         export_plugin(
-            repo, force, [name for name, value in of_a_study.items() if value is not None]
+            repo, force, [name for name, value in study_options.items() if value is not None]
         )
         return
     if force:
@@ -78,10 +78,10 @@ def export(
     chosen = number_of_trial(trial)
     found = read_study(run_dir, study, storage)
     paths = RunPaths(run_dir).study(found.study_name)
-    copy = None if repo is None else copy_in(repo)
-    file, written_first = "best.yaml", ""
+    copy = None if repo is None else describe_copy(repo)
+    file, export_command = "best.yaml", ""
     if form != "yaml":
-        file, written_first = file_to_train(found, paths.folder, storage, chosen)
+        file, export_command = file_to_train(found, paths.folder, storage, chosen)
     with as_user_input_error(ValueError):
         config = best_config(found, chosen, copy, paths.folder, file)
     if form == "yaml":
@@ -89,7 +89,7 @@ def export(
         return
     for key in ("command", "full_command"):
         if config[key].startswith("harness train"):
-            config[key] = written_first + config[key]
+            config[key] = export_command + config[key]
     if form == "script":
         write(out, as_script(config))
         return
@@ -118,8 +118,8 @@ def file_to_train(
     """The configuration file for an exported `harness train` command.
 
     Returns:
-        The file: the study's best.yaml where that is meant and exists. And a command to run first,
-        which writes the file; "" if it exists.
+        The file: the study's best.yaml if that is meant and exists, else a new one; and a command
+        to run first, which writes the file ("" if it exists).
     """
     from harness.study.urls import without_secrets
     from reports.commands.next_command import Where, exported_file
@@ -132,11 +132,11 @@ def file_to_train(
     return file, f"{export}\n"
 
 
-def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) -> None:
+def export_plugin(repo: Path | None, force: bool, ineffective: list[str]) -> None:
     """Write our model files to a copy of pix2pix, and print their paths.
 
     Args:
-        without_meaning: given options that have no effect, since the files suit every study.
+        ineffective: options that the user gave in vain, since the files are the same for any study.
     """
     from harness.errors import printable
     from harness.trials.external.plugin import write_plugin
@@ -146,9 +146,9 @@ def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) ->
             "--format plugin writes into your copy of pytorch-CycleGAN-and-pix2pix: name it with "
             "--repo DIR."
         )
-    if without_meaning:
+    if ineffective:
         raise UserInputError(
-            f"{without_meaning[0]} has no meaning with --format plugin, whose files are the same "
+            f"{ineffective[0]} has no meaning with --format plugin, whose files are the same "
             "for every study: leave it out."
         )
     written, kept = write_plugin(repo, force)
@@ -158,7 +158,7 @@ def export_plugin(repo: Path | None, force: bool, without_meaning: list[str]) ->
         print(f"{printable(kept)} is your own and stays as it is.", file=sys.stderr)
 
 
-def copy_in(folder: Path) -> dict[str, Any]:
+def describe_copy(folder: Path) -> dict[str, Any]:
     """A description of the user's copy of pix2pix, for `best_config`."""
     from harness.trials.external.repository import read_repository
     from harness.trials.external.trainer import SILENCE

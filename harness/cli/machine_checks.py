@@ -16,11 +16,11 @@ from reports.texts.numbers import quantity
 Level = Literal["ok", "warning", "problem"]
 
 GIB = 1 << 30
-LITTLE_SPACE = 5 * GIB
+LOW_SPACE = 5 * GIB
 """Free space, in bytes, below which to warn: a long search with panels takes some gigabytes."""
-NO_SPACE = GIB // 2
-A_WORKER = 1.5 * GIB
-"""Memory, in bytes, of a worker: PyTorch, the two networks, and those of the objective."""
+MIN_SPACE = GIB // 2
+WORKER_MEMORY = 1.5 * GIB
+"""Memory that a worker needs, in bytes: PyTorch, the two networks, and those of the objective."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,18 @@ class Finding:
     Attributes:
         level: `problem` if a search cannot run, `warning` if it runs less well.
         what: what was checked.
-        said: the result, in words.
+        message: the result, in words.
         fix: what to do about it; "" if nothing.
     """
 
     level: Level
     what: str
-    said: str
+    message: str
     fix: str = ""
 
 
 def examine(run_dir: Path) -> Iterator[Finding]:
-    """Run all checks. Changes and downloads nothing."""
+    """Run all checks, without changing or downloading anything."""
     yield packages()
     yield device()
     yield memory()
@@ -61,7 +61,7 @@ def packages() -> Finding:
     wrong = [
         reason
         for requirement in declared
-        if "extra ==" not in requirement and (reason := lacking(requirement))
+        if "extra ==" not in requirement and (reason := unmet(requirement))
     ]
     if wrong:
         return Finding("problem", "packages", "; ".join(wrong), fix)
@@ -69,7 +69,7 @@ def packages() -> Finding:
     return Finding("ok", "packages", f"all there: {found}")
 
 
-def lacking(requirement: str) -> str:
+def unmet(requirement: str) -> str:
     """What is wrong with a declared requirement `name>=version`; "" if it is met."""
     name, _, minimum = requirement.partition(">=")
     try:
@@ -118,9 +118,9 @@ def memory() -> Finding:
     workers = 1 if torch.cuda.is_available() else available_cores()
     free = psutil.virtual_memory().available
     text = f"{free / GIB:.1f} GiB free for {quantity(workers, 'worker')}"
-    if free >= workers * A_WORKER:
+    if free >= workers * WORKER_MEMORY:
         return Finding("ok", "memory", text)
-    fix = f"close other programs, or search with --jobs {max(1, int(free / A_WORKER))}."
+    fix = f"close other programs, or search with --jobs {max(1, int(free / WORKER_MEMORY))}."
     return Finding("warning", "memory", text, fix)
 
 
@@ -164,10 +164,10 @@ def run_folder(folder: Path) -> Finding:
         return Finding("problem", "run folder", why, "choose another with --run-dir DIR.")
     free = shutil.disk_usage(nearest(folder)).free
     text = f"{folder}: {free / GIB:.1f} GiB free on its disk"
-    if free >= LITTLE_SPACE:
+    if free >= LOW_SPACE:
         return Finding("ok", "run folder", text)
     fix = "free some space, or choose a folder on another disk with --run-dir DIR."
-    return Finding("problem" if free < NO_SPACE else "warning", "run folder", text, fix)
+    return Finding("problem" if free < MIN_SPACE else "warning", "run folder", text, fix)
 
 
 def stores(paths: RunPaths) -> Iterator[Finding]:
@@ -198,19 +198,19 @@ def stores(paths: RunPaths) -> Iterator[Finding]:
     if paths.mlflow_db.exists():
         broken = damage(paths.mlflow_db)
         if broken:
-            again = "move it away: the studies are whole without it, MLflow's pages are lost."
-            yield Finding("warning", "mlflow", f"{paths.mlflow_db}: {broken}", again)
+            fix = "move it away: the studies do not need it, only MLflow's pages are lost."
+            yield Finding("warning", "mlflow", f"{paths.mlflow_db}: {broken}", fix)
         else:
-            yield Finding("ok", "mlflow", f"{paths.mlflow_db} is whole; see it with harness ui")
+            yield Finding("ok", "mlflow", f"{paths.mlflow_db} is intact; see it with harness ui")
 
 
 def damage(file: Path) -> str:
     """The result of SQLite's integrity check, read-only; "" if the database is intact."""
-    from harness.study.database import lies_still
+    from harness.study.database import is_static
 
     if not file.stat().st_size:
         return "it is empty (0 bytes)"
-    query = "mode=ro&immutable=1" if lies_still(file) else "mode=ro"
+    query = "mode=ro&immutable=1" if is_static(file) else "mode=ro"
     try:
         connection = sqlite3.connect(f"{file.absolute().as_uri()}?{query}", uri=True, timeout=60)
         try:

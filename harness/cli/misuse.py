@@ -1,4 +1,4 @@
-"""Command lines that cannot be parsed: what is wrong and what to write instead, in a sentence."""
+"""Explain command lines that cannot be parsed: what is wrong, and what to write instead."""
 
 import re
 from typing import Any
@@ -7,25 +7,25 @@ import typer
 
 from harness.errors import inline
 
-# The base class of typer's errors for arguments it cannot parse, of which only this is public.
+# The base class of typer's errors for arguments that it cannot parse; only this subclass is public.
 MISUSE: type[Exception] = typer.BadParameter.__bases__[0]
 
-# The parser's messages where its errors have no attributes for what they name.
+# Messages of the parser, for errors that have no attributes for what they name.
 NOT_A_CHOICE = re.compile(r"'(.*)' is not one of (.*)")
 NO_COMMAND = re.compile(r"No such command '(.*?)'\.(?: Did you mean '(.*)'\?)?")
 BELONGS_NOWHERE = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 
 
 def correction(error: Any) -> str:
-    """A one-line message for a command line that cannot be parsed; or the help of a group."""
+    """A one-line message for a command line that cannot be parsed, or the help of a group."""
     message: str = error.format_message()
     if message.startswith("Usage:"):
         return message
     command = error.ctx.command_path if error.ctx else "harness"
-    return f"harness: {inline(sentence(error, command))} See {command} --help."
+    return f"harness: {inline(explanation(error, command))} See {command} --help."
 
 
-def sentence(error: Any, command: str) -> str:
+def explanation(error: Any, command: str) -> str:
     """What is wrong with a command line, and what to write."""
     message = " ".join(error.message.split()).rstrip(".")
     kind = type(error).__name__
@@ -58,7 +58,7 @@ def sentence(error: Any, command: str) -> str:
 
 
 def unusable_value(error: Any, message: str) -> str:
-    """What a value should be; typer's own errors come of pydantic's, which know it."""
+    """What a value should be. Typer's errors do not know it, but pydantic's behind them do."""
     from pydantic import ValidationError
 
     from search_spaces.reasons import remedy
@@ -66,11 +66,11 @@ def unusable_value(error: Any, message: str) -> str:
     if not isinstance(error.__cause__, ValidationError):
         return f"{message}."
     reasons = error.__cause__.errors()
-    said = remedy(reasons)
-    if found := NOT_A_CHOICE.fullmatch(said):
-        said = f"write {listed(found[2].rstrip('.').replace(chr(39), '').split(', '))}"
+    hint = remedy(reasons)
+    if found := NOT_A_CHOICE.fullmatch(hint):
+        hint = f"write {listed(found[2].rstrip('.').replace(chr(39), '').split(', '))}"
     value = reasons[0]["input"] or "''"
-    return f"{error.param.opts[0]} {value} cannot be used: {said}."
+    return f"{error.param.opts[0]} {value} cannot be used: {hint}."
 
 
 def usage(ctx: Any) -> str:
@@ -84,12 +84,12 @@ def usage(ctx: Any) -> str:
 
 
 def placeholder(parameter: Any) -> str:
-    """What stands for a parameter's value: `CONFIG.yaml`, `FOLDER`."""
+    """The placeholder for a parameter's value: `CONFIG.yaml`, `FOLDER`."""
     return str(parameter.metavar or parameter.name.upper())
 
 
 def example(error: Any) -> str:
-    """The option with its default, where it has one."""
+    """An example of the option with its default; "" if it has none."""
     for each in error.ctx.command.params if error.ctx else ():
         if error.option_name in each.opts and each.default is not None:
             return f", for example {error.option_name} {each.default}"

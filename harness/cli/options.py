@@ -28,12 +28,12 @@ Storage = Annotated[str | None, typer.Option(help="Optuna's database URL.")]
 NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only print.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
-WIDEST_NAME = 30
-"""Characters of an option's name, beyond which its help begins on the next line."""
+MAX_NAME_WIDTH = 30
+"""Length of an option's name, in characters, above which its help begins on the next line."""
 
 
 def to_stderr(sentence: str) -> None:
-    """Print a remark, which is no part of a command's output."""
+    """Print a remark, which is not part of a command's output."""
     typer.echo(sentence, err=True)
 
 
@@ -56,7 +56,7 @@ class Command(TyperCommand):
         super().__init__(*positional, **named)
         for each in self.params:
             if each.metavar is None and not getattr(each, "is_flag", False):
-                each.metavar = shown(each)
+                each.metavar = value_placeholder(each)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         arguments = [each for each in self.params if each.param_type_name == "argument"]
@@ -86,17 +86,17 @@ class Command(TyperCommand):
                     record
                 )
         names = [len(name) for records in groups.values() for name, _ in records]
-        width = min(max(names), WIDEST_NAME)  # one column of names for all groups
+        width = min(max(names), MAX_NAME_WIDTH)  # one column of names for all groups
         for group, records in groups.items():
             if records:
                 with formatter.section(group):
                     formatter.write_dl([(name.ljust(width), text) for name, text in records])
 
 
-def shown(parameter: Any) -> str:
-    """What stands for a parameter's value in the help: `N`, `PATH`, `en|ko`, `PICTURES...`.
+def value_placeholder(parameter: Any) -> str:
+    """The placeholder for a parameter's value in the help: `N`, `PATH`, `en|ko`, `PICTURES...`.
 
-    Typer's own are `<int range>`, `<path>`, `<en|ko>` and `{pictures}...`.
+    Typer's own would be `<int range>`, `<path>`, `<en|ko>` and `{pictures}...`.
     """
     if parameter.param_type_name == "argument":
         name: str = parameter.name.upper()
@@ -106,11 +106,11 @@ def shown(parameter: Any) -> str:
 
 
 class Deferred(Command):
-    """A command whose function returns the real one: it imports a settings model, which takes a
-    while, so it is called only if this command is."""
+    """A command whose function returns the actual one. Importing a settings model takes a while, so
+    that function is called only if this command is."""
 
-    def real(self) -> Any:
-        """The command with its options."""
+    def resolve(self) -> Any:
+        """The actual command, with its options."""
         assert self.callback is not None
         app = typer.Typer(rich_markup_mode=None, add_completion=False)
         app.command(self.name, cls=Command, help=self.help)(self.callback())
@@ -119,7 +119,7 @@ class Deferred(Command):
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
-        return self.real().make_context(info_name, args, parent, **extra)
+        return self.resolve().make_context(info_name, args, parent, **extra)
 
 
 def show_all(context: typer.Context, requested: bool) -> None:
@@ -136,13 +136,13 @@ def show_all(context: typer.Context, requested: bool) -> None:
 def command_of(
     model: "type[Options]", run: Callable[..., None], only: Sequence[str] = ()
 ) -> Callable[..., None]:
-    """A Typer command that calls `run` with a settings model made of its options.
+    """A Typer command that calls `run` with a settings model made from its options.
 
     Args:
-        run: takes the settings, and as further parameters the command's other options, which are
-            declared as Typer's.
-        only: the fields that are options; by default all that have an `Option`, of which `--help`
-            shows the basic ones.
+        run: takes the settings; its further parameters are the command's other options, declared as
+            Typer's.
+        only: the fields that become options; by default all that have an `Option`, of which
+            `--help` shows the basic ones.
     """
     options = {
         name: (field, option)
@@ -176,7 +176,11 @@ def command_of(
 
 
 def help_all(hidden: int) -> inspect.Parameter:
-    """The option that shows the help with all options, of which `--help` leaves out so many."""
+    """The option that shows the help with all options.
+
+    Args:
+        hidden: how many options `--help` leaves out.
+    """
     info = typer.Option(
         "--help-all",
         is_eager=True,
@@ -188,7 +192,7 @@ def help_all(hidden: int) -> inspect.Parameter:
 
 
 def parameter(name: str, field: "FieldInfo", option: Option, hidden: bool) -> inspect.Parameter:
-    """A field as a parameter of a Typer command. Its value stays a text, for the model to read."""
+    """A field as a parameter of a Typer command. Its value stays a string: the model parses it."""
     shape = metavar(field.annotation) if not option.metavar else option.metavar
     described = described_with_limits(field)
     if option.argument:

@@ -23,7 +23,7 @@ def status(
     """
     from harness.paths import RunPaths
     from harness.search.result import as_data, outcome_of
-    from harness.search.status import standing_lines
+    from harness.search.status import status_lines
     from harness.study.study import open_existing
     from harness.study.urls import without_secrets
 
@@ -42,7 +42,7 @@ def status(
     if not studies:
         print(f"No study in {without_secrets(storage) if storage else run_dir} yet.")
         return
-    parts = [standing_lines(*pair) for pair in zip(studies, outcomes, strict=True)]
+    parts = [status_lines(*pair) for pair in zip(studies, outcomes, strict=True)]
     print(printable("\n\n".join("\n".join(lines) for lines in parts)))
 
 

@@ -13,8 +13,8 @@ from reports.texts.numbers import quantity
 if TYPE_CHECKING:
     from harness.evaluation.folder_scoring import FolderScore, PictureFiles, Region
 
-# Columns of the table of the worst pictures: as many as fit beside a name in 80 characters.
-SHOWN = ("score", "D", "E", "Lrel", "ciede2000")
+# Columns of the table of the worst pictures: as many as fit beside a name into 80 characters.
+COLUMNS = ("score", "D", "E", "Lrel", "ciede2000")
 WORST = 5
 
 
@@ -68,7 +68,7 @@ def score(
         if file is not None:
             check_file(file, flag)
     files = chosen_files(pred, target, mask, input_, results)
-    chosen, found = scored(files, objective, device, weights, region)
+    chosen, found = score_with(files, objective, device, weights, region)
     figures = as_json(found, chosen.name, chosen.weights)
     if json_file is not None:
         write_whole(json_file, json_text(figures))
@@ -108,10 +108,14 @@ def chosen_files(
     return match_folders(pred, target, mask, input_, to_stderr)
 
 
-def scored(
+def score_with(
     files: "list[PictureFiles]", name: str, device: str, policy: str, region: "Region"
 ) -> "tuple[Any, FolderScore]":
-    """The objective, and the scores that it gives to the files."""
+    """The objective, and the scores that it gives the files.
+
+    Raises:
+        UserInputError: the objective, its weights or the device cannot be used, or a file is bad.
+    """
     from harness.errors import as_user_input_error
     from harness.evaluation.folder_scoring import score_files
     from harness.trials.devices import resolve_device
@@ -141,7 +145,7 @@ def as_json(found: "FolderScore", name: str, weights: str) -> dict[str, Any]:
 
 
 def json_text(figures: dict[str, Any]) -> str:
-    """JSON, with null for a number that is not finite, as an own objective may give."""
+    """JSON, with null for non-finite numbers, which a user's own objective may give."""
     finite = json.loads(json.dumps(figures), parse_constant=lambda _: None)
     return json.dumps(finite, indent=2, ensure_ascii=False) + "\n"
 
@@ -177,7 +181,7 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     for key, value in components.items():
         means.add_row(escape(printable(key)), number(value))
     console.print(means)
-    columns = [key for key in SHOWN if key in ranked[0]]
+    columns = [key for key in COLUMNS if key in ranked[0]]
     worst = Table("worst pictures", *columns)
     for row in ranked:
         worst.add_row(escape(printable(row["name"])), *(f"{row[key]:.3f}" for key in columns))

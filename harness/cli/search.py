@@ -112,40 +112,40 @@ def explain(config: "SearchConfig", in_full: bool) -> None:
         ]
         print(printable("\n".join(lines)))
         return
-    done = trials_there(plan)
+    done = trials_done(plan)
     duration = how_long(plan) if done < plan.config.budget else ""
-    lines = explained.explained(plan, done, duration)
+    lines = explained.plan_lines(plan, done, duration)
     if in_full:
-        lines += ["", explained.in_full(plan)]
+        lines += ["", explained.plan_as_yaml(plan)]
     print(printable("\n".join(lines)))
 
 
 def how_long(plan: "SearchPlan") -> str:
-    """How long the search would take; "" if one cannot tell. Writes nothing."""
-    from harness.console.lines import parts, rest, rough
-    from harness.search.estimate import expected, measured, where
-    from harness.search.time_left import left_of_plan
+    """How long the search would take; "" if unknown. Writes nothing."""
+    from harness.console.lines import duration_parts, remaining_text, rough_duration
+    from harness.search.estimate import expected, measure_paces, where
+    from harness.search.time_left import time_left_of_plan
 
-    study = study_there(plan)
-    left = left_of_plan(study, plan) if study is not None else None
+    study = existing_study(plan)
+    left = time_left_of_plan(study, plan) if study is not None else None
     if left is not None:
-        return rest(left, where(plan))
-    found = expected(plan, measured(plan))
-    return f"about {rough(found.seconds)}: {parts(found)}" if found else ""
+        return remaining_text(left, where(plan))
+    found = expected(plan, measure_paces(plan))
+    return f"about {rough_duration(found.seconds)}: {duration_parts(found)}" if found else ""
 
 
-def trials_there(plan: "SearchPlan") -> int:
+def trials_done(plan: "SearchPlan") -> int:
     """The trials of the budget that the study already has, finalists' runs too. Reads only."""
     from harness.search.finalists import counted_runs
     from harness.study.study import counted
 
-    study = study_there(plan)
+    study = existing_study(plan)
     if study is None:
         return 0
     return counted(study) + counted_runs(study, plan.search_budget, plan.final_runs)
 
 
-def study_there(plan: "SearchPlan") -> "Study | None":
+def existing_study(plan: "SearchPlan") -> "Study | None":
     """The study, if it exists. Reads only.
 
     Raises:

@@ -11,7 +11,7 @@ class Opened:
     """A search starts or is resumed.
 
     Attributes:
-        best: the best trial before a resume, formatted by `leading`; "" if there is none.
+        best: the best trial before a resume, formatted by `leader_line`; "" if there is none.
         scores: scores of the completed trials, in order.
         final_runs: the last trials of the budget, which are finalists' runs.
     """
@@ -39,13 +39,13 @@ class Note:
 
 @dataclass(frozen=True)
 class Expected:
-    """How long a new search will take, in seconds, from a few timed steps.
+    """How long a new search will take, estimated from a few timed steps.
 
     Attributes:
-        warm_start: the shared warm start.
-        trials: the search itself.
-        runs: the finalists' runs.
-        where: what it runs on.
+        warm_start: seconds of the shared warm start.
+        trials: seconds of the search itself.
+        runs: seconds of the finalists' runs.
+        where: the machine in words, such as `2 workers of this CPU`.
         stops: whether half of the chosen trials are assumed to stop at their first rung.
     """
 
@@ -65,9 +65,9 @@ class CutShort:
     """The finalists' runs begin early, since they need the rest of a time limit.
 
     Attributes:
-        trials: of the search itself, which have run.
-        planned: how many were to run.
-        runs: the finalists' runs.
+        trials: number of the search's own trials that have run.
+        planned: number that should have run.
+        runs: number of finalists' runs.
     """
 
     trials: int
@@ -96,6 +96,8 @@ class Prepared(Baseline):
 
 @dataclass(frozen=True)
 class TrialBegan:
+    """A trial starts, on its first attempt or a later one."""
+
     name: str
     params: dict[str, Any]
     recipe: str | None
@@ -103,6 +105,8 @@ class TrialBegan:
 
 @dataclass(frozen=True)
 class RungReached:
+    """A trial was scored: `value` is its score at `step` of `steps`."""
+
     name: str
     step: int
     steps: int
@@ -114,9 +118,11 @@ class TrialEnded:
     """A trial is complete, pruned or failed.
 
     Attributes:
-        best: it is the new best.
+        value: its last score; None if it has none.
+        seconds: its duration, in seconds.
+        best: whether it is the new best.
         done: trials of the budget that have ended.
-        final: it is a finalist's run.
+        final: whether it is a finalist's run.
         stopped_at: the step at which the pruner stopped it.
     """
 
@@ -135,7 +141,11 @@ class TrialEnded:
 
 @dataclass(frozen=True)
 class Stopping:
-    """The search ends before its budget; running trials are put back. `why`: in a sentence."""
+    """The search ends before its budget, and running trials are requeued.
+
+    Attributes:
+        why: the reason, in a sentence.
+    """
 
     why: str
 

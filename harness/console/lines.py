@@ -22,7 +22,7 @@ from search_spaces.generators import MOVING
 from search_spaces.trial_params import FIVE
 
 WIDTH = 100
-SPARKS = 40
+SPARKLINE_LENGTH = 40
 
 IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "failed")}
 """The states of trials as a reader knows them."""
@@ -37,7 +37,7 @@ def wrapped(text: str, indent: str = "", width: int | None = None) -> str:
     """A text with long lines wrapped at spaces, but not between a number and its unit.
 
     Args:
-        indent: of the continuation lines.
+        indent: the beginning of continuation lines.
         width: maximum characters of a line; None: `columns()`.
     """
     return "\n".join(
@@ -52,11 +52,11 @@ def wrapped(text: str, indent: str = "", width: int | None = None) -> str:
     )
 
 
-def sentences(event: Event) -> str:
-    """What every view prints of an event; "" for those that each shows in its own way."""
+def event_text(event: Event) -> str:
+    """The text that every view prints for an event; "" if each view shows it in its own way."""
     match event:
         case Opened():
-            return opening(event)
+            return opening_text(event)
         case Note() | CutShort():
             return event.text
         case Expected():
@@ -68,11 +68,11 @@ def sentences(event: Event) -> str:
     return ""
 
 
-def at_rung(event: RungReached) -> str:
+def rung_line(event: RungReached) -> str:
     return f"{event.name} is at step {event.step} of {event.steps}, score {number(event.value)}"
 
 
-def opening(event: Opened) -> str:
+def opening_text(event: Opened) -> str:
     trials, runs = event.budget - event.final_runs, event.final_runs
     kinds = f" ({trials}, then {quantity(runs, 'run')} of finalists)" if trials and runs else ""
     done = f", {event.done} of them done" if event.done else ""
@@ -109,13 +109,13 @@ def baseline(event: Prepared) -> str:
     return f"The input unchanged scores {number(event.noop)}{start}{best}."
 
 
-def leading(value: float, name: str, params: Mapping[str, Any]) -> str:
-    """The leader, in one line."""
+def leader_line(value: float, name: str, params: Mapping[str, Any]) -> str:
+    """The leading trial in one line."""
     return f"{number(value)}  {name} {settings(params)}"
 
 
-def ended(event: TrialEnded, budget: int) -> str:
-    """One trial in one line, and a second line for an error."""
+def trial_line(event: TrialEnded, budget: int) -> str:
+    """An ended trial in one line, with a second line for the reason of its end if it has one."""
     value = "" if event.value is None else number(event.value)
     state = (IN_WORDS | {"pruned": "stopped"}).get(event.state, event.state)
     state = "leads" if event.best else state
@@ -131,10 +131,10 @@ def ended(event: TrialEnded, budget: int) -> str:
 
 
 def settings(params: Mapping[str, Any]) -> str:
-    """The five parameters, and further settings that the space varies, in one line.
+    """The five parameters, and any other settings that the space varies, in one line.
 
-    `nD` is n_layers_D, since D is a component of the score. The generator that moves pixels, of
-    which a study has at most one, is called `warp`.
+    n_layers_D is shown as `nD`, since D is a component of the score. The generator that moves
+    pixels is shown as `warp`, since a study has at most one.
     """
     extras = "".join(
         f" {'warp' if value in MOVING else value}" if name == "netG" else f" {name}={value}"
@@ -149,7 +149,7 @@ def settings(params: Mapping[str, Any]) -> str:
 
 def sparkline(values: list[float]) -> str:
     """The last 40 scores as a row of block characters."""
-    latest = values[-SPARKS:]
+    latest = values[-SPARKLINE_LENGTH:]
     if not latest:
         return ""
     low, high = min(latest), max(latest)
@@ -158,27 +158,29 @@ def sparkline(values: list[float]) -> str:
 
 
 def forecast(event: Expected) -> str:
-    """The expected duration of a new search, and where."""
-    return f"Takes about {rough(event.seconds)} on {event.where}: {parts(event)}."
+    """The expected duration of a new search, and the machine that it is for."""
+    return f"Takes about {rough_duration(event.seconds)} on {event.where}: {duration_parts(event)}."
 
 
-def parts(event: Expected) -> str:
+def duration_parts(event: Expected) -> str:
     """The expected durations of the parts of a new search."""
     stops = " if half stop early" if event.stops else ""
-    named = {
+    durations = {
         "warm start {}": event.warm_start,
         f"trials {{}}{stops}": event.trials,
         "finalists {}": event.runs,
     }
-    return ", ".join(text.format(rough(seconds)) for text, seconds in named.items() if seconds)
+    return ", ".join(
+        text.format(rough_duration(seconds)) for text, seconds in durations.items() if seconds
+    )
 
 
-def rest(seconds: float, where: str) -> str:
-    """The expected duration of a resumed search."""
-    return f"What is left takes about {rough(seconds)} on {where}, by the trials so far."
+def remaining_text(seconds: float, where: str) -> str:
+    """The expected duration of the rest of a resumed search."""
+    return f"What is left takes about {rough_duration(seconds)} on {where}, by the trials so far."
 
 
-def rough(seconds: float) -> str:
+def rough_duration(seconds: float) -> str:
     """An estimated duration: `40 s`, `5 min`, `3 h`, `2 days`."""
     minutes, hours = seconds / 60, seconds / 3600
     if seconds < 55:

@@ -20,13 +20,13 @@ from harness.console.events import (
 from harness.console.lines import (
     IN_WORDS,
     WIDTH,
-    ended,
-    leading,
-    rough,
-    sentences,
+    event_text,
+    leader_line,
+    rough_duration,
     settings,
     sparkline,
     tally,
+    trial_line,
     wrapped,
 )
 from harness.console.time_left import Durations, seconds_left
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-MOST_ROWS = 12
+MAX_ROWS = 12
 """Maximum number of running trials in the table."""
 
 
@@ -56,8 +56,8 @@ class LiveState:
 
     Attributes:
         prepared: whether trials can start.
-        counts: trials of this session that have ended, by state, and runs of finalists.
-        began: time at which the first trial of this session could start.
+        counts: number of this session's ended trials by state, and of finalists' runs.
+        began: time at which the first trial of this session could start, by the view's clock.
         took: durations of this session's trials.
     """
 
@@ -88,58 +88,58 @@ class LiveView:
         from rich.live import Live
 
         self.clock = clock
-        self.now = LiveState(began=clock())
+        self.state = LiveState(began=clock())
         self.live = Live(
             console=console, get_renderable=self.render, refresh_per_second=4, transient=True
         )
         self.console = self.live.console
 
     def show(self, event: Event) -> None:
-        if text := sentences(event):
+        if text := event_text(event):
             self.print(text)
-        now = self.now
+        state = self.state
         match event:
             case Opened():
-                now.opened, now.done = event, event.done
-                now.best, now.history = event.best, list(event.scores)
+                state.opened, state.done = event, event.done
+                state.best, state.history = event.best, list(event.scores)
                 self.live.start(refresh=True)
             case Expected():
-                now.expected = event
+                state.expected = event
             case CutShort():
-                assert now.opened is not None
-                now.opened = replace(now.opened, budget=event.trials + event.runs)
+                assert state.opened is not None
+                state.opened = replace(state.opened, budget=event.trials + event.runs)
             case WarmStart():
-                now.warm_start = event
+                state.warm_start = event
             case Prepared():
-                now.warm_start, now.prepared, now.began = None, True, self.clock()
+                state.warm_start, state.prepared, state.began = None, True, self.clock()
             case TrialBegan():
-                now.running[event.name] = Running(event.params, self.clock())
+                state.running[event.name] = Running(event.params, self.clock())
             case RungReached():
-                if event.name in now.running:
-                    now.running[event.name].rung = event
+                if event.name in state.running:
+                    state.running[event.name].rung = event
             case TrialEnded():
-                self.ended(event)
+                self.record_end(event)
             case Stopping():
-                now.stopping, now.running = True, {}
+                state.stopping, state.running = True, {}
 
     def print(self, text: str) -> None:
         lines = wrapped(printable(text), width=min(WIDTH, self.console.width))
         self.console.print(lines, markup=False, highlight=False)
 
-    def ended(self, event: TrialEnded) -> None:
-        now = self.now
-        now.running.pop(event.name, None)
+    def record_end(self, event: TrialEnded) -> None:
+        state = self.state
+        state.running.pop(event.name, None)
         kind = "runs of finalists" if event.final and event.state != "failed" else event.state
-        now.counts[kind] = now.counts.get(kind, 0) + 1
-        now.done = event.done
+        state.counts[kind] = state.counts.get(kind, 0) + 1
+        state.done = event.done
         if event.best and event.value is not None:
-            now.best = leading(event.value, event.name, event.params)
+            state.best = leader_line(event.value, event.name, event.params)
         if event.state == "complete" and event.value is not None and not event.final:
-            now.history.append(event.value)
+            state.history.append(event.value)
         if event.state != "failed":
-            now.took = with_end(now.took, event)
+            state.took = with_end(state.took, event)
         if event.state in ("complete", "failed"):
-            self.print(ended(event, now.opened.budget if now.opened else 0))
+            self.print(trial_line(event, state.opened.budget if state.opened else 0))
 
     def render(self) -> "RenderableType":
         from rich.console import Group
@@ -147,46 +147,46 @@ class LiveView:
         from rich.table import Table
         from rich.text import Text
 
-        now = self.now
+        state = self.state
         done, total, text = self.progress()
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=done, width=30), Text(text + self.left()))
         lines: list[RenderableType] = [bar]
-        if counts := f"{self.counts()}  {sparkline(now.history)}".strip():
+        if counts := f"{self.counts()}  {sparkline(state.history)}".strip():
             lines.append(Text(counts))
-        if now.best:
-            lines.append(Text(f"leader {now.best}", no_wrap=True, overflow="ellipsis"))
-        if now.running:
+        if state.best:
+            lines.append(Text(f"leader {state.best}", no_wrap=True, overflow="ellipsis"))
+        if state.running:
             lines.append(self.table())
         return Group(*lines)
 
     def progress(self) -> tuple[int, int, str]:
-        """What the bar shows: how much of how much is done, and the same in words."""
-        now, opened, warm_start = self.now, self.now.opened, self.now.warm_start
-        if warm_start is not None and not now.stopping:
+        """The state of the progress bar: how much is done, of how much, and both in words."""
+        state, opened, warm_start = self.state, self.state.opened, self.state.warm_start
+        if warm_start is not None and not state.stopping:
             done, total = warm_start.done, max(1, warm_start.total)
             return done, total, f"warm start {done}/{quantity(total, 'step')}"
         budget = opened.budget if opened else 1
         runs = opened.final_runs if opened else 0
-        done = min(budget, now.done)
+        done = min(budget, state.done)
         in_words = f"{done}/{quantity(budget, 'trial')}"
-        if now.stopping:
+        if state.stopping:
             in_words += ", stopping"
         elif done == budget:
             in_words += ", writing the results"
-        elif not now.prepared:
+        elif not state.prepared:
             in_words += ", getting ready"
         elif runs and done >= budget - runs:
             in_words += f", finalists {done + runs - budget}/{runs}"
         return done, budget, in_words
 
     def counts(self) -> str:
-        """Trials by state; those that have ended without failing add up to the trials done."""
-        now = self.now
-        done = {"done before": now.opened.done if now.opened else 0}
-        done |= {IN_WORDS[state]: now.counts.get(state, 0) for state in ("complete", "pruned")}
-        done["runs of finalists"] = now.counts.get("runs of finalists", 0)
-        return tally(done, {"running": len(now.running), "failed": now.counts.get("failed", 0)})
+        """The number of trials by state; those that ended without failing add up to the done."""
+        state = self.state
+        done = {"done before": state.opened.done if state.opened else 0}
+        done |= {IN_WORDS[name]: state.counts.get(name, 0) for name in ("complete", "pruned")}
+        done["runs of finalists"] = state.counts.get("runs of finalists", 0)
+        return tally(done, {"running": len(state.running), "failed": state.counts.get("failed", 0)})
 
     def table(self) -> "Table":
         """The running trials: settings, step and last score."""
@@ -197,8 +197,8 @@ class LiveView:
         for name, justify in (("trial", "left"), ("step", "right"), ("score", "left")):
             table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
         table.add_column("settings", no_wrap=True, overflow="ellipsis")
-        rows = list(self.now.running.items())
-        for name, trial in rows[:MOST_ROWS]:
+        rows = list(self.state.running.items())
+        for name, trial in rows[:MAX_ROWS]:
             rung = trial.rung
             table.add_row(
                 Text(name),
@@ -206,37 +206,37 @@ class LiveView:
                 Text(number(rung.value) if rung else "-"),
                 Text(printable(settings(trial.params))),
             )
-        if len(rows) > MOST_ROWS:
-            table.add_row("", "", "", Text(f"and {len(rows) - MOST_ROWS} more"))
+        if len(rows) > MAX_ROWS:
+            table.add_row("", "", "", Text(f"and {len(rows) - MAX_ROWS} more"))
         return table
 
     def left(self) -> str:
         """The remaining time, as text; "" if it is not known yet."""
-        seconds = None if self.now.stopping else self.seconds_left()
-        return "" if seconds is None or seconds <= 0 else f", about {rough(seconds)} left"
+        seconds = None if self.state.stopping else self.seconds_left()
+        return "" if seconds is None or seconds <= 0 else f", about {rough_duration(seconds)} left"
 
     def seconds_left(self) -> float | None:
-        """The remaining time, from this session's trials; before one has ended, as estimated."""
-        now, opened, since = self.now, self.now.opened, self.clock()
+        """Seconds left, by this session's trials; before one has ended, by the estimate."""
+        state, opened, now = self.state, self.state.opened, self.clock()
         if opened is None:
             return None
         searched = opened.budget - opened.final_runs
-        trials, runs = max(0, searched - now.done), opened.budget - max(now.done, searched)
-        running = [since - trial.began for trial in now.running.values()]
-        left = seconds_left(trials, runs, opened.jobs, replace(now.took, running=running))
-        if left is not None or now.expected is None:
+        trials, runs = max(0, searched - state.done), opened.budget - max(state.done, searched)
+        running = [now - trial.began for trial in state.running.values()]
+        left = seconds_left(trials, runs, opened.jobs, replace(state.took, running=running))
+        if left is not None or state.expected is None:
             return left
-        if now.warm_start is not None:
-            to_do = 1 - now.warm_start.done / max(1, now.warm_start.total)
-            return now.expected.seconds - (1 - to_do) * now.expected.warm_start
-        return now.expected.trials + now.expected.runs - (since - now.began)
+        if state.warm_start is not None:
+            done = state.warm_start.done / max(1, state.warm_start.total)
+            return state.expected.seconds - done * state.expected.warm_start
+        return state.expected.trials + state.expected.runs - (now - state.began)
 
     def close(self) -> None:
         self.live.stop()
 
 
 def with_end(took: Durations, event: TrialEnded) -> Durations:
-    """The durations with those of a trial that has ended."""
+    """The durations with that of a trial that has ended added."""
     if event.final:
         return Durations(took.ended, took.complete, [*took.runs, event.seconds])
     complete = [*took.complete, event.seconds] if event.state == "complete" else took.complete

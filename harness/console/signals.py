@@ -1,4 +1,4 @@
-"""The signals by which a command is stopped, and which process handles them."""
+"""The signals that stop a command, and which process handles them."""
 
 import os
 import select
@@ -11,40 +11,41 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 # Ctrl-C, a scheduler, a closed terminal.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPED_BY_USER = 130  # exit code
 SECOND_AFTER = 1.0  # seconds: GNU timeout, shells and schedulers may send two signals at once
 
 
 @contextmanager
-def handled(stop: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, call `stop` at the first of these signals; a second exits at once.
+def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, call `stop` at the first stop signal; a second one exits immediately.
 
-    Signals within `SECOND_AFTER` seconds of the first are ignored. Under nohup, SIGHUP stays so.
+    Signals within `SECOND_AFTER` seconds of the first are ignored. Under nohup, SIGHUP stays
+    ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python handles signals in the main thread only
         return
-    asked: float | None = None  # time of the first signal
+    first_signal: float | None = None  # time of the first signal
 
     def receive(*_: object) -> None:
-        nonlocal asked
+        nonlocal first_signal
         now = time.monotonic()
-        if asked is None:
-            asked = now
+        if first_signal is None:
+            first_signal = now
             discard_unread()
             stop()
-        elif now - asked > SECOND_AFTER:
+        elif now - first_signal > SECOND_AFTER:
             os._exit(STOPPED_BY_USER)
 
     under_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    numbers = [each for each in STOPPING if each != signal.SIGHUP or not under_nohup]
+    numbers = [each for each in STOP_SIGNALS if each != signal.SIGHUP or not under_nohup]
     earlier = {number: signal.signal(number, receive) for number in numbers}
     try:
         yield
     finally:
-        if asked is not None:
-            discard_unread()  # by now the signal has ended other programs too
+        if first_signal is not None:
+            discard_unread()  # by now the signal has also ended the readers of a pipe
         for number, handler in earlier.items():
             signal.signal(number, handler)
 
@@ -52,12 +53,12 @@ def handled(stop: Callable[[], None]) -> Iterator[None]:
 def discard_unread() -> None:
     """Discard output that would fail: to a closed terminal, or to a program that has ended."""
     with open(os.devnull, "wb") as null:
-        for output in unread():
+        for output in unread_outputs():
             os.dup2(null.fileno(), output)
 
 
-def unread() -> Iterator[int]:
-    """Which of standard output and error nobody reads any more."""
+def unread_outputs() -> Iterator[int]:
+    """The file descriptors of standard output and error that nobody reads any more."""
     for output in (1, 2):
         poll = select.poll()
         poll.register(output, 0)
@@ -66,9 +67,10 @@ def unread() -> Iterator[int]:
 
 
 def interrupt() -> NoReturn:
-    """Stop a command as Ctrl-C does: what it has begun is cleaned up.
+    """Stop a command as Ctrl-C does, so that it cleans up.
 
-    Not in an import, where libraries swallow the exception and go on half imported.
+    During an import, exit immediately instead: libraries swallow the exception there, and go on
+    half imported.
     """
     frame = sys._getframe().f_back
     while frame is not None:
@@ -79,18 +81,18 @@ def interrupt() -> NoReturn:
 
 
 @contextmanager
-def kept_from_children() -> Iterator[None]:
-    """Block these signals in the processes started in the block, which this process ends.
+def blocked_in_children() -> Iterator[None]:
+    """Block the stop signals in processes that are started in the block; this process ends them.
 
-    Terminals and schedulers send them to every process of a command at once. What inherits a block
-    has it from its first moment; a handler of its own would come after its imports.
+    Terminals and schedulers send the signals to every process of a command at once. A process
+    inherits the mask from its first moment; a handler would be installed only after its imports.
     """
     from multiprocessing import resource_tracker
 
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         resource_tracker.ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # its start unblocks two of them
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # starting it unblocked two of them
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, earlier)

@@ -31,15 +31,17 @@ def seconds_left(trials_left: int, runs_left: int, jobs: int, took: Durations) -
     """Seconds until the end of the search; None before a trial has ended.
 
     Args:
-        trials_left: of the search itself; `runs_left`: of finalists.
-        jobs: trials at a time.
+        trials_left: trials of the search itself that have not ended.
+        runs_left: finalists' runs that have not ended.
+        jobs: number of trials at a time.
+        took: durations so far.
     """
     trials = took.ended[-LATEST:]
     if not trials and not took.runs:
         return None
     trial = fmean(trials) if trials else 0.0
-    whole = took.complete[-LATEST:] or trials
-    run = fmean(took.runs or [FINAL_TIMES * fmean(whole)])
-    one = trial if trials_left else run
-    behind = sum(min(seconds, one) for seconds in took.running)
-    return max(0.0, trials_left * trial + runs_left * run - behind) / max(1, jobs)
+    complete = took.complete[-LATEST:] or trials
+    run = fmean(took.runs or [FINAL_TIMES * fmean(complete)])
+    current = trial if trials_left else run
+    elapsed = sum(min(seconds, current) for seconds in took.running)
+    return max(0.0, trials_left * trial + runs_left * run - elapsed) / max(1, jobs)

@@ -16,14 +16,14 @@ from harness.console.events import (
     TrialEnded,
     WarmStart,
 )
-from harness.console.lines import at_rung, ended, sentences, wrapped
+from harness.console.lines import event_text, rung_line, trial_line, wrapped
 from harness.console.live_view import LiveView
 from harness.errors import printable
 from reports.texts.numbers import quantity
 
-# Seconds without output after which a rung is printed: before the first trial has ended, and later.
-AT_FIRST = 5.0
-NOW_AND_THEN = 60.0
+# Seconds without output before a rung is printed: until the first trial has ended, and afterwards.
+FIRST_SILENCE = 5.0
+LATER_SILENCE = 60.0
 
 
 class View(Protocol):
@@ -76,7 +76,7 @@ class PlainView(View):
         self.budget = 0
         self.tenth = 0
         self.printed = clock()
-        self.patience = AT_FIRST
+        self.max_silence = FIRST_SILENCE
 
     def show(self, event: Event) -> None:
         line = self.line(event)
@@ -94,9 +94,9 @@ class PlainView(View):
             case WarmStart() if event.total and 10 * event.done // event.total > self.tenth:
                 self.tenth = 10 * event.done // event.total
                 return f"warm start: {event.done} of {quantity(event.total, 'step')}"
-            case RungReached() if self.clock() - self.printed >= self.patience:
-                return f"  {at_rung(event)}"
+            case RungReached() if self.clock() - self.printed >= self.max_silence:
+                return f"  {rung_line(event)}"
             case TrialEnded():
-                self.patience = NOW_AND_THEN
-                return ended(event, self.budget)
-        return wrapped(sentences(event))
+                self.max_silence = LATER_SILENCE
+                return trial_line(event, self.budget)
+        return wrapped(event_text(event))

@@ -38,11 +38,11 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
 def best_configuration(
     study: "Study", trial: "Named" = None, run_dir: Path | str | None = None
 ) -> dict[str, Any]:
-    """The configuration of the best trial of a study, or of `trial`; the content of `best.yaml`.
+    """The configuration of the best trial of a study, or of `trial`: the content of `best.yaml`.
 
     Args:
         trial: its number, or `recommended`, the guide's recommended setting.
-        run_dir: the present path of the run folder; None: the path in the last search.
+        run_dir: the current path of the run folder; None: its path in the last search.
 
     Raises:
         UserInputError: there is no such trial, or it has no final score.
@@ -80,11 +80,11 @@ def write_report(
     """Write a study's report, one HTML file, whatever state the study is in.
 
     Args:
-        file: where to; replaced in one go.
+        file: the file to write; it is replaced atomically.
         lang: `en` or `ko`.
         panels: the folder of the trials' pictures, `outcome.paths.panels`; None: no pictures. A
             missing one is warned of, since the report then has none either.
-        storage: the URL of the study's database, as it may be shown; None: the run folder's.
+        storage: the URL of the study's database, without secrets; None: the run folder's.
 
     Raises:
         UserInputError: there is no such language, the file cannot be written, or the study's

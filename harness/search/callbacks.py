@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.console.events import TrialEnded
 from harness.console.views import View
-from harness.search.ranking import Standing
+from harness.search.ranking import RankingChange
 from harness.tracking.outbox import Ending
 from harness.trials.messages import TrialResult, TrialTask
 
@@ -20,10 +20,10 @@ class TrialEnd:
 
     Attributes:
         value: its last score, or None.
-        seconds: its duration.
+        seconds: its duration, in seconds.
         done: trials of the budget that have ended so far.
         result: result of a completed trial; None for any other.
-        standing: changes in the ranking; None if the trial is not ranked.
+        change: how it changed the ranking; None if it is not ranked.
         stopped_at: the step at which the pruner stopped it.
     """
 
@@ -34,12 +34,13 @@ class TrialEnd:
     seconds: float
     done: int
     result: TrialResult | None = None
-    standing: Standing | None = None
+    change: RankingChange | None = None
     stopped_at: int | None = None
 
     @property
     def leads(self) -> bool:
-        return self.standing is not None and self.standing.leads
+        """Whether the trial is the new best."""
+        return self.change is not None and self.change.leads
 
 
 TrialCallback = Callable[[TrialEnd], None]

@@ -11,7 +11,7 @@ from harness.errors import UserInputError
 from harness.evaluation.verdict import Finalist
 from harness.paths import check_run_dir
 from harness.search.plan import SearchPlan, assemble
-from harness.search.resolve import check_space, choose_places
+from harness.search.resolve import check_space, choose_placement
 from search_spaces.distributions import Choice, Fixed, Parameter
 from search_spaces.space import Space
 from search_spaces.trial_params import Value
@@ -22,11 +22,11 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
 
     Args:
         files: two `best.yaml` files; the second is the baseline.
-        config: pairs, seeds and machine; the study's name in it is replaced.
+        config: pairs, seeds and machine; its study name is replaced.
 
     Raises:
-        UserInputError: a file is invalid, the two are trained or scored differently, by code of
-            the user's or are the same, or no pairs are held out.
+        UserInputError: a file is invalid, the two have the same settings, differ in how they are
+            trained or scored, or need the user's own code for it, or no pairs are held out.
     """
     one, other = (read_best_config(file) for file in files)
     if one.params == other.params:
@@ -34,10 +34,10 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
     train = common_training(one, other, files)
     objective = common_objective(one, other, files)
     check_run_dir(config.run_dir)
-    space = Space("compared", "", both(one, other))
+    space = Space("compared", "", space_of(one, other))
     check_space(space, train, config.from_scratch)
     named = config.model_copy(update={"study": study_name(one, other), "objective": objective})
-    plan = assemble(named, space, f"of {files[0]}", train, choose_places(config))
+    plan = assemble(named, space, f"of {files[0]}", train, choose_placement(config))
     if not plan.setup.data.n_test:
         raise UserInputError(
             "No pairs are held out to compare on: put some into test/, or give more different "
@@ -51,7 +51,11 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
 
 
 def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]) -> TrainSettings:
-    """The training settings of both, which must be equal, and not of another program."""
+    """The training settings that both configurations share.
+
+    Raises:
+        UserInputError: they differ, or are another program's.
+    """
     for file, best in zip(files, (one, other), strict=True):
         if best.provenance.trainer != "builtin":
             raise UserInputError(
@@ -94,8 +98,8 @@ def common_objective(one: BestConfig, other: BestConfig, files: tuple[Path, Path
     return next(iter(named), Provenance().objective)
 
 
-def both(one: BestConfig, other: BestConfig) -> dict[str, Parameter]:
-    """The space that contains just these two configurations."""
+def space_of(one: BestConfig, other: BestConfig) -> dict[str, Parameter]:
+    """The parameters of a space that spans the two configurations."""
     ours, theirs = one.params.model_dump(), other.params.model_dump()
 
     def entry(a: Value, b: Value) -> Parameter:

@@ -1,4 +1,4 @@
-"""The end of a search. An error in cleanup neither fails the search nor hides its own error."""
+"""The end of a search. An error during cleanup neither fails the search nor hides its error."""
 
 import logging
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.console.events import Note
 from harness.console.views import View
 from harness.errors import HarnessError
-from harness.search.publishing import left_by, write_page
+from harness.search.publishing import search_results, write_page
 from harness.search.result import SearchOutcome, StopReason, outcome_of
 from harness.tracking.outbox import Ending
 
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 def requeueing_at_the_end(
     driver: "Driver", plan: "SearchPlan", study: "Study", view: View
 ) -> Iterator[None]:
-    """Requeue running trials at the end of the block; if it fails, report the reason to MLflow.
+    """Requeue running trials at the end of the block; if the block fails, report why to MLflow.
 
-    Not after an error of the database, which has already been retried.
+    Does neither after a database error: the database has already been retried.
     """
     from optuna.exceptions import StorageInternalError
 
@@ -37,7 +37,7 @@ def requeueing_at_the_end(
     except BaseException as error:
         if not isinstance(error.__cause__, StorageInternalError):
             with logging_errors("putting running trials back", plan, view):
-                driver.give_up()
+                driver.shut_down()
             with logging_errors("reporting the failure to MLflow", plan, view):
                 reason = str(error) if isinstance(error, HarnessError) else "the driver failed"
                 result = outcome(plan, study)
@@ -45,7 +45,7 @@ def requeueing_at_the_end(
                 conclude(plan, study, view, tracker, result, Ending("FAILED", "failed", reason))
         raise
     with logging_errors("putting running trials back", plan, view):
-        driver.give_up()
+        driver.shut_down()
 
 
 def conclude(
@@ -65,10 +65,10 @@ def conclude(
     name = plan.config.register_model if finished else None
     if finished or plan.config.open:
         write_page(study, plan.paths, result.storage)
-    left = left_by(study, result, name)
-    if left.model is not None:
+    results = search_results(study, result, name)
+    if results.model is not None:
         view.show(Note(f"MLflow gets the winner as a version of the model {name}."))
-    tracker.conclude(ending, left)
+    tracker.conclude(ending, results)
 
 
 def finish(tracker: "Tracker", plan: "SearchPlan", view: View) -> None:
@@ -79,7 +79,11 @@ def finish(tracker: "Tracker", plan: "SearchPlan", view: View) -> None:
 
 @contextmanager
 def logging_errors(task: str, plan: "SearchPlan", view: View) -> Iterator[None]:
-    """Log an error of the block and notify the user, rather than raise it."""
+    """Log an error raised in the block and notify the user, instead of raising it.
+
+    Args:
+        task: what the block does, as the beginning of a sentence: "writing the report".
+    """
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The driver's loop: assign trials to workers, receive their messages, and prune.
+"""The driver's loop: assign trials to workers, handle their messages, and prune.
 
 `harness.search.recorder` records the end of trials.
 """
@@ -42,7 +42,7 @@ from reports.record.trial import Cause, TrialRecord
 from reports.texts import numbers
 
 TICK = 0.25  # seconds: how often to check for Ctrl-C, a deadline and hung trials
-MOST_ATTEMPTS = 3  # attempts for a trial whose worker dies
+MAX_ATTEMPTS = 3  # attempts for a trial whose worker dies
 
 Ended = TrialResult | Stopped | Diverged | OutOfMemory | Failed
 
@@ -53,6 +53,16 @@ class Driver:
     """Runs one phase after the other on a launcher's workers.
 
     A worker is starting, idle or running a job, and each state allows certain messages.
+
+    Args:
+        baseline: None: the first worker has to prepare it.
+        measure_pace: whether each worker measures its pace before it takes trials.
+
+    Attributes:
+        starting, idle, jobs: the workers, each in the collection of its state.
+        to_retry: trials that run again before any new one.
+        failed_starts: times in a row that a worker ended before it was ready.
+        places: the device of each worker that has started.
     """
 
     def __init__(
@@ -62,22 +72,24 @@ class Driver:
         launcher: Launcher,
         view: View,
         baseline: Baseline | None = None,
-        measures: bool = False,
+        measure_pace: bool = False,
     ) -> None:
         self.plan = plan
         self.phase = phase
         self.launcher = launcher
         self.view = view
         self.baseline = baseline
-        self.starting = {n: worker_startup.Start(measures=measures) for n in range(plan.jobs)}
+        self.starting = {
+            n: worker_startup.Start(awaits_pace=measure_pace) for n in range(plan.jobs)
+        }
         self.idle: set[int] = set()
         self.jobs: dict[int, Job] = {}
-        self.again: deque[Job] = deque()
-        self.starts_lost: Counter[int] = Counter()
+        self.to_retry: deque[Job] = deque()
+        self.failed_starts: Counter[int] = Counter()
         self.places: dict[int, str] = {}
         self.forecast = Forecast(plan, phase.searched, view)
         self.packing = Packing(plan)
-        self.remarks = {""}
+        self.shown_remarks = {""}
         self.recorder = Recorder(plan, phase, view)
         if baseline is not None:
             view.show(Prepared(**baseline.as_data()))
@@ -90,7 +102,7 @@ class Driver:
             HarnessError: no worker can be started, or the preparation fails.
         """
         while not stop():
-            self.fill(stop)
+            self.assign_trials(stop)
             if self.finished():
                 return True
             self.end_hung()
@@ -98,64 +110,71 @@ class Driver:
             messages = self.launcher.wait(TICK)
             self.note_waiting(time.monotonic() - began)
             for number, message in messages:
-                # Schedulers signal every process: what failed of it is put back in the queue.
+                # Schedulers signal every process: a trial that the signal ended has not failed,
+                # and is requeued.
                 if not (isinstance(message, Failed | Died) and stop()):
-                    self.hear(number, message)
+                    self.handle(number, message)
         return False
 
     def note_waiting(self, seconds: float) -> None:
-        """Count up to `TICK` of a wait as listening: a longer one means that the process slept."""
+        """Count up to `TICK` of a wait as listening; if it took longer, the process was suspended.
+
+        Args:
+            seconds: duration of the wait.
+        """
         listened = min(seconds, TICK)
         for job in self.jobs.values():
             job.listened += listened
-            job.away += seconds - listened
+            job.suspended += seconds - listened
         for start in self.starting.values():
             start.silent += listened
             start.stepping += listened
 
-    def turn_to(self, phase: Phase) -> None:
+    def switch_to(self, phase: Phase) -> None:
         """Switch to another phase, on the same workers."""
         self.phase = phase
         self.recorder = Recorder(self.plan, phase, self.view, self.recorder.pace)
 
     def finished(self) -> bool:
         """Whether no trial is left or running."""
-        return self.phase.exhausted() and not self.jobs and not self.again
+        return self.phase.exhausted() and not self.jobs and not self.to_retry
 
-    def give_up(self) -> None:
+    def shut_down(self) -> None:
         """Terminate all workers and requeue their trials."""
         self.launcher.close()
         self.recorder.requeue_running()
         self.jobs.clear()
-        self.again.clear()
+        self.to_retry.clear()
 
-    def fill(self, stop: Callable[[], bool]) -> None:
-        """Assign trials to idle workers. Checks `stop` for each, since many take a while."""
+    def assign_trials(self, stop: Callable[[], bool]) -> None:
+        """Assign trials to idle workers, and check `stop` before each: many take a while."""
         if self.baseline is None:
             return
         for worker in sorted(self.idle):
-            if self.waits(worker):
+            if self.must_wait(worker):
                 continue
             job = None if stop() else self.next_job()
             if job is None:
                 return
             self.begin(worker, job)
 
-    def waits(self, worker: int) -> bool:
+    def must_wait(self, worker: int) -> bool:
         """Whether the worker's device is, or is about to be, reserved for one trial alone."""
         place = self.places.get
-        beside = [job for other, job in self.jobs.items() if place(other) == place(worker)]
-        return bool(beside) and any(job.alone for job in (*beside, *list(self.again)[:1]))
+        neighbours = [job for other, job in self.jobs.items() if place(other) == place(worker)]
+        return bool(neighbours) and any(
+            job.alone for job in (*neighbours, *list(self.to_retry)[:1])
+        )
 
     def next_job(self) -> Job | None:
         """A trial to retry, else a new one; None if none is left."""
-        if self.again:
-            return self.again.popleft()
+        if self.to_retry:
+            return self.to_retry.popleft()
         if self.phase.exhausted():
             return None
         trial, task = self.phase.next()
-        known = self.phase.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        return Job(trial, task, TrialRecord.of(trial).recipe, set(known))
+        scores = self.phase.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        return Job(trial, task, TrialRecord.of(trial).recipe, set(scores))
 
     def begin(self, worker: int, job: Job) -> None:
         self.idle.discard(worker)
@@ -167,49 +186,49 @@ class Driver:
         self.phase.tracker.begin(job.task, tags)
         self.view.show(TrialBegan(job.task.name, job.task.settings, job.recipe))
 
-    def hear(self, worker: int, message: Message | Died) -> None:
+    def handle(self, worker: int, message: Message | Died) -> None:
         """Handle a worker's message.
 
         Raises:
             HarnessError: the message is invalid in the worker's state, or the search cannot go on.
         """
         if isinstance(message, Died):
-            self.lost(worker, message.reason)
+            self.handle_death(worker, message.reason)
         elif worker in self.jobs:
-            self.hear_trial(worker, self.jobs[worker], message)
+            self.handle_running(worker, self.jobs[worker], message)
         elif worker in self.starting:
-            self.hear_start(worker, self.starting[worker], message)
+            self.handle_startup(worker, self.starting[worker], message)
         else:
             raise self.unexpected(worker, message)
 
-    def hear_start(self, worker: int, start: worker_startup.Start, message: Message) -> None:
-        """Handle a message of a worker that is starting or preparing."""
+    def handle_startup(self, worker: int, start: worker_startup.Start, message: Message) -> None:
+        """Handle a message from a worker that is starting or preparing."""
         start.silent = 0.0
         prepares = worker == 0 and self.baseline is None
         match message:
             case Ready():
                 self.places[worker] = message.place
                 start.ready = True
-                if not prepares and not start.measures:  # its Prepare was sent with its start
-                    self.takes_trials(worker)
-            case Pace() if start.measures:
-                start.measures = False
+                if not prepares and not start.awaits_pace:  # its Prepare was sent with its start
+                    self.mark_idle(worker)
+            case Pace() if start.awaits_pace:
+                start.awaits_pace = False
                 if not prepares:
-                    self.takes_trials(worker)
+                    self.mark_idle(worker)
                 self.forecast.note(message)
             case Preparing() if prepares:
                 # Trials will share the machine with others.
                 self.recorder.note_pace(start.pace(message.done) * self.plan.jobs)
                 self.view.show(WarmStart(message.done, message.total))
             case Baseline() if prepares:
-                self.prepared(worker, message)
+                self.accept_baseline(worker, message)
             case Failed():
                 log.error("worker %d:\n%s", worker, message.traceback)
-                raise worker_startup.not_prepared(message, self.plan)
+                raise worker_startup.preparation_failed(message, self.plan)
             case Diverged():
-                raise worker_startup.no_warm_start(message.reason, self.plan)
+                raise worker_startup.warm_start_diverged(message.reason, self.plan)
             case OutOfMemory():
-                self.without_room(worker, message.reason)
+                self.drop_worker(worker, message.reason)
             case GpuFailed():
                 self.replace(worker, message.reason)
             case DiskFull():
@@ -219,22 +238,22 @@ class Driver:
             case _:
                 assert_never(message)
 
-    def hear_trial(self, worker: int, job: Job, message: Message) -> None:
-        """Handle a message of a worker that runs a trial."""
+    def handle_running(self, worker: int, job: Job, message: Message) -> None:
+        """Handle a message from a worker that is running a trial."""
         match message:
             case Rung():
-                self.rung(worker, job, message)
+                self.handle_rung(worker, job, message)
             case GpuFailed():
                 self.replace(worker, message.reason)
             case DiskFull():  # not the trial's fault: the search ends, and the trial is requeued
                 raise full_disk()
-            case Failed(shared=True):  # the same
+            case Failed(shared=True):  # not the trial's fault either
                 log.error("trial %d:\n%s", job.task.number, message.traceback)
                 raise UserInputError(message.reason)
             case TrialResult() | Stopped() | Diverged() | OutOfMemory() | Failed():
                 del self.jobs[worker]
                 self.idle.add(worker)
-                self.ended(worker, job, message)
+                self.record_end(worker, job, message)
             case Ready() | Pace() | Preparing() | Baseline():
                 raise self.unexpected(worker, message)
             case _:
@@ -243,13 +262,17 @@ class Driver:
     def unexpected(self, worker: int, message: Message) -> HarnessError:
         """The error for a message that is invalid in the worker's state: a bug."""
         doing = self.jobs[worker].task.name if worker in self.jobs else "no trial"
-        return worker_startup.out_of_turn(message, doing, worker, self.plan)
+        return worker_startup.unexpected_message(message, doing, worker, self.plan)
 
-    def without_room(self, worker: int, reason: str) -> None:
-        """Continue without a worker that has too little memory."""
+    def drop_worker(self, worker: int, reason: str) -> None:
+        """Go on without a worker that has too little memory.
+
+        Raises:
+            HarnessError: no worker is left, or this one has to prepare the baseline.
+        """
         others = self.idle | self.jobs.keys() | self.starting.keys() - {worker}
         if not others or (worker == 0 and self.baseline is None):
-            raise worker_startup.no_room(reason)
+            raise worker_startup.out_of_memory(reason)
         log.error("worker %d: %s", worker, reason)
         del self.starting[worker]
         self.launcher.kill(worker)
@@ -257,13 +280,13 @@ class Driver:
             Note(f"Too little memory for another worker ({reason}): going on with {len(others)}.")
         )
 
-    def takes_trials(self, worker: int) -> None:
+    def mark_idle(self, worker: int) -> None:
         del self.starting[worker]
-        del self.starts_lost[worker]
+        del self.failed_starts[worker]
         self.idle.add(worker)
 
-    def prepared(self, worker: int, baseline: Baseline) -> None:
-        """Accept the result of the preparation, which all trials share.
+    def accept_baseline(self, worker: int, baseline: Baseline) -> None:
+        """Check and record the result of the preparation, which all trials share.
 
         Raises:
             HarnessError: its scores are not finite, or differ from those of the study so far.
@@ -271,53 +294,53 @@ class Driver:
         worker_startup.check_scores(baseline, self.plan)
         check_same_start(self.phase.searched, self.plan, baseline)
         self.baseline = baseline
-        self.takes_trials(worker)
+        self.mark_idle(worker)
         StudyRecord.note(self.phase.searched, baseline=baseline)
         self.view.show(Prepared(**baseline.as_data()))
 
-    def rung(self, worker: int, job: Job, rung: Rung) -> None:
+    def handle_rung(self, worker: int, job: Job, rung: Rung) -> None:
         """Record a rung, reply whether the trial continues, and update MLflow and the console."""
-        if job.verdict:  # it was stopped, but sent another rung
+        if job.stop_reason:  # a worker that was told to stop sent another rung
             self.launcher.send(worker, Answer.STOP)
             return
-        if rung.remark not in self.remarks:
-            self.remarks.add(rung.remark)
+        if rung.remark not in self.shown_remarks:
+            self.shown_remarks.add(rung.remark)
             self.view.show(Note(rung.remark))
         steps = self.phase.train.steps
         self.recorder.note_pace(job.seconds / rung.step)
         if not math.isfinite(rung.value):
-            job.verdict = f"diverged: the score at step {rung.step} is {rung.value}"
+            job.stop_reason = f"diverged: the score at step {rung.step} is {rung.value}"
             job.diverged = True
         else:
             job.rungs.append(rung)
-            if rung.step not in job.known:
+            if rung.step not in job.recorded_steps:
                 self.phase.report(job.trial, rung.step, rung.value)
-                job.known.add(rung.step)
-            # Prune at the furthest rung only: an earlier attempt has passed those before it.
-            if rung.step == max(job.known) and self.phase.hopeless(job.trial, rung):
+                job.recorded_steps.add(rung.step)
+            # Prune only at the furthest rung: an earlier attempt passed those before it.
+            if rung.step == max(job.recorded_steps) and self.phase.hopeless(job.trial, rung):
                 why = WHY_PRUNED[self.plan.config.pruner]
-                job.verdict = f"stopped at step {rung.step}: {numbers.number(rung.value)} {why}"
+                job.stop_reason = f"stopped at step {rung.step}: {numbers.number(rung.value)} {why}"
         self.launcher.send(
-            worker, Answer.STOP if job.verdict else answer(self.phase, job.trial, rung)
+            worker, Answer.STOP if job.stop_reason else answer(self.phase, job.trial, rung)
         )
         if math.isfinite(rung.value):
             self.phase.tracker.rung(job.task, rung)
             self.view.show(RungReached(job.task.name, rung.step, steps, rung.value))
 
-    def ended(self, worker: int, job: Job, message: Ended) -> None:
-        """Record the end of a trial, as its worker reported it."""
+    def record_end(self, worker: int, job: Job, message: Ended) -> None:
+        """Record how a trial ended, according to its worker's last message."""
         match message:
-            case TrialResult() if not job.verdict and self.is_finite(message.rung):
-                self.pack(message)
+            case TrialResult() if not job.stop_reason and self.is_finite(message.rung):
+                self.add_workers(message)
                 self.recorder.complete(job, message)
             case TrialResult():
                 if message.checkpoint is not None:
                     message.checkpoint.unlink(missing_ok=True)
-                diverged = job.diverged or not job.verdict
-                why = job.verdict or "diverged: the score is not finite"
-                self.recorder.pruned(job, why, diverged)
-            case Stopped() if job.verdict:
-                self.recorder.pruned(job, job.verdict, job.diverged)
+                diverged = job.diverged or not job.stop_reason
+                reason = job.stop_reason or "diverged: the score is not finite"
+                self.recorder.pruned(job, reason, diverged)
+            case Stopped() if job.stop_reason:
+                self.recorder.pruned(job, job.stop_reason, job.diverged)
             case Stopped():
                 self.recorder.failed(job, "it stopped early without being asked to")
             case Diverged():
@@ -335,36 +358,40 @@ class Driver:
         return all(map(math.isfinite, [rung.value, *self.phase.values(rung)]))
 
     def out_of_memory(self, worker: int, job: Job, reason: str) -> None:
-        """Retry the trial once, alone and in a new process; if that fails too, it has failed."""
+        """Retry the trial once, alone and in a new process; fail it if that runs out too."""
         if job.alone:
-            words = f"out of memory, also when run alone: {reason}"
-            self.recorder.failed(job, words, Cause.OUT_OF_MEMORY)
+            final_reason = f"out of memory, also when run alone: {reason}"
+            self.recorder.failed(job, final_reason, Cause.OUT_OF_MEMORY)
             return
         self.restart(worker)
         job.alone = True
-        self.again.append(job)
+        self.to_retry.append(job)
 
-    def lost(self, worker: int, reason: str) -> None:
-        """Replace a worker that died, and retry its trial up to `MOST_ATTEMPTS` times."""
+    def handle_death(self, worker: int, reason: str) -> None:
+        """Replace a worker that died; its trial gets at most `MAX_ATTEMPTS` attempts.
+
+        Raises:
+            HarnessError: the worker repeatedly ended before it was ready.
+        """
         job = self.jobs.pop(worker, None)
         was_starting = self.starting.pop(worker, None) is not None
         self.idle.discard(worker)
         log.error("worker %d: %s", worker, reason)
         if was_starting:
-            self.starts_lost[worker] += 1
-            worker_startup.check_starts(self.starts_lost[worker], reason, self.plan)
+            self.failed_starts[worker] += 1
+            worker_startup.check_starts(self.failed_starts[worker], reason, self.plan)
         self.start(worker)
         if job is not None:
             job.attempts += 1
-            if job.attempts < MOST_ATTEMPTS:
-                self.again.appendleft(job)
+            if job.attempts < MAX_ATTEMPTS:
+                self.to_retry.appendleft(job)
             else:
                 self.recorder.failed(job, f"its worker died {job.attempts} times, last: {reason}")
 
     def replace(self, worker: int, reason: str) -> None:
-        """Kill an unusable worker, and handle it like one that died."""
+        """Kill an unusable worker, and treat it like one that died."""
         self.launcher.kill(worker)
-        self.lost(worker, reason)
+        self.handle_death(worker, reason)
 
     def start(self, worker: int) -> None:
         self.starting[worker] = worker_startup.Start()
@@ -372,7 +399,7 @@ class Driver:
         if worker == 0 and self.baseline is None:
             self.launcher.send(worker, Prepare())
 
-    def pack(self, result: TrialResult) -> None:
+    def add_workers(self, result: TrialResult) -> None:
         """Start more workers once it is known how many trials fit on the GPUs."""
         if (workers := self.packing.workers(result.memory)) is not None:
             for worker in range(self.plan.jobs, workers):
@@ -394,6 +421,6 @@ class Driver:
                 self.restart(worker)
                 self.recorder.failed(job, f"hung: no end after {limit:.0f} s")
         for worker, start in list(self.starting.items()):
-            limit = start.patience(self.plan)
+            limit = start.silence_limit(self.plan)
             if start.silent > limit:
                 self.replace(worker, f"hung: no message for {limit:.0f} s")

@@ -23,16 +23,16 @@ from search_spaces.generators import WARP, kind_of
 if TYPE_CHECKING:
     from optuna import Study
 
-# The share of the sampled trials that a pruner stops at the first rung, as ASHA is meant to.
-STOPPED = 0.5
+# The share of the sampled trials that a pruner is expected to stop at the first rung, as ASHA does.
+STOPPED_SHARE = 0.5
 # The share of the trials that move pixels, if the search tries both kinds of generator.
-MOVING = 2 / 3
-# Seconds after which `measured` gives up.
+MOVING_SHARE = 2 / 3
+# Seconds after which `measure_paces` gives up.
 PATIENCE = 60.0
 
 
 class Forecast:
-    """Shows and records how long a search will take, once all of its workers reported a pace."""
+    """Shows and records how long a search will take, once all of its workers report a pace."""
 
     def __init__(self, plan: SearchPlan, study: "Study", view: View) -> None:
         self.plan = plan
@@ -54,7 +54,7 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
     """How long a new search will take; None if a worker could not measure its pace.
 
     Args:
-        paces: of all workers, measured at the same time, since they slow each other down.
+        paces: those of all workers, measured at the same time, since they slow each other down.
     """
     if not paces or not all(pace.steps for pace in paces):
         return None
@@ -69,9 +69,9 @@ def expected(plan: SearchPlan, paces: Sequence[Pace]) -> Expected | None:
         warm_steps = own + train.warm_discriminator_steps
     faster = trial_plan.warm_start_threads / trial_plan.threads
 
-    named = min(plan.search_budget, len(plan.recipes))
+    recipes = min(plan.search_budget, len(plan.recipes))
     stops = plan.config.pruner != "none"
-    stopped = STOPPED * (plan.search_budget - named) if stops else 0.0
+    stopped = STOPPED_SHARE * (plan.search_budget - recipes) if stops else 0.0
     to_the_end = train.steps * step + len(train.rungs) * data.n_val * scoring
     to_first_rung = train.rungs[0] * step + data.n_val * scoring
     trials = (plan.search_budget - stopped) * to_the_end + stopped * to_first_rung
@@ -91,11 +91,11 @@ def share_of(netG: str, kinds: int) -> float:
     """The share of the trials that have this generator."""
     if kinds == 1:
         return 1.0
-    return MOVING if kind_of(netG) == WARP else 1 - MOVING
+    return MOVING_SHARE if kind_of(netG) == WARP else 1 - MOVING_SHARE
 
 
 def where(plan: SearchPlan) -> str:
-    """The machine of the search: `2 workers of this CPU`, `this GPU`, `2 GPUs`."""
+    """The search's machine in words: `2 workers of this CPU`, `this GPU`, `2 GPUs`."""
     workers = f"{quantity(plan.jobs, 'worker')} of"
     if plan.config.launcher == "ray":
         return f"{workers} the Ray cluster"
@@ -105,22 +105,22 @@ def where(plan: SearchPlan) -> str:
     return place if plan.jobs <= len(plan.devices) else f"{workers} {place}"
 
 
-def measured(plan: SearchPlan) -> list[Pace]:
-    """The pace of the plan's workers, which are started for it and write nothing.
+def measure_paces(plan: SearchPlan) -> list[Pace]:
+    """The pace of the plan's workers, which are started just for this and write nothing.
 
-    Empty if it cannot be measured: an external program, a cluster, or an error, which the search
-    itself will report.
+    Empty if it cannot be measured: for an external program, on a cluster, or after an error, which
+    the search itself will report.
     """
     if plan.trial_plan.external is not None or plan.config.launcher != "local":
         return []
     paces: list[Pace] = []
-    until = time.monotonic() + PATIENCE
-    started = LocalLauncher(trial_runner, plan.trial_plan, Path(os.devnull), plan.devices)
-    with closing(started) as launcher:
+    deadline = time.monotonic() + PATIENCE
+    workers = LocalLauncher(trial_runner, plan.trial_plan, Path(os.devnull), plan.devices)
+    with closing(workers) as launcher:
         for number in range(plan.jobs):
             launcher.start(number)
             launcher.send(number, Measure())
-        while len(paces) < plan.jobs and time.monotonic() < until:
+        while len(paces) < plan.jobs and time.monotonic() < deadline:
             for _, message in launcher.wait(1.0):
                 if isinstance(message, Pace):
                     paces.append(message)

@@ -16,13 +16,13 @@ LABEL = 11
 KINDS = {WARP: "moves pixels", REPAINT: "repaints"}
 
 
-def explained(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
-    """One entry per line, a label and a text; then the plan's remarks. Long lines are wrapped.
+def plan_lines(plan: SearchPlan, done: int, duration: str = "") -> list[str]:
+    """The plan: a line with label and text per entry, then its remarks. Long lines are wrapped.
 
-    Those of a default search fit 100 columns unwrapped.
+    A default search's lines fit into 100 columns unwrapped.
 
     Args:
-        done: trials of the budget that the study already has, with finalists' runs.
+        done: trials of the budget that the study already has, including finalists' runs.
         duration: the expected duration, if known.
     """
     lines = []
@@ -71,8 +71,8 @@ def settings(plan: SearchPlan) -> str:
     named = quantity(min(len(plan.recipes), plan.search_budget), "recipe")
     if plan.earlier:
         named += f", {len(plan.earlier)} of --enqueue"
-    shown = {*plan.space.fixed, GENERATOR}  # the generators have a line of their own
-    varied = [name for name in plan.space.parameters if name not in shown]
+    excluded = {*plan.space.fixed, GENERATOR}  # the generators have a line of their own
+    varied = [name for name in plan.space.parameters if name not in excluded]
     pinned = [f"{name}={value}" for name, value in plan.config.pinned.items()]
     return f"{named}, then {plan.config.sampler} varies {', '.join(varied) or 'none'}" + (
         f"; kept: {', '.join(pinned)}" if pinned else ""
@@ -117,7 +117,7 @@ def mlflow(plan: SearchPlan) -> str:
     return without_secrets(uri) if uri else str(plan.run_paths.mlflow_db)
 
 
-def in_full(plan: SearchPlan) -> str:
+def plan_as_yaml(plan: SearchPlan) -> str:
     """The resolved plan as YAML: metadata, recipes and space."""
     names = ("profile", "device", "objective", "weights", "sampler", "pruner", "data", "train")
     setup = plan.setup.as_data()

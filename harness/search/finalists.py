@@ -19,7 +19,7 @@ from harness.config.settings import FINAL_TIMES
 from harness.evaluation.verdict import Finalist, conclude
 from harness.search.callbacks import TrialCallback
 from harness.search.plan import SearchPlan
-from harness.search.ranking import Standing
+from harness.search.ranking import RankingChange
 from harness.study.samplers import derived_seed
 from harness.study.study import finals_of, requeue
 from harness.tracking.study_runs import Tracker
@@ -44,13 +44,17 @@ from search_spaces.trial_params import FIVE, TrialParams
 FIRST_SEED = 1_000_000
 
 
-def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist, ...]:
+def pick_finalists(study: Study, count: int, netG: str | None = None) -> tuple[Finalist, ...]:
     """The `count` best different settings of the search, then the guide's recommendation.
 
     Args:
-        netG: the generator that repaints, if the study has both kinds. Then the last place is that
-            of the recipe `warp` if it does not lead, since a short trial says too little about it,
-            and the best setting that repaints is also a finalist, or else the next best setting.
+        netG: the generator that repaints, if the study has both kinds. Then the last of the
+            `count` places goes to the recipe `warp` unless it leads anyway, since a short trial
+            says too little about it; and one more place to the best setting that repaints or, if
+            one is already among them, to the next best setting.
+
+    Returns:
+        The finalists; the last is the guide's recommendation, the baseline.
     """
     baseline = recipe_trial(study, RECOMMENDED)
     recommended = load_recipes()[RECOMMENDED].model_dump() | ({"netG": netG} if netG else {})
@@ -58,10 +62,10 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
         recommended = settings_of(baseline)
     found: list[Finalist] = []
 
-    def take(trials: Iterable[FrozenTrial], most: int) -> None:
+    def take(trials: Iterable[FrozenTrial], total: int) -> None:
         for trial in trials:
             params = settings_of(trial)
-            if len(found) < most and params not in [recommended, *(one.params for one in found)]:
+            if len(found) < total and params not in [recommended, *(one.params for one in found)]:
                 recipe = TrialRecord.of(trial).recipe
                 found.append(Finalist(trial_name(trial.number), trial.number, recipe, params))
 
@@ -79,14 +83,14 @@ def choose(study: Study, count: int, netG: str | None = None) -> tuple[Finalist,
 
 
 def moving_recipe(study: Study) -> list[FrozenTrial]:
-    """The trial of the recipe `warp` if it may win; none if an earlier version left it out."""
+    """The trial of the recipe `warp` if it can win; empty if an earlier version left it out."""
     runs = [FinalistRun.of(run).recipe for run in final_trials(study)]
     found = recipe_trial(study, MOVING) if MOVING in runs or not runs else None
     return trials_by_score(study, [found]) if found else []
 
 
 def final_trials(study: Study, *states: TrialState) -> list[FrozenTrial]:
-    """The finalists' runs of a study, in these states or in any."""
+    """The finalists' runs of a study in these states; in any state if none is given."""
     found = finals_of(study)
     return found.get_trials(deepcopy=False, states=states or None) if found else []
 
@@ -97,16 +101,20 @@ def finished_runs(study: Study) -> int:
 
 
 def counted_runs(study: Study, trials: int, runs: int) -> int:
-    """Finished finalists' runs that count towards a budget of so many trials and runs.
+    """The number of finished finalists' runs that count towards a budget.
 
-    None before the trials have ended, since the finalists may become others until then.
+    0 before the trials have ended, since the finalists may still change until then.
+
+    Args:
+        trials: trials of the search itself in the budget.
+        runs: runs of finalists in the budget.
     """
     searched = study.get_trials(deepcopy=False, states=ENDED)
     return min(runs, finished_runs(study)) if len(searched) >= trials else 0
 
 
 class FinalPhase:
-    """Supplies the finalists' runs, seed by seed, so that an interrupted phase still has pairs.
+    """Supplies the finalists' runs, seed by seed, so that an interrupted phase can be compared.
 
     Args:
         searched: the search's study, which gets the result.
@@ -139,7 +147,7 @@ class FinalPhase:
         self.done = done + len(self.runs(*ENDED))
 
     def enqueue(self) -> None:
-        """Enqueue missing runs, and withdraw those of settings that no longer lead."""
+        """Enqueue missing runs, and withdraw waiting ones of settings that are not finalists."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             requeue(self.study, trial)
         missing = {
@@ -152,9 +160,9 @@ class FinalPhase:
             elif trial.state != TrialState.FAIL:
                 missing.pop(key, None)
         for one, seed in missing.values():
-            noted = {"finalist": one.name, "params": dict(one.params), "seed": seed}
+            attributes = {"finalist": one.name, "params": dict(one.params), "seed": seed}
             recipe = {"recipe": one.recipe} if one.recipe else {}
-            self.study.enqueue_trial({}, FinalistRun.attributes(**noted, **recipe))
+            self.study.enqueue_trial({}, FinalistRun.attributes(**attributes, **recipe))
 
     def runs(self, *states: TrialState) -> list[FrozenTrial]:
         """The runs of the current finalists, in these states."""
@@ -189,11 +197,11 @@ class FinalPhase:
     def guard(self, trial: Trial, rung: Rung) -> str:
         return ""  # checked in the search
 
-    def rank(self, number: int, recipe: str | None) -> Standing | None:
+    def rank(self, number: int, recipe: str | None) -> RankingChange | None:
         return None  # all weights are kept until the winner is known
 
     def conclude(self) -> None:
-        """Record the result in the search's study; None if there are too few runs."""
+        """Record the ranking in the search's study: None if there are too few runs."""
         runs = self.runs(*ENDED)
         ranked = conclude(
             [with_runs(one, runs) for one in self.finalists],
@@ -204,7 +212,7 @@ class FinalPhase:
         StudyRecord.note(self.searched, finalists=ranked and self.confirmed(ranked, runs))
 
     def confirmed(self, ranked: Ranked, runs: Sequence[FrozenTrial]) -> Finalists:
-        """The ranking with the conditions of the runs, and the checkpoints that are kept."""
+        """The ranking, with the conditions of the runs and the checkpoints that are kept."""
         record = StudyRecord.of(self.searched)
         exported = [row for row in ranked.rows if row.trial is not None]
         kept = [next(iter(exported), ranked.row(ranked.winner))]
@@ -227,18 +235,21 @@ class FinalPhase:
         )
 
     def keep_weights(self, runs: Sequence[FrozenTrial]) -> dict[str, str | None]:
-        """Remove the weights of all runs but the first of each finalist; their files by name.
+        """Remove the weights of all runs except one of each finalist.
 
-        Any of them may win once the search goes on. A run that an earlier search made may be noted
-        under another trial of the same setting.
+        Any finalist may win once the search is continued. A run of an earlier search may belong to
+        another trial of the same setting, so runs are matched by their settings.
+
+        Returns:
+            The checkpoint of each finalist, by its name.
         """
         done = [trial for trial in runs if trial.state == TrialState.COMPLETE]
         kept: dict[str, FrozenTrial] = {}
         for one in self.finalists:
             own = [trial for trial in done if FinalistRun.of(trial).params == one.params]
-            held = (each for each in own if self.paths.final_checkpoint(each.number).exists())
+            with_file = (each for each in own if self.paths.final_checkpoint(each.number).exists())
             if own:
-                kept[one.name] = next(held, own[0])
+                kept[one.name] = next(with_file, own[0])
         numbers = {trial.number for trial in kept.values()}
         for trial in self.study.get_trials(deepcopy=False):
             if trial.number not in numbers:

@@ -1,6 +1,6 @@
 """`--open`: a process that keeps the report of a running search up to date.
 
-It only reads the study's record, so it never delays the driver, and ends with it in any case.
+It only reads the study's record, so it never delays the driver. It always ends with the driver.
 """
 
 import json
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from harness.config.settings import FINAL_TIMES
 from harness.console.events import Note
-from harness.console.lines import rough
+from harness.console.lines import rough_duration
 from harness.console.views import View
 from harness.paths import RunPaths
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 # Seconds between the first pages, the minimum between later ones, and the share of a core that
 # writing those may take. A page takes 0.3 s of CPU time with 50 trials and 0.5 s with 1,000.
-SOON = 5.0
-EVERY = 10.0
+FIRST_INTERVAL = 5.0
+MIN_INTERVAL = 10.0
 SHARE = 0.02
-ENDS_WITHIN = 10.0
+ENDS_WITHIN = 10.0  # seconds that the process gets to end before it is killed
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def live_report(plan: "SearchPlan", view: View) -> Iterator[None]:
 
 
 def start_writer(plan: "SearchPlan") -> "subprocess.Popen[str]":
-    """Start the process. Its standard input names the study, and closes with the driver."""
+    """Start the process. Its standard input names the study, and closes when the driver ends."""
     order = {
         "run_dir": str(plan.config.run_dir.absolute()),
         "study": plan.config.study,
@@ -106,8 +106,8 @@ def main() -> None:
 
 
 def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
-    """Write pages until the pipe closes, and a last one then; open the first in a browser."""
-    interval, opened = SOON, False
+    """Write pages until the pipe closes, then a last one; open the first in a browser."""
+    interval, opened = FIRST_INTERVAL, False
     while True:
         began, first = time.process_time(), not opened
         if write_page(order, interval) and first:
@@ -115,19 +115,19 @@ def write_pages(order: dict[str, Any], pipe: TextIO) -> None:
             show_in_browser(RunPaths(Path(order["run_dir"])).study(order["study"]).report_html)
         if closed_within(pipe, interval):
             break
-        if not first:  # whose time was mostly that of imports
-            interval = max(EVERY, (time.process_time() - began) / SHARE)
+        if not first:  # the first page mostly took the time of the imports
+            interval = max(MIN_INTERVAL, (time.process_time() - began) / SHARE)
     write_page(order, None)
 
 
 def closed_within(pipe: TextIO, seconds: float) -> bool:
-    """Whether the other end of a pipe, which sends nothing more, is closed in that time."""
+    """Whether the other end of a pipe, which sends nothing more, closes within this time."""
     ready, _, _ = select.select([pipe], [], [], seconds)
     return bool(ready)
 
 
 def show_in_browser(file: Path) -> None:
-    """Open a page in a thread, since a browser in the terminal returns only when it is closed."""
+    """Open a page in a thread, since opening a terminal browser blocks until it is closed."""
     threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
 
 
@@ -181,7 +181,7 @@ def live_of(study: "Study", interval: float) -> "Live":
     return Live(
         done=sum(trial.state in ENDED for trial in (*searched, *final)),
         budget=record.setup.budget,
-        left=f"about {rough(left)}" if left else "",
+        left=f"about {rough_duration(left)}" if left else "",
         preparing="" if record.baseline else record.setup.warm_start,
         running=tuple(running),
         written=time.time(),

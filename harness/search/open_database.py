@@ -8,20 +8,20 @@ from harness.search.plan import SearchPlan
 from harness.study.database import open_storage, sqlite_url
 from harness.study.folder import check_folder
 from harness.study.locks import one_at_a_time
-from harness.study.storage import PatientStorage
+from harness.study.storage import RetryingStorage
 from harness.study.study import check_name, find_study
 from harness.study.urls import sqlite_file
 
 
 @contextmanager
-def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
+def open_record(plan: SearchPlan) -> Iterator[RetryingStorage]:
     """Open or create the study's database, and close it at the end of the block.
 
     Raises:
         UserInputError: the database cannot be opened, or another study has the name or the folder.
     """
     own, name = plan.config.storage, plan.config.study
-    with opening(plan):
+    with opening_lock(plan):
         database = open_storage(own or sqlite_url(plan.run_paths.optuna_db))
     try:
         check_name(database, name, bool(plan.finalists or plan.compared))
@@ -31,8 +31,8 @@ def open_record(plan: SearchPlan) -> Iterator[PatientStorage]:
         database.engine.dispose()  # merges the write-ahead log into the file
 
 
-def opening(plan: SearchPlan) -> AbstractContextManager[None]:
-    """The lock for opening the study's database, if it is a file that may have to be created."""
+def opening_lock(plan: SearchPlan) -> AbstractContextManager[None]:
+    """The lock for opening the study's database, if that is a file that may have to be created."""
     if plan.config.storage is None:
         return one_at_a_time(plan.run_paths)
     shared = sqlite_file(plan.config.storage)

@@ -1,15 +1,15 @@
-"""Decide how many workers share the GPUs, once the memory of some trials is measured."""
+"""Decide how many workers share the GPUs, once the memory use of some trials is known."""
 
 from harness.search.plan import SearchPlan
 from harness.trials.devices import trials_that_fit
 from harness.trials.messages import Memory
 from reports.texts.numbers import quantity
 
-MEASURED = 2  # trials: the second recipe is the first that uses the perceptual networks
+MEASURED = 2  # trials to measure: the second recipe is the first with the perceptual networks
 
 
 class Packing:
-    """Collects the memory of trials, and derives the number of workers."""
+    """Collects the memory use of trials, and derives the number of workers."""
 
     def __init__(self, plan: SearchPlan) -> None:
         self.plan = plan
@@ -19,7 +19,7 @@ class Packing:
         """The new number of workers; None: unchanged.
 
         Args:
-            memory: GPU memory of a completed trial.
+            memory: GPU memory that a completed trial used.
         """
         if memory is None or self.plan.most_jobs <= self.plan.jobs:
             return None
@@ -30,7 +30,7 @@ class Packing:
         return max(self.plan.jobs, min(self.plan.most_jobs, fit))
 
     def remark(self, workers: int) -> str:
-        """The message to the user about it."""
+        """The message to the user about the new number of workers."""
         need = max(memory.peak for memory in self.measured) / (1 << 30)
         return (
             f"A worker needs up to {need:.1f} GiB of a GPU: from now on "

@@ -10,11 +10,11 @@ from harness.config.settings import TrainSettings
 from harness.search.callbacks import TrialCallback, TrialEnd
 from harness.search.plan import SearchPlan
 from harness.search.publishing import study_note
-from harness.search.ranking import Ranking, Standing
+from harness.search.ranking import Ranking, RankingChange
 from harness.search.result import outcome_of
 from harness.search.retention import Retention
 from harness.search.time_left import TimeForFinalists
-from harness.study.constraints import broken, excess
+from harness.study.constraints import excess, violations
 from harness.study.pareto import values_of
 from harness.study.pruners import hopeless, make_pruner
 from harness.study.study import ask, counted
@@ -34,7 +34,7 @@ class Phase(Protocol):
         searched: the record of the search itself, with data that all phases share.
         tracker: MLflow.
         train: training settings of each trial.
-        callbacks: callbacks at the end of a trial, of this phase only.
+        callbacks: called at the end of each trial of this phase.
         done: trials of the budget that have started and not failed.
     """
 
@@ -73,13 +73,16 @@ class Phase(Protocol):
         """Record the constraints of a completed trial; returns a message about violated ones."""
         ...
 
-    def rank(self, number: int, recipe: str | None) -> Standing | None:
+    def rank(self, number: int, recipe: str | None) -> RankingChange | None:
         """Rank a completed trial; None if this phase ranks none."""
         ...
 
 
 def answer(phase: Phase, trial: Trial, rung: Rung) -> Answer:
-    """The answer to a trial that goes on: at its end, whether its files may be kept."""
+    """The answer to a trial that is not stopped.
+
+    After its last rung it sends only its score, unless its files may be kept.
+    """
     at_its_end = rung.step == phase.train.steps
     return Answer.ONLY_SCORE if at_its_end and not phase.may_lead(trial, rung) else Answer.GO_ON
 
@@ -118,7 +121,7 @@ class SearchPhase:
         def new_leader_to_mlflow(end: TrialEnd) -> None:
             if end.leads:
                 outcome = outcome_of(study, plan.config.run_dir, plan.paths)
-                # A winner that was confirmed before a resume stays the winner until the end.
+                # In a resumed study the confirmed winner stays the winner until the end.
                 assert outcome.winner is not None
                 tracker.lead(trial_name(outcome.winner), study_note(study, outcome))
 
@@ -137,8 +140,8 @@ class SearchPhase:
         params, extras = self.space.params(suggested), self.space.extras(suggested)
         if self.space.kinds:
             extras["netG"] = of_kind(self.train.netG, suggested[GENERATOR])
-        noted = {"params": params.model_dump(), "seed": self.seed}
-        TrialRecord.note(trial, **noted, **({"extras": extras} if extras else {}))
+        attributes = {"params": params.model_dump(), "seed": self.seed}
+        TrialRecord.note(trial, **attributes, **({"extras": extras} if extras else {}))
         return trial, TrialTask(trial.number, params, self.seed, extras=extras)
 
     def report(self, trial: Trial, step: int, value: float) -> None:
@@ -162,7 +165,7 @@ class SearchPhase:
         beyond = excess(rung.components, TrialRecord.of(self.recommended).components)
         for name, over in beyond.items():
             trial.set_constraint(name, over)
-        return broken(beyond)
+        return violations(beyond)
 
-    def rank(self, number: int, recipe: str | None) -> Standing | None:
+    def rank(self, number: int, recipe: str | None) -> RankingChange | None:
         return self.ranking.update(number, recipe)

@@ -10,7 +10,7 @@ from harness.errors import inline
 from harness.evaluation.verdict import Finalist
 from harness.paths import RunPaths, StudyPaths, check_run_dir
 from harness.search import pretrained, resolve
-from harness.search.resumed_settings import is_of, setup_at_beginning, with_lengths_of
+from harness.search.resumed_settings import has_same_data, recorded_setup, with_recorded_lengths
 from harness.study.metadata import setup_of
 from harness.study.pareto import check_pareto
 from harness.tracking.client import check_tracking_uri, ignored_variable
@@ -21,7 +21,7 @@ from search_spaces.space import Space
 
 if TYPE_CHECKING:
     from harness.data.pairs.prepare import PreparedData
-    from harness.search.resolve import Places
+    from harness.search.resolve import Placement
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class SearchPlan:
 
 
 class PairsToMakeError(Exception):
-    """There is no plan before pairs are made of the portraits; says what would be made."""
+    """Pairs have to be made from the portraits before a search can be planned; says which."""
 
 
 def plan_search(
@@ -89,10 +89,10 @@ def plan_search(
 ) -> SearchPlan:
     """Validate all options and resolve `auto` ones.
 
-    Writes nothing but the cache of prepared pairs, and pairs that are made of `--originals`.
+    Writes only the cache of prepared pairs, and the pairs that are made from `--originals`.
 
     Args:
-        remark: takes warnings before pairs are made, and sentences meanwhile, which takes a while.
+        remark: is called with warnings before pairs are made, and with progress in the meantime.
         make_pairs: whether pairs may be made.
 
     Raises:
@@ -110,28 +110,29 @@ def plan_search(
         check_url(config.storage)
     if config.tracking_uri is not None:
         check_tracking_uri(config.tracking_uri)
-    begun = setup_at_beginning(config)
-    places = resolve.choose_places(config)
-    profile, train = resolve.choose_train(config.profile, places[0])
-    train = with_lengths_of(begun, profile, train)
-    begun_in = begun.train.precision if begun else None
-    train = train.but({"precision": resolve.choose_precision(config, places[0], begun_in)})
+    recorded = recorded_setup(config)
+    placement = resolve.choose_placement(config)
+    profile, train = resolve.choose_train(config.profile, placement[0])
+    train = with_recorded_lengths(recorded, profile, train)
+    precision = recorded.train.precision if recorded else None
+    train = train.but({"precision": resolve.choose_precision(config, placement[0], precision)})
     pinned = resolve.choose_pinned(config, space)
     train = train.but(pinned)
-    space, train, one_kind = resolve.choose_generators(config, space, train, begun)
+    space, train, one_kind = resolve.choose_generators(config, space, train, recorded)
     external = choose_trainer(config, space, train)
-    alone = start_of(config, external) == "none"
-    resolve.check_space(space, train, alone)
-    resolve.check_start(config, train, alone)
+    unshared = start_of(config, external) == "none"
+    resolve.check_space(space, train, unshared)
+    resolve.check_start(config, train, unshared)
     earlier = resolve.choose_earlier(config.enqueue, space, train)
     config = with_made_pairs(config, train, remark, make_pairs)
-    doubts = check_pairs(config, profile, begun is not None and is_of(config, begun))
-    plan = assemble(config, space, profile, train, places, external)
+    resumed = recorded is not None and has_same_data(config, recorded)
+    doubts = check_pairs(config, profile, resumed)
+    plan = assemble(config, space, profile, train, placement, external)
     recipes, left_out = resolve.choose_recipes(space, train)
     n_test = plan.setup.data.n_test
     finalists, unconfirmed = resolve.choose_finalists(config, n_test, plan.of_both_kinds)
-    unused = ignored_variable(config.tracking_uri)
-    remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *unused)
+    ignored = ignored_variable(config.tracking_uri)
+    remarks = (*doubts, *plan.remarks, *one_kind, *left_out, *unconfirmed, *ignored)
     return replace(
         plan,
         recipes=recipes,
@@ -147,7 +148,7 @@ def assemble(
     space: Space,
     profile: str,
     train: TrainSettings,
-    places: "Places",
+    placement: "Placement",
     external: External | None = None,
 ) -> SearchPlan:
     """A plan of trials in `space` with the training settings `train`, without recipes and
@@ -156,7 +157,7 @@ def assemble(
     Raises:
         UserInputError: the pairs, the weights, the objective or the user's model cannot be used.
     """
-    device, devices, slots = places
+    device, devices, slots = placement
     train = resolve.on_device(train, device)
     trunks = pretrained.trunks_of(config.objective, perceptual=external is None)
     weights = pretrained.choose_weights(config.weights, trunks)
@@ -200,11 +201,11 @@ def assemble(
 def with_made_pairs(
     config: SearchConfig, train: TrainSettings, remark: Remark, make: bool
 ) -> SearchConfig:
-    """The search with the pairs that are made of the user's portraits as its data, if it has any.
+    """With `--originals`: the search with the pairs that are made from those portraits as its data.
 
     Raises:
-        UserInputError: pairs cannot be made of them.
-        PairsToMakeError: they are not made yet, and `make` is false.
+        UserInputError: no pairs can be made from the portraits.
+        PairsToMakeError: they have not been made yet, and `make` is false.
     """
     if config.originals is None:
         return config
@@ -225,7 +226,14 @@ def with_made_pairs(
 
 
 def check_pairs(config: SearchConfig, profile: str, resumed: bool) -> tuple[str, ...]:
-    """Remarks on the user's pairs."""
+    """Warnings about the user's pairs.
+
+    Args:
+        resumed: whether the search resumes a study of the same pairs.
+
+    Raises:
+        UserInputError: the pairs have errors, and the search is a new one.
+    """
     if config.data is None:
         return ()
     from harness.data.check.at_start import check_at_start

@@ -1,4 +1,4 @@
-"""The pretrained networks that a search uses, and random ones that stand in for them."""
+"""The pretrained networks that a search uses, and the random ones that replace them."""
 
 from harness.config.settings import Weights
 from harness.errors import as_user_input_error
@@ -14,7 +14,7 @@ NETWORKS = {
 
 
 def trunks_of(objective: str, perceptual: bool = True) -> tuple[str, ...]:
-    """The pretrained networks that are used: the objective's, and that of the perceptual term."""
+    """The pretrained networks in use: the objective's, and that of the perceptual term."""
     from objectives.loading import trunk_of
 
     return trunk_of(objective), *(TRUNKS[1:] if perceptual else ())
@@ -29,7 +29,11 @@ def choose_weights(policy: str, trunks: tuple[str, ...]) -> Weights:
 
 
 def weights_remark(weights: Weights, policy: str, trunks: tuple[str, ...]) -> tuple[str, ...]:
-    """A message if random networks stand in for pretrained ones. `policy`: the `--weights`."""
+    """A message if random networks replace pretrained ones.
+
+    Args:
+        policy: the value of `--weights`.
+    """
     if weights == "pretrained":
         return ()
     named = " and ".join(NETWORKS[trunk] for trunk in trunks)

@@ -13,9 +13,9 @@ from harness.search.result import (
     bounds,
     confirmation,
     headline,
-    standings,
+    score_rows,
 )
-from harness.tracking.model_registry import Left, Model
+from harness.tracking.model_registry import Model, SearchResults
 from reports.record.names import trial_name
 from reports.texts.numbers import number, quantity
 
@@ -52,15 +52,15 @@ def outcome_note(outcome: SearchOutcome) -> str:
     """The outcome in Markdown, with a star at the trial in best.yaml."""
     rows = [
         row_of(starred(outcome, row.number, row.label), row.number, row.value, row.params)
-        for row in standings(outcome)
+        for row in score_rows(outcome)
     ]
     rows += [f"| {label} | | {number(value)} | |" for label, value in bounds(outcome)]
     parts = (["", *HEAD, *rows], front_table(outcome), finals_table(outcome))
-    return "\n".join([*first_words(outcome), *(line for part in parts for line in part)])
+    return "\n".join([*summary_lines(outcome), *(line for part in parts for line in part)])
 
 
-def first_words(outcome: SearchOutcome) -> list[str]:
-    """The decision and the counts, which MLflow shows of a collapsed description."""
+def summary_lines(outcome: SearchOutcome) -> list[str]:
+    """The decision and the counts: the part of the description that MLflow shows collapsed."""
     decision = outcome.decision
     if decision is None:
         return [headline(outcome)]
@@ -89,8 +89,8 @@ def front_table(outcome: SearchOutcome) -> list[str]:
 
 def finals_table(outcome: SearchOutcome) -> list[str]:
     """The table of the finalists; empty before they are known."""
-    shown = outcome.finalists
-    if shown is None:
+    finalists = outcome.finalists
+    if finalists is None:
         return []
     rows = [
         row_of(
@@ -99,7 +99,7 @@ def finals_table(outcome: SearchOutcome) -> list[str]:
             row.mean,
             row.params,
         )
-        for row in shown.rows
+        for row in finalists.rows
     ]
     return ["", "### Finalists", "", confirmation(outcome)[0], "", *HEAD, *rows]
 
@@ -114,11 +114,11 @@ def starred(outcome: SearchOutcome, trial: int | None, label: str) -> str:
     return f"★ {label}" if trial is not None and trial == outcome.winner else label
 
 
-def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
+def search_results(study: "Study", outcome: SearchOutcome, name: str | None) -> SearchResults:
     """The results for MLflow at the end of a search.
 
     Args:
-        name: the model that the winner is registered as a version of; None: none.
+        name: the registered model of which the winner becomes a version; None: none.
     """
     from reports.export.best_yaml import best_config
     from reports.record.queries import trials_by_score
@@ -132,7 +132,7 @@ def left_by(study: "Study", outcome: SearchOutcome, name: str | None) -> Left:
     model = None
     if name and winner and winner.exists() and paths.best_yaml.exists():
         model = winner_as_model(name, winner, paths, config)
-    return Left(
+    return SearchResults(
         best=outcome.winner,
         note=study_note(study, outcome),
         files=[file for file in (paths.best_yaml, paths.report_html) if file.exists()],
@@ -166,7 +166,7 @@ def winner_as_model(name: str, weights: Path, paths: StudyPaths, config: dict[st
 
 
 def write_page(study: "Study", paths: StudyPaths, storage: str | None = None) -> None:
-    """Write the report. A failure is logged only, since `harness report` can write it again.
+    """Write the report. A failure is only logged, since `harness report` can write it again.
 
     Args:
         storage: the database's URL without secrets, for the commands on the page; None: the run

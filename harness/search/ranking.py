@@ -1,4 +1,4 @@
-"""Rank the trials of a study: decided once per completed trial, for all callbacks."""
+"""Rank the trials of a study, once per completed trial, on behalf of all callbacks."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -17,7 +17,7 @@ KEPT = 3
 
 
 @dataclass(frozen=True)
-class Standing:
+class RankingChange:
     """How a completed trial changed the ranking.
 
     Attributes:
@@ -51,7 +51,7 @@ class Ranking:
         self.leaders = self.among(None)
 
     def among(self, candidates: Sequence[FrozenTrial] | None) -> list[int]:
-        """The leaders among some completed trials; None: among all of the study."""
+        """The leaders among these completed trials; None: among all trials of the study."""
         pareto = is_pareto(self.study)
         found = trials_by_score(self.study, candidates)[: None if pareto else KEPT]
         if self.both_kinds:
@@ -61,8 +61,8 @@ class Ranking:
     def may_lead(self, number: int, values: list[float], rung: Rung) -> bool:
         """Whether the files of a trial will be kept if it completes with this rung.
 
-        Trials that complete meanwhile can only displace it, except for the recommended recipe, to
-        which the guards are relative: while one of it runs or waits, any trial may lead.
+        Other trials that complete first can only displace it, with one exception: the guards are
+        relative to the recommended recipe, so any trial may lead while that runs or waits.
         """
         trials = self.study.get_trials(deepcopy=False)
         recipes = {TrialRecord.of(each).recipe for each in trials if not each.state.is_finished()}
@@ -75,7 +75,7 @@ class Ranking:
         )
         return number in self.among([*(trials[each] for each in self.leaders), completed])
 
-    def update(self, number: int, recipe: str | None) -> Standing:
+    def update(self, number: int, recipe: str | None) -> RankingChange:
         """Update the ranking after this trial completed."""
         trials = self.study.get_trials(deepcopy=False)
         candidates = [trials[each] for each in {*self.leaders, number}]
@@ -83,7 +83,7 @@ class Ranking:
         # ranked again.
         everyone = recipe == RECOMMENDED
         before, self.leaders = self.leaders, self.among(None if everyone else candidates)
-        return Standing(
+        return RankingChange(
             kept=number in self.leaders,
             displaced=tuple(sorted({*before, number} - set(self.leaders))),
             leads=self.leaders[:1] == [number],

@@ -28,11 +28,12 @@ from reports.record.queries import completed
 from reports.record.study import StudyRecord
 from reports.record.trial import Cause, RungRecord, TrialRecord
 
-HUNG = 10  # time limit as a multiple of the median trial
-HUNG_AT_LEAST = 60.0  # seconds, minimum of that limit
-MEDIAN_OF = 3  # completed trials for a median; before that, the limit follows from the pace
-HUNG_AT_FIRST = 3600.0  # seconds, minimum of the limit by pace
-HUNG_UNMEASURED = 86400.0  # seconds, while no pace is known
+# The time limit after which a trial counts as hung, in seconds.
+LIMIT_FACTOR = 10  # the limit as a multiple of the median duration
+MIN_LIMIT = 60.0
+MIN_FOR_MEDIAN = 3  # completed trials for a median; before that, the limit follows from the pace
+MIN_LIMIT_BY_PACE = 3600.0
+LIMIT_WITHOUT_PACE = 86400.0
 REQUEUED = Ending("KILLED", "requeued", "given up midway; it runs again")
 
 
@@ -41,40 +42,42 @@ class Job:
     """A trial that is running, or waiting for a retry.
 
     Attributes:
-        known: steps whose score the record has from an earlier attempt.
+        recorded_steps: steps whose score is in the record, also from an earlier attempt.
+        began: start of this attempt, by the monotonic clock.
+        rungs: those of this attempt with a finite score.
         listened: seconds in which the driver listened for messages; at other times the trial may
             have been waiting for the driver.
-        away: seconds in which the driver did not run (Ctrl-Z, a paused container), which do not
-            count.
-        verdict: why the driver stopped the trial; "" if it did not.
+        suspended: seconds in which the driver did not run (Ctrl-Z, a paused container), which do
+            not count.
+        stop_reason: why the driver stopped the trial; "" if it did not.
         diverged: whether it was stopped because its score was not finite.
-        alone: after running out of memory, to be retried with nothing beside it.
+        alone: whether it is retried with nothing else on its device, after running out of memory.
     """
 
     trial: Trial
     task: TrialTask
     recipe: str | None
-    known: set[int]
+    recorded_steps: set[int]
     worker: int = 0
     began: float = 0.0
     rungs: list[Rung] = field(default_factory=list)
     listened: float = 0.0
-    away: float = 0.0
+    suspended: float = 0.0
     attempts: int = 0
-    verdict: str = ""
+    stop_reason: str = ""
     diverged: bool = False
     alone: bool = False
 
     def begin_on(self, worker: int) -> None:
         """Start an attempt on a worker, which resets the state of an earlier one."""
         self.worker, self.began = worker, time.monotonic()
-        self.listened = self.away = 0.0
-        self.rungs, self.verdict, self.diverged = [], "", False
+        self.listened = self.suspended = 0.0
+        self.rungs, self.stop_reason, self.diverged = [], "", False
 
     @property
     def seconds(self) -> float:
-        """Duration of this attempt so far."""
-        return time.monotonic() - self.began - self.away
+        """Duration of this attempt so far, in seconds."""
+        return time.monotonic() - self.began - self.suspended
 
 
 class Recorder:
@@ -84,7 +87,7 @@ class Recorder:
         callbacks: called after a trial's end is recorded, in this order.
         seconds: durations of the phase's completed trials.
         pace: maximum observed seconds per step; 0 if unknown.
-        failures: reasons of the latest failed trials in a row.
+        failures: reasons of the consecutive trials that failed last.
         done: trials of the budget that have ended.
     """
 
@@ -106,16 +109,16 @@ class Recorder:
         """Time limit of a trial in seconds, far above the usual duration on this machine."""
         if self.plan.config.trial_timeout is not None:
             return self.plan.config.trial_timeout
-        if len(self.seconds) >= MEDIAN_OF:
-            return max(HUNG_AT_LEAST, HUNG * median(self.seconds))
+        if len(self.seconds) >= MIN_FOR_MEDIAN:
+            return max(MIN_LIMIT, LIMIT_FACTOR * median(self.seconds))
         if self.plan.trial_plan.external is not None:
             return math.inf  # the worker itself ends a silent program
         if not self.pace:
-            return HUNG_UNMEASURED
-        return max(HUNG_AT_FIRST, HUNG * self.pace * self.phase.train.steps)
+            return LIMIT_WITHOUT_PACE
+        return max(MIN_LIMIT_BY_PACE, LIMIT_FACTOR * self.pace * self.phase.train.steps)
 
     def note_pace(self, seconds: float) -> None:
-        """Update the pace with an observed duration of a step."""
+        """Update the pace with an observed duration of a step, in seconds."""
         self.pace = max(self.pace, seconds)
 
     def complete(self, job: Job, result: TrialResult) -> None:
@@ -131,9 +134,9 @@ class Recorder:
             extra["checkpoint"] = str(result.checkpoint.relative_to(self.plan.trial_plan.folder))
         reason = self.phase.guard(job.trial, result.rung)
         self.tell(job, TrialState.COMPLETE, extra, values)
-        standing = self.phase.rank(job.task.number, job.recipe)
+        change = self.phase.rank(job.task.number, job.recipe)
         ending = Ending("FINISHED", "complete", reason)
-        self.call_back(job, ending, result.rung.value, result=result, standing=standing)
+        self.call_back(job, ending, result.rung.value, result=result, change=change)
 
     def pruned(self, job: Job, reason: str, diverged: bool = False) -> None:
         """Record a trial that was pruned or diverged.
@@ -146,7 +149,7 @@ class Recorder:
         if not diverged:
             value, step = job.rungs[-1].value, job.rungs[-1].step
         else:
-            missed = [s for s in self.phase.train.rungs if s not in job.known]
+            missed = [s for s in self.phase.train.rungs if s not in job.recorded_steps]
             setup = StudyRecord.of(self.phase.study).ours
             worst = setup.worst_score if setup else None
             if missed and worst is not None:
@@ -178,7 +181,7 @@ class Recorder:
             )
 
     def requeue_running(self) -> None:
-        """Requeue trials that are running in the record, also one whose end was not recorded."""
+        """Requeue trials that the record shows as running, also one whose end was not recorded."""
         phase: PhaseName = "search" if self.phase.study is self.phase.searched else "final"
         for trial in running(self.phase.study):
             requeue(self.phase.study, trial)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from objectives.score import Goal
     from reports.record.study import StudySetup
 
-    Places = tuple[str, tuple[str, ...], Slots]
+    Placement = tuple[str, tuple[str, ...], Slots]
 
-# `--finalists auto`: how many settings are confirmed, and the maximum share of the budget for it.
+# `--finalists auto`: how many settings are confirmed, and the largest share of the budget for it.
 FINALISTS = 3
 FINAL_SHARE = 0.25
 FINAL_SHARE_OF_BOTH = 0.3  # if the best that repaints is a finalist too
@@ -35,7 +35,7 @@ FINAL_SHARE_OF_BOTH = 0.3  # if the best that repaints is a finalist too
 SMALL = 128 * 32
 
 
-def choose_places(config: SearchConfig) -> "Places":
+def choose_placement(config: SearchConfig) -> "Placement":
     """The device of a trial (cpu, cuda:0), the workers' devices in turn, and their number."""
     from harness.trials.devices import mps_runs, resolve_devices, share_out, share_out_cluster
 
@@ -54,7 +54,7 @@ def choose_places(config: SearchConfig) -> "Places":
 
 
 def packing_remark(config: SearchConfig, slots: "Slots", device: str) -> tuple[str, ...]:
-    """A message on how many trials run at a time on a GPU, if that is resolved automatically."""
+    """A message about how many trials run at a time on a GPU, if that is chosen automatically."""
     auto = config.launcher == "local" and config.jobs == "auto" and config.per_gpu is None
     if device == "cpu" or not auto:
         return ()
@@ -76,9 +76,9 @@ def threads_for(train: TrainSettings, most: int) -> int:
 def warm_start_threads(
     train: TrainSettings, config: SearchConfig, device: str, slots: "Slots"
 ) -> int:
-    """CPU threads of the warm start: all cores, since no trial runs; no more hasten a GPU's."""
-    alone = config.launcher == "local" and device == "cpu"
-    return threads_for(train, available_cores() if alone else slots.threads)
+    """CPU threads of the warm start: on a CPU all cores, since no trial runs yet."""
+    on_this_cpu = config.launcher == "local" and device == "cpu"
+    return threads_for(train, available_cores() if on_this_cpu else slots.threads)
 
 
 def read_space(config: SearchConfig) -> Space:
@@ -86,41 +86,42 @@ def read_space(config: SearchConfig) -> Space:
         return load_space(config.space, config.pinned)
 
 
-def check_space(space: Space, train: TrainSettings, alone: bool) -> None:
+def check_space(space: Space, train: TrainSettings, unshared: bool) -> None:
     """Reject a space that cannot be trained.
 
     Args:
-        alone: whether trials share no warm start, so that their networks may differ.
+        unshared: whether trials share no warm start, so that their networks may differ.
     """
     try:
         space.check_against(train.model_dump())
     except ValueError as error:
         sizes = ", ".join(f"{name} {each.crop_size}" for name, each in PROFILES.items())
         raise UserInputError(f"{error} (Crop sizes are the --profile's: {sizes}.)") from error
-    if not alone:
+    if not unshared:
         with as_user_input_error(ValueError):
             space.check_shared_start(train.netG)
 
 
 def choose_train(name: str, device: str) -> tuple[str, TrainSettings]:
+    """The name and the training settings of a profile; `auto` depends on the device."""
     if name != "auto" and name not in PROFILES:
         raise UserInputError(f"--profile {name} is no profile: use auto, {', '.join(PROFILES)}.")
     return choose_profile(name, device)
 
 
-def choose_precision(config: SearchConfig, device: str, begun_in: Precision | None) -> Precision:
-    """Resolve `--precision`: TF32 on a GPU, float32 on a CPU; what a resumed study began in.
+def choose_precision(config: SearchConfig, device: str, recorded: Precision | None) -> Precision:
+    """Resolve `--precision`: TF32 on a GPU, float32 on a CPU; a resumed study keeps its own.
 
     Args:
-        begun_in: None for a new study.
+        recorded: that of the resumed study; None for a new study.
 
     Raises:
         UserInputError: the device has no TF32, or another program trains.
     """
     if config.precision == "auto":
         if config.trainer == "external":
-            return begun_in or "float32"
-        return begun_in or ("float32" if device == "cpu" else "tf32")
+            return recorded or "float32"
+        return recorded or ("float32" if device == "cpu" else "tf32")
     if config.trainer == "external":
         raise UserInputError(
             f"--precision {config.precision} is for the built-in trainer: your own program decides "
@@ -149,11 +150,11 @@ def choose_objective(name: str, weights: Weights) -> "Goal":
         return goal_of(name, weights)
 
 
-def check_start(config: SearchConfig, train: TrainSettings, alone: bool) -> None:
-    """Reject networks that do not support the shared start of trials.
+def check_start(config: SearchConfig, train: TrainSettings, unshared: bool) -> None:
+    """Reject networks that cannot continue from the trials' shared start.
 
     Args:
-        alone: whether trials share none.
+        unshared: whether trials share none.
 
     Raises:
         UserInputError: the user's model has another architecture, or the generator is too narrow.
@@ -163,7 +164,7 @@ def check_start(config: SearchConfig, train: TrainSettings, alone: bool) -> None
 
     if config.init_from:
         check_fits(config.init_from, train)
-    elif not alone and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
+    elif not unshared and train.netG in UNET_DOWNS and train.ngf < COPY_CHANNELS:
         raise UserInputError(
             f"ngf {train.ngf} is too narrow for the shared warm start, which begins by passing the "
             f"picture on: use {COPY_CHANNELS} or more, or --from-scratch."
@@ -190,12 +191,12 @@ def choose_pinned(config: SearchConfig, space: Space) -> dict[str, Any]:
 
 
 def choose_generators(
-    config: SearchConfig, space: Space, train: TrainSettings, begun: "StudySetup | None"
+    config: SearchConfig, space: Space, train: TrainSettings, recorded: "StudySetup | None"
 ) -> tuple[Space, TrainSettings, tuple[str, ...]]:
     """Resolve whether the search tries both kinds of generator.
 
     Args:
-        begun: None for a new study.
+        recorded: the setup of the resumed study; None for a new study.
 
     Returns:
         The space, which contains the choice only if both are tried; the training settings with the
@@ -204,30 +205,30 @@ def choose_generators(
     Raises:
         UserInputError: there is no generator of the requested kind.
     """
-    without = space.without(GENERATOR)
+    no_choice = space.without(GENERATOR)
     if len(space.kinds) == 1:
         with as_user_input_error(ValueError):
-            return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
+            return no_choice, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
     if not space.kinds:
-        return without, train, ()
+        return no_choice, train, ()
     if config.init_from:
         kind = "moves pixels" if kind_of(train.netG) == WARP else "repaints"
         remark = f"Every trial continues from your model, which {kind}: no other kind is tried."
-        return without, train, (remark,)
+        return no_choice, train, (remark,)
     if train.netG not in MOVING.values():
-        return without, train, ()
-    if config.repo is not None and not tries_both(config.repo, space, begun):
-        return without, train, how_to_try_both(config.repo, config.study)
+        return no_choice, train, ()
+    if config.repo is not None and not tries_both(config.repo, space, recorded):
+        return no_choice, train, how_to_try_both(config.repo, config.study)
     return space, train, ()
 
 
-def tries_both(repo: Path, space: Space, begun: "StudySetup | None") -> bool:
+def tries_both(repo: Path, space: Space, recorded: "StudySetup | None") -> bool:
     """Whether a search with the user's own program tries both kinds of generator.
 
-    A copy of pix2pix moves pixels only with our model file. A study keeps to what it began with.
+    A copy of pix2pix moves pixels only with our model file. A resumed study keeps its own choice.
     """
-    if begun is not None and begun.repository is not None:
-        return begun.space == space.text
+    if recorded is not None and recorded.repository is not None:
+        return recorded.space == space.text
     return has_warp(repo)
 
 
@@ -271,14 +272,17 @@ def choose_recipes(
             continue
         try:
             inside[name] = space.suggestion(recipe.params, {**train.model_dump(), "netG": netG})
-        except ValueError as error:  # clipped to the space it would be another recipe
+        except ValueError as error:  # clipped to the space, it would be a different recipe
             of = "The guide's recipe" if recipe.of_guide else "The recipe"
             left_out.append(f"{of} {name} is left out: {error}.")
     return inside, tuple(left_out)
 
 
 def discriminators(space: Space) -> tuple[tuple[int, GanMode], ...]:
-    """All discriminators of trials and finalists; the recommended recipe is always a finalist."""
+    """All discriminators (`n_layers_D`, `gan_mode`) of trials and finalists.
+
+    The recommended recipe is always a finalist, even if it lies outside the space.
+    """
     recommended = load_recipes()[RECOMMENDED]
     kinds = {*space.discriminators, (recommended.n_layers_D, recommended.gan_mode)}
     return tuple(sorted(kinds))
@@ -288,7 +292,8 @@ def final_runs(finalists: int, repeats: int, both: bool = False) -> int:
     """Runs of the finalists and the recommended recipe; 0 if there are no finalists.
 
     Args:
-        both: the search tries both kinds of generator, so the best that repaints is a finalist.
+        both: whether the search tries both kinds of generator, so that the best that repaints is
+            also a finalist.
     """
     return (finalists + both + 1) * repeats if finalists else 0
 
@@ -302,7 +307,7 @@ def choose_finalists(
         both: as in `final_runs`.
 
     Raises:
-        UserInputError: the pairs or the budget do not suffice for the requested number.
+        UserInputError: there are no held-out pairs, or the budget is too small for that number.
     """
     finalists = FINALISTS if config.finalists == "auto" else config.finalists
     runs = final_runs(finalists, config.repeats, both)
@@ -338,7 +343,7 @@ def choose_earlier(
     """`--enqueue`: earlier results as parameters to enqueue, by the name of their source.
 
     Args:
-        train: the training settings of this search, which has them where its space has none.
+        train: this search's training settings, which its trials have unless the space varies them.
 
     Raises:
         UserInputError: a file cannot be read, or its settings are outside the space or those of
@@ -352,7 +357,7 @@ def choose_earlier(
         name = best.study if best.trial is None else f"{best.study} {trial_name(best.trial)}"
         try:
             values = space.suggestion(best.params, best.train.model_dump())
-            check_unsearched(space, train, best.train)
+            check_fixed_settings(space, train, best.train)
         except ValueError as error:
             raise UserInputError(
                 f"--enqueue {file} is {error}: search a space that holds it, or leave it out."
@@ -366,21 +371,21 @@ def choose_earlier(
     return found
 
 
-def check_unsearched(space: Space, train: TrainSettings, found: TrainSettings) -> None:
-    """Reject an earlier result with other settings than a trial of this search would have.
+def check_fixed_settings(space: Space, train: TrainSettings, found: TrainSettings) -> None:
+    """Reject an earlier result that differs in a setting which this search does not vary.
 
-    Networks may have another size, as in another profile.
+    The networks may differ in size, as they do between profiles.
 
     Raises:
         ValueError: the message names every such setting.
     """
-    same = [name for name in EXTRAS if name not in FROM_SCRATCH and name not in space.parameters]
+    fixed = [name for name in EXTRAS if name not in FROM_SCRATCH and name not in space.parameters]
     if not space.kinds and "netG" not in space.parameters:
-        same.append(GENERATOR)
+        fixed.append(GENERATOR)
     ours, theirs = (
         {**settings.model_dump(), GENERATOR: kind_of(settings.netG)} for settings in (train, found)
     )
-    if other := [
-        (name, theirs[name], plain(ours[name])) for name in same if ours[name] != theirs[name]
+    if differences := [
+        (name, theirs[name], plain(ours[name])) for name in fixed if ours[name] != theirs[name]
     ]:
-        raise ValueError(space.refusal(other))
+        raise ValueError(space.refusal(differences))

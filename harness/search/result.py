@@ -1,4 +1,4 @@
-"""The outcome of a search: the best setting beside the guide's own, and where the files are."""
+"""The outcome of a search: the best setting, the guide's own, and where the files are."""
 
 import re
 from collections import Counter
@@ -60,7 +60,7 @@ class SearchOutcome:
 
     Attributes:
         stopped: why it ended before its budget; "" if it did not.
-        counts: trials of the study by state.
+        counts: number of the study's trials by state.
         best: the best completed trial.
         winner: number of the trial in best.yaml: the one that the finalists decided for, else the
             best.
@@ -74,7 +74,7 @@ class SearchOutcome:
         files_here: whether this study's files are in `paths`; a database that several run folders
             share can be read from any of them.
         finalists: their ranking; None before it is known.
-        decision: the next step in plain words; None if no search created the study.
+        decision: what to do next, in plain words; None if no search created the study.
     """
 
     study: str
@@ -98,7 +98,7 @@ class SearchOutcome:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The decision, and that for an unmodified train.py, each with its reason."""
+        """The decision, and the one for an unmodified train.py, each with its reason."""
         return self.decision.answers if self.decision else ()
 
     @property
@@ -135,7 +135,7 @@ def outcome_of(
     from reports.record.study import StudyRecord
 
     record = StudyRecord.of(study)
-    setup, scores, noted = record.setup, record.baseline, record.undertaken
+    setup, scores, planned = record.setup, record.baseline, record.undertaken
     best, winner = best_trial(study), winning_trial(study)
     recipes = {label: recipe_trial(study, name) for name, label in NAMED_RECIPES.items()}
     shown_storage = storage and without_secrets(storage)
@@ -144,14 +144,14 @@ def outcome_of(
         stopped=stopped,
         budget=setup.budget,
         counts=counts_of(study),
-        best=standing("leader", best) if best else None,
+        best=scored_trial("leader", best) if best else None,
         winner=winner.number if winner else None,
-        recipes=tuple(standing(label, trial) for label, trial in recipes.items() if trial),
+        recipes=tuple(scored_trial(label, trial) for label, trial in recipes.items() if trial),
         noop=scores.noop if scores else None,
         oracle=scores.oracle if scores else None,
         front=front_of(study),
         final_runs=(
-            counted_runs(study, noted.trials, noted.runs) if noted else finished_runs(study)
+            counted_runs(study, planned.trials, planned.runs) if planned else finished_runs(study)
         ),
         finalists=record.finalists,
         run_dir=run_dir,
@@ -164,7 +164,7 @@ def outcome_of(
     )
 
 
-def standing(label: str, trial: "FrozenTrial") -> ScoredTrial:
+def scored_trial(label: str, trial: "FrozenTrial") -> ScoredTrial:
     from reports.record.queries import score_of, settings_of
 
     assert trial.values is not None
@@ -194,7 +194,7 @@ def as_lines(outcome: SearchOutcome) -> list[str]:
         front_lines(outcome),
         confirmation(outcome),
         ["", *decision_lines(outcome)],
-        ["", *places(outcome)],
+        ["", *file_lines(outcome)],
         next_lines(outcome),
     )
     return [headline(outcome), *(line for part in parts for line in part)]
@@ -223,20 +223,20 @@ def as_data(outcome: SearchOutcome) -> dict[str, Any]:
 
 
 def headline(outcome: SearchOutcome) -> str:
-    """How far the search is; trials in the queue are not of its budget, and are left out."""
+    """How far the search is; queued trials do not count towards its budget, and are left out."""
     counts = outcome.counts
     done = {IN_WORDS[state]: counts[state] for state in ("complete", "pruned")}
     done["runs of finalists"] = outcome.final_runs
     others = ("running", "interrupted", "failed")
     by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
     ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
-    total = max(outcome.budget, outcome.done)  # the budget may have been larger before
+    total = max(outcome.budget, outcome.done)  # an earlier search may have had a larger budget
     are = "is" if total == 1 else "are"
     so_far = f"{outcome.done} of {quantity(total, 'trial')} {are} done"
     return f"{ended}{so_far}{by_state and ': '}{by_state}."
 
 
-def standings(outcome: SearchOutcome) -> list[ScoredTrial]:
+def score_rows(outcome: SearchOutcome) -> list[ScoredTrial]:
     """The best trial and the guide's settings, one row per trial, which may have several labels."""
     rows: dict[int, ScoredTrial] = {}
     for row in (outcome.best, *outcome.recipes):
@@ -247,7 +247,7 @@ def standings(outcome: SearchOutcome) -> list[ScoredTrial]:
 
 
 def bounds(outcome: SearchOutcome) -> list[tuple[str, float]]:
-    """The scores that bound those of models: the input unchanged, and warped back."""
+    """The lower and upper reference scores of a model: the input unchanged, and warped back."""
     named = [("the input unchanged", outcome.noop), ("the input warped back", outcome.oracle)]
     return [(label, value) for label, value in named if value is not None]
 
@@ -263,7 +263,7 @@ def table(outcome: SearchOutcome) -> list[str]:
         return ["No trial has completed: there is no best configuration yet."]
     rows = [
         (row.label, trial_name(row.number), number(row.value), settings(row.params))
-        for row in standings(outcome)
+        for row in score_rows(outcome)
     ]
     rows += [(label, "", number(value), "") for label, value in bounds(outcome)]
     width = max(len(label) for label, *_ in rows)
@@ -274,7 +274,7 @@ def table(outcome: SearchOutcome) -> list[str]:
 
 
 def front_lines(outcome: SearchOutcome) -> list[str]:
-    """The front of a Pareto search, the sharpest first; best.yaml has the one of the best score."""
+    """The front of a Pareto search, the sharpest trial first; empty for any other search."""
     if not outcome.front:
         return []
     names = list(outcome.front[0].values)
@@ -289,7 +289,7 @@ def front_lines(outcome: SearchOutcome) -> list[str]:
 
 
 def confirmation(outcome: SearchOutcome) -> list[str]:
-    """The finalists, the best first."""
+    """The finalists, the best first; empty before they are known."""
     found = outcome.finalists
     if found is None:
         return []
@@ -309,25 +309,25 @@ def confirmation(outcome: SearchOutcome) -> list[str]:
 
 
 def decision_lines(outcome: SearchOutcome) -> list[str]:
-    """The decision with its reason, and that for an unmodified train.py with its command."""
+    """The decision with its reason, and the one for an unmodified train.py with its command."""
     decision = outcome.decision
     if decision is None:
         return []
     lines = answer_lines(decision)
     if decision.as_is is not None:
         lines += answer_lines(decision.as_is)
-        if runs_something(decision.as_is, outcome):
+        if has_command(decision.as_is, outcome):
             lines += ["  Its command:", *command_lines(decision.as_is.command, "    ")]
     return lines
 
 
 def next_lines(outcome: SearchOutcome) -> list[str]:
-    """The one next command, on lines of its own to be copied."""
+    """The one next command, on separate lines so that it can be copied."""
     decision, again = outcome.decision, "the same command again, which continues the search."
     if outcome.stopped == "timeout" and not outcome.done:
         again = "the same command with a longer --timeout: no trial has ended in this one."
     confirmed = outcome.finalists or not outcome.stopped
-    if not confirmed or decision is None or not runs_something(decision, outcome):
+    if not confirmed or decision is None or not has_command(decision, outcome):
         return ["", f"Next: {again}"] if outcome.stopped else []
     yours = []
     if needs_pictures(decision.command):
@@ -343,15 +343,15 @@ def next_lines(outcome: SearchOutcome) -> list[str]:
     ]
 
 
-def runs_something(decision: Decision, outcome: SearchOutcome) -> bool:
-    """Whether a decision has a command to run here; that of `wait` only shows the same again."""
+def has_command(decision: Decision, outcome: SearchOutcome) -> bool:
+    """Whether a decision has a useful command here; that of `wait` only shows this again."""
     return bool(decision.command) and decision.verb != "wait" and outcome.files_here
 
 
 def command_lines(command: str, indent: str) -> list[str]:
     """A command to be copied; a long one is continued with backslashes."""
     width = columns()
-    if len(indent + command) <= width or "$'" in command:  # there a quote may be part of a word
+    if len(indent + command) <= width or "$'" in command:  # BEFORE_AN_OPTION cannot parse $'...'
         return [indent + command]
     first, *options = BEFORE_AN_OPTION.split(command)
     lines = [indent + first]
@@ -371,7 +371,7 @@ def answer_lines(decision: Decision) -> list[str]:
     return lines
 
 
-def places(outcome: SearchOutcome) -> list[str]:
+def file_lines(outcome: SearchOutcome) -> list[str]:
     """Where the files are."""
     if not outcome.files_here:
         return [
@@ -381,13 +381,13 @@ def places(outcome: SearchOutcome) -> list[str]:
     lines = [f"Record, pictures and weights: {outcome.paths.folder}"]
     if outcome.best_yaml is not None:
         lines.append(f"Best configuration:           {outcome.best_yaml}")
-    lines.append(f"Compare in MLflow:            {comparing(outcome)}")
+    lines.append(f"Compare in MLflow:            {mlflow_location(outcome)}")
     if outcome.paths.report_html.exists():
         lines.append(f"Report, for a browser:        {outcome.paths.report_html}")
     return lines
 
 
-def comparing(outcome: SearchOutcome) -> str:
+def mlflow_location(outcome: SearchOutcome) -> str:
     """How to open MLflow at the trials: an address, or a command."""
     uri = outcome.tracking_uri
     if uri is None:

@@ -30,11 +30,11 @@ def known_baseline(plan: SearchPlan, study: Study) -> Baseline | None:
 
 
 def check_budget(plan: SearchPlan, study: Study) -> None:
-    """Check that the budget has room for the finalists' runs beside the trials that have ended.
+    """Check that the budget has room for the finalists' runs besides the trials that have ended.
 
     Raises:
-        UserInputError: it has not, since more trials have ended than it leaves to the search, or
-            it is too small for finalists and spent on those of a larger one.
+        UserInputError: more trials have ended than the finalists leave room for; or the budget is
+            too small for finalists, and those of an earlier, larger budget have used it up.
     """
     ended, runs, confirmed = len(trials_of(study, *ENDED)), plan.final_runs, finished_runs(study)
     spent = ended + confirmed
@@ -66,7 +66,7 @@ def set_damaged_aside(plan: SearchPlan) -> str:
     folders = [warm, warm.of_other] if plan.trial_plan.other_netG else [warm]
     files = [one.generator for one in folders]
     files += [one.discriminator(*kind) for one in folders for kind in kinds]
-    damaged = next((file for file in files if not is_whole(file)), None)
+    damaged = next((file for file in files if not is_intact(file)), None)
     if damaged is None:
         return ""
     state = "damaged" if damaged.exists() else "missing"
@@ -78,7 +78,7 @@ def set_damaged_aside(plan: SearchPlan) -> str:
     )
 
 
-def is_whole(file: Path) -> bool:
+def is_intact(file: Path) -> bool:
     """Whether a file of `torch.save`, which is an archive with checksums, is intact."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -96,8 +96,8 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     before = StudyRecord.of(study).baseline
     if before is None:
         return
-    made_then, made_now = before.as_data(), made.as_data()
-    names = [name for name in WARM_STARTS if made_then[name] != made_now[name]]
+    old_scores, new_scores = before.as_data(), made.as_data()
+    names = [name for name in WARM_STARTS if old_scores[name] != new_scores[name]]
     if not names:
         return
     if not trials_of(study, *ENDED):
@@ -106,16 +106,16 @@ def check_same_start(study: Study, plan: SearchPlan, made: Baseline) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     raise HarnessError(
         f"The warm start of study {plan.config.study} was lost, and the one made in its place is "
-        f"different (it scores {made_now[names[0]]}, not {made_then[names[0]]}), so new trials "
+        f"different (it scores {new_scores[names[0]]}, not {old_scores[names[0]]}), so new trials "
         f"would not compare with the earlier ones: restore {folder} from a copy, or begin anew "
         f"with --study NAME --enqueue {plan.paths.best_yaml}."
     )
 
 
 def requeue_failed(study: Study) -> None:
-    """Requeue failed trials that the guide or the user requested.
+    """Enqueue recipes and settings of `--enqueue` again if all of their trials have failed.
 
-    Not those that ran out of memory, which would do so again.
+    Those that ran out of memory are left out, since they would do so again.
     """
     runs: dict[tuple[str, str], list[FrozenTrial]] = defaultdict(list)
     for trial in study.get_trials(deepcopy=False):

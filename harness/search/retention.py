@@ -1,4 +1,4 @@
-"""Retention: keep the files of the leading trials, and best.yaml, in the study's folder."""
+"""Retention: keep the files of the leading trials, and `best.yaml`, in the study's folder."""
 
 from optuna import Study
 
@@ -31,14 +31,14 @@ class Retention:
         self.write_best()
 
     def on_trial_end(self, end: TrialEnd) -> None:
-        if end.result is None or end.standing is None:
+        if end.result is None or end.change is None:
             return
         number, panel = end.task.number, end.result.panel
-        if panel and (end.standing.kept or end.recipe is not None):
+        if panel and (end.change.kept or end.recipe is not None):
             write_whole(self.paths.panel(number), panel)
-        for displaced in end.standing.displaced:
+        for displaced in end.change.displaced:
             self.remove_files(displaced)
-        if end.standing.best_changed or not self.paths.best_yaml.exists():
+        if end.change.best_changed or not self.paths.best_yaml.exists():
             self.write_best()
 
     def remove_files(self, number: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from harness.config.settings import SearchConfig
 from harness.console.events import CutShort, Note, Opened, Stopping
-from harness.console.lines import leading, rest
+from harness.console.lines import leader_line, remaining_text
 from harness.console.views import View
 from harness.errors import HarnessError, disk_full
 from harness.search.conclusion import (
@@ -71,32 +71,32 @@ def run_search(
     from harness.search.resume import check_budget, requeue_failed
     from harness.search.time_left import note_undertaken
     from harness.study.folder import check_folder, claim, set_aside
-    from harness.study.locks import only_driver, only_driver_anywhere, sign
-    from harness.study.storage import OnlyWriter
+    from harness.study.locks import only_driver, only_driver_anywhere, record_driver
+    from harness.study.storage import SingleWriterStorage
     from reports.record.study import StudyRecord
 
     paths, name = plan.paths, plan.config.study
     with (
         stop.on_signals(),
-        named_disk_errors(paths.folder),
+        naming_full_disk(paths.folder),
         open_record(plan) as database,
         only_driver_anywhere(database, name),  # first, so that a rejected driver creates no files
         only_driver(paths, name),
         logging_to(paths.driver_log),
     ):
-        storage = OnlyWriter(database)
+        storage = SingleWriterStorage(database)
         study, moved = record.find_study(storage, name), None
         if study is None:
             moved = set_aside(paths)
             study = record.create_study(storage, name, plan.setup, plan.recipes)
-        record.checked(study)
+        record.validated(study)
         check_folder(paths, study)
         record.check_same(study, plan.setup)
         check_budget(plan, study)
         claim(paths, study)
-        StudyRecord.bring_up_to_date(study)
-        record.note_places(study, plan.setup)
-        sign(study)
+        StudyRecord.migrate(study)
+        record.update_paths(study, plan.setup)
+        record_driver(study)
         record.enqueue_earlier(study, plan.earlier)
         note_undertaken(study, plan)
         mirror = plan.config.tracking_uri
@@ -117,7 +117,7 @@ def run_search(
 def drive(
     plan: "SearchPlan", study: "Study", view: View, stop: StopSwitch, make_runner: RunnerFactory
 ) -> SearchOutcome:
-    """Run the trials, and clean up in any case."""
+    """Start the workers, run the trials, and clean up in any case."""
     from harness.search.driver import Driver
     from harness.search.live_report import live_report
     from harness.search.phases import SearchPhase
@@ -131,9 +131,9 @@ def drive(
         baseline = known_baseline(plan, study)
         new = baseline is None
         measure = new and plan.trial_plan.external is None
-        # The imports for workers may still be running; importing MLflow takes a second, too.
-        with ThreadPoolExecutor(1) as beside:
-            started = beside.submit(start_workers, launcher, plan.jobs, not new, measure)
+        # Starting workers may have to wait for their imports: import MLflow in the meantime.
+        with ThreadPoolExecutor(1) as pool:
+            started = pool.submit(start_workers, launcher, plan.jobs, not new, measure)
             tracker = open_tracker(plan, study, view)
             stack.callback(finish, tracker, plan, view)
         started.result()
@@ -155,9 +155,10 @@ def drive(
 def run_phases(
     driver: "Driver", phase: "SearchPhase", plan: "SearchPlan", view: View, stop: StopSwitch
 ) -> bool:
-    """Run the search, then the finalists if there are any; False if stopped.
+    """Run the search, then the finalists if there are any.
 
-    True also where a time limit left out trials, but not the finalists.
+    Returns:
+        False if stopped; True also if a time limit left out trials, but not the finalists.
     """
     from harness.search.time_left import note_end_of_trials
 
@@ -169,18 +170,18 @@ def run_phases(
         view.show(CutShort(phase.done, phase.budget, plan.final_runs))
     if plan.finalists or plan.compared:
         finals = open_finals(plan, phase.study, view, phase.tracker, phase.done)
-        driver.turn_to(finals)
+        driver.switch_to(finals)
         if not driver.run(stop):
             return False
         finals.conclude()
     if cut_short:
         stop.reason = stop.reason or "timeout"
-    phase.retention.write_best()  # its decision is another once the search has ended
+    phase.retention.write_best()  # the end of the search changes the decision in best.yaml
     return True
 
 
 def make_launcher(plan: "SearchPlan", make_runner: RunnerFactory) -> "Launcher":
-    """The launcher of the plan's workers."""
+    """The launcher for the plan's workers."""
     if plan.config.launcher == "ray":
         from harness.trials.launchers.ray import RayLauncher
 
@@ -194,7 +195,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     """Show the plan, and the state of a resumed study, before the search starts."""
     from harness.search.estimate import where
     from harness.search.finalists import counted_runs
-    from harness.search.time_left import left_of_plan
+    from harness.search.time_left import time_left_of_plan
     from harness.study.study import counted
     from reports.record.queries import best_trial, completed, score_of, settings_of
     from reports.texts.numbers import quantity
@@ -202,7 +203,7 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     setup, data = plan.setup, plan.setup.data
     leader = ""
     if best := best_trial(study):
-        leader = leading(score_of(best), trial_name(best.number), settings_of(best))
+        leader = leader_line(score_of(best), trial_name(best.number), settings_of(best))
     view.show(
         Opened(
             study=plan.config.study,
@@ -222,19 +223,23 @@ def announce(plan: "SearchPlan", study: "Study", view: View) -> None:
     )
     for sentence in plan.remarks:
         view.show(Note(sentence))
-    if left := left_of_plan(study, plan):
-        view.show(Note(rest(left, where(plan))))
+    if left := time_left_of_plan(study, plan):
+        view.show(Note(remaining_text(left, where(plan))))
 
 
 def open_finals(
     plan: "SearchPlan", study: "Study", view: View, tracker: "Tracker", searched: int
 ) -> "FinalPhase":
-    """The final phase: the comparison of the leaders, or of the user's two configurations."""
-    from harness.search.finalists import FinalPhase, choose
+    """The final phase: the finalists' runs, or those of the two configurations to compare.
+
+    Args:
+        searched: trials of the budget that the search itself took.
+    """
+    from harness.search.finalists import FinalPhase, pick_finalists
     from harness.study.study import final_study
 
     both = plan.of_both_kinds
-    finalists = plan.compared or choose(
+    finalists = plan.compared or pick_finalists(
         study, plan.finalists, plan.trial_plan.train.netG if both else None
     )
     record = final_study(study)
@@ -289,7 +294,10 @@ def recorded_runs(study: "Study") -> frozenset[str]:
 
 
 def endings_of(study: "Study", phase: PhaseName = "search") -> dict[str, Ending]:
-    """How MLflow's runs of the trials should have ended, by trial name; none is running."""
+    """How the trials' runs in MLflow should have ended, by trial name.
+
+    No trial is running; one that has not ended is requeued.
+    """
     from optuna.trial import TrialState
 
     from harness.search.recorder import REQUEUED
@@ -335,8 +343,8 @@ def logging_to(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def named_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full disk into a HarnessError; files written before are complete."""
+def naming_full_disk(folder: Path) -> Iterator[None]:
+    """Turn an error caused by a full disk into a HarnessError; earlier files are complete."""
     try:
         yield
     except Exception as error:

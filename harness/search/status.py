@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.console.lines import rough, sparkline
+from harness.console.lines import rough_duration, sparkline
 from harness.search.result import SearchOutcome, as_lines
 from harness.search.time_left import time_left
 from harness.study.locks import driven_by
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from optuna import Study
 
 
-def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
+def status_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     """A headline, the outcome so far, and the history of scores."""
     driver = driven_by(study)
-    if not driver:  # what it was running is still so in the record, and runs again
+    if not driver:  # trials of a killed driver are still marked as running, and will run again
         counts = outcome.counts.copy()
         counts["interrupted"] = counts.pop("running", 0)
         outcome = replace(outcome, counts=counts)
@@ -24,19 +24,19 @@ def standing_lines(study: "Study", outcome: SearchOutcome) -> list[str]:
     now = f"being searched by {driver}" if driver else "not being searched now"
     left = time_left(study) if driver else None
     if left:
-        now += f", about {rough(left)} left"
+        now += f", about {rough_duration(left)} left"
     if not driver and outcome.done >= outcome.budget:
         now = "finished"
-    course = course_of(study)
+    scores = score_history(study)
     return [
         f"Study {outcome.study}, budget {outcome.budget}, {now}",
         headline,
-        *([course] if course else []),
+        *([scores] if scores else []),
         *table,
     ]
 
 
-def course_of(study: "Study") -> str:
+def score_history(study: "Study") -> str:
     """The scores of the latest completed trials as a sparkline with their range; "" if none."""
     from reports.record.queries import completed, score_of
 

@@ -3,7 +3,7 @@
 import time
 from contextlib import AbstractContextManager
 
-from harness.console.signals import handled
+from harness.console.signals import stopping_on_signals
 from harness.search.result import StopReason
 
 
@@ -24,8 +24,8 @@ class StopSwitch:
         self.reason = "user"
 
     def on_signals(self) -> AbstractContextManager[None]:
-        """Stop at a signal while the block runs; a second one exits at once.
+        """Stop at a signal while the block runs; a second one exits immediately.
 
         Workers end with the process, and the next search repairs the record.
         """
-        return handled(self.stop)
+        return stopping_on_signals(self.stop)

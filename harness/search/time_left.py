@@ -1,4 +1,4 @@
-"""How long the rest of a search takes, from its record: for status, live report and time limit."""
+"""Estimate the rest of a search from its record, for status, live report and time limit."""
 
 import math
 import time
@@ -17,25 +17,25 @@ from reports.record.queries import ENDED
 from reports.record.study import StudyRecord, Undertaken
 from reports.record.trial import TrialRecord
 
-ELSEWHERE = ("budget", "study", "run_dir", "storage", "tracking_uri", "register_model", "open")
-"""Options that belong to one search, or that the record has by themselves."""
+NOT_RECORDED = ("budget", "study", "run_dir", "storage", "tracking_uri", "register_model", "open")
+"""Options that belong to a single search, or that the record stores separately."""
 
-# Seconds between two estimates of what the finalists need, and by how much they may be too low.
+# Seconds between two estimates of the finalists' time, and the factor by which it is increased.
 ESTIMATE_EVERY = 1.0
 MARGIN = 1.15
 
 
 def note_undertaken(study: Study, plan: SearchPlan) -> None:
-    """Record what this search sets out to do; an estimate of an earlier one no longer holds."""
-    made = ("data",) if plan.config.originals else ()  # the pairs that were made of them
-    noted = Undertaken(
+    """Record what this search is going to do, and drop the estimate of an earlier one."""
+    made = ("data",) if plan.config.originals else ()  # follows from `originals`
+    undertaken = Undertaken(
         trials=plan.search_budget,
         runs=plan.final_runs,
         jobs=plan.jobs,
         began=time.time(),
-        options=words_of(plan.config, (*ELSEWHERE, *made)),
+        options=words_of(plan.config, (*NOT_RECORDED, *made)),
     )
-    StudyRecord.note(study, undertaken=noted, expected_seconds=None)
+    StudyRecord.note(study, undertaken=undertaken, expected_seconds=None)
 
 
 def time_left(study: Study, now: float | None = None) -> float | None:
@@ -45,35 +45,39 @@ def time_left(study: Study, now: float | None = None) -> float | None:
         now: seconds since the epoch; None: the present.
     """
     record = StudyRecord.of(study)
-    noted, expected = record.undertaken, record.expected_seconds
-    if noted is None:
+    undertaken, expected = record.undertaken, record.expected_seconds
+    if undertaken is None:
         return None
     now = time.time() if now is None else now
-    left = left_after(study, noted.trials, noted.runs, noted.jobs, now)
+    left = seconds_for_rest(study, undertaken.trials, undertaken.runs, undertaken.jobs, now)
     if left is None and expected is not None:
-        left = max(0.0, expected - (now - noted.began))
+        left = max(0.0, expected - (now - undertaken.began))
     return left
 
 
 def note_end_of_trials(study: Study, begun: int) -> None:
-    """Record that a search goes over to the finalists before all its trials have begun."""
-    noted = StudyRecord.of(study).undertaken
-    assert noted is not None
-    StudyRecord.note(study, undertaken=noted.model_copy(update={"trials": begun}))
-
-
-def left_of_plan(study: Study, plan: SearchPlan) -> float | None:
-    """Seconds that a planned search of an existing study takes; None before a trial has ended."""
-    return left_after(study, plan.search_budget, plan.final_runs, plan.jobs)
-
-
-def left_after(
-    study: Study, trials: int, runs: int, jobs: int, now: float | None = None
-) -> float | None:
-    """Seconds for what `trials` and `runs` in all still lack.
+    """Record that a search moves on to the finalists before all its trials have begun.
 
     Args:
-        now: seconds since the epoch, until which trials have been running; None: none is.
+        begun: number of trials that have.
+    """
+    undertaken = StudyRecord.of(study).undertaken
+    assert undertaken is not None
+    StudyRecord.note(study, undertaken=undertaken.model_copy(update={"trials": begun}))
+
+
+def time_left_of_plan(study: Study, plan: SearchPlan) -> float | None:
+    """Seconds until a planned search of an existing study ends; None before a trial has ended."""
+    return seconds_for_rest(study, plan.search_budget, plan.final_runs, plan.jobs)
+
+
+def seconds_for_rest(
+    study: Study, trials: int, runs: int, jobs: int, now: float | None = None
+) -> float | None:
+    """Seconds until the study has `trials` trials and `runs` finalists' runs; None if unknown.
+
+    Args:
+        now: the present, in seconds since the epoch; None: count no trial as running.
     """
     searched, final = study.get_trials(deepcopy=False), final_trials(study)
     ended = seconds_of(searched, *ENDED)
@@ -92,18 +96,18 @@ def left_after(
 
 
 def seconds_of(trials: list[FrozenTrial], *states: TrialState) -> list[float]:
-    """Durations of the trials in these states, in the order of their ends."""
+    """Durations in seconds of the trials in these states, in the order in which they ended."""
     found = [trial for trial in trials if trial.state in states and trial.datetime_complete]
     found.sort(key=lambda trial: trial.datetime_complete or datetime.min)
-    noted = (TrialRecord.of(trial).seconds for trial in found)
-    return [seconds for seconds in noted if seconds is not None]
+    durations = (TrialRecord.of(trial).seconds for trial in found)
+    return [seconds for seconds in durations if seconds is not None]
 
 
 class TimeForFinalists:
-    """Whether the rest of a time limit is needed by the finalists' runs, which confirm the winner.
+    """Tells when the rest of a time limit must be left to the finalists, who confirm the winner.
 
-    They get what they need, by the durations of the trials so far, if that is at most half of the
-    time.
+    They get the time that they need, estimated from the trials so far, if that is at most half of
+    the limit.
 
     Args:
         deadline: of the whole search, by the monotonic clock; None: there is no time limit.
@@ -113,26 +117,26 @@ class TimeForFinalists:
         self.study = study
         self.rounds = math.ceil(plan.final_runs / plan.jobs)
         self.deadline = math.inf if deadline is None or not self.rounds else deadline
-        self.most = (self.deadline - time.monotonic()) / 2
-        self.asked = -math.inf  # when `needed` was estimated
+        self.limit = (self.deadline - time.monotonic()) / 2
+        self.estimated_at = -math.inf
         self.needed = math.inf
-        self.has_come = False
+        self.reached = False
 
     def __call__(self) -> bool:
         """Whether no further trial may begin. Once true, it stays true."""
         now = time.monotonic()
-        if not self.has_come and self.deadline < math.inf:
-            if now - self.asked >= ESTIMATE_EVERY:
-                self.asked, self.needed = now, self.estimate()
-            self.has_come = self.deadline - now <= self.needed <= self.most
-        return self.has_come
+        if not self.reached and self.deadline < math.inf:
+            if now - self.estimated_at >= ESTIMATE_EVERY:
+                self.estimated_at, self.needed = now, self.estimate()
+            self.reached = self.deadline - now <= self.needed <= self.limit
+        return self.reached
 
     def estimate(self) -> float:
-        """Seconds of the finalists' runs, after a trial that is still running.
+        """Seconds that a trial which is still running and then the finalists' runs will take.
 
-        Infinite before two trials are complete: there is nothing to compare.
+        Infinite before two trials are complete: there is nothing to compare yet.
         """
-        whole = seconds_of(self.study.get_trials(deepcopy=False), TrialState.COMPLETE)
-        if len(whole) < 2:
+        durations = seconds_of(self.study.get_trials(deepcopy=False), TrialState.COMPLETE)
+        if len(durations) < 2:
             return math.inf
-        return MARGIN * (1 + self.rounds * FINAL_TIMES) * fmean(whole[-LATEST:])
+        return MARGIN * (1 + self.rounds * FINAL_TIMES) * fmean(durations[-LATEST:])

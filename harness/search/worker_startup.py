@@ -10,7 +10,7 @@ from harness.trials.launchers.launcher import Launcher
 from harness.trials.worker import Failed, Measure, Message, Prepare
 from reports.record.baseline import Baseline
 
-MOST_STARTS = 3  # starts in a row of one worker that ends before it is ready
+MAX_STARTS = 3  # starts in a row of one worker that ends before it is ready
 SILENT = 3600.0  # seconds without a message: longer than any step or scoring takes
 
 log = logging.getLogger(__name__)
@@ -18,24 +18,24 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Start:
-    """The state of a worker that starts, or prepares what all trials share.
+    """The state of a worker that is starting, or preparing what all trials share.
 
     Attributes:
         ready: whether it has started.
         silent: seconds since its last message in which the driver listened.
-        stepping: the same since its first progress message.
+        stepping: seconds since its first progress message in which the driver listened.
         first_step: the step of that message.
-        measures: whether it has yet to send its pace.
+        awaits_pace: whether it still has to send its pace.
     """
 
     ready: bool = False
     silent: float = 0.0
     stepping: float = 0.0
     first_step: int | None = None
-    measures: bool = False
+    awaits_pace: bool = False
 
-    def patience(self, plan: SearchPlan) -> float:
-        """The limit of `silent`, in seconds."""
+    def silence_limit(self, plan: SearchPlan) -> float:
+        """The maximum of `silent`, in seconds."""
         if self.ready:
             return plan.config.trial_timeout or SILENT
         # A cluster may have no free slot yet.
@@ -55,7 +55,7 @@ def start_workers(
     """Start all workers; unless `prepared`, the first also runs the preparation.
 
     Args:
-        measure: each measures its pace first.
+        measure: whether each measures its pace first.
     """
     for number in range(jobs):
         launcher.start(number)
@@ -69,12 +69,12 @@ def check_starts(lost: int, reason: str, plan: SearchPlan) -> None:
     """Limit the restarts of a worker.
 
     Args:
-        lost: how often in a row it has ended before it was ready.
+        lost: how many times in a row it has ended before it was ready.
 
     Raises:
-        HarnessError: too often.
+        HarnessError: that is `MAX_STARTS` times or more.
     """
-    if lost >= MOST_STARTS:
+    if lost >= MAX_STARTS:
         raise HarnessError(
             f"A worker ended {lost} times before it was ready ({reason}): see "
             f"{plan.paths.driver_log}."
@@ -85,7 +85,7 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
     """Reject a preparation whose scores are not finite.
 
     Raises:
-        HarnessError: a score is not finite; a `UserInputError` where the objective is the user's.
+        HarnessError: a score is not finite; a `UserInputError` if the objective is the user's own.
     """
     kind = UserInputError if ":" in plan.config.objective else HarnessError
     for name, score in baseline.as_data().items():
@@ -96,8 +96,8 @@ def check_scores(baseline: Baseline, plan: SearchPlan) -> None:
             )
 
 
-def not_prepared(failed: Failed, plan: SearchPlan) -> HarnessError:
-    """The error for a worker that failed before its first trial."""
+def preparation_failed(failed: Failed, plan: SearchPlan) -> HarnessError:
+    """The error for a worker that failed before any trial began."""
     if failed.user_error:
         return UserInputError(failed.reason)
     return HarnessError(
@@ -105,7 +105,7 @@ def not_prepared(failed: Failed, plan: SearchPlan) -> HarnessError:
     )
 
 
-def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
+def warm_start_diverged(reason: str, plan: SearchPlan) -> HarnessError:
     """The error for a preparation that diverged."""
     if plan.trial_plan.init_from:
         return UserInputError(
@@ -119,7 +119,7 @@ def no_warm_start(reason: str, plan: SearchPlan) -> HarnessError:
     )
 
 
-def out_of_turn(message: Message, doing: str, worker: int, plan: SearchPlan) -> HarnessError:
+def unexpected_message(message: Message, doing: str, worker: int, plan: SearchPlan) -> HarnessError:
     """The error for a message that is invalid in the worker's state: a bug."""
     log.error("worker %d, out of turn: %r", worker, message)
     return HarnessError(
@@ -129,7 +129,7 @@ def out_of_turn(message: Message, doing: str, worker: int, plan: SearchPlan) -> 
     )
 
 
-def no_room(reason: str) -> HarnessError:
+def out_of_memory(reason: str) -> HarnessError:
     """The error for too little memory before the first trial."""
     return HarnessError(
         f"There is too little memory to prepare the trials ({reason}): end what else uses it, or "

@@ -17,7 +17,7 @@ def excess(components: Mapping[str, float], recommended: Mapping[str, float]) ->
 
     Args:
         components: score components of a trial, at its last rung.
-        recommended: the same of the guide's recommended recipe in this study.
+        recommended: the same for the guide's recommended recipe in this study.
     """
     return {
         name: components[name] - recommended[name] - margin
@@ -26,7 +26,7 @@ def excess(components: Mapping[str, float], recommended: Mapping[str, float]) ->
     }
 
 
-def broken(beyond: Mapping[str, float]) -> str:
+def violations(beyond: Mapping[str, float]) -> str:
     """A message that names the violated constraints; "" if there are none."""
     over = [f"{name} by {value:.3g}" for name, value in beyond.items() if value > 0]
     return f"cannot win: beyond the margin in {', '.join(over)}" if over else ""

@@ -15,10 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError, disk_full
 from harness.paths import write_aside
-from harness.study.storage import PatientStorage
-from harness.study.urls import address_of_still, sqlite_address, sqlite_file, without_secrets
+from harness.study.storage import RetryingStorage
+from harness.study.urls import sqlite_address, sqlite_file, static_address, without_secrets
 
-UNOPENED = (
+OPEN_ERRORS = (
     SQLAlchemyError, StorageInternalError, sqlite3.Error, ImportError, ValueError, RuntimeError,
 )  # fmt: skip
 WAL = "PRAGMA journal_mode=WAL"
@@ -28,43 +28,43 @@ class OtherSchemaError(UserInputError):
     """The database is intact, but has the schema of another version of Optuna."""
 
 
-def open_storage(url: str, make_tables: bool = True) -> PatientStorage:
+def open_storage(url: str, make_tables: bool = True) -> RetryingStorage:
     """Optuna's storage at a database URL, created if it does not exist.
 
     Raises:
         UserInputError: the database cannot be reached, is empty, or is not a database.
     """
-    url = understood(url)
+    url = with_driver(url)
     file = sqlite_file(url)
     if file is not None:
         refuse_empty(file)
     try:
         if make_tables and file is not None and file.parent.is_dir() and not file.exists():
             create(file, "VACUUM")
-        storage = PatientStorage(
+        storage = RetryingStorage(
             url, engine_kwargs=engine_arguments(url), skip_table_creation=not make_tables
         )
-    except UNOPENED as error:
+    except OPEN_ERRORS as error:
         if disk_full(error):
             raise
-        raise unopened(url, error) from None
+        raise open_error(url, error) from None
     if url.startswith("sqlite"):
-        # Safe if a process dies, and syncing to disk would take most of the time of a write.
-        def relax(connection: Any, _: Any) -> None:
+        # Still safe if a process dies; syncing to disk would take most of the time of a write.
+        def sync_less(connection: Any, _: Any) -> None:
             connection.execute("PRAGMA synchronous=NORMAL")
 
-        event.listen(storage.engine, "connect", relax)
+        event.listen(storage.engine, "connect", sync_less)
         storage.engine.dispose()
     return storage
 
 
-def open_to_read(url: str) -> PatientStorage | None:
+def open_to_read(url: str) -> RetryingStorage | None:
     """Optuna's storage at a database URL, without creating anything; None if it does not exist.
 
     Raises:
         UserInputError: the database cannot be reached, is empty, or is not a database.
     """
-    url = understood(url)
+    url = with_driver(url)
     file = sqlite_file(url)
     if file is not None:
         refuse_empty(file)
@@ -77,7 +77,7 @@ def open_to_read(url: str) -> PatientStorage | None:
         finally:
             engine.dispose()
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        raise unopened(url, error) from None
+        raise open_error(url, error) from None
     return open_storage(url, make_tables=False) if has_studies else None
 
 
@@ -87,8 +87,8 @@ def engine_arguments(url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True}
 
 
-def understood(url: str) -> str:
-    """A URL for SQLAlchemy: `postgres://` and `postgresql://` get the installed driver."""
+def with_driver(url: str) -> str:
+    """The URL for SQLAlchemy: `postgres://` and `postgresql://` get the installed driver."""
     scheme, found, rest = url.partition("://")
     if scheme in ("postgres", "postgresql"):
         installed = [name for name in ("psycopg", "psycopg2") if find_spec(name)]
@@ -102,14 +102,14 @@ def check_url(url: str) -> None:
     Raises:
         UserInputError: it is not a database URL, or its driver package is missing.
     """
-    url = understood(url)
+    url = with_driver(url)
     try:
         make_url(url).get_dialect().import_dbapi()
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        raise unopened(url, error) from None
+        raise open_error(url, error) from None
 
 
-def unopened(url: str, error: Exception) -> UserInputError:
+def open_error(url: str, error: Exception) -> UserInputError:
     """The error for a database that cannot be opened, with what to do about it."""
     shown = without_secrets(url)
     if made_by := re.search(r"table schema \(set up by optuna ([^)]+)\)", str(error)):
@@ -132,7 +132,7 @@ def unopened(url: str, error: Exception) -> UserInputError:
         what_to_do = (
             f"install the driver package {error.name}, or name another driver in the address."
         )
-    # What the server answered. Other texts of the driver may hold a part of the password.
+    # Show only the server's answer: the driver's other texts may contain part of the password.
     answer = re.search(r"FATAL: +([^\n]+)", str(error))
     reason = answer[1] if answer else type(error).__name__
     return UserInputError(f"The study's database {shown} cannot be opened ({reason}): {what_to_do}")
@@ -154,18 +154,21 @@ def sqlite_url(file: Path) -> str:
     except sqlite3.DatabaseError as error:
         if disk_full(error):
             raise
-        raise unopened(url, error) from None
+        raise open_error(url, error) from None
     return url
 
 
 def create(file: Path, statement: str) -> None:
-    """Create a SQLite file by a statement that writes its first page; never an empty file."""
+    """Create a SQLite file atomically, with a statement that writes its first page.
+
+    No other process ever sees an empty file.
+    """
     with write_aside(file) as aside, closing(sqlite3.connect(aside)) as connection:
         connection.execute(statement)
 
 
 def refuse_empty(file: Path) -> None:
-    """Refuse a SQLite file of zero bytes, which no study leaves; SQLite would begin it anew.
+    """Reject a SQLite file of zero bytes: no study leaves one, and SQLite would start it afresh.
 
     Raises:
         UserInputError: it is empty.
@@ -180,10 +183,10 @@ def refuse_empty(file: Path) -> None:
 
 def reading_url(file: Path) -> str:
     """The URL for reading a SQLite file, even in a read-only folder."""
-    return address_of_still(file) if lies_still(file) else sqlite_address(file)
+    return static_address(file) if is_static(file) else sqlite_address(file)
 
 
-def lies_still(file: Path) -> bool:
+def is_static(file: Path) -> bool:
     """Whether a SQLite file is in a read-only folder, without its write-ahead log.
 
     SQLite reads a file in WAL mode only if that log exists or can be created.

@@ -11,10 +11,10 @@ from harness.errors import UserInputError, disk_full
 from harness.study.urls import without_secrets
 
 
-def is_away(error: StorageInternalError) -> bool:
+def is_unavailable(error: StorageInternalError) -> bool:
     """Whether the database is temporarily unavailable (restarting, locked), so a retry may succeed.
 
-    Not for a full disk or a missing table.
+    False for a full disk or a missing table.
     """
     cause = error.__cause__
     if not isinstance(cause, OperationalError | InterfaceError) or disk_full(error):
@@ -33,17 +33,18 @@ def is_damage(error: BaseException) -> bool:
     """Whether the error means that the stored data is corrupt."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     if isinstance(cause, DBAPIError) and isinstance(cause.orig, sqlite3.Error):
-        lost = ("no such table", "no such column", "Could not decode")
+        signs = ("no such table", "no such column", "Could not decode")
         return code_of(cause).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or any(
-            words in str(cause.orig) for words in lost
+            words in str(cause.orig) for words in signs
         )
-    # Text that is not JSON, a time that is none, or an unknown trial state.
+    # An invalid time, text that is not JSON, or an unknown trial state.
     frames = traceback.extract_tb(cause.__traceback__) if cause else None
-    no_time = type(cause) is ValueError and frames and "sqlalchemy" in frames[-1].filename
-    return bool(no_time) or isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
+    bad_time = type(cause) is ValueError and frames and "sqlalchemy" in frames[-1].filename
+    return bool(bad_time) or isinstance(cause, json.JSONDecodeError) or type(cause) is LookupError
 
 
-def damaged(url: str, error: Exception) -> UserInputError:
+def damage_error(url: str, error: Exception) -> UserInputError:
+    """The error for a damaged database, with what to do about it."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
     reason = " ".join(str(cause.orig if isinstance(cause, DBAPIError) else cause).split())
     return UserInputError(

@@ -1,4 +1,4 @@
-"""What must not change within a study, and how a refusal names what did."""
+"""The facts that must not change within a study, and how an error message names a change."""
 
 from typing import Any
 
@@ -26,11 +26,11 @@ FIXED_FACTS = {
     "pruner": "pruner",
 }
 
-# Facts on which the pairs depend, too: how they are drawn, scaled and turned.
-DECIDE_PAIRS = {"seed", "profile", "train", "direction_of_pairs"}
+# Facts that also determine the pairs: how they are drawn, scaled and oriented.
+PAIR_FACTS = {"seed", "profile", "train", "direction_of_pairs"}
 
-# Settings that a refusal names, of those that differ.
-MOST_NAMED = 4
+# How many differing settings a message names at most.
+MAX_NAMED = 4
 
 
 def fixed_facts(setup: StudySetup) -> dict[str, Any]:
@@ -44,25 +44,25 @@ def fixed_facts(setup: StudySetup) -> dict[str, Any]:
     return {key: facts[key] for key in FIXED_FACTS}
 
 
-def difference(key: str, made: Any, given: Any) -> str:
+def difference(key: str, old: Any, new: Any) -> str:
     """A fact that differs, for a message, with its two values if both are short.
 
-    Of the space and of the training settings, those that differ.
+    For the space and the training settings, the entries that differ.
     """
     if key == "data_digest":
         return f"{FIXED_FACTS[key]} (some were added, removed or changed, or the folder is another)"
     if key == "space":
-        made, given = (yaml.safe_load(text)["params"] for text in (made, given))
-    if not (isinstance(made, dict) and isinstance(given, dict)):
-        return FIXED_FACTS[key] + (f" ({change})" if (change := both(made, given)) else "")
-    names = [name for name in made | given if made.get(name) != given.get(name)]
-    changes = [f"{name} {both(made.get(name), given.get(name))}".strip() for name in names]
-    more = f"; and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return FIXED_FACTS[key] + (f" ({'; '.join(changes[:MOST_NAMED])}{more})" if names else "")
+        old, new = (yaml.safe_load(text)["params"] for text in (old, new))
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return FIXED_FACTS[key] + (f" ({change})" if (change := old_and_new(old, new)) else "")
+    names = [name for name in old | new if old.get(name) != new.get(name)]
+    changes = [f"{name} {old_and_new(old.get(name), new.get(name))}".strip() for name in names]
+    more = f"; and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return FIXED_FACTS[key] + (f" ({'; '.join(changes[:MAX_NAMED])}{more})" if names else "")
 
 
-def both(made: Any, given: Any) -> str:
-    """`3, now 4`; "" where one of them is long, a range, or missing on one side."""
-    values = [str(made), str(given)]
-    plain = not any(value is None or isinstance(value, dict) for value in (made, given))
+def old_and_new(old: Any, new: Any) -> str:
+    """`3, now 4`; "" if one of them is long, a range or missing."""
+    values = [str(old), str(new)]
+    plain = not any(value is None or isinstance(value, dict) for value in (old, new))
     return ", now ".join(values) if plain and max(map(len, values)) <= 40 else ""

@@ -63,11 +63,11 @@ def set_aside(paths: StudyPaths) -> Path | None:
     Returns:
         The subfolder; None if there were no files.
     """
-    left = [file for file in paths.files if file.exists()]
-    if not left:
+    found = [file for file in paths.files if file.exists()]
+    if not found:
         return None
-    place = next(place for number in count(1) if not (place := paths.earlier(number)).exists())
-    place.mkdir()
-    for file in left:
-        file.rename(place / file.name)
-    return place
+    folder = next(folder for number in count(1) if not (folder := paths.earlier(number)).exists())
+    folder.mkdir()
+    for file in found:
+        file.rename(folder / file.name)
+    return folder

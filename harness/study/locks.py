@@ -1,4 +1,4 @@
-"""Locks: one driver per study, wherever its database is; one process that creates a database."""
+"""Locks: one driver per study, wherever its database is; one process that creates databases."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from harness.errors import UserInputError
 from harness.paths import RunPaths, StudyPaths, lock_beside, write_whole
-from harness.study.storage import PatientStorage
+from harness.study.storage import RetryingStorage
 from harness.study.study import find_study
 from harness.study.urls import sqlite_file
 from reports.record.study import StudyRecord
@@ -30,15 +30,15 @@ def only_driver(paths: StudyPaths, name: str) -> Iterator[None]:
         UserInputError: another driver holds it (the message names its host and process id), or the
             folder cannot be written.
     """
-    with named_refusals(paths.folder):
+    with unwritable_as_user_error(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
-    with file_lock(paths.lock, name, lambda: holder(paths)):
+    with file_lock(paths.lock, name, lambda: lock_holder(paths)):
         write_whole(paths.driver, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}))
         yield
 
 
 @contextmanager
-def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
+def only_driver_anywhere(database: RetryingStorage, name: str) -> Iterator[None]:
     """Like `only_driver`, for a database that several run folders or machines share.
 
     Raises:
@@ -48,21 +48,21 @@ def only_driver_anywhere(database: PatientStorage, name: str) -> Iterator[None]:
     if database.engine.name == "postgresql":
         with advisory_lock(database, "pg_try_advisory_lock", name) as locked:
             if not locked:
-                raise searched_already(name, signer(database, name))
+                raise already_searched(name, recorded_driver(database, name))
             yield
     elif file is not None:
-        with file_lock(lock_beside(file, name), name, lambda: signer(database, name)):
+        with file_lock(lock_beside(file, name), name, lambda: recorded_driver(database, name)):
             yield
     else:
         yield
 
 
 @contextmanager
-def only_judge(study: Study) -> Iterator[None]:
-    """Wait for another command that notes a judgement in the study, then lock it out."""
+def judgement_lock(study: Study) -> Iterator[None]:
+    """Let one command at a time record judgements in the study; wait for another one."""
     database = getattr(study._storage, "_backend", None)
     name = f"{study.study_name} judged"
-    if not isinstance(database, PatientStorage):
+    if not isinstance(database, RetryingStorage):
         yield
     elif database.engine.name == "postgresql":
         with advisory_lock(database, "pg_advisory_lock", name):
@@ -75,26 +75,33 @@ def only_judge(study: Study) -> Iterator[None]:
 
 
 @contextmanager
-def advisory_lock(database: PatientStorage, function: str, name: str) -> Iterator[Any]:
-    """Lock a name by a function of PostgreSQL, whose result is yielded.
+def advisory_lock(database: RetryingStorage, function: str, name: str) -> Iterator[Any]:
+    """Lock a name with one of PostgreSQL's lock functions, and yield the function's result.
 
-    PostgreSQL releases the lock when its session ends, for whatever reason.
+    PostgreSQL releases the lock when the session ends, for whatever reason.
     """
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as session:
-        session.detach()  # close it at the end: in the pool it would keep the lock
+        session.detach()  # so that it is closed at the end: in the pool it would keep the lock
         call = text(f"SELECT {function}(hashtext(:name))")
         yield session.execute(call, {"name": f"pix2pix-blur-harness {name}"}).scalar()
 
 
 @contextmanager
-def file_lock(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
-    """Hold a lock file of a study. `by` returns the name of another holder, for the error."""
+def file_lock(lock: Path, name: str, describe_holder: Callable[[], str]) -> Iterator[None]:
+    """Hold a lock file of a study.
+
+    Args:
+        describe_holder: names the process that holds the lock, for the error.
+
+    Raises:
+        UserInputError: another process holds it, or the folder cannot be written.
+    """
     file = FileLock(lock, timeout=0)
     try:
-        with named_refusals(lock.parent):
+        with unwritable_as_user_error(lock.parent):
             file.acquire()
     except Timeout:
-        raise searched_already(name, by()) from None
+        raise already_searched(name, describe_holder()) from None
     try:
         yield
     finally:
@@ -102,7 +109,7 @@ def file_lock(lock: Path, name: str, by: Callable[[], str]) -> Iterator[None]:
 
 
 @contextmanager
-def named_refusals(folder: Path) -> Iterator[None]:
+def unwritable_as_user_error(folder: Path) -> Iterator[None]:
     """Turn an OSError into a UserInputError about the run folder; a lock Timeout passes."""
     try:
         yield
@@ -115,15 +122,15 @@ def named_refusals(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def searched_already(name: str, by: str) -> UserInputError:
+def already_searched(name: str, driver: str) -> UserInputError:
     return UserInputError(
-        f"Study {name} is being searched already, by {by}: wait for it, stop it, or give this "
+        f"Study {name} is being searched already, by {driver}: wait for it, stop it, or give this "
         "search a name of its own with --study NAME."
     )
 
 
-def sign(study: Study) -> None:
-    """Record this process as the study's driver, for its status and for other drivers' errors."""
+def record_driver(study: Study) -> None:
+    """Record this process as the study's driver, for `harness status` and other drivers' errors."""
     StudyRecord.note(
         study,
         driver=f"process {os.getpid()} on {socket.gethostname()}",
@@ -132,9 +139,9 @@ def sign(study: Study) -> None:
 
 
 def driven_by(study: Study) -> str:
-    """The process of this machine that drives the study, according to its record; "" if none.
+    """The process on this machine that drives the study, according to its record; "" if none.
 
-    Does not try the lock, which could make a search fail that starts at this moment.
+    Does not try to take the lock, which could make a search fail that starts at this moment.
     """
     record = StudyRecord.of(study)
     driver, began = re.fullmatch(r"process (\d+) on (.+)", record.driver or ""), record.driver_began
@@ -148,15 +155,15 @@ def driven_by(study: Study) -> str:
     return f"process {driver[1]}" if alive else ""
 
 
-def signer(database: PatientStorage, name: str) -> str:
+def recorded_driver(database: RetryingStorage, name: str) -> str:
     """The driver of the study, according to its record."""
     study = find_study(database, name)
-    by = StudyRecord.of(study).driver if study else None
-    return by or "another process"
+    driver = StudyRecord.of(study).driver if study else None
+    return driver or "another process"
 
 
-def holder(paths: StudyPaths) -> str:
-    """The holder of the lock of a study's folder."""
+def lock_holder(paths: StudyPaths) -> str:
+    """The process that holds the lock of a study's folder."""
     try:
         driver = json.loads(paths.driver.read_text())
         return f"process {driver['pid']} on {driver['host']}"
@@ -172,7 +179,7 @@ def one_at_a_time(paths: RunPaths) -> Iterator[None]:
         UserInputError: the folder cannot be written.
     """
     lock = FileLock(paths.opening_lock)
-    with named_refusals(paths.root):
+    with unwritable_as_user_error(paths.root):
         paths.root.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     try:

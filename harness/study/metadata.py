@@ -43,8 +43,8 @@ def setup_of(
     """The setup of a new study, without pinned settings.
 
     Args:
-        start: what trials continue from: `shared`, `init-from`, `none`.
-        external: what runs the trials; None: this program.
+        start: what trials continue from: `shared`, `init-from` or `none`.
+        external: the program that runs the trials; None: this one.
     """
     paths = RunPaths(config.run_dir).study(config.study)
     return StudySetup(

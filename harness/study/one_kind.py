@@ -1,4 +1,4 @@
-"""A view of a study with only the trials of one kind of generator."""
+"""A view of a study that shows a sampler or pruner only the trials of one kind of generator."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class TrialsOfOneKind:
         return [trial for trial in found if trial.params.get(GENERATOR) == self.kind]
 
     def __getattr__(self, name: str) -> Any:
-        if name == "storage":  # not set yet while a copy is made
+        if name == "storage":  # copying looks it up before it is set: do not recurse
             raise AttributeError(name)
         return getattr(self.storage, name)
 

@@ -30,7 +30,7 @@ from search_spaces.generators import GENERATOR, REPAINT, WARP, GeneratorKind
 class FlatTPESampler(TPESampler):
     """Optuna's TPE for a space without conditional parameters.
 
-    It gives the same suggestions, but does not derive the space from all trials first.
+    It makes the same suggestions, but does not first derive the space from all trials.
     """
 
     def infer_relative_search_space(
@@ -41,17 +41,17 @@ class FlatTPESampler(TPESampler):
         return {name: space[name] for name in sorted(space) if not space[name].single()}
 
 
-ONE_IN = 3
-"""One in so many sampled trials uses the user's own kind of generator (repaint)."""
+REPAINT_EVERY = 3
+"""Every third sampled trial uses the user's own kind of generator (repaint)."""
 
 
 def kind_at(number: int) -> GeneratorKind:
     """The kind of generator of a sampled trial, by its number, in a study of both kinds.
 
-    It does not depend on results, so neither the number of workers nor a resume changes it. A
-    failed trial is replaced by the next number, of whatever kind.
+    It does not depend on results, so neither the number of workers nor a resume changes it. The
+    trial that replaces a failed one has the next number, and may be of the other kind.
     """
-    return REPAINT if number % ONE_IN == ONE_IN - 1 else WARP
+    return REPAINT if number % REPAINT_EVERY == REPAINT_EVERY - 1 else WARP
 
 
 class SamplerOfKinds(BaseSampler):
@@ -64,7 +64,7 @@ class SamplerOfKinds(BaseSampler):
 
     def __init__(self, make: Callable[[str], BaseSampler]) -> None:
         self.make = make
-        self.made: dict[str, tuple[BaseSampler, Study]] = {}
+        self.samplers: dict[str, tuple[BaseSampler, Study]] = {}
 
     def kind(self, trial: FrozenTrial) -> str:
         """The kind of an enqueued, requeued or new trial."""
@@ -74,9 +74,9 @@ class SamplerOfKinds(BaseSampler):
     def of(self, study: Study, trial: FrozenTrial) -> tuple[BaseSampler, Study]:
         """The sampler of a trial's kind, and its view of the study."""
         kind = self.kind(trial)
-        if kind not in self.made:
-            self.made[kind] = self.make(kind), of_one_kind(study, kind)
-        return self.made[kind]
+        if kind not in self.samplers:
+            self.samplers[kind] = self.make(kind), of_one_kind(study, kind)
+        return self.samplers[kind]
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -117,11 +117,11 @@ class SamplerOfKinds(BaseSampler):
 def make_sampler(
     name: SamplerName, seed: int, number: int, flat: bool, both: bool = False
 ) -> BaseSampler:
-    """The sampler of trial `number` in a study of `seed`.
+    """The sampler of trial `number` in a study with the seed `seed`.
 
     Args:
-        flat: the space has no conditional parameters.
-        both: the space has both kinds of generator.
+        flat: whether the space has no conditional parameters.
+        both: whether the space has both kinds of generator.
     """
 
     def of_kind(kind: str) -> BaseSampler:
@@ -137,28 +137,28 @@ def plain_sampler(name: SamplerName, seed: int, number: int, flat: bool, kind: s
     branch of a conditional space jointly (`group`); other samplers draw conditional parameters at
     random.
     """
-    own = derived_seed(seed, number)
+    trial_seed = derived_seed(seed, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case "tpe" if flat:
-                return FlatTPESampler(seed=own, multivariate=True)
+                return FlatTPESampler(seed=trial_seed, multivariate=True)
             case "tpe":
-                return TPESampler(seed=own, multivariate=True, group=True)
+                return TPESampler(seed=trial_seed, multivariate=True, group=True)
             case "gp":
-                return GPSampler(seed=own, warn_independent_sampling=False)
+                return GPSampler(seed=trial_seed, warn_independent_sampling=False)
             case "cmaes":
-                return CmaEsSampler(seed=own, warn_independent_sampling=False)
+                return CmaEsSampler(seed=trial_seed, warn_independent_sampling=False)
             case "qmc":
                 # One sequence per study and kind: the study stores how many points were drawn.
                 return QMCSampler(
                     scramble=True,
                     seed=derived_seed(seed, int(kind == WARP)),
-                    independent_sampler=RandomSampler(seed=own),
+                    independent_sampler=RandomSampler(seed=trial_seed),
                     warn_independent_sampling=False,
                 )
             case "random":
-                return RandomSampler(seed=own)
+                return RandomSampler(seed=trial_seed)
 
 
 def derived_seed(seed: int, number: int) -> int:

@@ -1,8 +1,9 @@
 """Optuna storage for a single writer: cached after the first read, with retries if unavailable.
 
 Optuna re-reads every unfinished trial before each decision, because others may write to a study.
-Only the driver writes to ours, so a thousand running trials cost no more than one. A trial's
-parameters and attributes are written in one batch: before its next rung or state, or on `flush`.
+Only the driver writes to ours, so the cache is never stale and a thousand running trials cost no
+more than one. A trial's parameters and attributes are written in one batch: before its next rung or
+state, or on `flush`.
 """
 
 import copy
@@ -31,7 +32,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from harness.errors import HarnessError
-from harness.study.database_errors import damaged, is_away, is_damage
+from harness.study.database_errors import damage_error, is_damage, is_unavailable
 
 PATIENCE = 300.0  # seconds of retries while the database is unavailable
 RETRY_AFTER = 0.5  # seconds between retries
@@ -42,9 +43,9 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 
-def patient(
-    method: Callable[Concatenate["PatientStorage", P], R],
-) -> Callable[Concatenate["PatientStorage", P], R]:
+def retrying(
+    method: Callable[Concatenate["RetryingStorage", P], R],
+) -> Callable[Concatenate["RetryingStorage", P], R]:
     """Decorator: retry a call while the database is unavailable.
 
     Raises:
@@ -53,60 +54,61 @@ def patient(
     """
 
     @functools.wraps(method)
-    def repeated(self: "PatientStorage", /, *args: P.args, **named: P.kwargs) -> R:
+    def repeated(self: "RetryingStorage", /, *args: P.args, **named: P.kwargs) -> R:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return method(self, *args, **named)
             except (StorageInternalError, SQLAlchemyError, ValueError, LookupError) as error:
                 if is_damage(error):
-                    raise damaged(self.url, error) from error
-                if not isinstance(error, StorageInternalError) or not is_away(error):
+                    raise damage_error(self.url, error) from error
+                if not isinstance(error, StorageInternalError) or not is_unavailable(error):
                     raise
                 reason = type(error.__cause__).__name__
                 if time.monotonic() > deadline:
                     raise HarnessError(
-                        f"The study's database has been away for {PATIENCE:.0f} s ({reason}): when "
-                        "it is back, run the same command again, the study goes on."
+                        f"The study's database has been unavailable for {PATIENCE:.0f} s "
+                        f"({reason}): when it is back, run the same command again, the study goes "
+                        "on."
                     ) from error
-                log.warning("the study's database does not answer (%s); trying again", reason)
+                log.warning("the study's database is unavailable (%s); retrying", reason)
                 time.sleep(RETRY_AFTER)
 
     return repeated
 
 
 @dataclass
-class Unwritten:
-    """Changes of a trial that are not yet in the database."""
+class PendingChanges:
+    """Changes to a trial that are not yet in the database."""
 
     params: dict[str, tuple[float, BaseDistribution]] = field(default_factory=dict)
     user_attrs: dict[str, Any] = field(default_factory=dict)
     system_attrs: dict[str, Any] = field(default_factory=dict)
 
 
-class PatientStorage(RDBStorage):
+class RetryingStorage(RDBStorage):
     """Optuna's database storage, with retries while it is unavailable, as in a server restart."""
 
-    create_new_study = patient(RDBStorage.create_new_study)
-    delete_study = patient(RDBStorage.delete_study)
-    set_study_user_attr = patient(RDBStorage.set_study_user_attr)
-    set_study_system_attr = patient(RDBStorage.set_study_system_attr)
-    get_study_id_from_name = patient(RDBStorage.get_study_id_from_name)
-    get_study_name_from_id = patient(RDBStorage.get_study_name_from_id)
-    get_study_directions = patient(RDBStorage.get_study_directions)
-    get_study_user_attrs = patient(RDBStorage.get_study_user_attrs)
-    get_study_system_attrs = patient(RDBStorage.get_study_system_attrs)
-    get_all_studies = patient(RDBStorage.get_all_studies)
-    get_trial = patient(RDBStorage.get_trial)
-    set_trial_intermediate_value = patient(RDBStorage.set_trial_intermediate_value)
-    set_trial_user_attr = patient(RDBStorage.set_trial_user_attr)
-    set_trial_system_attr = patient(RDBStorage.set_trial_system_attr)
-    _create_new_trial = patient(RDBStorage._create_new_trial)
-    _set_trial_param = patient(RDBStorage._set_trial_param)
-    _get_trials = patient(RDBStorage._get_trials)
-    _get_best_trial_id = patient(RDBStorage._get_best_trial_id)
+    create_new_study = retrying(RDBStorage.create_new_study)
+    delete_study = retrying(RDBStorage.delete_study)
+    set_study_user_attr = retrying(RDBStorage.set_study_user_attr)
+    set_study_system_attr = retrying(RDBStorage.set_study_system_attr)
+    get_study_id_from_name = retrying(RDBStorage.get_study_id_from_name)
+    get_study_name_from_id = retrying(RDBStorage.get_study_name_from_id)
+    get_study_directions = retrying(RDBStorage.get_study_directions)
+    get_study_user_attrs = retrying(RDBStorage.get_study_user_attrs)
+    get_study_system_attrs = retrying(RDBStorage.get_study_system_attrs)
+    get_all_studies = retrying(RDBStorage.get_all_studies)
+    get_trial = retrying(RDBStorage.get_trial)
+    set_trial_intermediate_value = retrying(RDBStorage.set_trial_intermediate_value)
+    set_trial_user_attr = retrying(RDBStorage.set_trial_user_attr)
+    set_trial_system_attr = retrying(RDBStorage.set_trial_system_attr)
+    _create_new_trial = retrying(RDBStorage._create_new_trial)
+    _set_trial_param = retrying(RDBStorage._set_trial_param)
+    _get_trials = retrying(RDBStorage._get_trials)
+    _get_best_trial_id = retrying(RDBStorage._get_best_trial_id)
 
-    @patient
+    @retrying
     def create_marked_study(
         self, name: str, directions: Sequence[str], marks: Mapping[str, Any]
     ) -> None:
@@ -137,27 +139,27 @@ class PatientStorage(RDBStorage):
             if not marks.items() <= existing.items():
                 raise DuplicatedStudyError(name) from None
 
-    def write(self, trial_id: int, unwritten: Unwritten) -> None:
-        """Write all changes in one transaction. A retry after a lost response is no error.
+    def write(self, trial_id: int, pending: PendingChanges) -> None:
+        """Write all changes in one transaction. A retry after a lost response is not an error.
 
-        Unlike an attribute, a parameter cannot be written twice.
+        Unlike an attribute, a parameter cannot be written twice, so a retry skips those that exist.
         """
         tries = 0
 
-        @patient
-        def put(self: PatientStorage) -> None:
+        @retrying
+        def put(self: RetryingStorage) -> None:
             nonlocal tries
             tries += 1
             written = self.get_trial(trial_id).params if tries > 1 else {}
             with _create_scoped_session(self.scoped_session) as session:
-                for name, (value, distribution) in unwritten.params.items():
+                for name, (value, distribution) in pending.params.items():
                     if name not in written:
                         self._set_trial_param_without_commit(
                             session, trial_id, name, value, distribution, distribution
                         )
                 for model, attrs in (
-                    (models.TrialUserAttributeModel, unwritten.user_attrs),
-                    (models.TrialSystemAttributeModel, unwritten.system_attrs),
+                    (models.TrialUserAttributeModel, pending.user_attrs),
+                    (models.TrialSystemAttributeModel, pending.system_attrs),
                 ):
                     for key, value in attrs.items():
                         self._set_trial_attr_without_commit(session, model, trial_id, key, value)
@@ -170,8 +172,8 @@ class PatientStorage(RDBStorage):
         """As Optuna's. A retry after a lost response is not an error."""
         tries = 0
 
-        @patient
-        def change(self: PatientStorage) -> bool:
+        @retrying
+        def change(self: RetryingStorage) -> bool:
             nonlocal tries
             tries += 1
             try:
@@ -185,34 +187,34 @@ class PatientStorage(RDBStorage):
         return change(self)
 
 
-class OnlyWriter(_CachedStorage):
+class SingleWriterStorage(_CachedStorage):
     """Optuna's cache for a database without other writers: each study is read once."""
 
-    def __init__(self, backend: PatientStorage) -> None:
+    def __init__(self, backend: RetryingStorage) -> None:
         super().__init__(backend)
         self.database = backend
-        self.read: set[int] = set()
-        # Cached lists per study: trials in a set of states, in order, until one of them changes.
-        self.listed: dict[int, dict[frozenset[TrialState], list[FrozenTrial]]] = defaultdict(dict)
+        self.read_studies: set[int] = set()
+        # Per study: the trials in a set of states, in order, cached until one of them changes.
+        self.lists: dict[int, dict[frozenset[TrialState], list[FrozenTrial]]] = defaultdict(dict)
         self.study_attrs: dict[int, dict[str, Any]] = {}
-        self.unwritten: dict[int, Unwritten] = defaultdict(Unwritten)
+        self.pending: dict[int, PendingChanges] = defaultdict(PendingChanges)
 
     def flush(self) -> None:
         """Write all pending changes to the database."""
-        for trial_id in list(self.unwritten):
+        for trial_id in list(self.pending):
             self.write(trial_id)
 
     def write(self, trial_id: int) -> None:
-        if trial_id in self.unwritten:
-            self.database.write(trial_id, self.unwritten[trial_id])
-            del self.unwritten[trial_id]
+        if trial_id in self.pending:
+            self.database.write(trial_id, self.pending[trial_id])
+            del self.pending[trial_id]
 
     def _read_trials_from_remote_storage(self, study_id: int) -> None:
-        if study_id not in self.read:
+        if study_id not in self.read_studies:
             super()._read_trials_from_remote_storage(study_id)
             study = self._studies[study_id]
             study.trials = dict(sorted(study.trials.items()))
-            self.read.add(study_id)
+            self.read_studies.add(study_id)
 
     def get_all_trials(
         self,
@@ -222,23 +224,23 @@ class OnlyWriter(_CachedStorage):
     ) -> list[FrozenTrial]:
         self._read_trials_from_remote_storage(study_id)
         selected = frozenset(state for state in TrialState if states is None or state in states)
-        listed = self.listed[study_id]
-        if selected not in listed:
-            known: Iterable[FrozenTrial] = self._studies[study_id].trials.values()
-            listed[selected] = [trial for trial in known if trial.state in selected]
-        return copy.deepcopy(listed[selected]) if deepcopy else list(listed[selected])
+        lists = self.lists[study_id]
+        if selected not in lists:
+            trials: Iterable[FrozenTrial] = self._studies[study_id].trials.values()
+            lists[selected] = [trial for trial in trials if trial.state in selected]
+        return copy.deepcopy(lists[selected]) if deepcopy else list(lists[selected])
 
-    def forget_lists(self, study_id: int, *states: TrialState) -> None:
+    def invalidate_lists(self, study_id: int, *states: TrialState) -> None:
         """Invalidate the cached lists that include any of these states."""
-        listed = self.listed[study_id]
-        for selected in [each for each in listed if not each.isdisjoint(states)]:
-            del listed[selected]
+        lists = self.lists[study_id]
+        for selected in [each for each in lists if not each.isdisjoint(states)]:
+            del lists[selected]
 
     def delete_study(self, study_id: int) -> None:
         super().delete_study(study_id)
-        for cache in (self.listed, self.study_attrs):
+        for cache in (self.lists, self.study_attrs):
             cache.pop(study_id, None)
-        self.read.discard(study_id)
+        self.read_studies.discard(study_id)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         if study_id not in self.study_attrs:
@@ -252,21 +254,21 @@ class OnlyWriter(_CachedStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         self._read_trials_from_remote_storage(study_id)
         made = super().create_new_trial(study_id, template_trial)
-        self.listed[study_id].clear()
-        self.take_in_unanswered(study_id, made)
+        self.lists[study_id].clear()
+        self.adopt_lost_trials(study_id, made)
         return made
 
-    def take_in_unanswered(self, study_id: int, made: int) -> None:
-        """Queue trials created before `made`, by calls whose responses were lost."""
+    def adopt_lost_trials(self, study_id: int, made: int) -> None:
+        """Queue trials that were created before `made` by calls whose responses were lost."""
         known = self._studies[study_id].trials
         if self.get_trial(made).number == len(known) - 1:
             return
         found = self.database._get_trials(study_id, None, set(), -1)
-        unanswered = [trial for trial in found if trial.number not in known]
-        self._add_trials_to_cache(study_id, unanswered)
+        lost = [trial for trial in found if trial.number not in known]
+        self._add_trials_to_cache(study_id, lost)
         self._studies[study_id].trials = dict(sorted(known.items()))
-        self.listed[study_id].clear()
-        for trial in unanswered:
+        self.lists[study_id].clear()
+        for trial in lost:
             if trial.state == TrialState.RUNNING:
                 self.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
@@ -287,7 +289,7 @@ class OnlyWriter(_CachedStorage):
         study_id, _ = self._trial_id_to_study_id_and_number[trial_id]
         known = self._studies[study_id].param_distribution.setdefault(param_name, distribution)
         check_distribution_compatibility(known, distribution)
-        self.unwritten[trial_id].params[param_name] = param_value_internal, distribution
+        self.pending[trial_id].params[param_name] = param_value_internal, distribution
         value = distribution.to_external_repr(param_value_internal)
         self.change(
             trial,
@@ -307,12 +309,12 @@ class OnlyWriter(_CachedStorage):
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         trial = self.updatable(trial_id)
-        self.unwritten[trial_id].user_attrs[key] = value
+        self.pending[trial_id].user_attrs[key] = value
         self.change(trial, user_attrs={**trial.user_attrs, key: as_stored(value)})
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         trial = self.updatable(trial_id)
-        self.unwritten[trial_id].system_attrs[key] = value
+        self.pending[trial_id].system_attrs[key] = value
         self.change(trial, system_attrs={**trial.system_attrs, key: as_stored(value)})
 
     def set_trial_state_values(
@@ -333,7 +335,11 @@ class OnlyWriter(_CachedStorage):
         return changed
 
     def updatable(self, trial_id: int) -> FrozenTrial:
-        """A trial that has not ended; raises Optuna's UpdateFinishedTrialError otherwise."""
+        """A trial that may still be changed.
+
+        Raises:
+            UpdateFinishedTrialError: it has ended.
+        """
         trial = self.get_trial(trial_id)
         self.check_trial_is_updatable(trial_id, trial.state)
         return trial
@@ -345,7 +351,7 @@ class OnlyWriter(_CachedStorage):
             setattr(changed, name, value)
         study_id, number = self._trial_id_to_study_id_and_number[trial._trial_id]
         self._studies[study_id].trials[number] = changed
-        self.forget_lists(study_id, trial.state, changed.state)
+        self.invalidate_lists(study_id, trial.state, changed.state)
 
 
 def as_stored(value: Any) -> Any:

@@ -21,23 +21,23 @@ from harness.config.settings import SamplerName
 from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.study.database import open_to_read, reading_url
-from harness.study.fixed_facts import DECIDE_PAIRS, FIXED_FACTS, difference, fixed_facts
+from harness.study.fixed_facts import FIXED_FACTS, PAIR_FACTS, difference, fixed_facts
 from harness.study.samplers import make_sampler
-from harness.study.storage import OnlyWriter, PatientStorage
+from harness.study.storage import RetryingStorage, SingleWriterStorage
 from harness.study.urls import without_secrets
 from reports.record.format import VERSION, RecordError
 from reports.record.migrations import NewerRecordError
 from reports.record.study import (
-    FINISHED_MAKING,
+    CREATION_FINISHED,
     Direction,
     RunsRecord,
     StudyRecord,
     StudySetup,
     check_record,
     check_runs,
-    is_half_made,
-    is_of_runs,
+    is_incomplete,
     is_ours,
+    is_runs_record,
 )
 from reports.record.trial import TrialRecord
 from search_spaces.space import Space
@@ -68,12 +68,12 @@ def find_study(storage: BaseStorage, name: str) -> Study | None:
     return study if study is not None and is_ours(study) else None
 
 
-def checked(study: Study) -> Study:
-    """A study whose whole record is valid, also that of its finalists' runs.
+def validated(study: Study) -> Study:
+    """The study, if its whole record is valid, including that of its finalists' runs.
 
     Raises:
         NewerStudyError: a newer version wrote the record.
-        UserInputError: names what is wrong.
+        UserInputError: the record is invalid; the message names what is wrong.
     """
     try:
         check_record(study)
@@ -115,7 +115,7 @@ def open_existing(
     for each in optuna.get_all_study_names(storage) if name is None else [name]:
         try:
             if study := find_study(storage, each):
-                found.append(checked(study))
+                found.append(validated(study))
         except UserInputError as error:
             unreadable[each] = error
     if name is not None and not found and not unreadable:
@@ -156,7 +156,7 @@ def check_name(storage: BaseStorage, name: str, finalists: bool) -> None:
     """Reject a name that another program's study has.
 
     Args:
-        finalists: the study will also have a record of its finalists.
+        finalists: whether the study will also have a record of its finalists.
 
     Raises:
         UserInputError: another program's study has the name, or the name of the finalists' record.
@@ -168,14 +168,14 @@ def check_name(storage: BaseStorage, name: str, finalists: bool) -> None:
             "records of finalists; choose another with --study NAME."
         )
     ours = study is None or is_ours(study)
-    if study is not None and not ours and not is_half_made(study):
-        raise stranger(name)
+    if study is not None and not ours and not is_incomplete(study):
+        raise foreign_study(name)
     own_finals = finals_of(study) if study is not None and ours else None
     if finalists and own_finals is None and load_study(storage, name + FINALISTS) is not None:
-        raise stranger(name + FINALISTS)
+        raise foreign_study(name + FINALISTS)
 
 
-def stranger(name: str) -> UserInputError:
+def foreign_study(name: str) -> UserInputError:
     return UserInputError(
         f"The database has a study {name} that this search did not make; it is left "
         "unchanged: choose another name with --study NAME, or another database with --storage URL."
@@ -188,7 +188,7 @@ def create_study(
     setup: StudySetup,
     recipes: Mapping[str, Mapping[str, Any]],
 ) -> Study:
-    """Create the study, with its setup and recipes. An incomplete one of ours is recreated.
+    """Create the study, with its setup and recipes. One of ours that is incomplete is recreated.
 
     Args:
         recipes: parameters to enqueue, by the recipe's name.
@@ -198,8 +198,8 @@ def create_study(
     """
     existing = load_study(storage, name)
     if existing is not None:
-        if not is_half_made(existing):
-            raise stranger(name)
+        if not is_incomplete(existing):
+            raise foreign_study(name)
         optuna.delete_study(study_name=name, storage=storage)
     objectives = setup.objectives or {"score": setup.direction}
     marks = StudyRecord.attributes(identity=uuid4().hex, record_version=VERSION)
@@ -209,27 +209,34 @@ def create_study(
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names(list(objectives))
     for key, value in setup.as_data().items():
-        if key != FINISHED_MAKING:
+        if key != CREATION_FINISHED:
             study.set_user_attr(key, value)
     for recipe, values in recipes.items():
         study.enqueue_trial(dict(values), user_attrs=TrialRecord.attributes(recipe=recipe))
-    study.set_user_attr(FINISHED_MAKING, setup.created)
+    study.set_user_attr(CREATION_FINISHED, setup.created)
     return study
 
 
 def create_marked(
     storage: BaseStorage, name: str, directions: Sequence[Direction], marks: Mapping[str, Any]
 ) -> Study:
-    """Create a study with attributes in one step, so that an incomplete one is known to be ours."""
+    """Create a study and its attributes in one step, so that it is marked as ours from the start.
+
+    Args:
+        marks: the attributes.
+
+    Raises:
+        UserInputError: another study has that name.
+    """
     database = storage._backend if isinstance(storage, _CachedStorage) else storage
     try:
-        if isinstance(database, PatientStorage):
+        if isinstance(database, RetryingStorage):
             database.create_marked_study(name, directions, marks)
             return optuna.load_study(study_name=name, storage=storage)
         # In memory, where no other process can see an incomplete study.
         study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     except DuplicatedStudyError:
-        raise stranger(name) from None
+        raise foreign_study(name) from None
     for key, value in marks.items():
         study.set_user_attr(key, value)
     return study
@@ -253,7 +260,7 @@ def identity_of(study: Study) -> str:
 def finals_of(study: Study) -> Study | None:
     """The record of a study's finalists; None if it does not exist or is not this study's."""
     found = load_study(study._storage, study.study_name + FINALISTS)
-    if found is None or not is_of_runs(found):
+    if found is None or not is_runs_record(found):
         return None
     owner = RunsRecord.of(found).finalists_of
     return found if owner == StudyRecord.of(study).identity else None
@@ -274,7 +281,7 @@ def final_study(study: Study) -> Study:
 
 
 def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> None:
-    """Enqueue parameters of earlier results, last in the queue; those already present are skipped.
+    """Enqueue parameters of earlier results at the end of the queue, unless they are already there.
 
     Args:
         earlier: parameters by the name of their source.
@@ -286,28 +293,28 @@ def enqueue_earlier(study: Study, earlier: Mapping[str, Mapping[str, Any]]) -> N
 
 
 def check_same(study: Study, setup: StudySetup) -> None:
-    """Reject a resume with another setup than the study's.
+    """Reject a resume with a setup that differs from the study's.
 
     Raises:
-        UserInputError: names all differences.
+        UserInputError: it differs; the message names all differences.
     """
-    made, given = fixed_facts(StudyRecord.of(study).setup), fixed_facts(setup)
-    differing = [key for key in FIXED_FACTS if made[key] != given[key]]
-    if set(differing) & DECIDE_PAIRS and "data_digest" in differing:
-        differing.remove("data_digest")  # other pairs, but perhaps of the same pictures
+    old, new = fixed_facts(StudyRecord.of(study).setup), fixed_facts(setup)
+    differing = [key for key in FIXED_FACTS if old[key] != new[key]]
+    if set(differing) & PAIR_FACTS and "data_digest" in differing:
+        differing.remove("data_digest")  # these facts change the pairs of the same pictures, too
     if differing:
-        named = ", ".join(difference(key, made[key], given[key]) for key in differing)
+        named = ", ".join(difference(key, old[key], new[key]) for key in differing)
         raise UserInputError(
             f"Study {study.study_name} was made with another {named}: go on with "
             "what it was made with, or give the new search a name of its own with --study NAME."
         )
 
 
-def note_places(study: Study, setup: StudySetup) -> None:
-    """Update the paths in the setup: the run folder, or the data, may have been moved."""
-    noted = StudyRecord.of(study).setup
+def update_paths(study: Study, setup: StudySetup) -> None:
+    """Update the recorded paths, since the run folder or the data may have been moved."""
+    recorded = StudyRecord.of(study).setup
     for key in ("data", "warm_start_folder", "program"):
-        if getattr(noted, key) != getattr(setup, key):
+        if getattr(recorded, key) != getattr(setup, key):
             StudyRecord.note(study, **{key: getattr(setup, key)})
 
 
@@ -329,8 +336,11 @@ def ask(study: Study, space: Space, sampler: SamplerName, seed: int) -> Trial:
 
 
 def flush(study: Study) -> None:
-    """Flush a trial to the database before a worker gets it, so that a later driver finds it."""
-    if isinstance(study._storage, OnlyWriter):
+    """Write pending changes to the database, before a worker gets a trial.
+
+    If this driver dies, the next one then finds the trial.
+    """
+    if isinstance(study._storage, SingleWriterStorage):
         study._storage.flush()
 
 

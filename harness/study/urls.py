@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_to_bytes
 HIDDEN = "***"
 
 # Query parameters that are not secret; all others are redacted.
-HARMLESS = frozenset(
+NOT_SECRET = frozenset(
     [
         *("mode", "uri", "immutable", "cache", "sslmode", "host", "port", "dbname", "user"),
         *("timeout", "connect_timeout", "charset", "application_name", "target_session_attrs"),
@@ -22,21 +22,21 @@ def without_secrets(url: str) -> str:
     scheme, found, rest = url.partition("://")
     if not found:
         return url
-    place, asked, query = rest.partition("?")
+    place, question_mark, query = rest.partition("?")
     if not place.startswith("/"):  # a server; a file's path may contain any character
         place, _, fragment = place.partition("#")
         user, at, host = place.rpartition("@")
         if not at and ":" in place and "@" in query:  # a password that contains a question mark
             return f"{scheme}://{HIDDEN}"
         if at:
-            place = f"{shown_user(scheme, user)}@{host}"
+            place = f"{redacted_user(scheme, user)}@{host}"
         if fragment:
             place += f"#{HIDDEN}"
-    shown = "&".join(shown_part(part) for part in query.split("&")) if asked else ""
-    return f"{scheme}://{place}{asked}{shown}"
+    redacted = "&".join(map(redacted_part, query.split("&"))) if question_mark else ""
+    return f"{scheme}://{place}{question_mark}{redacted}"
 
 
-def shown_user(scheme: str, user: str) -> str:
+def redacted_user(scheme: str, user: str) -> str:
     """The user part of a URL, redacted. For a web server the user name itself can be a token."""
     name, colon, _ = user.partition(":")
     if scheme.startswith("http"):
@@ -44,11 +44,12 @@ def shown_user(scheme: str, user: str) -> str:
     return f"{name}:{HIDDEN}" if colon else name
 
 
-def shown_part(part: str) -> str:
+def redacted_part(part: str) -> str:
+    """One `key=value` of a query, redacted unless its key is known not to be secret."""
     key, equals, _ = part.partition("=")
     if not equals:
         return HIDDEN
-    return part if key.lower() in HARMLESS else f"{key}={HIDDEN}"
+    return part if key.lower() in NOT_SECRET else f"{key}={HIDDEN}"
 
 
 def scrubbed(text: str) -> str:
@@ -64,8 +65,8 @@ def sqlite_address(file: Path) -> str:
     return f"{kind}:///{escaped(path)}"
 
 
-def address_of_still(file: Path) -> str:
-    """The same for a file that does not change, in a read-only folder."""
+def static_address(file: Path) -> str:
+    """The URL of a SQLite file in a read-only folder, which cannot change."""
     # A URI for SQLite itself, inside SQLAlchemy's URL.
     place = escaped(f"file:{escaped(str(file.absolute()))}")
     return f"sqlite:///{place}?mode=ro&immutable=1&uri=true"

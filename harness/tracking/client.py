@@ -26,9 +26,9 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 DATABRICKS = ("databricks", "databricks-uc", "uc")
 FOLDERS = ("", "file")
 DATABASE_TRIES = 3  # MLflow doubles the wait after each: its default of ten takes two minutes
-SENTENCE = 500  # maximum length, in characters, of an MLflow error shown to the user
+MAX_LENGTH = 500  # maximum length, in characters, of an MLflow error shown to the user
 
-# MLflow understood the request and rejects it for good. All other errors may be temporary.
+# Error codes of requests that MLflow rejects for good. All other errors may be temporary.
 REFUSALS = (
     "INVALID_PARAMETER_VALUE",
     "INVALID_STATE",
@@ -41,7 +41,7 @@ class RefusedError(Exception):
     """The store rejects a request for good. The message is the store's own."""
 
 
-class AwayError(Exception):
+class UnavailableError(Exception):
     """The store is unavailable; a retry may succeed. The message is the store's own."""
 
 
@@ -61,7 +61,7 @@ def load_client() -> "type[MlflowClient]":
 def quiet_client(uri: str) -> "MlflowClient":
     """A client of the store at `uri`. Opens the store, and creates it if it is a new file.
 
-    The model registry is always that of the same store, whatever the environment names.
+    The model registry of a SQLite store is always the store itself, whatever the environment says.
     """
     client = load_client()
     if scheme_of(uri) in SERVERS:
@@ -122,12 +122,12 @@ def check_tracking_uri(uri: str) -> None:
         except (SQLAlchemyError, ImportError, ValueError) as error:
             raise UserInputError(
                 f"--tracking-uri {shown} cannot be used ({type(error).__name__}: "
-                f"{sentence(error)}): check the address and the driver package."
+                f"{first_line(error)}): check the address and the driver package."
             ) from None
 
 
 def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
-    """A note if the environment names a store and the command line does not; else empty."""
+    """A message if the environment names a store and the command line does not; else empty."""
     named = os.environ.get(VARIABLE, "")
     if tracking_uri is not None or not named:
         return ()
@@ -138,30 +138,30 @@ def ignored_variable(tracking_uri: str | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def named_errors() -> Iterator[None]:
-    """Distinguish MLflow rejecting a request from MLflow being unreachable.
+def classified_errors() -> Iterator[None]:
+    """Distinguish requests that MLflow rejects from MLflow being unavailable.
 
     Other errors, which are bugs of this program, pass through.
 
     Raises:
         RefusedError: MLflow understood the request and rejects it for good.
-        AwayError: a retry may succeed.
+        UnavailableError: a retry may succeed.
     """
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except MlflowException as error:
-        kind = RefusedError if error.error_code in REFUSALS else AwayError
-        raise kind(sentence(error)) from error
+        kind = RefusedError if error.error_code in REFUSALS else UnavailableError
+        raise kind(first_line(error)) from error
     except (OSError, SQLAlchemyError) as error:
-        raise AwayError(sentence(error)) from error
+        raise UnavailableError(first_line(error)) from error
 
 
-def sentence(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of an error, without secrets."""
     if silent := re.search(r"host='([^']+)', port=(\d+)\): Max retries exceeded", str(error)):
         return f"nothing answers at {silent[1]}:{silent[2]}"
     lines = str(error).strip().splitlines()
     first = scrubbed(lines[0] if lines else type(error).__name__)
-    return first if len(first) <= SENTENCE else f"{first[:SENTENCE]} ..."
+    return first if len(first) <= MAX_LENGTH else f"{first[:MAX_LENGTH]} ..."

@@ -15,10 +15,10 @@ VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 METRICS = {SCORE: 75, f"{SCORE}/D": 75}
 PARAM_WIDTH = 76
 GENERATOR = {"netG": 105}
-"""Of a study of both kinds of generator; empty elsewhere."""
+"""For a study of both kinds of generator; empty in others."""
 MARKS = {"best": 55, "recipe": 90}
 FINAL = {HELD_OUT: 110}
-"""Of finalists alone, and on other pairs: last, where nobody takes it for a trial's score."""
+"""Only finalists have it, on other pairs: last, so that nobody takes it for a trial's score."""
 RUN_NAME = "attributes.`Run Name`"
 
 
@@ -29,7 +29,7 @@ def experiment_tags(direction: str) -> dict[str, str]:
     the charts, and define a view of each trial's parameters and score, best first.
 
     Args:
-        direction: of better scores, "maximize" or "minimize".
+        direction: "maximize" if higher scores are better, else "minimize".
     """
     columns = {
         **{f"metrics.`{name}`": width for name, width in METRICS.items()},

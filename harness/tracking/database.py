@@ -32,7 +32,7 @@ def make_database(file: Path) -> None:
 
     for left in file.parent.glob(f".{file.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
-    # Under a name never used before: MLflow caches engines by their path.
+    # The temporary path must never have been used before: MLflow caches engines by path.
     with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
         aside = Path(folder) / file.name
         quiet_client(sqlite_address(aside))
@@ -43,11 +43,11 @@ def make_database(file: Path) -> None:
         made.execute("PRAGMA journal_mode=WAL")  # readers never wait
 
 
-def located(uri: str, artifacts: Path) -> str:
-    """The present location of an artifact whose URI was stored before the run folder moved.
+def relocated(uri: str, artifacts: Path) -> str:
+    """The current URI of an artifact whose URI was stored before the run folder was moved.
 
     Args:
-        uri: as MLflow stored it; returned unchanged if it is not of a run folder.
+        uri: as MLflow stored it; returned unchanged if it is not in a run folder.
         artifacts: the run folder's artifact folder.
     """
     _, separator, inside = uri.rpartition(f"/{artifacts.name}")
@@ -56,26 +56,26 @@ def located(uri: str, artifacts: Path) -> str:
     return artifacts.absolute().as_uri() + inside
 
 
-def settle(file: Path, artifacts: Path) -> None:
+def check_and_relocate(file: Path, artifacts: Path) -> None:
     """Check a run folder's database and update the file locations in it if the folder was moved.
 
     Raises:
         sqlite3.Error: it is damaged, or cannot be read or updated.
     """
     if not file.stat().st_size:
-        raise sqlite3.DatabaseError("it is empty")  # MLflow would begin it anew
+        raise sqlite3.DatabaseError("it is empty")  # MLflow would start it afresh
     with closing(sqlite3.connect(file, timeout=60)) as database:
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(str(verdict).strip().splitlines()[-1])
-        database.create_function("located", 1, partial(located, artifacts=artifacts))
+        database.create_function("relocated", 1, partial(relocated, artifacts=artifacts))
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         for table, column in LOCATIONS:
-            moved = f"{table} WHERE {column} IS NOT NULL AND {column} != located({column})"
+            moved = f"{table} WHERE {column} IS NOT NULL AND {column} != relocated({column})"
             # SELECT first: an UPDATE would wait for other writers and touch the file.
             if table in tables and database.execute(f"SELECT 1 FROM {moved}").fetchone():
                 where = moved.partition(" ")[2]
-                database.execute(f"UPDATE {table} SET {column} = located({column}) {where}")
+                database.execute(f"UPDATE {table} SET {column} = relocated({column}) {where}")
         database.commit()
 
 
@@ -93,7 +93,7 @@ def not_utf8(file: Path) -> str:
     return ""
 
 
-def damaged(file: Path, error: sqlite3.Error) -> str:
+def damage_message(file: Path, error: sqlite3.Error) -> str:
     """The error message for a database that cannot be used."""
     return (
         f"MLflow's database {inline(file)} cannot be read ({error}); it was left unchanged: move "
@@ -102,7 +102,7 @@ def damaged(file: Path, error: sqlite3.Error) -> str:
 
 
 @contextmanager
-def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
+def served_files(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
     """The database and log file for MLflow's server on a run folder.
 
     If the folder is read-only, both are temporary: everything can be viewed, but changes made in
@@ -116,17 +116,17 @@ def served(paths: RunPaths) -> Iterator[tuple[Path, Path]]:
     try:
         if not why_not_writable(paths.root) and os.access(paths.mlflow_db, os.W_OK):
             with FileLock(paths.opening_lock):
-                settle(paths.mlflow_db, paths.mlflow_artifacts)
+                check_and_relocate(paths.mlflow_db, paths.mlflow_artifacts)
             yield paths.mlflow_db, paths.mlflow_log
             return
         with tempfile.TemporaryDirectory() as place:
             copy = Path(place) / paths.mlflow_db.name
             copy_database(paths.mlflow_db, copy)
-            settle(copy, paths.mlflow_artifacts)
+            check_and_relocate(copy, paths.mlflow_artifacts)
             print(f"{paths.root} cannot be written: changes that you make in MLflow are lost.")
             yield copy, Path(place) / paths.mlflow_log.name
     except sqlite3.Error as error:
-        raise UserInputError(damaged(paths.mlflow_db, error)) from None
+        raise UserInputError(damage_message(paths.mlflow_db, error)) from None
 
 
 def copy_database(file: Path, copy: Path) -> None:

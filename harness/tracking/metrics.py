@@ -1,4 +1,4 @@
-"""The form of a score in MLflow: a dozen metrics for comparing runs, and a table of the rest."""
+"""How a score is logged in MLflow: a dozen metrics for comparing runs, and a table of the rest."""
 
 import csv
 import io

@@ -35,7 +35,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Left:
+class SearchResults:
     """The results of a search.
 
     Attributes:

@@ -23,7 +23,7 @@ def now() -> int:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended: MLflow's status, the harness's state, and the reason."""
+    """How a run ended: MLflow's status, the harness's state and the reason ("" if none)."""
 
     status: str
     state: str
@@ -94,8 +94,8 @@ class Outbox:
         """Entries not yet delivered, oldest first."""
         return sorted((f for f in self.folder.glob("*.entry") if number_of(f)), key=number_of)
 
-    def strangers(self) -> list[Path]:
-        """Entry files whose names `put` did not give, such as copies made by hand."""
+    def foreign_files(self) -> list[Path]:
+        """Entry files that `put` did not name, such as copies made by hand."""
         return sorted(file for file in self.folder.glob("*.entry") if not number_of(file))
 
     def put(self, entry: Entry) -> Path:
@@ -113,7 +113,7 @@ class Outbox:
         aside.parent.mkdir(exist_ok=True)
         return file.replace(aside)
 
-    def tidy(self) -> None:
+    def remove_if_empty(self) -> None:
         """Remove the folder if it is empty."""
         if self.folder.exists() and not any(self.folder.iterdir()):
             self.folder.rmdir()

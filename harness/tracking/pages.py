@@ -11,7 +11,7 @@ from flask import Response, request
 from mlflow.server import app as flask_app
 from mlflow.server.fastapi_app import app as app
 
-# Written only if nothing is stored yet, so that a person's own choice stays.
+# Written only if nothing is stored yet, so that the user's own choice is kept.
 DEFAULTS = {
     # Otherwise the first visit opens the assistant over a third of the page.
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": True,
@@ -32,7 +32,7 @@ def set_defaults(response: Response) -> Response:
         response.direct_passthrough = False
         page = response.get_data(as_text=True)
         response.set_data(page.replace("<head>", f"<head>{SCRIPT}", 1))
-        # They belong to MLflow's unmodified page; this one may change with any version.
+        # These describe MLflow's unmodified page; this one may change with any version.
         response.headers.pop("ETag", None)
         response.headers.pop("Last-Modified", None)
     return response

@@ -8,13 +8,13 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
-from harness.tracking.client import AwayError, RefusedError
+from harness.tracking.client import RefusedError, UnavailableError
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.store import MlflowStore
 
 RETRY_AFTER = 20.0  # seconds between tries while the store does not answer
 LAST_TRIES = 2  # tries after `finish` while the store does not answer
-TOGETHER = 24  # maximum number of entries per delivery
+BATCH_SIZE = 24  # maximum number of entries per delivery
 
 Call = Callable[[], None]
 
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 class Deliveries:
     """A thread that delivers an outbox to a store, and makes calls on the store in between.
 
-    Any call on the store may raise `AwayError`, as which an OSError counts; `write` also raises
-    `RefusedError`; any other error is a bug. Entries survive the process. Calls do not: they are
-    for work that a later process repeats. Only the owner's thread may call these methods; `warn` is
-    called in that thread only.
+    Any call on the store may raise `UnavailableError` (an OSError counts as one); `write` may also
+    raise `RefusedError`; any other error is a bug. Entries survive the process. Calls do not: they
+    are for work that a later process repeats. Only the thread that created this object may call
+    its public methods; `warn` is called in that thread only.
     """
 
     def __init__(self, store: MlflowStore, outbox: Path, warn: Callable[[str], None]) -> None:
@@ -35,17 +35,17 @@ class Deliveries:
         self.outbox = Outbox(outbox)
         self.warn = warn
         self.messages: deque[str] = deque()
-        for file in self.outbox.strangers():
+        for file in self.outbox.foreign_files():
             self.set_aside(file, "it was not put there by the harness")
         self.open: Call = partial(store.open, self.messages.append)
         self.queue: deque[Path | Call] = deque([self.open, *self.outbox.waiting()])
         self.changed = threading.Condition()
         self.ending = False
-        self.away = False
+        self.unavailable = False
         self.thread = threading.Thread(target=self.run, name="mirror", daemon=True)
         self.thread.start()
 
-    # -- the owner's side -------------------------------------------------------------------
+    # -- called by the owner ----------------------------------------------------------------
 
     def put(self, entry: Entry) -> None:
         """Store an entry on disk and queue it for delivery."""
@@ -69,7 +69,7 @@ class Deliveries:
         self.store.close()
         while self.messages:
             self.warn(self.messages.popleft())
-        self.outbox.tidy()
+        self.outbox.remove_if_empty()
         if self.queue:
             left = len(self.outbox.waiting())
             what = (
@@ -82,7 +82,7 @@ class Deliveries:
                 "can be reached."
             )
 
-    # -- the thread's side ------------------------------------------------------------------
+    # -- run by the thread ------------------------------------------------------------------
 
     def run(self) -> None:
         """Deliver until `finish` is called and the queue is empty or cannot be delivered."""
@@ -97,13 +97,13 @@ class Deliveries:
             try:
                 self.deliver(taken)
             except Exception as error:  # a failing mirror must never end the search
-                self.say_waiting(error)
+                self.report_outage(error)
                 if last_tries >= LAST_TRIES:
                     return
                 with self.changed:
                     self.changed.wait_for(lambda: self.ending, RETRY_AFTER)
                 continue
-            self.away, last_tries = False, 0
+            self.unavailable, last_tries = False, 0
             with self.changed:
                 for _ in taken:
                     self.queue.popleft()
@@ -113,7 +113,7 @@ class Deliveries:
         if not isinstance(self.queue[0], Path):
             return [self.queue[0]]
         entries = takewhile(lambda item: isinstance(item, Path), self.queue)
-        return [file for file, _ in zip(entries, range(TOGETHER), strict=False)]
+        return [file for file, _ in zip(entries, range(BATCH_SIZE), strict=False)]
 
     def deliver(self, taken: Sequence[Path | Call]) -> None:
         files = [item for item in taken if isinstance(item, Path)]
@@ -122,17 +122,17 @@ class Deliveries:
                 self.call(item)
         try:
             self.write(files)
-        except (AwayError, OSError):
+        except (UnavailableError, OSError):
             raise
-        except Exception:  # one of them failed: deliver singly to find out which
+        except Exception:  # one of them failed: deliver them one by one to find out which
             for file in files:
                 self.write_or_set_aside(file)
 
     def call(self, call: Call) -> None:
-        """Make a call. A failed call is reported, except that of `open`, which must succeed."""
+        """Make a call. A failed call is reported and dropped; only `open` has to succeed."""
         try:
             call()
-        except (AwayError, OSError):
+        except (UnavailableError, OSError):
             raise
         except Exception as error:
             if call is self.open:
@@ -154,7 +154,7 @@ class Deliveries:
     def write_or_set_aside(self, file: Path) -> None:
         try:
             self.write([file])
-        except (AwayError, OSError):
+        except (UnavailableError, OSError):
             raise
         except Exception as error:
             self.set_aside(file, reason_of(error))
@@ -165,24 +165,24 @@ class Deliveries:
         log.info(message)
         self.messages.append(message)
 
-    def say_waiting(self, error: Exception) -> None:
+    def report_outage(self, error: Exception) -> None:
         """Report an unavailable store, once per outage."""
-        if not self.away:
+        if not self.unavailable:
             reason = reason_of(error)
-            log.info("MLflow takes nothing now: %s", reason)
+            log.info("MLflow accepts nothing now: %s", reason)
             self.messages.append(
-                f"MLflow takes nothing now ({reason}). What waits for it is kept in "
+                f"MLflow accepts nothing now ({reason}). What waits for it is kept in "
                 f"{self.outbox.folder} and delivered later."
             )
-        self.away = True
+        self.unavailable = True
 
 
 def reason_of(error: Exception) -> str:
     """Why a delivery failed. A bug of this program is logged with its traceback."""
-    if isinstance(error, AwayError | RefusedError):
+    if isinstance(error, UnavailableError | RefusedError):
         return str(error).rstrip(".")
     name = type(error).__name__  # its message may contain a password
     if isinstance(error, OSError):
         return name
-    log.error("a fault of the program, in what it writes to MLflow", exc_info=error)
+    log.error("a bug of this program, in what it writes to MLflow", exc_info=error)
     return f"a fault of this program, {name}; its traceback is in the log"

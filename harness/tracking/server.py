@@ -19,9 +19,9 @@ from urllib.parse import urlencode
 from harness.errors import HarnessError, UserInputError
 from harness.paths import RunPaths
 from harness.study.urls import sqlite_address
-from harness.tracking.client import AwayError, RefusedError, named_errors, quiet_client
+from harness.tracking.client import RefusedError, UnavailableError, classified_errors, quiet_client
 from harness.tracking.columns import VIEW, VIEW_TAG
-from harness.tracking.database import served
+from harness.tracking.database import served_files
 from harness.trials.warden import guarded
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TRIED_PORTS = 100
 STARTS_WITHIN = 180.0  # seconds
 ENDS_WITHIN = 10.0  # seconds
 # Bypasses proxies, which would resolve the loopback address on their own machine.
-DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) -> None:
@@ -48,31 +48,31 @@ def serve_ui(paths: RunPaths, port: int, study: str | None, open_browser: bool) 
         HarnessError: no port is free, or the server does not start.
     """
     base = f"http://{HOST}:{free_port(port)}"
-    with served(paths) as (database, log):
+    with served_files(paths) as (database, log):
         print(f"MLflow starts on {paths.root}; this takes some seconds.", flush=True)
         command = server_command(database, paths.mlflow_artifacts, base)
         with suppress(KeyboardInterrupt), started(command, log) as server:
             wait_until_it_answers(server, base, log)
             try:
-                with named_errors():
+                with classified_errors():
                     address = base + page_of(chosen_experiment(base, study, paths))
-            except (AwayError, RefusedError) as error:
+            except (UnavailableError, RefusedError) as error:
                 raise HarnessError(f"MLflow's server answers with an error ({error}).") from error
             print(f"{address}\nCtrl-C ends it.", flush=True)
             if open_browser:
                 webbrowser.open(address)
             server.wait()
-            raise HarnessError(died(server, log))
+            raise HarnessError(exit_message(server, log))
 
 
 @contextmanager
 def started(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the server in a session of its own: Ctrl-C reaches this process only, which ends it.
+    """Run the server in its own session: Ctrl-C reaches only this process, which then ends it.
 
-    The server ends with this process in any case, since a warden runs it.
+    Since a warden runs the server, it always ends with this process.
     """
     with log.open("ab") as output:
-        # A log begins anew unless another server, which keeps its lock, still writes to it.
+        # Truncate the log unless another server, which holds its lock, still writes to it.
         with suppress(OSError):
             fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
             output.truncate(0)
@@ -89,7 +89,7 @@ def started(command: list[str], log: Path) -> Iterator["subprocess.Popen[bytes]"
 
 def server_command(database: Path, artifacts: Path, base: str) -> list[str]:
     store = sqlite_address(database)
-    # Missing only if the harness is not installed, or an earlier version of it is.
+    # Missing only if the harness is not installed, or an earlier version is.
     pages = entry_points(group="mlflow.app", name=APP)
     return [
         *(sys.executable, "-m", "mlflow", "server"),
@@ -138,16 +138,16 @@ def wait_until_it_answers(server: "subprocess.Popen[bytes]", base: str, log: Pat
     deadline = time.monotonic() + STARTS_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise HarnessError(died(server, log))
+            raise HarnessError(exit_message(server, log))
         try:
-            with DIRECTLY.open(f"{base}/health", timeout=5):
+            with DIRECT.open(f"{base}/health", timeout=5):
                 return
         except (OSError, http.client.HTTPException):
             time.sleep(0.1)
     raise HarnessError(f"MLflow did not answer within {STARTS_WITHIN:.0f} s: see {log}.")
 
 
-def died(server: "subprocess.Popen[bytes]", log: Path) -> str:
+def exit_message(server: "subprocess.Popen[bytes]", log: Path) -> str:
     return f"MLflow's server ended by itself with exit code {server.returncode}: see {log}."
 
 

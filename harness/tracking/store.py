@@ -13,13 +13,19 @@ from uuid import NAMESPACE_OID, uuid5
 from harness.study.urls import sqlite_file
 from harness.tracking.client import (
     REFUSALS,
-    AwayError,
     RefusedError,
+    UnavailableError,
+    classified_errors,
     load_client,
-    named_errors,
     quiet_client,
 )
-from harness.tracking.database import damaged, located, make_database, not_utf8, settle
+from harness.tracking.database import (
+    check_and_relocate,
+    damage_message,
+    make_database,
+    not_utf8,
+    relocated,
+)
 from harness.tracking.metrics import table_of
 from harness.tracking.outbox import Ending, Entry, now
 
@@ -37,7 +43,7 @@ PNG_END = b"IEND\xaeB`\x82"
 METRICS_AT_ONCE = 1000  # MLflow's limit per call
 RUNNING = "RUNNING"
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass
@@ -48,7 +54,8 @@ class MlflowStore:
         artifacts: artifact folder of a run folder's own store; None: the server decides.
         opening: lock for opening the store, since only one process may create the database.
         runs: MLflow's run ids by our names.
-        say: receives messages for the user.
+        notify: is called with messages for the user.
+        repositories: MLflow's artifact repositories by run id.
         ready: whether `open` has succeeded.
     """
 
@@ -59,8 +66,8 @@ class MlflowStore:
     client: "MlflowClient" = field(init=False)
     experiment: str = ""
     runs: dict[str, str] = field(default_factory=dict)
-    places: dict[str, Any] = field(default_factory=dict)
-    say: Say = field(default=lambda text: None)
+    repositories: dict[str, Any] = field(default_factory=dict)
+    notify: Notify = field(default=lambda text: None)
     ready: bool = False
 
     def __post_init__(self) -> None:
@@ -68,21 +75,21 @@ class MlflowStore:
         # large packages are unsafe.
         load_client()
 
-    def open(self, say: Say) -> None:
+    def open(self, notify: Notify) -> None:
         """Find or create the experiment and our runs in it.
 
         Args:
-            say: receives messages for the user, now and in later calls.
+            notify: is called with messages for the user, now and in later calls.
 
         Raises:
-            AwayError: it cannot be opened now.
+            UnavailableError: the store cannot be opened now.
         """
-        self.say, self.ready = say, False
+        self.notify, self.ready = notify, False
         file = sqlite_file(self.uri)
         if file is not None and (why := not_utf8(file)):
-            raise AwayError(why)
+            raise UnavailableError(why)
         try:
-            with named_errors():
+            with classified_errors():
                 with self.opening():
                     if self.artifacts is not None and file is not None:
                         self.open_file(file, self.artifacts)
@@ -90,7 +97,7 @@ class MlflowStore:
                     self.experiment = self.find_experiment()
                 self.find_runs()
         except RefusedError as error:
-            raise AwayError(str(error)) from error
+            raise UnavailableError(str(error)) from error
         self.ready = True
 
     def open_file(self, file: Path, artifacts: Path) -> None:
@@ -98,9 +105,9 @@ class MlflowStore:
         if not file.exists():
             make_database(file)
         try:
-            settle(file, artifacts)
+            check_and_relocate(file, artifacts)
         except sqlite3.Error as error:
-            raise AwayError(damaged(file, error)) from error
+            raise UnavailableError(damage_message(file, error)) from error
 
     def location(self) -> str | None:
         """Artifact location of a new experiment; None: the server decides.
@@ -108,8 +115,8 @@ class MlflowStore:
         For a database that is a file, MLflow's default would be the current folder.
         """
         file = sqlite_file(self.uri)
-        beside = file.parent / ARTIFACTS if file is not None else None
-        folder = self.artifacts or beside
+        default = file.parent / ARTIFACTS if file is not None else None
+        folder = self.artifacts or default
         return None if folder is None else folder.absolute().as_uri()
 
     def find_experiment(self) -> str:
@@ -127,7 +134,7 @@ class MlflowStore:
                     raise
         if experiment.lifecycle_stage != "active":
             self.client.restore_experiment(experiment.experiment_id)
-            self.say(
+            self.notify(
                 f"The experiment {self.experiment_name} had been deleted in MLflow. It is restored "
                 "with all its runs: MLflow keeps its name taken."
             )
@@ -146,45 +153,46 @@ class MlflowStore:
         if engine is not None:
             engine.dispose()
 
-    def tags_of_new(self) -> Mapping[str, str]:
-        """Tags of every new run."""
+    def new_run_tags(self) -> Mapping[str, str]:
+        """Tags that every new run gets."""
         return {}
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Write entries, those of one run together. Writing one again changes nothing.
+        """Write entries, grouped by run. Writing an entry again changes nothing.
 
         Raises:
             RefusedError: MLflow rejects one for good.
-            AwayError: a retry may succeed.
+            UnavailableError: a retry may succeed.
         """
-        of_run: dict[str, list[Entry]] = {}
+        by_run: dict[str, list[Entry]] = {}
         for entry in entries:
-            of_run.setdefault(entry.run, []).append(entry)
+            by_run.setdefault(entry.run, []).append(entry)
 
         def write_all() -> None:
-            for name, own in of_run.items():
-                self.write_run(name, own)
+            for name, group in by_run.items():
+                self.write_run(name, group)
 
         self.attempt(write_all)
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Call, and retry once if it failed because the experiment was deleted.
+        """Call, and retry once if the call failed because the experiment was deleted.
 
         Raises:
-            RefusedError, AwayError: it fails.
+            RefusedError: MLflow rejects the request for good.
+            UnavailableError: a retry may succeed.
         """
         from mlflow.exceptions import MlflowException
 
-        with named_errors():
+        with classified_errors():
             try:
                 call()
             except MlflowException as error:
-                if error.error_code not in REFUSALS or self.is_there():
+                if error.error_code not in REFUSALS or self.experiment_exists():
                     raise
-                self.open(self.say)
+                self.open(self.notify)
                 call()
 
-    def is_there(self) -> bool:
+    def experiment_exists(self) -> bool:
         """Whether the experiment exists and is not deleted."""
         from mlflow.exceptions import MlflowException
 
@@ -199,7 +207,7 @@ class MlflowStore:
         tags = {key: text for entry in entries for key, text in entry.tags.items()}
         status = next((entry.status for entry in reversed(entries) if entry.status), "")
         if name not in self.runs:
-            tags = {**self.tags_of_new(), **tags}
+            tags = {**self.new_run_tags(), **tags}
             title = entries[0].title or name
             run = self.client.create_run(self.experiment, entries[0].at, tags, title)
             self.runs[name] = run.info.run_id
@@ -222,7 +230,7 @@ class MlflowStore:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Metrics, parameters and tags, in as few calls as MLflow allows."""
+        """Log metrics, parameters and tags, in as few calls as MLflow allows."""
         from mlflow.entities import Metric, Param, RunTag
 
         metrics = [
@@ -252,7 +260,7 @@ class MlflowStore:
             for entry in tables[-1:]:
                 table = table_of(entry.step, entry.scores)
                 (folder / TABLE).write_text(table, encoding="utf-8")
-            # What is delivered twice, or replaced by a later entry, has the same name.
+            # Names are fixed by run, step and time, so a repeated delivery overwrites its files.
             for entry in pictures:
                 write_image(folder, image_name(run_id, entry.step, entry.at), entry.panel)
             for entry in pictures[-1:]:
@@ -263,17 +271,17 @@ class MlflowStore:
     def files_of(self, run_id: str) -> Any:
         """MLflow's artifact repository of a run.
 
-        For the run folder's own store it is in the run folder, even if the database has the path of
-        an earlier location.
+        For the run folder's own store it is in the run folder, even if the database still has a
+        path from before the folder was moved.
         """
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        if run_id not in self.places:
+        if run_id not in self.repositories:
             uri = self.client.get_run(run_id).info.artifact_uri
             if self.artifacts is not None:
-                uri = located(uri, self.artifacts)
-            self.places[run_id] = get_artifact_repository(uri, tracking_uri=self.uri)
-        return self.places[run_id]
+                uri = relocated(uri, self.artifacts)
+            self.repositories[run_id] = get_artifact_repository(uri, tracking_uri=self.uri)
+        return self.repositories[run_id]
 
     def end(self, run_id: str, ending: Ending) -> None:
         """End a run, with the harness's state and MLflow's status."""
@@ -307,7 +315,7 @@ def image_name(run_id: str, step: int, at: int) -> str:
 def write_image(folder: Path, name: str, panel: bytes) -> None:
     """Write an image and its thumbnail where `log_image` would put them.
 
-    `log_image` would encode each again, which takes longer than everything else here.
+    `log_image` would encode the image again, which takes longer than everything else here.
     """
     images = folder / "images"
     images.mkdir(exist_ok=True)

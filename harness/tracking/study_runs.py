@@ -1,4 +1,4 @@
-"""A study's trials in MLflow, a mirror of Optuna's study, which is the record."""
+"""A study's trials in MLflow, which mirrors Optuna's study, the record."""
 
 import json
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from harness.tracking.columns import VIEW_TAG, experiment_tags
 from harness.tracking.metrics import HELD_OUT, SCORE, metrics_of
-from harness.tracking.model_registry import Left, keep_weights, register
+from harness.tracking.model_registry import SearchResults, keep_weights, register
 from harness.tracking.outbox import Ending, Entry
 from harness.tracking.sender import Deliveries
 from harness.tracking.store import RUNNING, MlflowStore
@@ -26,7 +26,7 @@ NUMBER_TAGS: dict[PhaseName, str] = {"search": "trial", "final": "finalist_run"}
 
 
 def run_name(name: str, params: TrialParams) -> str:
-    """The title of a run, to tell rows of the UI apart: `t037 L1=82 perc=11 nD=4 lsgan`."""
+    """The title of a run, to distinguish rows in the UI: `t037 L1=82 perc=11 nD=4 lsgan`."""
     perceptual = f" perc={params.lambda_perceptual:.3g}" if params.lambda_perceptual else ""
     return f"{name} L1={params.lambda_L1:.3g}{perceptual} nD={params.n_layers_D} {params.gan_mode}"
 
@@ -60,7 +60,7 @@ class StudyStore(MlflowStore):
         recorded: run ids in the study's record.
         tags: tags of every run.
         space: text of the search space.
-        direction: of better scores.
+        direction: "maximize" if higher scores are better, else "minimize".
         parent: MLflow's id of the parent run.
     """
 
@@ -73,7 +73,7 @@ class StudyStore(MlflowStore):
 
     def find_runs(self) -> None:
         """Find or create the parent run, and find the runs of earlier drivers."""
-        self.learn()
+        self.find_trial_runs()
         parents = self.search("tags.role = 'study'")
         if parents:
             self.parent = parents[0].info.run_id
@@ -83,24 +83,24 @@ class StudyStore(MlflowStore):
             made = self.client.create_run(self.experiment, run_name=self.experiment_name, tags=tags)
             self.parent = made.info.run_id
             self.note_inputs(self.parent)
-        there = self.client.get_experiment(self.experiment).tags
+        existing = self.client.get_experiment(self.experiment).tags
         for key, text in experiment_tags(self.direction).items():
             # The experiment may belong to the user: overwrite no tag but our own.
-            if key == VIEW_TAG or key not in there:
+            if key == VIEW_TAG or key not in existing:
                 self.client.set_experiment_tag(self.experiment, key, text)
 
     def search(self, condition: str) -> list[Any]:
         """All runs of this study that meet a condition, oldest first."""
         return super().search(f"{condition} and tags.{IDENTITY_TAG} = '{self.identity}'")
 
-    def learn(self) -> None:
-        """Find our runs. If a trial has two, prefer the recorded one, then one with metrics, then
-        the older.
+    def find_trial_runs(self) -> None:
+        """Find the runs of trials. If a trial has two, prefer the recorded one, then one with
+        metrics, then the older.
 
         A request that succeeded after its timeout leaves a duplicate with the same start time,
-        which is deleted. No other run is.
+        which is deleted. No other run is deleted.
         """
-        known: dict[str, Any] = {}
+        runs: dict[str, Any] = {}
         for phase, tag in NUMBER_TAGS.items():
             found = self.search(f"tags.{tag} != ''")
             for run in sorted(
@@ -108,10 +108,10 @@ class StudyStore(MlflowStore):
             ):
                 if not run.data.tags[tag].isdecimal():
                     continue  # a tag that a user has edited
-                first = known.setdefault(trial_name(int(run.data.tags[tag]), phase), run).info
+                first = runs.setdefault(trial_name(int(run.data.tags[tag]), phase), run).info
                 if run.info.run_id != first.run_id and run.info.start_time == first.start_time:
                     self.client.delete_run(run.info.run_id)
-        self.runs = {name: run.info.run_id for name, run in known.items()}
+        self.runs = {name: run.info.run_id for name, run in runs.items()}
 
     def note_inputs(self, run: str) -> None:
         """Log the training pairs and the search space on the parent run."""
@@ -131,12 +131,12 @@ class StudyStore(MlflowStore):
             file.write_text(self.space, encoding="utf-8")
             self.files_of(run).log_artifact(str(file))
 
-    def tags_of_new(self) -> Mapping[str, str]:
+    def new_run_tags(self) -> Mapping[str, str]:
         own = {**self.tags, IDENTITY_TAG: self.identity}
         return {**own, PARENT_TAG: self.parent} if self.parent else own
 
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
-        """End runs that MLflow shows as running, of trials that have ended in the record."""
+        """End runs that MLflow shows as running although the record says that they have ended."""
 
         def close() -> None:
             names = {run: name for name, run in self.runs.items()}
@@ -162,28 +162,28 @@ class StudyStore(MlflowStore):
 
         self.attempt(tag)
 
-    def conclude(self, ending: Ending, left: Left) -> None:
+    def conclude(self, ending: Ending, results: SearchResults) -> None:
         """Tag the best trial, upload the results of the search, and end the parent run."""
-        self.lead(None if left.best is None else trial_name(left.best), left.note)
+        self.lead(None if results.best is None else trial_name(results.best), results.note)
 
-        def leave() -> None:
+        def upload() -> None:
             assert self.parent is not None
             files = self.files_of(self.parent)
-            for file in left.files:
+            for file in results.files:
                 files.log_artifact(str(file))
-            keep_weights(files, left.weights)
-            if left.model is not None:
-                register(self.client, files, self.parent, left.model)
+            keep_weights(files, results.weights)
+            if results.model is not None:
+                register(self.client, files, self.parent, results.model)
             self.end(self.parent, ending)
 
-        self.attempt(leave)
+        self.attempt(upload)
 
 
 class Tracker(Deliveries):
     """Records a study's trials, by name. An unreachable store makes no call block or raise.
 
-    The outbox stores updates of trials; updates of the study are repeated by the next driver, and
-    not stored.
+    Updates of trials are stored in the outbox. Updates of the study are not: the next driver
+    repeats them.
     """
 
     store: StudyStore
@@ -234,5 +234,5 @@ class Tracker(Deliveries):
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         self.add(partial(self.store.reconcile, endings))
 
-    def conclude(self, ending: Ending, left: Left) -> None:
-        self.add(partial(self.store.conclude, ending, left))
+    def conclude(self, ending: Ending, results: SearchResults) -> None:
+        self.add(partial(self.store.conclude, ending, results))

@@ -24,18 +24,18 @@ class TrainingStore(MlflowStore):
         found = self.search(f"tags.training = '{self.key}'")
         self.runs = {self.key: found[0].info.run_id} if found else {}
         params = {key: str(value) for key, value in self.params.items()}
-        begins = Entry(self.key, title=self.name, status=RUNNING, params=params)
-        self.write_run(self.key, [begins])
+        start = Entry(self.key, title=self.name, status=RUNNING, params=params)
+        self.write_run(self.key, [start])
 
     def conclude(self, ending: Ending) -> None:
         self.attempt(lambda: self.end(self.runs[self.key], ending))
 
-    def tags_of_new(self) -> Mapping[str, str]:
+    def new_run_tags(self) -> Mapping[str, str]:
         return {**self.tags, "role": "training", "training": self.key}
 
 
 class TrainingTracker(Deliveries):
-    """Delivers a full training to its run."""
+    """Records a full training in its run. An unreachable store makes no call block or raise."""
 
     store: TrainingStore
 

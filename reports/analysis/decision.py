@@ -10,7 +10,7 @@ from typing import Any, Literal
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from reports.analysis.settings_in_words import described, settings_in_line
+from reports.analysis.settings_in_words import settings_in_line, with_kind
 from reports.commands.lengths import length_of_training
 from reports.commands.next_command import (
     NOWHERE,
@@ -19,19 +19,18 @@ from reports.commands.next_command import (
     status_command,
     training_command,
 )
-from reports.record.decided import Decided, reach_of
-from reports.record.decided import decided as by_finalists
+from reports.record.decided import FinalChoice, final_choices, reach_of
 from reports.record.finalists import FinalistRow, Finalists, Interval
 from reports.record.names import MOVING, RECOMMENDED, trial_name
 from reports.record.queries import (
     ENDED,
     as_is_trial,
+    excluded_leaders,
     is_pareto,
     objectives_of,
     recipe_trial,
     score_of,
     settings_of,
-    shut_out,
     sign_of,
     trials_by_score,
     trials_of,
@@ -42,31 +41,31 @@ from reports.texts.numbers import number, signed, unsigned
 from reports.texts.translations import Translate
 
 Verb = Literal["wait", "use", "try", "keep", "choose", "either", "search"]
-MOST_NAMES = 3
+MAX_NAMES = 3
 OWN_OBJECTIVE = "boundary_sharpness"
-"""The objective that measures blur: of no other may the words say that the blur stays."""
+"""The objective that measures blur: only with this one may a sentence say that the blur stays."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person should do now.
+    """What the user should do now.
 
     Attributes:
         verb: `use` a setting that is reliably better than the guide's recommended one, `keep` that
             one, `try` what leads in single runs or not reliably, `choose` from a Pareto search's
-            front, `either` of two settings that were compared, `search` on where nothing that was
+            front, use `either` of two settings that were compared, `search` on if nothing that was
             tried is better than the picture returned unchanged, `wait` while nothing can be
             decided.
-        trial: the trial that it is about; None where no trial has the setting, or none is worth
+        trial: the trial that it is about; None if no trial has the setting, or none is worth
             training.
         sentence: the headline, without its full stop.
-        settings: the trial's settings in short; "" where the sentence names them.
-        why: by how much and how sure, in one sentence; "" where nothing was measured.
-        command: the next command; "" where there is none.
-        trains: what that trains: picture size, epochs; "" where it trains nothing, or as the user's
-            own program does.
-        as_is: of a study of both kinds of generator whose decision moves pixels: the decision for
-            an unchanged train.py.
+        settings: the trial's settings in short; "" if the sentence names them.
+        why: by how much and how reliably, in one sentence; "" if nothing was measured.
+        command: the next command; "" if there is none.
+        trains: what that command trains: picture size, epochs; "" if it trains nothing, or runs the
+            user's own program.
+        as_is: the decision for an unchanged train.py, if the study tried both kinds of generator
+            and this decision moves pixels.
     """
 
     verb: Verb
@@ -80,17 +79,17 @@ class Decision:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The decision and that for an unchanged train.py, each with its reason."""
+        """The decision and the one for an unchanged train.py, each with its reason."""
         own = f"{self.sentence}. {self.why}".strip()
         return (own, *(self.as_is.answers if self.as_is else ()))
 
 
 def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
-    """What a study's record lets a person decide, whatever state the study is in."""
-    found = decided(study, say, where)
-    if guarded := shut_out(study):
-        names = [trial_name(trial.number) for trial in guarded[:MOST_NAMES]]
-        more = ", …" if len(guarded) > MOST_NAMES else ""
+    """The decision that a study's record supports, whatever state the study is in."""
+    found = basic_decision(study, say, where)
+    if guarded := excluded_leaders(study):
+        names = [trial_name(trial.number) for trial in guarded[:MAX_NAMES]]
+        more = ", …" if len(guarded) > MAX_NAMES else ""
         left_out = say("guarded", names=", ".join(names) + more)
         found = replace(found, why=f"{found.why} {left_out}".strip())
     if found.trial is None or found.verb == "wait":
@@ -98,35 +97,35 @@ def decide(study: Study, say: Translate, where: Where = NOWHERE) -> Decision:
     return replace(found, trains=length_of_training(study, found.trial, say))
 
 
-def decided(study: Study, say: Translate, where: Where) -> Decision:
-    """The decision without what its command trains."""
+def basic_decision(study: Study, say: Translate, where: Where) -> Decision:
+    """The decision without `trains`, and without the leaders that break a guard."""
     record, pareto = StudyRecord.of(study), is_pareto(study)
     finals = record.finalists
-    found = finals and by_finalists(finals, sign_of(study), pareto)
+    found = finals and final_choices(finals, sign_of(study), pareto)
     if not (finals and found):
-        single = searched(study, winning_trial(study), say, where)
-        if "finalists" in record.model_fields_set:  # they were run, and nothing came of it
+        single = single_run_decision(study, winning_trial(study), say, where)
+        if "finalists" in record.model_fields_set:  # they were run, but could not be compared
             single = replace(single, why=(single.why + say("not_compared")).strip())
         return with_as_is(study, single, say, where)
-    if compares(finals):
-        return compared(finals, found[0].lead, say)
+    if is_comparison(finals):
+        return comparison_decision(finals, found[0].lead, say)
     of_all, repainting = found
-    decision = confirmed(study, finals, of_all, say, where)
+    decision = confirmed_decision(study, finals, of_all, say, where)
     if pareto:
-        decision = chosen(study, decision, say, where)
+        decision = pareto_decision(study, decision, say, where)
     if repainting is None:
         moves = decision.trial is not None and of_all.setting.moves
         return with_as_is(study, decision, say, where) if moves else decision
-    as_is = confirmed(study, finals, repainting, say, where, beside=True)
+    as_is = confirmed_decision(study, finals, repainting, say, where, secondary=True)
     return replace(decision, as_is=for_train_py(as_is, say))
 
 
 def with_as_is(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
-    """Beside what single runs show: the same of the generators that an unchanged train.py has."""
+    """Add to a decision by single runs the same for generators that an unchanged train.py has."""
     trial, winner = as_is_trial(study), winning_trial(study)
     if trial is None or winner is None or trial.number == winner.number:
         return decision
-    own = searched(study, trial, say, where, as_is=True)
+    own = single_run_decision(study, trial, say, where, as_is=True)
     return replace(decision, as_is=for_train_py(own, say))
 
 
@@ -135,12 +134,12 @@ def for_train_py(decision: Decision, say: Translate) -> Decision:
     return replace(decision, sentence=say("as_is", said=own[0].lower() + own[1:]))
 
 
-def compares(finals: Finalists) -> bool:
-    """Whether the runs compared two configurations of the user's, and ended no search."""
+def is_comparison(finals: Finalists) -> bool:
+    """Whether the runs compared two of the user's configurations, without a search."""
     return all(row.trial is None and not row.recipe for row in finals.rows)
 
 
-def compared(finals: Finalists, lead: Interval, say: Translate) -> Decision:
+def comparison_decision(finals: Finalists, lead: Interval, say: Translate) -> Decision:
     """Which of two configurations is the better one."""
     one, other = finals.challenger.name, finals.baseline
     found, size = size_of_lead(lead)
@@ -153,18 +152,19 @@ def compared(finals: Finalists, lead: Interval, say: Translate) -> Decision:
     )
 
 
-def confirmed(
+def confirmed_decision(
     study: Study,
     finals: Finalists,
-    result: Decided,
+    result: FinalChoice,
     say: Translate,
     where: Where,
-    beside: bool = False,
+    secondary: bool = False,
 ) -> Decision:
     """What the finalists' runs showed, in words.
 
     Args:
-        beside: it stands beside the decision about all, which names the seeds and pairs.
+        secondary: whether it follows the decision about all finalists, which already names the
+            seeds and pairs.
     """
     verb, setting, one = result.verb, result.setting, result.challenger.name
     found, size = size_of_lead(result.lead)
@@ -177,7 +177,7 @@ def confirmed(
     elif verb == "try":
         sentence = say("decide_ahead", one=one)
     else:
-        among = "_as_is" if beside else ""
+        among = "_as_is" if secondary else ""
         sentence = say(f"decide_keep{'' if blur else '_own'}{among}", settings=in_short)
     level = "" if reach == "unknown" else f"level_{'below' if reach == 'below' else 'above'}"
     level = level and f"{level}_{'best' if verb == 'keep' else 'it'}"
@@ -189,26 +189,26 @@ def confirmed(
         one=one,
         level=say(level, **scores) if level else "",
         more=say("more_sharp" if blur else "more_good"),
-        sure="" if beside else say("sure", **how_confirmed(finals)),
+        sure="" if secondary else say("sure", **how_confirmed(finals)),
         **size,
     )
     if verb == "use":
         why += over_warp(finals, setting, say)
-    if result.baseline.diverged and not beside:
+    if result.baseline.diverged and not secondary:
         runs = len(finals.seeds)
         why += say("baseline_diverged", failed=runs - result.baseline.repeats, runs=runs)
     return Decision(
         verb,
         setting.trial,
         sentence,
-        "" if verb == "keep" else described(in_short, setting.params, say),
+        "" if verb == "keep" else with_kind(in_short, setting.params, say),
         why,
         training_command(study, setting.trial, where),
     )
 
 
 def over_warp(finals: Finalists, winner: FinalistRow, say: Translate) -> str:
-    """Whether a winner that moves pixels owes its lead to its settings, or to the kind alone."""
+    """Whether a winner that moves pixels owes its lead to its settings or only to its kind."""
     lead = finals.ahead_of_warp
     if winner.recipe == MOVING:
         return say("over_warp_itself")
@@ -220,8 +220,8 @@ def over_warp(finals: Finalists, winner: FinalistRow, say: Translate) -> str:
     return say("over_warp_undecided", signed=signed(lead.mean), **ends)
 
 
-def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
-    """A Pareto search leaves the choice; of its front the trial with the best score is named."""
+def pareto_decision(study: Study, decision: Decision, say: Translate, where: Where) -> Decision:
+    """A Pareto search leaves the choice to the user, and names the front's best score."""
     winner = winning_trial(study)
     assert winner is not None
     count, settings = len(trials_by_score(study)), settings_of(winner)
@@ -234,19 +234,19 @@ def chosen(study: Study, decision: Decision, say: Translate, where: Where) -> De
             goals=say("and").join(objectives_of(study)),
             one=trial_name(winner.number),
         ),
-        described(settings_in_line(study, settings, say), settings, say),
+        with_kind(settings_in_line(study, settings, say), settings, say),
         decision.why,
         training_command(study, winner.number, where),
     )
 
 
-def searched(
+def single_run_decision(
     study: Study, trial: FrozenTrial | None, say: Translate, where: Where, as_is: bool = False
 ) -> Decision:
-    """What one run each shows: enough to try a setting, not to call it better.
+    """What single runs show: enough to try a setting, but not to call it better.
 
     Args:
-        trial: what leads, of all or of those that an unchanged train.py can run.
+        trial: the leader, of all trials or of those that an unchanged train.py can run.
     """
     if trial is None:
         states = {one.state for one in trials_of(study)}
@@ -261,10 +261,10 @@ def searched(
     why = why_searched(study, trial, None if own else recommended, say)
     if not is_finished(study):
         verb, command = "wait", status_command(study, where)
-        done = tried(study)
+        done = trials_done(study)
         counts = {"done": done, "budget": budget_of(study) or done}
         sentence = say("decide_leads_as_is" if as_is else "decide_leads", one=one, **counts)
-    elif no_better_than_unchanged(study, trial):
+    elif is_no_better_than_unchanged(study, trial):
         found = say(f"decide_below{'' if measures_blur(study) else '_own'}", one=one)
         if as_is:
             return Decision("search", None, found, why=why)
@@ -280,19 +280,19 @@ def searched(
         verb,  # type: ignore[arg-type]
         trial.number,
         sentence,
-        "" if verb == "keep" else described(in_short, settings_of(trial), say),
+        "" if verb == "keep" else with_kind(in_short, settings_of(trial), say),
         why,
         command,
     )
     if is_pareto(study) and verb != "wait" and not as_is:
-        return chosen(study, decision, say, where)
+        return pareto_decision(study, decision, say, where)
     return decision
 
 
 def why_searched(
     study: Study, trial: FrozenTrial, recommended: FrozenTrial | None, say: Translate
 ) -> str:
-    """The scores of single runs, and that they are just that."""
+    """The scores of single runs, with the caveat that they are just that."""
     scores = StudyRecord.of(study).baseline
     noop = scores.noop if scores else None
     others = []
@@ -308,23 +308,23 @@ def why_searched(
     )
 
 
-def no_better_than_unchanged(study: Study, trial: FrozenTrial) -> bool:
-    """Whether a trial's single run scores no better than the picture as it was."""
+def is_no_better_than_unchanged(study: Study, trial: FrozenTrial) -> bool:
+    """Whether a trial's single run scores no better than the picture returned unchanged."""
     scores = StudyRecord.of(study).baseline
     sign = sign_of(study)
     return scores is not None and sign * score_of(trial) <= sign * scores.noop
 
 
-def tried(study: Study) -> int:
-    """Trials of the budget that the search itself has behind it."""
+def trials_done(study: Study) -> int:
+    """The number of the search's own trials that have ended and count towards the budget."""
     return len(trials_of(study, *ENDED))
 
 
 def is_finished(study: Study) -> bool:
-    """Whether the search came to its end: its finalists were weighed, or its budget is used up."""
+    """Whether the search has ended: its finalists were compared, or its budget is used up."""
     running, budget = trials_of(study, TrialState.RUNNING), budget_of(study)
-    weighed = "finalists" in StudyRecord.of(study).model_fields_set
-    return weighed or not (running or (budget and tried(study) < budget))
+    compared = "finalists" in StudyRecord.of(study).model_fields_set
+    return compared or not (running or (budget and trials_done(study) < budget))
 
 
 def budget_of(study: Study) -> int | None:
@@ -333,7 +333,7 @@ def budget_of(study: Study) -> int | None:
 
 
 def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:
-    """Whether a lead is for the better, undecided or for the worse, and its size with its ends."""
+    """Whether a lead is `better`, `undecided` or `worse`, and its size and interval as texts."""
     low, high = lead.low, lead.high
     found = "better" if low > 0 else "worse" if high < 0 else "undecided"
     if found == "worse":
@@ -343,7 +343,7 @@ def size_of_lead(lead: Interval) -> tuple[str, dict[str, str]]:
 
 
 def how_confirmed(finals: Finalists) -> dict[str, Any]:
-    """Steps, seeds, pairs and unchanged input of the confirmation, as its sentences name them."""
+    """Steps, seeds, pairs and no-op score of the confirmation, as values for its sentences."""
     return {
         "steps": finals.steps,
         "seeds": len(finals.seeds),

@@ -1,7 +1,7 @@
 """Blind pairs for a person to judge, and how often the judgements agree with the score.
 
-Asking which of two is better, never how good one is, is preferential optimisation's way (as in
-optuna-dashboard): people compare well and rate badly.
+As in preferential optimisation (optuna-dashboard has it), the question is which of two is better,
+never how good one is: people compare well and rate badly.
 """
 
 import math
@@ -27,7 +27,7 @@ CHOICES: tuple[Choice, ...] = get_args(Choice)
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture as two trials restored it, in the places where they are displayed."""
+    """One picture as two trials restored it, on the sides where they are displayed."""
 
     picture: int  # row of the panels, from 0
     left: int
@@ -44,8 +44,8 @@ class Agreement:
         undecided: the other judgements.
         low, high: the ends of the exact 95 % interval of agreed / decided (Clopper and Pearson,
             1934), as if the judgements were independent.
-        preferred: trial -> how often it was chosen, and how often it was in a pair that was
-            decided; the most often chosen first.
+        preferred: by trial: how often it was chosen, and in how many decided pairs it was; the most
+            often chosen first.
     """
 
     agreed: int
@@ -57,7 +57,7 @@ class Agreement:
 
 
 def judged_trials(study: Study) -> list[int]:
-    """The finalists' trials, or before there are any the leaders' and the recommended setting's."""
+    """The finalists' trials; before there are any, the leaders and the recommended setting."""
     finals = StudyRecord.of(study).finalists
     if finals:
         return [row.trial for row in finals.of_search if row.trial is not None]
@@ -67,23 +67,23 @@ def judged_trials(study: Study) -> list[int]:
 
 
 def pairs_to_judge(study: Study, trials: Sequence[int], pictures: int) -> list[Pair]:
-    """Every two trials on every picture that nobody has judged yet, in an order of chance.
+    """Every two trials on every picture, unless they have been judged already, in random order.
 
-    The same study gives the same order, so that judging goes on where it stopped. The first
-    pairs hold every two trials once.
+    The same study gives the same order, so that judging goes on where it stopped. The first pairs
+    show every two trials once.
     """
     chance = random.Random(f"{study.study_name} {trials}")
-    twos = list(combinations(trials, 2))
+    trial_pairs = list(combinations(trials, 2))
     ordered = []
     for turn in range(pictures):
-        for place, two in chance.sample(list(enumerate(twos)), len(twos)):
+        for index, two in chance.sample(list(enumerate(trial_pairs)), len(trial_pairs)):
             left, right = chance.sample(two, 2)
-            ordered.append(Pair((place + turn) % pictures, left, right))
+            ordered.append(Pair((index + turn) % pictures, left, right))
     return unjudged(study, ordered)
 
 
 def unjudged(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
-    """Those that nobody has judged yet, in whichever places their crops were displayed."""
+    """Those that nobody has judged yet, on whichever sides their crops were displayed."""
 
     def crops(row: Pair | Judgement) -> tuple[int, frozenset[int]]:
         return row.picture, frozenset((row.left, row.right))
@@ -93,18 +93,18 @@ def unjudged(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def judgements(study: Study) -> list[Judgement]:
-    """What was judged so far, the oldest first."""
+    """All judgements so far, the oldest first."""
     return StudyRecord.of(study).eyes
 
 
-def note(study: Study, pair: Pair, choice: Choice) -> None:
+def add_judgement(study: Study, pair: Pair, choice: Choice) -> None:
     """Add a judgement to the study."""
     row = Judgement(picture=pair.picture, left=pair.left, right=pair.right, choice=choice)
     StudyRecord.note(study, eyes=[*judgements(study), row])
 
 
 def agreement(study: Study) -> Agreement | None:
-    """What the judgements say of the score; None where nothing was judged."""
+    """How often the judgements agree with the score; None if nothing was judged."""
     rows = judgements(study)
     if not rows:
         return None
@@ -119,8 +119,8 @@ def agreement(study: Study) -> Agreement | None:
         left_first = row.choice == "left"
         chosen, other = (row.left, row.right) if left_first else (row.right, row.left)
         for trial in (chosen, other):
-            times, of = counts.get(trial, (0, 0))
-            counts[trial] = (times + (trial == chosen), of + 1)
+            times, total = counts.get(trial, (0, 0))
+            counts[trial] = (times + (trial == chosen), total + 1)
         lead = picture_score(TrialRecord.of(trials[chosen]), row.picture)
         lead -= picture_score(TrialRecord.of(trials[other]), row.picture)
         if math.isnan(lead) or lead == 0:
@@ -134,14 +134,14 @@ def agreement(study: Study) -> Agreement | None:
 
 
 def picture_score(record: TrialRecord, picture: int) -> float:
-    """A trial's score on one validation picture; NaN where it has none."""
+    """A trial's score on one validation picture; NaN if it has none."""
     rows = record.per_image
     score = rows[picture].score if picture < len(rows) else None
     return math.nan if score is None else score
 
 
-def interval(successes: int, of: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share (Clopper and Pearson, 1934); (0, 1) of nothing."""
-    low = betaincinv(successes, of - successes + 1, 0.025) if successes else 0.0
-    high = betaincinv(successes + 1, of - successes, 0.975) if successes < of else 1.0
+def interval(successes: int, total: int) -> tuple[float, float]:
+    """The exact 95 % interval of a share (Clopper and Pearson, 1934); (0, 1) if `total` is 0."""
+    low = betaincinv(successes, total - successes + 1, 0.025) if successes else 0.0
+    high = betaincinv(successes + 1, total - successes, 0.975) if successes < total else 1.0
     return float(low), float(high)

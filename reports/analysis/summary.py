@@ -1,4 +1,4 @@
-"""The facts of a study that a report tells; no words, no drawing."""
+"""The facts of a study that a report presents, without any texts or figures."""
 
 import re
 from collections import Counter, defaultdict
@@ -44,7 +44,7 @@ NUMBER = re.compile(r"(?:(?<![\w.])-)?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrialFacts:
     """A trial as the report names it."""
 
     trial: int
@@ -58,7 +58,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class LossCheck:
-    """One loss against what the guide expects of it; `holds` is None where it was not measured."""
+    """A loss and what the guide expects of it; `holds` is None if the loss was not measured."""
 
     loss: str
     expected: Literal["falls", "steady"]
@@ -85,8 +85,8 @@ class Overfitting:
 class Ending:
     """Trials of one kind of generator that ended early for the same reason.
 
-    A number in the reason that differs between them stands there as the range of theirs. `moves`
-    is None in a study of one kind of generator.
+    A number in the reason that differs between them is given as a range. `moves` is None in a study
+    of one kind of generator.
     """
 
     state: str
@@ -109,17 +109,17 @@ class Summary:
     """Everything the report says in words and tables.
 
     Attributes:
-        sign: 1 where a higher score is better, -1 where a lower one is.
+        sign: 1 if a higher score is better, else -1.
         winner: see `winning_trial`.
-        best_other: the best of the other finalists, where the recommended setting is the winner.
+        best_other: the best of the other finalists, if the recommended setting is the winner.
         baseline: the guide's recommended setting.
         problem: the guide's setting that blurs.
-        as_is: the best for an unchanged train.py; None where that is no question of its own.
-        alike: the completed trials of the winner's kind of generator.
+        as_is: the best for an unchanged train.py; None in a study of one kind of generator.
+        same_kind: the completed trials of the winner's kind of generator.
         both: whether the study tries both kinds.
-        settings: names of what tells its trials apart: the five, and what the space varies beside.
+        settings: names of the settings in which its trials may differ: the five and the extras.
         objectives: of a Pareto search.
-        front: its trials that no other beats.
+        front: its trials that no other dominates.
         finals: None until the finalists are compared.
     """
 
@@ -127,17 +127,17 @@ class Summary:
     sign: int
     counts: Counter[str]
     budget: int | None
-    winner: Standing | None
-    best_other: Standing | None
-    baseline: Standing | None
-    problem: Standing | None
-    as_is: Standing | None
+    winner: TrialFacts | None
+    best_other: TrialFacts | None
+    baseline: TrialFacts | None
+    problem: TrialFacts | None
+    as_is: TrialFacts | None
     noop: float | None
     warm_start: float | None
     other_warm_start: float | None
     oracle: float | None
-    recipes: tuple[Standing, ...]
-    alike: tuple[int, ...]
+    recipes: tuple[TrialFacts, ...]
+    same_kind: tuple[int, ...]
     both: bool
     settings: tuple[str, ...]
     losses: tuple[LossCheck, ...]
@@ -162,21 +162,21 @@ def summarise(study: Study) -> Summary:
         sign=sign,
         counts=counts_of(study),
         budget=setup.budget if setup else None,
-        winner=standing(best) if best else None,
+        winner=trial_facts(best) if best else None,
         best_other=best_other(study, best),
-        baseline=standing(recommended) if recommended else None,
-        problem=standing(problem) if problem else None,
-        as_is=standing(as_is) if as_is else None,
+        baseline=trial_facts(recommended) if recommended else None,
+        problem=trial_facts(problem) if problem else None,
+        as_is=trial_facts(as_is) if as_is else None,
         noop=scores.noop if scores else None,
         warm_start=scores.warm_start if scores else None,
         other_warm_start=scores.other_warm_start if scores else None,
         oracle=scores.oracle if scores else None,
-        recipes=tuple(standing(trial) for trial in trials if TrialRecord.of(trial).recipe),
+        recipes=tuple(trial_facts(trial) for trial in trials if TrialRecord.of(trial).recipe),
         both=both,
         settings=tuple(
             dict.fromkeys([*PARAMS, *(key for one in trials for key in extras_of(one))])
         ),
-        alike=tuple(trial.number for trial in alike(study)),
+        same_kind=tuple(trial.number for trial in same_kind(study)),
         losses=loss_checks(best) if best else (),
         overfitting=overfitting(best, sign) if best else None,
         endings=endings(trials, both),
@@ -187,10 +187,10 @@ def summarise(study: Study) -> Summary:
     )
 
 
-def standing(trial: FrozenTrial) -> Standing:
-    """A trial's facts; the score only where it is final."""
+def trial_facts(trial: FrozenTrial) -> TrialFacts:
+    """A trial's facts; the score only if it is final."""
     record = TrialRecord.of(trial)
-    return Standing(
+    return TrialFacts(
         trial=trial.number,
         state=state_of(trial),
         recipe=record.recipe,
@@ -201,17 +201,17 @@ def standing(trial: FrozenTrial) -> Standing:
     )
 
 
-def best_other(study: Study, winner: FrozenTrial | None) -> Standing | None:
+def best_other(study: Study, winner: FrozenTrial | None) -> TrialFacts | None:
     finals = StudyRecord.of(study).finalists
     if not (finals and winner and TrialRecord.of(winner).recipe == RECOMMENDED):
         return None
     others = (row for row in finals.of_search if row.trial != winner.number)
     best = next(others, None)
-    return standing(trial_of_row(study, best)) if best else None
+    return trial_facts(trial_of_row(study, best)) if best else None
 
 
-def alike(study: Study) -> list[FrozenTrial]:
-    """The completed trials of the winner's kind of generator: what tells them apart is settings."""
+def same_kind(study: Study) -> list[FrozenTrial]:
+    """The completed trials of the winner's kind of generator, which differ only in settings."""
     best = winning_trial(study)
     trials = completed(study)
     if best is None or not tries_both_kinds(study):
@@ -220,8 +220,8 @@ def alike(study: Study) -> list[FrozenTrial]:
 
 
 def effects_by_kind(study: Study, sign: int, both: bool) -> tuple[KindEffects, ...]:
-    """The settings' effects on the score, for each kind of generator by itself: the scores of the
-    two lie far apart."""
+    """The settings' effects on the score, for each kind of generator separately, since the scores
+    of the two kinds are far apart."""
     done = completed(study)
     if not both:
         return (KindEffects(None, len(done), effects(done, sign)),)
@@ -248,7 +248,7 @@ def loss_checks(trial: FrozenTrial) -> tuple[LossCheck, ...]:
 
 
 def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
-    """The validation score's course over the rungs; `sign` is -1 where less is better."""
+    """How the validation score changed over the rungs; `sign` is -1 if less is better."""
     rungs = rungs_of(trial)
     if not rungs:
         return None
@@ -258,7 +258,7 @@ def overfitting(trial: FrozenTrial, sign: int) -> Overfitting | None:
 
 
 def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
-    """Trials that failed or were stopped, grouped by reason (numbers in it aside)."""
+    """Trials that failed or were stopped, grouped by reason (regardless of the numbers in it)."""
     groups: dict[tuple[str, bool | None, str], list[FrozenTrial]] = defaultdict(list)
     for trial in trials:
         if trial.state in (TrialState.FAIL, TrialState.PRUNED):
@@ -278,7 +278,7 @@ def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
 
 
 def with_ranges(reasons: Sequence[str]) -> str:
-    """Reasons that differ in their numbers alone, as one: `step 100 to 250` for steps 100, 250."""
+    """Reasons that differ only in their numbers, as one: `step 100 to 250` for steps 100, 250."""
     columns = iter(zip(*(NUMBER.findall(reason) for reason in reasons), strict=True))
 
     def spread(_: re.Match[str]) -> str:

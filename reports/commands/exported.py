@@ -1,4 +1,4 @@
-"""The commands that `best.yaml` holds for a trial, with what they need and cannot say."""
+"""The commands that `best.yaml` has for a trial, with their requirements and remarks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from reports.commands.notes import before, notes, own_pictures
 from reports.commands.program_template import program_commands
 from reports.commands.recorded_paths import data_of, mark_of_warm_start, warm_start_of
-from reports.commands.repository_options import in_its_words
+from reports.commands.repository_options import for_this_copy
 from reports.commands.train_py import (
     ADD_MODEL,
     FULL_TRAINING,
@@ -39,13 +39,13 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Exported:
-    """The commands of one trial, as a shell takes them.
+    """The commands of one trial, as shell text.
 
     Attributes:
         of_trial: repeats the trial, with its exact settings.
-        in_full: trains its settings, rounded, as long as the guide does.
-        needs: what must be there before they can run.
-        notes: what they cannot say themselves.
+        in_full: trains its settings, rounded, for as long as the guide does.
+        needs: requirements that must be met before they can run.
+        notes: how they differ from the trial, and what else to know.
     """
 
     of_trial: str
@@ -70,20 +70,20 @@ def commands_of(
         setup: how the study's trials are run and scored.
         train: the trial's training settings.
         program: the user's program that ran the trials, see `program_of`; None: train.py did.
-        repository: the copy of pix2pix that the commands are for; None: the one that ran the
-            trials, else commands that copies of all ages share.
-        folder: the study's folder as it lies now; None: where the last search had it.
+        repository: the copy of pix2pix for which to write the commands; None: the one that ran the
+            trials, else with the options that all copies share.
+        folder: the study's current folder; None: its folder in the last search.
         config_file: the best.yaml that `harness train` is to read.
-        say: the language of the needs and notes.
+        say: the texts of the needs and notes, in one language.
 
     Raises:
-        ValueError: one sentence: the copy cannot train it.
+        ValueError: the copy cannot train it; the message is one sentence.
     """
     params, data = params_of(trial), data_of(setup, folder)
     device = "cuda" if setup.device.startswith("cuda") else "cpu"  # of `cuda:0, cuda:1`
     who = RECOMMENDED if trial.number == UNTRIED else trial_name(trial.number)
     name = folder_name(f"{setup.name}-{who}")
-    short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
+    short = f"{name}-short"  # its own folder, since the full training writes to `name`
     warm_start = warm_start_of(setup, folder)
     if program:
         if repository:
@@ -113,7 +113,7 @@ def commands_of(
     stages = progressive_commands if is_progressive(trial) else full_commands
     in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
     if repository:
-        of_trial, in_full = (in_its_words(one, repository, device) for one in (of_trial, in_full))
+        of_trial, in_full = (for_this_copy(one, repository, device) for one in (of_trial, in_full))
     first = "" if repository or model_of(params, train) == "pix2pix" else f"{ADD_MODEL}\n"
     return Exported(
         first + as_lines(of_trial),
@@ -124,16 +124,16 @@ def commands_of(
 
 
 def is_progressive(trial: FrozenTrial) -> bool:
-    """Whether the trial stands for the guide's two-stage training, of which it ran the first."""
+    """Whether the trial represents the guide's two-stage training; it ran the first stage."""
     return TrialRecord.of(trial).recipe == "progressive"
 
 
 def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Config:
-    """The training settings of a full training that are not the guide's.
+    """The training settings in which a full training differs from the guide's.
 
-    They are those that the user pinned or whose value comes from the user's model, and, rounded,
-    those that the search chose. Those of a recipe are the profile's, and are left to the guide; so
-    is the network of a trial that was only given a kind of generator: of that kind the guide's.
+    These are settings that the user pinned or that come from the user's model, and, rounded, those
+    that the search chose. A recipe's are the profile's, and are left to the guide; so is the
+    network of a trial for which only the kind of generator was chosen: the guide's, of that kind.
     """
     chosen = {} if TrialRecord.of(trial).recipe else rounded(extras_of(trial))
     if KIND in trial.params:

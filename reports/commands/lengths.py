@@ -1,4 +1,4 @@
-"""How large and how long the full training of a found setting is, beside its short trial."""
+"""How large and how long the full training of a found setting is, compared with its trial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Length:
     Attributes:
         here: whether `harness train` runs it, else train.py.
         size: side of a training picture in pixels.
-        smaller: that the trial was smaller, and why; "" if it was not.
+        smaller: a sentence that the trial was smaller, and why; "" if it was not.
     """
 
     here: bool
@@ -42,11 +42,11 @@ class Length:
 def full_length(
     study: Study, trial: int | None, say: Translate, copy: bool = False
 ) -> Length | None:
-    """The full training of a trial; None where it is not known.
+    """The full training of a trial; None if it is not known.
 
     Args:
-        trial: None: the recommended setting, which the search left out.
-        copy: whether it is exported for a copy of pix2pix that was named.
+        trial: its number; None: the recommended setting, which the search left out.
+        copy: whether it is exported for a copy of pix2pix that the user named.
     """
     setup = StudyRecord.of(study).ours
     found = recommended_trial(study) if trial is None else study.get_trials(deepcopy=False)[trial]
@@ -70,7 +70,7 @@ def full_length(
 
 
 def length_of_training(study: Study, trial: int, say: Translate) -> str:
-    """What the command of a decision trains, for its readers; "" where it is not known."""
+    """A sentence about what a decision's command trains; "" if it is not known."""
     full = full_length(study, trial, say)
     if full is None:
         return ""
@@ -82,7 +82,7 @@ def length_of_training(study: Study, trial: int, say: Translate) -> str:
 def length_of_export(
     study: Study, config: Mapping[str, Any], repeat_trial: bool, copy: bool
 ) -> str:
-    """What the exported command trains, in a few sentences; "" where it is not known.
+    """What the exported command trains, in a few sentences; "" if it is not known.
 
     Args:
         config: as `best_config` makes it.

@@ -1,4 +1,4 @@
-"""The one command that a person types after a search: it trains the setting that was decided on."""
+"""The one command to run after a search, which trains the setting that was decided on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,8 @@ class Where:
     """Where a study is read from.
 
     Attributes:
-        folder: the study's, in its run folder; None: in `runs`, where commands look by default.
-        storage: the URL of its database, as it may be shown; None: the run folder's.
+        folder: the study's folder; None: in `runs`, where commands look by default.
+        storage: the URL of its database, without secrets; None: the run folder's.
     """
 
     folder: Path | None = None
@@ -48,16 +48,16 @@ def study_options(study: Study, where: Where) -> list[str]:
 
 
 def status_command(study: Study, where: Where) -> str:
-    """How a search stands; "" where the study was not made by one."""
+    """The command that shows the state of a search; "" if no search created the study."""
     if StudyRecord.of(study).ours is None:
         return ""
     return line(["harness", "status", *study_options(study, where)])
 
 
 def search_command(study: Study, where: Where) -> str:
-    """Searches on with twice as many trials, by the options of the last search.
+    """The command that searches on with twice as many trials and the last search's options.
 
-    How the search stands, where an earlier version did not record them.
+    If an earlier version did not record those, the command that shows the search's state.
     """
     record = StudyRecord.of(study)
     if record.ours is None or record.undertaken is None or record.undertaken.options is None:
@@ -70,11 +70,11 @@ def search_command(study: Study, where: Where) -> str:
 
 
 def training_command(study: Study, trial: int | None, where: Where) -> str:
-    """What trains a trial's setting: a generator that moves pixels here, any other in train.py.
+    """The command that trains a trial's setting: here if it moves pixels, else in train.py.
 
     Args:
-        trial: None where it is the recommended setting, which the search's space left out. Where
-            that cannot be exported: how the search stands.
+        trial: None if the decided setting has no trial: the recommended one, which the search's
+            space left out. If it cannot be exported, the command shows the search's state.
     """
     setup = StudyRecord.of(study).ours
     found = recommended_trial(study) if trial is None else study.get_trials(deepcopy=False)[trial]
@@ -96,10 +96,10 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
 
 
 def file_to_train(study: Study, trial: int | str, where: Where) -> tuple[str, str]:
-    """The file that has a trial's setting, and the command that writes it first.
+    """The file with a trial's setting, and a command to run first, which writes the file.
 
-    The study's best.yaml has the winner's, and then that command is "", unless somebody removed it
-    from the run folder.
+    For the winner it is the study's best.yaml, and the command is "", unless somebody removed that
+    file from the run folder.
     """
     winner = winning_trial(study)
     if winner and winner.number == trial:
@@ -123,7 +123,7 @@ def exported_file(study: Study, trial: int | str | None, where: Where) -> tuple[
 
 
 def needs_pictures(command: str) -> bool:
-    """Whether a folder of one's own pictures must be put in place of the one that it names."""
+    """Whether the user has to replace the placeholder folder in it with a folder of pictures."""
     return f" {PLACEHOLDER_DATA} " in command
 
 

@@ -1,4 +1,4 @@
-"""What exported commands need before they run, and what they cannot say themselves."""
+"""Requirements of exported commands, and remarks on how they differ from the trial."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Config = dict[str, Any]
 
 
 def own_pictures(data: Config, say: Translate) -> list[str]:
-    """What stands for the user's own folder, where the study used built-in pictures."""
+    """A remark on the placeholder for the user's folder, if the study used built-in pictures."""
     return [say("note_built_in", folder=PLACEHOLDER_DATA)] if data["folder"] is None else []
 
 
@@ -23,7 +23,7 @@ def before(
     repository: Mapping[str, Any] | None,
     say: Translate,
 ) -> list[str]:
-    """What must be there, or put in, before the commands can run."""
+    """What must exist or be filled in before the commands can run."""
     folder, needs = data["folder"], own_pictures(data, say)
     if folder is not None and Path(folder).exists() and not Path(folder, "train").is_dir():
         needs.append(say("note_layout", folder=quoted(folder)))
@@ -38,7 +38,7 @@ def before(
 def notes(
     params: Config, train: Config, data: Config, weights: str, trainer: str, say: Translate
 ) -> list[str]:
-    """What else the commands cannot say."""
+    """How the commands differ from the trial, and what else to know about them."""
     read, used = read_by_train_py(data), data["n_train"]
     found = [say("note_lengths", steps=train["steps"], epoch=steps_per_epoch(train, read))]
     if read["n_train"] > used:

@@ -1,4 +1,4 @@
-"""Command templates of the user's own training program: their placeholders, and filling them."""
+"""Command templates of the user's own training program: parse and fill in their placeholders."""
 
 from collections.abc import Mapping, Sequence
 from string import Formatter
@@ -15,14 +15,14 @@ SETTINGS = (
 
 PLACES = (
     "pairs",  # folder of the training pairs: train/*.png, A, the retouched picture, beside B
-    "n_train",  # how many they are
-    "inputs",  # folder of the retouched pictures that are to be restored: *.png
+    "n_train",  # their number
+    "inputs",  # folder of the retouched pictures to restore: *.png
     "out",  # folder that the program writes into
     "epochs",  # whole epochs that hold `steps`
     "seed",
     "device",  # cpu or cuda
     "start_G",  # checkpoint that the generator continues from
-    "start_D",  # and of the discriminator
+    "start_D",  # checkpoint that the discriminator continues from
 )
 """Placeholders for a trial's paths, seed, device and length."""
 
@@ -31,7 +31,7 @@ def named_in(text: str) -> tuple[str, ...]:
     """The placeholders of a template, such as `{lr}`; a literal brace is doubled.
 
     Raises:
-        ValueError: a brace has no partner, or what stands between two is more than a name.
+        ValueError: braces do not match, or contain more than a name.
     """
     names = []
     for _, name, form, conversion in Formatter().parse(text):
@@ -43,7 +43,7 @@ def named_in(text: str) -> tuple[str, ...]:
 
 
 def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-    """The words of a template with its placeholders filled."""
+    """The words of a template with its placeholders filled in."""
     texts = {name: as_word(value) for name, value in values.items()}
     return [word.format_map(texts) for word in words]
 

@@ -20,17 +20,18 @@ Switches = dict[str, str | None]
 """Options and their values; a switch has None."""
 
 
-def in_its_words(
+def for_this_copy(
     commands: list[Command], repository: Mapping[str, Any], device: str
 ) -> list[Command]:
-    """Commands that can be run anywhere and train in this copy, on this kind of device.
+    """`train.py` commands translated for one copy, to be run from any folder.
 
     Args:
         repository: its `folder` and `python`, the `options` of its train.py, and its `models`,
             which records of earlier versions lack.
+        device: `cpu` or `cuda`.
 
     Raises:
-        ValueError: one sentence: the copy lacks an option or a model.
+        ValueError: the copy lacks an option or a model; the message is one sentence.
     """
     translated = [["cd", repository["folder"]]]
     for command in commands:
@@ -56,12 +57,12 @@ def unattended(device: str, options: Collection[str]) -> Switches:
 
 
 def missing(required: Mapping[str, str | None], repository: Mapping[str, Any]) -> str | None:
-    """The first option or model that a copy lacks and the remedy, in one sentence; None: none."""
+    """A sentence with the first option or model that a copy lacks, and the remedy; None if none."""
     train_py = f"{repository['folder']}/train.py"
     options, models = repository["options"], repository.get("models")
     model = required.get("model")
     no_model = model in PLUGINS and models is not None and model not in models
-    unknown = next((name for name in required if spelt(name, options) is None), None)
+    unknown = next((name for name in required if name_in_copy(name, options) is None), None)
     if no_model or (model in PLUGINS and unknown is not None and "perceptual" in unknown):
         otherwise = (
             "search with --set lambda_perceptual=0"
@@ -94,12 +95,12 @@ def words_of(required: Mapping[str, str | None], options: Collection[str]) -> Co
     """Options as words of a command line, under the names that the copy has for them."""
     words: Command = []
     for name, value in required.items():
-        words.append(f"--{spelt(name, options)}")
+        words.append(f"--{name_in_copy(name, options)}")
         words += [] if value is None else [value]
     return words
 
 
-def spelt(option: str, options: Collection[str]) -> str | None:
+def name_in_copy(option: str, options: Collection[str]) -> str | None:
     """The name of an option in a copy with these options; None if it lacks the option."""
     names = (option, OLDER.get(option, option))
     return next((name for name in names if name in options), None)

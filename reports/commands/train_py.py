@@ -38,7 +38,7 @@ FULL_TRAINING: dict[str, Any] = {
     "batch_size": 1,
     "beta1": 0.5,
 }
-"""The guide's own training, at the sizes that its pictures have."""
+"""The guide's own training, at its own picture sizes."""
 
 FIRST_STAGE = {**FULL_TRAINING, "load_size": 512, "crop_size": 256}
 FIRST_STAGE_LR, SECOND_STAGE_LR = 2e-4, 1e-4
@@ -58,7 +58,7 @@ SAVE_EVERY = 100
 DIGITS = 3
 """Significant digits of the settings in a full training."""
 LINE = 90
-"""Characters of a command that stands on one line."""
+"""Length, in characters, up to which a command is written on one line."""
 
 ADD_MODEL = (
     "test -f models/pix2pix_with_perceptual_model.py || harness export --format plugin --repo ."
@@ -82,9 +82,8 @@ def harness_train(
 
     Args:
         file: the `best.yaml`.
-        data: `folder` (None: built-in pictures, for which the user's own are to be put in),
-            `direction`.
-        epochs: at the constant rate; None: as long as the guide trains, the rate falling.
+        data: `folder` (None: built-in pictures, to be replaced with the user's own), `direction`.
+        epochs: number of epochs at a constant rate; None: the guide's schedule.
     """
     command = ["harness", "train", file, "--data", data["folder"] or PLACEHOLDER_DATA]
     command += ["--direction", data["direction"], "--out", folder_name(name)]
@@ -145,7 +144,7 @@ def full_commands(
 ) -> list[Command]:
     """The found settings in the guide's own full training: 1024 px, 1000 + 1000 epochs.
 
-    `extras` are training settings that were searched too, in place of the guide's.
+    `extras` are training settings that were also searched; they replace the guide's.
     """
     train = {**FULL_TRAINING, **extras}
     return [train_command(params, train, data, folder_name(name), schedule(GUIDE_EPOCHS))]
@@ -156,7 +155,7 @@ def progressive_commands(
 ) -> list[Command]:
     """The guide's method 5: small pictures first, then full size from the first stage's weights.
 
-    `extras` are training settings of the user's, in place of the guide's.
+    `extras` are the user's training settings; they replace the guide's.
     """
     name = folder_name(name)
     first, second = f"./checkpoints/{name}_stage1", f"./checkpoints/{name}"
@@ -184,7 +183,7 @@ def train_command(
     name: str,
     schedule: Sequence[str],
 ) -> Command:
-    """One call of `train.py`; `schedule` holds the options of its length and learning rate."""
+    """One call of `train.py`; `schedule` has the options for its length and learning rate."""
     model = model_of(params, train)
     options: dict[str, Any] = {
         "dataroot": data["folder"] or PLACEHOLDER_DATA,
@@ -221,7 +220,7 @@ def train_command(
 
 
 def schedule(epochs: int) -> list[str]:
-    """The guide's schedule: `epochs` at the full learning rate, as many falling to zero."""
+    """The guide's schedule: `epochs` at the full learning rate, then as many decaying to zero."""
     return [
         *("--n_epochs", f"{epochs}", "--n_epochs_decay", f"{epochs}", "--lr_policy", "linear"),
         *("--save_epoch_freq", f"{SAVE_EVERY}"),
@@ -234,19 +233,19 @@ def read_by_train_py(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_by_harness_train(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The pairs as `harness train` reads them: all of train/ but those that it holds out."""
+    """The pairs as `harness train` reads them: all of train/ except those that it holds out."""
     n_folder = data["n_folder"]
     return {**data, "n_train": n_folder - data["n_drawn"] if n_folder else data["n_train"]}
 
 
 def steps_per_epoch(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
-    """Optimisation steps of one epoch of `train.py`; the last batch may be a small one."""
+    """Optimisation steps of one epoch of `train.py`, of which the last batch may be smaller."""
     pictures, batch = int(data["n_train"]), int(train["batch_size"])
     return math.ceil(max(1, pictures) / batch)
 
 
 def epochs_of(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
-    """The fewest whole epochs that hold a trial's steps."""
+    """The smallest number of whole epochs that has at least a trial's steps."""
     return math.ceil(int(train["steps"]) / steps_per_epoch(train, data))
 
 
@@ -275,7 +274,7 @@ def folder_name(name: str) -> str:
 def rounded(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with their numbers rounded to three significant digits.
 
-    A short trial does not tell more of them apart. A number below 1 stays below it, as beta1 must.
+    Short trials cannot distinguish more digits. A number below 1 stays below 1, as beta1 must.
     """
 
     def short(value: Any) -> Any:
@@ -294,7 +293,7 @@ def number(value: float) -> str:
 
 
 def shell(command: Command) -> str:
-    """A command as a shell takes it, one option a line unless it is short."""
+    """A command as shell text, with one option per line unless it is short."""
     words = " ".join(map(quoted, command))
     if len(words) <= LINE:
         return words
@@ -307,9 +306,9 @@ def shell(command: Command) -> str:
 
 
 def quoted(word: str) -> str:
-    """A word quoted for bash, in characters that every file and terminal can show.
+    """A word quoted for bash, in printable characters only.
 
-    A path can hold bytes that are no UTF-8, and control characters.
+    A path can contain bytes that are not UTF-8, and control characters.
     """
     if word.isprintable():
         return shlex.quote(word)

@@ -14,7 +14,7 @@ from reports.analysis.decision import decide, is_finished
 from reports.commands.exported import commands_of, is_progressive
 from reports.commands.recorded_paths import data_of, program_of
 from reports.commands.train_py import PROGRESSIVE_STAGES
-from reports.record.decided import decided
+from reports.record.decided import final_choices
 from reports.record.finalists import AsIs, Finalists
 from reports.record.names import RECOMMENDED
 from reports.record.queries import (
@@ -52,22 +52,23 @@ def best_config(
     lang: str = "en",
     by_key: bool = True,
 ) -> Config:
-    """The best trial of a study, or the one named, with all that made its number (schema 1).
+    """The best trial of a study, or the one named, with everything that determined its score.
 
-    Where the study tries both kinds of generator, `as_is` is the best that an unchanged train.py
-    can run, with a verdict of its own.
+    The result has schema 1. If the study tries both kinds of generator, `as_is` is the best that an
+    unchanged train.py can run, with its own verdict.
 
     Args:
-        repository: the copy of pix2pix that the commands are for, as `in_its_words` takes it; None:
-            the one that ran the trials, else commands that copies of all ages share.
-        folder: the study's folder as it lies now; None: where the last search had it.
+        repository: the copy of pix2pix for which to write the commands, as `for_this_copy` takes
+            it; None: the one that ran the trials, else with the options that all copies share.
+        folder: the study's current folder; None: its folder in the last search.
         config_file: where this configuration will be, for a command that reads it.
         lang: the language of its sentences.
-        by_key: the notes call the two commands by their keys here, else the first and the second.
+        by_key: whether the notes refer to the two commands by their keys, rather than as the first
+            and the second.
 
     Raises:
-        ValueError: one sentence: there is no such trial, or none with a final score, or the copy
-            cannot train it.
+        ValueError: there is no such trial, it has no final score, or the copy cannot train it; the
+            message is one sentence.
     """
     say = translator(lang)
     say = partial(
@@ -100,13 +101,13 @@ AS_IS = (
     *("trial", "recipe", "confirmed", "verdict", "params", "train", "score", "searched", "lead"),
     *("command", "full_command", "needs", "notes", "checkpoint"),
 )
-"""What best.yaml says of the best setting for an unchanged train.py; the rest is the winner's."""
+"""Keys of the section `as_is`, the best setting for an unchanged train.py."""
 
 
-def kept(checkpoint: str | None, folder: Path | None) -> str | None:
-    """A trial's weights, unless they were removed because other trials lead."""
-    gone = checkpoint is not None and folder is not None and not (folder / checkpoint).exists()
-    return None if gone else checkpoint
+def if_exists(checkpoint: str | None, folder: Path | None) -> str | None:
+    """The path of a trial's weights, unless they were removed because other trials lead."""
+    removed = checkpoint is not None and folder is not None and not (folder / checkpoint).exists()
+    return None if removed else checkpoint
 
 
 def config_of(
@@ -117,10 +118,10 @@ def config_of(
     config_file: str,
     say: Translate,
 ) -> Config:
-    """One completed trial with all that made its number."""
+    """One completed trial with everything that determined its score."""
     record, own = StudyRecord.of(study), TrialRecord.of(trial)
     setup = record.setup
-    finals, found = finals_of(study, trial)
+    finals, found = finals_for(study, trial)
     name = setup.name
     params = params_of(trial)
     train = {**setup.train.as_data(), **extras_of(trial), "warm_start": setup.warm_start}
@@ -140,14 +141,14 @@ def config_of(
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
         "score": confirmed_score(finals, trial, setup) if finals else searched_score(trial, record),
         "searched": (searched_score(trial, record) if finals and trial.number != UNTRIED else None),
-        **pareto(study, trial),
+        **pareto_section(study, trial),
         "baseline": baseline_of(finals, baseline),
         "lead": found.difference.as_data() if found and found.difference else None,
         "command": exported.of_trial,
         "full_command": exported.in_full,
         "needs": exported.needs,
         "notes": [*exported.notes, *([say("note_front")] if objectives_of(study) else [])],
-        "checkpoint": kept(weights_of(finals, trial) if finals else own.checkpoint, folder),
+        "checkpoint": if_exists(weights_of(finals, trial) if finals else own.checkpoint, folder),
         "provenance": {
             "data_digest": data.digest,
             "data": data_of(setup, folder)["folder"] or data.source,
@@ -170,17 +171,19 @@ def config_of(
     }
 
 
-def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Finalists | AsIs | None]:
-    """What the finalists showed, and what concerns this trial; None, None if nothing does.
+def finals_for(
+    study: Study, trial: FrozenTrial
+) -> tuple[Finalists | None, Finalists | AsIs | None]:
+    """The finalists' result, and the part of it that concerns this trial; None for both if none.
 
     It concerns the winner, the best that an unchanged train.py can run, and the recommended setting
     where only they tried it.
     """
     finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
-    found = finals and decided(finals, sign_of(study), is_pareto(study))
+    found = finals and final_choices(finals, sign_of(study), is_pareto(study))
     if finals and winner and trial.number == winner.number:
-        return finals, finals if not found or found[0].everyone else finals.as_is
+        return finals, finals if not found or found[0].of_all else finals.as_is
     if finals and finals.as_is and as_is and trial.number == as_is.number:
         return finals, finals.as_is
     if finals and trial.number == UNTRIED:
@@ -189,7 +192,7 @@ def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Final
 
 
 def weights_of(finals: Finalists, trial: FrozenTrial) -> str | None:
-    """A finalist's weights; an earlier version noted those of the first ones beside them."""
+    """A finalist's weights, which earlier versions recorded for the first ones only, elsewhere."""
     rows = finals.of_search
     own = next(row for row in finals.rows if number_of(row) == trial.number)
     if own.checkpoint or own is rows[0]:
@@ -199,7 +202,7 @@ def weights_of(finals: Finalists, trial: FrozenTrial) -> str | None:
 
 
 def confirmed_score(finals: Finalists, trial: FrozenTrial, setup: StudySetup) -> Config:
-    """A finalist's score over its repeats, on the pairs held out from the search."""
+    """A finalist's mean score over its repeats, on the pairs held out from the search."""
     own = next(row for row in finals.rows if number_of(row) == trial.number)
     return {
         "mean": own.mean,
@@ -213,8 +216,8 @@ def confirmed_score(finals: Finalists, trial: FrozenTrial, setup: StudySetup) ->
     }
 
 
-def pareto(study: Study, trial: FrozenTrial) -> Config:
-    """What a Pareto search weighed, and whether the trial is of its front."""
+def pareto_section(study: Study, trial: FrozenTrial) -> Config:
+    """The trial's values in a Pareto search, and the front; empty for any other search."""
     names = objectives_of(study)
     if not names:
         return {}
@@ -224,7 +227,7 @@ def pareto(study: Study, trial: FrozenTrial) -> Config:
 
 
 def searched_score(trial: FrozenTrial, record: StudyRecord) -> Config:
-    """A trial's own score, of one short run on the validation pairs."""
+    """A trial's own score, from one short run, on the validation pairs."""
     setup, scores = record.setup, record.baseline
     return {
         "mean": score_of(trial),
@@ -240,7 +243,7 @@ def searched_score(trial: FrozenTrial, record: StudyRecord) -> Config:
 
 
 def baseline_of(finals: Finalists | None, trial: FrozenTrial | None) -> Config | None:
-    """The guide's recommended setting as the finalists' runs showed it, else in its one run."""
+    """The score of the guide's recommended setting: of its finalist's runs, else of its one run."""
     if finals:
         own = finals.row(finals.baseline)
         return {"recipe": own.name, "mean": own.mean, "ci95": own.ci95}
@@ -251,7 +254,7 @@ def chosen_trial(study: Study, number: Named) -> FrozenTrial:
     """The trial to export.
 
     Raises:
-        ValueError: there is none; the sentence says why.
+        ValueError: there is none; the message says why in one sentence.
     """
     setup = StudyRecord.of(study).ours
     if setup is None:
@@ -291,7 +294,7 @@ def chosen_trial(study: Study, number: Named) -> FrozenTrial:
 
 
 def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
-    """What one run each allows to conclude; `sign` is -1 where less is better."""
+    """The conclusion that single runs allow; `sign` is -1 if less is better."""
     if baseline is None:
         return "not compared: the study has no completed trial of the guide's recommended recipe"
     if baseline.number == trial.number:
@@ -305,7 +308,7 @@ def verdict(trial: FrozenTrial, baseline: FrozenTrial | None, sign: int) -> str:
 
 
 class BlockDumper(yaml.SafeDumper):
-    """The safe dumper; texts of several lines stand as they are, short lists on one line."""
+    """The safe dumper, with multi-line texts as literal blocks and short lists on one line."""
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         style = "|" if "\n" in text else None
@@ -331,7 +334,7 @@ def as_command(config: Config, repeat_trial: bool = False) -> str:
 
 
 def as_script(config: Config) -> str:
-    """A shell script of the full training with the found settings, and what to know before it."""
+    """A shell script of the full training with the settings found, with remarks as comments."""
     trial = "recommended" if config["trial"] is None else f"trial {config['trial']}"
     head = f"Study {config['study']}, {trial}: {config['verdict']}."
     texts = [head, *config["needs"], *config["notes"]]

@@ -9,8 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from reports.record.names import PARAMS
 from reports.record.queries import (
-    breaking,
     extras_of,
+    guard_violators,
     objectives_of,
     params_of,
     rungs_of,
@@ -26,18 +26,18 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def trials_frame(study: Study) -> pd.DataFrame:
-    """One row a trial, by number.
+    """One row per trial, by number.
 
     Columns: `trial`, `state`, `recipe`, `score` (completed trials only), `last_value` (the value
-    at the last rung, also of a pruned trial), `step` (of that rung), the five settings, those that
-    the space varies beside them, `feasible` (whether a completed trial may win), `seconds`, one
-    column a component, `reason`, `seed`, `mlflow_run` (empty for a trial that ended before MLflow
-    had its run). A Pareto search has a column more for each of its objectives, by name, and
-    `front`: whether no other trial beats it in all of them.
+    at the last rung, also of a pruned trial), `step` (of that rung), the five settings, the others
+    that the space varies, `feasible` (whether a completed trial can win), `seconds`, one column per
+    component, `reason`, `seed`, `mlflow_run` (empty for a trial that ended before MLflow had its
+    run). A Pareto search also has one column per objective, by name, and `front`: whether no other
+    trial dominates it.
     """
     objectives = objectives_of(study)
     rows = [row_of(trial, objectives) for trial in trials_of(study)]
-    broken = breaking(study)
+    broken = guard_violators(study)
     for head, _, _ in rows:
         head["feasible"] = None if head["score"] is None else head["trial"] not in broken
     if objectives:
@@ -61,8 +61,8 @@ def trials_frame(study: Study) -> pd.DataFrame:
 def row_of(
     trial: FrozenTrial, objectives: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """A trial's row in three parts: its head, its components, its tail."""
-    noted = TrialRecord.of(trial)
+    """A trial's row in three parts: the columns before its components, those, and the rest."""
+    record = TrialRecord.of(trial)
     done = trial.state == TrialState.COMPLETE
     rungs = rungs_of(trial)
     step = max(rungs, default=None)
@@ -70,28 +70,29 @@ def row_of(
     head = {
         "trial": trial.number,
         "state": state_of(trial),
-        "recipe": noted.recipe,
+        "recipe": record.recipe,
         "score": score_of(trial) if done else None,
         **dict(zip(objectives, trial.values if done else (), strict=False)),
         "last_value": None if step is None else rungs[step],
         "step": step,
         **{name: params.get(name) for name in PARAMS},
         **extras_of(trial),
-        "seconds": noted.seconds,
+        "seconds": record.seconds,
     }
-    tail = {"reason": noted.reason or None, "seed": noted.seed, "mlflow_run": noted.mlflow_run}
-    parts = {key: part for key, part in noted.components.items() if key not in head}
+    tail = {"reason": record.reason or None, "seed": record.seed, "mlflow_run": record.mlflow_run}
+    parts = {key: part for key, part in record.components.items() if key not in head}
     return head, parts, tail
 
 
 def as_csv(frame: pd.DataFrame) -> str:
     """The table as CSV, an empty cell where there is no value, and none a formula."""
-    cells = frame.astype(object)  # pandas 2 would write whole numbers beside gaps as 400.0
+    cells = frame.astype(object)  # pandas 2 would write integers in columns with gaps as 400.0
     return cells.map(plain_cell).to_csv(index=False, lineterminator="\n")
 
 
 def plain_cell(value: object) -> object:
-    """A value for CSV: text that could be taken for a formula gets an apostrophe before it."""
+    """A value for CSV; text that a spreadsheet would read as a formula is prefixed with an
+    apostrophe."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
@@ -102,7 +103,7 @@ def as_json(frame: pd.DataFrame) -> str:
 
 
 def as_markdown(frame: pd.DataFrame) -> str:
-    """The columns that a person reads, as a Markdown table: without the components."""
+    """The most readable columns as a Markdown table, without the components."""
     columns = list(frame.columns)
     head = columns[: columns.index("seconds") + 1]
     unread = {"last_value", "step", *(["feasible"] if frame["feasible"].all() else [])}
@@ -113,7 +114,7 @@ def as_markdown(frame: pd.DataFrame) -> str:
 
 
 def cell(value: object) -> str:
-    """One value of a Markdown table: nothing in it can end the cell or the line."""
+    """One value of a Markdown table, escaped so that it cannot end its cell or line."""
     if value is None or value is pd.NA or value != value:
         return ""
     if isinstance(value, float):

@@ -1,7 +1,7 @@
 """Elements of the figures, as plain plotly data: `{"data": [...], "layout": {...}}`.
 
-A colour is a role (accent, good, muted, warn, band, ink): the page replaces it by that of its
-theme, light or dark. Texts are escaped here, since plotly interprets some HTML.
+A colour is a role (accent, good, muted, warn, band, ink), which the page replaces with the colour
+of its theme, light or dark. Texts are escaped here, since plotly interprets some HTML.
 """
 
 import html

@@ -1,4 +1,4 @@
-"""Every figure of the report: the search's course and front, the winner's training."""
+"""Every figure of the report: the search's history and front, the winner's training."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from reports.texts.translations import Translate
 def all_figures(
     frame: pd.DataFrame, summary: Summary, rungs: Sequence[RungRecord], say: Translate
 ) -> dict[str, Figure]:
-    """Every figure that the study has data for, by name; a single point makes none."""
+    """Every figure for which the study has data, by name; a single point is not drawn."""
     done = frame[frame["score"].notna()]
     figures: dict[str, Figure] = {}
     if len(done) + len(stopped_in(frame)) > 1:
         figures["history"] = history(frame, summary, say)
-    alike = done[done["trial"].isin(summary.alike)]
+    alike = done[done["trial"].isin(summary.same_kind)]
     for name in summary.settings:
         if alike[name].nunique() > 1:
             figures[f"slice-{name}"] = slice_of(alike, name, summary, say)
@@ -80,7 +80,7 @@ def stopped_in(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def front(done: pd.DataFrame, summary: Summary, say: Translate) -> Figure:
-    """Completed trials by two objectives; those that no other beats in both are marked."""
+    """Completed trials by two objectives, with the Pareto front marked."""
     one, other = summary.objectives
     ahead = done[done["front"]].sort_values(one)
     data = [

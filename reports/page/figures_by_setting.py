@@ -13,7 +13,7 @@ from reports.texts.numbers import short
 from reports.texts.translations import Translate
 
 SHADES = 8
-"""Lines of the parallel coordinates are grouped by score into so many shades."""
+"""Number of shades into which the lines of the parallel coordinates are grouped by score."""
 LABEL = {"showarrow": False, "font": {"size": 11}}
 LOG_SCALE = ("lambda_L1", "lr")
 
@@ -39,11 +39,11 @@ BANDS = {
         Band(1.8e-4, 2.2e-4, "fast"),
     ),
 }
-"""The guide names single learning rates: each is drawn as a range of a tenth to either side."""
+"""The guide names single learning rates; each is drawn as a range of 10 % to either side."""
 
 
 def slice_of(done: pd.DataFrame, name: str, summary: Summary, say: Translate) -> Figure:
-    """Score by one setting, with the guide's bands behind and the winner marked.
+    """Score by one setting, with the guide's bands in the background and the winner marked.
 
     Trials that do not have a conditional setting are left out.
     """
@@ -86,7 +86,7 @@ def slice_axis(done: pd.DataFrame, name: str) -> dict[str, Any]:
 
 
 def visible_bands(done: pd.DataFrame, name: str) -> list[Band]:
-    """The guide's bands as far as they reach into the values that were tried."""
+    """The guide's bands, clipped to the range of the values that were tried."""
     if name not in BANDS:
         return []
     low, high = float(done[name].min()), float(done[name].max())
@@ -98,15 +98,15 @@ def visible_bands(done: pd.DataFrame, name: str) -> list[Band]:
 
 
 def middle(low: float, high: float, name: str) -> float:
-    """The place of a band's word: plotly expects the exponent on a logarithmic axis."""
+    """The position of a band's label: plotly expects the exponent on a logarithmic axis."""
     return math.log10(low * high) / 2 if name in LOG_SCALE else (low + high) / 2
 
 
 def parallel(done: pd.DataFrame, sign: int, say: Translate) -> Figure:
-    """Every completed trial as a line over its settings to its score, the better the bolder.
+    """Every completed trial as a line across its settings to its score, the better the bolder.
 
     Args:
-        sign: 1 where a higher score is better, -1 where a lower one is.
+        sign: 1 if a higher score is better, else -1.
     """
     columns = [*PARAMS, "score"]
     scales = [scale(done[name], name in LOG_SCALE) for name in columns]
@@ -150,7 +150,7 @@ def parallel(done: pd.DataFrame, sign: int, say: Translate) -> Figure:
 def scale(
     values: "pd.Series[Any]", log: bool
 ) -> tuple[Callable[[Any], float], list[tuple[float, str]]]:
-    """How a column's values lie between 0 and 1, and the labels along the way."""
+    """A function that maps a column's values to 0..1, and the axis labels with their positions."""
     if not pd.api.types.is_numeric_dtype(values):
         kinds = sorted({str(value) for value in values})
         at = {kind: i / (len(kinds) - 1) if len(kinds) > 1 else 0.5 for i, kind in enumerate(kinds)}

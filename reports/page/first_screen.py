@@ -1,7 +1,7 @@
-"""The report's first screen beside the decision: progress, remarks, scores, names of settings."""
+"""The report's first screen besides the decision: progress, remarks, scores, settings' names."""
 
 from reports.analysis.decision import Decision
-from reports.analysis.summary import Standing, Summary
+from reports.analysis.summary import Summary, TrialFacts
 from reports.page.dot_chart import Dot, Dots, dots
 from reports.record.finalists import FinalistRow
 from reports.record.names import BLURRING, RECOMMENDED, trial_name
@@ -20,7 +20,7 @@ NAMED = {
 def progress(summary: Summary, say: Translate) -> str:
     """The trials by state: `23 completed, 12 stopped early of 50 trials`.
 
-    Not those that wait: a small budget leaves recipes over.
+    Waiting trials are left out, since a small budget does not run all recipes.
     """
     counts = [
         say("progress", count=count, state=say(f"state_{state}"))
@@ -36,10 +36,10 @@ def progress(summary: Summary, say: Translate) -> str:
 
 
 def remarks(summary: Summary, built_in: bool = False) -> list[str]:
-    """Keys of the texts that a reader must know beside the decision.
+    """Keys of the texts that a reader must know besides the decision.
 
     Args:
-        built_in: whether the search used built-in pictures in place of the user's.
+        built_in: whether the search used built-in pictures instead of the user's.
     """
     found = ["so_far"] if summary.counts["running"] else []
     if summary.winner is None and (summary.counts["failed"] or summary.counts["pruned"]):
@@ -50,20 +50,20 @@ def remarks(summary: Summary, built_in: bool = False) -> list[str]:
 
 
 def setting_name(name: str | None, say: Translate) -> str:
-    """A recipe or a finalist as a reader knows it."""
+    """The name of a recipe or a finalist, in words."""
     return say(NAMED[name]) if name in NAMED else name or ""
 
 
-def name_of(one: Standing, summary: Summary, decision: Decision, say: Translate) -> str:
-    """A trial as a reader knows it: its part in the study, and its recipe or number."""
+def name_of(one: TrialFacts, summary: Summary, decision: Decision, say: Translate) -> str:
+    """The name of a trial, in words: its role in the study, and its recipe or number."""
     own = setting_name(one.recipe or trial_name(one.trial), say)
     if one == summary.winner and decision.verb != "keep":
-        part = say("winner" if decision.verb in ("use", "choose") else "leader")
-        return f"{part}: {own}"
+        role = say("winner" if decision.verb in ("use", "choose") else "leader")
+        return f"{role}: {own}"
     return say("as_is_short") + f": {own}" if one == summary.as_is else own
 
 
-def chief_of(summary: Summary) -> list[Standing]:
+def first_row_of(summary: Summary) -> list[TrialFacts]:
     """The trials of the first screen, the winner first, each once."""
     candidates = (
         summary.winner,
@@ -79,7 +79,7 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
     """The scores of the first screen: the finalists' means, or else those of single runs.
 
     The line is the score of the picture returned unchanged, on the same pictures. The decided
-    setting is marked. A number that nothing compares with makes no chart.
+    setting is marked. A single number with nothing to compare it with is not drawn.
     """
     if summary.finals is not None:
         rows = [
@@ -88,7 +88,7 @@ def scores(summary: Summary, decision: Decision, say: Translate) -> Dots:
         return dots(rows, summary.finals.noop, number)
     rows = [
         Dot(name_of(one, summary, decision, say), one.score, chosen=one.trial == decision.trial)
-        for one in chief_of(summary)
+        for one in first_row_of(summary)
         if one.score is not None
     ]
     if rows and summary.warm_start is not None:

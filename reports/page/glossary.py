@@ -1,4 +1,4 @@
-"""The report's words: what leads to their entries in the glossary, and the guide in short."""
+"""The report's glossary: links from the texts to its entries, and the guide's settings."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -27,14 +27,14 @@ FOUND = (
     *("diverged", "validation", "held_out", "kinds", "warm_start", "unchanged", "oracle"),
     *("finalist", "interval", "LPIPS"),
 )
-"""Words that a newcomer may meet without their meaning: `find_...` are how the texts write them."""
+"""Terms whose first mention becomes a link: the texts `find_...` are patterns that match them."""
 
 
 def word_links(words: Sequence[str], say: Translate) -> Callable[[str], Markup]:
-    """A function that makes HTML of a text: the first mention of each word is a link to its entry.
+    """A function that turns a text into HTML, in which the first mention of each term is a link.
 
     Args:
-        words: those that the page's glossary has.
+        words: keys of the terms in the page's glossary.
     """
     named = (f"(?P<{word}>{say(f'find_{word}')})" for word in FOUND if word in words)
     pattern = re.compile("|".join(named), re.IGNORECASE)

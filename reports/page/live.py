@@ -1,4 +1,4 @@
-"""What the report of a search that runs says of it, beside everything else."""
+"""What the report of a running search shows in addition to an ordinary report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ class RunningTrial:
     """A trial that is being trained.
 
     Attributes:
-        step: of its last score; 0 before the first.
-        score: None before the first.
+        step: the step of its last score; 0 before the first.
+        steps: its total number of steps.
+        score: its last score; None before the first.
     """
 
     name: str
@@ -23,16 +24,16 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class Live:
-    """How far a search is.
+    """The progress of a search.
 
     Attributes:
         done: trials of the budget that have ended.
         left: the remaining time in words; "" if it is not known.
-        preparing: what is being made before the first trial, as `StudySetup.warm_start` has it: the
-            `shared` warm start, that of the user's model (`init-from`), or `none`; "": it is made.
-        running: by number.
-        written: when, in seconds since the epoch.
-        interval: seconds after which the page loads itself again.
+        preparing: what is being prepared before the first trial, as in `StudySetup.warm_start`: the
+            `shared` warm start, that of the user's model (`init-from`), or `none`; "" once done.
+        running: the running trials, by number.
+        written: time at which the page was written, in seconds since the epoch.
+        interval: seconds after which the page reloads itself.
     """
 
     done: int

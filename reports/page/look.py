@@ -16,10 +16,10 @@ from reports.record.names import trial_name
 def page(
     study: Study, pictures: Mapping[int, tuple[Cut, ...]], pairs: Sequence[Pair], begin: int = 0
 ) -> str:
-    """The page's HTML: the crops in the order of their pairs, and no trial's number or score.
+    """The page's HTML, which has the pairs of crops but no trial's number or score.
 
     Args:
-        begin: the place of the first pair to show; the number of pairs where all are judged.
+        begin: index of the first pair to show; the number of pairs if all have been judged.
     """
     crops: dict[str, int] = {}
 
@@ -44,9 +44,9 @@ def restored(pictures: Mapping[int, tuple[Cut, ...]], trial: int, picture: int) 
 
 
 def crops(study: Study, panels: Path) -> dict[int, tuple[Cut, ...]]:
-    """Trial -> its validation pictures around the retouched region, of the trials to judge.
+    """The validation pictures around the retouched region, by trial, of the trials to judge.
 
-    Trials without a panel, or with one of other pictures than most, are left out.
+    A trial is left out if it has no panel, or one whose pictures differ in size from most others'.
     """
     names = {trial: trial_name(trial) for trial in judged_trials(study)}
     found = {

@@ -1,4 +1,4 @@
-"""What blind judgements say of the score, as a sentence and a table of the settings."""
+"""How blind judgements agree with the score, as a sentence and a table of the settings."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord
 from reports.texts.translations import Translate, translator
 
-FEWEST = 5
-"""Decided pairs from which an interval is given."""
+MIN_FOR_INTERVAL = 5
+"""Minimum number of decided pairs for which an interval is given."""
 
 
 def result(study: Study, lang: str = "en") -> str:
@@ -36,7 +36,7 @@ def agreement_sentence(found: Agreement, say: Translate) -> str:
     sentences = []
     if found.decided:
         agree = say(
-            "eyes_few" if found.decided < FEWEST else "eyes_agree",
+            "eyes_few" if found.decided < MIN_FOR_INTERVAL else "eyes_agree",
             agreed=found.agreed,
             decided=found.decided,
             share=f"{found.agreed / found.decided:.0%}",
@@ -50,7 +50,7 @@ def agreement_sentence(found: Agreement, say: Translate) -> str:
 
 
 def preferences(study: Study, found: Agreement, say: Translate) -> list[dict[str, Any]]:
-    """A row a setting: its name, how often it was chosen, and its score in the search."""
+    """One row per setting: its name, how often it was chosen, and its score in the search."""
     trials = study.get_trials(deepcopy=False)
     finals = StudyRecord.of(study).finalists
     rows = []

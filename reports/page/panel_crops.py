@@ -1,9 +1,9 @@
-"""Pictures of the retouched boundary, cut from the panels that the trials left behind.
+"""Pictures of the retouched boundary, cropped from the panels that trials write.
 
-A panel is a PNG with a heading and one row a validation picture: retouched | restored | original |
-original with the scored region outlined. Its cells are square with a small gap between them. Its
-text `regions` has the box around the scored region of each row; panels of earlier versions lack
-it, and are shown whole.
+A panel is a PNG with a heading and one row per validation picture: retouched | restored | original
+| original with the scored region outlined. Its cells are square with a small gap between them. Its
+text chunk `regions` has the box around each row's scored region; panels of earlier versions lack
+it, and are shown uncropped.
 """
 
 import base64
@@ -26,13 +26,13 @@ COLUMNS = 4
 REGIONS = TypeAdapter(list[Box])
 MARGIN = 0.03
 """How much is shown around the scored region, as a fraction of the picture's side."""
-LONGEST = 1.6
-"""A view's longer side is at most so many times the shorter one."""
-MOST_ROWS = 4
-MOST_BYTES = 4_000_000
-"""Further pictures are left out of a page once it has so many bytes of them."""
+MAX_ASPECT = 1.6
+"""Maximum ratio of a view's longer side to its shorter one."""
+MAX_ROWS = 4
+MAX_BYTES = 4_000_000
+"""Size of a page's pictures, in bytes, above which further ones are left out."""
 CLOSE = 0.375
-"""The side of a close-up, as a part of the picture's."""
+"""Side of a close-up, as a fraction of the picture's."""
 
 
 class Row(NamedTuple):
@@ -46,9 +46,11 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Cut:
-    """The same part of one validation picture in all its versions, as data URIs of one size.
+    """The same crop of one validation picture in all its versions, as data URIs of equal size.
 
-    `restored` has the names of those trials that left a panel. `width` and `height` in pixels.
+    Attributes:
+        restored: by name, of the trials that have a panel.
+        width, height: in pixels.
     """
 
     retouched: str
@@ -59,36 +61,36 @@ class Cut:
 
 
 def boundaries(panels: Mapping[str, Path], further: Collection[str]) -> tuple[Cut, ...]:
-    """The pictures of several trials' panels, cut to the scored region and its surroundings.
+    """The pictures of several trials' panels, cropped to the scored region and its surroundings.
 
     Args:
-        panels: by the name of the trial; one that is missing or is not shaped as a panel is left
-            out.
-        further: the names that are shown in more than the first picture.
+        panels: files by the name of the trial; one that is missing or does not have the shape of a
+            panel is left out.
+        further: names of the trials that are also in the pictures after the first.
 
     Returns:
-        The first picture, and of the others as many as a page should hold; () without any panel.
+        The first picture, and as many others as a page should have; empty without any panel.
     """
     found: list[Cut] = []
     sheets = sheets_of(panels)
-    for place in range(min(MOST_ROWS, max(map(len, sheets.values()), default=0))):
+    for place in range(min(MAX_ROWS, max(map(len, sheets.values()), default=0))):
         own = {name: rows for name, rows in sheets.items() if not place or name in further}
         made = cut(own, place, lambda row: surroundings(row.region, row.original.width))
         if made is None:
             break
         found.append(made)
-        if sum(map(weight, found)) > MOST_BYTES:
+        if sum(map(weight, found)) > MAX_BYTES:
             return tuple(found[: max(1, len(found) - 1)])
     return tuple(found)
 
 
 def close_up(panels: Mapping[str, Path]) -> Cut | None:
-    """A square of the first picture where retouching changed most, of every trial with a panel."""
+    """The square of the first picture where retouching changed most, per trial with a panel."""
     return cut(sheets_of(panels), 0, most_changed)
 
 
 def sheets_of(panels: Mapping[str, Path]) -> dict[str, list[Row]]:
-    """The rows of every panel that is one."""
+    """The rows of every valid panel."""
     found = {name: rows_of(panel) for name, panel in panels.items()}
     return {name: rows for name, rows in found.items() if rows}
 
@@ -98,11 +100,12 @@ def cut(
     place: int,
     choose: Callable[[Row], Box],
 ) -> Cut | None:
-    """The same rectangle of one row of every panel; None where none has that row."""
+    """The same rectangle of one row of every panel; None if no panel has that row."""
     rows = {name: sheet[place] for name, sheet in sheets.items() if place < len(sheet)}
     if not rows:
         return None
-    first = min(rows.values(), key=lambda row: area(row.region))  # whole where it is not recorded
+    # Rows of earlier versions' panels have the whole picture as their region.
+    first = min(rows.values(), key=lambda row: area(row.region))
     box = choose(first)
     return Cut(
         retouched=data_uri(first.retouched.crop(box)),
@@ -136,12 +139,12 @@ def most_changed(row: Row) -> Box:
 
 
 def rows_of(panel: Path) -> list[Row]:
-    """A panel's rows; none where it is missing or otherwise shaped."""
+    """A panel's rows; empty if it is missing, damaged or of another shape."""
     try:
         with Image.open(panel, formats=("PNG",)) as file:
             sheet = file.convert("RGB")
             regions = REGIONS.validate_json(file.info.get("regions", "[]"))
-    except (OSError, SyntaxError, ValueError):  # Pillow says the second of some damaged files
+    except (OSError, SyntaxError, ValueError):  # Pillow raises SyntaxError for some damaged files
         return []
     step, odd = divmod(sheet.width + GAP, COLUMNS)
     count, over = divmod(sheet.height - HEADING + GAP, step) if step > GAP else (0, 1)
@@ -162,11 +165,11 @@ def area(box: Box) -> int:
 
 
 def surroundings(region: Box, side: int) -> Box:
-    """A region with a margin, not much longer than wide, within a picture."""
+    """A region with a margin, of limited aspect ratio, inside a picture."""
     left, top, right, bottom = (clamp(at, side) for at in region)
     margin = round(MARGIN * side)
     wide, high = (min(side, max(1, at) + 2 * margin) for at in (right - left, bottom - top))
-    width, height = max(wide, round(high / LONGEST)), max(high, round(wide / LONGEST))
+    width, height = max(wide, round(high / MAX_ASPECT)), max(high, round(wide / MAX_ASPECT))
     left = clamp((left + right - width) // 2, side - width)
     top = clamp((top + bottom - height) // 2, side - height)
     return (left, top, left + width, top + height)
@@ -177,7 +180,7 @@ def clamp(value: int, most: int) -> int:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """A picture without loss, to be written into a page."""
+    """A picture as a lossless data URI."""
     file = io.BytesIO()
     picture.save(file, "WEBP", lossless=True, quality=60, method=1)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

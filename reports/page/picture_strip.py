@@ -1,11 +1,11 @@
-"""The strip of the report's first screen: one crop as every notable setting restores it."""
+"""The strip on the report's first screen: one crop as every notable setting restores it."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 from reports.analysis.decision import Decision
-from reports.analysis.summary import Standing, Summary
-from reports.page.first_screen import chief_of, name_of
+from reports.analysis.summary import Summary, TrialFacts
+from reports.page.first_screen import first_row_of, name_of
 from reports.page.panel_crops import Cut, boundaries, close_up
 from reports.record.names import OTHER_WARM_START, WARM_START, trial_name
 from reports.texts.numbers import number
@@ -26,9 +26,9 @@ class Cell(NamedTuple):
     """A view in the strip.
 
     Attributes:
-        score: "" where it has none.
-        chosen: the decided setting, which is marked.
-        chief: one of the first row.
+        score: its score as text; "" if it has none.
+        chosen: whether it is the decided setting, which is marked.
+        chief: whether it is in the first row.
     """
 
     view: View
@@ -55,15 +55,15 @@ class Shown(NamedTuple):
 def shown_pictures(
     summary: Summary, decision: Decision, panels: Path | None, say: Translate, blur: bool
 ) -> Shown:
-    """The pictures of the settings and the warm start, as far as their panels are there.
+    """The pictures of the settings and the warm start, as far as their panels exist.
 
-    Each has the score of the run that made it, a mean over the validation pictures: the finalists
-    leave no pictures, and are scored on others.
+    Each has the score of the run that made it, a mean over the validation pictures. (Finalists'
+    runs keep no pictures, and are scored on others.)
 
     Args:
-        blur: the objective is our own, of which the original itself has 1.
+        blur: whether the objective is boundary_sharpness, for which the original itself scores 1.
     """
-    settings, chief = notable(summary), [trial_name(one.trial) for one in chief_of(summary)]
+    settings, chief = notable(summary), [trial_name(one.trial) for one in first_row_of(summary)]
     if panels is None or not settings:
         return Shown()
     starts = warm_starts(summary, say)
@@ -93,7 +93,7 @@ def shown_pictures(
 
 
 def warm_starts(summary: Summary, say: Translate) -> dict[str, tuple[str, float | None]]:
-    """Name and score of what the trials of each kind of generator continued from, by its panel."""
+    """Name and score of the warm start of each kind of generator, by the name of its panel."""
     scores = {
         WARM_START: (say("warm_start_short"), summary.warm_start),
         OTHER_WARM_START: (say("warm_start_moves_short"), summary.other_warm_start),
@@ -110,9 +110,9 @@ def views_of(cut: Cut, names: dict[str, str], say: Translate) -> tuple[View, ...
     )
 
 
-def notable(summary: Summary) -> list[Standing]:
-    """What a winner is compared with, the guide's other recipes, and last the winner."""
-    chief = chief_of(summary)
+def notable(summary: Summary) -> list[TrialFacts]:
+    """The settings that the winner is compared with, the other recipes, and last the winner."""
+    chief = first_row_of(summary)
     known = {one.trial for one in chief}
     others = [one for one in summary.recipes if one.trial not in known and one.score is not None]
     return [*chief[:0:-1], *others, *chief[:1]]

@@ -1,4 +1,4 @@
-"""Fills in the Jinja templates of `templates/`: everything that they print is escaped."""
+"""Render the Jinja templates of `templates/`, which escape everything that they print."""
 
 import json
 from functools import cache
@@ -9,7 +9,7 @@ from reports.texts.numbers import UNIT, number, signed, unsigned, value
 
 
 def template(name: str) -> Template:
-    """A template by its file name; one that names an unknown variable fails when it is rendered."""
+    """A template by its file name. Rendering fails if it uses an undefined variable."""
     return environment().get_template(name)
 
 
@@ -38,6 +38,6 @@ def unbroken(text: str) -> str:
 
 
 def script_json(data: object) -> str:
-    """JSON that stands safely inside a script element."""
+    """JSON that is safe inside a script element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing beside it."""
+"""The report as one self-contained HTML file."""
 
 from collections.abc import Hashable
 from functools import partial
@@ -32,11 +32,11 @@ from reports.texts.numbers import signed, value
 from reports.texts.recorded import recorded
 from reports.texts.translations import Translate, glossary_words, translator
 
-UNUSED = {
+UNUSED_SETTINGS = {
     "none": ("warm_start_steps", "warm_discriminator_steps", "warm_start_lr_warp"),
     "init-from": ("warm_start_steps", "warm_start_lr_warp"),
 }
-"""Training settings that concern no trial, by what trials begin with."""
+"""Training settings that have no effect, by what trials continue from."""
 
 
 def write_report(
@@ -51,12 +51,12 @@ def write_report(
 
     Args:
         study: its record, as `harness.read_study` returns it.
-        file: where to; replaced in one go.
+        file: the file to write; it is replaced atomically.
         lang: `en` or `ko`.
-        panels: the folder `panels` in that of the study (`SearchOutcome.paths.panels`); None: no
+        panels: the folder `panels` in the study's folder (`SearchOutcome.paths.panels`); None: no
             pictures.
-        storage: the URL of the study's database, as it may be shown; None: the run folder's.
-        live: how far a search is that runs; the page then loads itself again.
+        storage: the URL of the study's database, without secrets; None: the run folder's.
+        live: progress of a running search, for which the page reloads itself; None: no search runs.
 
     Raises:
         ValueError: there is no such language.
@@ -146,19 +146,19 @@ def unbroken_texts(lang: str) -> Translate:
 
 
 def commands_on_page(study: Study, trial: int, where: Where, lang: str) -> dict[str, Any]:
-    """A trial's two commands and their remarks, from wherever the page's own commands are run."""
-    file, written_first = file_to_train(study, trial, where)
+    """A trial's two commands and their remarks, to be run where the page's own commands are."""
+    file, export_command = file_to_train(study, trial, where)
     config = best_config(
         study, trial, folder=where.folder, config_file=file, lang=lang, by_key=False
     )
     for key in ("command", "full_command"):
-        if written_first and config[key].startswith("harness train"):
-            config[key] = f"{written_first}\n{config[key]}"
+        if export_command and config[key].startswith("harness train"):
+            config[key] = f"{export_command}\n{config[key]}"
     return config
 
 
 def effect_dots(kind: KindEffects, say: Translate) -> Dots:
-    """What each setting does in one kind of generator, as far as the trials tell."""
+    """The effect of each setting in one kind of generator, as far as the trials can tell."""
     rows = [
         Dot(
             f"{one.claim}: {one.span}" if one.span else say(f"claim_{one.claim}"),
@@ -174,13 +174,13 @@ def effect_dots(kind: KindEffects, say: Translate) -> Dots:
 
 
 def table(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The rows of the table of all trials; None where there is no value."""
+    """The rows of the table of all trials, with None for missing values."""
     rows = frame.astype(object)
     return rows.where(rows.notna(), None).to_dict("records")
 
 
 def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
-    """Names and values of everything that made the numbers."""
+    """Names and values of everything that determined the scores."""
     setup = record.ours
     if setup is None:
         return []
@@ -188,7 +188,7 @@ def provenance(record: StudyRecord, say: Translate) -> list[tuple[str, str]]:
         *("created", "host", "device", "seed", "budget", "profile", "space_name", "weights"),
         *("warm_start", "objective"),
     ]
-    unused = UNUSED.get(setup.warm_start, ())
+    unused = UNUSED_SETTINGS.get(setup.warm_start, ())
     of_data = ("digest", "source", "folder", "direction", "n_train", "n_val", "n_test")
     data = setup.data.model_copy(update={"source": recorded(setup.data.source, say)})
     rows = [

@@ -4,14 +4,14 @@ from reports.record.format import Part
 
 
 class Baseline(Part):
-    """Scores of no trial, on the validation pairs.
+    """Reference scores, on the validation pairs unless stated otherwise.
 
     Attributes:
-        noop: of the input unchanged.
-        warm_start: of the shared warm start; None if trials train from scratch.
-        oracle: of the input warped back, the upper bound; None if the warp is not known.
-        held_out_noop: of the input unchanged on the test pairs; None if there are none.
-        other_warm_start: of the shared warm start of the other kind of generator, if any.
+        noop: the input unchanged.
+        warm_start: the shared warm start; None if trials train from scratch.
+        oracle: the input warped back, the upper bound; None if the warp is not known.
+        held_out_noop: the input unchanged, on the test pairs; None if there are none.
+        other_warm_start: the shared warm start of the other kind of generator, if any.
     """
 
     noop: float

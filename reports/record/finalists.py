@@ -1,4 +1,4 @@
-"""What the finalists' runs showed, as noted on the search's study."""
+"""The result of the finalists' runs, as recorded on the search's study."""
 
 from typing import Self
 
@@ -9,7 +9,7 @@ from reports.record.names import moves_pixels
 
 
 class Interval(Part):
-    """A mean, and where the true one lies; a lead is positive where it is for the better."""
+    """A mean with the ends of its interval. A lead is positive if it is for the better."""
 
     mean: float
     low: float
@@ -21,14 +21,14 @@ class FinalistRow(Part):
 
     Attributes:
         name: `t022`, or the recipe's name for the baseline.
-        trial: its number in the search; None where the search did not try it.
-        mean: over its repeats and the held-out pairs; None for too few repeats.
-        ci95: the interval of that mean, for these pairs and other seeds.
-        repeats: its completed runs.
-        components: of the score, means over its completed runs.
-        diverged: one of its runs did not end, by its own fault.
-        checkpoint: the weights of one of its runs, in the study's folder; None: an earlier version
-            kept those of the first finalists only.
+        trial: its number in the search; None if the search did not try it.
+        mean: its mean score over its repeats and the held-out pairs; None for too few repeats.
+        ci95: the 95 % interval of that mean, for these pairs and other seeds.
+        repeats: number of its completed runs.
+        components: the score's components, means over its completed runs.
+        diverged: whether one of its runs did not complete because of its setting.
+        checkpoint: the weights of one of its runs, relative to the study's folder; None: an earlier
+            version kept only those of the first finalists.
     """
 
     name: str
@@ -44,16 +44,16 @@ class FinalistRow(Part):
 
     @property
     def moves(self) -> bool:
-        """Whether its generator moves pixels, which no unchanged train.py can."""
+        """Whether its generator moves pixels, which an unchanged train.py cannot."""
         return moves_pixels(self.params)
 
 
 class AsIs(Part):
-    """What the finalists that an unchanged train.py can run showed.
+    """The result for the finalists that an unchanged train.py can run.
 
     Attributes:
         name: the best of them.
-        challenger: the best of them but the baseline.
+        challenger: the best of them other than the baseline.
         checkpoint: the weights of the best of them that the search tried, in the study's folder.
     """
 
@@ -70,12 +70,13 @@ class Ranked(Part):
 
     Attributes:
         rows: the finalists, the best first, then those that cannot win.
-        baseline: name of the finalist that the others are to beat.
-        difference: of the winner, or the best challenger, to the baseline; None for too few runs.
-        ahead_of_warp: the winner's lead over the recipe `warp`; None if that wins or is no
+        baseline: name of the finalist that the others are compared with.
+        difference: the lead of the winner, or of the best challenger, over the baseline; None for
+            too few runs.
+        ahead_of_warp: the winner's lead over the recipe `warp`; None if that wins or is not a
             finalist.
-        level: of the intervals, which allows for the winner's having been chosen.
-        as_is: the same of those that repaint; None where that is no question.
+        level: the intervals' confidence level, which allows for the winner having been chosen.
+        as_is: the same for the finalists that repaint; None in a study of one kind of generator.
     """
 
     rows: list[FinalistRow]
@@ -107,16 +108,16 @@ class Ranked(Part):
 
     @property
     def challenger(self) -> FinalistRow:
-        """The best finalist but the baseline."""
+        """The best finalist other than the baseline."""
         return next(row for row in self.rows if row.name != self.baseline)
 
 
 class Finalists(Ranked):
-    """The finalists' outcome, with how they were run.
+    """The finalists' ranking, with the conditions of their runs.
 
     Attributes:
-        steps: of each run.
-        seeds: of the repeats.
+        steps: training steps of each run.
+        seeds: seeds of the repeats.
         pairs: number of held-out pairs.
         noop: the score of the input unchanged on those pairs.
         runs: number of runs that ended.

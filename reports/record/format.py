@@ -1,4 +1,4 @@
-"""What every part of a study's record has in common: how it is validated, stored and refused."""
+"""What all parts of a study's record have in common: validation, storage and error messages."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -10,17 +10,17 @@ VERSION = 2
 see `reports.record.migrations` for what has changed since."""
 
 BRANCHES = {"bool", "float", "int", "str"}
-"""Names of a union's members, which pydantic adds to the place of an error."""
+"""Names of a union's members, which pydantic adds to the location of an error."""
 
 
 class RecordError(ValueError):
-    """A record cannot be read; the message is a sentence that names the place."""
+    """A record cannot be read; the message says where it is wrong."""
 
 
 class Part(BaseModel):
     """A part of the record, stored as JSON.
 
-    Validation is strict: the text "3" is no number. Unknown keys are ignored.
+    Validation is strict: the string "3" is not a number. Unknown keys are ignored.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
@@ -34,10 +34,10 @@ class Part(BaseModel):
         """Validate stored attributes.
 
         Args:
-            place: where they are, for the message: `trial 3`.
+            place: what they belong to, for the message: `trial 3`.
 
         Raises:
-            RecordError: names the first attribute that is missing or wrong.
+            RecordError: an attribute is missing or wrong; the message names the first one.
         """
         try:
             return cls.model_validate(attributes)
@@ -83,6 +83,6 @@ def plain_setting(value: Any) -> bool | int | float | str:
 
 
 Setting = Annotated[bool | int | float | str, PlainValidator(plain_setting)]
-"""The value of a searched setting, in the type in which it was suggested."""
+"""The value of a searched setting, of the type in which it was suggested."""
 
 Settings = dict[str, Setting]

@@ -1,11 +1,11 @@
-"""What changed in the record since earlier versions, applied when a record is read.
+"""Migrate records of earlier versions when they are read.
 
-The attributes of a study are migrated by its version. Those of a trial cannot be changed once it
-has ended, and a study that went on with a newer version has trials of several: each migration of
-trials recognises the ones that it is for.
+The attributes of a study are migrated according to its version. Those of a trial cannot be changed
+once it has ended, so a study that was continued with a newer version has trials of several: each
+migration of trials recognises the trials that it is for.
 
-Version 2 introduced the version itself, and `cause` of trials that ended early; the guide's
-recommended recipe had been called `best`.
+Version 2 introduced the version itself, and `cause` of trials that ended early; before it, the
+guide's recommended recipe was called `best`.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,16 @@ from reports.record.names import EARLIER_NAME, renamed
 
 VERSION_KEY = "record_version"
 
-NOT_NOTED: dict[str, Any] = {"trainer": "builtin", "program": None, "repository": None}
-"""Facts that a study of version 1 may lack, and what held for it."""
+VERSION_1_DEFAULTS: dict[str, Any] = {"trainer": "builtin", "program": None, "repository": None}
+"""Attributes that a study of version 1 may lack, with the values that applied to it."""
 
 
 def migrated_study(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A study's attributes in the form of this version.
 
     Raises:
-        RecordError: the record is of a newer version, or its version is no number.
+        NewerRecordError: the record has a newer version.
+        RecordError: its version is not a number.
     """
     version = attributes.get(VERSION_KEY, 1)
     if not isinstance(version, int) or version < 1:
@@ -37,9 +38,9 @@ def migrated_study(attributes: Mapping[str, Any], name: str) -> dict[str, Any]:
         )
     migrated = dict(attributes)
     if version < 2:
-        migrated = NOT_NOTED | migrated
+        migrated = VERSION_1_DEFAULTS | migrated
         if "finalists" in migrated:
-            migrated["finalists"] = earlier_finalists(migrated["finalists"])
+            migrated["finalists"] = migrated_finalists(migrated["finalists"])
     return migrated
 
 
@@ -47,10 +48,10 @@ class NewerRecordError(RecordError):
     """The record was written by a newer version of this program."""
 
 
-def earlier_finalists(finalists: Any) -> Any:
-    """A recipe was renamed.
+def migrated_finalists(finalists: Any) -> Any:
+    """Finalists with the current name of the renamed recipe.
 
-    The names of a comparison of two files stay: one of them may be called like the recipe.
+    The names of a comparison of two files are kept: a file may have the recipe's old name.
     """
     rows = finalists.get("rows") if isinstance(finalists, dict) else None
     recipes = isinstance(rows, list) and any(isinstance(r, dict) and r.get("recipe") for r in rows)

@@ -1,4 +1,4 @@
-"""Reading a study: its trials by state, the best of them, and what the driver noted on each."""
+"""Queries on a study: its trials by state, the best of them, and what is recorded on each."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from optuna import Study
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from reports.record.decided import decided
+from reports.record.decided import final_choices
 from reports.record.finalists import FinalistRow
 from reports.record.names import PARAMS, RECOMMENDED, moves_pixels
 from reports.record.study import StudyRecord
@@ -23,7 +23,7 @@ KIND = "generator"
 
 
 def trials_of(study: Study, *states: TrialState) -> list[FrozenTrial]:
-    """The study's trials in these states (all, where none is named), by number."""
+    """The study's trials in these states (in any state if none is given), by number."""
     return study.get_trials(deepcopy=False, states=states or None)
 
 
@@ -43,11 +43,11 @@ def counts_of(study: Study) -> Counter[str]:
     return Counter(map(state_of, by_state))
 
 
-def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[int]:
-    """Numbers of the completed trials, or of some of them, that break a guard: they may not win.
+def guard_violators(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[int]:
+    """Numbers of the completed trials, or of those in `among`, that break a guard and cannot win.
 
-    A trial that ended before the guide's recommendation carries no constraint: it is read against
-    that one's components here.
+    A trial that ended before the guide's recommendation has no recorded constraints, so its
+    components are compared with the recommendation's here.
     """
     setup = StudyRecord.of(study).ours
     margins = setup.guards if setup else {}
@@ -56,8 +56,8 @@ def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[in
 
     def beyond(trial: FrozenTrial) -> bool:
         own = TrialRecord.of(trial).components
-        held = [name for name in margins if name in own and name in allowed]
-        return any(own[name] > allowed[name] + margins[name] for name in held)
+        guards = [name for name in margins if name in own and name in allowed]
+        return any(own[name] > allowed[name] + margins[name] for name in guards)
 
     return {
         trial.number
@@ -66,12 +66,12 @@ def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[in
     }
 
 
-def shut_out(study: Study) -> list[FrozenTrial]:
-    """The trials that break a guard and score better than the best, by score.
+def excluded_leaders(study: Study) -> list[FrozenTrial]:
+    """The trials that score better than the best trial but break a guard, by score.
 
-    Empty of a Pareto search.
+    Empty for a Pareto search.
     """
-    best, broken, sign = best_trial(study), breaking(study), sign_of(study)
+    best, broken, sign = best_trial(study), guard_violators(study), sign_of(study)
     if best is None or is_pareto(study):
         return []
     ahead = [
@@ -83,7 +83,7 @@ def shut_out(study: Study) -> list[FrozenTrial]:
 
 
 def is_pareto(study: Study) -> bool:
-    """Whether the search weighed several objectives."""
+    """Whether the search has several objectives."""
     return len(study.directions) > 1
 
 
@@ -96,25 +96,24 @@ def objectives_of(study: Study) -> tuple[str, ...]:
 
 
 def score_of(trial: FrozenTrial) -> float:
-    """The headline score of a completed trial, which with several objectives is none of them."""
-    noted = TrialRecord.of(trial).score
-    return trial.values[0] if noted is None else noted
+    """The headline score of a completed trial. With several objectives it is none of them."""
+    recorded = TrialRecord.of(trial).score
+    return trial.values[0] if recorded is None else recorded
 
 
 def rungs_of(trial: FrozenTrial) -> dict[int, float]:
-    """The headline score at each rung; Optuna itself takes none of several objectives."""
-    noted = TrialRecord.of(trial).rungs
-    return trial.intermediate_values or {rung.step: rung.value for rung in noted}
+    """The headline score at each rung. With several objectives, Optuna itself stores none."""
+    rungs = TrialRecord.of(trial).rungs
+    return trial.intermediate_values or {rung.step: rung.value for rung in rungs}
 
 
 def trials_by_score(study: Study, among: Sequence[FrozenTrial] | None = None) -> list[FrozenTrial]:
-    """The completed trials, or some of them, that may win, the best first: they keep the guards.
+    """The completed trials, or those in `among`, that can win, the best first: none breaks a guard.
 
-    With several objectives they are the front's: no other trial is better in one of them and as
-    good in the rest.
+    With several objectives, only those of the Pareto front.
     """
     candidates = completed(study) if among is None else among
-    broken = breaking(study, candidates)
+    broken = guard_violators(study, candidates)
     may_win = [trial for trial in candidates if trial.number not in broken]
     if is_pareto(study):
         may_win = front(study, may_win)
@@ -125,26 +124,26 @@ def trials_by_score(study: Study, among: Sequence[FrozenTrial] | None = None) ->
 def repainting_by_score(
     study: Study, among: Sequence[FrozenTrial] | None = None
 ) -> list[FrozenTrial]:
-    """`trials_by_score` of those that do not move pixels.
+    """`trials_by_score` of the trials that do not move pixels.
 
-    With several objectives they have a front of their own: a moving trial may beat all of them.
+    With several objectives they have their own front: a moving trial may dominate all of them.
     """
     candidates = completed(study) if among is None else among
     return trials_by_score(study, [trial for trial in candidates if not moves(trial)])
 
 
 def front(study: Study, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Those that no other of them beats."""
+    """The Pareto front of these trials: those that no other of them dominates."""
     found: list[FrozenTrial] = []
     for trial in trials:
-        if not any(beats(study, ahead.values, trial.values) for ahead in found):
-            found = [one for one in found if not beats(study, trial.values, one.values)]
+        if not any(dominates(study, ahead.values, trial.values) for ahead in found):
+            found = [one for one in found if not dominates(study, trial.values, one.values)]
             found.append(trial)
     return found
 
 
-def beats(study: Study, values: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether a trial of these values is better in one objective and as good in the rest."""
+def dominates(study: Study, values: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether these values are better in one objective, and at least as good in all others."""
     leads = [
         (mine - other) * (1 if direction == StudyDirection.MAXIMIZE else -1)
         for mine, other, direction in zip(values, others, study.directions, strict=True)
@@ -158,22 +157,22 @@ def best_trial(study: Study) -> FrozenTrial | None:
 
 
 def sign_of(study: Study) -> int:
-    """1 where a higher headline score is better, -1 where a lower one is."""
+    """1 if a higher headline score is better, else -1."""
     setup = StudyRecord.of(study).ours
     direction = setup.direction if setup else study.directions[0].name.lower()
     return -1 if direction == "minimize" else 1
 
 
 def winning_trial(study: Study) -> FrozenTrial | None:
-    """The trial that the finalists' runs decided for; before that, or without, the best trial.
+    """The trial that won the finalists' runs; without them, the best trial.
 
-    The best finalist that the search tried, where it did not try the decided setting, or where
-    nothing could be compared.
+    If the search did not try the winning setting, or nothing could be compared, the best finalist
+    that the search tried.
     """
     finals = StudyRecord.of(study).finalists
     if not (finals and finals.of_search):
         return best_trial(study)
-    found = decided(finals, sign_of(study), is_pareto(study))
+    found = final_choices(finals, sign_of(study), is_pareto(study))
     row = found[0].setting if found else finals.of_search[0]
     if row.trial is None or is_pareto(study):
         row = finals.of_search[0]
@@ -192,20 +191,20 @@ def tries_both_kinds(study: Study) -> bool:
 
 
 def moves(trial: FrozenTrial) -> bool:
-    """Whether a trial of a study of both kinds moves pixels; False of any other study's."""
+    """Whether a trial in a study of both kinds moves pixels; False in any other study."""
     return moves_pixels(extras_of(trial))
 
 
 def as_is_trial(study: Study) -> FrozenTrial | None:
-    """The trial that was decided for of those that an unchanged train.py can run, else the best.
+    """The winner among the trials that an unchanged train.py can run; before that, their best.
 
-    None in a study of one kind of generator, where the best trial answers that already.
+    None in a study of one kind of generator, where the winning trial already answers this.
     """
     if not tries_both_kinds(study):
         return None
     finals = StudyRecord.of(study).finalists
     if finals and finals.as_is:
-        found = decided(finals, sign_of(study), is_pareto(study))
+        found = final_choices(finals, sign_of(study), is_pareto(study))
         first = [(found[1] or found[0]).setting] if found else []
         for row in [*first, *finals.of_search]:
             if row.trial is not None and not row.moves:
@@ -245,16 +244,16 @@ def number_of(row: FinalistRow) -> int:
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:
-    """All five settings of a trial, also those that the space keeps fixed, or that it waits for."""
-    noted = TrialRecord.of(trial).params
-    return (trial.params or enqueued_params(trial)) if noted is None else noted
+    """All five settings of a trial, including fixed ones; for a waiting trial the enqueued ones."""
+    params = TrialRecord.of(trial).params
+    return (trial.params or enqueued_params(trial)) if params is None else params
 
 
 def extras_of(trial: FrozenTrial) -> dict[str, Any]:
-    """The training settings that the space varies beside the five."""
+    """The other training settings that the space varies besides the five."""
     return TrialRecord.of(trial).extras
 
 
 def settings_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Everything that makes a trial another than its neighbour."""
+    """All settings in which a trial may differ from others: the five and the extras."""
     return {**params_of(trial), **extras_of(trial)}

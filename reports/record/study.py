@@ -1,4 +1,4 @@
-"""What this program notes on a study, typed: the study's user attributes.
+"""The typed record of a study, stored as the study's user attributes.
 
 `StudyRecord.of(study)` reads them, `StudyRecord.note(study, ...)` writes them; no other file names
 an attribute.
@@ -28,20 +28,20 @@ from reports.record.trial import FinalistRun, TrialRecord
 Direction = Literal["minimize", "maximize"]
 
 IDENTITY = "identity"
-"""Unique, unlike names, which recur in other databases and after a deletion. A study of ours has it
-from its creation."""
+"""A unique id. Names are not unique: they recur in other databases and after a deletion. A study of
+ours has its id from its creation."""
 
-FINISHED_MAKING = "created"
-"""Written last: a study of ours without it was not completely created, and no trial of it ran."""
+CREATION_FINISHED = "created"
+"""Written last: without it a study of ours is incomplete, and none of its trials has run."""
 
-OURS = {FINISHED_MAKING, "name", "data", "train"}
+OURS = {CREATION_FINISHED, "name", "data", "train"}
 """The attributes by which a study of ours is recognised."""
 
 
 class Train(Part):
-    """The profile's training settings, by pix2pix's names, as far as reports read them.
+    """The profile's training settings, by pix2pix's names, as far as reports need them.
 
-    Dumped in the order in which they are stored, which is that of best.yaml.
+    They are dumped in the order in which they are stored, which is that of best.yaml.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -81,7 +81,7 @@ class Train(Part):
 
     @property
     def moves(self) -> bool:
-        """Whether its generator moves pixels, which no unchanged train.py can."""
+        """Whether its generator moves pixels, which an unchanged train.py cannot."""
         return moves_pixels(self.as_data())
 
 
@@ -89,11 +89,11 @@ class Data(Part):
     """The pairs.
 
     Attributes:
-        folder: None: built-in ones.
-        direction: AtoB: A, the left half, is the retouched picture.
+        folder: the user's folder; None: built-in pairs.
+        direction: AtoB: A, the left half, is the retouched picture; BtoA: the reverse.
         n_test: number of pairs that are held out for the finalists.
         n_folder: number of pairs in the folder's train/; None: an earlier version did not count.
-        n_drawn: of these, those that were drawn for validation or held out.
+        n_drawn: how many of these were drawn for validation or held out.
     """
 
     digest: str
@@ -108,7 +108,7 @@ class Data(Part):
 
 
 class ProgramRecord(Part):
-    """The program that runs the trials: its description, and its folders of the last search."""
+    """The program that runs the trials: its description, and its folders in the last search."""
 
     file: str
     folder: str
@@ -121,8 +121,8 @@ class RepositoryRecord(Part):
     """The copy of pix2pix that runs the trials.
 
     Attributes:
-        options: those that its train.py knows.
-        models: what its --model may name; None: an earlier version did not look.
+        options: the options of its train.py, without dashes.
+        models: the values that its --model accepts; None: an earlier version did not record them.
     """
 
     folder: str
@@ -135,12 +135,12 @@ class Undertaken(Part):
     """What the last search set out to do.
 
     Attributes:
-        trials: of the search itself, in all.
-        runs: of the finalists, in all.
-        jobs: workers.
-        began: seconds since 1970.
+        trials: total number of the search's own trials.
+        runs: total number of finalists' runs.
+        jobs: number of workers.
+        began: its start, in seconds since 1970.
         options: the options that it was given, as words of a command line, without those of its
-            budget and its record; None: an earlier version did not note them.
+            budget and its record; None: an earlier version did not record them.
     """
 
     trials: int
@@ -155,7 +155,7 @@ class Judgement(Part):
 
     Attributes:
         picture: row of the panels, from 0.
-        left, right: numbers of the trials.
+        left, right: numbers of the trials on either side.
     """
 
     picture: int
@@ -168,16 +168,16 @@ class StudySetup(Part):
     """How the trials of a study are run and scored.
 
     Attributes:
-        direction: of the headline score.
+        direction: whether the headline score is maximised or minimised.
         worst_score: the worst possible score; None if there is none.
-        objective: what computes the score.
-        objectives: of a Pareto search: its objectives with their directions.
+        objective: name of the objective that computes the score.
+        objectives: a Pareto search's objectives with their directions; None for any other search.
         guards: by how much a component of a winner may exceed that of the guide's recommendation.
         space: the search space as YAML.
         pinned: training settings that the user fixed.
-        device: of the workers: `cpu`, `cuda:0, cuda:1`.
-        warm_start: `none`: trials begin from nothing.
-        warm_start_folder: of the last search.
+        device: the workers' devices: `cpu`, `cuda:0, cuda:1`.
+        warm_start: what trials continue from: `shared`, `init-from`, or `none` (from scratch).
+        warm_start_folder: its folder in the last search.
         budget: number of trials; it may be raised.
         created: time of creation, ISO 8601.
     """
@@ -212,21 +212,21 @@ class StudySetup(Part):
 
 
 class StudyRecord(Part):
-    """Everything that is noted on a study.
+    """Everything that is recorded on a study.
 
     Attributes:
         ours: its setup; None for a study of another program.
-        record_version: of the program that went on with the study last.
+        record_version: version of the record, as last written.
         identity: see `IDENTITY`.
         baseline: None until the workers are prepared.
-        finalists: None until the finalists are compared, or if nothing came of it.
+        finalists: None until the finalists are compared, or if they could not be.
         mlflow_run: MLflow's id of the study's run.
-        tracking_uri: where the last search mirrored it; None: to the run folder's own store.
+        tracking_uri: MLflow's store in the last search; None: the run folder's own.
         driver: the process of the last search: `process 7 on host`.
         driver_began: the time at which that process started, in seconds since 1970.
         undertaken: None for a study of version 1.
-        expected_seconds: duration of the last search as estimated at its start.
-        eyes: in the order in which they were made.
+        expected_seconds: duration of the last search, estimated at its start.
+        eyes: the user's judgements of pictures, in the order in which they were made.
     """
 
     ours: StudySetup | None = None
@@ -247,7 +247,7 @@ class StudyRecord(Part):
         """The record of a study, whatever program created it.
 
         Raises:
-            RecordError: names the attribute that is missing or wrong.
+            RecordError: an attribute is missing or wrong; the message names it.
         """
         return cls.of_attributes(study.user_attrs, study.study_name)
 
@@ -271,8 +271,8 @@ class StudyRecord(Part):
             study.set_user_attr(key, value)
 
     @classmethod
-    def bring_up_to_date(cls, study: Study) -> None:
-        """Store a study of an earlier version in the form of this one, before a search goes on."""
+    def migrate(cls, study: Study) -> None:
+        """Store an earlier version's record in this version's form, before a search resumes."""
         if study.user_attrs.get(VERSION_KEY, 1) == VERSION:
             return
         record = cls.of(study)
@@ -306,7 +306,7 @@ def as_stored(value: Any) -> Any:
 
 
 class RunsRecord(Part):
-    """What is noted on the record of a study's finalists' runs: whose they are."""
+    """The attributes of the Optuna study that records finalists' runs: whose runs they are."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -314,36 +314,40 @@ class RunsRecord(Part):
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """Raises RecordError for a study that has other attributes, which is another program's."""
+        """The attributes of such a study.
+
+        Raises:
+            RecordError: it has other attributes, so it belongs to another program.
+        """
         return cls.read(study.user_attrs, f"study {study.study_name}")
 
 
 def is_ours(study: Study) -> bool:
-    """Whether the study was completely created by this program, of whatever version."""
+    """Whether any version of this program created the study, and finished creating it."""
     return study.user_attrs.keys() >= OURS
 
 
-def is_of_runs(study: Study) -> bool:
+def is_runs_record(study: Study) -> bool:
     """Whether the study is a record of finalists' runs."""
     marks, trials = study.user_attrs, study.get_trials(deepcopy=False)
     ours = marks.keys() <= RunsRecord.model_fields.keys() and bool(marks or trials)
     return ours and all("finalist" in trial.user_attrs for trial in trials)
 
 
-def is_half_made(study: Study) -> bool:
-    """Whether a study is one of ours whose creation was interrupted; no trial of it has run."""
+def is_incomplete(study: Study) -> bool:
+    """Whether the study is one of ours whose creation was interrupted before any trial ran."""
     keys = study.user_attrs.keys()
     known = {IDENTITY, VERSION_KEY, *StudySetup.model_fields}
-    ours = IDENTITY in keys and FINISHED_MAKING not in keys and keys <= known
+    ours = IDENTITY in keys and CREATION_FINISHED not in keys and keys <= known
     trials = study.get_trials(deepcopy=False)
     return ours and all(trial.state == TrialState.WAITING for trial in trials)
 
 
 def check_record(study: Study) -> None:
-    """Validate the whole record of a study of ours, with all of its trials.
+    """Validate the whole record of a study of ours, including all of its trials.
 
     Raises:
-        RecordError: a sentence that names what is missing or wrong, and what to do.
+        RecordError: something is missing or wrong; the message names it, and what to do.
     """
     trials = study.get_trials(deepcopy=False)
     try:
@@ -359,7 +363,7 @@ def check_record(study: Study) -> None:
     except NewerRecordError:
         raise
     except RecordError as error:
-        raise damaged(study.study_name, error) from None
+        raise damage_error(study.study_name, error) from None
 
 
 def check_runs(runs: Study) -> None:
@@ -368,10 +372,10 @@ def check_runs(runs: Study) -> None:
         for trial in runs.get_trials(deepcopy=False):
             FinalistRun.of(trial)
     except RecordError as error:
-        raise damaged(runs.study_name, error) from None
+        raise damage_error(runs.study_name, error) from None
 
 
-def damaged(name: str, error: RecordError) -> RecordError:
+def damage_error(name: str, error: RecordError) -> RecordError:
     return RecordError(
         f"The record of study {name} is damaged: {error}. Restore its database from a copy, or "
         "begin anew with --study NAME."

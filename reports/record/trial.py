@@ -1,4 +1,4 @@
-"""What this program notes on a trial, typed: the trial's user attributes."""
+"""The typed record of a trial, stored as the trial's user attributes."""
 
 from enum import StrEnum
 from functools import lru_cache
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from reports.record.format import Part, Settings
 from reports.record.migrations import migrated_trial
 
-CACHED = 4096  # trials; a report reads each of a study's some ten times
+CACHED = 4096  # trials; a report reads each trial about ten times
 
 
 class Cause(StrEnum):
@@ -26,7 +26,7 @@ class RungRecord(Part):
     """A trial's score and losses at one rung.
 
     Attributes:
-        losses: the mean of each since the last rung.
+        losses: the mean of each loss since the previous rung.
     """
 
     step: int
@@ -36,7 +36,7 @@ class RungRecord(Part):
 
 
 class PictureScore(Part):
-    """The score of one picture, with its components; a picture without a score was skipped."""
+    """The score of one picture, with its components; no score if the picture was skipped."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -45,21 +45,21 @@ class PictureScore(Part):
 
 
 class TrialRecord(Part):
-    """What is noted on a trial of a search.
+    """Everything that is recorded on a trial of a search.
 
     Attributes:
-        recipe: the recipe that was enqueued.
+        recipe: name of the recipe that the trial runs; None for any other trial.
         enqueued: the source of parameters that the user enqueued.
-        params: the five settings, also those that the space keeps fixed.
+        params: the five settings, including those that the space keeps fixed.
         extras: further training settings that the space varies.
-        rungs: those that its last attempt passed.
-        components: of the score, at its last rung.
-        seconds: its duration.
-        per_image: of a completed trial: the scores of the pictures.
-        score: of a completed trial of several objectives: its headline score.
-        checkpoint: its weights, in the study's folder.
+        rungs: the rungs that its last attempt reached.
+        components: the score's components at its last rung.
+        seconds: its duration, in seconds.
+        per_image: the pictures' scores, if it completed.
+        score: its headline score, if it completed with several objectives.
+        checkpoint: its weights, relative to the study's folder.
         reason: why it ended early, in words; "" if it did not.
-        cause: the same as a kind.
+        cause: the category of that reason.
     """
 
     recipe: str | None = None
@@ -104,7 +104,7 @@ class TrialRecord(Part):
 
 
 class FinalistRun(TrialRecord):
-    """What is noted on a run of a finalist.
+    """Everything that is recorded on a run of a finalist.
 
     Attributes:
         finalist: name of the finalist.
@@ -117,13 +117,13 @@ class FinalistRun(TrialRecord):
 
 
 def enqueued_params(trial: FrozenTrial) -> dict[str, Any]:
-    """The parameters with which a trial was enqueued, which Optuna notes; {} for any other."""
+    """The parameters with which Optuna enqueued a trial; {} for any other trial."""
     fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
     return fixed
 
 
 class SameTrial:
-    """A trial as a key of a cache: equal to itself only. Optuna replaces a trial that changes."""
+    """A trial as a cache key, equal only to itself: Optuna replaces a trial when it changes."""
 
     def __init__(self, trial: FrozenTrial) -> None:
         self.trial = trial

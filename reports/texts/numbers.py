@@ -1,4 +1,4 @@
-"""Scores and settings as a person reads them."""
+"""Scores, counts and settings as text."""
 
 import math
 import re
@@ -9,19 +9,19 @@ UNIT = re.compile(rf"(?<=\d) (?=%|(?:{UNITS})(?![A-Za-z])|\+ \d)|(?<=\d \+) (?=\
 
 
 def number(score: float | None) -> str:
-    """A score to four decimals, or in three figures below 0.001; a dash where there is none."""
+    """A score to four decimals, or to three significant digits below 0.001; a dash for none."""
     if score is None or math.isnan(score):
         return "-"
     return short(score) if 0 < abs(score) < 1e-3 else f"{score:.4f}"
 
 
 def quantity(count: object, noun: str) -> str:
-    """So many things: `1 pair`, `12 pairs`."""
+    """A count with its noun: `1 pair`, `12 pairs`."""
     return f"{count} {noun}{'' if str(count) == '1' else 's'}"
 
 
 def signed(difference: float) -> str:
-    """A difference of scores to four decimals, or in three figures where these were all zero."""
+    """A difference of scores to four decimals, or to three significant digits if they are zeros."""
     invisible = 0 < abs(difference) < 5e-5
     return f"{'+' * (difference > 0)}{short(difference)}" if invisible else f"{difference:+.4f}"
 
@@ -32,7 +32,7 @@ def unsigned(difference: float) -> str:
 
 
 def short(value: object) -> str:
-    """A number in three figures, or a word."""
+    """A number to three significant digits; anything else as it is."""
     if not isinstance(value, int | float):
         return str(value)
     if not 0 < abs(value) < 1e-3:
@@ -42,7 +42,7 @@ def short(value: object) -> str:
 
 
 def value(entry: object) -> str:
-    """A setting as a person reads it."""
+    """The value of a setting as text; "" for None."""
     if entry is None:
         return ""
     if isinstance(entry, list | tuple):

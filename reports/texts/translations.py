@@ -1,7 +1,7 @@
 """The texts of reports and exports by language: `en.json` and `ko.json`, which have the same keys.
 
-`{name}` is filled in by `translator`; `{pairs:held-out pair}` is a count with its noun. The
-glossary's words are `word_...` with their definitions `means_...`, in the order of the page;
+`{name}` is filled in by `translator`; `{pairs:held-out pair}` becomes a count with its noun. The
+glossary's terms are `word_...` with their definitions `means_...`, in the order of the page;
 docs/glossary.md has the same ones.
 """
 
@@ -21,11 +21,16 @@ LANGUAGES: dict[str, dict[str, str]] = {
 }
 
 OF_THE_SCORE = ("D", "E", "Lrel", "LPIPS", "score")
-"""Words of the glossary that explain boundary_sharpness, and no objective of the user's own."""
+"""Terms of the glossary that apply to boundary_sharpness, but not to an objective of the user's."""
 
 
 def glossary_words(of_score: bool, warm_start: bool = True) -> list[str]:
-    """The keys of the glossary's words, less those that concern nothing in the study."""
+    """The keys of the glossary's terms, without those that do not apply to the study.
+
+    Args:
+        of_score: whether the objective is boundary_sharpness.
+        warm_start: whether trials continue from a warm start or the user's model.
+    """
     words = [key.removeprefix("word_") for key in LANGUAGES["en"] if key.startswith("word_")]
     absent = {*(() if of_score else OF_THE_SCORE), *(() if warm_start else ("warm_start",))}
     return [word for word in words if word not in absent]
@@ -37,7 +42,11 @@ class WithNouns(Formatter):
 
 
 def translator(language: str) -> Translate:
-    """`say(key, **values)`: a text of that language with its values filled in."""
+    """A function `say(key, **values)`: a text in that language with its values filled in.
+
+    Raises:
+        ValueError: there is no such language.
+    """
     if language not in LANGUAGES:
         raise ValueError(f"There is no language {language}: name one of {', '.join(LANGUAGES)}.")
     texts = LANGUAGES[language]

@@ -51,7 +51,7 @@ PLACES = [
     "optuna:Study.tell",
     "harness.search.retention:Retention.write_best",
     "reports.export.best_yaml:as_yaml",
-    "harness.search.driver:Driver.give_up",
+    "harness.search.driver:Driver.shut_down",
 ]
 MIRROR_PLACES = [
     "mlflow:MlflowClient.create_experiment",

@@ -159,7 +159,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Somebody else has Optuna's database, for a moment or for longer than is waited."""
         lock = {"at": at + 1, "lock": self.folder.optuna_db, "for_good": for_good}
         ended = self.go_on(more, *(["HarnessError"] if for_good else []), **lock)
-        assert ended.how == "finished" or "has been away" in ended.text
+        assert ended.how == "finished" or "has been unavailable" in ended.text
 
     @rule(more=MORE, at=EVENTS)
     def two_drivers(self, more: int, at: int) -> None:

@@ -14,7 +14,7 @@ from checking import wait_until
 from PIL import Image
 from skimage.data import astronaut
 
-from harness.console.signals import STOPPED_BY_USER, STOPPING
+from harness.console.signals import STOP_SIGNALS, STOPPED_BY_USER
 from harness.data.files.pair_folders import find_pairs
 
 PAIRS = 100
@@ -54,7 +54,7 @@ def test_a_killed_making_leaves_no_process_and_is_made_again(tmp_path: Path, com
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", STOPPING)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_making_that_is_stopped_leaves_nothing(tmp_path: Path, number: int) -> None:
     """Whatever it does at that moment, also while it imports its libraries."""
     write_portraits(tmp_path)

@@ -105,7 +105,7 @@ def test_a_server_that_comes_back_gets_all(tmp_path: Path, monkeypatch: pytest.M
         check_mirror(tmp_path, uri)
     finally:
         view.close()
-    assert sum("MLflow takes nothing now" in note for note in view.notes) == 1
+    assert sum("MLflow accepts nothing now" in note for note in view.notes) == 1
     assert not any("does not have everything yet" in note for note in view.notes)
 
 

@@ -26,7 +26,7 @@ from harness.console.views import QuietView, View
 from harness.errors import UserInputError
 from harness.search.stop_signals import StopSwitch
 from harness.study.database import open_storage
-from harness.study.locks import only_driver_anywhere, only_judge
+from harness.study.locks import judgement_lock, only_driver_anywhere
 from harness.study.study import read_study
 from reports.analysis.judgements import judged_trials, judgements, pairs_to_judge
 from reports.page.look import crops
@@ -188,7 +188,7 @@ def test_two_commands_at_once_count_each_judgement_once(server: Server, tmp_path
             assert judging.answer(place, "left")
 
     threads = [threading.Thread(target=answer_all, args=[judging]) for judging in servers]
-    with only_judge(servers[1].study):
+    with judgement_lock(servers[1].study):
         threads[0].start()
         threads[0].join(0.2)
         assert judgements(servers[0].study) == []

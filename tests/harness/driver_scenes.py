@@ -14,7 +14,7 @@ from searching import remembered
 
 from harness.console.views import QuietView
 from harness.search.driver import Driver
-from harness.search.finalists import FinalPhase, choose
+from harness.search.finalists import FinalPhase, pick_finalists
 from harness.search.phases import SearchPhase
 from harness.search.plan import SearchPlan
 from harness.trials.launchers.launcher import Died
@@ -61,7 +61,7 @@ class Scene:
     def hear(self, message: Message | Died) -> None:
         if isinstance(message, Died):
             self.launcher.kill(self.speaker)
-        self.driver.hear(self.speaker, message)
+        self.driver.handle(self.speaker, message)
 
     @property
     def states(self) -> list[TrialState]:
@@ -107,7 +107,7 @@ def idle(folder: Path) -> Scene:
 
 def working(folder: Path) -> Scene:
     made = idle(folder)
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     return made
 
 
@@ -123,7 +123,7 @@ def alone(folder: Path) -> Scene:
     made = working(folder)
     made.hear(OutOfMemory("16 GiB"))
     made.hear(Ready())
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     assert made.driver.jobs[0].alone
     return made
 
@@ -132,15 +132,15 @@ def turned(made: Scene) -> Scene:
     driver = made.driver
     study = driver.phase.study
     record = optuna.create_study(storage=study._storage, direction="maximize")
-    driver.turn_to(
-        FinalPhase(driver.plan, study, record, choose(study, 1), driver.phase.tracker, 0)
+    driver.switch_to(
+        FinalPhase(driver.plan, study, record, pick_finalists(study, 1), driver.phase.tracker, 0)
     )
     return made
 
 
 def final(folder: Path) -> Scene:
     made = turned(idle(folder))
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     return made
 
 

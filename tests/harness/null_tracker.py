@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from harness.tracking.model_registry import Left
+from harness.tracking.model_registry import SearchResults
 from harness.tracking.store import Ending
 from harness.trials.messages import Rung, TrialTask
 
@@ -31,7 +31,7 @@ class NullTracker:
     def reconcile(self, endings: Mapping[str, Ending]) -> None:
         pass
 
-    def conclude(self, ending: Ending, left: Left) -> None:
+    def conclude(self, ending: Ending, results: SearchResults) -> None:
         pass
 
     def finish(self) -> None:

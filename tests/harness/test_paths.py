@@ -102,7 +102,7 @@ class TestWithoutAHome:
     def test_the_doctor_names_the_variable_too(self) -> None:
         found = cache()
         assert (found.level, found.what) == ("problem", "cache")
-        assert "no home folder" in found.said
+        assert "no home folder" in found.message
 
     def test_a_chosen_cache_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The check of a user's pairs as a search starts: `data check`, of a sample."""
+"""The check of a user's pairs at the start of a search: `data check` on a sample of them."""
 
 import json
 from collections import defaultdict
@@ -23,9 +23,9 @@ from harness.paths import write_whole
 VERSION = 1
 # Pairs of each split that are checked: enough for `few`.
 MOST_PAIRS = 24
-# Kinds that the search itself tells: what it cannot read, leaves out, or cannot do without.
+# Kinds that the search itself reports: what it cannot read, leaves out, or cannot do without.
 REPORTED_ELSEWHERE = {"unreadable", "passed over", "single"}
-# Kinds that only the whole folder shows.
+# Kinds that can only be judged on all pairs.
 OF_ALL_PAIRS = {"few"}
 MORE_PORTRAITS = "add other portraits"
 
@@ -56,16 +56,16 @@ def check_at_start(
     """Check the pairs that a search is about to train on.
 
     Args:
-        chosen: whether the user has named the direction; it is then not doubted, only remarked on.
-        profile: pictures that this profile enlarges are remarked on.
-        resumed: the study has trials: errors are remarks, too, as its data cannot change.
-        made: the pairs are `data make`'s, which leaves a tool's traces on purpose.
+        chosen: whether the user named the direction; doubts about it are then only warnings.
+        profile: the profile that may have to enlarge pictures, which is a finding.
+        resumed: whether the study has trials; its data cannot change, so errors are only warnings.
+        made: whether `data make` made the pairs; it leaves a tool's traces on purpose.
 
     Returns:
-        A line for each kind of finding.
+        One line for each kind of finding.
 
     Raises:
-        UserInputError: the pairs are not fit to be trained on; the sentence has the remedy.
+        UserInputError: the pairs are not suitable for training; the message has the remedy.
     """
     folder = with_bits(find_pairs(data))
     passed = {*REPORTED_ELSEWHERE, "processed", "few"} if made else REPORTED_ELSEWHERE
@@ -114,10 +114,11 @@ def refusal(
     direction: Direction,
     made: bool,
 ) -> str:
-    """A sentence about errors of one kind in a sample of so many pairs, with the remedy.
+    """A sentence about errors of one kind, with the remedy.
 
     Args:
         data: the folder as the user named it, or the list of its pairs.
+        pairs: number of pairs in the sample.
     """
     place, kind = inline(data), found[0].kind
     if kind == "unlike" and folder.layout == "aligned" and 2 * len(found) > pairs:

@@ -41,9 +41,10 @@ FILES_PER_KIND = 5
 class CheckResult:
     """All findings, worst first, and the measured pairs.
 
-    `direction` is the one that the pictures suggest, None if unclear. `seen_in_training` has the
-    names of training pairs whose picture is also in val or test. `different` is the number of
-    different pictures; crops of one picture count once.
+    Attributes:
+        direction: the one that the pictures suggest; None if unclear.
+        seen_in_training: names of training pairs whose picture is also in val or test.
+        different: number of different pictures; crops of one picture count once.
     """
 
     folder: PairFolder
@@ -115,7 +116,7 @@ class CheckResult:
 
 
 def single_pictures(folder: Path, unlike: int, pictures: int) -> str:
-    """That a folder holds no pairs, since so many of its pictures have unlike halves."""
+    """A sentence that a folder has no pairs, since many of its pictures have unlike halves."""
     return (
         f"{inline(folder)} holds single pictures, not pairs: the left and right halves of {unlike} "
         f"of {pictures} do not show one picture; let pairs be made of them with harness search "
@@ -151,7 +152,7 @@ def check(
 
     Args:
         chosen: the user's `--direction`, if given.
-        profiles: those for which the pictures may be too small.
+        profiles: the profiles for which the pictures may be too small.
     """
     everything = tuple(facts)
     pairs = tuple(fact for fact in everything if isinstance(fact, PairFacts))

@@ -25,23 +25,23 @@ from harness.errors import UserInputError
 # Differences of up to this many levels of 255 are noise and compression, not retouching.
 SLIGHT = 8
 ORIENTATION = 0x0112  # EXIF tag; 1 is upright
-# Side in pixels of the central part that the global shift is measured on.
+# Side in pixels of the central part on which the global shift is measured.
 PART = 512
-CLOSER = 0.8
-FEWEST_OUTSIDE = 1000
+CLOSER = 0.8  # a shift is accepted if it reduces the difference to this share
+FEWEST_OUTSIDE = 1000  # pixels outside the retouched region that suffice for a measurement
 # Pillow's modes that other loaders misread, in words.
 MODES = {"CMYK": "CMYK", "LA": "alpha", "RGBA": "alpha", "P": "palette"}
 
 
 @dataclass(frozen=True)
 class PairFacts:
-    """Measured on pictures A and B of one pair.
+    """Measurements of pictures A and B of one pair.
 
     Attributes:
         name: the pair's name in its folder.
         split: train, val or test.
         notes: conversions done while reading: "16 bits", "CMYK", "turned by EXIF", ...
-        width: pixels of one half; `height` likewise.
+        width, height: size of one half, in pixels.
         likeness: correlation of A and B at 32 x 32, -1..1; near 1 for a pair of one picture.
         shift: (x, y) pixels by which B as a whole is shifted relative to A.
         changed: share of pixels whose colour differs by more than 8 of 255.
@@ -50,7 +50,7 @@ class PairFacts:
         blocks: ln of the ratio A / B of the edges of 8 x 8 JPEG blocks.
         warp_largest: the largest displacement, as a share of the side.
         signature: identifies the picture, also in a crop of it.
-        same: A and B are identical.
+        same: whether A and B are identical.
         masked: share of the picture that is white in the user's mask; None without a mask.
     """
 

@@ -16,15 +16,16 @@ from harness.errors import quantity
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 
-UNLIKE = 0.7
-SHIFTED = 0.75
-EVERYWHERE = 0.6
-CLEARLY_SHARPER = 0.1
-OTHERWISE_SHARP = 0.25
-BLOCKY = 0.15
-SLIGHT_WARP = 0.004
+# Limits of the measurements in `PairFacts`, beyond which there is a finding.
+UNLIKE = 0.7  # likeness
+SHIFTED = 0.75  # pixels
+EVERYWHERE = 0.6  # share of the pixels
+CLEARLY_SHARPER = 0.1  # `sharper`
+OTHERWISE_SHARP = 0.25  # `sharper_outside`
+BLOCKY = 0.15  # `blocks`
+SLIGHT_WARP = 0.004  # share of the side
 STRONG_WARP = 0.12
-FEW_TRAIN = 20
+FEW_TRAIN = 20  # different pictures
 FEW_VAL = 4
 # Equal to objectives.masks.SMALLEST_CORE, which would import torch.
 SMALLEST_MASK = 0.0005
@@ -32,7 +33,10 @@ SMALLEST_MASK = 0.0005
 
 @dataclass(frozen=True)
 class Finding:
-    """One problem of a file (or of the folder): `what` it is, and what to `do` about it."""
+    """One problem of a file: `what` it is, and what to `do` about it.
+
+    `name` is the pair's; "" for a problem of the whole folder.
+    """
 
     level: Level
     kind: str
@@ -80,7 +84,7 @@ KINDS: dict[str, tuple[Level, str]] = {
 
 
 def of_kind(kind: str, what: str, name: str = "", do: str = "") -> Finding:
-    """A finding of a kind of `KINDS`, whose remedy `do` replaces if given."""
+    """A finding of a kind of `KINDS`; `do` replaces the kind's remedy if given."""
     level, remedy = KINDS[kind]
     return Finding(level, kind, name, what, do or remedy)
 
@@ -176,7 +180,7 @@ def judge_numbers(groups: Sequence[Sequence[PairFacts]]) -> Iterator[Finding]:
 
 
 def judge_counts(trained: int, held_out: int) -> Iterator[Finding]:
-    """Findings about so many different pictures to train on, and to validate with."""
+    """Findings about the numbers of different pictures to train on and to validate with."""
     if 0 < trained < FEW_TRAIN:
         what = f"{different(trained)} to train on; below {FEW_TRAIN} a model memorises them"
         yield of_kind("few", what)

@@ -17,7 +17,7 @@ from harness.errors import UserInputError
 
 HASH_SIDE = 8
 MOST_DIFFERENT_BITS = 5
-# A range of a thumbnail's cells up to this may be noise only.
+# If the cells of a thumbnail differ by no more than this, the differences may be noise only.
 FLAT = 2
 
 
@@ -78,7 +78,7 @@ def same_picture_groups(signatures: Sequence[Signature]) -> list[list[int]]:
     owners = [index for index, known in enumerate(signatures) for _ in known.hashes]
     for one, other in close_hashes([value for known in signatures for value in known.hashes]):
         groups.merge(owners[one], owners[other])
-    # Pairs that are together already are represented by one of them.
+    # Each group found so far is represented by one of its pairs.
     leaders = sorted(min(group) for group in groups.subsets())
     pictures = [signatures[leader].landmarks for leader in leaders]
     for one, other, matches in candidates(pictures):
@@ -89,7 +89,7 @@ def same_picture_groups(signatures: Sequence[Signature]) -> list[list[int]]:
 
 
 def read_signature(files: PairFiles) -> Signature:
-    """A pair's signature; an empty one, like no other, if it cannot be read (reported later)."""
+    """A pair's signature; if it cannot be read (reported later), an empty one that matches none."""
     try:
         return signature(*read_halves(files))
     except UserInputError:

@@ -1,4 +1,4 @@
-"""New folders of pictures: whole or not there at all, each made by one process."""
+"""New folders of pictures, each created atomically and by one process only."""
 
 import shutil
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def new_folder(out: Path, option: str) -> Iterator[Path]:
             check_new(out, option)  # another process may have made it just now
             shutil.rmtree(aside, ignore_errors=True)  # left by a killed process
             if out.exists():
-                out.rmdir()  # a folder that cannot be replaced fails now, not after the work
+                out.rmdir()  # if a folder cannot be replaced, fail now and not after the work
             try:
                 aside.mkdir()
                 yield aside

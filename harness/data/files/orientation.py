@@ -15,7 +15,7 @@ XMP_ORIENTATION = re.compile(rb'(tiff:Orientation\s*(?:=\s*["\']|>))[0-9]')
 
 def upright_exif(exif: bytes) -> bytes:
     """EXIF with orientation 1, and without its thumbnail, which would be out of date. All other
-    bytes, such as maker notes, keep their position. Damaged EXIF gives nothing.
+    bytes, such as maker notes, keep their position. Empty if the EXIF is damaged.
     """
     start = len(EXIF_HEAD) if exif.startswith(EXIF_HEAD) else 0
     order = ORDERS.get(exif[start : start + 4])

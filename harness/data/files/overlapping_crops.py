@@ -17,23 +17,26 @@ from scipy.ndimage import map_coordinates
 
 from harness.data.files.picture_reading import Picture
 
+# Landmarks are found in a picture scaled to a short side of SIDE pixels, and a long one of at most
+# LONGEST, at these standard deviations of a Gaussian, in pixels.
 SIDE = 256
 LONGEST = 1024
 SCALES = 2.0 * 2 ** (np.arange(10) / 3)
+# The minimum of `blobness`, and the maximum number of landmarks.
 FAINTEST = 4.0
 MOST = 160
 # The grid of cells around a landmark: cells per side, and the width of a cell in scales.
 CELLS = 6
 CELL = 1.6
 MOST_DIFFERENT_BITS = 8
-# Sort orders, and the number of following codes that each code is compared with: bounds the work.
+# Number of sort orders, and of the next codes with which each is compared, which bound the work.
 ORDERS = 8
 FOLLOWING = 16
-# Minimum of agreeing landmarks; different photographs had at most 5 when this was chosen.
+# Minimum number of agreeing landmarks; different photographs had at most 5 when this was chosen.
 FEWEST_ALIKE = 8
-NEAR = 4.0  # pixels
-# A hypothesis for scale and shift comes from two of the best matches, at least so many pixels
-# apart.
+NEAR = 4.0  # pixels between a landmark and the place where a hypothesis puts it
+# A hypothesis for scale and shift comes from two of the 40 best matches that are at least 20 pixels
+# apart. Its scale may differ from that of the landmarks by this factor.
 GUESSED_FROM = 40
 CLOSEST_GUESS = 20.0
 LIKE_SCALE = 1.43

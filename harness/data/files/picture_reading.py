@@ -16,8 +16,8 @@ from harness.errors import UserInputError, inline
 
 Picture = NDArray[np.uint8]
 
-# Pillow chooses a decoder by content, not by file name: without a list, PostScript would start
-# Ghostscript.
+# Pillow chooses a decoder by content, not by file name. Without this list, a PostScript file would
+# start Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
 # The 102 megapixels of medium-format cameras fit, as do two halves of 7,700 x 7,700; a file that
 # claims more is refused before it is unpacked.
@@ -62,7 +62,7 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.filterwarnings(
                 "ignore", module="PIL"
-            )  # of damaged EXIF, whose pixels are fine
+            )  # warnings about damaged EXIF, although the pixels are fine
             with Image.open(file, formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise UserInputError(

@@ -43,8 +43,8 @@ def write_like(source: Path, photograph: Photograph, file: Path) -> None:
 
 
 def writer_like(opened: Image.Image, source: Path, photograph: Photograph) -> Writer:
-    """A function that writes a photograph with the metadata of `opened`, which it does not need
-    to be open any more."""
+    """A function that writes a photograph with the metadata of `opened`, which may be closed by
+    then."""
     match opened.format:
         case "PNG":
             return png_like(source, photograph)
@@ -103,12 +103,13 @@ def jpeg_options(opened: Image.Image, photograph: Photograph) -> dict[str, Any]:
 
 
 def segment(marker: bytes, body: bytes) -> bytes:
-    """A JPEG's segment."""
+    """A segment of a JPEG file: marker, length and body."""
     return marker + (len(body) + 2).to_bytes(2, "big") + body
 
 
 def exif_segments(exif: bytes) -> list[bytes]:
-    """EXIF too long for one segment in several, as readers join them and Pillow does not write."""
+    """EXIF that is too long for one segment, split into several: readers join them, but Pillow does
+    not write them."""
     body = exif.removeprefix(EXIF_HEAD)
     step = LONGEST_SEGMENT - len(EXIF_HEAD)
     parts = [body[start : start + step] for start in range(0, len(body), step)]

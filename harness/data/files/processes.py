@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Protocol, TypeVar
 
-from harness.console.signals import kept_from_children
+from harness.console.signals import blocked_in_children
 from harness.data.files.listing import Remark
 from harness.errors import HarnessError
 
@@ -62,11 +62,11 @@ def pooled(processes: int) -> Iterator[Map]:
         yield map
         return
     context = multiprocessing.get_context("spawn")
-    with kept_from_children():  # multiprocessing starts a process of its own
+    with blocked_in_children():  # multiprocessing starts a process of its own
         pool = ProcessPoolExecutor(processes, context, end_with_parent)
 
     def spread(work: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
-        with kept_from_children():  # all others start here
+        with blocked_in_children():  # all others start here
             return pool.map(work, items)
 
     with pool:

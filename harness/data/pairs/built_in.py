@@ -98,7 +98,7 @@ def built_in_pairs(size: int) -> dict[str, PairSet]:
 def pairs_of(
     photographs: Sequence[Photograph], size: int, random: np.random.Generator, undo: bool
 ) -> PairSet:
-    """Every window, scaled to `size`, warped and softened; with `undo`, also warped back."""
+    """A pair for every window: scaled to `size`, warped, softened; if `undo`, also warped back."""
     pairs = []
     for entry in photographs:
         file = scikit_image_file(entry.file)
@@ -133,7 +133,7 @@ def choose_windows(
 ) -> Iterator[Window]:
     """Windows with detail and little overlap, of varied scale, sharp at `size`.
 
-    Each is the best of several random ones. None if the photograph is too small for `size`.
+    Each is the best of several random ones. Empty if the photograph is too small for `size`.
     """
     smallest = math.ceil(size / MAX_ENLARGEMENT)
     largest = min(*photograph.size, round(SCALE_RANGE * smallest))

@@ -32,7 +32,7 @@ TENSORS = {
 class TrainingPair:
     """A pair as uint8 `[3, h, w]` tensors, and its warped region, bool `[1, h, w]`.
 
-    `undone` is the retouched picture warped back, if the inverse field is known.
+    `undone` is the retouched picture warped back; None if the inverse field is not known.
     """
 
     name: str

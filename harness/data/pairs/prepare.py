@@ -34,14 +34,15 @@ class PreparedData:
     """The file of prepared pairs, and its description.
 
     Attributes:
-        file: to be read by `harness.data.pairs.pair_set.load_dataset`.
-        digest: of the files' content and all settings that affect the pixels; machine-independent.
+        file: the prepared pairs, for `harness.data.pairs.pair_set.load_dataset`.
+        digest: identifies the files' content and all settings that affect the pixels, on any
+            machine.
         source: a description for the user, one line.
         n_train: number of training pairs.
         n_val: number of validation pairs.
         n_test: number of pairs held out from the search; 0 if the folder is too small for any.
         n_folder: number of pairs in the user's train/, all of which train.py would read.
-        n_drawn: of these, those that were drawn for validation or held out.
+        n_drawn: how many of these were drawn for validation or held out.
     """
 
     file: Path
@@ -66,8 +67,12 @@ def prepare_data(
     """Prepare the pairs of `data` (None: the built-in ones) for `train`, or find them in the cache.
 
     Training pairs have the size given by `preprocess` and `load_size`; validation and test pairs
-    are cropped to `crop_size`, around the warped region. `seed` matters only if the folder has no
-    splits, or more pairs than are used: `most_train` is the limit, without `every_pair`.
+    are cropped to `crop_size`, around the warped region.
+
+    Args:
+        skip_bad: whether to leave out pairs that cannot be read, instead of raising an error.
+        seed: matters only if the folder lacks splits, or has more pairs than are used.
+        every_pair: whether to use all training pairs, instead of at most `most_train`.
 
     Raises:
         UserInputError: the pairs cannot be used; the message names the file. Nothing is written.
@@ -151,7 +156,7 @@ def written(make: Callable[[], Splits], digest: str, file: Path) -> Dataset:
             "or name another folder in the environment variable HARNESS_CACHE."
         ) from error
     except UserInputError:
-        with suppress(OSError):  # unless it has other pairs
+        with suppress(OSError):  # fails if the folder has other pairs
             file.parent.rmdir()
         raise
 

@@ -41,8 +41,9 @@ def sized_pair(
 ) -> TrainingPair:
     """Read and scale one pair; its mask is the user's own, or found by comparing A and B.
 
-    `region` is the method: by optical flow (`fine`), for scoring, or by difference (`quick`). With
-    `fine`, the pair is also warped back, if its field is known.
+    Args:
+        region: how to find it: by optical flow (`fine`), for scoring, or by difference (`quick`).
+            With `fine`, the pair is also warped back, if its field is known.
 
     Raises:
         UserInputError: the pair cannot be used.
@@ -87,8 +88,8 @@ def centred_crop(pair: TrainingPair, crop_size: int) -> TrainingPair:
     )
     rows, columns = slice(top, top + crop_size), slice(left, left + crop_size)
 
-    def crop(kind: Tensor) -> Tensor:
-        return kind[:, rows, columns].clone()
+    def crop(tensor: Tensor) -> Tensor:
+        return tensor[:, rows, columns].clone()
 
     undone = None if pair.undone is None else crop(pair.undone)
     return TrainingPair(

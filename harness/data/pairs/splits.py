@@ -27,10 +27,10 @@ MOST_TRAIN_BYTES = 4 << 30
 
 
 def with_held_out(folder: PairFolder, most: int, seed: int, cache: Path) -> PairFolder:
-    """Draw the splits that a folder lacks of `val` and `test` from `train`, by whole pictures.
+    """Draw missing `val` and `test` splits from `train`, by whole pictures.
 
-    The search is scored on `val`, its finalists on `test`. A folder too small for both gets no
-    `test`.
+    The search is scored on `val`, its finalists on `test`. A folder that is too small for both gets
+    no `test`.
 
     Args:
         most: maximum number of training pairs.

@@ -1,4 +1,4 @@
-"""The displacement fields stored beside made pairs: the warp of a picture, and its inverse."""
+"""The displacement fields stored with made pairs: the warp of a picture, and its inverse."""
 
 from pathlib import Path
 from typing import Literal

@@ -18,21 +18,21 @@ from harness.data.synthesis.liquify import Points
 Complex = NDArray[np.complex128]
 # Points per side at which the deformation is computed, and at which a cubic spline samples it.
 GRID, FINE = 64, 512
-# In shares of the radius: from where to where the deformation fades to nothing.
+# The deformation fades to nothing between these shares of the radius.
 FADE = (0.8, 0.98)
-# The most that the shift changes per pixel: at 1 the picture folds.
+# The maximum change of the shift per pixel: at 1 the picture folds.
 STEEPEST = 0.9
-# After so many whole steps to an origin they become smaller: where the picture is stretched to more
-# than twice its size, between the points of the grid, whole ones would go back and forth for ever.
-# Steps of the smallest share end where it is stretched to less than twenty times.
+# After so many full steps towards an origin, steps become smaller: where the picture is stretched
+# to more than twice its size, between the points of the grid, full steps would oscillate for ever.
+# Steps of the smallest share converge up to a stretch of twenty times.
 WHOLE_STEPS, SMALLEST_SHARE = 50, 0.1
 
 
 def rigid(points: Complex, handles: Complex, goals: Complex) -> Complex:
-    """Where `points` go when `handles` go to `goals`; positions x + iy, one-dimensional.
+    """Where `points` move when `handles` move to `goals`; positions are x + iy, one-dimensional.
 
-    Near each point it is the rotation and translation that fits the handles best, each weighted by
-    the inverse of its squared distance.
+    Each point follows the rotation and translation that best fits the handles, each weighted by the
+    inverse of its squared distance from the point.
     """
     weights = 1 / np.maximum(np.abs(points[:, None] - handles) ** 2, 1e-9)
     weights /= weights.sum(axis=1, keepdims=True)

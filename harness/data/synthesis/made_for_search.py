@@ -16,8 +16,8 @@ from harness.data.files.processes import processes_for
 from harness.data.synthesis.make_pairs import MakePlan, find_originals, make_pairs
 from harness.errors import UserInputError, inline, quantity
 
-# Part of the folder's name: add a number in front when the same portraits give different pairs.
-# Pairs that an earlier version made are used on, so that its studies go on.
+# Part of the folder's name: prepend a number when the same portraits give different pairs. Pairs
+# that an earlier version made are still used, so that its studies can be continued.
 RECIPES = (2, 1)
 FEWEST_PAIRS = 100
 MOST_PAIRS = 1000
@@ -27,7 +27,14 @@ SIZE = 512
 
 @dataclass(frozen=True)
 class Making:
-    """The pairs of a search: how many of how many portraits, their side in pixels, their folder."""
+    """The pairs that a search makes from portraits.
+
+    Attributes:
+        portraits: number of portraits.
+        pairs: number of pairs.
+        size: side of a half, in pixels.
+        folder: where they are stored; it exists once all are made.
+    """
 
     portraits: int
     pairs: int
@@ -36,7 +43,7 @@ class Making:
 
     @property
     def made(self) -> bool:
-        """A folder of this name is always complete."""
+        """Whether the pairs exist already: a folder of this name is always complete."""
         return self.folder.is_dir()
 
 
@@ -68,7 +75,7 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = n
 
     Args:
         least: the smallest side of a pair in pixels that the search does not enlarge.
-        remark: receives a sentence before pairs are made, which takes a while, and how many are.
+        remark: is called with a sentence before pairs are made, and with the progress.
 
     Raises:
         UserInputError: they cannot be made, as in `planned_pairs`.
@@ -98,10 +105,10 @@ def made_for_search(originals: Path, place: Path, least: int, remark: Remark = n
 
 
 def remove_begun(place: Path) -> None:
-    """Remove the pairs that killed searches have begun, of whatever portraits."""
+    """Remove unfinished pairs that killed searches left behind, from any portraits."""
     for begun in place.glob(".*.making"):
         lock = FileLock(begun.with_suffix(".lock"), timeout=0)
-        with suppress(Timeout), lock:  # or another search is making them
+        with suppress(Timeout), lock:  # held if another search is making them
             shutil.rmtree(begun, ignore_errors=True)
 
 
@@ -127,8 +134,8 @@ def content_of(file: Path) -> bytes:
 
 
 def digests(contents: Mapping[str, bytes], size: int, pairs: int) -> list[str]:
-    """A digest of the portraits, their names and how pairs are made of them, for each of `RECIPES`;
-    12 hex digits."""
+    """For each of `RECIPES`, a digest of the portraits, their names and how pairs are made from
+    them: 12 hex digits."""
     totals = [hashlib.sha256(f"{recipe} {size} {pairs}".encode()) for recipe in RECIPES]
     for name, content in contents.items():
         for total in totals:

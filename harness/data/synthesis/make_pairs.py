@@ -1,4 +1,4 @@
-"""Make pairs from originals alone: liquify the faces, and store all that is needed to undo it."""
+"""Make pairs from originals alone: liquify the faces, and store what is needed to undo it."""
 
 import json
 import math
@@ -33,14 +33,14 @@ from harness.data.synthesis.traces import Traces, apply_traces, draw_traces
 from harness.errors import UserInputError, inline
 
 RECORD = "made.jsonl"
-# Files by which a folder that this program wrote is recognised: made pairs, a study's files, a full
-# training's, and MLflow's, which names no file of its own but stands beside its database.
+# Files that identify a folder that this program wrote: made pairs, a study's files, a full
+# training's. MLflow's artifacts have no such file, but are next to its database.
 OURS = (frozenset({RECORD}), frozenset({"study.json", "driver.lock"}), frozenset({"training.yaml"}))
 ARTIFACTS, BESIDE = "mlflow-artifacts", "mlflow.db"
 VAL_EVERY = 5
-# `objectives.masks.FIELD_THRESHOLD`, for which each process would import torch; a test compares.
+# Equals `objectives.masks.FIELD_THRESHOLD` (tested), which would make each process import torch.
 MOVED = 0.001
-# Stronger compression would take as long as the rest of making a pair.
+# Compression level: a higher one would take as long as all other work for a pair.
 QUICK_PNG = 3
 # The side of a portrait's frame, in heights of the face.
 FRAMING = (1.5, 2.1)
@@ -53,10 +53,10 @@ class MakePlan:
     Attributes:
         out: the new folder.
         size: side of each half in pixels.
-        seed: of all random choices.
+        seed: seed of all random choices.
         jpeg: quality at which every retouched half is recompressed; None: about half of them, each
             at a random quality.
-        bits: how many bits 16-bit originals use.
+        bits: number of bits that 16-bit originals use.
     """
 
     out: Path
@@ -88,7 +88,7 @@ def make_pairs(
     picture.
 
     Args:
-        remark: receives sentences about ignored files, a guessed bit depth, and how far it is.
+        remark: is called with sentences about ignored files, a guessed bit depth, and the progress.
 
     Raises:
         UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.

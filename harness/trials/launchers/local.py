@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.settings import TrialPlan
-from harness.console.signals import kept_from_children
+from harness.console.signals import blocked_in_children
 from harness.errors import UserInputError
 from harness.trials.launchers.launcher import Died
 from harness.trials.worker import Message, Order, RunnerFactory, serve
@@ -40,7 +40,7 @@ def start_server() -> None:
     """Start the fork server unless it runs; it ends with the thread that starts it."""
     shorten_socket_paths()
     # Before Python 3.12.8 the server imports from the folder that it is started in.
-    with contextlib.chdir(Path(__file__).parents[3]), kept_from_children():
+    with contextlib.chdir(Path(__file__).parents[3]), blocked_in_children():
         forkserver.ensure_running()
 
 
@@ -94,7 +94,7 @@ class LocalLauncher:
             args=(theirs, self.factory, plan, self.log, dict(os.environ)),
             name=f"harness-worker-{number}",
         )
-        with kept_from_children():
+        with blocked_in_children():
             process.start()
         theirs.close()  # so that our end reads end-of-file when the worker dies
         self.workers[number] = Worker(number, process, ours)

@@ -272,7 +272,7 @@ def test_a_dry_run_says_in_ten_lines_what_would_be_done(
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     paces = [Pace({"unet_128": 0.09, "warp_unet_128": 0.09}, 0.01)] * 2
-    monkeypatch.setattr("harness.search.estimate.measured", lambda _: paces)
+    monkeypatch.setattr("harness.search.estimate.measure_paces", lambda _: paces)
     words = ["search", "--dry-run", "--weights=random", "--device=cpu", "--jobs=2"]
     code, out, _ = in_process(*words)
     assert code == 0
@@ -303,7 +303,7 @@ def test_a_dry_run_has_the_whole_plan_as_yaml_behind_verbose(
     in_process: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("harness.search.estimate.measured", lambda _: [])
+    monkeypatch.setattr("harness.search.estimate.measure_paces", lambda _: [])
     words = ["search", "--dry-run", "--weights=random", "--device=cpu", "--set", "ndf=6"]
     out = in_process(*words, "--set", "gan_mode=lsgan", "--finalists", "1", "--debug")[1]
     assert "crop_size" not in out

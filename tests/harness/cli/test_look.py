@@ -13,9 +13,9 @@ from typing import Any
 import optuna
 import pytest
 
-from harness.cli.blind_pairs import HOST, LONGEST_BODY, Handler, PairsServer
+from harness.cli.blind_pairs import HOST, MAX_BODY, Handler, PairsServer
 from harness.paths import RunPaths
-from harness.study.locks import only_judge
+from harness.study.locks import judgement_lock
 from harness.study.study import read_study
 from reports.analysis.judgements import judged_trials, judgements, pairs_to_judge
 from reports.page.look import crops
@@ -82,10 +82,10 @@ def test_two_commands_at_once_count_each_pair_once(tmp_path: Path) -> None:
 
     def answer_all(server: PairsServer) -> None:
         for place in places:
-            assert server.answer(place, "left")
+            assert server.record(place, "left")
 
     threads = [Thread(target=answer_all, args=[server]) for server in servers]
-    with only_judge(servers[1].study):
+    with judgement_lock(servers[1].study):
         threads[0].start()
         threads[0].join(0.2)
         assert judged(servers[0]) == []
@@ -144,7 +144,7 @@ def sent_raw(server: PairsServer, request: bytes) -> bytes:
 
 
 def test_deep_json_is_refused(server: PairsServer, capfd: pytest.CaptureFixture[str]) -> None:
-    body = b"[" * LONGEST_BODY
+    body = b"[" * MAX_BODY
     head = f"POST {server.path}judge HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     assert sent_raw(server, head + body).startswith(b"HTTP/1.0 400 ")
     assert capfd.readouterr().err == ""

@@ -47,10 +47,10 @@ def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(doctor, "requires", lambda _: declared)
     found = doctor.packages()
     assert found.level == "problem"
-    assert "999.1 is needed" in found.said
-    assert "no-such-thing is missing" in found.said
-    assert "numpy" not in found.said
-    assert "pytest" not in found.said
+    assert "999.1 is needed" in found.message
+    assert "no-such-thing is missing" in found.message
+    assert "numpy" not in found.message
+    assert "pytest" not in found.message
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_whole_databases_are_well_and_damaged_ones_are_not(searched: RunPaths) -
     sqlite3.connect(searched.mlflow_db).execute("CREATE TABLE runs (id INTEGER)").connection.close()
     findings = list(doctor.stores(searched))
     assert [each.level for each in findings] == ["ok", "ok"]
-    assert "1 in " in named(findings, "studies").said
-    assert "마침" in named(findings, "studies").said
+    assert "1 in " in named(findings, "studies").message
+    assert "마침" in named(findings, "studies").message
     for file in (searched.optuna_db, searched.mlflow_db):
         whole = file.read_bytes()
         file.write_bytes(b"no database at all, " * 400)
@@ -124,7 +124,7 @@ def test_a_study_of_a_newer_version_stays_where_it_is(searched: RunPaths) -> Non
     study.set_user_attr("record_version", 99)
     found = named(list(doctor.stores(searched)), "studies")
     assert found.level == "problem"
-    assert "it is intact" in found.said
+    assert "it is intact" in found.message
     assert "update it with pip install --upgrade" in found.fix
     assert "move" not in found.fix
 

@@ -27,7 +27,7 @@ def commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         if hasattr(one, "commands"):
             yield from commands(one, (*before, name))
         else:
-            yield (*before, name), one.real() if isinstance(one, Deferred) else one
+            yield (*before, name), one.resolve() if isinstance(one, Deferred) else one
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))

@@ -20,8 +20,8 @@ from harness.console.events import (
     TrialEnded,
     WarmStart,
 )
-from harness.console.lines import WIDTH, rough, wrapped
-from harness.console.live_view import MOST_ROWS, LiveView
+from harness.console.lines import WIDTH, rough_duration, wrapped
+from harness.console.live_view import MAX_ROWS, LiveView
 from harness.console.views import PlainView
 
 WARP = {
@@ -99,7 +99,7 @@ def test_many_running_trials_take_a_few_lines(clock: Clock) -> None:
         view.show(TrialBegan(f"t{number:03d}", WARP, None))
     lines = frame(view)
     view.close()
-    assert len(lines) < MOST_ROWS + 6
+    assert len(lines) < MAX_ROWS + 6
     assert lines[-1].strip() == "and 52 more"
 
 
@@ -304,4 +304,4 @@ def test_a_line_now_and_then_says_how_far_a_trial_is(clock: Clock) -> None:
     ],
 )  # fmt: skip
 def test_an_estimate_is_rounded(seconds: float, words: str) -> None:
-    assert rough(seconds) == words
+    assert rough_duration(seconds) == words

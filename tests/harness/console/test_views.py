@@ -16,14 +16,14 @@ from rich.console import Console
 import harness.search.search
 from harness.console import lines
 from harness.console.events import Note, Opened, Prepared, RungReached, TrialBegan, TrialEnded
-from harness.console.lines import leading, opening, sparkline
+from harness.console.lines import leader_line, opening_text, sparkline
 from harness.console.views import JsonView, LiveView, PlainView, QuietView, View, make_view
 from harness.paths import RunPaths
 from harness.search.result import as_data, as_lines, outcome_of
-from harness.search.status import course_of, standing_lines
+from harness.search.status import score_history, status_lines
 from harness.search.stop_signals import StopSwitch
 from harness.study.folder import claim
-from harness.study.locks import driven_by, sign
+from harness.study.locks import driven_by, record_driver
 from reports.record.queries import completed, score_of
 from tests.synthetic_studies import make_study
 
@@ -75,9 +75,11 @@ def test_the_live_view_shows_all_text_and_the_current_state() -> None:
 
 
 def test_a_trial_that_diverged_stands_in_the_columns_of_one_that_was_stopped() -> None:
-    stopped = lines.ended(ended(1, "pruned", 0.2, reason="too low there", stopped_at=10), 4)
+    stopped = lines.trial_line(ended(1, "pruned", 0.2, reason="too low there", stopped_at=10), 4)
     assert stopped.endswith("lr=0.0002 at step 10")
-    diverged = lines.ended(ended(2, "pruned", None, reason="diverged: G_L1 is nan at step 7"), 4)
+    diverged = lines.trial_line(
+        ended(2, "pruned", None, reason="diverged: G_L1 is nan at step 7"), 4
+    )
     line, why = diverged.splitlines()
     assert line.split()[:3] == ["3/4", "t002", "stopped"]
     assert line.index("L1=82") == stopped.index("L1=82")
@@ -87,7 +89,7 @@ def test_a_trial_that_diverged_stands_in_the_columns_of_one_that_was_stopped() -
 def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
     console = Console(file=io.StringIO(), width=120, record=True)
     view = LiveView(console)
-    earlier = {"best": leading(0.31, "t007", PARAMS), "scores": (0.2, 0.31, 0.25)}
+    earlier = {"best": leader_line(0.31, "t007", PARAMS), "scores": (0.2, 0.31, 0.25)}
     view.show(Opened("s", 9, 4, "quick", "cpu", 2, "random", "pairs", "runs", **earlier))  # type: ignore[arg-type]
     view.show(ended(4, "complete", 0.26))
     console.print(view.render())
@@ -96,7 +98,7 @@ def test_a_resumed_search_shows_its_best_trial_and_scores() -> None:
     assert "Leader so far: 0.3100  t007 L1=82" in text
     assert "leader 0.3100  t007 L1=82" in text
     assert sparkline([0.2, 0.31, 0.25, 0.26]) in text
-    one = opening(Opened("s", 1, 0, "quick", "cpu", 1, "random", "pairs", "runs"))
+    one = opening_text(Opened("s", 1, 0, "quick", "cpu", 1, "random", "pairs", "runs"))
     assert one.startswith("Study s: 1 trial; profile quick, 1 worker on cpu,")
 
 
@@ -189,20 +191,20 @@ def test_the_outcome_names_the_address_of_mlflow(
 def test_status_shows_progress_and_the_driver(tmp_path: Path) -> None:
     study, paths = make_study(20), RunPaths(tmp_path).study("boundary-sharpness")
     outcome = outcome_of(study, tmp_path, paths)
-    head, _, course, *_ = standing_lines(study, outcome)
+    head, _, course, *_ = status_lines(study, outcome)
     assert head == "Study boundary-sharpness, budget 50, not being searched now"
     assert set(course.split()[1]) <= set("▁▂▃▄▅▆▇█")
     many = make_study(80)  # of which 48 complete
     latest = [score_of(trial) for trial in completed(many)][-40:]
     ends = f"{min(latest):.4f} to {max(latest):.4f}"
-    assert course_of(many) == f"  scores {sparkline(latest)} {ends}"
-    assert standing_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
+    assert score_history(many) == f"  scores {sparkline(latest)} {ends}"
+    assert status_lines(study, replace(outcome, budget=outcome.done))[0].endswith(", finished")
     begun = replace(outcome, counts=Counter({"complete": 5, "running": 2}))
-    assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")
-    sign(study)
-    assert standing_lines(study, begun)[1].endswith(": 5 completed; 2 running.")
+    assert status_lines(study, begun)[1].endswith(": 5 completed; 2 interrupted.")
+    record_driver(study)
+    assert status_lines(study, begun)[1].endswith(": 5 completed; 2 running.")
     assert driven_by(study) == f"process {os.getpid()}"
-    assert standing_lines(study, outcome)[0].endswith(f"being searched by process {os.getpid()}")
+    assert status_lines(study, outcome)[0].endswith(f"being searched by process {os.getpid()}")
     host = os.uname().nodename
     for attributes in (
         {"driver": f"process {os.getpid()} on elsewhere"},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from planting import WritePairs
 
-from harness.console.signals import STOPPING
+from harness.console.signals import STOP_SIGNALS
 from harness.data.check.check import check, measure_all
 from harness.data.check.mend import mend
 from harness.data.files.new_folder import new_folder
@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_made(
     assert not list(tmp_path.glob(".out*"))
 
 
-@pytest.mark.parametrize("number", STOPPING)
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 @pytest.mark.parametrize(
     ("words", "place"),
     [

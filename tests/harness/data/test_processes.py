@@ -17,11 +17,11 @@ COMMAND = """
 import sys
 from time import sleep
 from harness.data.files.processes import parallel_map
-from harness.console.signals import handled, interrupt
+from harness.console.signals import stopping_on_signals, interrupt
 
 if __name__ == "__main__":
     try:
-        with handled(interrupt):
+        with stopping_on_signals(interrupt):
             print(list(parallel_map(sleep, map(float, sys.argv[1:]), 2)))
     except KeyboardInterrupt:
         sys.exit(130)

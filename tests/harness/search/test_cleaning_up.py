@@ -22,7 +22,7 @@ from harness.trials.worker import Message
 AFTERWARDS = (
     "harness.search.recorder.requeue",
     "harness.search.conclusion.outcome_of",
-    "harness.search.conclusion.left_by",
+    "harness.search.conclusion.search_results",
     "null_tracker.NullTracker.parent",
     "null_tracker.NullTracker.conclude",
     "null_tracker.NullTracker.finish",
@@ -96,12 +96,12 @@ def test_a_database_that_was_waited_for_in_vain_is_not_waited_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> NoReturn:
-        raise HarnessError("the database has been away") from StorageInternalError()
+        raise HarnessError("the database has been unavailable") from StorageInternalError()
 
     asked = []
     monkeypatch.setattr(Recorder, "complete", away)
     monkeypatch.setattr("harness.search.recorder.requeue", lambda *_: asked.append("put back"))
     monkeypatch.setattr("harness.search.conclusion.outcome_of", lambda *_: asked.append("outcome"))
-    with pytest.raises(HarnessError, match="has been away"):
+    with pytest.raises(HarnessError, match="has been unavailable"):
         search(tmp_path)
     assert asked == []

@@ -88,12 +88,12 @@ def test_whatever_a_worker_says_something_follows(
     follows = what_follows(made, SAID[kind])
     assert follows == WHAT_FOLLOWS[kind][STATES.index(state)]
     # No trial is lost, and every worker that lives is known to do one thing.
-    held = [job.trial.number for job in (*driver.jobs.values(), *driver.again)]
+    held = [job.trial.number for job in (*driver.jobs.values(), *driver.to_retry)]
     running = [n for n, trial in enumerate(made.states) if trial == TrialState.RUNNING]
     assert running == held
     places = [*driver.starting, *driver.idle, *driver.jobs]
     assert sorted(places) == sorted(made.launcher.alive)
-    driver.give_up()
+    driver.shut_down()
     assert TrialState.RUNNING not in made.states
     assert len(made.states) == len(begun)
 
@@ -106,10 +106,10 @@ def what_follows(made: Scene, message: Message | Died) -> str:
         made.hear(message)
     except (HarnessError, OSError) as error:
         return type(error).__name__
-    if job is not None and job in driver.again:
+    if job is not None and job in driver.to_retry:
         return "again"
     if worker in driver.jobs:
-        assert made.launcher.orders[answered:] == [(worker, not driver.jobs[worker].verdict)]
+        assert made.launcher.orders[answered:] == [(worker, not driver.jobs[worker].stop_reason)]
         return "working"
     if job is not None:
         return driver.phase.study.get_trials(deepcopy=False)[job.trial.number].state.name
@@ -145,7 +145,7 @@ def test_the_search_goes_on_with_the_workers_that_find_memory(tmp_path: Path) ->
     made.speaker = 1
     made.hear(OutOfMemory("16 GiB"))
     assert any(isinstance(note, Note) and "going on with 1" in note.text for note in notes)
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     assert list(made.driver.jobs) == [0]
     last = scene(tmp_path, BASELINE)
     last.hear(OutOfMemory("16 GiB"))
@@ -159,9 +159,9 @@ def test_only_failures_in_a_row_end_the_search(tmp_path: Path, between: type) ->
     made = scene(tmp_path, BASELINE, max_failures=2)
     made.hear(Ready())
     for kind in (Failed, between, Failed, between, Failed):
-        made.driver.fill(never)
+        made.driver.assign_trials(never)
         made.hear(SAID[kind])
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     with pytest.raises(SearchFailedError, match="The last 2 trials all failed, 2 of them with"):
         made.hear(SAID[Failed])
 
@@ -172,7 +172,7 @@ def test_a_trial_that_breaks_the_gpu_three_times_fails_by_its_error(tmp_path: Pa
     for _ in range(3):
         made.hear(GpuFailed("CUDA error: device-side assert triggered"))
         made.hear(Ready())
-        made.driver.fill(never)
+        made.driver.assign_trials(never)
     trial = made.driver.phase.study.get_trials(deepcopy=False)[number]
     assert trial.state == TrialState.FAIL
     assert "died 3 times, last: CUDA error: device-side assert" in trial.user_attrs["reason"]
@@ -196,12 +196,12 @@ def test_a_trial_run_again_alone_shares_its_place_with_none(
     for worker, place in ((0, "node-1 2"), (1, other)):
         made.speaker = worker
         made.hear(Ready(place))
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     assert sorted(made.driver.jobs) == [0, 1]
     made.speaker = 0
     made.hear(OutOfMemory("16 GiB"))
     made.hear(Ready("node-1 2"))
-    made.driver.fill(never)
+    made.driver.assign_trials(never)
     assert (0 in made.driver.jobs) == (not waits)
 
 
@@ -236,5 +236,5 @@ def test_what_fails_while_the_search_is_stopped_is_put_back(
     monkeypatch.setattr(made.launcher, "wait", wait)
     assert not made.driver.run(stop)
     assert made.states == [TrialState.RUNNING]
-    made.driver.give_up()
+    made.driver.shut_down()
     assert made.states == [TrialState.WAITING]

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 
 from harness.errors import HarnessError
 from harness.search.driver import TICK, Driver
-from harness.search.recorder import HUNG_UNMEASURED
-from harness.search.worker_startup import MOST_STARTS, SILENT
+from harness.search.recorder import LIMIT_WITHOUT_PACE
+from harness.search.worker_startup import MAX_STARTS, SILENT
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import TrialResult
 from harness.trials.worker import Message, Prepare, Preparing, Ready
@@ -37,7 +37,7 @@ def test_a_worker_that_is_silent_before_it_takes_trials_is_replaced_and_then_giv
     config = made.driver.plan.config.model_copy(update=options)
     object.__setattr__(made.driver.plan, "config", config)
     ready = made.driver.starting[0].ready
-    for attempt in range(1, MOST_STARTS + 1):
+    for attempt in range(1, MAX_STARTS + 1):
         start = made.driver.starting[0]
         listen(made.driver, limit)
         made.driver.end_hung()
@@ -48,7 +48,7 @@ def test_a_worker_that_is_silent_before_it_takes_trials_is_replaced_and_then_giv
             made.driver.end_hung()
             assert made.driver.starting[0] is start
         listen(made.driver, TICK)
-        if attempt == MOST_STARTS:
+        if attempt == MAX_STARTS:
             with pytest.raises(HarnessError, match=rf"hung: no message for {limit:.0f} s"):
                 made.driver.end_hung()
         else:
@@ -62,13 +62,13 @@ def test_a_worker_that_is_silent_before_it_takes_trials_is_replaced_and_then_giv
 
 def test_a_first_trial_that_never_says_anything_fails_in_the_end(tmp_path: Path) -> None:
     made = working(tmp_path)
-    made.driver.jobs[0].listened = HUNG_UNMEASURED
+    made.driver.jobs[0].listened = LIMIT_WITHOUT_PACE
     made.driver.end_hung()
     assert 0 in made.driver.jobs
     listen(made.driver, TICK)
     made.driver.end_hung()
     (trial,) = made.driver.phase.study.get_trials(states=(TrialState.FAIL,))
-    assert trial.user_attrs["reason"] == f"hung: no end after {HUNG_UNMEASURED:.0f} s"
+    assert trial.user_attrs["reason"] == f"hung: no end after {LIMIT_WITHOUT_PACE:.0f} s"
 
 
 def test_the_pace_of_the_warm_start_says_how_long_a_first_trial_may_take(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from null_tracker import NullTracker
 from optuna.trial import TrialState
 from searching import remembered, run, trials
 
-from harness.search.finalists import FinalPhase, choose
+from harness.search.finalists import FinalPhase, pick_finalists
 from harness.search.publishing import study_note
 from harness.study.study import read_study
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask
@@ -22,7 +22,7 @@ def stage_of(folder: Path, seed: int) -> FinalPhase:
     plan = make_plan(folder, seed=seed, repeats=3, finalists=1)
     study = remembered(plan)
     runs = optuna.create_study(storage=study._storage)
-    return FinalPhase(plan, study, runs, choose(study, 1), NullTracker(), 0)
+    return FinalPhase(plan, study, runs, pick_finalists(study, 1), NullTracker(), 0)
 
 
 def test_no_run_has_a_seed_that_a_search_has_or_that_another_search_s_finalists_have(

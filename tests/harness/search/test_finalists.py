@@ -19,17 +19,17 @@ import harness.search.search
 from harness.config.settings import TrialPlan
 from harness.console.events import CutShort, Note, Opened
 from harness.errors import DivergedError, UserInputError
-from harness.search.finalists import choose
+from harness.search.finalists import pick_finalists
 from harness.search.resolve import choose_finalists
 from harness.search.result import as_lines
 from harness.search.stop_signals import StopSwitch
 from harness.search.time_left import TimeForFinalists
-from harness.study.constraints import broken, excess
+from harness.study.constraints import excess, violations
 from harness.study.study import FINALISTS, read_study
 from harness.tracking.client import quiet_client
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask
 from reports.export.best_yaml import best_config
-from reports.record.queries import breaking, trials_by_score
+from reports.record.queries import guard_violators, trials_by_score
 from search_spaces.recipes import load_recipes
 
 
@@ -128,14 +128,19 @@ def test_finalists_are_the_best_settings_that_differ_and_the_recommendation_once
         params = load_recipes()["recommended"].model_dump() | {"lambda_L1": float(lambda_L1)}
         noted = {"params": params, **({"recipe": recipe} if recipe else {})}
         study.add_trial(optuna.trial.create_trial(value=0.3 - place / 100, user_attrs=noted))
-    found = choose(study, 2)
+    found = pick_finalists(study, 2)
     assert [(one.name, one.trial, one.recipe) for one in found] == [
         ("t002", 2, None),
         ("t004", 4, "lower_L1"),
         ("recommended", 0, "recommended"),
     ]
     assert [one.params["lambda_L1"] for one in found] == [80, 60, 100]
-    assert [one.name for one in choose(study, 9)] == ["t002", "t004", "t005", "recommended"]
+    assert [one.name for one in pick_finalists(study, 9)] == [
+        "t002",
+        "t004",
+        "t005",
+        "recommended",
+    ]
 
 
 def test_a_stopped_confirmation_goes_on_where_it_was(tmp_path: Path, unmirrored: None) -> None:
@@ -217,7 +222,7 @@ def test_a_time_limit_leaves_out_trials_but_not_the_finalists(
         if len(trials(tmp_path)) < 12:
             return math.inf
         self.deadline = time.monotonic()  # as if all other time had passed
-        return self.most
+        return self.limit
 
     with monkeypatch.context() as patch:
         patch.setattr(TimeForFinalists, "estimate", needed_now)
@@ -353,7 +358,7 @@ def test_a_recipe_that_ends_before_the_recommended_one_is_held_to_the_guards_too
     assert not any(trial.constraints for trial in early.get_trials())
     shifted = {t.number for t in early.get_trials() if t.user_attrs["params"]["lambda_L1"] < 80}
     assert len(shifted) == 2
-    assert breaking(early) == shifted
+    assert guard_violators(early) == shifted
     assert not shifted & {trial.number for trial in trials_by_score(early)}
 
 
@@ -364,8 +369,8 @@ def test_a_guard_is_broken_only_beyond_its_margin() -> None:
     )
     assert excess({"ciede2000": 6.1, "mae_outside": 0.03}, recommended)["ciede2000"] > 0
     assert excess({"D": 0.1}, recommended) == {}
-    assert broken({"ciede2000": -1.0}) == ""
-    assert broken({"ciede2000": 1.25}) == "cannot win: beyond the margin in ciede2000 by 1.25"
+    assert violations({"ciede2000": -1.0}) == ""
+    assert violations({"ciede2000": 1.25}) == "cannot win: beyond the margin in ciede2000 by 1.25"
 
 
 @pytest.mark.usefixtures("unmirrored")

@@ -18,7 +18,7 @@ from searching import remembered, run, trials, without_mlflow
 from harness.config.best_config import read_best_config
 from harness.evaluation.verdict import conclude
 from harness.paths import WarmStartPaths
-from harness.search.finalists import choose
+from harness.search.finalists import pick_finalists
 from harness.search.publishing import study_note
 from harness.search.resolve import choose_finalists
 from harness.search.result import SearchOutcome, as_data, as_lines, decision_lines
@@ -27,7 +27,7 @@ from reports.commands.recorded_paths import mark_of_warm_start
 from reports.commands.train_py import continue_from
 from reports.export.best_yaml import best_config
 from reports.page.report import render
-from reports.record.queries import beats, breaking
+from reports.record.queries import dominates, guard_violators
 from reports.record.study import StudyRecord
 from tests.harness.evaluation.test_verdict import finalist
 from tests.harness.search.test_finalists import final_runs
@@ -95,7 +95,7 @@ def test_the_best_three_the_best_that_repaints_and_the_recommendation(usual: Sea
 def test_where_the_best_repaint_the_next_best_has_the_place(tmp_path: Path) -> None:
     searched(tmp_path, Behind)
     study = read_study(tmp_path, "fake")
-    *four, last = choose(study, 3, "unet_128")
+    *four, last = pick_finalists(study, 3, "unet_128")
     assert last.name == "recommended"
     own = last.params
     different = [
@@ -114,8 +114,8 @@ def test_the_recipe_that_moves_pixels_is_confirmed_though_others_lead(tmp_path: 
     best = [trial.number for trial in ranked(tmp_path)]
     assert warp not in best[:3]
     study = read_study(tmp_path, "fake")
-    assert [one.trial for one in choose(study, 3, "unet_128")[:3]] == [*best[:2], warp]
-    assert choose(study, 1, "unet_128")[0].trial == best[0]
+    assert [one.trial for one in pick_finalists(study, 3, "unet_128")[:3]] == [*best[:2], warp]
+    assert pick_finalists(study, 1, "unet_128")[0].trial == best[0]
 
 
 def test_the_recipe_that_moves_pixels_is_no_finalist_where_it_breaks_a_guard(
@@ -124,8 +124,8 @@ def test_the_recipe_that_moves_pixels_is_no_finalist_where_it_breaks_a_guard(
     searched(tmp_path, UnluckyAndGaudy)
     study = read_study(tmp_path, "fake")
     warp = number_of_recipe(tmp_path, "warp")
-    assert warp in breaking(study)
-    assert warp not in [one.trial for one in choose(study, 3, "unet_128")]
+    assert warp in guard_violators(study)
+    assert warp not in [one.trial for one in pick_finalists(study, 3, "unet_128")]
 
 
 def test_a_study_confirmed_without_that_recipe_keeps_its_finalists(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_study_confirmed_without_that_recipe_keeps_its_finalists(tmp_path: Pat
     again = searched(tmp_path, Unlucky)
     assert again.final_runs == 15
     assert third.number in [
-        one.trial for one in choose(read_study(tmp_path, "fake"), 3, "unet_128")
+        one.trial for one in pick_finalists(read_study(tmp_path, "fake"), 3, "unet_128")
     ]
 
 
@@ -170,7 +170,7 @@ def test_one_finalist_repaints_and_all_others_are_the_best(
         netG = {"warp": "warp_unet_128", "repaint": "unet_128"}[kind]
         noted = {"params": {**RECIPES["recommended"], "lr": score}, "extras": {"netG": netG}}
         study.add_trial(create_trial(value=score, user_attrs=noted))
-    *found, last = choose(study, 2, "unet_128")
+    *found, last = pick_finalists(study, 2, "unet_128")
     assert [one.params["lr"] for one in found] == chosen
     assert last.name == "recommended"
 
@@ -271,7 +271,7 @@ def test_a_pareto_search_answers_both_though_what_moves_beats_all_that_repaints(
     unbeaten = [
         trial
         for trial in repaints
-        if not any(beats(study, other.values, trial.values) for other in repaints)
+        if not any(dominates(study, other.values, trial.values) for other in repaints)
     ]
     assert unbeaten
     assert as_is["trial"] in {trial.number for trial in unbeaten}
@@ -283,7 +283,7 @@ def test_the_finalists_of_a_pareto_search_that_move_pixels_are_of_its_front(tmp_
     outcome = searched(tmp_path, TornUnlucky, pareto=True, pruner="none")
     front = {point.number for point in outcome.front}
     assert number_of_recipe(tmp_path, "warp") not in front
-    chosen = choose(read_study(tmp_path, "fake"), 3, "unet_128")
+    chosen = pick_finalists(read_study(tmp_path, "fake"), 3, "unet_128")
     assert {one.trial for one in chosen if one.moves} <= front
 
 

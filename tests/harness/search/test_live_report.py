@@ -146,7 +146,7 @@ class Pipe:
         self.waits = waits
 
     def closed(self, _: object, seconds: float) -> bool:
-        assert seconds >= live_report.SOON
+        assert seconds >= live_report.FIRST_INTERVAL
         self.waits -= 1
         return self.waits == 0
 

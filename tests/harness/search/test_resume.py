@@ -16,7 +16,7 @@ from searching import Heard, remembered, run, trials
 import harness.search.search
 from harness.console.events import Note
 from harness.errors import HarnessError, SearchFailedError, SharedInputError, UserInputError
-from harness.search.resume import check_same_start, is_whole
+from harness.search.resume import check_same_start, is_intact
 from harness.search.stop_signals import StopSwitch
 from harness.trials.messages import Report, TrialResult, TrialTask
 from reports.record.baseline import Baseline
@@ -63,7 +63,7 @@ def test_the_warm_start_of_the_other_kind_is_looked_at_too(tmp_path: Path) -> No
     again = make_plan(tmp_path, both=True, budget=3)
     assert harness.search.search.run_search(again, view, stop, Warm).counts["complete"] == 3
     assert any(f"{files[1]} is damaged" in e.text for e in view.events if isinstance(e, Note))
-    assert all(is_whole(file) for file in files)
+    assert all(is_intact(file) for file in files)
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, Path.unlink])
@@ -88,14 +88,14 @@ def test_the_files_of_torch_are_told_whole_from_damaged(tmp_path: Path) -> None:
     file = tmp_path / "net.pth"
     for damage in (truncate, lambda file: file.write_bytes(b""), Path.unlink):
         torch.save({"weights": torch.arange(64.0)}, file)
-        assert is_whole(file)
+        assert is_intact(file)
         damage(file)
-        assert not is_whole(file)
+        assert not is_intact(file)
     torch.save({"weights": torch.arange(64.0)}, file)
     held = bytearray(file.read_bytes())
     held[held.index(torch.arange(64.0).numpy().tobytes())] ^= 1
     file.write_bytes(held)
-    assert not is_whole(file)
+    assert not is_intact(file)
 
 
 def test_a_whole_warm_start_is_left_alone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from optuna.trial import create_trial
 from harness.paths import RunPaths
 from harness.search.publishing import study_note
 from harness.search.result import as_lines, outcome_of
-from harness.search.status import standing_lines
+from harness.search.status import status_lines
 from reports.export.best_yaml import as_yaml, best_config
 from reports.page.report import render
 from tests.synthetic_studies import finals_of, make_study, study_attrs
@@ -52,7 +52,7 @@ def test_no_small_score_is_shown_as_zero(
     page = render(study)
     shown = {
         "terminal": "\n".join(as_lines(outcome)),
-        "status": "\n".join(standing_lines(study, outcome)),
+        "status": "\n".join(status_lines(study, outcome)),
         "MLflow": study_note(study, outcome),
         "best.yaml": as_yaml(best_config(study)),
         "page": page[: page.index('<div class="slices">')],

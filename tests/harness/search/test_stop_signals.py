@@ -133,8 +133,8 @@ def test_a_library_that_swallows_exceptions_while_it_is_imported_does_not_go_on(
         "    print('swallowed')\n"
     )
     code = (
-        "from harness.console.signals import handled, interrupt\n"
-        "with handled(interrupt):\n"
+        "from harness.console.signals import stopping_on_signals, interrupt\n"
+        "with stopping_on_signals(interrupt):\n"
         "    import library\n"
     )
     path = os.pathsep.join([str(tmp_path), *sys.path])

@@ -9,10 +9,10 @@ from driving import make_plan
 from optuna import Study
 from searching import run, trials
 
-from harness.cli.search import trials_there
+from harness.cli.search import trials_done
 from harness.errors import UserInputError
 from harness.paths import RunPaths, left_aside
-from harness.search.explained import explained, progress
+from harness.search.explained import plan_lines, progress
 from harness.study import study as record
 from harness.study.database import open_storage
 from harness.study.folder import owner_of
@@ -42,7 +42,7 @@ def test_another_programs_study_is_refused_by_name_and_nothing_is_written(
     url = f"sqlite:///{tmp_path}/col.db"
     foreign(url, "fake", trials)
     plan = make_plan(tmp_path / "runs", storage=url)
-    for attempt in (run, trials_there):
+    for attempt in (run, trials_done):
         with pytest.raises(
             UserInputError, match=r"a study fake that this search did not make.*--st"
         ):
@@ -77,26 +77,26 @@ def test_the_name_of_a_record_of_finalists_is_reserved(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match=r"finalists\)"):
             run(make_plan(tmp_path, study=taken))
         with pytest.raises(UserInputError, match=r"finalists\)"):
-            trials_there(make_plan(tmp_path, study=taken))
+            trials_done(make_plan(tmp_path, study=taken))
     assert len(optuna.load_study(study_name=name, storage=url).trials) == known == 4
 
 
 def test_a_dry_run_counts_the_finalists_runs_as_the_search_does(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, budget=20, finalists=1, repeats=2)
     outcome = run(plan)
-    assert trials_there(plan) == outcome.done == 20
-    assert " ".join(explained(plan, 20)[0].split()).endswith(
+    assert trials_done(plan) == outcome.done == 20
+    assert " ".join(plan_lines(plan, 20)[0].split()).endswith(
         ": finished after 20 trials; a --budget above 20 goes on"
     )
     assert progress(3, 2) == "finished after 3 trials; a --budget above 3 goes on"
-    assert explained(plan, 19)[0].endswith(": 19 of 20 trials are done")
+    assert plan_lines(plan, 19)[0].endswith(": 19 of 20 trials are done")
 
 
 def test_runs_of_finalists_count_once_the_trials_of_the_budget_are_done(tmp_path: Path) -> None:
     """A larger budget goes on with trials, after which the finalists may be others."""
     run(make_plan(tmp_path, budget=20, finalists=1, repeats=2))
     larger = make_plan(tmp_path, budget=30, finalists=1, repeats=2)
-    assert trials_there(larger) == 16
+    assert trials_done(larger) == 16
     outcome = run(larger, stop_after=3)
     assert outcome.done == sum(outcome.counts[state] for state in ("complete", "pruned")) == 19
     assert run(larger).done == 30
@@ -155,7 +155,7 @@ def test_a_folder_that_no_search_made_is_left_as_it_is(tmp_path: Path) -> None:
     (folder / "checkpoints" / "warm_start").mkdir(parents=True)
     (folder / "checkpoints" / "warm_start" / "latest_net_G.pth").write_text("mine")
     plan = make_plan(tmp_path)
-    for attempt in (run, trials_there):
+    for attempt in (run, trials_done):
         with pytest.raises(UserInputError, match="was not made by a search and holds checkpoints"):
             attempt(plan)
     assert list(contents(folder)) == ["checkpoints/warm_start/latest_net_G.pth"]

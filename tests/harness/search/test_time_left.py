@@ -14,9 +14,9 @@ from optuna.trial import TrialState, create_trial
 from harness.console.time_left import Durations, seconds_left
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
-from harness.search.status import standing_lines
+from harness.search.status import status_lines
 from harness.search.time_left import TimeForFinalists, note_undertaken, seconds_of, time_left
-from harness.study.locks import sign
+from harness.study.locks import record_driver
 from reports.record.study import StudyRecord
 from tests.synthetic_studies import make_study
 
@@ -108,9 +108,9 @@ def test_the_status_of_a_running_search_says_it(tmp_path: Path) -> None:
     study = make_study(20)
     outcome = outcome_of(study, tmp_path, RunPaths(tmp_path).study("boundary-sharpness"))
     note_undertaken(study, make_plan(tmp_path, budget=50))
-    assert "left" not in standing_lines(study, outcome)[0]
-    sign(study)
-    assert " min left" in standing_lines(study, outcome)[0]
+    assert "left" not in status_lines(study, outcome)[0]
+    record_driver(study)
+    assert " min left" in status_lines(study, outcome)[0]
 
 
 def test_another_search_of_the_study_does_not_keep_an_old_estimate(tmp_path: Path) -> None:

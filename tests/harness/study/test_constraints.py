@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.study.constraints import MARGINS, broken, excess
+from harness.study.constraints import MARGINS, excess, violations
 
 RECOMMENDED = {"ciede2000": 3.0, "mae_outside": 0.01, "D": 0.4}
 
@@ -13,8 +13,8 @@ def test_a_guard_is_broken_beyond_its_margin(guard: str, share: float, kept: boo
     own = {**RECOMMENDED, guard: RECOMMENDED[guard] + share * MARGINS[guard]}
     beyond = excess(own, RECOMMENDED)
     assert beyond[guard] == pytest.approx((share - 1) * MARGINS[guard])
-    assert (broken(beyond) == "") is kept
-    assert kept or guard in broken(beyond)
+    assert (violations(beyond) == "") is kept
+    assert kept or guard in violations(beyond)
 
 
 def test_what_was_not_measured_guards_nothing() -> None:

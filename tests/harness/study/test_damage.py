@@ -17,7 +17,7 @@ from harness.cli.machine_checks import stores
 from harness.errors import UserInputError
 from harness.paths import RunPaths
 from harness.search.result import outcome_of
-from harness.search.status import standing_lines
+from harness.search.status import status_lines
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
 from reports.export.best_yaml import best_config
@@ -64,7 +64,7 @@ def read_all(folder: Path) -> None:
     """What status, export and report read."""
     study = record.read_study(folder)
     outcome = outcome_of(study, folder, RunPaths(folder).study("fake"))
-    standing_lines(study, outcome)
+    status_lines(study, outcome)
     best_config(study)
     trials_frame(study)
 
@@ -169,7 +169,7 @@ def test_an_empty_database_is_refused_and_stays(tmp_path: Path) -> None:
         with pytest.raises(UserInputError, match=f"{file} is empty .*restore it from a copy"):
             attempt()
     found = next(iter(stores(RunPaths(tmp_path))))
-    assert (found.level, found.said) == ("problem", f"{own}: it is empty (0 bytes)")
+    assert (found.level, found.message) == ("problem", f"{own}: it is empty (0 bytes)")
     assert own.stat().st_size == shared.stat().st_size == 0
     assert log.read_bytes() == b"changes"
 

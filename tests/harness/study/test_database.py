@@ -26,11 +26,11 @@ from harness.search.search import logging_to
 from harness.study import study as record
 from harness.study.database import (
     check_url,
+    open_error,
     open_storage,
     reading_url,
     sqlite_url,
-    understood,
-    unopened,
+    with_driver,
 )
 from harness.study.urls import scrubbed, sqlite_file, without_secrets
 
@@ -136,9 +136,9 @@ def test_postgres_is_postgresql_by_the_driver_that_is_installed(
     monkeypatch: pytest.MonkeyPatch, given: str, there: set[str], driver: str
 ) -> None:
     monkeypatch.setattr(harness.study.database, "find_spec", lambda name: name in there or None)
-    url = make_url(understood(f"{given}://me:pw@host/db"))
+    url = make_url(with_driver(f"{given}://me:pw@host/db"))
     assert (url.get_backend_name(), url.get_driver_name()) == ("postgresql", driver)
-    assert understood("postgresql+asyncpg://host/db") == "postgresql+asyncpg://host/db"
+    assert with_driver("postgresql+asyncpg://host/db") == "postgresql+asyncpg://host/db"
 
 
 def test_a_missing_driver_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_a_missing_driver_package_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_what_the_server_answered_is_said_without_the_password(said: str, reason: str) -> None:
-    error = unopened("postgres://me:pa@half@host/x", OperationalError("", None, Exception(said)))
+    error = open_error("postgres://me:pa@half@host/x", OperationalError("", None, Exception(said)))
     assert f"postgres://me:***@host/x cannot be opened ({reason}): " in str(error)
 
 

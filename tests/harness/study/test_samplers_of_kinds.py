@@ -16,7 +16,7 @@ from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
 from harness.study.pruners import hopeless, make_pruner
 from harness.study.samplers import FlatTPESampler, derived_seed, kind_at
-from harness.study.storage import OnlyWriter
+from harness.study.storage import SingleWriterStorage
 from search_spaces.space import load_space
 
 SPACE = load_space("default")
@@ -80,7 +80,7 @@ def test_going_on_equals_never_having_stopped(sampler: SamplerName, tmp_path: Pa
 
 def test_the_kind_is_that_of_the_place_however_many_run_and_whatever_fails(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, both=True)
-    storage = OnlyWriter(open_storage(sqlite_url(tmp_path / "optuna.db")))
+    storage = SingleWriterStorage(open_storage(sqlite_url(tmp_path / "optuna.db")))
     study = record.create_study(storage, "fake", plan.setup, plan.recipes)
     asked = [record.ask(study, SPACE, "tpe", seed=3) for _ in range(15)]
     for trial in asked:
@@ -165,7 +165,7 @@ def test_running_trials_of_its_kind_are_seen_and_those_of_the_other_are_not(
             return super().sample_relative(study, trial, search_space)
 
     study.sampler.make = lambda kind: Watching(seed=1, multivariate=True)  # type: ignore[attr-defined]
-    study.sampler.made.clear()  # type: ignore[attr-defined]
+    study.sampler.samplers.clear()  # type: ignore[attr-defined]
     SPACE.suggest(study.ask())  # place 48: of the moving kind
     assert {trial.params["generator"] for trial in seen} == {"warp"}
 

@@ -17,14 +17,16 @@ import harness.study.storage
 from harness.errors import HarnessError
 from harness.study import study as record
 from harness.study.database import open_storage, sqlite_url
-from harness.study.storage import OnlyWriter
+from harness.study.storage import SingleWriterStorage
 
 
 def open_both(folder: Path) -> tuple[optuna.Study, optuna.Study]:
     """A study through its only writer, and as anybody else reads it."""
     plan = make_plan(folder)
     url = sqlite_url(folder / "optuna.db")
-    mine = record.create_study(OnlyWriter(open_storage(url)), "s", plan.setup, plan.recipes)
+    mine = record.create_study(
+        SingleWriterStorage(open_storage(url)), "s", plan.setup, plan.recipes
+    )
     return mine, optuna.load_study(study_name="s", storage=RDBStorage(url))
 
 
@@ -72,7 +74,7 @@ def test_memory_and_database_say_the_same(tmp_path: Path) -> None:
             a, b = getattr(mine_, moment), getattr(theirs, moment)
             assert (a is None) == (b is None)
             assert a is None or abs((a - b).total_seconds()) < 60
-    reopened = OnlyWriter(open_storage(sqlite_url(tmp_path / "optuna.db")))
+    reopened = SingleWriterStorage(open_storage(sqlite_url(tmp_path / "optuna.db")))
     study = optuna.load_study(study_name="s", storage=reopened)
     assert [essence(t) for t in study.get_trials()] == [essence(t) for t in known]
 
@@ -185,5 +187,7 @@ def test_a_database_that_stays_away_is_one_sentence(
     trial = record.ask(mine, make_plan(tmp_path).space, "tpe", seed=0)
     Away(10**6, monkeypatch)
     monkeypatch.setattr(harness.study.storage, "PATIENCE", 0.0)
-    with pytest.raises(HarnessError, match=r"database has been away .* run the same command again"):
+    with pytest.raises(
+        HarnessError, match=r"database has been unavailable .* run the same command again"
+    ):
         mine.tell(trial, 0.5)

@@ -6,18 +6,18 @@ import pytest
 from optuna.testing.pytest_storages import StorageTestCase
 
 from harness.study.database import open_storage
-from harness.study.storage import OnlyWriter, PatientStorage
+from harness.study.storage import RetryingStorage, SingleWriterStorage
 
 pytestmark = pytest.mark.slow
 
 
 class TestPatientStorage(StorageTestCase):
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> PatientStorage:
+    def storage(self, tmp_path: Path) -> RetryingStorage:
         return open_storage(f"sqlite:///{tmp_path}/optuna.db")
 
 
 class TestOnlyWriter(StorageTestCase):
     @pytest.fixture
-    def storage(self, tmp_path: Path) -> OnlyWriter:
-        return OnlyWriter(open_storage(f"sqlite:///{tmp_path}/optuna.db"))
+    def storage(self, tmp_path: Path) -> SingleWriterStorage:
+        return SingleWriterStorage(open_storage(f"sqlite:///{tmp_path}/optuna.db"))

@@ -24,11 +24,11 @@ from harness.paths import RunPaths
 from harness.tracking import sender as deliveries
 from harness.tracking.client import quiet_client
 from harness.tracking.columns import VIEW
-from harness.tracking.model_registry import Left
+from harness.tracking.model_registry import SearchResults
 from harness.tracking.outbox import Entry
 from harness.tracking.server import (
     APP,
-    DIRECTLY,
+    DIRECT,
     chosen_experiment,
     free_port,
     page_of,
@@ -51,7 +51,7 @@ def write_runs(paths: RunPaths, name: str) -> None:
         tracker.rung(task, Rung(10, 0.2 + number / 10, {"D": 1.0}, {"G_L1": 0.5}, PIXEL))
         tracker.rung(task, Rung(20, 0.3 + number / 10, {"D": 0.9}, {"G_L1": 0.4}, PIXEL))
         tracker.end(task.name, Ending("FINISHED", "complete"))
-    tracker.conclude(Ending("FINISHED", "finished"), Left(1, "the note"))
+    tracker.conclude(Ending("FINISHED", "finished"), SearchResults(1, "the note"))
     tracker.finish()
     assert notes == []
 
@@ -59,7 +59,7 @@ def write_runs(paths: RunPaths, name: str) -> None:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
     patch = pytest.MonkeyPatch()
-    patch.setattr(deliveries, "TOGETHER", 1)
+    patch.setattr(deliveries, "BATCH_SIZE", 1)
     before = RunPaths(tmp_path_factory.mktemp("before"))
     for name in ("first", "얼굴 <b>"):
         write_runs(before, name)
@@ -148,12 +148,10 @@ def picture_of(base: str, experiment: str) -> bytes:
     """A picture of the best run, as MLflow's page loads it."""
     (best,) = quiet_client(base).search_runs([experiment], "tags.best = 'true'")
     run = best.info.run_id
-    with DIRECTLY.open(
-        f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=images"
-    ) as got:
+    with DIRECT.open(f"{base}/ajax-api/2.0/mlflow/artifacts/list?run_id={run}&path=images") as got:
         files = [file["path"] for file in json.load(got)["files"]]
     path = next(path for path in files if path.endswith(".png"))
-    with DIRECTLY.open(f"{base}/get-artifact?{urlencode({'run_id': run, 'path': path})}") as got:
+    with DIRECT.open(f"{base}/get-artifact?{urlencode({'run_id': run, 'path': path})}") as got:
         held: bytes = got.read()
     return held
 
@@ -164,7 +162,7 @@ def test_the_page_opens_for_training_runs_with_the_assistant_closed(
     if not entry_points(group="mlflow.app", name=APP):
         pytest.skip("needs the harness installed")
     _, _, said = served
-    with DIRECTLY.open(said[1].strip().partition("/#")[0]) as answer:
+    with DIRECT.open(said[1].strip().partition("/#")[0]) as answer:
         page = answer.read().decode()
         headers = answer.headers
     script = page.partition("<script>")[2].partition("</script>")[0]

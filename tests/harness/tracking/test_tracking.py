@@ -15,7 +15,7 @@ from harness.tracking import sender as deliveries
 from harness.tracking.client import RefusedError
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries
-from harness.tracking.store import Ending, Say
+from harness.tracking.store import Ending, Notify
 from harness.tracking.study_runs import StudyStore, Tracker, run_name
 from harness.trials.messages import Rung, TrialTask
 
@@ -34,7 +34,7 @@ class Switched:
             raise ConnectionError("away, with the password s3cret")
         self.reached.append(what)
 
-    def open(self, say: Say) -> None:
+    def open(self, notify: Notify) -> None:
         self.note("open")
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ def test_what_cannot_be_delivered_comes_later_in_order(
         store.there.set()
     assert store.reached == ["open", *(f"t000 {step}" for step in range(100)), "a call", "t001 0"]
     assert len(warned) == 1
-    assert "MLflow takes nothing now (ConnectionError)" in warned[0]
+    assert "MLflow accepts nothing now (ConnectionError)" in warned[0]
     assert "s3cret" not in warned[0]
     assert not (tmp_path / "out").exists()
 
@@ -177,7 +177,7 @@ def test_told_in_one_go_twice_over_or_one_by_one_it_is_the_same(
 ) -> None:
     held = []
     for together in (1, 24):
-        monkeypatch.setattr(deliveries, "TOGETHER", together)
+        monkeypatch.setattr(deliveries, "BATCH_SIZE", together)
         store = study_store(runs, f"{together} together")
         tracker = Tracker(store, tmp_path / "out", pytest.fail)
         tell(tracker)
@@ -239,7 +239,7 @@ def test_a_second_run_for_a_trial_and_one_left_open_are_put_in_order(runs: Path)
     entry = Entry("t003", status="RUNNING", tags={"trial": "3"})
     # A server that answered too late has made a run of which nobody heard.
     late = store.client.create_run(
-        store.experiment, entry.at, {**store.tags_of_new(), "trial": "3"}
+        store.experiment, entry.at, {**store.new_run_tags(), "trial": "3"}
     )
     store.write([replace(entry, metrics={"score": 0.1})])
     first = store.runs.pop("t003")
@@ -267,12 +267,12 @@ def test_of_two_runs_of_a_trial_the_recorded_one_goes_on(runs: Path) -> None:
     """Else the one that has metrics."""
     store = study_store(runs, "recorded")
     store.open(pytest.fail)
-    tags = {**store.tags_of_new(), "trial": "3"}
+    tags = {**store.new_run_tags(), "trial": "3"}
     bare, other = (store.client.create_run(store.experiment, at, tags).info.run_id for at in (1, 2))
     store.client.log_metric(other, "score", 0.1)
     for recorded, wanted in (((), other), ((bare,), bare)):
         store.recorded = recorded
-        store.learn()
+        store.find_trial_runs()
         assert store.runs == {"t003": wanted}
 
 

@@ -16,7 +16,7 @@ import harness.tracking.database
 from harness.errors import UserInputError, inline
 from harness.paths import RunPaths
 from harness.tracking.client import quiet_client
-from harness.tracking.database import located, served, settle
+from harness.tracking.database import check_and_relocate, relocated, served_files
 
 ARTIFACTS = Path("/now here/mlflow-artifacts")
 
@@ -45,7 +45,7 @@ ARTIFACTS = Path("/now here/mlflow-artifacts")
     ],
 )
 def test_only_what_lay_in_a_run_folder_is_located_in_this_one(noted: str, now: str) -> None:
-    assert located(noted, ARTIFACTS) == now
+    assert relocated(noted, ARTIFACTS) == now
 
 
 def files_in(folder: Path) -> dict[str, str]:
@@ -103,10 +103,10 @@ def test_what_another_program_notes_meanwhile_does_not_lead_out_of_the_folder(
     """As `harness ui` outside of a container may, on a folder that a search in it writes to."""
     store = opened(runs)
     outside = tmp_path / "as seen outside" / "mlflow-artifacts"
-    settle(runs / "mlflow.db", outside)
+    check_and_relocate(runs / "mlflow.db", outside)
     store.write([began(0), scored(0, 0.3)])
     assert not outside.parent.exists()
-    settle(runs / "mlflow.db", runs / "mlflow-artifacts")
+    check_and_relocate(runs / "mlflow.db", runs / "mlflow-artifacts")
     assert pictures(store, store.runs["t000"]) == [0, 10]
 
 
@@ -121,7 +121,7 @@ def test_the_pages_show_a_moved_folder(runs: Path, tmp_path: Path) -> None:
     store.close()
     later = RunPaths(tmp_path / "later")
     runs.rename(later.root)
-    with served(later) as (database, log):
+    with served_files(later) as (database, log):
         assert (database, log) == (later.mlflow_db, later.mlflow_log)
         for uri in locations(database):
             assert uri.startswith(later.mlflow_artifacts.as_uri())
@@ -137,7 +137,7 @@ def test_the_pages_show_a_moved_folder_that_cannot_be_written(
     runs.rename(later.root)
     before = files_in(later.root)
     monkeypatch.setattr(harness.tracking.database, "why_not_writable", lambda _: "Read-only")
-    with served(later) as (database, log):
+    with served_files(later) as (database, log):
         assert later.root not in (*database.parents, *log.parents)
         assert locations(database)
         for uri in locations(database):
@@ -157,7 +157,7 @@ def test_the_pages_of_a_damaged_database_are_one_sentence(
         monkeypatch.setattr(harness.tracking.database, "why_not_writable", lambda _: "Read-only")
     with (
         pytest.raises(UserInputError, match=r"mlflow\.db cannot be read \(file is not a database"),
-        served(RunPaths(runs)),
+        served_files(RunPaths(runs)),
     ):
         pass
     assert file.read_bytes() == b"no database at all" * 100
@@ -177,7 +177,7 @@ def test_a_path_that_is_not_utf8_waits_until_the_folder_is_renamed(
         f"the path of its database {inline(odd)}/mlflow.db is not UTF-8: rename or move" in said[0]
     )
     with pytest.raises(UserInputError, match="cannot be opened: the path of its database"):
-        served(RunPaths(odd)).__enter__()
+        served_files(RunPaths(odd)).__enter__()
     assert set(tmp_path.iterdir()) == {odd, outbox}
     assert [file.name for file in odd.iterdir()] == ["mlflow.db"]
     odd.rename(runs)

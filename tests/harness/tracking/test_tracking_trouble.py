@@ -15,11 +15,11 @@ import harness.search.search
 import harness.tracking.study_runs
 from harness.console.events import Note
 from harness.search.stop_signals import StopSwitch
-from harness.tracking.client import AwayError, RefusedError
-from harness.tracking.model_registry import Left
+from harness.tracking.client import RefusedError, UnavailableError
+from harness.tracking.model_registry import SearchResults
 from harness.tracking.outbox import Entry, Outbox
 from harness.tracking.sender import Deliveries
-from harness.tracking.store import Ending, Say
+from harness.tracking.store import Ending, Notify
 
 OVER = Ending("FINISHED", "complete")
 
@@ -77,7 +77,7 @@ def test_an_experiment_that_could_not_be_restored_at_once_gets_no_second_runs(
     store.client.delete_experiment(store.experiment)
     with monkeypatch.context() as broken:
         broken.setattr(store, "find_experiment", Failing())
-        with pytest.raises(AwayError):
+        with pytest.raises(UnavailableError):
             store.write([scored(0, 0.3)])
     store.client.restore_experiment(store.experiment)
     store.write([scored(0, 0.3)])
@@ -169,7 +169,7 @@ class Taking:
         self.faults = faults
         self.took: list[str] = []
 
-    def open(self, say: Say) -> None:
+    def open(self, notify: Notify) -> None:
         if "open" in self.faults:
             raise self.faults["open"]
 
@@ -216,7 +216,7 @@ def test_a_fault_of_ours_is_logged_with_its_traceback_and_holds_up_nothing(
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (AwayError("the server is being mended."), "the server is being mended"),
+        (UnavailableError("the server is being mended."), "the server is being mended"),
         (ConnectionError("with the password s3cret"), "ConnectionError"),
         (RefusedError("no such user"), "no such user"),
         (TypeError("ours"), "a fault of this program, TypeError; its traceback is in the log"),
@@ -231,11 +231,11 @@ def test_a_store_that_does_not_open_loses_nothing_and_its_reason_is_logged(
         made.finish()
     assert [file.name for file in made.outbox.waiting()] == ["000000001.entry"]
     assert said[0] == (
-        f"MLflow takes nothing now ({reason}). What waits for it is kept in {tmp_path}/out and "
+        f"MLflow accepts nothing now ({reason}). What waits for it is kept in {tmp_path}/out and "
         "delivered later."
     )
     assert "1 entry waits" in said[1]
-    assert f"MLflow takes nothing now: {reason}" in caplog.messages
+    assert f"MLflow accepts nothing now: {reason}" in caplog.messages
     faults = [record for record in caplog.records if record.exc_info]
     assert bool(faults) == isinstance(fault, TypeError)
     later, said = deliveries(back := Taking(), tmp_path / "out")
@@ -267,7 +267,7 @@ def test_the_end_of_a_search_restores_its_experiment_too(runs: Path) -> None:
     store.open(said.append)
     store.write([began(0)])
     store.client.delete_experiment(store.experiment)
-    store.conclude(OVER, Left(0, "the note"))
+    store.conclude(OVER, SearchResults(0, "the note"))
     assert store.parent is not None
     parent = store.client.get_run(store.parent)
     assert parent.info.status == "FINISHED"

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
 from harness.tracking.client import (
-    AwayError,
+    UnavailableError,
     bypass_proxies,
     check_tracking_uri,
     ignored_variable,
@@ -155,7 +155,7 @@ def test_files_of_a_named_database_lie_beside_it(
 def test_mlflows_sentence_is_shown_without_the_password(tmp_path: Path) -> None:
     store = study_store(tmp_path)
     store.uri, store.artifacts = "http://bob:s3cret@127.0.0.1:9", None
-    with pytest.raises(AwayError, match=r"^nothing answers at 127\.0\.0\.1:9$") as away:
+    with pytest.raises(UnavailableError, match=r"^nothing answers at 127\.0\.0\.1:9$") as away:
         store.open(pytest.fail)
     assert "s3cret" not in str(away.value)
 

@@ -12,11 +12,11 @@ from scipy.stats import binomtest
 from reports.analysis.judgements import (
     Agreement,
     Pair,
+    add_judgement,
     agreement,
     interval,
     judged_trials,
     judgements,
-    note,
     pairs_to_judge,
     picture_score,
 )
@@ -60,19 +60,19 @@ def test_the_sides_are_left_to_chance(study: optuna.Study) -> None:
 
 def test_judging_goes_on_where_it_stopped(study: optuna.Study) -> None:
     pairs = pairs_to_judge(study, TRIALS, pictures=2)
-    note(study, pairs[0], "left")
-    note(study, pairs[1], "same")
+    add_judgement(study, pairs[0], "left")
+    add_judgement(study, pairs[1], "same")
     assert pairs_to_judge(study, TRIALS, pictures=2) == pairs[2:]
     assert [row.choice for row in judgements(study)] == ["left", "same"]
 
 
 def test_agreement_counts_the_choices_of_the_higher_score(study: optuna.Study) -> None:
     assert agreement(study) is None
-    note(study, Pair(0, left=7, right=3), "right")  # agrees
-    note(study, Pair(1, left=3, right=6), "left")  # agrees
-    note(study, Pair(0, left=7, right=6), "right")  # disagrees
-    note(study, Pair(1, left=7, right=6), "left")  # equal scores
-    note(study, Pair(1, left=7, right=3), "same")
+    add_judgement(study, Pair(0, left=7, right=3), "right")  # agrees
+    add_judgement(study, Pair(1, left=3, right=6), "left")  # agrees
+    add_judgement(study, Pair(0, left=7, right=6), "right")  # disagrees
+    add_judgement(study, Pair(1, left=7, right=6), "left")  # equal scores
+    add_judgement(study, Pair(1, left=7, right=3), "same")
     found = agreement(study)
     assert found is not None
     assert (found.agreed, found.decided, found.undecided) == (2, 3, 2)
@@ -82,14 +82,14 @@ def test_agreement_counts_the_choices_of_the_higher_score(study: optuna.Study) -
 
 def test_where_less_is_better_the_lower_score_agrees(study: optuna.Study) -> None:
     study.set_user_attr("direction", "minimize")
-    note(study, Pair(0, left=7, right=3), "left")
+    add_judgement(study, Pair(0, left=7, right=3), "left")
     found = agreement(study)
     assert found is not None
     assert (found.agreed, found.decided) == (1, 1)
 
 
 def test_a_picture_without_a_score_decides_nothing(study: optuna.Study) -> None:
-    note(study, Pair(5, left=7, right=3), "left")
+    add_judgement(study, Pair(5, left=7, right=3), "left")
     found = agreement(study)
     assert found is not None
     assert (found.decided, found.undecided) == (0, 1)
@@ -149,7 +149,7 @@ def test_the_page_does_not_say_which_is_which(study: optuna.Study, tmp_path: Pat
 def test_the_report_compares_eyes_and_score(study: optuna.Study, lang: str) -> None:
     assert result(study, lang) == ""
     assert 'id="eyes-title"' not in render(study, lang)
-    note(study, Pair(0, left=7, right=3), "right")
+    add_judgement(study, Pair(0, left=7, right=3), "right")
     html = render(study, lang)
     assert 'id="eyes-title"' in html
     assert "100%" in html
@@ -159,14 +159,14 @@ def test_the_report_compares_eyes_and_score(study: optuna.Study, lang: str) -> N
 def test_the_guides_setting_has_the_reports_name_also_in_an_earlier_study(
     study: optuna.Study,
 ) -> None:
-    note(study, Pair(0, left=6, right=3), "left")
+    add_judgement(study, Pair(0, left=6, right=3), "left")
     assert ">Guide&#39;s recommended (t006)<" in result(study)
     earlier = empty_study()
     row = [{"name": "p0", "score": 0.2}]
     for recipe in ("best", "lsgan"):
         params = RECIPES[RECOMMENDED if recipe == "best" else recipe]
         add_trial(earlier, params, recipe=recipe, per_image=row)
-    note(earlier, Pair(0, left=0, right=1), "left")
+    add_judgement(earlier, Pair(0, left=0, right=1), "left")
     assert ">Guide&#39;s recommended (t000)<" in result(earlier)
 
 
@@ -177,7 +177,7 @@ def test_the_guides_setting_has_the_reports_name_also_in_an_earlier_study(
             4,
             4,
             0,
-            "Eyes and score agree in 4 of 4 blind pairs (100%, but of too few for an interval).",
+            "Eyes and score agree in 4 of 4 blind pairs (100%, but too few for an interval).",
         ),
         (
             3,

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.analysis.decision import Decision, Verb, decide
-from reports.analysis.summary import standing, summarise
+from reports.analysis.summary import summarise, trial_facts
 from reports.export.best_yaml import best_config
 from reports.page.dot_chart import Dots
 from reports.page.first_screen import name_of, progress, remarks, scores, setting_name
@@ -118,7 +118,7 @@ def test_a_finalist_that_diverged_is_named_and_has_no_dot() -> None:
 def test_the_winner_shown_is_the_confirmed_one() -> None:
     study = make_study(12, finalists=finals_of(0.01, 0.03))
     assert study.best_trial.number != 3
-    assert summarise(study).winner == standing(study.trials[3])
+    assert summarise(study).winner == trial_facts(study.trials[3])
     assert best_config(study)["trial"] == 3
     assert best_config(study, 5)["confirmed"] is False
     config = best_config(study)

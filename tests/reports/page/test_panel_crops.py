@@ -13,8 +13,8 @@ from PIL.PngImagePlugin import PngInfo
 from reports.page.panel_crops import (
     GAP,
     HEADING,
-    LONGEST,
     MARGIN,
+    MAX_ASPECT,
     boundaries,
     close_up,
     surroundings,
@@ -77,9 +77,9 @@ def test_further_pictures_are_left_out_of_a_page_that_would_grow_too_large(
     panels = {"t001": panel(tmp_path / "t001.png", 4)}
     rows = boundaries(panels, panels)
     assert len(rows) == 4
-    monkeypatch.setattr("reports.page.panel_crops.MOST_BYTES", weight(rows[0]) + weight(rows[1]))
+    monkeypatch.setattr("reports.page.panel_crops.MAX_BYTES", weight(rows[0]) + weight(rows[1]))
     assert len(boundaries(panels, panels)) == 2
-    monkeypatch.setattr("reports.page.panel_crops.MOST_BYTES", 0)
+    monkeypatch.setattr("reports.page.panel_crops.MAX_BYTES", 0)
     assert len(boundaries(panels, panels)) == 1
 
 
@@ -132,7 +132,7 @@ def test_a_long_region_is_shown_as_large_as_a_page_can(width: int, height: int) 
     assert 8 + height <= bottom
     across, down = right - left, bottom - top
     assert max(across, down) == max(width, height) + 2 * round(MARGIN * SIDE)
-    assert max(across, down) / min(across, down) <= LONGEST * 1.02
+    assert max(across, down) / min(across, down) <= MAX_ASPECT * 1.02
 
 
 def test_a_region_that_is_not_recorded_shows_the_whole_picture(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_any_other_text_stays_as_it_is(text: str) -> None:
 def written_in(file: Path) -> Iterator[str]:
     """The sentences that a file of the harness records, with a 7 wherever it fills something in."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "job.verdict":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "job.stop_reason":
             yield filled(node.value)
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)

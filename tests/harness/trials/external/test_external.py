@@ -34,7 +34,7 @@ from harness.trials.external.process import Followed, follow, losses_between
 from harness.trials.external.repository import check_options, read_repository, trial_command
 from harness.trials.messages import TrialTask
 from harness.trials.worker import trial_runner
-from reports.commands.repository_options import spelt
+from reports.commands.repository_options import name_in_copy
 from reports.export.best_yaml import best_config
 from search_spaces.trial_params import TrialParams
 from tests.harness.portraits import external_search
@@ -322,7 +322,7 @@ class TestRepositories:
         older = {"n_epochs": "niter", "n_epochs_decay": "niter_decay"}
         options = tuple(older.get(o, o) for o in repository.options)
         old = repository.model_copy(update={"options": options})
-        assert spelt("n_epochs", old.options) == "niter"
+        assert name_in_copy("n_epochs", old.options) == "niter"
         command = trial_command(old, PARAMS, QUICK, tmp_path, 3, tmp_path, "cpu", warm=False)
         assert "--niter" in command
         assert "--n_epochs" not in command

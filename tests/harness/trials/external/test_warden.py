@@ -15,7 +15,7 @@ from test_external import followed
 
 from harness.config.profiles import QUICK
 from harness.config.settings import Repository
-from harness.console.signals import kept_from_children
+from harness.console.signals import blocked_in_children
 from harness.data.pairs.pair_set import Dataset
 from harness.errors import HarnessError, UserInputError
 from harness.paths import StudyPaths
@@ -136,7 +136,7 @@ def test_a_program_has_the_signals_that_its_worker_blocks(
     )
     program = followed(tmp_path, tmp_path / "run")
     with (
-        kept_from_children(),  # as a worker is started
+        blocked_in_children(),  # as a worker is started
         pytest.raises(HarnessError, match=f"exit code {128 + number}"),
     ):
         next(follow(program, {1: 1}, "cpu"))
