@@ -51,7 +51,7 @@ class Evaluator:
         with full_float32():
             return self.score(to_unit(to_signed(torch.stack(self.undone).to(self.device)))).value
 
-    def __call__(self, judged: nn.Module | Tensor) -> tuple[Tensor, Score]:
+    def __call__(self, candidate: nn.Module | Tensor) -> tuple[Tensor, Score]:
         """Restored pictures, float `[n, 3, h, w]` in [0, 1], and their score.
 
         Args:
@@ -62,7 +62,9 @@ class Evaluator:
         """
         with full_float32(), torch.inference_mode():
             restored = (
-                judged.to(self.device) if isinstance(judged, Tensor) else self.restored_by(judged)
+                candidate.to(self.device)
+                if isinstance(candidate, Tensor)
+                else self.restored_by(candidate)
             )
             score = self.score(restored)
         if not math.isfinite(score.value):

@@ -37,19 +37,24 @@ SMALL = 128 * 32
 
 def choose_places(config: SearchConfig) -> "Places":
     """The device of a trial (cpu, cuda:0), the workers' devices in turn, and their number."""
-    from harness.trials.devices import mps_runs, resolve_devices, share_out, share_out_cluster
+    from harness.trials.devices import (
+        allocate_cluster_slots,
+        allocate_slots,
+        mps_runs,
+        resolve_devices,
+    )
 
     jobs = None if config.jobs == "auto" else config.jobs
     if config.launcher == "ray":
         from harness.trials.launchers.ray import connect, resources
 
         connect(config.address)
-        device, slots = share_out_cluster(resources(), config.device, jobs, config.per_gpu)
+        device, slots = allocate_cluster_slots(resources(), config.device, jobs, config.per_gpu)
         return device, (f"{device} on ray",), slots
     if config.address is not None:
         raise UserInputError(f"--address {config.address} is for --launcher ray.")
     devices = resolve_devices(config.device)  # torch: seconds
-    slots = share_out(devices, jobs, config.per_gpu, available_cores(), mps_runs())
+    slots = allocate_slots(devices, jobs, config.per_gpu, available_cores(), mps_runs())
     return devices[0], devices, slots
 
 

@@ -40,13 +40,13 @@ class ProgramFile(Frozen):
 
 
 def read_program(file: Path, silence: float) -> Program:
-    """Read a program's YAML file. If its command starts with `python`, `python_of` selects which.
+    """Read a program's YAML file. A command's leading `python` is replaced as by `python_of`.
 
     Args:
         silence: seconds without a sign of life after which the program counts as hung.
 
     Raises:
-        UserInputError: the file is invalid; names the key.
+        UserInputError: the file is invalid; the message names the key.
     """
     try:
         content = read_mapping(read_bounded(file), str(file))
@@ -82,7 +82,7 @@ def read_program(file: Path, silence: float) -> Program:
 
 
 def mark_of(described: ProgramFile) -> Mark | None:
-    """The unit of the results; None: there is a single one, at the program's end."""
+    """The unit by which results are numbered; None: there is only one, at the program's end."""
     if (described.checkpoint is None) == (described.restored is None):
         raise ValueError("name either checkpoint or restored, which is what trials are scored by")
     named = set(named_in(described.checkpoint or described.restored or ""))
@@ -153,19 +153,23 @@ def program_command(
     program: Program,
     params: TrialParams,
     train: TrainSettings,
-    places: Mapping[str, Any],
+    values: Mapping[str, Any],
 ) -> list[str]:
-    """The command of one trial. `places`: values of all placeholders but settings and `epochs`."""
-    epochs = math.ceil(train.steps / math.ceil(places["n_train"] / train.batch_size))
+    """The command of one trial.
+
+    Args:
+        values: of all placeholders but the settings and `epochs`.
+    """
+    epochs = math.ceil(train.steps / math.ceil(values["n_train"] / train.batch_size))
     return filled(
-        program.command, {**train.model_dump(), **params.model_dump(), **places, "epochs": epochs}
+        program.command, {**train.model_dump(), **params.model_dump(), **values, "epochs": epochs}
     )
 
 
-def parsed_line(
+def parse_line(
     line: str, pattern: str | None, mark: str | None
 ) -> tuple[int, dict[str, str]] | None:
-    """Parse the mark (0 if there is none) and the losses in a log line; None if it has none."""
+    """Parse the mark (0 if `mark` is None) and the losses in a log line; None if it has none."""
     found = re.search(pattern, line) if pattern else None
     if found is None:
         return None

@@ -8,16 +8,16 @@ from search_spaces.generators import MOVING, kind_of, of_kind
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 
-# Seconds without output after which a program counts as hung, unless --trial-timeout is given: then
-# half of that.
+# Seconds without a sign of life after which a program counts as hung; if --trial-timeout is given,
+# half of that is used instead.
 SILENCE = 600.0
 
 
 def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> External | None:
-    """The external trainer; None for the built-in one.
+    """Inspect and validate the external trainer; None for the built-in one.
 
     Raises:
-        UserInputError: it does not run, or does not support the space.
+        UserInputError: it cannot be run, or does not support the space.
     """
     if (config.trainer == "external") != (config.repo is not None):
         raise UserInputError(

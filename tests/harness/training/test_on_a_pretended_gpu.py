@@ -23,7 +23,7 @@ from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix, discriminator_losses
 from harness.training.warm_start import train_discriminators
-from harness.trials.devices import CONTEXT
+from harness.trials.devices import CUDA_CONTEXT
 from harness.trials.messages import Rung, TrialResult, TrialTask
 from harness.trials.trial import Trials
 from search_spaces.trial_params import GanMode, TrialParams
@@ -155,8 +155,8 @@ def test_a_graph_s_running_average_and_losses_are_the_cpu_s(every: int) -> None:
         rows, averages = [], []
         for progress in train(model, stream, settings):
             rows.append(progress.losses)
-            assert isinstance(progress.judged, nn.Module)
-            averages.append(state_of(progress.judged))
+            assert isinstance(progress.candidate, nn.Module)
+            averages.append(state_of(progress.candidate))
         return rows, averages
 
     def start(device: torch.device) -> Pix2Pix:
@@ -376,8 +376,8 @@ def test_a_worker_counts_with_the_captured_steps_it_comes_to_hold(
         assert result.memory is not None
         # Four are counted, or all that it holds.
         times = max(1, 4 / held)
-        assert result.memory.peak == pytest.approx(times * ((held << 30) + CONTEXT), abs=1)
-        assert result.memory.room == (40 << 30) + CONTEXT
+        assert result.memory.peak == pytest.approx(times * ((held << 30) + CUDA_CONTEXT), abs=1)
+        assert result.memory.room == (40 << 30) + CUDA_CONTEXT
         # What another program takes is not measured here, so that nothing is packed by it.
         trials.plan = trials.plan.model_copy(update={"external": object()})
         assert trials.run(task, lambda rung: True) == TrialResult(rung, (), None, memory=None)

@@ -22,11 +22,11 @@ from harness.paths import StudyPaths
 from harness.search.plan import plan_search
 from harness.search.search import run_search
 from harness.search.stop_signals import StopSwitch
-from harness.trials.external.external_trial import other_program
+from harness.trials.external.external_trial import program_run
 from harness.trials.external.process import ExternalError
 from harness.trials.external.program import (
     check_program,
-    parsed_line,
+    parse_line,
     program_command,
     read_program,
 )
@@ -228,10 +228,10 @@ def test_what_the_search_varies_must_reach_the_program(tmp_path: Path) -> None:
 
 def test_log_lines_without_a_loss_are_passed_over() -> None:
     pattern = r"(?P<epoch>\d+): (?P<G_L1>\S+)(?: (?P<G_GAN>\S+))?"
-    assert parsed_line("hello", pattern, "epoch") is None
-    assert parsed_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
-    assert parsed_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
-    assert parsed_line("3: 0.5", None, "epoch") is None
+    assert parse_line("hello", pattern, "epoch") is None
+    assert parse_line("3: 0.5", pattern, "epoch") == (3, {"G_L1": "0.5"})
+    assert parse_line("3: 0.5 0.1", pattern, None) == (0, {"G_L1": "0.5", "G_GAN": "0.1"})
+    assert parse_line("3: 0.5", None, "epoch") is None
 
 
 def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_every_placeholder_has_its_own_value(tmp_path: Path) -> None:
         silence=9,
     )
     paths, task = StudyPaths(tmp_path), TrialTask(4, PARAMS, 7, "final")
-    found = other_program(program, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
+    found = program_run(program, task, TRAIN, 5, PairSet.of([]), paths, "cuda:1")
     assert list(found.command) == [
         *(str(paths.external.pairs), "5", str(paths.external.inputs("final"))),
         *(str(paths.external.run("f04")), "7", "cuda", str(paths.warm_start.generator)),
