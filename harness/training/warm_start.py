@@ -88,7 +88,7 @@ def save(made: Sequence[WarmStart], paths: WarmStartPaths) -> None:
     aside = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
     shutil.rmtree(aside.folder, ignore_errors=True)
     aside.folder.mkdir(parents=True)
-    for one, place in zip(made, (aside, aside.of_other), strict=False):
+    for one, place in zip(made, (aside, aside.other_kind), strict=False):
         one.write(place)
     aside.folder.rename(paths.folder)
 

@@ -182,7 +182,7 @@ class Trials:
 
     def warm_start_paths(self, netG: str) -> WarmStartPaths:
         warm_start = self.paths.warm_start
-        return warm_start.of_other if netG == self.plan.other_netG else warm_start
+        return warm_start.other_kind if netG == self.plan.other_netG else warm_start
 
     def read_warm_start(self, netG: str) -> WarmStart:
         paths = self.warm_start_paths(netG)

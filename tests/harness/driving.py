@@ -298,7 +298,7 @@ class Warm(Instant):
         if not warm.folder.exists():
             warm.folder.mkdir(parents=True)
             kinds = self.plan.discriminators
-            folders = [warm, warm.of_other] if self.plan.other_netG else [warm]
+            folders = [warm, warm.other_kind] if self.plan.other_netG else [warm]
             files = [one.generator for one in folders]
             for file in (*files, *(one.discriminator(*kind) for one in folders for kind in kinds)):
                 with zipfile.ZipFile(file, "w") as archive:

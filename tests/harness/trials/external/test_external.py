@@ -176,12 +176,12 @@ def test_a_trial_continues_from_the_discriminator_of_its_kind_depth_and_loss(
 ) -> None:
     run, own = tmp_path / "run", WarmStartPaths(tmp_path)
     run.mkdir()
-    for warm in (own, own.of_other):
+    for warm in (own, own.other_kind):
         for depth, mode in ((4, "vanilla"), (3, "lsgan"), (4, "lsgan")):
             file = warm.discriminator(depth, mode)
             file.write_text(file.name)
         warm.generator.write_text(warm.generator.name)
-    for warm in (own, own.of_other):
+    for warm in (own, own.other_kind):
         copy_warm_start(warm, PARAMS, run)
         for net, start in (("G", warm.generator), ("D", warm.discriminator(4, "lsgan"))):
             assert (run / f"latest_net_{net}.pth").read_text() == start.name
