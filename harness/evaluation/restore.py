@@ -23,7 +23,7 @@ from harness.evaluation.padding import padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, sole_writer, write_aside
 from harness.training.batches import to_signed, to_unit
-from harness.training.checkpoint_networks import shape_of
+from harness.training.checkpoint_networks import architecture_of
 from harness.training.checkpoints import first_difference, read_checkpoint
 from harness.training.networks import WarpUnet, bare_generator, restoring
 from search_spaces.checks import GENERATOR_MULTIPLE
@@ -210,7 +210,7 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
         UserInputError: the file is no checkpoint, or not of a pix2pix generator.
     """
     weights = read_checkpoint(file)
-    shape = shape_of(weights, file)
+    shape = architecture_of(weights, file)
     # Compared without memory first: a forged shape must not decide how much is allocated.
     with torch.device("meta"):
         expected = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)

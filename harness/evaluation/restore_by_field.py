@@ -17,7 +17,7 @@ from harness.data.pairs.sizing import resized, to_tensor
 from harness.evaluation.padding import padded
 from harness.training.batches import to_signed
 from harness.training.networks import WarpUnet, restoring
-from harness.training.warping import sample, without_tremor
+from harness.training.warping import sample, suppress_short
 
 # Shorter displacements are ignored: a share of the width, 3 pixels of 6,000. Outside of retouched
 # regions it leaves all pixels untouched on the built-in pairs, and 78 to 96 % on those of a real
@@ -53,8 +53,8 @@ def find_maps(generator: WarpUnet, picture: Picture, multiple: int, device: torc
     if width > size:
         smooth = gaussian_filter(field.numpy(), (0, 0, BLUR, BLUR), mode="nearest")
         field = torch.from_numpy(smooth)
-    field = without_tremor(field, LEAST_SHIFT * size)
-    return torch.cat([field, without_tremor(painted, LEAST_PAINTED)], 1)
+    field = suppress_short(field, LEAST_SHIFT * size)
+    return torch.cat([field, suppress_short(painted, LEAST_PAINTED)], 1)
 
 
 def move_pixels(

@@ -36,7 +36,7 @@ def train(
     """Train for `settings.steps`, and yield at every rung. The caller decides whether to go on.
 
     Raises:
-        DivergedError: a loss stopped being finite.
+        DivergedError: a loss is no longer finite.
     """
     for step, batch in enumerate(model.feed(batches), 1):
         model.step(*batch)

@@ -185,7 +185,7 @@ def measure_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]
         return run(), None
     import torch
 
-    from harness.training.cuda_graph import LEAST_FREE
+    from harness.training.cuda_graph import MIN_FREE_SHARE
 
     torch.cuda.reset_peak_memory_stats(device)
     try:
@@ -195,4 +195,4 @@ def measure_memory(device: str, run: Callable[[], R]) -> tuple[R, Memory | None]
         torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info(device)
     own = torch.cuda.memory_reserved(device) + CUDA_CONTEXT
-    return result, Memory(peak=peak + CUDA_CONTEXT, room=free + own - round(LEAST_FREE * total))
+    return result, Memory(peak=peak + CUDA_CONTEXT, room=free + own - round(MIN_FREE_SHARE * total))

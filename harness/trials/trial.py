@@ -187,7 +187,7 @@ class Trials:
     def read_warm_start(self, netG: str) -> WarmStart:
         paths = self.warm_start_paths(netG)
         try:
-            return WarmStart.load(paths, self.plan.discriminators).on(self.device)
+            return WarmStart.load(paths, self.plan.discriminators).to(self.device)
         except UserInputError as error:
             raise SharedInputError(
                 f"The warm start in {self.paths.warm_start.folder} cannot be read: run the same "
@@ -238,11 +238,11 @@ class Trials:
 
     def remark(self) -> str:
         """Tells the user why steps cannot be captured here; "" if they can."""
-        if not self.captured.refused:
+        if not self.captured.refusal:
             return ""
         return (
             "Training steps cannot be captured as a CUDA graph here, so that trials take longer: "
-            f"{self.captured.refused}"
+            f"{self.captured.refusal}"
         )
 
     def train_built_in(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
@@ -265,7 +265,7 @@ class Trials:
             return start()
         structure = structure_of(task.params, task.extras)
         inputs = partial(inputs_for, stream)
-        return self.captured.begin(structure, start, inputs, self.weights(task), task.params)
+        return self.captured.start_trial(structure, start, inputs, self.weights(task), task.params)
 
     def train_external(self, task: TrialTask, settings: TrainSettings) -> Generator[Progress]:
         """Train with the user's own program, from the shared warm start if there is one."""

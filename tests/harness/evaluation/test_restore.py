@@ -23,7 +23,7 @@ from harness.evaluation.restore import (
     restore_pictures,
     starts,
 )
-from harness.training.checkpoint_networks import Shape, shape_of
+from harness.training.checkpoint_networks import Architecture, architecture_of
 from harness.training.networks import build_discriminator, build_generator, restoring
 from tests.golden.pix2pix_case import RESTORERS, SETTINGS, batch, case_weights, named, restorer
 
@@ -79,9 +79,9 @@ CASES = [
 def test_the_architecture_is_read_off_the_checkpoint(case: dict[str, Any], tmp_path: Path) -> None:
     net = build_generator(SETTINGS.model_copy(update=case), seed=0)
     unet = case["netG"].startswith("unet")
-    found = shape_of(dict(net.state_dict()), tmp_path)
+    found = architecture_of(dict(net.state_dict()), tmp_path)
     # A U-Net's dropout leaves no trace, and matters not.
-    assert found == Shape(**{**case, "dropout": False if unet else case["dropout"]})
+    assert found == Architecture(**{**case, "dropout": False if unet else case["dropout"]})
 
 
 def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from harness.data.files.picture_reading import Picture
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
 from harness.evaluation.restore_by_field import CUBIC_REACH, find_maps, move_pixels, touched
 from harness.training.networks import WarpUnet
-from harness.training.warping import without_tremor
+from harness.training.warping import suppress_short
 
 HEIGHT, WIDTH = 160, 128
 STROKE = Stroke((64.0, 90.0), (40.0, 40.0), push=(5.0, -2.0))
@@ -33,7 +33,7 @@ def scaled(stroke: Stroke, times: float) -> Stroke:
 def field_of(stroke: Stroke) -> Tensor:
     """The maps of a generator that undoes a stroke on a picture of 128 x 160."""
     field = torch.from_numpy(inverse_displacement([stroke], HEIGHT, WIDTH)).float()
-    still = without_tremor(field[None], 0.01)
+    still = suppress_short(field[None], 0.01)
     return torch.cat([still, torch.zeros(1, 3, HEIGHT, WIDTH)], 1)
 
 

@@ -8,7 +8,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from harness.config.settings import LrPolicy
 from harness.training.epochs import Schedule, Training, train_epochs
 from harness.training.networks import build_discriminator, build_generator
-from harness.training.running_average import averaging
+from harness.training.running_average import make_running_average
 from search_spaces.trial_params import TrialParams
 from tests.harness.trials.test_trial import TRAIN, pairs
 
@@ -103,7 +103,7 @@ def test_the_running_average_is_torch_s() -> None:
     """To the last bit, buffers too; its state is read by torch's own class."""
     settings = SETTINGS.but({"ema_every": 2})
     net = build_generator(settings, 1)
-    ours = averaging(net, settings)
+    ours = make_running_average(net, settings)
     theirs = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.7**2))
     random = torch.Generator().manual_seed(0)
     for _ in range(3):

@@ -118,7 +118,7 @@ def test_only_where_every_picture_is_seen_whole(
     loss = PerceptualLoss(("relu1_1",), "random", window)
     found = target_features(loss, some_pairs(2, height), WHOLE.but(changes), CPU)
     assert (found is not None) == fixed
-    assert found is None or found.room > 0
+    assert found is None or found.free_bytes > 0
     some, others = some_pairs(1), some_pairs(1, height)
     mixed = PairSet.of([*some, *others])
     assert (target_features(loss, mixed, WHOLE.but(changes), CPU) is not None) == fixed

@@ -16,7 +16,7 @@ from harness.training.batches import Batch, Batches, Draw, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep
 from harness.training.epochs import EpochDone, Schedule, Training, train_epochs
-from harness.training.inputs import Copied, inputs_for
+from harness.training.inputs import CopiedInputs, inputs_for
 from harness.training.loop import train
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
@@ -96,7 +96,7 @@ def test_trials_score_as_on_the_cpu(
         trials = make_trials(dataset, tmp_path / "gpu", device="cuda:0", **made)
         assert scores_of(trials, tasks) == pytest.approx(wanted, rel=1e-4)
         assert len(trials.captured.cached) == structures
-        assert not trials.captured.refused
+        assert not trials.captured.refusal
     assert len(set(wanted)) == len(tasks) + 2
     assert not gpu.constants
 
@@ -204,7 +204,7 @@ def test_a_step_that_waits_or_mixes_devices_is_caught(
 ) -> None:
     monkeypatch.setattr(step, "gan_loss", lambda *a, **k: fault(gan_loss(*a, **k)))
     with PretendedGpu(), pytest.raises(RuntimeError) as raised:
-        CapturedStep.capture(model_on_gpu(PARAMS), Copied(Batch(*on_gpu(1))))
+        CapturedStep.capture(model_on_gpu(PARAMS), CopiedInputs(Batch(*on_gpu(1))))
     assert told in str(raised.value.__context__ or raised.value)
 
 
@@ -214,7 +214,7 @@ def test_a_step_that_bakes_in_a_number_of_the_cpu_is_caught(
     weight = torch.tensor(2.0)
     monkeypatch.setattr(step, "gan_loss", lambda *a, **k: weight * gan_loss(*a, **k))
     with PretendedGpu() as gpu:
-        CapturedStep.capture(model_on_gpu(PARAMS), Copied(Batch(*on_gpu(1))))
+        CapturedStep.capture(model_on_gpu(PARAMS), CopiedInputs(Batch(*on_gpu(1))))
     assert gpu.constants.total() == 6  # three losses, each forwards and backwards
 
 

@@ -18,7 +18,7 @@ from harness.training.adam import Adam
 from harness.training.batches import Batch, batches
 from harness.training.cuda_graph import CapturedStep
 from harness.training.feature_cache import TargetFeatures
-from harness.training.inputs import Copied
+from harness.training.inputs import CopiedInputs
 from harness.training.loop import train
 from harness.training.losses import gan_loss
 from harness.training.networks import build_discriminator, build_generator
@@ -88,7 +88,7 @@ def test_a_step_on_a_gpu_computes_as_asked_for(
 ) -> None:
     seen = note_steps(monkeypatch)
     with PretendedGpu():
-        CapturedStep.capture(model(precision, CUDA), Copied(first_batch(CUDA)))
+        CapturedStep.capture(model(precision, CUDA), CopiedInputs(first_batch(CUDA)))
     assert len(seen) == 4 * 5  # three eager steps and the captured one
     assert set(seen) == {INSIDE[precision]}
 

@@ -339,7 +339,7 @@ class Replayed:
 
     def replay(self) -> None:
         self.model.optimize(*self.inputs.batch())
-        self.model.averaged.move(self.model.generator)
+        self.model.averaged.update_average(self.model.generator)
 
 
 def test_trials_on_captured_steps_equal_those_on_eager_steps(
@@ -349,10 +349,10 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
     captures = []
 
     def capture(model: Pix2Pix, inputs: Inputs) -> CapturedStep:
-        before = [tensor.detach().clone() for tensor in model.changed()]
+        before = [tensor.detach().clone() for tensor in model.changed_tensors()]
         model.optimize(*inputs.batch())  # as a capture's warm-up does, which is undone
         with torch.no_grad():
-            torch._foreach_copy_(model.changed(), before)
+            torch._foreach_copy_(model.changed_tensors(), before)
         captures.append(graph := Replayed(model, inputs))
         return CapturedStep(model, inputs, graph, {})  # type: ignore[arg-type]
 
@@ -362,7 +362,7 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
         if way == "captured":
             monkeypatch.setattr(CapturedStep, "capture", capture)
             monkeypatch.setattr(
-                "harness.training.warm_start.replayed", lambda run, _, fed: (run, fed)
+                "harness.training.warm_start.capture_or_run_eagerly", lambda run, _, fed: (run, fed)
             )
             for module in ("harness.trials.trial", "harness.training.warm_start"):
                 monkeypatch.setattr(f"{module}.capturable", lambda settings, device: True)
