@@ -161,14 +161,14 @@ class TrainingPaths:
     lock = ChildPath(".lock")
     outbox = ChildPath("mlflow-outbox")  # entries that are not yet delivered to MLflow
 
-    def stage(self, number: int, of: int) -> "TrainingStagePaths":
+    def stage(self, number: int, count: int) -> "TrainingStagePaths":
         """The files of one stage, in the training's own folder if it is the only one.
 
         Args:
             number: counted from 1.
-            of: number of stages.
+            count: number of stages.
         """
-        return TrainingStagePaths(self.folder if of == 1 else self.folder / f"stage{number}")
+        return TrainingStagePaths(self.folder if count == 1 else self.folder / f"stage{number}")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
 from harness.data.synthesis.displacement_files import save_flo
 from harness.errors import UserInputError, inline
-from harness.evaluation.padding import padded
+from harness.evaluation.padding import run_padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, sole_writer, write_aside
 from harness.training.batches import to_signed, to_unit
@@ -28,20 +28,20 @@ from harness.training.checkpoints import first_difference, read_checkpoint
 from harness.training.networks import WarpUnet, bare_generator, restoring
 from search_spaces.checks import GENERATOR_MULTIPLE
 
-# Larger pictures are restored in tiles: as a whole they would need over 8 GB (ngf 64).
+# Larger pictures are repainted in tiles: as a whole they would need over 8 GB (ngf 64).
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
-FIELD = ".flo"
+FIELD_SUFFIX = ".flo"
 
 
 @dataclass(frozen=True)
 class Restorer:
-    """A generator, and how pictures are restored with it.
+    """Restores pictures with a generator.
 
     Attributes:
         multiple: the sides of the generator's input must be multiples of it.
-        bits: bit depth of 16-bit pictures (`folder_bit_depth.bits_of`).
+        bits: the bit depth of 16-bit pictures (`folder_bit_depth.bits_of`).
     """
 
     generator: nn.Module
@@ -53,7 +53,7 @@ class Restorer:
         """Reject a picture that `restored` cannot restore.
 
         Raises:
-            UserInputError: it cannot be read, or not without loss where nothing moves.
+            UserInputError: it cannot be read, or its format cannot keep unmoved pixels unchanged.
         """
         read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
@@ -61,14 +61,14 @@ class Restorer:
                 refuse_lossy(opened, file)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
-        """The restored picture, and the displacement `[h, w, 2]` of a generator that moves pixels.
+        """The restored picture, and the displacement `[h, w, 2]` if the generator moves pixels.
 
         Raises:
             UserInputError: the picture cannot be read.
         """
         picture = read_picture(file, self.bits)
         if not isinstance(self.generator, WarpUnet):
-            painted = repainted(self.generator, picture, self.multiple, self.device)
+            painted = repaint(self.generator, picture, self.multiple, self.device)
             return Photograph(painted, "RGB", in_srgb=True), None
         maps = find_maps(self.generator, picture, self.multiple, self.device)
         del picture
@@ -86,17 +86,19 @@ def restore_pictures(
     remark: Remark = no_remark,
     save_field: bool = False,
 ) -> Iterator[Path]:
-    """Restore pictures and folders of them into `out`, with their names, formats and subfolders;
-    yield each file as it is written. Unreadable pictures are skipped, and reported at the end.
+    """Restore pictures, and folders of pictures, into `out`; yield each file once it is written.
+
+    Names, formats and subfolders stay the same. Unreadable pictures are skipped, and reported at
+    the end.
 
     Args:
         remark: receives sentences about ignored files and a guessed bit depth.
         save_field: also write the displacement of each picture, as NAME.flo.
 
     Raises:
-        UserInputError: the checkpoint is no generator, or has no field to save; `out` cannot be
-            written or another process restores there; no picture can be read. Nothing has been
-            written then. Or, at the end: some pictures could not be read.
+        UserInputError: before anything is written: the checkpoint is not a generator's, or has no
+            field to save; `out` cannot be written, or another process restores there; no picture
+            can be read. At the end: some pictures could not be read.
     """
     targets, passed_over = targets_of(pictures, out, save_field)
     for folder in sorted({out, *(target.parent for target in targets.values())}):
@@ -114,26 +116,26 @@ def restore_pictures(
     restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
     refused: dict[Path, UserInputError] = {}
     for file in targets:
-        with noting(file, refused):
+        with recording_refusals(file, refused):
             restorer.check(file)
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):
             for file in [file for file in targets if file not in refused]:
-                with noting(file, refused):
+                with recording_refusals(file, refused):
                     restored, displacement = restorer.restored(file)
                     with write_aside(targets[file]) as aside:
                         write_like(file, restored, aside)
                     if save_field and displacement is not None:
-                        with write_aside(targets[file].with_suffix(FIELD)) as aside:
+                        with write_aside(targets[file].with_suffix(FIELD_SUFFIX)) as aside:
                             save_flo(aside, displacement)
                 if file not in refused:
                     yield targets[file]
     if refused:
-        raise summed_up(refused, len(targets))
+        raise combined_error(refused, len(targets))
 
 
 @contextmanager
-def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
+def recording_refusals(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
     """Record the error of a picture, and continue with the next."""
     try:
         yield
@@ -141,8 +143,8 @@ def noting(file: Path, refused: dict[Path, UserInputError]) -> Iterator[None]:
         refused[file] = error
 
 
-def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputError:
-    """One error for several pictures; that of a single picture is unchanged."""
+def combined_error(refused: dict[Path, UserInputError], pictures: int) -> UserInputError:
+    """One error for all pictures; if there is only one picture, its own error's text."""
     sentences = " ".join(str(error) for error in refused.values())
     if pictures == 1:
         return UserInputError(sentences)
@@ -154,16 +156,21 @@ def summed_up(refused: dict[Path, UserInputError], pictures: int) -> UserInputEr
 def targets_of(
     pictures: Sequence[Path], out: Path, save_field: bool = False
 ) -> tuple[dict[Path, Path], list[str]]:
-    """The output file of each picture, and the ignored files of the folders."""
+    """The output file of each picture, and the ignored files of the folders.
+
+    Raises:
+        UserInputError: a picture does not exist, or an output file would replace a picture, a
+            folder or another output.
+    """
     targets: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
+    claimed: dict[Path, Path] = {}
     passed_over: list[str] = []
     for entry in pictures:
         folder = is_folder(entry)
         if not folder and not entry.exists():
             raise UserInputError(f"{inline(entry)} is not there: name a picture or a folder.")
-        files, over = opened_folder(entry, out) if folder else ([entry], ())
-        passed_over += over
+        files, ignored = pictures_to_restore(entry, out) if folder else ([entry], ())
+        passed_over += ignored
         root = entry if folder else entry.parent
         for file in files:
             target = out / file.relative_to(root)
@@ -176,19 +183,19 @@ def targets_of(
                     f"{inline(target)} is a folder where {inline(file)} would be written: choose "
                     "another with --out DIR."
                 )
-            for written in (target, target.with_suffix(FIELD)) if save_field else (target,):
-                if written in taken:
+            for written in (target, target.with_suffix(FIELD_SUFFIX)) if save_field else (target,):
+                if written in claimed:
                     raise UserInputError(
-                        f"{inline(taken[written])} and {inline(file)} would both become "
+                        f"{inline(claimed[written])} and {inline(file)} would both become "
                         f"{inline(written.relative_to(out))}: restore them into different folders."
                     )
-                taken[written] = file
+                claimed[written] = file
             targets[file] = target
     return targets, passed_over
 
 
-def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The pictures of a folder, without those of an `out` inside it; and the ignored files."""
+def pictures_to_restore(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """The pictures of a folder, without those in an `out` inside it, and the ignored files."""
     listing = list_pictures(folder)
     above, place = (os.path.realpath(path) + os.sep for path in (folder, out))
     inside = place.startswith(above) and place != above
@@ -204,14 +211,14 @@ def opened_folder(folder: Path, out: Path) -> tuple[list[Path], tuple[str, ...]]
 
 
 def load_generator(file: Path) -> tuple[nn.Module, int]:
-    """The generator of a `latest_net_G.pth`, and the number its input's sides are multiples of.
+    """The generator of a `latest_net_G.pth`, and the multiple that its input's sides must be of.
 
     Raises:
-        UserInputError: the file is no checkpoint, or not of a pix2pix generator.
+        UserInputError: the file is not a checkpoint, or not that of a pix2pix generator.
     """
     weights = read_checkpoint(file)
     shape = architecture_of(weights, file)
-    # Compared without memory first: a forged shape must not decide how much is allocated.
+    # Compare on the meta device first: a forged shape must not decide how much is allocated.
     with torch.device("meta"):
         expected = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
     if name := first_difference(expected, weights):
@@ -225,10 +232,8 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
     return net, GENERATOR_MULTIPLE[shape.netG]
 
 
-def repainted(
-    generator: nn.Module, picture: Picture, multiple: int, device: torch.device
-) -> Picture:
-    """A picture `[h, w, 3]`, bytes, repainted by `generator` at its own size."""
+def repaint(generator: nn.Module, picture: Picture, multiple: int, device: torch.device) -> Picture:
+    """Repaint a picture `[h, w, 3]`, bytes, with `generator`, at its own size."""
 
     def run(part: Tensor) -> Tensor:
         with restoring(generator) as restored:
@@ -237,34 +242,37 @@ def repainted(
     signed = to_signed(to_tensor(picture))[None]
     height, width = signed.shape[-2:]
     if height * width > MOST_PIXELS:
-        whole = in_tiles(signed, lambda tile: padded(tile, multiple, run), TILE, OVERLAP)
+        whole = run_in_tiles(signed, lambda tile: run_padded(tile, multiple, run), TILE, OVERLAP)
     else:
-        whole = padded(signed, multiple, run)
+        whole = run_padded(signed, multiple, run)
     found: Picture = (whole[0] * 255).round().byte().permute(1, 2, 0).numpy()
     return found
 
 
-def in_tiles(picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int) -> Tensor:
-    """Call `run` on overlapping tiles of `[1, 3, h, w]`, and blend them without seams.
+def run_in_tiles(
+    picture: Tensor, run: Callable[[Tensor], Tensor], tile: int, overlap: int
+) -> Tensor:
+    """Call `run` on overlapping tiles of `[1, 3, h, w]`, and blend the results.
 
     Each tile is normalised by its own statistics, so tiles may differ slightly in tone; blending
-    spreads the difference over `overlap` pixels.
+    spreads the difference over `overlap` pixels and so avoids seams.
     """
     height, width = picture.shape[-2:]
     total = torch.zeros_like(picture)
     weight = torch.zeros(1, 1, height, width)
-    for top in starts(height, tile, overlap):
-        for left in starts(width, tile, overlap):
+    for top in tile_starts(height, tile, overlap):
+        for left in tile_starts(width, tile, overlap):
             rows = slice(top, min(top + tile, height))
             columns = slice(left, min(left + tile, width))
             part = run(picture[:, :, rows, columns])
-            fade = torch.outer(ramp(rows, height, overlap), ramp(columns, width, overlap))
+            down = fade_weights(rows, height, overlap)
+            fade = torch.outer(down, fade_weights(columns, width, overlap))
             total[:, :, rows, columns] += part * fade
             weight[:, :, rows, columns] += fade
     return total / weight
 
 
-def starts(side: int, tile: int, overlap: int) -> list[int]:
+def tile_starts(side: int, tile: int, overlap: int) -> list[int]:
     """Offsets of tiles: multiples of `overlap`, and so of the generators' strides.
 
     The last tile ends with the picture, and may be up to `overlap` shorter than the others.
@@ -273,9 +281,9 @@ def starts(side: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, last, tile - overlap), last]
 
 
-def ramp(part: slice, side: int, overlap: int) -> Tensor:
-    """The weight of each row of a tile: 0 in the outer quarter of an overlap, where the tile's
-    padding shows, then rising over half of it."""
+def fade_weights(part: slice, side: int, overlap: int) -> Tensor:
+    """The blending weight of each row of a tile: 0 in the outer quarter of an overlap, where the
+    tile's padding has an effect, then rising to 1 over half of the overlap."""
     length = part.stop - part.start
     up = ((torch.arange(length) + 0.5 - overlap / 4) / (overlap / 2)).clamp(0, 1)
     weights = torch.ones(length)

@@ -42,7 +42,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
         key = claim_folder(config.out, plan.facts)
         for aside in left_aside(config.out):
             aside.unlink()
-        view.show(TrainingBegan(opening(plan), plan.epochs))
+        view.show(TrainingBegan(opening_lines(plan), plan.epochs))
         tracker = open_tracker(plan, key, view)
         ending = Ending("FAILED", "failed", "the training failed")
         try:
@@ -69,7 +69,7 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
 
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Flush denormals to zero inside the block, since they are slow; restore the setting after."""
+    """Flush denormals to zero inside the block, since they are slow; then restore the setting."""
     before = sys.float_info.min / 2 == 0
     torch.set_flush_denormal(True)
     try:
@@ -82,7 +82,7 @@ def denormals_flushed() -> Iterator[None]:
 def run_stages(
     plan: TrainingPlan, tracker: TrainingTracker, view: TrainingView, stop: StopSwitch
 ) -> StageOutcome:
-    """Run the stages in order, each from the weights of the one before."""
+    """Run the stages in order, each starting from the weights of the previous one."""
     objective = load_objective(plan.objective, plan.weights, plan.device)
     weights_from = plan.config.init_from
     epochs_before = 0
@@ -122,7 +122,7 @@ def open_tracker(plan: TrainingPlan, key: str, view: TrainingView) -> TrainingTr
 
 
 def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
-    """The settings as MLflow parameters, with those of every stage if there are several."""
+    """The settings as MLflow parameters; with several stages, those of each under its prefix."""
     params: dict[str, Any] = {**plan.best.params.model_dump(), "seed": plan.config.seed}
     for stage in plan.stages:
         prefix = f"stage{stage.number}/" if len(plan.stages) > 1 else ""
@@ -135,7 +135,7 @@ def mlflow_params(plan: TrainingPlan) -> dict[str, Any]:
     return params
 
 
-def opening(plan: TrainingPlan) -> tuple[str, ...]:
+def opening_lines(plan: TrainingPlan) -> tuple[str, ...]:
     """The first lines of output: what will be trained."""
     params = plan.best.params
     settings = short_settings(params.model_dump(), translator("en"))

@@ -20,7 +20,14 @@ class TrainingBegan:
 
 @dataclass(frozen=True)
 class StageBegan:
-    """A stage starts, or is resumed after `done` epochs; `noop`: score of the input unchanged."""
+    """A stage starts, or is resumed after `done` epochs.
+
+    Attributes:
+        number: of this stage, from 1.
+        of: number of stages.
+        size: side of the pictures in pixels.
+        noop: the score of the unchanged input.
+    """
 
     number: int
     of: int
@@ -32,7 +39,7 @@ class StageBegan:
 
 @dataclass(frozen=True)
 class EpochEnded:
-    """An epoch has ended. `done`: epochs of all stages so far."""
+    """An epoch has ended. `done`: epochs done so far, in all stages."""
 
     done: int
     epoch: int
@@ -119,7 +126,7 @@ class LiveTrainingView:
                 self.progress.update(self.task, total=event.epochs)
                 self.progress.start()
             case StageBegan():
-                # The pace of another stage, or of an earlier session, says nothing about this one.
+                # The pace of another stage, or of an earlier run, says nothing about this one.
                 done = self.progress.tasks[self.task].completed + event.done
                 self.progress.reset(self.task, completed=int(done))
                 self.scores = []
@@ -137,7 +144,7 @@ class LiveTrainingView:
 
 
 def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
-    """The lines of an event; none for events that are too frequent for a log."""
+    """The lines to print for an event; none for events that are too frequent for a log."""
     match event:
         case TrainingBegan():
             return list(event.lines)

@@ -14,7 +14,7 @@ from torch import Tensor, device
 from harness.data.files.photograph import Photograph
 from harness.data.files.picture_reading import Picture
 from harness.data.synthesis.liquify import Stroke, displacement, inverse_displacement, resample
-from harness.evaluation.restore_by_field import CUBIC_REACH, find_maps, move_pixels, touched
+from harness.evaluation.restore_by_field import CUBIC_REACH, changed_bounds, find_maps, move_pixels
 from harness.training.networks import WarpUnet
 from harness.training.warping import suppress_short
 
@@ -172,13 +172,13 @@ def test_values_stay_within_the_bits_that_pictures_use() -> None:
 
 def test_only_what_the_maps_touch_is_looked_at() -> None:
     maps = torch.zeros(1, 5, 40, 30)
-    assert touched(maps, 400, 300) == (slice(0, 0), slice(0, 0))
+    assert changed_bounds(maps, 400, 300) == (slice(0, 0), slice(0, 0))
     maps[0, 4, 10:12, 20] = 1
-    rows, columns = touched(maps, 400, 300)
+    rows, columns = changed_bounds(maps, 400, 300)
     assert (rows.start, rows.stop) == (10 * (10 - CUBIC_REACH), 10 * (12 + CUBIC_REACH) + 1)
     assert (columns.start, columns.stop) == (10 * (20 - CUBIC_REACH), 10 * (21 + CUBIC_REACH) + 1)
     maps[0, 0, 0, 0] = maps[0, 0, -1, -1] = 1
-    assert touched(maps, 400, 300) == (slice(0, 400), slice(0, 300))
+    assert changed_bounds(maps, 400, 300) == (slice(0, 400), slice(0, 300))
 
 
 class Knowing(WarpUnet):
