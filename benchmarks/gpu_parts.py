@@ -180,7 +180,7 @@ def rates(part: Part) -> None:
     scene = part.scene
     for netG in (scene.trial.netG, of_kind(scene.trial.netG, WARP)):
         for perceptual in scene.perceptual:
-            same = dataclasses.replace(scene, trial=scene.trial.but({"netG": netG}))
+            same = dataclasses.replace(scene, trial=scene.trial.updated({"netG": netG}))
             kind = {"netG": netG, "perceptual": perceptual}
             for way in ("reference", *PRECISIONS):
                 guarded(partial(rate_of, same, way, perceptual), **kind, way=way)
@@ -228,7 +228,7 @@ def count(scene: Scene, perceptual: bool) -> None:
 
 def loop(part: Part) -> None:
     scene = part.scene
-    settings = scene.trial.but({"steps": scene.steps, "rungs": (scene.steps,)})
+    settings = scene.trial.updated({"steps": scene.steps, "rungs": (scene.steps,)})
     for precision in PRECISIONS[:2]:
         for perceptual in scene.perceptual:
 

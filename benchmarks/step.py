@@ -185,14 +185,14 @@ def beside(
     Raises:
         SystemExit: a variant differs by more than its tolerance.
     """
-    settings = settings.but({"dropout": False})
+    settings = settings.updated({"dropout": False})
     on_gpu = torch.device(device).type == "cuda"
     variants: dict[str, Callable[[], Step]] = {
         "reference": partial(reference_step, settings, device, perceptual)
     }
     for captured in (False, True) if on_gpu else (False,):
         for precision in MOST_APART if on_gpu else ("float32", "bfloat16"):
-            chosen = settings.but({"precision": precision})
+            chosen = settings.updated({"precision": precision})
             name = f"graph {precision}" if captured else precision
             variants[name] = partial(our_step, chosen, device, captured, perceptual)
     plain = batch(settings, device)

@@ -115,9 +115,9 @@ def plan_search(
     profile, train = resolve.choose_train(config.profile, places[0])
     train = with_lengths_of(begun, profile, train)
     begun_in = begun.train.precision if begun else None
-    train = train.but({"precision": resolve.choose_precision(config, places[0], begun_in)})
+    train = train.updated({"precision": resolve.choose_precision(config, places[0], begun_in)})
     pinned = resolve.choose_pinned(config, space)
-    train = train.but(pinned)
+    train = train.updated(pinned)
     space, train, one_kind = resolve.choose_generators(config, space, train, begun)
     external = choose_trainer(config, space, train)
     alone = start_of(config, external) == "none"

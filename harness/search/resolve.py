@@ -142,7 +142,7 @@ def choose_precision(config: SearchConfig, device: str, begun_in: Precision | No
 def on_device(train: TrainSettings, device: str) -> TrainSettings:
     """The training settings as they are computed there: a CPU has no TF32."""
     if train.precision == "tf32" and device == "cpu":
-        return train.but({"precision": "float32"})
+        return train.updated({"precision": "float32"})
     return train
 
 
@@ -212,7 +212,7 @@ def choose_generators(
     without = space.without(GENERATOR)
     if len(space.kinds) == 1:
         with as_user_input_error(ValueError):
-            return without, train.but({"netG": of_kind(train.netG, space.kinds[0])}), ()
+            return without, train.updated({"netG": of_kind(train.netG, space.kinds[0])}), ()
     if not space.kinds:
         return without, train, ()
     if config.init_from:

@@ -53,4 +53,4 @@ def with_lengths_of(begun: StudySetup | None, profile: str, train: TrainSettings
     """A profile's training settings, with the profile's lengths at the start of the study."""
     if begun is None or begun.profile != profile:
         return train
-    return train.but({name: getattr(begun.train, name) for name in LENGTHS})
+    return train.updated({name: getattr(begun.train, name) for name in LENGTHS})

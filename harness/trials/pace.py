@@ -43,7 +43,7 @@ def measure_pace(
     params = load_recipes()[RECOMMENDED]
 
     def pace_of(netG: str) -> tuple[float, float]:
-        settings = train.but({"netG": netG})
+        settings = train.updated({"netG": netG})
         generator = build_generator(settings, 0).to(device)
         discriminator = build_discriminator(settings, params.n_layers_D, 0).to(device)
         started = Pix2Pix.start(generator, discriminator, params, settings, perceptual)

@@ -133,7 +133,7 @@ class Trials:
         """Make a warm start from the user's model if `init_from` names one, else by training."""
         plan = self.plan
         torch.manual_seed(plan.seed)
-        train = plan.train.but({"netG": netG})
+        train = plan.train.updated({"netG": netG})
         arguments = (
             train,
             self.pairs,
@@ -148,7 +148,7 @@ class Trials:
 
     def score_warm_start(self, netG: str) -> float:
         """Score a warm start on the validation pairs, and write its panel."""
-        generator = build_generator(self.plan.train.but({"netG": netG}), self.plan.seed)
+        generator = build_generator(self.plan.train.updated({"netG": netG}), self.plan.seed)
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
         restored, score = self.val(generator)
         panel = self.paths.warm_start_panel(netG == self.plan.other_netG)
@@ -283,7 +283,7 @@ class Trials:
 
     def networks(self, task: TrialTask) -> tuple[nn.Module, nn.Module]:
         """The trial's networks before training: the warm start's, or initialised by its seed."""
-        settings, n_layers = self.plan.train.but(task.extras), task.params.n_layers_D
+        settings, n_layers = self.plan.train.updated(task.extras), task.params.n_layers_D
         nets = (
             build_generator(settings, task.seed).to(self.device),
             build_discriminator(settings, n_layers, task.seed).to(self.device),
@@ -304,7 +304,7 @@ class Trials:
 
     def phase_setup(self, task: TrialTask) -> tuple[TrainSettings, Evaluator, Path]:
         """The training settings, the evaluator and the checkpoint file of a task's phase."""
-        settings = self.plan.train.but(task.extras)
+        settings = self.plan.train.updated(task.extras)
         if task.phase == "search":
             return settings, self.val, self.paths.checkpoint(task.number)
         return settings.longer(FINAL_TIMES), self.test, self.paths.final_checkpoint(task.number)

@@ -66,7 +66,7 @@ def make_plan(folder: Path, jobs: int = 1, both: bool = False, **settings: Any) 
     space = load_space(config.space, config.pinned)
     if not both:
         space = space.without("generator")
-    train = TRAIN.but(space.pinned)
+    train = TRAIN.updated(space.pinned)
     space, train, _ = choose_generators(config, space, train, None)
     recipes, left_out = choose_recipes(space, train)
     paths_folder = RunPaths(folder.absolute()).study(config.study).folder

@@ -42,7 +42,7 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
     sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
     for kind in space.kinds or (kind_of(train.netG),):
         netG = of_kind(train.netG, kind)
-        check_options(repository, sample, train.but({"netG": netG}))
+        check_options(repository, sample, train.updated({"netG": netG}))
     return repository
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.config.options import pins
+from harness.config.options import parse_pins
 from harness.config.profiles import QUICK
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
@@ -61,7 +61,7 @@ def test_an_earlier_result_is_refused_where_its_trial_would_be_another(
 @pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])
 def test_a_setting_that_is_pinned_twice_is_refused(entries: list[str]) -> None:
     with pytest.raises(UserInputError, match="--set lr is given twice, as 1 and as "):
-        pins(entries)
+        parse_pins(entries)
 
 
 @pytest.mark.parametrize(

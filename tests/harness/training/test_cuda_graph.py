@@ -32,7 +32,7 @@ ONE = structure_of(FIRST, {})
 def fresh(
     params: TrialParams, device: str = "cpu", precision: str = "float32", dropout: bool = True
 ) -> Pix2Pix:
-    settings = SETTINGS.but({"precision": precision, "dropout": dropout})
+    settings = SETTINGS.updated({"precision": precision, "dropout": dropout})
     nets = (build_generator(settings, 1), build_discriminator(settings, 3, 2))
     generator, discriminator = (net.to(device) for net in nets)
     vgg = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None).to(device)

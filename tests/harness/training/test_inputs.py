@@ -15,7 +15,7 @@ from harness.training.feature_cache import target_features
 from harness.training.inputs import CopiedInputs, GatheredInputs, inputs_for
 from harness.training.perceptual import PerceptualLoss
 
-SETTINGS = QUICK.but({"crop_size": 16, "load_size": 20, "batch_size": 2})
+SETTINGS = QUICK.updated({"crop_size": 16, "load_size": 20, "batch_size": 2})
 SIZES = [(16, 16), (16, 31), (24, 20), (40, 17), (19, 19)]
 
 
@@ -52,7 +52,7 @@ def test_a_graph_cuts_the_batches_that_are_cut_on_the_cpu() -> None:
 def test_known_features_are_those_of_the_originals_beside_them() -> None:
     pairs = pairs_of_all_sizes()
     whole = PairSet.of([pairs[0], replace(pairs[0], original=255 - pairs[0].original)])
-    settings = SETTINGS.but({"batch_size": 1, "load_size": 16})
+    settings = SETTINGS.updated({"batch_size": 1, "load_size": 16})
     loss = PerceptualLoss(("relu1_1", "relu2_1"), "random", window=None)
     with PretendedGpu():
         loss = loss.to(CUDA)

@@ -30,7 +30,7 @@ from search_spaces.trial_params import GanMode, TrialParams
 from tests.golden.pix2pix_case import batch
 from tests.harness.trials.test_trial import PARAMS, TRAIN, ignore, make_trials, pairs
 
-SETTINGS = TRAIN.but(
+SETTINGS = TRAIN.updated(
     {
         "preprocess": "crop",
         "dropout": False,
@@ -41,7 +41,7 @@ SETTINGS = TRAIN.but(
         "warm_discriminator_steps": 1,
     }
 )
-SMALL = SETTINGS.but({"ngf": 4, "ema_decay": 0.7})
+SMALL = SETTINGS.updated({"ngf": 4, "ema_decay": 0.7})
 PERCEPTUAL = {"gan_mode": "lsgan", "lambda_perceptual": 5.0}
 KINDS = ((3, "vanilla"), (3, "lsgan"), (2, "wgangp"))
 # The second of a structure is begun in the place of the first, with other numbers, and after others
@@ -90,7 +90,7 @@ def test_trials_score_as_on_the_cpu(
     dataset: Path, tmp_path: Path, netG: str, tasks: list[TrialParams], structures: int
 ) -> None:
     """Though a step was captured with the numbers of another trial."""
-    made = {"train": SETTINGS.but({"netG": netG}), "discriminators": KINDS}
+    made = {"train": SETTINGS.updated({"netG": netG}), "discriminators": KINDS}
     wanted = scores_of(make_trials(dataset, tmp_path / "cpu", **made), tasks)
     with PretendedGpu() as gpu:
         trials = make_trials(dataset, tmp_path / "gpu", device="cuda:0", **made)
@@ -118,7 +118,7 @@ def model_on_gpu(params: TrialParams) -> Pix2Pix:
 @pytest.mark.parametrize("params", [PARAMS, FEW[0]], ids=["plain", "perceptual"])
 def test_between_rungs_the_host_never_waits(params: TrialParams) -> None:
     """Nor starts it more than the graph: that crops, averages the weights, sums the losses."""
-    settings = SMALL.but({"steps": 9, "rungs": (9,), "ema_every": 2})
+    settings = SMALL.updated({"steps": 9, "rungs": (9,), "ema_every": 2})
     with PretendedGpu() as gpu:
         stream = batches(pairs(3, 0), settings, CUDA, 0)
         captured = CapturedStep.capture(model_on_gpu(params), inputs_for(stream))
@@ -146,7 +146,7 @@ def test_between_rungs_the_host_never_waits(params: TrialParams) -> None:
 @pytest.mark.parametrize("every", [1, 2, 3])
 def test_a_graph_s_running_average_and_losses_are_the_cpu_s(every: int) -> None:
     """Also of the second trial on a captured step. At a rung the host reads the losses once."""
-    settings = SMALL.but({"steps": 7, "rungs": (2, 7), "ema_every": every})
+    settings = SMALL.updated({"steps": 7, "rungs": (2, 7), "ema_every": every})
     data, cpu = pairs(3, 0), torch.device("cpu")
 
     def trained(
@@ -256,7 +256,7 @@ def test_an_epoch_s_steps_are_captured_but_for_a_smaller_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Five pictures in batches of two: between the epochs the host waits for nothing."""
-    settings, cpu = SMALL.but({"batch_size": 2}), torch.device("cpu")
+    settings, cpu = SMALL.updated({"batch_size": 2}), torch.device("cpu")
     eager: list[int] = []
     optimize = Pix2Pix.optimize
 
@@ -299,7 +299,7 @@ def test_the_discriminators_of_a_warm_start_are_the_cpu_s(
     monkeypatch: pytest.MonkeyPatch, waits: bool
 ) -> None:
     """Trained by one captured graph, or step by step where that is refused."""
-    settings = SMALL.but({"warm_discriminator_steps": 4})
+    settings = SMALL.updated({"warm_discriminator_steps": 4})
     calls: list[str] = []
 
     def counted(net: nn.Module, gan_mode: GanMode, *pictures: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from harness.training.checkpoints import load_weights
 from harness.training.networks import WarpUnet, build_generator, restoring
 from harness.training.warping import move, sample, suppress_short
 
-SMALL = QUICK.but({"netG": "warp_unet_128", "ngf": 4, "ndf": 4})
+SMALL = QUICK.updated({"netG": "warp_unet_128", "ngf": 4, "ndf": 4})
 
 
 def smooth_picture(height: int, width: int, seed: int = 0) -> Tensor:
@@ -37,7 +37,7 @@ def trained_a_little(seed: int = 0) -> WarpUnet:
 
 @pytest.mark.parametrize("netG", ["warp_unet_128", "warp_unet_256"])
 def test_it_begins_as_the_identity(netG: str) -> None:
-    net = build_generator(SMALL.but({"netG": netG}), seed=3)
+    net = build_generator(SMALL.updated({"netG": netG}), seed=3)
     picture = torch.rand(2, 3, 256, 256, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with restoring(net) as restore:
         assert torch.allclose(restore(picture), picture, atol=1e-6)
@@ -138,7 +138,7 @@ def test_no_displacement_is_longer_than_six_percent_of_the_trained_width() -> No
 @pytest.mark.parametrize("netG", ["warp_unet_128", "warp_unet_256"])
 @pytest.mark.parametrize("norm", ["batch", "instance", "none"])
 def test_a_checkpoint_tells_its_network(netG: str, norm: str, tmp_path: Path) -> None:
-    net = build_generator(SMALL.but({"netG": netG, "norm": norm, "load_size": 144}), 0)
+    net = build_generator(SMALL.updated({"netG": netG, "norm": norm, "load_size": 144}), 0)
     assert architecture_of(dict(net.state_dict()), tmp_path) == Architecture(netG, 4, norm, False)
     assert float(net.state_dict()["field_size"]) == 144
 
@@ -153,7 +153,7 @@ def test_a_checkpoint_of_no_sensible_width_is_refused(width: float, tmp_path: Pa
 
 def test_a_model_trained_on_at_another_size_predicts_at_that_size(tmp_path: Path) -> None:
     earlier = build_generator(SMALL, 0)
-    continued = SMALL.but({"load_size": 256})  # of which crops of 128 are trained on
+    continued = SMALL.updated({"load_size": 256})  # of which crops of 128 are trained on
     net = build_generator(continued, 1)
     assert float(net.state_dict()["field_size"]) == 256
     load_weights(net, dict(earlier.state_dict()), tmp_path / "latest_net_G.pth", continued)

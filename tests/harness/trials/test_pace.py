@@ -94,7 +94,7 @@ def test_on_a_gpu_the_replayed_step_is_timed(
         return step(self, *batch)
 
     monkeypatch.setattr(CapturedStep, "step", counted)
-    train = TRAIN.but({"preprocess": "crop", "perceptual_window": None, "dropout": False})
+    train = TRAIN.updated({"preprocess": "crop", "perceptual_window": None, "dropout": False})
     on_gpu = plan.model_copy(update={"device": "cuda:0", "train": train})
     with PretendedGpu():
         trials = Trials(on_gpu)

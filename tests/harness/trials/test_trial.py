@@ -167,7 +167,7 @@ def test_other_networks_from_scratch(dataset: Path, tmp_path: Path) -> None:
     trials = make_trials(dataset, tmp_path, warm_start="none")
     _, result = run(trials, PARAMS, ngf=6, norm="instance")
     assert result is not None
-    generator = build_generator(TRAIN.but({"ngf": 6, "norm": "instance"}), seed=1)
+    generator = build_generator(TRAIN.updated({"ngf": 6, "norm": "instance"}), seed=1)
     generator.load_state_dict(torch.load(result.checkpoint, weights_only=True))
 
 
@@ -318,7 +318,7 @@ class TestInitFrom:
 def test_a_generator_initialised_as_a_copy_returns_nearly_its_input() -> None:
     """Grey values to within a few levels; a new network returns almost nothing of its input."""
     grey = pairs(1, 0).originals[0].float().mean(0).expand(1, 3, SIZE, SIZE) / 127.5 - 1
-    wider = TRAIN.but({"ngf": 16})  # than the copy needs
+    wider = TRAIN.updated({"ngf": 16})  # than the copy needs
     fresh, copying = build_generator(wider, 0), build_generator(wider, 0)
     init_as_copy(copying)
     distances = []
@@ -358,7 +358,7 @@ def test_trials_on_captured_steps_equal_those_on_eager_steps(
 
     found = {}
     for way in ("eager", "captured"):
-        trials = make_trials(dataset, tmp_path / way, train=TRAIN.but({"dropout": False}))
+        trials = make_trials(dataset, tmp_path / way, train=TRAIN.updated({"dropout": False}))
         if way == "captured":
             monkeypatch.setattr(CapturedStep, "capture", capture)
             monkeypatch.setattr(

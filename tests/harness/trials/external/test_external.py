@@ -310,7 +310,7 @@ class TestRepositories:
 
     def test_moving_pixels_needs_our_model_file(self, repository: Repository) -> None:
         """The perceptual term too comes with it, whatever other model files are there."""
-        moving = QUICK.but({"netG": "warp_unet_128"})
+        moving = QUICK.updated({"netG": "warp_unet_128"})
         with pytest.raises(UserInputError, match=r"--model pix2pix_warp.*--format plugin --repo"):
             check_options(repository, PARAMS, moving)
         models = ("pix2pix", "pix2pix_warp")

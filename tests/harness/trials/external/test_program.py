@@ -63,7 +63,7 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
     # A width that no warm start could have; the program has none.
     config = external_search(tmp_path, file, budget=3, study="program", pinned={"ngf": "4"})
     plan = plan_search(config)
-    train = plan.trial_plan.train.but({"steps": 6, "rungs": (3, 6)})
+    train = plan.trial_plan.train.updated({"steps": 6, "rungs": (3, 6)})
     assert plan.trial_plan.warm_start == "none"
     plan = replace(
         with_setup(plan, train=train.model_dump(mode="json")),
@@ -272,6 +272,6 @@ def test_it_gets_as_many_epochs_as_a_trial_has_steps(
         losses=None,
         silence=9,
     )
-    train = QUICK.but({"batch_size": batch, "steps": 400, "rungs": (400,)})
+    train = QUICK.updated({"batch_size": batch, "steps": 400, "rungs": (400,)})
     places = {"n_train": n_train}
     assert program_command(program, PARAMS, train, places) == ["train", str(epochs)]
