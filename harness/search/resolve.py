@@ -14,8 +14,8 @@ from harness.errors import UserInputError, as_user_input_error
 from harness.trials.external.plugin import has_warp
 from reports.commands.train_py import quoted
 from reports.record.names import RECOMMENDED, trial_name
-from search_spaces.distributions import plain
-from search_spaces.generators import GENERATOR, MOVING, WARP, kind_of, of_kind
+from search_spaces.distributions import format_value
+from search_spaces.generators import GENERATOR, MOVING, WARP, generator_of_kind, kind_of
 from search_spaces.recipes import generator_for, load_recipes, read_recipes
 from search_spaces.space import Space, load_space
 from search_spaces.trial_params import EXTRAS, FROM_SCRATCH, GanMode, GeneratorName
@@ -212,7 +212,8 @@ def choose_generators(
     without = space.without(GENERATOR)
     if len(space.kinds) == 1:
         with as_user_input_error(ValueError):
-            return without, train.updated({"netG": of_kind(train.netG, space.kinds[0])}), ()
+            netG = generator_of_kind(train.netG, space.kinds[0])
+            return without, train.updated({"netG": netG}), ()
     if not space.kinds:
         return without, train, ()
     if config.init_from:
@@ -255,7 +256,7 @@ def how_to_try_both(repo: Path, study: str) -> tuple[str, ...]:
 def other_generator(space: Space, train: TrainSettings) -> GeneratorName | None:
     """The generator of the other kind than the profile's; None if the study has one kind."""
     other: list[Any] = [
-        of_kind(train.netG, kind) for kind in space.kinds if kind != kind_of(train.netG)
+        generator_of_kind(train.netG, kind) for kind in space.kinds if kind != kind_of(train.netG)
     ]
     return other[0] if other else None
 
@@ -386,7 +387,7 @@ def check_unsearched(space: Space, train: TrainSettings, found: TrainSettings) -
         {**settings.model_dump(), GENERATOR: kind_of(settings.netG)} for settings in (train, found)
     )
     if other := [
-        f"{name} {plain(theirs[name])} is not {plain(ours[name])}"
+        f"{name} {format_value(theirs[name])} is not {format_value(ours[name])}"
         for name in same
         if ours[name] != theirs[name]
     ]:

@@ -21,7 +21,7 @@ from harness.trials.external.repository import python_of
 from reports.commands.program_template import PLACES, SETTINGS, filled, named_in
 from search_spaces.space import Space
 from search_spaces.strict_yaml import read_bounded, read_mapping
-from search_spaces.trial_params import USED, TrialParams
+from search_spaces.trial_params import USE_PERCEPTUAL, TrialParams
 
 Mark = Literal["epoch", "step"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
@@ -132,7 +132,7 @@ def check_program(program: Program, space: Space, from_scratch: bool, init_from:
     """
     named = named_in(" ".join(program.command))
     for name in space.parameters:
-        if name not in (*space.fixed, *named, USED):
+        if name not in (*space.fixed, *named, USE_PERCEPTUAL):
             raise UserInputError(
                 f"The search varies {name}, and the command in {program.file} does not name "
                 f"{{{name}}}: add it there, or keep it at one value with --set {name}=VALUE."

@@ -4,7 +4,7 @@ from harness.config.settings import External, Program, SearchConfig, TrainSettin
 from harness.errors import UserInputError
 from harness.trials.external.program import check_program, read_program
 from harness.trials.external.repository import check_options, read_repository
-from search_spaces.generators import MOVING, kind_of, of_kind
+from search_spaces.generators import MOVING, generator_of_kind, kind_of
 from search_spaces.recipes import load_recipes
 from search_spaces.space import Space
 
@@ -41,7 +41,7 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
     sample = next(iter(load_recipes().values()))
     sample = sample.model_copy(update={"lambda_perceptual": 1.0 if perceptual else 0.0})
     for kind in space.kinds or (kind_of(train.netG),):
-        netG = of_kind(train.netG, kind)
+        netG = generator_of_kind(train.netG, kind)
         check_options(repository, sample, train.updated({"netG": netG}))
     return repository
 
