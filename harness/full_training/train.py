@@ -19,7 +19,7 @@ from harness.study.urls import sqlite_address
 from harness.tracking.outbox import Ending
 from harness.tracking.training_run import TrainingStore, TrainingTracker
 from objectives.loading import load_objective
-from objectives.score import OwnObjectiveError
+from objectives.score import UserObjectiveError
 from reports.analysis.settings_in_words import short_settings
 from reports.commands.train_py import quoted
 from reports.texts.numbers import number
@@ -88,7 +88,7 @@ def run_stages(
     epochs_before = 0
     for stage in plan.stages:
         run = StageRun(plan, stage, objective, weights_from, epochs_before)
-        with as_user_input_error(OwnObjectiveError):
+        with as_user_input_error(UserObjectiveError):
             outcome = run.train(tracker, view, stop)
         if outcome.ended == "stopped":
             break

@@ -47,7 +47,7 @@ from harness.trials.messages import (
 )
 from harness.trials.pace import measure_pace
 from objectives.loading import load_objective
-from objectives.score import OwnObjectiveError
+from objectives.score import UserObjectiveError
 from reports.record.baseline import Baseline
 
 
@@ -97,7 +97,7 @@ class Trials:
             UserInputError: `init_from` names a checkpoint that does not fit, or the user's own
                 objective failed.
         """
-        with as_user_input_error(OwnObjectiveError):
+        with as_user_input_error(UserObjectiveError):
             baseline = Baseline(
                 noop=self.val.noop(),
                 warm_start=None,

@@ -129,12 +129,12 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(
 def test_without_a_home_no_weights_are_downloaded_into_a_folder_named_tilde(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from objectives.weights import downloaded
+    from objectives.weights import try_download
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("torch.hub.get_dir", lambda: "~/.cache/torch/hub")
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("asked for"))
-    assert not downloaded("alexnet")
+    assert not try_download("alexnet")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ def test_the_weights_of_the_chosen_network_are_required(
     score, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setattr("objectives.weights.downloaded", lambda arch: False)
+    monkeypatch.setattr("objectives.weights.try_download", lambda arch: False)
     words = flags(folder, "pred", "target", "mask")
     asked = ("--objective", "boundary_sharpness_vgg", "--weights", "pretrained")
     refused(score(*words, *asked), "vgg16-397923af.pth are missing", folder)
