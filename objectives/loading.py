@@ -161,7 +161,7 @@ def validate_objective(name: str, candidate: Any) -> Objective:
         low = high = math.nan
     if not low < high:  # also false for NaN
         raise ValueError(
-            f"--objective {name}: its value_range {candidate.value_range} is no range: give the "
+            f"--objective {name}: its value_range {candidate.value_range} is not a range: give the "
             "lowest and the highest possible value, in this order."
         )
     objective: Objective = candidate

@@ -189,7 +189,7 @@ def read_when(when: Any, where: str) -> tuple[tuple[str, tuple[Value, ...]], ...
         )
     unknown = [name for name in when if name not in SETTINGS]
     if unknown:
-        raise ValueError(f"{where}: when names {unknown[0]}, which is no setting.")
+        raise ValueError(f"{where}: when names {unknown[0]}, which is not a setting.")
     if GENERATOR in when:
         raise ValueError(f"{where}: when names {GENERATOR}; both kinds have the same ranges.")
     conditions = []
@@ -229,9 +229,9 @@ def read_range(name: str, entry: dict[Any, Any], where: str) -> Range:
     """Parse a float or int entry; validate its bounds and step."""
     number_type: Literal["float", "int"] = entry["type"]
     if type_of(name) not in (float, int):
-        raise ValueError(f"{where}: type must be categorical, for its values are no numbers.")
+        raise ValueError(f"{where}: type must be categorical, since its values are not numbers.")
     if type_of(name) is int and number_type == "float":
-        raise ValueError(f"{where}: type must be int, for {name} is a whole number.")
+        raise ValueError(f"{where}: type must be int, since {name} is a whole number.")
     for key in ("low", "high"):
         if key not in entry:
             raise ValueError(f"{where}: {key} is missing.")

@@ -36,6 +36,6 @@ def generator_of_kind(netG: str, kind: GeneratorKind) -> str:
         if trunk == netG:
             return moving
     raise ValueError(
-        f"There is no generator {WARP} over netG {netG}: use one of "
+        f"There is no generator {WARP} for netG {netG}: use one of "
         f"{', '.join(MOVING.values())}, or generator {REPAINT}."
     )

@@ -257,8 +257,8 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
     for key in entries:
         if key not in SETTINGS:
             raise ValueError(
-                f"{where}: {key} is no setting that can be searched{did_you_mean(key)} these can: "
-                f"{', '.join(SETTINGS)}."
+                f"{where}: {key} is not a setting that can be searched{did_you_mean(key)} these "
+                f"can: {', '.join(SETTINGS)}."
             )
     missing = [key for key in REQUIRED_SETTINGS if key not in entries]
     if missing:
@@ -341,7 +341,7 @@ def check_use_perceptual(parameters: Mapping[str, Parameter], where: str) -> Non
         raise ValueError(f"{where}: else must be 0, which is what {USE_PERCEPTUAL} false means.")
     if entry.distribution.contains(0):
         raise ValueError(
-            f"{where}: it must stay above 0, for {USE_PERCEPTUAL} says whether it is used."
+            f"{where}: it must stay above 0, since {USE_PERCEPTUAL} says whether it is used."
         )
 
 

@@ -55,7 +55,7 @@ class StrictLoader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml_error(
-                        f"the key {key.value[:LONGEST_WORD]} stands twice", key.start_mark
+                        f"the key {key.value[:LONGEST_WORD]} occurs twice", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)

@@ -69,7 +69,7 @@ def read_best_config(file: Path) -> BestConfig:
     try:
         return BestConfig.model_validate(read_mapping(read_bounded(file), str(file)))
     except (OSError, UnicodeDecodeError) as error:
-        wrong = "is no text"
+        wrong = "is not text"
         if isinstance(error, OSError):
             wrong = f"cannot be read ({error.strerror})"
         raise UserInputError(

@@ -85,7 +85,7 @@ def parse_duration(duration: Any) -> Any:
         return duration
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", duration.strip().lower())
     if not found or found[2] not in UNITS or not float(found[1]):
-        raise ValueError("it is no duration: write for example 45s, 90m or 8h")
+        raise ValueError("it is not a duration: write for example 45s, 90m or 8h")
     return float(found[1]) * UNITS[found[2]]
 
 

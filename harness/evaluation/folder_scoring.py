@@ -149,7 +149,9 @@ def match_results(folder: Path, remark: Remark = no_remark) -> list[PictureFiles
 def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> dict[str, Path]:
     """The pictures of a folder, by their relative path without its suffix."""
     if not is_folder(folder):
-        raise UserInputError(f"{flag} {inline(folder)} is no folder: name one with the pictures.")
+        raise UserInputError(
+            f"{flag} {inline(folder)} is not a folder: name one with the pictures."
+        )
     listing = list_pictures(folder, deep=deep)
     account = account_of(listing.passed_over)
     if not listing.pictures:

@@ -106,7 +106,7 @@ def restore_pictures(
     generator, multiple = load_generator(checkpoint)
     if save_field and not isinstance(generator, WarpUnet):
         raise UserInputError(
-            f"{checkpoint} paints pictures anew and moves no pixels, so that --save-field has "
+            f"{checkpoint} repaints pictures and does not move pixels, so --save-field has "
             "nothing to write: leave it out."
         )
     bits = bits_of(list(targets))
@@ -176,7 +176,7 @@ def targets_of(
             target = out / file.relative_to(root)
             if file.absolute() == target.absolute():
                 raise UserInputError(
-                    f"{inline(file)} would be written over: choose another folder with --out DIR."
+                    f"{inline(file)} would be overwritten: choose another folder with --out DIR."
                 )
             if target.is_dir():
                 raise UserInputError(

@@ -160,7 +160,7 @@ class StepRunner:
             return ""
         reason, self.refusal = self.refusal, ""
         return (
-            "Training steps cannot be captured as a CUDA graph here, so that epochs take longer: "
+            "Training steps cannot be captured as a CUDA graph here, so epochs take longer: "
             f"{reason}"
         )
 

@@ -51,7 +51,9 @@ def resolve_devices(option: str, available: int | None = None) -> tuple[str, ...
     device_type, _, listed = option.partition(":")
     indices = listed.split(",") if listed or ":" in option else ["0"]
     if device_type != "cuda" or not all(map(CUDA_NUMBER.fullmatch, indices)):
-        raise UserInputError(f"--device {option} is no device: use auto, cpu, cuda or cuda:N[,M].")
+        raise UserInputError(
+            f"--device {option} is not a device: use auto, cpu, cuda or cuda:N[,M]."
+        )
     numbers = tuple(dict.fromkeys(int(index) for index in indices))
     if max(numbers) >= available:
         raise UserInputError(

@@ -241,7 +241,7 @@ class Trials:
         if not self.captured.refusal:
             return ""
         return (
-            "Training steps cannot be captured as a CUDA graph here, so that trials take longer: "
+            "Training steps cannot be captured as a CUDA graph here, so trials take longer: "
             f"{self.captured.refusal}"
         )
 

@@ -206,10 +206,10 @@ def test_goals(example_folder: Path) -> None:
         ("my_objective:missing", "my_objective has no callable missing"),
         ("wrong:nothing", "has no name, direction, value_range, weights, against"),
         ("wrong:sideways", "its direction is 'sideways'"),
-        ("wrong:empty", "is no range"),
+        ("wrong:empty", "is not a range"),
         ("wrong:unasked", "unasked failed"),
         ("wrong:failing", r"failing failed \(division by zero\)"),
-        ("wrong:pointless", "is no range"),
+        ("wrong:pointless", "is not a range"),
         ("broken:make", "broken cannot be imported"),
     ],
 )

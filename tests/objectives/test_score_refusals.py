@@ -85,7 +85,7 @@ def twice(folder: Path, kind: str) -> None:
         (cut, "face 3.png is 128 x "),
         (remove, "lacks the counterparts of face 3.png"),
         (remove_all, "holds no pictures"),
-        (remove_folder, "is no folder: name one with the pictures"),
+        (remove_folder, "is not a folder: name one with the pictures"),
         (no_picture, "face 3.png is no picture"),
         (truncate, "face 3.png cannot be read as a picture"),
         (empty, "face 3.png is empty"),

@@ -20,7 +20,7 @@ def test_each_u_net_has_a_generator_of_either_kind_over_the_same_trunk(netG: str
 
 def test_a_residual_trunk_has_none_that_moves_pixels() -> None:
     assert generator_of_kind("resnet_9blocks", "repaint") == "resnet_9blocks"
-    with pytest.raises(ValueError, match="no generator warp over netG resnet_9blocks"):
+    with pytest.raises(ValueError, match="no generator warp for netG resnet_9blocks"):
         generator_of_kind("resnet_9blocks", "warp")
 
 

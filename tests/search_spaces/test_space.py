@@ -120,7 +120,7 @@ def test_set_may_go_beyond_the_range() -> None:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        ({"lambda_l1": "100"}, "lambda_l1 is no setting"),
+        ({"lambda_l1": "100"}, "lambda_l1 is not a setting"),
         ({"lambda_L1": "many"}, "lambda_L1 cannot be 'many': write a number"),
         ({"lambda_L1": "-1"}, "lambda_L1 cannot be '-1': write a number of at least 0"),
         ({"gan_mode": "wgan"}, "gan_mode cannot be 'wgan': write vanilla, lsgan or wgangp"),

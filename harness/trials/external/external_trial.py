@@ -178,7 +178,7 @@ def load_restored(folder: Path, scored: PairSet) -> Tensor:
         picture = to_tensor(read_picture(file))
         if picture.shape != retouched.shape:
             found, expected = ("x".join(map(str, p.shape[:0:-1])) for p in (picture, retouched))
-            raise UserInputError(f"{file} is {found} pixels, and what it restores is {expected}.")
+            raise UserInputError(f"{file} is {found} pixels, but its input is {expected}.")
         restored.append(to_unit(to_signed(picture)))
     return torch.stack(restored)
 
@@ -196,7 +196,7 @@ def copy_warm_start(warm: WarmStartPaths, params: TrialParams, run: Path) -> Non
     except FileNotFoundError as error:
         raise SharedInputError(
             f"{error.filename} of the warm start is missing: run the same command again, which "
-            "makes the warm start anew if that gives the same scores."
+            "recreates the warm start if that gives the same scores."
         ) from error
 
 

@@ -62,7 +62,7 @@ def check_copy(folder: Path) -> None:
     for name in REQUIRED_FILES:
         if not (folder / name).is_file():
             raise UserInputError(
-                f"{folder} is no copy of pytorch-CycleGAN-and-pix2pix, since it has no {name}: "
+                f"{folder} is not a copy of pytorch-CycleGAN-and-pix2pix, since it has no {name}: "
                 "name yours with --repo DIR."
             )
 

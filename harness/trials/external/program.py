@@ -69,7 +69,7 @@ def read_program(file: Path, silence: float) -> Program:
         words[0] = python_of(folder)
     if not folder.is_dir() or not (shutil.which(words[0]) or (folder / words[0]).is_file()):
         raise UserInputError(
-            f"{file}: {words[0]} cannot be started in {folder}: mend command or folder there."
+            f"{file}: {words[0]} cannot be started in {folder}: fix command or folder there."
         )
     return Program(
         file=file.absolute(),
@@ -104,10 +104,10 @@ def check_names(described: ProgramFile, mark: str | None) -> None:
     inputs = ["inputs"] if described.restored else []
     for name in ("pairs", "out", *length, *inputs):
         if name not in named:
-            raise ValueError(f"command does not name {{{name}}}, which the program must be told")
+            raise ValueError(f"command does not name {{{name}}}, which the program needs")
     for path in filter(None, (described.checkpoint, described.restored, described.log)):
         if Path(path).is_absolute() or ".." in Path(path).parts:
-            raise ValueError(f"{path} must be a path inside {{out}}, for each trial has its own")
+            raise ValueError(f"{path} must be a path inside {{out}}, since each trial has its own")
 
 
 def check_losses(pattern: str | None, mark: str | None) -> None:
@@ -117,7 +117,7 @@ def check_losses(pattern: str | None, mark: str | None) -> None:
     try:
         groups = set(re.compile(pattern).groupindex)
     except re.error as error:
-        raise ValueError(f"losses is no regular expression ({error})") from error
+        raise ValueError(f"losses is not a regular expression ({error})") from error
     if mark is not None and mark not in groups:
         raise ValueError(f"losses has no group (?P<{mark}>...), which says where a line belongs")
     if not groups - set(MARKS):

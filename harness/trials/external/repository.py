@@ -43,13 +43,13 @@ def read_repository(folder: Path, silence: float) -> Repository:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserInputError(
-            f"{folder}/train.py --help does not answer ({type(error).__name__}): see that it runs "
-            "by hand."
+            f"{folder}/train.py --help does not answer ({type(error).__name__}): check that it "
+            "runs by hand."
         ) from error
     if completed.returncode:
-        last = (completed.stderr.strip() or "no word").splitlines()[-1]
+        last = (completed.stderr.strip() or "no message").splitlines()[-1]
         raise UserInputError(
-            f"{folder}/train.py --help ends with an error ({last}): mend that, or put an "
+            f"{folder}/train.py --help ends with an error ({last}): fix that, or put an "
             f"environment that it runs in at {folder}/.venv."
         )
     found = set(re.findall(r"--(\w+)", completed.stdout))

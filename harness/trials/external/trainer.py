@@ -30,8 +30,8 @@ def choose_trainer(config: SearchConfig, space: Space, train: TrainSettings) -> 
     if config.repo.suffix in (".yaml", ".yml"):
         if train.netG in MOVING:
             raise UserInputError(
-                f"netG {train.netG} moves pixels, which a program that a YAML describes cannot be "
-                "told to do: choose another netG, or name a copy of pix2pix with --repo DIR."
+                f"netG {train.netG} moves pixels, which a program described by a YAML file "
+                "cannot do: choose another netG, or name a copy of pix2pix with --repo DIR."
             )
         program = read_program(config.repo, silence)
         check_program(program, space, config.from_scratch, bool(config.init_from))

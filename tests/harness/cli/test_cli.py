@@ -74,10 +74,10 @@ def test_help_of_each_command_has_an_example(in_process: InProcess) -> None:
         (["--pruner", "shears"], "--pruner shears cannot be used"),
         (["--register-model", "a/b"], "--register-model a/b cannot be used: a model's name holds"),
         (["--enqueue", "missing.yaml"], "missing.yaml cannot be read"),
-        (["--timeout", "soon"], "--timeout soon cannot be used: it is no duration"),
+        (["--timeout", "soon"], "--timeout soon cannot be used: it is not a duration"),
         (["--set", "lr"], "--set lr has no value"),
         (["--set", "=1"], "--set =1 has no name"),
-        (["--set", "momentum=1"], "momentum is no setting"),
+        (["--set", "momentum=1"], "momentum is not a setting"),
         (["--space", "missing.yaml"], "missing.yaml"),
         (["--objective", "ssim"], "--objective ssim is neither"),
         (["--objective", "missing:make"], "missing cannot be imported"),
@@ -345,7 +345,7 @@ def test_too_few_repeats_are_called_so(in_process: InProcess) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "h", "-5m", "10 parsecs"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         parse_duration(text)
 
 

@@ -305,7 +305,7 @@ class TestRefusals:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         picture = write_picture(tmp_path / "p.png", 64, 64)
         out = tmp_path / "out"
-        with pytest.raises(UserInputError, match="moves no pixels, so that --save-field has not"):
+        with pytest.raises(UserInputError, match="does not move pixels, so --save-field has not"):
             list(restore_pictures(checkpoint, [picture], out, "cpu", save_field=True))
         assert not out.exists()
 
@@ -337,6 +337,6 @@ class TestRefusals:
         checkpoint = write_checkpoint(tmp_path / "net.pth")
         file = write_picture(tmp_path / "p.png", 64, 64)
         before = file.read_bytes()
-        with pytest.raises(UserInputError, match="written over"):
+        with pytest.raises(UserInputError, match="overwritten"):
             list(restore_pictures(checkpoint, [file], tmp_path, "cpu"))
         assert file.read_bytes() == before

@@ -50,7 +50,7 @@ def test_device_options_are_resolved(option: str, available: int, devices: tuple
 
 @pytest.mark.parametrize("option", ["tpu", "cuda:", "cuda:0,", "cuda:x", "cuda:-1", "cpu:0", ""])
 def test_invalid_device_options_are_refused(option: str) -> None:
-    with pytest.raises(UserInputError, match="is no device"):
+    with pytest.raises(UserInputError, match="is not a device"):
         resolve_devices(option, 8)
 
 

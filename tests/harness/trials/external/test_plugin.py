@@ -336,7 +336,7 @@ def test_another_folder_is_no_copy(tmp_path: Path, name: str) -> None:
     assert not (copy / "models" / WARP).exists()
     file = tmp_path / "program.yaml"
     file.touch()
-    assert "is no copy of" in refused(run("--repo", file))
+    assert "is not a copy of" in refused(run("--repo", file))
 
 
 def test_words_that_do_not_belong_together(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_finalist_restores_the_pictures_held_out(trials: Trials) -> None:
         ("crash", r"my_program\.yaml ended with exit code 1: .*the weights caught a cold"),
         ("hang", r"my_program\.yaml hung: nothing new for 2 s: epoch 1: l1"),
         ("missing", r"00001\.png does not exist"),
-        ("size", r"is 64x64 pixels, and what it restores is 128x128"),
+        ("size", r"is 64x64 pixels, but its input is 128x128"),
         ("no number", "its log has none, which is no loss, in: epoch 1: l1 none"),
     ],
 )
@@ -194,7 +194,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"command": "python my_train.py {pairs} {out} {epochs}"}, r"does not name \{inputs\}"),
     ({"command": "nothing {pairs} {out} {inputs} {epochs}"}, "nothing cannot be started in"),
     ({"folder": "nowhere"}, "cannot be started in .*nowhere"),
-    ({"losses": "l1 (?P<G_L1>"}, "no regular expression"),
+    ({"losses": "l1 (?P<G_L1>"}, "not a regular expression"),
     ({"losses": r"l1 (?P<G_L1>\S+)"}, r"no group \(\?P<epoch>"),
     ({"losses": r"(?P<epoch>\d+)"}, "no group named as a loss"),
 ]
