@@ -207,8 +207,8 @@ def safe_name(name: str, reserved: Collection[str]) -> str:
     return f"{sanitized or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def left_aside(folder: Path) -> list[Path]:
-    """Temporary files that interrupted `write_aside` calls left below a folder.
+def leftover_temporaries(folder: Path) -> list[Path]:
+    """Temporary files that interrupted `replace_atomically` calls left below a folder.
 
     Other programs' .tmp files are not included.
     """
@@ -221,28 +221,28 @@ def left_aside(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def write_aside(path: Path) -> Iterator[Path]:
+def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`; rename it to `path` if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_of(path)
+    temporary = temporary_path(path)
     try:
-        yield aside
-        aside.replace(path)
+        yield temporary
+        temporary.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file atomically. Text becomes UTF-8, with what cannot be encoded escaped."""
     body = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
-    with write_aside(path) as aside:
-        aside.write_bytes(body)
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(body)
 
 
-def aside_of(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """A temporary name next to `path`, unique across processes and containers.
 
-    `left_aside` finds such files. Long names are cut, since file systems limit their length.
+    `leftover_temporaries` finds such files. Long names are cut, since file systems limit them.
     """
     return path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.tmp")
 

@@ -21,7 +21,7 @@ from harness.data.synthesis.displacement_files import save_flo
 from harness.errors import UserInputError, inline
 from harness.evaluation.padding import run_padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
-from harness.paths import check_writable, sole_writer, write_aside
+from harness.paths import check_writable, replace_atomically, sole_writer
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoint_networks import architecture_of
 from harness.training.checkpoints import first_difference, read_checkpoint
@@ -123,11 +123,12 @@ def restore_pictures(
             for file in [file for file in targets if file not in refused]:
                 with recording_refusals(file, refused):
                     restored, displacement = restorer.restored(file)
-                    with write_aside(targets[file]) as aside:
-                        write_like(file, restored, aside)
+                    with replace_atomically(targets[file]) as temporary:
+                        write_like(file, restored, temporary)
                     if save_field and displacement is not None:
-                        with write_aside(targets[file].with_suffix(FIELD_SUFFIX)) as aside:
-                            save_flo(aside, displacement)
+                        field = targets[file].with_suffix(FIELD_SUFFIX)
+                        with replace_atomically(field) as temporary:
+                            save_flo(temporary, displacement)
                 if file not in refused:
                     yield targets[file]
     if refused:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UserInputError
-from harness.paths import TrainingPaths, check_writable, write_whole
+from harness.paths import TrainingPaths, check_writable, write_atomically
 from search_spaces.strict_yaml import read_bounded, read_mapping
 
 # What messages call the settings that must not change when a training is resumed.
@@ -52,7 +52,7 @@ def claim_folder(folder: Path, facts: Mapping[str, Any]) -> str:
     if not file.exists():
         key = uuid.uuid4().hex
         text = yaml.safe_dump({"key": key, **facts}, sort_keys=False, allow_unicode=True)
-        write_whole(file, text)
+        write_atomically(file, text)
         return key
     try:
         recorded = read_mapping(read_bounded(file), str(file))

@@ -17,7 +17,7 @@ from harness.evaluation.panels import crop_png, panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
 from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
-from harness.paths import TrainingStagePaths, write_aside, write_whole
+from harness.paths import TrainingStagePaths, replace_atomically, write_atomically
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.metrics import LOSSES, SCORE, metrics_of
 from harness.tracking.training_run import TrainingTracker
@@ -156,7 +156,7 @@ class StageRun:
         if last or save_due:
             rows = panel_rows(self.stage.train.crop_size)
             panel = panel_png(self.evaluator.reference, restored, rows)
-            write_whole(self.paths.panel(done.epoch), panel)
+            write_atomically(self.paths.panel(done.epoch), panel)
             crop = crop_png(self.evaluator.square, restored)
         values = metrics_of(SCORE, score.value, score.components, done.losses)
         values["lr"] = done.lr
@@ -181,17 +181,17 @@ class StageRun:
         nets = {"G": self.training.averaged.module, "D": model.discriminator}
         for name in names or ["latest"]:
             for network, net in nets.items():
-                with write_aside(self.paths.net(name, network)) as aside:
-                    torch.save(state_of(net), aside)
-        write_whole(self.paths.history, self.history.as_csv())
+                with replace_atomically(self.paths.net(name, network)) as temporary:
+                    torch.save(state_of(net), temporary)
+        write_atomically(self.paths.history, self.history.as_csv())
         state: dict[str, Any] = {
             "format": STATE_FORMAT,
             "training": self.training.state(),
             "history": self.history.rows,
             "ended": self.ended,
         }
-        with write_aside(self.paths.state) as aside:
-            torch.save(state, aside)
+        with replace_atomically(self.paths.state) as temporary:
+            torch.save(state, temporary)
 
     def outcome(self, ended: str, noop: float) -> StageOutcome:
         return StageOutcome(ended, self.training.epoch, self.history, noop, self.paths)

@@ -13,7 +13,7 @@ from harness.full_training.folder import claim_folder
 from harness.full_training.plan import TrainingPlan, plan_training
 from harness.full_training.stage import StageOutcome, StageRun
 from harness.full_training.view import Remark, TrainingBegan, TrainingView
-from harness.paths import left_aside, sole_writer
+from harness.paths import leftover_temporaries, sole_writer
 from harness.search.stop_signals import StopSwitch
 from harness.study.urls import sqlite_address
 from harness.tracking.outbox import Ending
@@ -40,8 +40,8 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
     stop = StopSwitch(None)
     with stop.on_signals(), sole_writer(config.out, plan.paths.lock, "training"):
         key = claim_folder(config.out, plan.facts)
-        for aside in left_aside(config.out):
-            aside.unlink()
+        for temporary in leftover_temporaries(config.out):
+            temporary.unlink()
         view.show(TrainingBegan(opening_lines(plan), plan.epochs))
         tracker = open_tracker(plan, key, view)
         ending = Ending("FAILED", "failed", "the training failed")

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from harness.errors import UserInputError, disk_full
-from harness.paths import write_aside
+from harness.paths import replace_atomically
 from harness.study.storage import PatientStorage
 from harness.study.urls import address_of_still, sqlite_address, sqlite_file, without_secrets
 
@@ -160,7 +160,7 @@ def sqlite_url(file: Path) -> str:
 
 def create(file: Path, statement: str) -> None:
     """Create a SQLite file by a statement that writes its first page; never an empty file."""
-    with write_aside(file) as aside, closing(sqlite3.connect(aside)) as connection:
+    with replace_atomically(file) as aside, closing(sqlite3.connect(aside)) as connection:
         connection.execute(statement)
 
 

@@ -92,12 +92,12 @@ def save(made: Sequence[WarmStart], paths: WarmStartPaths) -> None:
     Args:
         made: the warm start of the profile's generator and, if any, of the other kind.
     """
-    aside = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
-    shutil.rmtree(aside.folder, ignore_errors=True)
-    aside.folder.mkdir(parents=True)
-    for one, place in zip(made, (aside, aside.other_kind), strict=False):
+    temporary = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
+    shutil.rmtree(temporary.folder, ignore_errors=True)
+    temporary.folder.mkdir(parents=True)
+    for one, place in zip(made, (temporary, temporary.other_kind), strict=False):
         one.write(place)
-    aside.folder.rename(paths.folder)
+    temporary.folder.rename(paths.folder)
 
 
 def make_warm_start(

@@ -22,7 +22,7 @@ from harness.data.pairs.pair_set import PairSet, load_dataset
 from harness.errors import SharedInputError, UserInputError, as_user_input_error
 from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
-from harness.paths import StudyPaths, WarmStartPaths, write_aside, write_whole
+from harness.paths import StudyPaths, WarmStartPaths, replace_atomically, write_atomically
 from harness.training.batches import Batches, batches, on_device
 from harness.training.checkpoints import NetWeights, state_of
 from harness.training.cuda_graph import CapturedStep, CapturedSteps, capturable, structure_of
@@ -152,7 +152,7 @@ class Trials:
         generator.to(self.device).load_state_dict(self.warm_start(netG).generator)
         restored, score = self.val(generator)
         panel = self.paths.warm_start_panel(netG == self.plan.other_netG)
-        write_whole(panel, panel_png(self.val.reference, restored))
+        write_atomically(panel, panel_png(self.val.reference, restored))
         return score.value
 
     @cached_property
@@ -232,8 +232,8 @@ class Trials:
         panel = panel_png(evaluator.reference, restored) if task.phase == "search" else b""
         if not isinstance(progress.candidate, nn.Module):
             return TrialResult(rung, score.per_image, None, panel=panel)
-        with write_aside(checkpoint) as aside:
-            torch.save(state_of(progress.candidate), aside)
+        with replace_atomically(checkpoint) as temporary:
+            torch.save(state_of(progress.candidate), temporary)
         return TrialResult(rung, score.per_image, checkpoint, panel=panel)
 
     def remark(self) -> str:

@@ -21,7 +21,7 @@ from harness.errors import (
     SharedInputError,
     UserInputError,
 )
-from harness.paths import ExternalPaths, StudyPaths, WarmStartPaths, aside_of
+from harness.paths import ExternalPaths, StudyPaths, WarmStartPaths, temporary_path
 from harness.training.batches import to_signed, to_unit
 from harness.training.checkpoints import load_weights, read_checkpoint
 from harness.training.loop import Progress
@@ -249,7 +249,7 @@ def write_pictures(pictures: Sequence[Tensor], folder: Path, subfolder: str) -> 
     if existing.is_dir() and len(list(existing.iterdir())) == len(pictures):
         return
     shutil.rmtree(folder, ignore_errors=True)  # incomplete: somebody removed pictures
-    temporary = aside_of(folder)
+    temporary = temporary_path(folder)
     (temporary / subfolder).mkdir(parents=True, exist_ok=True)
     for number, picture in enumerate(pictures):
         image = Image.fromarray(picture.permute(1, 2, 0).numpy())

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from harness.errors import UserInputError
-from harness.paths import check_writable, write_aside
+from harness.paths import check_writable, replace_atomically
 
 SOURCES = Path(__file__).with_name("model_files")
 WARP = "pix2pix_warp_model.py"
@@ -48,8 +48,8 @@ def write_plugin(folder: Path, force: bool) -> tuple[list[Path], Path | None]:
                 f"{file} is there already: move it away, or replace it with --force."
             )
     for file in targets:
-        with write_aside(file) as aside:
-            shutil.copyfile(SOURCES / file.name, aside)
+        with replace_atomically(file) as temporary:
+            shutil.copyfile(SOURCES / file.name, temporary)
     return targets, kept
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.config.settings import TrialPlan
 from harness.errors import UserInputError
-from harness.paths import StudyPaths, write_whole
+from harness.paths import StudyPaths, write_atomically
 from harness.trials.launchers.launcher import Died
 from harness.trials.messages import Answer, TrialResult
 from harness.trials.worker import Message, Order, RunnerFactory, run_orders
@@ -164,7 +164,7 @@ def pack(folder: Path, files: Iterable[Path]) -> Files:
 
 def unpack(folder: Path, files: Files) -> None:
     for name, content in files.items():
-        write_whole(folder / name, content)
+        write_atomically(folder / name, content)
 
 
 class RayLauncher:
