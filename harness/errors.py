@@ -94,8 +94,8 @@ def is_gpu_error(error: BaseException) -> bool:
     """
     if isinstance(error, HarnessError):
         return False
-    found = any(GPU_ERROR.search(str(each)) for each in causes(error))
-    return found and not is_out_of_memory(error)
+    is_cuda_error = any(GPU_ERROR.search(str(each)) for each in causes(error))
+    return is_cuda_error and not is_out_of_memory(error)
 
 
 def full_disk() -> OSError:
@@ -117,7 +117,7 @@ UNSAFE = re.compile(
 
 def printable(text: object) -> str:
     """The text with all characters that could control a terminal escaped: `\\x1b`."""
-    return UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
 
 
 def inline(text: object) -> str:

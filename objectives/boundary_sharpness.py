@@ -310,9 +310,9 @@ def check_reference(reference: Reference) -> None:
         raise ValueError(
             f"The inputs are {list(inputs.shape)}, the originals {list(targets.shape)}."
         )
-    for kind, pictures in (("originals", targets), ("inputs", inputs)):
+    for name, pictures in (("originals", targets), ("inputs", inputs)):
         if pictures is None:
             continue
         low, high = float(pictures.min()), float(pictures.max())
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # also false for NaN
-            raise ValueError(f"The {kind} must be in [0, 1]; they range from {low:g} to {high:g}.")
+            raise ValueError(f"The {name} must be in [0, 1]; they range from {low:g} to {high:g}.")

@@ -121,15 +121,15 @@ class Conditional:
 
     def as_data(self) -> dict[str, Any]:
         when = {name: list(values) for name, values in self.when}
-        rest = {} if self.otherwise is None else {"else": self.otherwise}
-        return {**self.distribution.as_data(), "when": when, **rest}
+        otherwise = {} if self.otherwise is None else {"else": self.otherwise}
+        return {**self.distribution.as_data(), "when": when, **otherwise}
 
     def describe(self) -> str:
         when = " and ".join(
             f"{name} is {' or '.join(map(format_value, values))}" for name, values in self.when
         )
-        rest = "the profile's" if self.otherwise is None else format_value(self.otherwise)
-        return f"{self.distribution.describe()} when {when}, else {rest}"
+        otherwise = "the profile's" if self.otherwise is None else format_value(self.otherwise)
+        return f"{self.distribution.describe()} when {when}, else {otherwise}"
 
     def applies(self, values: Mapping[str, Value]) -> bool:
         """Whether the conditions hold for these values of the other parameters."""
@@ -139,8 +139,8 @@ class Conditional:
         return value == self.otherwise or self.distribution.contains(value)
 
     def values(self) -> tuple[Any, ...]:
-        rest = () if self.otherwise is None else (self.otherwise,)
-        return tuple(dict.fromkeys((*self.distribution.values(), *rest)))
+        otherwise = () if self.otherwise is None else (self.otherwise,)
+        return tuple(dict.fromkeys((*self.distribution.values(), *otherwise)))
 
 
 Parameter = Fixed | Range | Choice | Conditional

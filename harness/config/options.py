@@ -69,9 +69,9 @@ def command_words(settings: "BaseModel", leave_out: Collection[str] = ()) -> lis
             words.append(flag)
             continue
         if isinstance(value, Mapping):
-            value = tuple(f"{key}={one}" for key, one in value.items())
-        for one in value if isinstance(value, tuple) else (value,):
-            words += [flag, str(one.absolute() if isinstance(one, Path) else one)]
+            value = tuple(f"{key}={item}" for key, item in value.items())
+        for item in value if isinstance(value, tuple) else (value,):
+            words += [flag, str(item.absolute() if isinstance(item, Path) else item)]
     return words
 
 
@@ -83,10 +83,10 @@ def parse_duration(duration: Any) -> Any:
     """
     if not isinstance(duration, str):
         return duration
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", duration.strip().lower())
-    if not found or found[2] not in UNITS or not float(found[1]):
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", duration.strip().lower())
+    if not match or match[2] not in UNITS or not float(match[1]):
         raise ValueError("it is not a duration: write for example 45s, 90m or 8h")
-    return float(found[1]) * UNITS[found[2]]
+    return float(match[1]) * UNITS[match[2]]
 
 
 def parse_pins(entries: Any) -> Any:

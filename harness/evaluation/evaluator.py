@@ -23,7 +23,7 @@ class Evaluator:
 
     def __init__(self, pairs: PairSet, objective: Objective, device: torch.device) -> None:
         retouched, originals, masks = (
-            torch.stack(kind).to(device) for kind in (pairs.retouched, pairs.originals, pairs.masks)
+            torch.stack(side).to(device) for side in (pairs.retouched, pairs.originals, pairs.masks)
         )
         self.retouched = to_signed(retouched)
         self.reference = Reference(

@@ -191,7 +191,7 @@ class BitDepths:
 
     @classmethod
     def of(cls, files: Sequence[PictureFiles]) -> "BitDepths":
-        others = [other for one in files for other in (one.original, one.retouched) if other]
+        others = [file for one in files for file in (one.original, one.retouched) if file]
         return cls(bits_of([one.restored for one in files]), bits_of(others))
 
 
@@ -216,8 +216,8 @@ def score_files(
         remark(sentence)
     rows: dict[str, dict[str, float | str]] = {}
     by_size: dict[tuple[int, int], list[PictureFiles]] = defaultdict(list)
-    for one in files:
-        by_size[picture_size(one)].append(one)
+    for picture in files:
+        by_size[picture_size(picture)].append(picture)
     for (width, height), same_size in by_size.items():
         step = max(1, BATCH_PIXELS // (width * height))
         for start in range(0, len(same_size), step):
@@ -244,9 +244,9 @@ def score_batch(
 ) -> list[dict[str, float | str]]:
     """Score pictures whose files have the same size; EXIF may rotate some of them."""
     by_shape: dict[torch.Size, list[PictureSet]] = defaultdict(list)
-    for one in files:
-        found = read_set(one, region, bits)
-        by_shape[found.original.shape].append(found)
+    for picture in files:
+        picture_set = read_set(picture, region, bits)
+        by_shape[picture_set.original.shape].append(picture_set)
     return [row for group in by_shape.values() for row in score_sets(group, objective)]
 
 
@@ -254,18 +254,19 @@ def score_sets(
     sets: "Sequence[PictureSet]", objective: Objective
 ) -> Sequence[dict[str, float | str]]:
     """Score pictures of one size: a row of `Score.per_image` for each."""
-    retouched = [one.retouched for one in sets if one.retouched is not None]
+    retouched = [picture.retouched for picture in sets if picture.retouched is not None]
     reference = Reference(
-        names=tuple(one.files.name for one in sets),
-        targets=torch.stack([one.original for one in sets]),
-        masks=torch.stack([one.mask for one in sets]),
+        names=tuple(picture.files.name for picture in sets),
+        targets=torch.stack([picture.original for picture in sets]),
+        masks=torch.stack([picture.mask for picture in sets]),
         inputs=torch.stack(retouched) if retouched else None,
     )
     try:
         with full_float32():
-            score = objective.against(reference)(torch.stack([one.restored for one in sets]))
+            scorer = objective.against(reference)
+            score = scorer(torch.stack([picture.restored for picture in sets]))
     except NothingToScoreError as error:
-        return [{"name": one.files.name, "skipped": str(error)} for one in sets]
+        return [{"name": picture.files.name, "skipped": str(error)} for picture in sets]
     except ValueError as error:
         raise UserInputError(f"{inline(sets[0].files.restored)}: {error}") from error
     return score.per_image

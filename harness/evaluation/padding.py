@@ -20,7 +20,7 @@ def run_padded(picture: Tensor, multiple: int, run: Callable[[Tensor], Tensor]) 
 def mirror_indices(side: int, multiple: int) -> tuple[int, Tensor]:
     """Where the picture begins in the padded side, and the source index of each padded pixel."""
     longer = max(LEAST_SIDE, -(-side // multiple) * multiple)
-    before = (longer - side) // 2
+    offset = (longer - side) // 2
     period = max(1, 2 * side - 2)
-    place = (torch.arange(longer) - before) % period
-    return before, torch.where(place < side, place, period - place)
+    place = (torch.arange(longer) - offset) % period
+    return offset, torch.where(place < side, place, period - place)

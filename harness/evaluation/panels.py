@@ -83,8 +83,8 @@ def most_changed_square(reference: Reference) -> Square:
     if reference.inputs is not None:
         changed = changed * (reference.inputs - reference.targets)[first].abs().sum(0)
     side = max(1, round(CLOSE * min(changed.shape[-2:])))
-    within = F.avg_pool2d(changed, side, stride=1)[0]
-    top, left = divmod(int(within.argmax()), within.shape[1])
+    sums = F.avg_pool2d(changed, side, stride=1)[0]
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
     return first, top, left, side
 
 

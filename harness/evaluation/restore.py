@@ -228,8 +228,8 @@ def load_generator(file: Path) -> tuple[nn.Module, int]:
             "pix2pix's has it: name a latest_net_G.pth of the unchanged network."
         )
     net = bare_generator(shape.netG, shape.ngf, shape.norm, shape.dropout)
-    own = net.state_dict()
-    net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
+    initial = net.state_dict()
+    net.load_state_dict({name: weights.get(name, value) for name, value in initial.items()})
     return net, GENERATOR_MULTIPLE[shape.netG]
 
 
@@ -243,11 +243,11 @@ def repaint(generator: nn.Module, picture: Picture, multiple: int, device: torch
     signed = to_signed(to_tensor(picture))[None]
     height, width = signed.shape[-2:]
     if height * width > MOST_PIXELS:
-        whole = run_in_tiles(signed, lambda tile: run_padded(tile, multiple, run), TILE, OVERLAP)
+        output = run_in_tiles(signed, lambda tile: run_padded(tile, multiple, run), TILE, OVERLAP)
     else:
-        whole = run_padded(signed, multiple, run)
-    found: Picture = (whole[0] * 255).round().byte().permute(1, 2, 0).numpy()
-    return found
+        output = run_padded(signed, multiple, run)
+    pixels: Picture = (output[0] * 255).round().byte().permute(1, 2, 0).numpy()
+    return pixels
 
 
 def run_in_tiles(

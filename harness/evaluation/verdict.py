@@ -133,17 +133,18 @@ def verdict_text(one: Finalist, other: Finalist, lead: Interval | None) -> str:
     )
 
 
-def row(one: Finalist) -> FinalistRow:
+def row(finalist: Finalist) -> FinalistRow:
     """A finalist in the ranking."""
-    interval = mean_interval(np.array(list(one.scores.values()))) if len(one.scores) > 1 else None
+    scores = np.array(list(finalist.scores.values()))
+    interval = mean_interval(scores) if len(scores) > 1 else None
     return FinalistRow(
-        name=one.name,
-        trial=one.trial,
-        recipe=one.recipe,
-        params=dict(one.params),
+        name=finalist.name,
+        trial=finalist.trial,
+        recipe=finalist.recipe,
+        params=dict(finalist.params),
         mean=interval.mean if interval else None,
         ci95=[interval.low, interval.high] if interval else None,
-        repeats=len(one.scores),
-        components=dict(one.components),
-        diverged=one.diverged,
+        repeats=len(finalist.scores),
+        components=dict(finalist.components),
+        diverged=finalist.diverged,
     )

@@ -70,12 +70,12 @@ def train_fully(config: TrainConfig, view: TrainingView) -> StageOutcome:
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
     """Flush denormals to zero inside the block, since they are slow; then restore the setting."""
-    before = sys.float_info.min / 2 == 0
+    was_flushing = sys.float_info.min / 2 == 0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(before)
+        torch.set_flush_denormal(was_flushing)
 
 
 @denormals_flushed()

@@ -24,13 +24,13 @@ class StageBegan:
 
     Attributes:
         number: of this stage, from 1.
-        of: number of stages.
+        stages: how many there are.
         size: side of the pictures in pixels.
         noop: the score of the unchanged input.
     """
 
     number: int
-    of: int
+    stages: int
     size: int
     done: int
     epochs: int
@@ -149,7 +149,7 @@ def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
         case TrainingBegan():
             return list(event.lines)
         case StageBegan():
-            stage = f"Stage {event.number} of {event.of}: " if event.of > 1 else ""
+            stage = f"Stage {event.number} of {event.stages}: " if event.stages > 1 else ""
             done = f", {event.done} of them done" if event.done else ""
             return [
                 f"{stage}{quantity(event.epochs, 'epoch')} at {event.size} px{done}. "

@@ -144,8 +144,8 @@ def unwrapped(content: Any, network: Network, file: Path) -> NetWeights:
         weights[plain] = value
     for key in NETWORK_KEYS[network]:  # both networks may be parts of one module
         prefix = f"{key}."
-        if own := {name: value for name, value in weights.items() if name.startswith(prefix)}:
-            return {name.removeprefix(prefix): value for name, value in own.items()}
+        if inner := {name: value for name, value in weights.items() if name.startswith(prefix)}:
+            return {name.removeprefix(prefix): value for name, value in inner.items()}
     return weights
 
 
@@ -177,9 +177,9 @@ def load_weights(net: nn.Module, weights: NetWeights, file: Path, settings: Trai
             difference.
     """
     check_weights(net, weights, file, settings)
-    own = net.state_dict()
-    net.load_state_dict({name: weights.get(name, value) for name, value in own.items()})
-    if "field_size" in own:
+    initial = net.state_dict()
+    net.load_state_dict({name: weights.get(name, value) for name, value in initial.items()})
+    if "field_size" in initial:
         net.get_buffer("field_size").fill_(settings.load_size)
 
 

@@ -40,7 +40,7 @@ def capture_graph(run: Callable[[], object], changed: Sequence[Tensor]) -> torch
     Args:
         changed: all tensors that `run` modifies and that outlive it.
     """
-    before = [each.detach().clone() for each in changed]
+    saved = [each.detach().clone() for each in changed]
     rng_state = torch.cuda.get_rng_state()
     graph = torch.cuda.CUDAGraph()
     try:
@@ -58,7 +58,7 @@ def capture_graph(run: Callable[[], object], changed: Sequence[Tensor]) -> torch
             raise
     finally:
         with torch.no_grad():
-            torch._foreach_copy_(list(changed), before)
+            torch._foreach_copy_(list(changed), saved)
         torch.cuda.set_rng_state(rng_state)
     return graph
 

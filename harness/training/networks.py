@@ -286,21 +286,21 @@ def init_as_copy(net: nn.Module) -> None:
             signals.append(
                 (LUMA, (1.0, 1.0, 1.0), (slice(row, row + 1), slice(column, column + 1)))
             )
-    for reads, gives in (
+    for encoding, decoding in (
         ((1 - red, -green, -blue), (1.0, -red / green, 0.0)),
         ((-red, -green, 1 - blue), (0.0, -blue / green, 1.0)),
     ):
-        signals.append((reads, gives, (slice(1, 3), slice(1, 3))))
+        signals.append((encoding, decoding, (slice(1, 3), slice(1, 3))))
     with torch.no_grad():
         up.weight[ngf:] = 0
-        for number, (reads, gives, (rows, columns)) in enumerate(signals):
+        for number, (encoding, decoding, (rows, columns)) in enumerate(signals):
             for channel, sign in ((2 * number, 1.0), (2 * number + 1, -1.0)):
                 down.weight[channel] = 0
                 up.weight[channel] = 0
                 taps = down.weight[channel][:, rows, columns]
-                taps += sign * torch.tensor(reads).view(3, 1, 1) / taps[0].numel()
+                taps += sign * torch.tensor(encoding).view(3, 1, 1) / taps[0].numel()
                 up.weight[channel][:, rows, columns] += (
-                    sign * BEFORE_TANH * torch.tensor(gives).view(3, 1, 1)
+                    sign * BEFORE_TANH * torch.tensor(decoding).view(3, 1, 1)
                 )
         up.weight[COPY_CHANNELS:ngf] = 0
 

@@ -30,13 +30,13 @@ def training_precision(
     if device.type != "cuda":
         yield
         return
-    before = cudnn.benchmark
+    benchmark_before = cudnn.benchmark
     with tf32(precision != "float32"):
         cudnn.benchmark = same_shapes
         try:
             yield
         finally:
-            cudnn.benchmark = before
+            cudnn.benchmark = benchmark_before
 
 
 def full_float32() -> AbstractContextManager[None]:

@@ -51,7 +51,7 @@ def copy_all(targets: Iterable[Tensor], sources: Iterable[Tensor]) -> None:
     for pair in zip(targets, sources, strict=True):
         by_dtype[pair[0].dtype].append(pair)
     for pairs in by_dtype.values():
-        torch._foreach_copy_([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
+        torch._foreach_copy_([target for target, _ in pairs], [source for _, source in pairs])
 
 
 def make_running_average(generator: nn.Module, settings: TrainSettings) -> RunningAverage:

@@ -86,17 +86,18 @@ class WarmStart:
         return cls(read_checkpoint(paths.generator), nets)
 
 
-def save(made: Sequence[WarmStart], paths: WarmStartPaths) -> None:
+def save(warm_starts: Sequence[WarmStart], paths: WarmStartPaths) -> None:
     """Save warm starts atomically.
 
     Args:
-        made: the warm start of the profile's generator and, if any, of the other kind.
+        warm_starts: that of the profile's generator and, if any, of the other kind.
     """
     temporary = WarmStartPaths(paths.folder.with_name(f".{paths.folder.name}.tmp"))
     shutil.rmtree(temporary.folder, ignore_errors=True)
     temporary.folder.mkdir(parents=True)
-    for one, place in zip(made, (temporary, temporary.other_kind), strict=False):
-        one.write(place)
+    targets = (temporary, temporary.other_kind)
+    for warm_start, target in zip(warm_starts, targets, strict=False):
+        warm_start.write(target)
     temporary.folder.rename(paths.folder)
 
 

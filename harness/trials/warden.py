@@ -94,11 +94,11 @@ def end_all(group: int) -> None:
     """Kill all descendants of this process, and whatever is left of the program's group."""
     import psutil
 
-    while found := psutil.Process().children(recursive=True):
-        for process in found:
+    while descendants := psutil.Process().children(recursive=True):
+        for descendant in descendants:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(found, timeout=1)
+                descendant.kill()
+        psutil.wait_procs(descendants, timeout=1)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 

@@ -215,8 +215,8 @@ def rungs_by_mark(mark: str | None, settings: TrainSettings, n_train: int) -> di
 
 def pix2pix_line(line: str) -> tuple[int, dict[str, str]] | None:
     """Parse the epoch and the losses in a line of `loss_log.txt`; None if it has none."""
-    found = LOG_LINE.search(line)
-    return (int(found[1]), dict(LOSS.findall(found[2]))) if found else None
+    match = LOG_LINE.search(line)
+    return (int(match[1]), dict(LOSS.findall(match[2]))) if match else None
 
 
 def remove_checkpoints_before(run: Path, epoch: int) -> None:

@@ -176,13 +176,13 @@ def wait_for_end(process: "subprocess.Popen[bytes]", program: ProgramRun) -> Non
 
 def signs_of_life(run: Path) -> tuple[tuple[str, int, int], ...]:
     """Paths, sizes and modification times of all files in the run's folder, to detect changes."""
-    found = []
+    files = []
     for folder, _, names in os.walk(run):
         for name in names:
             with contextlib.suppress(FileNotFoundError):
                 stat = os.stat(file := os.path.join(folder, name))
-                found.append((file, stat.st_size, stat.st_mtime_ns))
-    return tuple(sorted(found))
+                files.append((file, stat.st_size, stat.st_mtime_ns))
+    return tuple(sorted(files))
 
 
 def losses_between(program: ProgramRun, after: int, until: int) -> dict[str, float]:
@@ -196,9 +196,9 @@ def losses_between(program: ProgramRun, after: int, until: int) -> dict[str, flo
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     values: dict[str, list[float]] = {}
     for line in text.splitlines():
-        found = program.read_line(line)
-        if found and after < found[0] <= until:
-            for name, value in found[1].items():
+        parsed = program.read_line(line)
+        if parsed and after < parsed[0] <= until:
+            for name, value in parsed[1].items():
                 values.setdefault(name, []).append(parse_loss(value, line))
     bad = {name: v for name, series in values.items() for v in series if not math.isfinite(v)}
     if bad:
@@ -223,10 +223,10 @@ def last_lines(output: Path) -> str:
 
 def end_left_over(run: Path) -> None:
     """Kill processes that an earlier trial in this folder left, if its warden was killed too."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # processes of other users, or already ended
             if process.environ().get(MARK) == str(run):
                 process.kill()
-                found.append(process)
-    psutil.wait_procs(found, timeout=KILL_TIMEOUT)
+                processes.append(process)
+    psutil.wait_procs(processes, timeout=KILL_TIMEOUT)

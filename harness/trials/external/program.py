@@ -170,9 +170,9 @@ def parse_line(
     line: str, pattern: str | None, mark: str | None
 ) -> tuple[int, dict[str, str]] | None:
     """Parse the mark (0 if `mark` is None) and the losses in a log line; None if it has none."""
-    found = re.search(pattern, line) if pattern else None
-    if found is None:
+    match = re.search(pattern, line) if pattern else None
+    if match is None:
         return None
-    groups = {name: value for name, value in found.groupdict().items() if value is not None}
+    groups = {name: value for name, value in match.groupdict().items() if value is not None}
     losses = {name: value for name, value in groups.items() if name not in MARKS}
     return (int(groups[mark]) if mark else 0), losses

@@ -52,18 +52,18 @@ def read_repository(folder: Path, silence: float) -> Repository:
             f"{folder}/train.py --help ends with an error ({last}): fix that, or put an "
             f"environment that it runs in at {folder}/.venv."
         )
-    found = set(re.findall(r"--(\w+)", completed.stdout))
+    options = set(re.findall(r"--(\w+)", completed.stdout))
     # --help does not list the options that models add.
     files = sorted((folder / "models").glob("*.py"))
     for file in files:
         text = file.read_text(encoding="utf-8", errors="replace")
-        found |= set(re.findall(r"""['"]--(\w+)['"]""", text))
+        options |= set(re.findall(r"""['"]--(\w+)['"]""", text))
     ending = "_model.py"
     models = [file.name.removesuffix(ending) for file in files if file.name.endswith(ending)]
     return Repository(
         folder=folder,
         python=python,
-        options=tuple(sorted(found)),
+        options=tuple(sorted(options)),
         models=tuple(models),
         silence=silence,
     )
@@ -71,8 +71,8 @@ def read_repository(folder: Path, silence: float) -> Repository:
 
 def python_of(folder: Path) -> str:
     """The Python interpreter for `folder`: that of its `.venv` if it has one, else this one."""
-    own = folder / ".venv" / "bin" / "python"
-    return str(own) if own.exists() else sys.executable
+    venv_python = folder / ".venv" / "bin" / "python"
+    return str(venv_python) if venv_python.exists() else sys.executable
 
 
 def check_options(repository: Repository, params: TrialParams, train: TrainSettings) -> None:

@@ -46,7 +46,7 @@ class WarpGenerator(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         maps = self.model(pictures).float()
         field = maps[:, :2] * (MAX_DISPLACEMENT * self.field_size)
-        restored: Tensor = moved(pictures, field) + maps[:, 2:] * MAX_CORRECTION
+        restored: Tensor = move_pixels(pictures, field) + maps[:, 2:] * MAX_CORRECTION
         return restored.clamp(-1, 1)
 
     def init_as_identity(self) -> None:
@@ -56,7 +56,7 @@ class WarpGenerator(nn.Module):
         nn.init.zeros_(head.bias)
 
 
-def moved(pictures: Tensor, field: Tensor) -> Tensor:
+def move_pixels(pictures: Tensor, field: Tensor) -> Tensor:
     """Pictures `[n, c, h, w]` sampled at each pixel's position plus `field` `[n, 2, h, w]`.
 
     The field is in pixels, x first. Bicubic, with border pixels replicated.
@@ -99,12 +99,12 @@ class PerceptualLoss(nn.Module):
     def features(self, pictures: Tensor) -> dict[int, Tensor]:
         """The compared activations, by their index in the trunk."""
         x = ((pictures + 1) / 2 - self.mean) / self.std
-        kept = {}
+        activations = {}
         for place, module in enumerate(self.trunk):
             x = module(x)
             if place in VGG19_LAYERS:
-                kept[place] = x
-        return kept
+                activations[place] = x
+        return activations
 
 
 def vgg19_features() -> Any:
