@@ -10,7 +10,7 @@ LEAST_SIDE = 16
 
 
 def run_padded(picture: Tensor, multiple: int, run: Callable[[Tensor], Tensor]) -> Tensor:
-    """Pad `[1, 3, h, w]` by mirroring until both sides are multiples, call `run`, and crop back."""
+    """Mirror-pad `[1, 3, h, w]` to multiples of `multiple`, call `run`, and crop back."""
     height, width = picture.shape[-2:]
     (top, rows), (left, columns) = (mirror_indices(side, multiple) for side in (height, width))
     restored = run(picture[:, :, rows][..., columns])

@@ -16,7 +16,7 @@ from harness.evaluation.evaluator import Evaluator
 from harness.evaluation.panels import crop_png, panel_png
 from harness.full_training.history import History, Row
 from harness.full_training.plan import StagePlan, TrainingPlan
-from harness.full_training.view import Checked, EpochEnded, Remark, StageBegan, TrainingView
+from harness.full_training.view import EpochEnded, Remark, Scored, StageBegan, TrainingView
 from harness.paths import TrainingStagePaths, replace_atomically, write_atomically
 from harness.search.stop_signals import StopSwitch
 from harness.tracking.metrics import LOSSES, SCORE, metrics_of
@@ -163,7 +163,7 @@ class StageRun:
         if self.train_evaluator is not None:
             values["train_score"] = row["train_score"]
         tracker.log(step, values, {SCORE: score.value, **score.components}, crop)
-        view.show(Checked(done.epoch, score.value, row.get("train_score"), best))
+        view.show(Scored(done.epoch, score.value, row.get("train_score"), best))
         if self.history.overfits() and not overfitted:
             view.show(Remark(self.history.overfitting_remark()))
         self.ended = "finished" if last else ""

@@ -48,7 +48,7 @@ class EpochEnded:
 
 
 @dataclass(frozen=True)
-class Checked:
+class Scored:
     """The generator was scored on the validation pairs, and on some training pairs."""
 
     epoch: int
@@ -64,7 +64,7 @@ class Remark:
     text: str
 
 
-Event = TrainingBegan | StageBegan | EpochEnded | Checked | Remark
+Event = TrainingBegan | StageBegan | EpochEnded | Scored | Remark
 
 
 class TrainingView(Protocol):
@@ -134,7 +134,7 @@ class LiveTrainingView:
                 self.last = event
                 text = f"{losses_line(event)}  {sparkline(self.scores)}"
                 self.progress.update(self.task, completed=event.done, description=text)
-            case Checked():
+            case Scored():
                 self.scores.append(event.score)
         for line in lines_of(event, self.last):
             self.progress.console.print(printable(line), highlight=False, markup=False)
@@ -155,7 +155,7 @@ def lines_of(event: Event, last: EpochEnded | None) -> list[str]:
                 f"{stage}{quantity(event.epochs, 'epoch')} at {event.size} px{done}. "
                 f"The input unchanged (no-op) scores {number(event.noop)}."
             ]
-        case Checked():
+        case Scored():
             score = number(event.score)
             if event.train_score is not None:
                 score += f" (on training pairs {number(event.train_score)})"

@@ -40,7 +40,7 @@ def choose_places(config: SearchConfig) -> "Places":
     from harness.trials.devices import (
         allocate_cluster_slots,
         allocate_slots,
-        mps_runs,
+        mps_is_running,
         resolve_devices,
     )
 
@@ -54,7 +54,7 @@ def choose_places(config: SearchConfig) -> "Places":
     if config.address is not None:
         raise UserInputError(f"--address {config.address} is for --launcher ray.")
     devices = resolve_devices(config.device)  # torch: seconds
-    slots = allocate_slots(devices, jobs, config.per_gpu, available_cores(), mps_runs())
+    slots = allocate_slots(devices, jobs, config.per_gpu, available_cores(), mps_is_running())
     return devices[0], devices, slots
 
 

@@ -86,7 +86,7 @@ class WarmStart:
         return cls(read_checkpoint(paths.generator), nets)
 
 
-def save(warm_starts: Sequence[WarmStart], paths: WarmStartPaths) -> None:
+def save_warm_starts(warm_starts: Sequence[WarmStart], paths: WarmStartPaths) -> None:
     """Save warm starts atomically.
 
     Args:

@@ -83,7 +83,7 @@ def place_of(device: str) -> str:
     return f"{socket.gethostname()} {visible_device(device) or 'cpu'}"
 
 
-def mps_runs() -> bool:
+def mps_is_running() -> bool:
     """Whether NVIDIA's multi-process service runs here; without it, processes take turns."""
     folder = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")
     return (Path(folder) / "control").exists()

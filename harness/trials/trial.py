@@ -32,7 +32,12 @@ from harness.training.loop import Progress, train
 from harness.training.networks import build_discriminator, build_generator
 from harness.training.perceptual import PerceptualLoss
 from harness.training.step import Pix2Pix
-from harness.training.warm_start import WarmStart, from_user_model, make_warm_start, save
+from harness.training.warm_start import (
+    WarmStart,
+    from_user_model,
+    make_warm_start,
+    save_warm_starts,
+)
 from harness.trials.devices import measure_memory
 from harness.trials.external.external_trial import train_with
 from harness.trials.messages import (
@@ -108,7 +113,7 @@ class Trials:
             return baseline
         if not self.paths.warm_start.folder.exists():
             torch.set_num_threads(self.plan.warm_start_threads)
-            save(self.make_warm_starts(on_progress), self.paths.warm_start)
+            save_warm_starts(self.make_warm_starts(on_progress), self.paths.warm_start)
             torch.set_num_threads(self.plan.threads)
         scores = [self.score_warm_start(netG) for netG in self.plan.generators]
         names = ("warm_start", "other_warm_start")

@@ -20,7 +20,7 @@ from harness.trials.devices import (
     Slots,
     allocate_cluster_slots,
     allocate_slots,
-    mps_runs,
+    mps_is_running,
     place_of,
     resolve_devices,
     trials_that_fit,
@@ -85,10 +85,10 @@ def test_processes_that_take_turns_on_a_gpu_are_not_packed(
 ) -> None:
     """Only NVIDIA's multi-process service runs several at the same time."""
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
-    assert allocate_slots(("cuda:0",), None, None, 16, mps_runs()) == Slots(1, 1, threads=4)
+    assert allocate_slots(("cuda:0",), None, None, 16, mps_is_running()) == Slots(1, 1, threads=4)
     (tmp_path / "control").touch()
-    assert allocate_slots(("cuda:0",), None, None, 16, mps_runs()) == Slots(1, 16, threads=1)
-    assert allocate_slots(("cuda:0",), None, 2, 16, mps_runs()) == Slots(2, 2, threads=4)
+    assert allocate_slots(("cuda:0",), None, None, 16, mps_is_running()) == Slots(1, 16, threads=1)
+    assert allocate_slots(("cuda:0",), None, 2, 16, mps_is_running()) == Slots(2, 2, threads=4)
 
 
 @pytest.mark.parametrize(
