@@ -94,7 +94,7 @@ def making(root: Path, size: int) -> dict[str, float]:
     files = sorted(originals.iterdir())
     began = time.perf_counter()
     for number, file in enumerate(files):
-        make_one((file, file.name, "train", number, plan, one))
+        make_one((file, file.name, file.name, "train", number, plan, one))
     ours = time.perf_counter() - began
     began = time.perf_counter()
     for file in files:

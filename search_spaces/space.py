@@ -13,8 +13,8 @@ on others:
 
 import itertools
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -59,11 +59,13 @@ class Space:
         description: one paragraph for users.
         parameters: an entry for each field of `TrialParams`, then for those of `EXTRAS`,
             `GENERATOR` and `USE_PERCEPTUAL` that the file contains.
+        overrides: values that the user set beside the file, by name, as given.
     """
 
     name: str
     description: str
     parameters: Mapping[str, Parameter]
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -138,7 +140,8 @@ class Space:
             train: training settings, with all of `EXTRAS`.
 
         Raises:
-            ValueError: the message names every setting whose value is outside this space.
+            ValueError: the message names every setting whose value is outside this space, or is
+                excluded by an override.
         """
         values = {
             **train,
@@ -146,22 +149,42 @@ class Space:
             GENERATOR: kind_of(train["netG"]),
             USE_PERCEPTUAL: params.lambda_perceptual > 0,
         }
-        suggested, outside = {}, []
+        suggested: dict[str, Any] = {}
+        outside: list[tuple[str, Value, str]] = []
         for name, entry in self.parameters.items():
             value, allowed = values[name], entry.describe()
             if isinstance(entry, Conditional):
                 if not entry.applies(values):
                     if entry.otherwise not in (None, value):
-                        outside.append(f"{name} {format_value(value)} is not {allowed}")
+                        outside.append((name, value, allowed))
                     continue
                 entry = entry.distribution
             if not entry.contains(value):
-                outside.append(f"{name} {format_value(value)} is not {allowed}")
+                outside.append((name, value, allowed))
             elif not isinstance(entry, Fixed):
                 suggested[name] = value
         if outside:
-            raise ValueError(f"outside space {self.name}: {', '.join(outside)}")
+            raise ValueError(self.refusal(outside))
         return suggested
+
+    def refusal(self, outside: Sequence[tuple[str, Value, str]]) -> str:
+        """Why settings are not of this space: its own limits, or `--set`.
+
+        Args:
+            outside: each setting, with its value and what is allowed.
+        """
+        others = [
+            f"{name} {format_value(value)} is not {allowed}"
+            for name, value, allowed in outside
+            if name not in self.overrides
+        ]
+        excluded = [
+            f"--set {name}={self.overrides[name]} (it has {format_value(value)})"
+            for name, value, _ in outside
+            if name in self.overrides
+        ]
+        parts = [f"outside space {self.name}: {', '.join(others)}"] if others else []
+        return ", and ".join(parts + ([f"excluded by {', '.join(excluded)}"] if excluded else []))
 
     def contains(self, params: TrialParams) -> bool:
         """Whether the five parameters are in this space."""
@@ -253,25 +276,34 @@ def parse_space(name: str, text: str, overrides: Mapping[str, str] | None = None
     entries = data.get("params")
     if not isinstance(entries, dict):
         raise ValueError(f"{where}: params must be a mapping of settings to ranges or values.")
-    entries = {**entries, **(overrides or {})}
+    overrides = overrides or {}
+    entries = {**entries, **overrides}
+
+    def source(*keys: str) -> str:
+        """Where the values of these settings come from: of `--set`, or else of the file."""
+        return (
+            " ".join(f"--set {key}={overrides[key]}" for key in keys if key in overrides) or where
+        )
+
     for key in entries:
         if key not in SETTINGS:
             raise ValueError(
-                f"{where}: {key} is not a setting that can be searched{did_you_mean(key)} these "
-                f"can: {', '.join(SETTINGS)}."
+                f"{source(key)}: {key} is not a setting that can be searched{did_you_mean(key)} "
+                f"these can: {', '.join(SETTINGS)}."
             )
     missing = [key for key in REQUIRED_SETTINGS if key not in entries]
     if missing:
         raise ValueError(f"{where}: {missing[0]} is missing; give it a range or a fixed value.")
     parameters = {
-        key: read_parameter(key, entries[key], where) for key in SETTINGS if key in entries
+        key: read_parameter(key, entries[key], source(key)) for key in SETTINGS if key in entries
     }
     perceptual = parameters["lambda_perceptual"]
     if USE_PERCEPTUAL in parameters and isinstance(perceptual, Fixed):
         parameters[USE_PERCEPTUAL] = Fixed(perceptual.value != 0)
-    resolve_generator(parameters, where)
+    resolve_generator(parameters, source("netG", GENERATOR))
     check_conditions(parameters, where)
-    return Space(name, " ".join(str(data.get("description", "")).split()), parameters)
+    check_use_perceptual(parameters, source(USE_PERCEPTUAL))
+    return Space(name, " ".join(str(data.get("description", "")).split()), parameters, overrides)
 
 
 def resolve_generator(parameters: dict[str, Parameter], where: str) -> None:
@@ -319,7 +351,6 @@ def check_conditions(parameters: Mapping[str, Parameter], where: str) -> None:
                         f"{where}: {key}: when: {name} is never {format_value(value)}; it is "
                         f"{dependency.describe()}."
                     )
-    check_use_perceptual(parameters, where)
 
 
 def check_use_perceptual(parameters: Mapping[str, Parameter], where: str) -> None:

@@ -165,6 +165,15 @@ def test_the_python_api_refuses_in_a_sentence(call: Callable[[], object], senten
     assert "\n" not in str(refused.value)
 
 
+def test_a_missing_folder_of_pictures_is_warned_of(tmp_path: Path) -> None:
+    missing = tmp_path / "panels"
+    with (
+        pytest.warns(UserWarning, match=f"has no pictures: there is no folder {missing}"),
+        pytest.raises(harness.UserInputError, match="no language fr"),  # renders nothing
+    ):
+        harness.write_report(make_study(1), tmp_path / "x.html", "fr", panels=missing)
+
+
 def damaged() -> Study:
     study = make_study(1)
     study.set_user_attr("budget", "x")

@@ -13,7 +13,7 @@ app = typer.Typer(help="Check, make and preview retouched/original pairs.", no_a
 
 
 Folder = Annotated[
-    Path, typer.Argument(help="A data folder: train/ and val/, A/ and B/, or a manifest.")
+    Path, typer.Argument(help="A data folder: train/ and val/, A/ and B/; or a list of pairs.")
 ]
 
 
@@ -46,13 +46,14 @@ def check_command(
     from harness.data.check.findings import LEVELS
     from harness.data.check.mend import check_place, mend
     from harness.data.files.folder_bit_depth import with_bits
-    from harness.data.files.processes import processes_for
+    from harness.data.files.processes import counted, processes_for
 
     pairs = with_bits(pairs)
     if fix is not None:
         check_place(fix, folder)
     total = sum(map(len, pairs.splits.values()))
-    result = check(pairs, measure_all(pairs, processes_for(total)), direction)
+    facts = measure_all(pairs, processes_for(total))
+    result = check(pairs, counted(facts, total, "pairs are read", to_stderr), direction)
     typer.echo(result.summary())
     for level in LEVELS:
         for line in result.lines(level):
@@ -133,7 +134,7 @@ def preview_command(
     check_file(out, "-o")
     if out.suffix.lower() != ".png":
         raise UserInputError(f"{out} is not written: the preview is a PNG; name it so with -o.")
-    sheet = preview(spread(with_bits(find_pairs(folder))), direction)
+    sheet = preview(spread(with_bits(find_pairs(folder))), direction, to_stderr)
     with replace_atomically(out) as aside:
         sheet.save(aside, "PNG")
     typer.echo(str(out))

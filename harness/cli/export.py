@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from harness.cli.options import RunDir, Storage
-from harness.errors import UserInputError, as_user_input_error
+from harness.cli.options import RunDir, Storage, to_stderr
+from harness.errors import UserInputError, as_user_input_error, printable
 
 if TYPE_CHECKING:
     from optuna import Study
+
+    from reports.export.best_yaml import Named
 
 StudyName = Annotated[str | None, typer.Option(help="The study; required if there are several.")]
 
@@ -19,7 +21,13 @@ def export(
     run_dir: RunDir = Path("runs"),
     study: StudyName = None,
     storage: Storage = None,
-    trial: Annotated[int | None, typer.Option(help="A completed trial; else the best.")] = None,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|recommended",
+            help="A completed trial, or the guide's recommended setting; else the best.",
+        ),
+    ] = None,
     form: Annotated[
         Literal["yaml", "command", "script", "plugin"],
         typer.Option(
@@ -67,14 +75,15 @@ def export(
     from reports.commands.lengths import length_of_export
     from reports.export.best_yaml import as_command, as_script, as_yaml, best_config
 
+    chosen = number_of_trial(trial)
     found = read_study(run_dir, study, storage)
     paths = RunPaths(run_dir).study(found.study_name)
     copy = None if repo is None else copy_in(repo)
     file, written_first = "best.yaml", ""
     if form != "yaml":
-        file, written_first = file_to_train(found, paths.folder, storage, trial)
+        file, written_first = file_to_train(found, paths.folder, storage, chosen)
     with as_user_input_error(ValueError):
-        config = best_config(found, trial, copy, paths.folder, file)
+        config = best_config(found, chosen, copy, paths.folder, file)
     if form == "yaml":
         write(out, as_yaml(config))
         return
@@ -91,8 +100,20 @@ def export(
     write(out, as_command(config, repeat_trial))
 
 
+def number_of_trial(word: str | None) -> "Named":
+    """The trial that `--trial` names."""
+    if word == "recommended":
+        return "recommended"
+    try:
+        return None if word is None else int(word)
+    except ValueError as error:
+        raise UserInputError(
+            f"--trial {word} cannot be used: write the number of a trial, or recommended."
+        ) from error
+
+
 def file_to_train(
-    study: "Study", folder: Path, storage: str | None, trial: int | None
+    study: "Study", folder: Path, storage: str | None, trial: "Named"
 ) -> tuple[str, str]:
     """The configuration file for an exported `harness train` command.
 
@@ -173,12 +194,14 @@ def report(
         raise UserInputError(f"--lang is for --format html, not {form}: leave it out.")
     found = read_study(run_dir, study, storage)
     if form == "html":
-        from reports.page.report import write_report
+        from reports.page.report import no_pictures, write_report
 
         paths = RunPaths(run_dir).study(found.study_name)
         file = out or paths.report_html
         check_file(file, "-o")
         shown_storage = without_secrets(storage) if storage else None
+        if not paths.panels.is_dir():
+            to_stderr(printable(no_pictures(paths.panels)))
         write_report(found, file, lang, paths.panels, shown_storage)
         print(file)
         return

@@ -1,7 +1,9 @@
 """Commands whose options are the fields of a settings model, and the help of every command."""
 
 import inspect
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -11,6 +13,8 @@ from typer.core import TyperCommand
 
 from harness.cli.misuse import MISUSE
 from harness.config.options import Option, option_of
+from harness.errors import HarnessError
+from harness.study.urls import scrubbed
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -31,6 +35,18 @@ WIDEST_NAME = 30
 def to_stderr(sentence: str) -> None:
     """Print a remark, which is no part of a command's output."""
     typer.echo(sentence, err=True)
+
+
+@contextmanager
+def failure_as_json(as_json: bool) -> Iterator[None]:
+    """With `--json`, a failure's reason is also the last JSON object, for programs to read."""
+    try:
+        yield
+    except HarnessError as error:
+        if as_json:
+            failed = {"event": "Failed", "reason": scrubbed(str(error)), "code": error.exit_code}
+            print(json.dumps(failed, ensure_ascii=False))
+        raise
 
 
 class Command(TyperCommand):
@@ -174,13 +190,14 @@ def help_all(hidden: int) -> inspect.Parameter:
 def parameter(name: str, field: "FieldInfo", option: Option, hidden: bool) -> inspect.Parameter:
     """A field as a parameter of a Typer command. Its value stays a text, for the model to read."""
     shape = metavar(field.annotation) if not option.metavar else option.metavar
+    described = described_with_limits(field)
     if option.argument:
-        info: Any = typer.Argument(metavar=shape, help=field.description)
+        info: Any = typer.Argument(metavar=shape, help=described)
     else:
         info = typer.Option(
             option.name(name),
             metavar=shape,
-            help=field.description,
+            help=described,
             hidden=hidden,
             rich_help_panel=option.group,
         )
@@ -192,6 +209,18 @@ def parameter(name: str, field: "FieldInfo", option: Option, hidden: bool) -> in
     if get_origin(field.annotation) in (tuple, dict):
         return keyword(name, Annotated[list[str] | None, info], None)
     return keyword(name, Annotated[str | None, info], None if default is None else str(default))
+
+
+def described_with_limits(field: "FieldInfo") -> str:
+    """A field's description, with the range of whole numbers as Typer writes it of its own."""
+    marks = list(field.metadata)
+    for kind in get_args(field.annotation):  # of a union
+        if get_origin(kind) is Annotated:
+            marks += [mark for each in get_args(kind)[1:] for mark in getattr(each, "metadata", ())]
+    lows = [mark.ge for mark in marks if hasattr(mark, "ge")]
+    highs = [mark.le for mark in marks if hasattr(mark, "le")]
+    text = field.description or ""
+    return f"{text}  [{max(lows)}<=x<={min(highs)}]" if lows else text
 
 
 def keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -19,7 +19,10 @@ WORST = 5
 
 
 def score(
-    pred: Annotated[Path | None, typer.Option(help="Restored pictures.")] = None,
+    pred: Annotated[
+        Path | None,
+        typer.Option(help="Restored pictures; those of --input show what doing nothing scores."),
+    ] = None,
     target: Annotated[Path | None, typer.Option(help="Their originals.")] = None,
     mask: Annotated[
         Path | None, typer.Option(help="Masks, white where a picture was warped.")
@@ -156,7 +159,7 @@ def print_table(figures: dict[str, Any], direction: str) -> None:
     components = figures["components"]
     console.print(
         f"[bold]{escape(printable(figures['objective']))} {number(figures['score'])}[/bold]  "
-        f"({direction}; "
+        f"({'higher' if direction == 'maximize' else 'lower'} is better; "
         f"{figures['n_scored']} of {quantity(figures['n'], 'picture')} scored; median "
         f"{number(components['median'])}, worst tenth {number(components['worst_tenth'])}; "
         f"weights: {figures['weights']})"

@@ -43,7 +43,12 @@ def run(
 def restore(
     checkpoint: Annotated[Path, typer.Argument(help="A latest_net_G.pth, also pix2pix's own.")],
     pictures: Annotated[list[Path], typer.Argument(help="Retouched pictures, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; names and formats are kept.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the results; names and formats are kept, files there replaced."
+        ),
+    ],
     save_field: Annotated[
         bool,
         typer.Option("--save-field", help="Also write each displacement field, as NAME.flo."),

@@ -36,6 +36,7 @@ class Provenance(BaseModel):
     data: str | None = None
     direction: Direction = "AtoB"
     objective: str = "boundary_sharpness"
+    trainer: str = "builtin"
 
 
 class BestConfig(BaseModel):

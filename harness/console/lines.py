@@ -24,8 +24,8 @@ from search_spaces.trial_params import REQUIRED_SETTINGS
 WIDTH = 100
 SPARKS = 40
 
-IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "fail")}
-"""Optuna's states as a reader knows them."""
+IN_WORDS = {state: LANGUAGES["en"][f"state_{state}"] for state in ("complete", "pruned", "failed")}
+"""The states of trials as a reader knows them."""
 
 
 def columns() -> int:

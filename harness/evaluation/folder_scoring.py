@@ -1,7 +1,7 @@
 """Score folders of results: match their pictures, then read and score them in batches."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,9 @@ from harness.data.files.picture_reading import (
     opened_picture,
     read_picture,
 )
+from harness.data.files.processes import counted
 from harness.data.pairs.mask_cache import found_mask
+from harness.data.synthesis.displacement_files import FIELD
 from harness.errors import UserInputError, inline
 from harness.training.precision import full_float32
 from objectives.masks import region_by_difference
@@ -153,7 +155,8 @@ def pictures_of(folder: Path, flag: str, remark: Remark, deep: bool = True) -> d
             f"{flag} {inline(folder)} is not a folder: name one with the pictures."
         )
     listing = list_pictures(folder, deep=deep)
-    account = account_of(listing.passed_over)
+    # Displacements that `harness restore --save-field` writes beside its pictures.
+    account = account_of(name for name in listing.passed_over if not name.endswith(FIELD))
     if not listing.pictures:
         raise UserInputError(
             f"{flag} {inline(folder)} holds no pictures{account and f' ({account})'}."
@@ -205,7 +208,7 @@ def score_files(
 
     Args:
         region: the method that finds the warped region of a picture without a mask.
-        remark: receives a sentence about a guessed bit depth.
+        remark: receives sentences about a guessed bit depth and about the progress.
 
     Raises:
         UserInputError: a picture cannot be read, its files differ in size, or there is nothing to
@@ -214,15 +217,19 @@ def score_files(
     bits = BitDepths.of(files)
     for sentence in {depth_remark(bits.restored), depth_remark(bits.others)} - {""}:
         remark(sentence)
-    rows: dict[str, dict[str, float | str]] = {}
     by_size: dict[tuple[int, int], list[PictureFiles]] = defaultdict(list)
     for picture in files:
         by_size[picture_size(picture)].append(picture)
-    for (width, height), same_size in by_size.items():
-        step = max(1, BATCH_PIXELS // (width * height))
-        for start in range(0, len(same_size), step):
-            batch = same_size[start : start + step]
-            rows |= {str(row["name"]): row for row in score_batch(batch, objective, region, bits)}
+
+    def scored_rows() -> Iterator[dict[str, float | str]]:
+        for (width, height), same_size in by_size.items():
+            step = max(1, BATCH_PIXELS // (width * height))
+            for start in range(0, len(same_size), step):
+                batch = same_size[start : start + step]
+                yield from score_batch(batch, objective, region, bits)
+
+    counted_rows = counted(scored_rows(), len(files), "pictures are scored", remark)
+    rows = {str(row["name"]): row for row in counted_rows}
     try:
         score = aggregate([rows[file.name] for file in files], objective.direction)
     except NothingToScoreError as error:

@@ -12,13 +12,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.files.folder_bit_depth import bits_of, depth_remark
-from harness.data.files.listing import Remark, account_of, is_folder, list_pictures, no_remark
+from harness.data.files.listing import (
+    SUFFIXES,
+    Remark,
+    account_of,
+    is_folder,
+    list_pictures,
+    no_remark,
+)
 from harness.data.files.photograph import Photograph, read_photograph, refuse_lossy
-from harness.data.files.picture_reading import Picture, opened_picture, read_picture
+from harness.data.files.picture_reading import (
+    Picture,
+    halves_alike,
+    opened_picture,
+    read_picture,
+)
 from harness.data.files.picture_writing import write_like
 from harness.data.pairs.sizing import to_tensor
-from harness.data.synthesis.displacement_files import save_flo
-from harness.errors import UserInputError, inline
+from harness.data.synthesis.displacement_files import FIELD, save_flo
+from harness.errors import UserInputError, inline, quantity
 from harness.evaluation.padding import run_padded
 from harness.evaluation.restore_by_field import find_maps, move_pixels
 from harness.paths import check_writable, replace_atomically, sole_writer
@@ -32,7 +44,6 @@ from search_spaces.checks import GENERATOR_MULTIPLE
 MOST_PIXELS = 2**24
 TILE, OVERLAP = 2048, 256
 LOCK = ".restoring.lock"
-FIELD_SUFFIX = ".flo"
 
 
 @dataclass(frozen=True)
@@ -49,16 +60,20 @@ class Restorer:
     device: torch.device
     bits: int
 
-    def check(self, file: Path) -> None:
+    def check(self, file: Path) -> bool:
         """Reject a picture that `restored` cannot restore.
+
+        Returns:
+            Whether it looks like a pair side by side.
 
         Raises:
             UserInputError: it cannot be read, or its format cannot keep unmoved pixels unchanged.
         """
-        read_picture(file, self.bits)
+        picture = read_picture(file, self.bits)
         if isinstance(self.generator, WarpUnet):
             with opened_picture(file) as opened:
                 refuse_lossy(opened, file)
+        return halves_alike(picture)
 
     def restored(self, file: Path) -> tuple[Photograph, NDArray[np.float32] | None]:
         """The restored picture, and the displacement `[h, w, 2]` if the generator moves pixels.
@@ -92,7 +107,7 @@ def restore_pictures(
     the end.
 
     Args:
-        remark: receives sentences about ignored files and a guessed bit depth.
+        remark: receives sentences about ignored files, a guessed bit depth, and pairs side by side.
         save_field: also write the displacement of each picture, as NAME.flo.
 
     Raises:
@@ -115,9 +130,16 @@ def restore_pictures(
             remark(sentence)
     restorer = Restorer(generator.to(device), multiple, torch.device(device), bits)
     refused: dict[Path, UserInputError] = {}
+    double: list[Path] = []
     for file in targets:
         with recording_refusals(file, refused):
-            restorer.check(file)
+            double += [file] if restorer.check(file) else []
+    if double:
+        remark(
+            f"In {len(double)} of {quantity(len(targets), 'picture')} (first {inline(double[0])}) "
+            "both halves show the same, as in a pair side by side: each is restored as one "
+            "picture; give the retouched halves alone."
+        )
     if len(refused) < len(targets):
         with sole_writer(out, out / LOCK, "restoring pictures"):
             for file in [file for file in targets if file not in refused]:
@@ -126,7 +148,7 @@ def restore_pictures(
                     with replace_atomically(targets[file]) as temporary:
                         write_like(file, restored, temporary)
                     if save_field and displacement is not None:
-                        field = targets[file].with_suffix(FIELD_SUFFIX)
+                        field = targets[file].with_suffix(FIELD)
                         with replace_atomically(field) as temporary:
                             save_flo(temporary, displacement)
                 if file not in refused:
@@ -160,9 +182,14 @@ def targets_of(
     """The output file of each picture, and the ignored files of the folders.
 
     Raises:
-        UserInputError: a picture does not exist, or an output file would replace a picture, a
-            folder or another output.
+        UserInputError: `out` looks like a picture, a picture does not exist, or an output file
+            would replace a picture, a folder or another output.
     """
+    if out.suffix.lower() in SUFFIXES and not out.is_dir():
+        raise UserInputError(
+            f"{inline(out)} looks like a picture, but --out is the folder for the results: name a "
+            "folder."
+        )
     targets: dict[Path, Path] = {}
     claimed: dict[Path, Path] = {}
     passed_over: list[str] = []
@@ -175,6 +202,8 @@ def targets_of(
         root = entry if folder else entry.parent
         for file in files:
             target = out / file.relative_to(root)
+            if targets.get(file) == target:  # named twice
+                continue
             if file.absolute() == target.absolute():
                 raise UserInputError(
                     f"{inline(file)} would be overwritten: choose another folder with --out DIR."
@@ -184,7 +213,7 @@ def targets_of(
                     f"{inline(target)} is a folder where {inline(file)} would be written: choose "
                     "another with --out DIR."
                 )
-            for written in (target, target.with_suffix(FIELD_SUFFIX)) if save_field else (target,):
+            for written in (target, target.with_suffix(FIELD)) if save_field else (target,):
                 if written in claimed:
                     raise UserInputError(
                         f"{inline(claimed[written])} and {inline(file)} would both become "

@@ -18,6 +18,7 @@ from harness.paths import (
 from harness.search.pretrained import choose_weights, trunks_of, weights_remark
 from harness.search.resolve import choose_objective
 from harness.tracking.client import check_tracking_uri, ignored_variable
+from reports.commands.recorded_paths import made_pairs_of
 from reports.commands.train_py import GUIDE_EPOCHS
 from search_spaces.checks import check_combination
 from search_spaces.trial_params import TrialParams
@@ -258,6 +259,7 @@ def data_folder(config: TrainConfig, best: BestConfig) -> Path | None:
     searched_on = best.provenance.data
     if config.data is not None or searched_on is None or searched_on.startswith("built-in"):
         return config.data
+    searched_on = made_pairs_of(searched_on, config.config.parent)
     if not Path(searched_on).exists():
         raise UserInputError(
             f"{config.config} was found on the pairs of {searched_on}, which does not exist: name "

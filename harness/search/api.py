@@ -1,5 +1,6 @@
 """The Python API of the search; `harness/__init__.py` lists everything public."""
 
+import warnings
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from harness.search.search import search
 if TYPE_CHECKING:
     from optuna import Study
     from pandas import DataFrame
+
+    from reports.export.best_yaml import Named
 
 
 def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
@@ -33,11 +36,12 @@ def find_settings(config: SearchConfig, quiet: bool = False) -> SearchOutcome:
 
 
 def best_configuration(
-    study: "Study", trial: int | None = None, run_dir: Path | str | None = None
+    study: "Study", trial: "Named" = None, run_dir: Path | str | None = None
 ) -> dict[str, Any]:
     """The configuration of the best trial of a study, or of `trial`; the content of `best.yaml`.
 
     Args:
+        trial: its number, or `recommended`, the guide's recommended setting.
         run_dir: the present path of the run folder; None: the path in the last search.
 
     Raises:
@@ -78,7 +82,8 @@ def write_report(
     Args:
         file: where to; replaced in one go.
         lang: `en` or `ko`.
-        panels: the folder of the trials' pictures, `outcome.paths.panels`; None: no pictures.
+        panels: the folder of the trials' pictures, `outcome.paths.panels`; None: no pictures. A
+            missing one is warned of, since the report then has none either.
         storage: the URL of the study's database, as it may be shown; None: the run folder's.
 
     Raises:
@@ -89,6 +94,8 @@ def write_report(
     from reports.record.study import StudyRecord
 
     check_file(Path(file))
+    if panels is not None and not Path(panels).is_dir():
+        warnings.warn(report.no_pictures(panels), stacklevel=2)
     with as_user_input_error(ValueError):
         StudyRecord.of(study).setup  # noqa: B018  # raises for a study of another program
         report.write_report(study, file, lang, panels, storage)

@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from harness.config.best_config import BestConfig, read_best_config
+from harness.config.best_config import BestConfig, Provenance, read_best_config
 from harness.config.settings import SearchConfig, TrainSettings
 from harness.errors import UserInputError
 from harness.evaluation.verdict import Finalist
@@ -25,17 +25,18 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
         config: pairs, seeds and machine; the study's name in it is replaced.
 
     Raises:
-        UserInputError: a file is invalid, the two are trained differently or are the same, or no
-            pairs are held out.
+        UserInputError: a file is invalid, the two are trained or scored differently, by code of
+            the user's or are the same, or no pairs are held out.
     """
     one, other = (read_best_config(file) for file in files)
     if one.params == other.params:
         raise UserInputError(f"{files[0]} and {files[1]} hold the same settings: name two.")
     train = common_training(one, other, files)
+    objective = common_objective(one, other, files)
     check_run_dir(config.run_dir)
     space = Space("compared", "", both(one, other))
     check_space(space, train, config.from_scratch)
-    named = config.model_copy(update={"study": study_name(one, other)})
+    named = config.model_copy(update={"study": study_name(one, other), "objective": objective})
     plan = assemble(named, space, f"of {files[0]}", train, choose_places(config))
     if not plan.setup.data.n_test:
         raise UserInputError(
@@ -50,7 +51,15 @@ def plan_comparison(files: tuple[Path, Path], config: SearchConfig) -> SearchPla
 
 
 def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]) -> TrainSettings:
-    """The training settings of both, which must be equal."""
+    """The training settings of both, which must be equal, and not of another program."""
+    for file, best in zip(files, (one, other), strict=True):
+        if best.provenance.trainer != "builtin":
+            raise UserInputError(
+                f"{file} was found with trials of your own program (--trainer external), and "
+                "harness compare trains by itself: train both with your program and compare their "
+                "pictures with harness score, or remove provenance.trainer from the file to "
+                "compare the settings alone."
+            )
     ours, theirs = one.train.model_dump(), other.train.model_dump()
     for name, value in ours.items():
         if theirs[name] != value:
@@ -59,6 +68,30 @@ def common_training(one: BestConfig, other: BestConfig, files: tuple[Path, Path]
                 f"{theirs[name]}): give both the same, so that the searched settings are compared."
             )
     return one.train
+
+
+def common_objective(one: BestConfig, other: BestConfig, files: tuple[Path, Path]) -> str:
+    """The objective that the files name, which must be one, and built in; else the default."""
+    from objectives.loading import BUILT_IN
+
+    named = {
+        best.provenance.objective: file
+        for file, best in zip(files, (one, other), strict=True)
+        if "objective" in best.provenance.model_fields_set
+    }
+    for name, file in named.items():
+        if name not in BUILT_IN:
+            raise UserInputError(
+                f"{file} was found by the objective {name}, which is your own, and harness compare "
+                "has those that are built in: remove provenance.objective from the file to compare "
+                "by boundary_sharpness."
+            )
+    if len(named) > 1:
+        raise UserInputError(
+            f"{files[0]} and {files[1]} were found by different objectives ({', '.join(named)}): "
+            "change provenance.objective in one of them."
+        )
+    return next(iter(named), Provenance().objective)
 
 
 def both(one: BestConfig, other: BestConfig) -> dict[str, Parameter]:

@@ -68,7 +68,7 @@ def trials(plan: SearchPlan) -> str:
 
 
 def settings(plan: SearchPlan) -> str:
-    named = f"{min(len(plan.recipes), plan.search_budget)} recipes"
+    named = quantity(min(len(plan.recipes), plan.search_budget), "recipe")
     if plan.earlier:
         named += f", {len(plan.earlier)} of --enqueue"
     shown = {*plan.space.fixed, GENERATOR}  # the generators have a line of their own

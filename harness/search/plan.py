@@ -208,11 +208,8 @@ def with_made_pairs(
     """
     if config.originals is None:
         return config
-    from harness.data.check.at_start import few_portraits
     from harness.data.synthesis.made_for_search import made_for_search, planned_pairs
 
-    for doubt in few_portraits(config.originals):
-        remark(doubt)
     least = min(train.load_size, train.crop_size)
     place = RunPaths(config.run_dir).made_pairs
     if not make:

@@ -387,8 +387,8 @@ def check_unsearched(space: Space, train: TrainSettings, found: TrainSettings) -
         {**settings.model_dump(), GENERATOR: kind_of(settings.netG)} for settings in (train, found)
     )
     if other := [
-        f"{name} {format_value(theirs[name])} is not {format_value(ours[name])}"
+        (name, theirs[name], format_value(ours[name]))
         for name in same
         if ours[name] != theirs[name]
     ]:
-        raise ValueError(f"outside space {space.name}: {', '.join(other)}")
+        raise ValueError(space.refusal(other))

@@ -60,7 +60,7 @@ class SearchOutcome:
 
     Attributes:
         stopped: why it ended before its budget; "" if it did not.
-        counts: trials of the study by state, lower case.
+        counts: trials of the study by state.
         best: the best completed trial.
         winner: number of the trial in best.yaml: the one that the finalists decided for, else the
             best.
@@ -227,7 +227,7 @@ def headline(outcome: SearchOutcome) -> str:
     counts = outcome.counts
     done = {IN_WORDS[state]: counts[state] for state in ("complete", "pruned")}
     done["runs of finalists"] = outcome.final_runs
-    others = ("running", "interrupted", "fail")
+    others = ("running", "interrupted", "failed")
     by_state = tally(done, {IN_WORDS.get(state, state): counts[state] for state in others})
     ended = {"": "", "user": "Stopped: ", "timeout": "The time is up: "}[outcome.stopped]
     total = max(outcome.budget, outcome.done)  # the budget may have been larger before

@@ -25,6 +25,7 @@ from reports.record.queries import (
     score_of,
     settings_of,
     sign_of,
+    state_of,
     trial_of_row,
     trials_by_score,
     trials_of,
@@ -191,7 +192,7 @@ def standing(trial: FrozenTrial) -> Standing:
     record = TrialRecord.of(trial)
     return Standing(
         trial=trial.number,
-        state=trial.state.name.lower(),
+        state=state_of(trial),
         recipe=record.recipe,
         params=settings_of(trial),
         score=score_of(trial) if trial.state == TrialState.COMPLETE else None,
@@ -263,7 +264,7 @@ def endings(trials: Sequence[FrozenTrial], both: bool) -> tuple[Ending, ...]:
         if trial.state in (TrialState.FAIL, TrialState.PRUNED):
             kind = moves(trial) if both else None
             pattern = NUMBER.sub("#", TrialRecord.of(trial).reason)
-            groups[trial.state.name.lower(), kind, pattern].append(trial)
+            groups[state_of(trial), kind, pattern].append(trial)
     rows = [
         Ending(
             state,

@@ -13,11 +13,13 @@ from reports.commands.recorded_paths import data_of, mark_of_warm_start, warm_st
 from reports.commands.repository_options import in_its_words
 from reports.commands.train_py import (
     ADD_MODEL,
+    FULL_TRAINING,
     Command,
     epochs_of,
     folder_name,
     full_commands,
     harness_train,
+    in_whole_epochs,
     model_of,
     progressive_commands,
     read_by_harness_train,
@@ -26,8 +28,8 @@ from reports.commands.train_py import (
     shell,
     train_commands,
 )
-from reports.record.names import moves_pixels, trial_name
-from reports.record.queries import KIND, extras_of, params_of
+from reports.record.names import MOVES, RECOMMENDED, moves_pixels, trial_name
+from reports.record.queries import KIND, UNTRIED, extras_of, params_of
 from reports.record.study import StudySetup
 from reports.record.trial import TrialRecord
 from reports.texts.translations import Translate
@@ -79,7 +81,8 @@ def commands_of(
     """
     params, data = params_of(trial), data_of(setup, folder)
     device = "cuda" if setup.device.startswith("cuda") else "cpu"  # of `cuda:0, cuda:1`
-    name = folder_name(f"{setup.name}-{trial_name(trial.number)}")
+    who = RECOMMENDED if trial.number == UNTRIED else trial_name(trial.number)
+    name = folder_name(f"{setup.name}-{who}")
     short = f"{name}-short"  # a folder of its own: it must not stand where the full training goes
     warm_start = warm_start_of(setup, folder)
     if program:
@@ -97,13 +100,16 @@ def commands_of(
     if repository is None and setup.repository is not None:
         repository = setup.repository.as_data()
     if moves_pixels(train) and not repository:
-        epochs = epochs_of(train, read_by_harness_train(data))
+        read = read_by_harness_train(data)
+        epochs = epochs_of(in_whole_epochs(train, data, read, setup.trainer), read)
         of_trial = [harness_train(config_file, data, short, epochs)]
         in_full = [harness_train(config_file, data, name)]  # as the decision's own command has it
         needs = [say("note_harness"), *own_pictures(data, say)]
         return Exported(as_lines(of_trial), as_lines(in_full), needs, [])
     mark = mark_of_warm_start(setup, train)
-    of_trial = train_commands(params, train, read_by_train_py(data), short, warm_start, mark)
+    read = read_by_train_py(data)
+    again = in_whole_epochs(train, data, read, setup.trainer)
+    of_trial = train_commands(params, again, read, short, warm_start, mark)
     stages = progressive_commands if is_progressive(trial) else full_commands
     in_full = stages(rounded(params), data, f"{name}-full", settings_in_full(trial, train, setup))
     if repository:
@@ -127,13 +133,13 @@ def settings_in_full(trial: FrozenTrial, train: Config, setup: StudySetup) -> Co
 
     They are those that the user pinned or whose value comes from the user's model, and, rounded,
     those that the search chose. Those of a recipe are the profile's, and are left to the guide; so
-    is the network of a trial that was only given a kind of generator.
+    is the network of a trial that was only given a kind of generator: of that kind the guide's.
     """
     chosen = {} if TrialRecord.of(trial).recipe else rounded(extras_of(trial))
     if KIND in trial.params:
         chosen.pop("netG", None)
-    generator = {"netG": train["netG"]} if moves_pixels(train) else {}
-    return {**setup.pinned, **chosen, **generator}
+    generator = {"netG": MOVES + FULL_TRAINING["netG"]} if moves_pixels(train) else {}
+    return {**generator, **setup.pinned, **chosen}
 
 
 def as_lines(commands: list[Command]) -> str:

@@ -11,13 +11,12 @@ from reports.commands.train_py import (
     FULL_TRAINING,
     GUIDE_EPOCHS,
     STAGE_EPOCHS,
-    epochs_of,
+    in_whole_epochs,
     read_by_harness_train,
     read_by_train_py,
-    steps_per_epoch,
 )
 from reports.record.names import moves_pixels
-from reports.record.queries import extras_of
+from reports.record.queries import extras_of, recommended_trial
 from reports.record.study import StudyRecord
 from reports.texts.numbers import quantity
 from reports.texts.translations import Translate, translator
@@ -40,16 +39,19 @@ class Length:
     smaller: str
 
 
-def full_length(study: Study, trial: int, say: Translate, copy: bool = False) -> Length | None:
+def full_length(
+    study: Study, trial: int | None, say: Translate, copy: bool = False
+) -> Length | None:
     """The full training of a trial; None where it is not known.
 
     Args:
+        trial: None: the recommended setting, which the search left out.
         copy: whether it is exported for a copy of pix2pix that was named.
     """
     setup = StudyRecord.of(study).ours
-    if setup is None or setup.program:
+    found = recommended_trial(study) if trial is None else study.get_trials(deepcopy=False)[trial]
+    if setup is None or setup.program or found is None:
         return None
-    found = study.get_trials(deepcopy=False)[trial]
     train = {**setup.train.as_data(), **extras_of(found)}
     stages = is_progressive(found)
     here = moves_pixels(train) and not (setup.repository or copy)
@@ -90,12 +92,15 @@ def length_of_export(
     if full is None:
         return ""
     if repeat_trial:
-        train, data = config["train"], StudyRecord.of(study).setup.data.as_data()
+        who = f"trial {config['trial']}" if config["trial"] is not None else "the setting"
+        train, setup = config["train"], StudyRecord.of(study).setup
+        data = setup.data.as_data()
         read = read_by_harness_train(data) if full.here else read_by_train_py(data)
-        steps = epochs_of(train, read) * steps_per_epoch(train, read)
+        steps = in_whole_epochs(train, data, read, setup.trainer)["steps"]
+        had = "" if steps == train["steps"] else f" in whole epochs, where it had {train['steps']}"
         return (
-            f"This is the short training of trial {config['trial']}: about "
-            f"{quantity(steps, 'step')} at {train['crop_size']} px. Without "
+            f"This is the short training of {who}: about "
+            f"{quantity(steps, 'step')} at {train['crop_size']} px{had}. Without "
             "--repeat-trial you get the full one."
         )
     exactly = "with the searched settings rounded to three significant digits"

@@ -12,8 +12,14 @@ from reports.commands.train_py import (
     harness_train,
     quoted,
 )
-from reports.record.names import moves_pixels, trial_name
-from reports.record.queries import ENDED, settings_of, trials_of, winning_trial
+from reports.record.names import RECOMMENDED, moves_pixels, trial_name
+from reports.record.queries import (
+    ENDED,
+    recommended_trial,
+    settings_of,
+    trials_of,
+    winning_trial,
+)
 from reports.record.study import StudyRecord
 
 
@@ -67,26 +73,29 @@ def training_command(study: Study, trial: int | None, where: Where) -> str:
     """What trains a trial's setting: a generator that moves pixels here, any other in train.py.
 
     Args:
-        trial: None where the decided setting has no trial: then how the search stands.
+        trial: None where it is the recommended setting, which the search's space left out. Where
+            that cannot be exported: how the search stands.
     """
     setup = StudyRecord.of(study).ours
-    if trial is None or setup is None:
+    found = recommended_trial(study) if trial is None else study.get_trials(deepcopy=False)[trial]
+    if found is None or setup is None:
         return status_command(study, where)
-    settings = settings_of(study.get_trials(deepcopy=False)[trial])
+    settings = settings_of(found)
     winner = winning_trial(study)
-    exported = [] if winner and winner.number == trial else ["--trial", f"{trial}"]
+    named = RECOMMENDED if trial is None else f"{trial}"
+    exported = [] if winner and winner.number == trial else ["--trial", named]
     options = study_options(study, where)
     only_here = moves_pixels({**setup.train.as_data(), **settings})
     if not only_here or setup.repository or setup.program:
         return line(["harness", "export", "--format", "command", *options, *exported])
-    file, export = file_to_train(study, trial, where)
-    name = folder_name(f"{setup.name}-{trial_name(trial)}")
+    file, export = file_to_train(study, RECOMMENDED if trial is None else trial, where)
+    name = folder_name(f"{setup.name}-{RECOMMENDED if trial is None else trial_name(trial)}")
     train = harness_train(file, data_of(setup, where.folder), name)
     train += ["--run-dir", options[1]] if options[1] != "runs" else []
     return f"{export} && {line(train)}" if export else line(train)
 
 
-def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
+def file_to_train(study: Study, trial: int | str, where: Where) -> tuple[str, str]:
     """The file that has a trial's setting, and the command that writes it first.
 
     The study's best.yaml has the winner's, and then that command is "", unless somebody removed it
@@ -100,9 +109,13 @@ def file_to_train(study: Study, trial: int, where: Where) -> tuple[str, str]:
     return exported_file(study, trial, where)
 
 
-def exported_file(study: Study, trial: int | None, where: Where) -> tuple[str, str]:
-    """A file for a trial's setting (None: the best one's), and the command that writes it."""
-    chosen = "best" if trial is None else trial_name(trial)
+def exported_file(study: Study, trial: int | str | None, where: Where) -> tuple[str, str]:
+    """A file for a trial's setting (None: the best one's), and the command that writes it.
+
+    Args:
+        trial: its number, or a word that `harness export --trial` knows.
+    """
+    chosen = "best" if trial is None else trial_name(trial) if isinstance(trial, int) else trial
     setup = StudyRecord.of(study).ours
     file = folder_name(f"{setup.name if setup else study.study_name}-{chosen}.yaml")
     options = study_options(study, where) + ([] if trial is None else ["--trial", f"{trial}"])

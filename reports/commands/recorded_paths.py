@@ -50,10 +50,18 @@ def data_of(setup: StudySetup, folder: Path | None) -> dict[str, Any]:
     """
     data = setup.data.as_data()
     if setup.data.folder is not None and folder is not None:
-        here = folder.absolute().parent.joinpath(*Path(setup.data.folder).parts[-MADE_PAIRS:])
-        if here.parent.name == "made-pairs" and here.is_dir():
-            data["folder"] = str(here)
+        data["folder"] = made_pairs_of(setup.data.folder, folder)
     return data
+
+
+def made_pairs_of(recorded: str, folder: Path) -> str:
+    """A recorded folder of pairs, in the run folder where a search made it if it lies there.
+
+    Args:
+        folder: the study's current folder.
+    """
+    here = folder.absolute().parent.joinpath(*Path(recorded).parts[-MADE_PAIRS:])
+    return str(here) if here.parent.name == "made-pairs" and here.is_dir() else recorded
 
 
 def placed(path: str | None, parts: int, folder: Path | None) -> str | None:

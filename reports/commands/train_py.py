@@ -250,6 +250,23 @@ def epochs_of(train: Mapping[str, Any], data: Mapping[str, Any]) -> int:
     return math.ceil(int(train["steps"]) / steps_per_epoch(train, data))
 
 
+def in_whole_epochs(
+    train: Mapping[str, Any], data: Mapping[str, Any], read: Mapping[str, Any], trainer: str
+) -> dict[str, Any]:
+    """A trial's training settings with its steps in whole epochs: as many as come nearest.
+
+    Args:
+        data: the pairs of the trial.
+        read: those that the command reads.
+        trainer: `builtin` ended at the trial's last step, another program at the end of an epoch.
+    """
+    steps = int(train["steps"])
+    if trainer != "builtin":
+        steps = epochs_of(train, data) * steps_per_epoch(train, data)
+    epoch = steps_per_epoch(train, read)
+    return {**train, "steps": max(1, round(steps / epoch)) * epoch}
+
+
 def folder_name(name: str) -> str:
     """A run name that is a valid plain folder in `checkpoints/`, for any study name."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "pix2pix"

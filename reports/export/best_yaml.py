@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from optuna import Study
@@ -18,14 +18,18 @@ from reports.record.decided import decided
 from reports.record.finalists import AsIs, Finalists
 from reports.record.names import RECOMMENDED
 from reports.record.queries import (
+    UNTRIED,
     as_is_trial,
     extras_of,
     is_pareto,
+    number_of,
     objectives_of,
     params_of,
     recipe_trial,
+    recommended_trial,
     score_of,
     sign_of,
+    state_of,
     trials_by_score,
     winning_trial,
 )
@@ -35,11 +39,13 @@ from reports.texts.numbers import unsigned
 from reports.texts.translations import Translate, translator
 
 Config = dict[str, Any]
+Named = int | Literal["recommended"] | None
+"""A trial to export: its number, or the guide's recommended setting; None: the best."""
 
 
 def best_config(
     study: Study,
-    trial_number: int | None = None,
+    trial_number: Named = None,
     repository: Mapping[str, Any] | None = None,
     folder: Path | None = None,
     config_file: str = "best.yaml",
@@ -125,7 +131,7 @@ def config_of(
     return {
         "schema": 1,
         "study": name,
-        "trial": trial.number,
+        "trial": None if trial.number == UNTRIED else trial.number,
         "recipe": own.recipe,
         "confirmed": finals is not None,
         "verdict": found.verdict if found else verdict(trial, baseline, sign_of(study)),
@@ -133,7 +139,7 @@ def config_of(
         "train": train,
         **({"stages": PROGRESSIVE_STAGES} if is_progressive(trial) else {}),
         "score": confirmed_score(finals, trial, setup) if finals else searched_score(trial, record),
-        "searched": searched_score(trial, record) if finals else None,
+        "searched": (searched_score(trial, record) if finals and trial.number != UNTRIED else None),
         **pareto(study, trial),
         "baseline": baseline_of(finals, baseline),
         "lead": found.difference.as_data() if found and found.difference else None,
@@ -167,7 +173,8 @@ def config_of(
 def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Finalists | AsIs | None]:
     """What the finalists showed, and what concerns this trial; None, None if nothing does.
 
-    It concerns the winner, and the best that an unchanged train.py can run.
+    It concerns the winner, the best that an unchanged train.py can run, and the recommended setting
+    where only they tried it.
     """
     finals = StudyRecord.of(study).finalists
     winner, as_is = winning_trial(study), as_is_trial(study)
@@ -176,13 +183,15 @@ def finals_of(study: Study, trial: FrozenTrial) -> tuple[Finalists | None, Final
         return finals, finals if not found or found[0].everyone else finals.as_is
     if finals and finals.as_is and as_is and trial.number == as_is.number:
         return finals, finals.as_is
+    if finals and trial.number == UNTRIED:
+        return finals, finals if found and found[0].verb == "keep" else finals.as_is or finals
     return None, None
 
 
 def weights_of(finals: Finalists, trial: FrozenTrial) -> str | None:
     """A finalist's weights; an earlier version noted those of the first ones beside them."""
     rows = finals.of_search
-    own = next(row for row in rows if row.trial == trial.number)
+    own = next(row for row in finals.rows if number_of(row) == trial.number)
     if own.checkpoint or own is rows[0]:
         return own.checkpoint or finals.checkpoint
     first = next((row for row in rows if not row.moves), None)
@@ -191,7 +200,7 @@ def weights_of(finals: Finalists, trial: FrozenTrial) -> str | None:
 
 def confirmed_score(finals: Finalists, trial: FrozenTrial, setup: StudySetup) -> Config:
     """A finalist's score over its repeats, on the pairs held out from the search."""
-    own = next(row for row in finals.rows if row.trial == trial.number)
+    own = next(row for row in finals.rows if number_of(row) == trial.number)
     return {
         "mean": own.mean,
         "ci95": own.ci95,
@@ -238,7 +247,7 @@ def baseline_of(finals: Finalists | None, trial: FrozenTrial | None) -> Config |
     return {"recipe": RECOMMENDED, "mean": score_of(trial), "ci95": None} if trial else None
 
 
-def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
+def chosen_trial(study: Study, number: Named) -> FrozenTrial:
     """The trial to export.
 
     Raises:
@@ -256,6 +265,14 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
             go_on = "raise its --budget" if is_finished(study) else "let the search go on"
             raise ValueError(f"Study {name} has no completed trial yet: {go_on}, then export.")
         return best
+    if number == "recommended":
+        recommended = recommended_trial(study)
+        if recommended is None:
+            raise ValueError(
+                f"Study {name} has no completed trial of the guide's recommended setting, and no "
+                "finalists' runs of it: name a trial by its number."
+            )
+        return recommended
     trials = study.get_trials(deepcopy=False)
     ran = [trial.number for trial in trials if trial.state != TrialState.WAITING]
     if not ran:
@@ -265,7 +282,7 @@ def chosen_trial(study: Study, number: int | None) -> FrozenTrial:
             f"Study {name} has no trial {number}: its trials are {min(ran)} to {max(ran)}."
         )
     if trials[number].state != TrialState.COMPLETE:
-        state = trials[number].state.name.lower()
+        state = state_of(trials[number])
         raise ValueError(
             f"Trial {number} of study {name} has no final score (it is {state}): name a completed "
             "one, or leave --trial out for the best."
@@ -315,7 +332,8 @@ def as_command(config: Config, repeat_trial: bool = False) -> str:
 
 def as_script(config: Config) -> str:
     """A shell script of the full training with the found settings, and what to know before it."""
-    head = f"Study {config['study']}, trial {config['trial']}: {config['verdict']}."
+    trial = "recommended" if config["trial"] is None else f"trial {config['trial']}"
+    head = f"Study {config['study']}, {trial}: {config['verdict']}."
     texts = [head, *config["needs"], *config["notes"]]
     remarks = "".join(f"# {line}\n" for text in texts for line in wrap(text))
     there = (

@@ -15,6 +15,7 @@ from reports.record.queries import (
     params_of,
     rungs_of,
     score_of,
+    state_of,
     trials_by_score,
     trials_of,
 )
@@ -68,7 +69,7 @@ def row_of(
     params = params_of(trial)
     head = {
         "trial": trial.number,
-        "state": trial.state.name.lower(),
+        "state": state_of(trial),
         "recipe": noted.recipe,
         "score": score_of(trial) if done else None,
         **dict(zip(objectives, trial.values if done else (), strict=False)),

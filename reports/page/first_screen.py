@@ -42,7 +42,7 @@ def remarks(summary: Summary, built_in: bool = False) -> list[str]:
         built_in: whether the search used built-in pictures in place of the user's.
     """
     found = ["so_far"] if summary.counts["running"] else []
-    if summary.winner is None and (summary.counts["fail"] or summary.counts["pruned"]):
+    if summary.winner is None and (summary.counts["failed"] or summary.counts["pruned"]):
         found.append("failures_first")
     if summary.winner is not None and summary.baseline is None and not found:
         found.append("no_baseline_note")

@@ -74,6 +74,11 @@ def write_report(
         aside.unlink(missing_ok=True)
 
 
+def no_pictures(panels: Path | str) -> str:
+    """What a user should hear before a report whose folder of pictures is missing."""
+    return f"The report has no pictures: there is no folder {panels}."
+
+
 def render(
     study: Study,
     lang: str = "en",

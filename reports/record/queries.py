@@ -6,16 +6,18 @@ from typing import Any
 
 from optuna import Study
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from reports.record.decided import decided
 from reports.record.finalists import FinalistRow
-from reports.record.names import RECOMMENDED, moves_pixels
+from reports.record.names import PARAMS, RECOMMENDED, moves_pixels
 from reports.record.study import StudyRecord
 from reports.record.trial import TrialRecord, enqueued_params
 
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 """States of trials that count towards a budget once they have ended."""
+UNTRIED = -1
+"""The number, which is Optuna's, of a trial that stands for a setting that the search left out."""
 KIND = "generator"
 """The parameter that says a trial's kind of generator, in a study that tries both."""
 
@@ -30,10 +32,15 @@ def completed(study: Study) -> list[FrozenTrial]:
     return trials_of(study, TrialState.COMPLETE)
 
 
+def state_of(trial: FrozenTrial) -> str:
+    """A trial's state in the words of events, tables and MLflow; Optuna's own but for one."""
+    return "failed" if trial.state == TrialState.FAIL else trial.state.name.lower()
+
+
 def counts_of(study: Study) -> Counter[str]:
-    """The number of trials by state, lower case, in Optuna's order of states."""
+    """The number of trials by state, in Optuna's order of states."""
     by_state = sorted(trials_of(study), key=lambda trial: trial.state)
-    return Counter(trial.state.name.lower() for trial in by_state)
+    return Counter(map(state_of, by_state))
 
 
 def breaking(study: Study, among: Sequence[FrozenTrial] | None = None) -> set[int]:
@@ -210,6 +217,31 @@ def recipe_trial(study: Study, recipe: str) -> FrozenTrial | None:
     """The last completed trial of one of the guide's recipes."""
     named = [trial for trial in completed(study) if TrialRecord.of(trial).recipe == recipe]
     return named[-1] if named else None
+
+
+def recommended_trial(study: Study) -> FrozenTrial | None:
+    """The guide's recommended setting: its trial, or what stands for it as a finalist.
+
+    A space may leave it out; the finalists' runs then have it nevertheless. Not of a Pareto search,
+    whose front is of trials.
+    """
+    tried, finals = recipe_trial(study, RECOMMENDED), StudyRecord.of(study).finalists
+    rows = [] if tried or finals is None or is_pareto(study) else finals.rows
+    for row in rows:
+        if row.name == RECOMMENDED and row.trial is None and row.mean is not None:
+            noted = TrialRecord.attributes(
+                recipe=RECOMMENDED,
+                params={name: row.params[name] for name in PARAMS},
+                extras={name: row.params[name] for name in row.params if name not in PARAMS},
+                components=row.components,
+            )
+            return create_trial(value=row.mean, user_attrs=noted)
+    return tried
+
+
+def number_of(row: FinalistRow) -> int:
+    """The number of a finalist's trial, or of what stands for it."""
+    return UNTRIED if row.trial is None else row.trial
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:

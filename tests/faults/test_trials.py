@@ -62,7 +62,7 @@ def test_the_others_finish_and_the_reasons_are_right(
     record = trials(tmp_path)
     reasons = {t.number: t.user_attrs["reason"] for t in record if t.state == TrialState.FAIL}
     assert reasons == {2: "out of memory, also when run alone: MemoryError: "}
-    assert outcome.counts == {"complete": 7, "fail": 1}
+    assert outcome.counts == {"complete": 7, "failed": 1}
 
 
 def test_an_allocation_that_pytorch_refuses_is_out_of_memory() -> None:

@@ -33,7 +33,7 @@ BEST = {
         "crop_size": SIZE,
         "steps": 4,
         "rungs": [2, 4],
-        "ema_decay": 0.5,
+        "ema_decay": 0.98,
         "ema_every": 2,
         "perceptual_layers": ["relu1_1"],
         "perceptual_window": 32,

@@ -317,14 +317,15 @@ def test_subfolders_names_that_are_not_utf8_and_formulas(score, folder: Path) ->
         for number, name in enumerate(names):
             (folder / kind / name).parent.mkdir(exist_ok=True)
             (folder / kind / f"face {number}.png").rename(folder / kind / name)
-        (folder / kind / "notes.txt").touch()
+        for passed_over in ("notes.txt", "face 0.flo"):  # the latter is of `restore --save-field`
+            (folder / kind / passed_over).touch()
     out = ("--json", folder / "out.json", "--csv", folder / "out.csv")
     ran = score(*flags(folder, "pred", "target", "mask"), *out)
     assert ran.code == 0, ran.err
     assert "--target" in ran.err
     assert "\x1b" not in ran.out
     assert r"\x1b[31m.png" in ran.out
-    assert "passed over: 1 .txt (notes.txt)" in ran.err
+    assert "passed over: 1 .txt (notes.txt); supported" in ran.err
     images = json.loads((folder / "out.json").read_text(encoding="utf-8"))["images"]
     escaped = "\\xc3\\xca\\xbb\\xf3.png"
     expected = {"p0/a.png", "p1/a.png", escaped, "=1+1.png", "-2.png", red}
@@ -401,4 +402,6 @@ def test_where_less_is_better_the_worst_of_a_folder_are_the_highest(
     assert found.score.value == pytest.approx(sum(greys) / 3 / 255)
     assert found.score.components["worst_tenth"] == pytest.approx(250 / 255)
     print_table(as_json(found, "darkness", "random"), "minimize")
-    assert re.findall(r"\d\.png", capsys.readouterr().out) == ["1.png", "2.png", "0.png"]
+    shown = capsys.readouterr().out
+    assert "(lower is better; 3 of 3 pictures scored" in shown
+    assert re.findall(r"\d\.png", shown) == ["1.png", "2.png", "0.png"]

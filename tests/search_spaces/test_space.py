@@ -133,7 +133,8 @@ def test_set_may_go_beyond_the_range() -> None:
     ],
 )
 def test_a_bad_pin_is_named(overrides: dict[str, str], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"{named}\b"):
+    ((key, value),) = overrides.items()
+    with pytest.raises(ValueError, match=rf"^--set {key}={value}: {named}\b"):
         load_space("default", overrides)
 
 

@@ -1,8 +1,8 @@
 """The check of a user's pairs as a search starts: `data check`, of a sample."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from harness.config.profiles import PROFILES
 from harness.config.settings import Direction
 from harness.data.check.check import check, measure_all, single_pictures
 from harness.data.check.findings import Finding, judge_counts, judge_direction
-from harness.data.files.folder_bit_depth import bits_of, with_bits
+from harness.data.files.folder_bit_depth import with_bits
 from harness.data.files.pair_folders import SIDES, PairFolder, evenly, find_pairs
 from harness.data.files.processes import processes_for
 from harness.data.pairs.cache import digest_of, stamp
@@ -28,9 +28,6 @@ REPORTED_ELSEWHERE = {"unreadable", "passed over", "single"}
 # Kinds that only the whole folder shows.
 OF_ALL_PAIRS = {"few"}
 MORE_PORTRAITS = "add other portraits"
-# Portraits that are compared with one another at the start, twice as many as are enough: it opens
-# each of them.
-MOST_PORTRAITS = 50
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,7 @@ def check_at_start(
         chosen: whether the user has named the direction; it is then not doubted, only remarked on.
         profile: pictures that this profile enlarges are remarked on.
         resumed: the study has trials: errors are remarks, too, as its data cannot change.
-        made: the pairs are `data make`'s, which leaves a tool's traces on purpose, and
-            `few_portraits` has warned of too few.
+        made: the pairs are `data make`'s, which leaves a tool's traces on purpose.
 
     Returns:
         A line for each kind of finding.
@@ -80,6 +76,8 @@ def check_at_start(
         for finding in checked.findings
         if finding.kind not in passed and (whole or finding.kind not in OF_ALL_PAIRS)
     ]
+    if made:
+        findings += few_portraits(folder.root)
     if folder.sides == SIDES[0]:
         doubts = judge_direction(checked.direction, direction)
         findings += [replace(doubt, level="warning" if chosen else "error") for doubt in doubts]
@@ -95,23 +93,17 @@ def check_at_start(
     return tuple(f"Warning: {sentence(found)}." for found in kinds.values())
 
 
-def few_portraits(folder: Path) -> tuple[str, ...]:
-    """Warnings about too few portraits to make pairs of, in the words of `data check`.
+def few_portraits(made: Path) -> Iterator[Finding]:
+    """Findings about too few different portraits that these pairs were made of, by their record."""
+    from harness.data.synthesis.make_pairs import RECORD
 
-    Raises:
-        UserInputError: there are none.
-    """
-    from harness.data.synthesis.make_pairs import find_originals, same_portraits, split_of
-
-    files = find_originals(folder)[0]
-    names, bits = list(files), bits_of(list(files.values()))
-    opened = {name: files[name] for name in names[:MOST_PORTRAITS]}
-    groups = same_portraits(opened, bits, processes_for(len(opened)))
-    groups += [[name] for name in names[MOST_PORTRAITS:]]
-    splits = split_of(groups)
-    counts = Counter(splits[name] for name, *_ in groups)
-    found = judge_counts(counts["train"], counts["val"])
-    return tuple(f"Warning: {sentence([replace(few, do=MORE_PORTRAITS)])}." for few in found)
+    pictures: dict[str, set[str]] = defaultdict(set)
+    for line in (made / RECORD).read_text(encoding="utf-8").splitlines():
+        pair = json.loads(line)
+        # Earlier versions recorded the file alone.
+        pictures[pair["pair"].partition("/")[0]].add(pair.get("picture", pair["original"]))
+    for few in judge_counts(len(pictures["train"]), len(pictures["val"])):
+        yield replace(few, do=MORE_PORTRAITS)
 
 
 def refusal(

@@ -74,8 +74,8 @@ class CheckResult:
             if self.direction
             else "direction: unclear from the pictures"
         )
-        different = quantity(self.different, "picture")
-        repeats = f" of {different}" if self.different < len(self.pairs) else ""
+        different = quantity(self.different, "different picture")
+        repeats = f", of {different}" if self.different < len(self.pairs) else ""
         return (
             f"{len(self.pairs)} of {quantity(total, 'pair')} read{repeats} "
             f"({self.folder.layout}: {by_split}), halves "
@@ -111,7 +111,7 @@ class CheckResult:
                 yield f"{level}: {where}{finding.what}; {finding.do}."
             if len(found) > FILES_PER_KIND:
                 more = quantity(len(found) - FILES_PER_KIND, "more file")
-                yield f"{level}: and {more} like this one."
+                yield f"{level}: and {more} like this one (-o PAGE.html shows them)."
 
 
 def single_pictures(folder: Path, unlike: int, pictures: int) -> str:

@@ -29,6 +29,8 @@ ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 PART = 512
 CLOSER = 0.8
 FEWEST_OUTSIDE = 1000
+# Pillow's modes that other loaders misread, in words.
+MODES = {"CMYK": "CMYK", "LA": "alpha", "RGBA": "alpha", "P": "palette"}
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,8 @@ def file_notes(file: Path, root: Path, bits: int = WIDEST) -> list[str]:
         if is_wide(opened):
             guess = "" if bits == WIDEST else f" read as {bits} bits (a guess)"
             notes.append(f"16 bits{guess}")
-        elif opened.mode in ("CMYK", "LA", "RGBA", "P"):
-            notes.append(opened.mode)
+        elif opened.mode in MODES:
+            notes.append(MODES[opened.mode])
         if opened.format == "MPO":
             notes.append("the first of several pictures")
         if opened.getexif().get(ORIENTATION, 1) != 1:

@@ -11,11 +11,12 @@ from scipy.ndimage import binary_erosion
 
 from harness.config.settings import Direction
 from harness.data.check.flow import estimated_displacement
+from harness.data.files.listing import Remark, no_remark
 from harness.data.files.pair_folders import PairFiles, PairFolder, evenly
 from harness.data.files.pair_reading import DIFFERENCE_SCALE, difference, read_halves
 from harness.data.files.picture_reading import Picture, read_mask
 from harness.data.pairs.sizing import to_tensor
-from harness.errors import inline
+from harness.errors import UserInputError, inline
 from objectives.masks import region_from_pair
 
 SIDE = 256
@@ -40,13 +41,27 @@ def spread(folder: PairFolder) -> tuple[PairFiles, ...]:
     return evenly([files for split in folder.splits.values() for files in split], MOST_ROWS)
 
 
-def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
+def preview(
+    pairs: Sequence[PairFiles], direction: Direction, remark: Remark = no_remark
+) -> Image.Image:
     """One row per pair, under its name: A | B | difference | displacement | mask outline.
 
+    Args:
+        remark: receives a sentence about each pair that cannot be read, and is left out.
+
     Raises:
-        UserInputError: a pair cannot be read.
+        UserInputError: none can be read.
     """
-    rows = [preview_row(files, direction) for files in pairs]
+    rows: list[Picture] = []
+    named: list[str] = []
+    for files in pairs:
+        try:
+            rows.append(preview_row(files, direction))
+            named.append(inline(Path(files.name)))
+        except UserInputError as error:
+            remark(f"Left out: {error}")
+    if not rows:
+        raise UserInputError("No pair can be read: there is nothing to show.")
     sheet = Image.new(
         "RGB", (SIDE * len(COLUMNS), CAPTION + sum(CAPTION + len(row) for row in rows)), "white"
     )
@@ -56,8 +71,8 @@ def preview(pairs: Sequence[PairFiles], direction: Direction) -> Image.Image:
         caption = f"{title}: {roles[title]}" if title in roles else title
         draw.text((number * SIDE + 6, 4), caption, "black", font_size=FONT_SIZE)
     top = CAPTION
-    for files, row in zip(pairs, rows, strict=True):
-        draw.text((6, top + 4), inline(Path(files.name)), "black", font_size=FONT_SIZE)
+    for name, row in zip(named, rows, strict=True):
+        draw.text((6, top + 4), name, "black", font_size=FONT_SIZE)
         sheet.paste(Image.fromarray(row), (0, top + CAPTION))
         top += CAPTION + len(row)
     return sheet

@@ -1,5 +1,6 @@
 """Find the pairs in a user's folder, in any of the supported layouts. Opens no picture."""
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from harness.data.files.listing import (
     unreadable,
 )
 from harness.data.files.pair_lists import rows_of
-from harness.errors import UserInputError, inline, quantity
+from harness.errors import UserInputError, inline
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -27,15 +28,16 @@ SPLIT_NAMES: Mapping[Split, tuple[str, ...]] = {
     "val": ("val", "validation", "valid"),
     "test": ("test",),
 }
-# Names of the folders for A and B; where they say what is in them, A is the retouched side.
-SIDES = (
-    ("A", "B"),
+# Names of the folders for A and B that say what is in them: A is the retouched side.
+TELLING = (
     ("retouched", "original"),
     ("retouched", "originals"),
     ("after", "before"),
     ("input", "target"),
 )
-MANIFESTS = ("pairs.csv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
+SIDES = (("A", "B"), *TELLING, *((a.title(), b.title()) for a, b in TELLING))
+MANIFESTS = ("pairs.csv", "pairs.tsv", "pairs.jsonl", "manifest.csv", "manifest.jsonl")
+LISTS = (".csv", ".tsv", ".txt", ".jsonl")
 # Entries next to the pairs that are not passed over: masks, fields, the log of `data make`.
 OURS = frozenset({"masks", "fields", "made.jsonl"})
 
@@ -92,11 +94,11 @@ def find_pairs(folder: Path) -> PairFolder:
 
     Layouts: `{train,val,test}/**/*` or `*` with both halves side by side; `A/ B/`,
     `A/train B/train`, `train/A train/B` or `trainA trainB`, where A and B may have other names
-    (`SIDES`); or a manifest, CSV or JSONL with the columns `a`, `b` and optionally `mask` and
+    (`SIDES`); or a manifest, a table or JSONL with the columns `a`, `b` and optionally `mask` and
     `split`. Masks may be in `masks/`, under the same names.
 
     Raises:
-        UserInputError: the folder does not exist or has no pictures, or A and B do not match.
+        UserInputError: the folder does not exist or has no pictures, or none of A matches one of B.
     """
     try:
         return detect_layout(folder)
@@ -107,11 +109,11 @@ def find_pairs(folder: Path) -> PairFolder:
 def detect_layout(folder: Path) -> PairFolder:
     """`find_pairs` without the handling of missing permissions."""
     if folder.is_file():
-        if folder.suffix.lower() in (".csv", ".jsonl"):
+        if folder.suffix.lower() in LISTS:
             return from_manifest(folder)
         raise UserInputError(
             f"{inline(folder)} is a file: give a folder with train/ and val/, or a list of pairs "
-            "(.csv or .jsonl)."
+            f"({', '.join(LISTS)})."
         )
     if not folder.is_dir():
         raise UserInputError(
@@ -230,8 +232,11 @@ def matched(
 ) -> tuple[tuple[PairFiles, ...], tuple[str, ...]]:
     """Pairs of files with the same name except the suffix, and the entries passed over.
 
+    A picture without a counterpart is a pair, too: the missing file, which gets its ending, is
+    reported as any that cannot be read.
+
     Raises:
-        UserInputError: a file has no counterpart.
+        UserInputError: there are no pictures, or none has a counterpart.
     """
     listings = [list_pictures(folder / side, folder) for side in (left, right)]
     a, b = (
@@ -241,19 +246,23 @@ def matched(
     passed_over = tuple(over for listing in listings for over in listing.passed_over)
     account = account_of(passed_over)
     remark = f" ({account}.)" if account else ""
-    for have, other, stems in ((left, right, a.keys() - b.keys()), (right, left, b.keys() - a)):
-        if stems:
-            raise UserInputError(
-                f"{inline(folder / have)} has {quantity(len(stems), 'picture')} without a "
-                f"counterpart of the same name in {other}/, first {readable(min(stems))!r}: add or "
-                f"remove it.{remark}"
-            )
-    if not a:
-        raise UserInputError(f"{inline(folder / left)} holds no pictures.{remark}")
+    for side, files in ((left, a), (right, b)):
+        if not files:
+            raise UserInputError(f"{inline(folder / side)} holds no pictures.{remark}")
+    if a.keys().isdisjoint(b):
+        raise UserInputError(
+            f"No picture in {inline(folder / left)} has a counterpart in {right}/: pictures are "
+            f"paired by name, but the first are {readable(min(a))!r} and {readable(min(b))!r}."
+            f"{remark}"
+        )
     masks = by_stem(folder / "masks" / name) or by_stem(folder / "masks")
-    pairs = (
-        PairFiles(name_of(a[stem], folder), a[stem], b[stem], masks.get(stem)) for stem in sorted(a)
-    )
+    pairs = []
+    for stem in sorted(a.keys() | b):
+        file, side = (a[stem], left) if stem in a else (b[stem], right)
+        inside = file.relative_to(folder / side)
+        file_a = a.get(stem, folder / left / inside)
+        file_b = b.get(stem, folder / right / inside)
+        pairs.append(PairFiles(name_of(file_a, folder), file_a, file_b, masks.get(stem)))
     return tuple(pairs), passed_over
 
 
@@ -283,7 +292,7 @@ def from_manifest(file: Path) -> PairFolder:
                 f"{inline(file)}, row {number}: split {alias!r}; use train, val or test."
             )
         paths = {
-            kind: with_slashes(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
+            kind: name_in(file.parent, row[kind]) for kind in ("a", "b", "mask") if kind in row
         }
         name = readable(paths["a"])
         if name in seen:
@@ -301,6 +310,9 @@ def from_manifest(file: Path) -> PairFolder:
     )
 
 
-def with_slashes(folder: Path, name: str) -> str:
-    """A file name of a list, with `/` for `\\` unless a file of the original name exists."""
-    return name if (folder / name).exists() else name.replace("\\", "/")
+def name_in(folder: Path, name: str) -> str:
+    """A file name of a list as the folder has it: as it is, with `/` for `\\`, or read as CP949,
+    in which Korean Excel saves a CSV; with `/` if none of these exists."""
+    slashed = name.replace("\\", "/")
+    korean = os.fsencode(slashed).decode("cp949", "replace")
+    return next((one for one in (name, slashed, korean) if (folder / one).exists()), slashed)

@@ -1,4 +1,4 @@
-"""Parse lists of pairs, CSV or JSON Lines, as common programs write them."""
+"""Parse lists of pairs, tables or JSON Lines, as common programs write them."""
 
 import codecs
 import csv
@@ -27,7 +27,7 @@ def rows_of(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """
     try:
         text = decoded(file.read_bytes())
-        rows = csv_rows(text) if file.suffix.lower() == ".csv" else json_rows(text)
+        rows = json_rows(text) if file.suffix.lower() == ".jsonl" else csv_rows(text)
         for number, row in enumerate(rows, 1):
             if cells := filled_cells(row):
                 if NEEDED not in cells:

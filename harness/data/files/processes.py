@@ -3,13 +3,15 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from harness.console.signals import kept_from_children
+from harness.data.files.listing import Remark
 from harness.errors import HarnessError
 
 Item = TypeVar("Item")
@@ -31,27 +33,45 @@ def processes_for(items: int) -> int:
     return max(1, min(available_cores(), items // WORTH_A_PROCESS))
 
 
+class Map(Protocol):
+    """`map` of one iterable."""
+
+    def __call__(
+        self, work: Callable[[Item], Result], items: Iterable[Item], /
+    ) -> Iterator[Result]: ...
+
+
 def parallel_map(
     work: Callable[[Item], Result], items: Iterable[Item], processes: int
 ) -> Generator[Result]:
-    """Yield `work(item)` for every item, in order.
+    """Yield `work(item)` for every item, in order, in processes as those of `pooled`."""
+    with pooled(processes) as spread:
+        yield from spread(work, items)
 
-    The processes are spawned, so `work` must be a module-level function.
+
+@contextmanager
+def pooled(processes: int) -> Iterator[Map]:
+    """A `map` by so many processes, which end with the block; by this one alone if one is enough.
+
+    The processes are spawned, so the work must be a module-level function.
 
     Raises:
         HarnessError: a process ended unexpectedly.
     """
     if processes <= 1:
-        yield from map(work, items)
+        yield map
         return
     context = multiprocessing.get_context("spawn")
     with kept_from_children():  # multiprocessing starts a process of its own
         pool = ProcessPoolExecutor(processes, context, end_with_parent)
+
+    def spread(work: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+        with kept_from_children():  # all others start here
+            return pool.map(work, items)
+
     with pool:
         try:
-            with kept_from_children():  # all others start here
-                results = pool.map(work, items)
-            yield from results
+            yield spread
         except BrokenProcessPool as error:
             raise HarnessError(
                 "A process that read pictures was ended from outside, most likely because memory "
@@ -59,6 +79,14 @@ def parallel_map(
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def counted(items: Iterable[Item], total: int, done: str, remark: Remark) -> Iterator[Item]:
+    """The items, with a remark on how many of `total` are `done`, at most ten times in all."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number < total and number % max(10, total // 10) == 0:
+            remark(f"{number} of {total} {done}.")
 
 
 def end_with_parent() -> None:

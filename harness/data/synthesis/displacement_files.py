@@ -11,6 +11,9 @@ from harness.data.files.picture_reading import Picture, refuse_special
 from harness.data.synthesis.liquify import Field, resample
 from harness.errors import UserInputError, inline
 
+FIELD = ".flo"
+"""Ending of the file with a picture's displacement that `harness restore` writes beside it."""
+
 
 def save_fields(file: Path, field: Field, inverse: Field) -> None:
     """Both fields `[2, h, w]` (x first, pixels) as float16: good to 1/64 px up to 32 px."""

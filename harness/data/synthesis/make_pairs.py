@@ -4,7 +4,6 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +17,7 @@ from harness.data.files.listing import Remark, account_of, list_pictures, name_o
 from harness.data.files.new_folder import new_folder
 from harness.data.files.pair_folders import Split
 from harness.data.files.picture_reading import MAX_ENLARGEMENT, Picture, read_picture
-from harness.data.files.processes import parallel_map
+from harness.data.files.processes import Map, counted, pooled
 from harness.data.synthesis.displacement_files import save_fields
 from harness.data.synthesis.face_detection import find_face
 from harness.data.synthesis.handles import Handles
@@ -95,28 +94,26 @@ def make_pairs(
         UserInputError: no usable originals, or the output folder is not new. Nothing stays behind.
     """
     files, passed_over = find_originals(originals)
-    with new_folder(plan.out, "--out") as aside:
+    # The processes end before the folder is removed, so that none writes to it any more.
+    with new_folder(plan.out, "--out") as aside, pooled(processes) as spread:
         plan = replace(plan, bits=bits_of(list(files.values())))
         for sentence in (account_of(passed_over), depth_remark(plan.bits)):
             if sentence:
                 remark(sentence)
         names = list(files)
-        groups = same_portraits({name: files[name] for name in names[:pairs]}, plan.bits, processes)
-        splits = split_of([*groups, *([name] for name in names[pairs:])])
+        groups = same_portraits({name: files[name] for name in names[:pairs]}, plan.bits, spread)
+        groups += [[name] for name in names[pairs:]]
+        splits = split_of(groups)
+        pictures = {name: group[0] for group in groups for name in group}
         sources = [names[number % len(names)] for number in range(pairs)]
         entries = (
-            (files[name], name, splits[name], n, plan, aside) for n, name in enumerate(sources)
+            (files[name], name, pictures[name], splits[name], n, plan, aside)
+            for n, name in enumerate(sources)
         )
         (aside / "fields").mkdir()
-        # Closed before the folder is removed, so that no process writes to it any more.
-        with (
-            (aside / RECORD).open("w", encoding="utf-8") as record,
-            closing(parallel_map(make_one, entries, processes)) as lines,
-        ):
-            for done, line in enumerate(lines, 1):
+        with (aside / RECORD).open("w", encoding="utf-8") as record:
+            for line in counted(spread(make_one, entries), pairs, "pairs are made", remark):
                 record.write(line + "\n")
-                if done < pairs and done % max(10, pairs // 10) == 0:
-                    remark(f"{done} of {pairs} pairs are made.")
     return plan.out
 
 
@@ -155,12 +152,11 @@ def find_originals(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     return originals, passed_over
 
 
-def same_portraits(files: Mapping[str, Path], bits: int, processes: int) -> list[list[str]]:
+def same_portraits(files: Mapping[str, Path], bits: int, spread: Map) -> list[list[str]]:
     """The names of originals in groups that show the same picture, whole or cropped."""
     names = list(files)
     entries = ((file, bits) for file in files.values())
-    with closing(parallel_map(signature_of, entries, processes)) as signatures:
-        groups = same_picture_groups(list(signatures))
+    groups = same_picture_groups(list(spread(signature_of, entries)))
     return [[names[index] for index in group] for group in groups]
 
 
@@ -181,10 +177,11 @@ def split_of(groups: Sequence[Sequence[str]]) -> dict[str, Split]:
     }
 
 
-def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
-    """Make one pair, write its files, and return its record. `entry`: the original's file, name and
-    split, the pair's number, the plan, and the folder to write to."""
-    source, original, split, number, plan, root = entry
+def make_one(entry: tuple[Path, str, str, Split, int, MakePlan, Path]) -> str:
+    """Make one pair, write its files, and return its record. `entry`: the original's file and name,
+    the name of the first that shows its picture, its split, the pair's number, the plan, and the
+    folder to write to."""
+    source, original, picture, split, number, plan, root = entry
     made = made_pair(read_picture(source, plan.bits), source, number, plan)
     name = f"{number:05d}"
     for folder in (root / split, root / "masks" / split):
@@ -198,6 +195,7 @@ def make_one(entry: tuple[Path, str, Split, int, MakePlan, Path]) -> str:
         {
             "pair": f"{split}/{name}.png",
             "original": original,
+            "picture": picture,
             "seed": [plan.seed, number],
             "face_found": made.face_found,
             **asdict(made.traces),

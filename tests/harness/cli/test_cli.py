@@ -1,6 +1,7 @@
 """The command line: quick, and every refusal one sentence with exit code 2 and nothing written."""
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -126,7 +127,6 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
         (["search", "here"], "here belongs to no option: did you mean an option's value"),
         (["search", "50"], "50 belongs to no option: did you mean --budget 50?"),
         (["export", "--format", "comand"], "used: write yaml, command, script or plugin. See"),
-        (["export", "--trial", "best"], "--trial best cannot be used: write a whole number. See"),
         (["export", "--format"], "--format has no value: write one after it, for example --format"),
         (["report", "--lang", "de"], "--lang de cannot be used: write en or ko. See"),
         (["ui", "--port", "70000"], "--port 70000 cannot be used: write a number of at most"),
@@ -236,6 +236,8 @@ def test_each_failure_has_its_exit_code_and_one_sentence(
 
     monkeypatch.setattr("harness.search.search.search", fail)
     assert in_process("search", "--quiet") == (code, "", f"harness: {raised}\n")
+    printed = json.loads(in_process("search", "--json")[1])
+    assert printed == {"event": "Failed", "reason": str(raised), "code": code}
 
 
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:

@@ -177,9 +177,9 @@ def test_a_size_that_the_user_kept_is_that_of_the_full_training_too(
 def test_the_short_training_is_for_asking(run: Run, run_dir: Path) -> None:
     words = ("export", "--run-dir", run_dir, "--trial", 1)
     short = run(*words, "--format", "command", "--repeat-trial")
-    assert "--n_epochs 9 " in short.stdout
+    assert "--n_epochs 8 " in short.stdout
     assert "-t001-short" in short.stdout
-    assert "the short training of trial 1: about 432 steps at 128 px" in short.stderr
+    assert "the short training of trial 1: about 384 steps at 128 px" in short.stderr
     for form in ("yaml", "script", "plugin"):
         told = refused(run(*words, "--format", form, "--repeat-trial"))
         assert told.startswith(f"--repeat-trial is for --format command, not {form}")
@@ -237,6 +237,7 @@ def test_report_goes_into_the_studys_folder(run: Run, run_dir: Path) -> None:
     result = run("report", "--run-dir", run_dir, "--lang", "ko")
     file = Path(result.stdout.strip())
     assert file.parent.parent == run_dir
+    assert f"no pictures: there is no folder {file.with_name('panels')}." in result.stderr
     assert '<html lang="ko">' in file.read_text(encoding="utf-8")
 
 
@@ -267,6 +268,8 @@ def test_what_is_refused(run: Run, run_dir: Path, tmp_path: Path) -> None:
     table = ("report", "--run-dir", run_dir, "--lang", "ko", "--format", "md")
     assert "--lang is for --format html, not md: leave it out." in refused(run(*table))
     assert "no trial 99" in refused(run("export", "--run-dir", run_dir, "--trial", 99))
+    told = refused(run("export", "--run-dir", run_dir, "--trial", "best"))
+    assert told == "--trial best cannot be used: write the number of a trial, or recommended."
     assert "cannot be written" in refused(run("export", "--run-dir", run_dir, "-o", tmp_path))
     blocked = tmp_path / "file"
     blocked.touch()

@@ -10,7 +10,7 @@ import typer
 from pydantic import Field
 
 from harness.cli.app import app
-from harness.cli.options import Command, Deferred, command_of
+from harness.cli.options import Command, Deferred, command_of, described_with_limits
 from harness.config.models import Options
 from harness.config.options import Option, command_words
 from harness.config.settings import SearchConfig
@@ -89,13 +89,29 @@ def test_every_setting_is_an_option_with_help_default_and_group(
     given = {option.name: option for option in COMMANDS[command,].params}
     for name, field in model.model_fields.items():
         option = given[name]
-        assert option.help == field.description
-        assert option.help
+        assert field.description
+        if ranged(option):
+            assert re.fullmatch(rf"{re.escape(field.description)}  \[\d+<=x<=\d+\]", option.help), (
+                name
+            )
+        else:
+            assert option.help == field.description
         assert option.rich_help_panel or option.param_type_name == "argument"
         if isinstance(field.default, str | int | Path) and not isinstance(field.default, bool):
             assert option.default == str(field.default)
         elif field.default_factory:
             assert option.default is None  # it depends on other options
+
+
+def ranged(option: Any) -> bool:
+    """Whether it takes whole numbers, whose least and largest the help then names."""
+    return "N" in (option.metavar or "").split("|")
+
+
+def test_the_help_names_the_range_of_numbers() -> None:
+    assert described_with_limits(Wish.model_fields["size"]) == "How large.  [1<=x<=9]"
+    repeats = {option.name: option for option in COMMANDS["compare",].params}["repeats"]
+    assert repeats.help == "Fresh seeds that a finalist is trained on.  [2<=x<=100]"
 
 
 def options_in(text: str) -> set[str]:

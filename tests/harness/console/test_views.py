@@ -121,6 +121,12 @@ def test_json_output_has_one_object_per_line() -> None:
     assert events[-2]["value"] == 0.25
 
 
+def test_json_lines_reach_a_pipe_at_once(tmp_path: Path) -> None:
+    with (tmp_path / "lines").open("w") as pipe:  # as a pipe, it holds lines back unless flushed
+        JsonView(pipe).show(Note("here"))
+        assert json.loads((tmp_path / "lines").read_text()) == {"event": "Note", "text": "here"}
+
+
 def test_the_view_depends_on_whether_stdout_is_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

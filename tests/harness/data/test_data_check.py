@@ -60,7 +60,7 @@ def test_sound_pairs_have_no_finding_except_their_number(folder: Path) -> None:
 def test_summary_counts_pictures_and_shows_the_distribution_of_warps(folder: Path) -> None:
     shutil.copy(folder / "train" / "train0.png", folder / "train" / "again.png")
     counts, warps, _ = checked(folder).summary().splitlines()
-    assert "10 of 10 pairs read of 9 pictures (aligned: train 7, val 3)" in counts
+    assert "10 of 10 pairs read, of 9 different pictures (aligned: train 7, val 3)" in counts
     assert sum(int(part.split()[-1]) for part in warps.split(": ")[1].split(", ")) == 10
     bands = distribution([0.001, 0.015, 0.012, 0.3])
     assert bands == "under 0.4% in 1, 1.0%-2.0% in 2, over 12.0% in 1"
@@ -211,6 +211,17 @@ def test_files_that_other_loaders_misread_are_noted(folder: Path, tmp_path: Path
     notes = {f.name: f.what for f in checked(folder).findings if f.kind == "converted"}
     assert "EXIF" in notes["train/train0.png"]
     assert "link" in notes["train/train1.png"]
+
+
+def test_a_picture_without_counterpart_is_a_finding(tmp_path: Path, halves) -> None:
+    for side, half in zip("AB", halves[0], strict=True):
+        (tmp_path / side).mkdir()
+        Image.fromarray(half).convert("P").save(tmp_path / side / "1.png")
+    shutil.copy(tmp_path / "A" / "1.png", tmp_path / "A" / "2.png")
+    found = {finding.kind: finding for finding in checked(tmp_path).findings}
+    assert found["unreadable"].name == "A/2.png"
+    assert "B/2.png does not exist" in found["unreadable"].what
+    assert found["converted"].what.startswith("palette: ")
 
 
 def test_a_folder_without_readable_pairs_is_reported(tmp_path: Path) -> None:

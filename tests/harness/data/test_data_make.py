@@ -292,8 +292,12 @@ def test_what_a_killed_process_left_is_no_hindrance(originals: Path, tmp_path: P
 
 
 def test_preview_rows_show_the_warp(made: Path) -> None:
-    found = find_pairs(made)
-    sheet = np.asarray(preview(spread(found), "AtoB"))
+    *pairs, last = spread(find_pairs(made))
+    gone, said = replace(last, a=made / "gone.png"), list[str]()
+    sheet = np.asarray(preview([gone, *pairs, last], "AtoB", said.append))
+    assert said == [f"Left out: {made / 'gone.png'} does not exist (or is a broken link)."]
+    with pytest.raises(UserInputError, match="No pair can be read"):
+        preview([gone], "AtoB")
     assert sheet.shape == (24 + 6 * (24 + 256), 5 * 256, 3)
     red = (sheet == (255, 0, 0)).all(axis=2)
     green = (sheet == (0, 230, 0)).all(axis=2)

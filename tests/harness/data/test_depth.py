@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 from planting import WritePairs
 from test_reading import png
+from typer.testing import CliRunner
 
+from harness.cli.app import app
 from harness.config.profiles import QUICK
 from harness.data.check.check import check, measure_all
 from harness.data.check.facts import file_notes
-from harness.data.check.mend import mend
 from harness.data.files.bit_depth import scaled
 from harness.data.files.folder_bit_depth import bits_of, depth_remark, with_bits
 from harness.data.files.pair_folders import find_pairs
@@ -122,7 +123,8 @@ def test_check_fix_and_search_read_pictures_at_their_brightness(
     noted = [finding.what for finding in result.findings if finding.kind == "converted"]
     assert len(noted) == 6
     assert all("16 bits read as 12 bits (a guess)" in what for what in noted)
-    mend(result, tmp_path / "fixed")
+    words = ["data", "check", str(folder), "--fix", str(tmp_path / "fixed")]
+    assert CliRunner().invoke(app, words).exit_code == 0
     for number, file in enumerate(sorted((eight / "val").iterdir())):
         (mended,) = (tmp_path / "fixed" / "val").glob(f"{number:05d}-*")
         assert np.abs(read_picture(mended).astype(int) - read_picture(file)).max() <= 1

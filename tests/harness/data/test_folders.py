@@ -64,6 +64,7 @@ def test_two_folders_without_splits(tmp_path: Path) -> None:
         ("retouched", "originals"),
         ("after", "before"),
         ("input", "target"),
+        ("After", "Before"),
     ],
 )
 def test_folders_named_for_what_is_in_them(tmp_path: Path, retouched: str, original: str) -> None:
@@ -98,6 +99,13 @@ def test_one_hangul_name_written_in_two_ways_is_one_name(tmp_path: Path) -> None
     assert composed != apart
     found = find_pairs(touch(tmp_path, f"A/{composed}.png", f"B/{apart}.png"))
     assert [pair.b and pair.b.name for pair in found.splits["train"]] == [f"{apart}.png"]
+
+
+def test_a_picture_without_counterpart_is_a_pair_that_cannot_be_read(tmp_path: Path) -> None:
+    files = ("A/p/1.png", "B/p/1.jpg", "A/2.png", "B/p/3.jpg")
+    pairs = find_pairs(touch(tmp_path, *files)).splits["train"]
+    found = [[str(file.relative_to(tmp_path)) for file in pair.files] for pair in pairs]
+    assert found == [["A/2.png", "B/2.png"], ["A/p/1.png", "B/p/1.jpg"], ["A/p/3.jpg", "B/p/3.jpg"]]
 
 
 def test_masks_are_matched_by_name(tmp_path: Path) -> None:
@@ -146,7 +154,7 @@ def test_a_manifest_may_contain_any_name(tmp_path: Path, kind: str) -> None:
 BAD = {
     "no data folder": (),
     "holds no pairs": ("elsewhere/1.png",),
-    "without a counterpart": ("trainA/1.png", "trainA/2.png", "trainB/1.png"),
+    "paired by name, but the first are '1_A' and '1_B'": ("trainA/1_A.png", "trainB/1_B.png"),
     "differ only in their ending": ("trainA/1.png", "trainA/1.jpg", "trainB/1.png"),
     "holds no pictures": ("trainA/1.txt", "trainB/1.txt"),
 }

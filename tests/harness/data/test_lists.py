@@ -64,6 +64,18 @@ def test_a_backslash_that_belongs_to_a_name_stays(tmp_path: Path) -> None:
     assert listed(tmp_path, b"a\nx\\1.png\n")[0][0] == "x\\1.png"
 
 
+@pytest.mark.parametrize("ending", ["tsv", "txt"])
+def test_tables_of_other_endings_are_read(tmp_path: Path, ending: str) -> None:
+    assert listed(tmp_path, PLAIN.replace(",", "\t").encode(), f"my.{ending}") == WANTED
+
+
+def test_a_list_that_korean_excel_saved_finds_its_files(tmp_path: Path) -> None:
+    (tmp_path / "보정 전").mkdir()
+    (tmp_path / "보정 전" / "초상.png").touch()
+    found = listed(tmp_path, "a,b\n보정 전\\초상.png,없음.png\n".encode("cp949"))
+    assert found[0][0] == "보정 전/초상.png"
+
+
 def test_names_that_are_not_utf8_find_their_files(tmp_path: Path) -> None:
     name = "초상.png".encode("cp949")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(b"here")

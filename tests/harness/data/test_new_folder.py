@@ -70,7 +70,7 @@ def test_a_folder_that_cannot_be_replaced_is_refused_before_anything_is_made(
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to("real")
     monkeypatch.setattr("harness.data.check.mend.read_halves", None)
-    monkeypatch.setattr("harness.data.synthesis.make_pairs.parallel_map", None)
+    monkeypatch.setattr("harness.data.synthesis.make_pairs.same_portraits", None)
     with pytest.raises(UserInputError, match=r"out cannot be written \(Not a directory\)"):
         write(tmp_path / "out")
     assert not list(tmp_path.glob(".out*"))

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from harness.console.signals import STOPPED_BY_USER
+from harness.data.files.processes import counted
 
 COMMAND = """
 import sys
@@ -48,6 +49,13 @@ def two_of(command: "subprocess.Popen[str]") -> list[psutil.Process]:
         found = [each for each in below if "spawn_main" in " ".join(each.cmdline())]
         if len(found) == 2:
             return found
+
+
+def test_of_many_items_every_tenth_is_remarked_on() -> None:
+    for total, expected in ((10, []), (25, [10, 20]), (200, [*range(20, 200, 20)])):
+        said: list[str] = []
+        assert list(counted(range(total), total, "are read", said.append)) == [*range(total)]
+        assert said == [f"{number} of {total} are read." for number in expected]
 
 
 def check_ended(processes: list[psutil.Process]) -> None:

@@ -92,11 +92,25 @@ def test_subfolders_keep_their_pictures_apart_and_other_files_are_named(tmp_path
     (folder / "p0" / "c.heic").touch()
     for _ in range(2):  # what was restored into the folder before is no input
         remarks: list[str] = []
-        written = list(restore_pictures(checkpoint, [folder], out, "cpu", remarks.append))
+        twice = [folder, folder / "b.png"]
+        written = list(restore_pictures(checkpoint, twice, out, "cpu", remarks.append))
+        assert len(written) == 3
         names = {file.relative_to(out).as_posix() for file in written}
         assert names == {"p0/a.png", "p1/a.png", "b.png"}
         assert len(remarks) == 1
         assert "passed over: 1 .heic (p0/c.heic)" in remarks[0]
+
+
+def test_pairs_side_by_side_are_remarked_on(tmp_path: Path) -> None:
+    checkpoint = write_checkpoint(tmp_path / "net.pth")
+    half = np.asarray(Image.open(write_picture(tmp_path / "in" / "a.png", 40, 40)))
+    Image.fromarray(np.hstack([half, half // 2])).save(tmp_path / "in" / "b.png")
+    Image.new("RGB", (40, 40)).save(tmp_path / "in" / "flat.png")
+    said: list[str] = []
+    folder, out = tmp_path / "in", tmp_path / "out"
+    assert len(list(restore_pictures(checkpoint, [folder], out, "cpu", said.append))) == 3
+    [remark] = said
+    assert remark.startswith(f"In 1 of 3 pictures (first {folder / 'b.png'}) both halves")
 
 
 def test_names_that_are_not_utf8_are_kept(tmp_path: Path) -> None:
@@ -340,3 +354,6 @@ class TestRefusals:
         with pytest.raises(UserInputError, match="overwritten"):
             list(restore_pictures(checkpoint, [file], tmp_path, "cpu"))
         assert file.read_bytes() == before
+        with pytest.raises(UserInputError, match=r"new\.png looks like a picture, but --out is"):
+            list(restore_pictures(checkpoint, [file], tmp_path / "new.png", "cpu"))
+        assert not (tmp_path / "new.png").exists()

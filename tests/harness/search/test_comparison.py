@@ -22,9 +22,12 @@ from tests.reports.page.parsed_page import Page
 PARAMS = {"lambda_perceptual": 0, "n_layers_D": 3, "gan_mode": "lsgan", "lr": 2e-4}
 
 
-def write(file: Path, lambda_L1: float, **train: Any) -> Path:
+def write(
+    file: Path, lambda_L1: float, provenance: dict[str, str] | None = None, **train: Any
+) -> Path:
     held = {
         "schema": 1,
+        "provenance": provenance or {},
         "params": {"lambda_L1": lambda_L1, **PARAMS},
         "train": TRAIN.model_dump(mode="json") | train,
     }
@@ -53,6 +56,7 @@ def plan_of(folder: Path, one: Path, other: Path) -> SearchPlan:
 def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     one, other = write(tmp_path / "a.yaml", 60), write(tmp_path / "b.yaml", 300)
     plan = plan_of(tmp_path, one, other)
+    assert plan.setup.objective == "boundary_sharpness"
     outcome = run(plan, Instant)
     assert outcome.final_runs == 6
     assert outcome.finalists is not None
@@ -74,19 +78,33 @@ def test_only_the_two_are_trained_each_on_every_seed(tmp_path: Path) -> None:
     assert len((plan.paths.folder / "finals.txt").read_text().splitlines()) == 6
 
 
+def test_the_objective_is_that_of_the_files(tmp_path: Path) -> None:
+    of_vgg = {"objective": "boundary_sharpness_vgg"}
+    one, other = write(tmp_path / "a.yaml", 60, of_vgg), write(tmp_path / "b.yaml", 300)
+    assert plan_of(tmp_path, one, other).setup.objective == "boundary_sharpness_vgg"
+
+
 @pytest.mark.parametrize(
     ("change", "n_test", "said"),
     [
         ({"lambda_L1": 60}, 2, "hold the same settings"),
         ({"lambda_L1": 90, "steps": 60}, 2, r"train\.steps: 30, 60"),
         ({"lambda_L1": 90}, 0, "No pairs are held out"),
+        ({"lambda_L1": 90, "provenance": {"trainer": "external"}}, 2, "b.yaml was .* own program"),
+        ({"lambda_L1": 90, "provenance": {"objective": "mine:goal"}}, 2, "b.yaml .* mine:goal"),
+        (
+            {"lambda_L1": 90, "provenance": {"objective": "boundary_sharpness_vgg"}},
+            2,
+            r"different objectives \(boundary_sharpness, boundary_sharpness_vgg\)",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
     tmp_path: Path, prepared: list[int], change: dict[str, Any], n_test: int, said: str
 ) -> None:
     prepared[0] = n_test
-    one, other = write(tmp_path / "a.yaml", 60), write(tmp_path / "b.yaml", **change)
+    ours = {"objective": "boundary_sharpness", "trainer": "builtin"}
+    one, other = write(tmp_path / "a.yaml", 60, ours), write(tmp_path / "b.yaml", **change)
     with pytest.raises(UserInputError, match=said):
         plan_of(tmp_path, one, other)
     assert not (tmp_path / "runs").exists()

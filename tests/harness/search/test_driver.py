@@ -162,4 +162,4 @@ def test_a_trial_is_not_hung_because_the_driver_was_busy(
     plan = make_plan(tmp_path, jobs=2, budget=6, trial_timeout=600)
     stop = StopSwitch(None)
     outcome = harness.search.search.run_search(plan, Busy(stop), stop, driving.Slow)
-    assert "fail" not in outcome.counts
+    assert "failed" not in outcome.counts

@@ -28,6 +28,7 @@ from harness.study.constraints import broken, excess
 from harness.study.study import FINALISTS, read_study
 from harness.tracking.client import quiet_client
 from harness.trials.messages import Report, Rung, TrialResult, TrialTask
+from reports.export.best_yaml import best_config
 from reports.record.queries import breaking, trials_by_score
 from search_spaces.recipes import load_recipes
 
@@ -277,6 +278,11 @@ def test_the_recommendation_is_compared_with_where_the_space_has_no_place_for_it
     assert outcome.finalists.rows[-1].params["lambda_L1"] == 100
     assert best_yaml(tmp_path)["params"]["lambda_L1"] == 42
     json.dumps(outcome.finalists.as_data())
+    held = best_config(read_study(tmp_path), "recommended", folder=plan.paths.folder)
+    assert (held["trial"], held["params"]["lambda_L1"]) == (None, 100)
+    assert held["score"]["mean"] == outcome.finalists.rows[-1].mean
+    assert held["searched"] is None
+    assert (plan.paths.folder / held["checkpoint"]).exists()
 
 
 @pytest.mark.parametrize(

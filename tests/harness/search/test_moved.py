@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 import harness
 from harness.cli.app import app
+from harness.config.best_config import read_best_config
+from harness.config.train_config import TrainConfig
+from harness.full_training.plan import data_folder
 from harness.paths import RunPaths
 from harness.search.plan import SearchPlan
 from harness.study.study import read_study
@@ -84,6 +87,9 @@ def test_a_search_goes_on_where_its_folder_is_now(
         assert str(new / "fake" / "external" / "inputs" / "search") in words
     study = read_study(new)
     assert harness.best_configuration(study, run_dir=new)["command"] == command
+    file = RunPaths(new).study("fake").best_yaml
+    train_in_full = TrainConfig(config=file, out=tmp_path / "full")
+    assert data_folder(train_in_full, read_best_config(file)) == new / "made-pairs" / MADE
 
     outcome = run(planned(new, 3, program))
     assert outcome.counts["complete"] == 3

@@ -9,7 +9,7 @@ from harness.config.options import parse_pins
 from harness.config.profiles import QUICK
 from harness.config.settings import SearchConfig
 from harness.errors import UserInputError
-from harness.search.resolve import choose_earlier, choose_finalists
+from harness.search.resolve import choose_earlier, choose_finalists, choose_generators, read_space
 from search_spaces.space import load_space
 from tests.harness.portraits import write_best
 
@@ -56,6 +56,18 @@ def test_an_earlier_result_is_refused_where_its_trial_would_be_another(
         return
     with pytest.raises(UserInputError, match=f"best.yaml is outside space {space}: {named}: sear"):
         choose_earlier((file,), load_space(space), QUICK)
+
+
+def test_a_kind_of_generator_that_was_set_is_named_where_it_excludes_an_earlier_result(
+    tmp_path: Path,
+) -> None:
+    file = write_best(tmp_path / "best.yaml", train={"netG": "warp_unet_128"})
+    config = SearchConfig(pinned={"generator": "repaint"})
+    space, train, _ = choose_generators(config, read_space(config), QUICK, None)
+    with pytest.raises(
+        UserInputError, match=r"is excluded by --set generator=repaint \(it has warp"
+    ):
+        choose_earlier((file,), space, train)
 
 
 @pytest.mark.parametrize("entries", [["lr=1", "lr=2"], ["lr=1", "lr=1"], ["lr=1", " lr =2"]])

@@ -108,7 +108,7 @@ def test_the_counts_of_the_head_add_up_to_the_trials_done() -> None:
     queued = replace(outcome, counts=Counter({"complete": 2, "pruned": 1, "waiting": 6}))
     assert headline(queued) == "3 of 3 trials are done: 2 completed, 1 stopped early."
     others = replace(
-        outcome, counts=Counter({"complete": 1, "running": 2, "fail": 1}), final_runs=1
+        outcome, counts=Counter({"complete": 1, "running": 2, "failed": 1}), final_runs=1
     )
     assert headline(others) == (
         "2 of 3 trials are done: 1 completed, 1 run of finalists; 2 running, 1 failed."

@@ -178,7 +178,7 @@ def test_what_was_asked_for_and_failed_is_queued_again(tmp_path: Path) -> None:
     with pytest.raises(SearchFailedError):
         run(make_plan(tmp_path / "b", budget=10, **options), Failing)
     plan = make_plan(tmp_path / "b", budget=10, **options)
-    assert run(plan).counts == {"fail": 9, "complete": 10}
+    assert run(plan).counts == {"failed": 9, "complete": 10}
     done = [trial for trial in trials(tmp_path / "b") if trial.state == TrialState.COMPLETE]
     assert [trial.user_attrs["recipe"] for trial in done[:8]] == list(plan.recipes)
     assert done[8].user_attrs["enqueued"] == f"fake t{found['trial']:03d}"
@@ -202,7 +202,7 @@ class TooLarge(Instant):
 def test_a_recipe_that_is_too_large_for_the_memory_is_not_queued_again(tmp_path: Path) -> None:
     run(make_plan(tmp_path, budget=3), TooLarge)
     assert trials(tmp_path)[1].user_attrs["cause"] == Cause.OUT_OF_MEMORY
-    assert run(make_plan(tmp_path, budget=8)).counts == {"fail": 1, "complete": 8}
+    assert run(make_plan(tmp_path, budget=8)).counts == {"failed": 1, "complete": 8}
     assert runs_of(tmp_path / "fake", 1) == 2
 
 
@@ -218,8 +218,8 @@ class FailsThenTooLarge(TooLarge):
 
 
 def test_whether_a_recipe_is_queued_again_is_said_by_its_last_attempt(tmp_path: Path) -> None:
-    assert run(make_plan(tmp_path, budget=7), FailsThenTooLarge).counts["fail"] == 1
-    assert run(make_plan(tmp_path, budget=8), FailsThenTooLarge).counts["fail"] == 2
+    assert run(make_plan(tmp_path, budget=7), FailsThenTooLarge).counts["failed"] == 1
+    assert run(make_plan(tmp_path, budget=8), FailsThenTooLarge).counts["failed"] == 2
     causes = [trials(tmp_path)[number].user_attrs["cause"] for number in (1, 8)]
     assert causes == [Cause.FAILED, Cause.OUT_OF_MEMORY]
     recipe = trials(tmp_path)[8].user_attrs["recipe"]

@@ -34,6 +34,12 @@ def test_trials_and_runs_that_are_left() -> None:
     assert seconds_left(8, 2, 2, took) == (8 * 20 + 2 * 1.5 * 25 - 5 - 20) / 2
 
 
+def test_a_trial_takes_as_long_as_the_latest_twenty() -> None:
+    """The guide's recipes, which come first, are never stopped early."""
+    took = Durations(ended=[90.0] * 8 + [10.0] * 20, complete=[90.0] * 8 + [20.0] * 20)
+    assert seconds_left(6, 2, 2, took) == (6 * 10 + 2 * 1.5 * 20) / 2
+
+
 def test_the_runs_of_finalists_are_counted_by_their_own_durations() -> None:
     took = Durations(ended=[10], complete=[10], runs=[40, 60], running=[30.0])
     assert seconds_left(0, 3, 1, took) == 3 * 50 - 30

@@ -70,6 +70,7 @@ ERRORS: tuple[tuple[Exception, Message], ...] = (
     *((RuntimeError(text), GpuFailed(f"RuntimeError: {text}")) for text in GPU_ERRORS),
     (after(RuntimeError(CAPTURE), MemoryError()), OutOfMemory(f"RuntimeError: {CAPTURE}")),
     (OSError(errno.ENOSPC, "No space left"), DiskFull()),
+    (OSError(errno.EDQUOT, "Disk quota exceeded"), DiskFull()),
     (ValueError("bad\nand more"), Failed("ValueError: bad", "")),
     (HarnessError("a known fault"), Failed("a known fault", "")),
     (HarnessError(f"train.py: {GPU_ERRORS[0]}"), Failed(f"train.py: {GPU_ERRORS[0]}", "")),

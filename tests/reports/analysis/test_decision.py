@@ -9,8 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.analysis.decision import Decision, decide
+from reports.commands.lengths import length_of_export
 from reports.commands.next_command import Where, needs_pictures
-from reports.export.best_yaml import best_config
+from reports.export.best_yaml import as_script, best_config
 from reports.record.queries import best_trial
 from reports.record.study import StudyRecord, Undertaken
 from reports.texts.translations import LANGUAGES, translator
@@ -91,6 +92,26 @@ def test_what_is_not_reliably_sharper_leaves_the_recommended_setting(
     assert " Either way the blur stays: 0." in found.why
     assert found.why.endswith(", no better than the 0.5000 of the picture returned unchanged.")
     assert "--trial" not in found.command  # best.yaml holds it, whichever has the higher mean
+
+
+def test_the_recommended_setting_is_exported_also_where_the_space_leaves_it_out() -> None:
+    """Only the finalists' runs had it; `--set lambda_perceptual=0` leaves it out, say."""
+    first, last = finals_of(-0.03, -0.01)["rows"]
+    left_out = next(row for row in (first, last) if row["name"] == "recommended")
+    left_out["trial"] = None
+    study = make_study(6, finalists=finals_of(-0.03, -0.01, rows=[first, last]))
+    found = decided(study)
+    assert (found.verb, found.trial) == ("keep", None)
+    words_of_it = words(found.command)
+    assert words_of_it[:4] == ["harness", "export", "--format", "command"]
+    assert words_of_it[-2:] == ["--trial", "recommended"]
+    held = best_config(study, "recommended")
+    assert "--name boundary-sharpness-recommended-full" in held["full_command"]
+    assert held["verdict"] == "as the driver says"
+    assert length_of_export(study, held, False, False).startswith("This is the full training")
+    assert "# Study boundary-sharpness, recommended: as the" in as_script(held)
+    with pytest.raises(ValueError, match="no completed trial of the guide's recommended"):
+        best_config(make_study(6), "recommended")
 
 
 def test_the_better_of_the_two_is_named_also_where_the_baseline_diverged_once() -> None:

@@ -110,7 +110,7 @@ def test_endings_are_gathered_by_reason() -> None:
     add_trial(study, BEST, TrialState.FAIL, (), reason="the worker died (signal 9)")
     study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL))
     found = [(row.state, row.trials) for row in summarise(study).endings]
-    assert found == [("fail", (3,)), ("fail", (4,)), ("pruned", (0, 1)), ("pruned", (2,))]
+    assert found == [("failed", (3,)), ("failed", (4,)), ("pruned", (0, 1)), ("pruned", (2,))]
 
 
 def test_an_ending_has_its_count_and_the_range_of_its_own_numbers() -> None:

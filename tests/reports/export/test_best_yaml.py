@@ -72,7 +72,7 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
     short, full = (
         shlex.split(config[key].replace("\\\n", " ")) for key in ("command", "full_command")
     )
-    for option, trial, guide in (("--crop_size", "128", "1024"), ("--n_epochs", "9", "1000")):
+    for option, trial, guide in (("--crop_size", "128", "1024"), ("--n_epochs", "8", "1000")):
         assert short[short.index(option) + 1] == trial
         assert full[full.index(option) + 1] == guide
     for option in ("--n_layers_D", "--gan_mode"):
@@ -80,7 +80,7 @@ def test_one_command_repeats_the_trial_the_other_trains_in_full() -> None:
     assert short[short.index("--name") + 1] != full[full.index("--name") + 1]
 
 
-@pytest.mark.parametrize(("netG", "epochs"), [("unet_128", 7), ("warp_unet_128", 8)])
+@pytest.mark.parametrize(("netG", "epochs"), [("unet_128", 6), ("warp_unet_128", 8)])
 def test_epochs_are_counted_by_the_pairs_that_the_command_reads(netG: str, epochs: int) -> None:
     """train.py reads all of train/, also what the search drew from it to score on."""
     data = study_attrs()["data"] | {"n_train": 48, "n_folder": 66, "n_drawn": 16}
@@ -90,8 +90,11 @@ def test_epochs_are_counted_by_the_pairs_that_the_command_reads(netG: str, epoch
     assert re.search(rf"epochs {epochs}\b", config["command"])
     here = netG.startswith("warp")
     told = length_of_export(study, config, repeat_trial=True, copy=False)
-    assert f"about {8 * 50 if here else 7 * 66} steps" in told
+    shorter = "about 396 steps at 128 px in whole epochs, where it had 400. W"  # than 7 x 66
+    assert ("about 400 steps at 128 px. W" if here else shorter) in told
     assert ("reads all 66 pairs" in " ".join(config["notes"])) is not here
+    study.set_user_attr("trainer", "external")  # which trained whole epochs: 9 x 48 steps
+    assert here or "epochs 7 " in best_config(study)["command"].replace("\\\n", "")
 
 
 def test_a_named_trial() -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 
 import optuna
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from reports.export.trials_table import as_csv, as_json, as_markdown, trials_frame
+from reports.record.queries import counts_of
 from tests.synthetic_studies import (
     BEST,
     SPACE,
@@ -19,13 +21,20 @@ from tests.synthetic_studies import (
     study_of_both_kinds,
 )
 
+STATE = {  # in the words of events and MLflow
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
 
 def test_a_row_a_trial_with_its_own_facts() -> None:
     study = make_study(40)
     frame = trials_frame(study)
     assert frame["trial"].tolist() == list(range(40))
+    assert Counter(frame["state"]) == counts_of(study)
     for row, trial in zip(frame.to_dict("records"), study.trials, strict=True):
-        assert row["state"] == trial.state.name.lower()
+        assert row["state"] == STATE[trial.state]
         assert row["lambda_L1"] == trial.params["lambda_L1"]
         assert row["gan_mode"] == trial.params["gan_mode"]
 

@@ -108,7 +108,7 @@ def test_a_search_drives_it_and_every_fault_fails_one_trial(
     outcome = run_search(
         replace(plan, trial_plan=small), QuietView(), StopSwitch(None), trial_runner
     )
-    assert outcome.counts == {"complete": 4, "fail": 4}
+    assert outcome.counts == {"complete": 4, "failed": 4}
     paths = RunPaths(tmp_path / "runs")
     study = read_study(paths.root, "external")
     trials = study.get_trials(deepcopy=False)

@@ -262,10 +262,13 @@ def test_the_exported_command_trains_it_there(tmp_path: Path) -> None:
     write_plugin(copy, force=False)
     config = best_config(study, 0, {**repository, "models": ["pix2pix", "pix2pix_warp"]})
     assert not any("this program" in need for need in config["needs"])
-    for key, size in (("command", 128), ("full_command", 1024)):
+    for key, size, trunk in (("command", 128, "128"), ("full_command", 1024, "256")):
         assert "--model pix2pix_warp" in config[key]
-        assert "--netG unet_128" in config[key]
+        assert f"--netG unet_{trunk}" in config[key]  # in full the guide's, as where it repaints
         assert f"--load_size {size}" in config[key]
+    study.set_user_attr("pinned", {"netG": "warp_unet_128"})
+    own = {**repository, "models": ["pix2pix_warp"]}
+    assert "--netG unet_128" in best_config(study, 0, own)["full_command"]
     subprocess.run(["bash", "-euc", config["command"]], cwd=tmp_path, check=True)
     (file,) = (copy / "checkpoints").glob("*/latest_net_G.pth")
     generator, _ = load_generator(file)

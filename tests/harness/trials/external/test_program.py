@@ -70,7 +70,7 @@ def test_a_search_drives_it_and_its_command_repeats_the_best(
         trial_plan=plan.trial_plan.model_copy(update={"train": train}),
     )
     outcome = run_search(plan, QuietView(), StopSwitch(None), trial_runner)
-    assert (outcome.counts["complete"], outcome.counts.get("fail")) == (3, None)
+    assert (outcome.counts["complete"], outcome.counts.get("failed")) == (3, None)
     # The recommended L1 weight of 100 blurs less than the problem's 500.
     assert outcome.best is not None
     assert outcome.best.number == 0
